@@ -1,0 +1,193 @@
+//! Which weight sits in which lane of which panel.
+//!
+//! A *column* of p is one weight (i, j) that can learn. Columns stand in the order of the weight
+//! matrix (i, then j) in *panels* of [`Real::LANES`] lanes; a panel stores that many values of p^k for
+//! every state unit k. This file is the only one that knows the assignment: it is a table, built once.
+//!
+//! ```text
+//! p[panel][k][lane]      panel 0: columns 0 .. 15     one row of a panel = 64 bytes
+//!                        panel 1: columns 16 .. 31    the last panel is padded with zeros
+//! ```
+
+use crate::error::check_length;
+use crate::{Error, Real};
+
+/// The sizes of a recurrent layer.
+///
+/// Rows and states are the same for simple units. Cells with gates have several weight rows for each
+/// state unit, stacked: row i drives state unit `i % states`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    states: usize,
+    rows: usize,
+    lines: usize,
+}
+
+impl Layout {
+    /// `states` state units, `rows` weight rows (a multiple of `states`) over `lines` columns of the
+    /// weight matrix.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] if there are no states, or rows that do not divide among them.
+    pub fn new(states: usize, rows: usize, lines: usize) -> Result<Self, Error> {
+        if states == 0 || rows == 0 || !rows.is_multiple_of(states) {
+            return Err(Error::Layout { states, rows });
+        }
+        Ok(Self { states, rows, lines })
+    }
+
+    /// Simple units: one weight row each.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] if there are no units.
+    pub fn simple(units: usize, lines: usize) -> Result<Self, Error> {
+        Self::new(units, units, lines)
+    }
+
+    /// Number of state units, n.
+    pub fn states(self) -> usize {
+        self.states
+    }
+
+    /// Number of rows of the weight matrix.
+    pub fn rows(self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns of the weight matrix, c: the length of z.
+    pub fn lines(self) -> usize {
+        self.lines
+    }
+
+    /// The state unit that weight row `row` drives.
+    pub fn owner(self, row: usize) -> usize {
+        row % self.states
+    }
+
+    /// Bytes of p if every weight learns, whether or not they can be had.
+    pub fn sensitivity_bytes<T: Real>(self) -> u128 {
+        let columns = self.rows as u128 * self.lines as u128;
+        columns.div_ceil(T::LANES as u128) * self.states as u128 * 64
+    }
+}
+
+/// A run of columns that are neighbours both in a panel and in a row of the weight matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Row of the weight matrix.
+    pub(crate) row: usize,
+    /// First column of the weight matrix.
+    pub(crate) line: usize,
+    /// First lane of the panel.
+    pub(crate) lane: usize,
+    /// Number of columns.
+    pub(crate) len: usize,
+}
+
+/// The assignment of columns to lanes.
+#[derive(Debug, Clone)]
+pub(crate) struct Columns {
+    layout: Layout,
+    count: usize,
+    segments: Vec<Segment>,
+    /// Segments of panel b: `segments[ends[b - 1] .. ends[b]]`.
+    ends: Vec<usize>,
+}
+
+impl Columns {
+    /// Packs the columns of the weights that learn, `lanes` to a panel, without gaps.
+    ///
+    /// `learns` has one entry for each weight, row by row.
+    pub(crate) fn dense(layout: Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
+        check_length("the mask of learning weights", layout.rows * layout.lines, learns.len())?;
+        let mut columns = Self { layout, count: 0, segments: Vec::new(), ends: Vec::new() };
+        let present = learns.iter().enumerate().filter(|&(_, &learns)| learns);
+        for (position, _) in present {
+            columns.push(position / layout.lines, position % layout.lines, lanes);
+        }
+        Ok(columns)
+    }
+
+    fn push(&mut self, row: usize, line: usize, lanes: usize) {
+        let lane = self.count % lanes;
+        if lane == 0 {
+            self.ends.push(self.segments.len());
+        }
+        match self.segments.last_mut() {
+            Some(last) if lane > 0 && last.row == row && last.line + last.len == line => {
+                last.len += 1;
+            }
+            _ => self.segments.push(Segment { row, line, lane, len: 1 }),
+        }
+        self.count += 1;
+        if let Some(end) = self.ends.last_mut() {
+            *end = self.segments.len();
+        }
+    }
+
+    /// The sizes of the layer.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Number of columns, q.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Number of panels.
+    pub(crate) fn panels(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The runs of columns in panel `panel`, by lane.
+    pub(crate) fn segments(&self, panel: usize) -> &[Segment] {
+        let start = if panel == 0 { 0 } else { self.ends[panel - 1] };
+        &self.segments[start..self.ends[panel]]
+    }
+
+    /// Number of columns in panel `panel`; the lanes behind them are padding.
+    pub(crate) fn width(&self, panel: usize) -> usize {
+        self.segments(panel).last().map_or(0, |last| last.lane + last.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_keep_the_order_of_the_weights_and_segments_never_straddle_a_panel_or_a_row() {
+        let layout = Layout::simple(3, 5).unwrap();
+        let mut learns = [true; 15];
+        learns[6] = false;
+        let columns = Columns::dense(layout, &learns, 8).unwrap();
+        assert_eq!((columns.count(), columns.panels()), (14, 2));
+        let runs = |panel| {
+            let list = columns.segments(panel).iter();
+            list.map(|s| (s.row, s.line, s.lane, s.len)).collect::<Vec<_>>()
+        };
+        assert_eq!(runs(0), [(0, 0, 0, 5), (1, 0, 5, 1), (1, 2, 6, 2)]);
+        assert_eq!(runs(1), [(1, 4, 0, 1), (2, 0, 1, 5)]);
+        assert_eq!((columns.width(0), columns.width(1)), (8, 6));
+    }
+
+    #[test]
+    fn no_learning_weight_means_no_panel() {
+        let columns = Columns::dense(Layout::simple(2, 3).unwrap(), &[false; 6], 16).unwrap();
+        assert_eq!((columns.count(), columns.panels()), (0, 0));
+    }
+
+    #[test]
+    fn impossible_layouts_are_refused() {
+        assert_eq!(Layout::new(0, 0, 3), Err(Error::Layout { states: 0, rows: 0 }));
+        assert_eq!(Layout::new(4, 6, 3), Err(Error::Layout { states: 4, rows: 6 }));
+        assert_eq!(Layout::new(4, 12, 3).unwrap().owner(9), 1);
+    }
+
+    #[test]
+    fn bytes_of_p_do_not_overflow() {
+        let layout = Layout::simple(100_000, 100_002).unwrap();
+        assert_eq!(layout.sensitivity_bytes::<f32>(), 4_000_080_000_000_000);
+    }
+}

@@ -1,0 +1,255 @@
+//! The eager engine: equation 5 at every step, as in the paper.
+//!
+//! Cost of a step: 2 n² q floating-point operations for q learning weights and n units, that is O(n⁴);
+//! memory: n q numbers, updated in place. Source: Williams & Zipser, Neural Computation 1(2), 1989.
+
+use crate::aligned::Aligned;
+use crate::columns::Columns;
+use crate::error::check_length;
+use crate::threads::Workers;
+use crate::tile::{GROUP, Packed, Part, strip_height};
+use crate::{Engine, Error, Isa, Layout, Real, Step, Threads};
+
+/// The exact engine that computes p(t) at every step.
+///
+/// The order of summation is fixed: for each element, `v = scale[k] * recurrent[k][l]`, rounded, then
+/// one fused multiply-add for each unforced unit l, ascending, from +0, and last the immediate
+/// influence, fused. The gradient is one fused chain over k ascending. So the results are the same bits
+/// on every instruction set and with any number of threads.
+#[derive(Debug, Clone)]
+pub struct Eager<T> {
+    columns: Columns,
+    isa: Isa,
+    workers: Workers,
+    /// p, panel by panel.
+    p: Aligned,
+    /// The gradient of each column, panel by panel, with the sign of `sum e p`.
+    slots: Aligned,
+    /// Old rows of one group of panels, for each thread.
+    scratch: Aligned,
+    /// Rows of p that are zero throughout.
+    zero: Vec<bool>,
+    /// Whether the slots hold errors that have not been read.
+    unread: bool,
+    lost: bool,
+    packing: Packing<T>,
+}
+
+/// Room for what is packed once a step.
+#[derive(Debug, Clone)]
+struct Packing<T> {
+    jacobian: Vec<T>,
+    read: Vec<usize>,
+    written: Vec<usize>,
+    cleared: Vec<usize>,
+    error: Vec<T>,
+}
+
+impl<T: Real> Eager<T> {
+    /// An engine with p = 0 for the weights that `learns` marks (`rows x lines`, row by row).
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the mask does not fit the layout, [`Error::Memory`] if p does not fit in
+    /// memory, [`Error::Threads`] if the threads cannot be had.
+    pub fn new(layout: Layout, learns: &[bool], isa: Isa, threads: Threads) -> Result<Self, Error> {
+        let columns = Columns::dense(layout, learns, T::LANES)?;
+        let n = layout.states();
+        let flops = 2 * n as u128 * n as u128 * columns.count() as u128;
+        let workers = Workers::new(threads, flops)?;
+        let p = Aligned::zeroed(columns.panels() as u128 * n as u128)?;
+        let slots = Aligned::zeroed(columns.panels() as u128)?;
+        let scratch = Aligned::zeroed((workers.count() * GROUP * n) as u128)?;
+        let packing = Packing {
+            jacobian: vec![T::ZERO; n * n],
+            read: Vec::with_capacity(n),
+            written: Vec::with_capacity(n),
+            cleared: Vec::with_capacity(n),
+            error: Vec::with_capacity(n),
+        };
+        let (zero, unread, lost) = (vec![true; n], false, false);
+        Ok(Self { columns, isa, workers, p, slots, scratch, zero, unread, lost, packing })
+    }
+
+    /// Decides which rows are read, written and cleared, and packs the Jacobian and the error.
+    fn pack(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
+        let Self { columns, zero, packing, .. } = self;
+        let layout = columns.layout();
+        let n = layout.states();
+        let Packing { jacobian, read, written, cleared, error: packed_error } = packing;
+        read.clear();
+        read.extend((0..n).filter(|&l| !step.forced[l] && !zero[l]));
+        written.clear();
+        cleared.clear();
+        packed_error.clear();
+        for k in 0..n {
+            let driven = (k..layout.rows()).step_by(n).any(|row| step.injection[row] != T::ZERO);
+            if driven || step.scale[k] != T::ZERO {
+                written.push(k);
+                packed_error.push(error.map_or(T::ZERO, |error| error[k]));
+            } else if !zero[k] {
+                cleared.push(k);
+            }
+            zero[k] = written.last() != Some(&k);
+        }
+        pack_jacobian(step, read, written, jacobian);
+    }
+
+    /// Advances every panel, each thread its own part of them.
+    fn advance_panels(&mut self, step: &Step<'_, T>) {
+        let Self { columns, isa, workers, p, slots, scratch, unread, packing, .. } = self;
+        let n = columns.layout().states();
+        let packed = Packed {
+            columns,
+            read: &packing.read,
+            written: &packing.written,
+            cleared: &packing.cleared,
+            jacobian: &packing.jacobian,
+            injection: step.injection,
+            lines: step.lines,
+            error: &packing.error,
+            accumulate: *unread,
+        };
+        let panels = columns.panels().div_ceil(GROUP).div_ceil(workers.count()) * GROUP;
+        let parts = [
+            (p.values_mut(), panels * n * T::LANES),
+            (slots.values_mut(), panels * T::LANES),
+            (scratch.values_mut(), GROUP * n * T::LANES),
+        ];
+        workers.each(parts, |part, p, slots, scratch| {
+            let first = part * panels;
+            isa.run(Part { packed: &packed, first, p, slots, scratch });
+        });
+    }
+
+    /// Fails, with p marked as lost, if the gradient of the last step is not finite. As every
+    /// sensitivity enters it, with the factor zero where there is no error, it shows any overflow.
+    fn check_finite(&mut self) -> Result<(), Error> {
+        let finite = |values: &[T]| values.iter().fold(true, |all, value| all & value.is_finite());
+        if finite(self.slots.values()) {
+            return Ok(());
+        }
+        self.lost = true;
+        self.slots.values_mut::<T>().fill(T::ZERO);
+        self.unread = false;
+        let quantity = if finite(self.p.values()) { "gradient" } else { "sensitivities" };
+        Err(Error::NonFinite { quantity })
+    }
+
+    fn check_row(&self, state: usize, len: usize) -> Result<(), Error> {
+        check_length("a row of sensitivities", self.columns.count(), len)?;
+        let states = self.columns.layout().states();
+        if state < states {
+            return Ok(());
+        }
+        Err(Error::Length { what: "p", expected: states, got: state + 1 })
+    }
+
+    /// Row `state` of panel `panel` in p.
+    fn row(&self, state: usize, panel: usize) -> std::ops::Range<usize> {
+        let start = (panel * self.columns.layout().states() + state) * T::LANES;
+        start..start + self.columns.width(panel)
+    }
+}
+
+/// `jacobian[strip][l][r] = scale[k] recurrent[k][l]`, rounded, k and l over the packed rows only.
+fn pack_jacobian<T: Real>(
+    step: &Step<'_, T>,
+    read: &[usize],
+    mut written: &[usize],
+    jacobian: &mut [T],
+) {
+    let mut rest = jacobian;
+    while !written.is_empty() {
+        let height = strip_height(written.len());
+        let (rows, below) = written.split_at(height);
+        let (strip, strips) = rest.split_at_mut(height * read.len());
+        for (r, &k) in rows.iter().enumerate() {
+            let weights = &step.recurrent[k * step.stride..];
+            for (place, &l) in strip.iter_mut().skip(r).step_by(height).zip(read) {
+                *place = step.scale[k] * weights[l];
+            }
+        }
+        (written, rest) = (below, strips);
+    }
+}
+
+impl<T: Real> Engine<T> for Eager<T> {
+    fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
+        step.check(self.columns.layout())?;
+        if let Some(error) = error {
+            check_length("the error", self.columns.layout().states(), error.len())?;
+        }
+        if self.lost {
+            return Err(Error::Lost);
+        }
+        if self.columns.count() == 0 {
+            return Ok(());
+        }
+        self.pack(step, error);
+        self.advance_panels(step);
+        self.unread |= error.is_some();
+        self.check_finite()
+    }
+
+    fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
+        let layout = self.columns.layout();
+        let needed = (layout.rows() - 1) * stride.max(layout.lines()) + layout.lines();
+        if into.len() < needed {
+            check_length("the gradient", needed, into.len())?;
+        }
+        let slots = self.slots.values::<T>().chunks_exact(T::LANES);
+        for (panel, slots) in slots.enumerate() {
+            for segment in self.columns.segments(panel) {
+                let start = segment.row * stride + segment.line;
+                let into = &mut into[start..start + segment.len];
+                for (into, &slot) in into.iter_mut().zip(&slots[segment.lane..]) {
+                    *into = -slot;
+                }
+            }
+        }
+        if self.unread {
+            self.slots.values_mut::<T>().fill(T::ZERO);
+            self.unread = false;
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.p.values_mut::<T>().fill(T::ZERO);
+        self.zero.fill(true);
+        self.lost = false;
+    }
+
+    fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
+        self.check_row(state, row.len())?;
+        if self.lost {
+            return Err(Error::Lost);
+        }
+        for (panel, row) in row.chunks_mut(T::LANES).enumerate() {
+            row.copy_from_slice(&self.p.values()[self.row(state, panel)]);
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
+        self.check_row(state, row.len())?;
+        for (panel, row) in row.chunks(T::LANES).enumerate() {
+            let place = self.row(state, panel);
+            self.p.values_mut()[place].copy_from_slice(row);
+        }
+        self.zero[state] = row.iter().all(|&value| value == T::ZERO);
+        Ok(())
+    }
+
+    fn columns(&self) -> usize {
+        self.columns.count()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.p.bytes() + self.slots.bytes() + self.scratch.bytes()
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Engine<T>> {
+        Box::new(self.clone())
+    }
+}

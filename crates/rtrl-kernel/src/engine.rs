@@ -1,0 +1,101 @@
+//! What every engine offers: the one trait of the kernel.
+
+use std::fmt::Debug;
+
+use crate::error::check_length;
+use crate::{Error, Layout, Real};
+
+/// One time step as an engine sees it: everything that equation 5 needs besides p.
+///
+/// The Jacobian of the step is `J[k][l] = scale[k] * recurrent[k][l]`, with column l zero where unit l
+/// was forced; the immediate influence of weight (i, j) is `injection[i] * lines[j]` on the state unit
+/// that row i drives. Simple units have `scale = injection = f'(s(t))`.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a, T> {
+    /// The recurrent weights, row-major: row k starts at `k * stride` and has n values.
+    pub recurrent: &'a [T],
+    /// Distance between rows of `recurrent`, at least n.
+    pub stride: usize,
+    /// Factor of each row of the Jacobian, n values.
+    pub scale: &'a [T],
+    /// Factor of the immediate influence, one value for each weight row.
+    pub injection: &'a [T],
+    /// z(t), one value for each column of the weight matrix (longer is allowed: padding).
+    pub lines: &'a [T],
+    /// Units whose output was replaced by a teacher's value at time t, n values.
+    pub forced: &'a [bool],
+}
+
+impl<T> Step<'_, T> {
+    /// Fails unless every slice fits the layout.
+    pub(crate) fn check(&self, layout: Layout) -> Result<(), Error> {
+        let states = layout.states();
+        let needed = (states - 1) * self.stride.max(states) + states;
+        if self.recurrent.len() < needed {
+            check_length("the recurrent matrix", needed, self.recurrent.len())?;
+        }
+        if self.lines.len() < layout.lines() {
+            check_length("the input lines", layout.lines(), self.lines.len())?;
+        }
+        check_length("the scale of the Jacobian", states, self.scale.len())?;
+        check_length("the injection", layout.rows(), self.injection.len())?;
+        check_length("the forced set", states, self.forced.len())
+    }
+}
+
+/// A way to carry the sensitivities `p^k_ij = dy_k/dw_ij` through time and to read gradients off them.
+///
+/// The learner calls [`Engine::advance`] once a step and [`Engine::gradient`] when it wants the
+/// gradient of the errors given since the last call. An engine may put off work between the two, as
+/// long as both return what equation 5 defines. Implement this trait to try a rule of your own in a
+/// learner and to compare it with the exact one.
+pub trait Engine<T: Real>: Debug + Send + Sync {
+    /// Moves p from t to t + 1 (equation 5).
+    ///
+    /// `error` holds e(t + 1), n values, zero for units without a target; its gradient is added to
+    /// what [`Engine::gradient`] will return. `None` means that there is no target at this step.
+    ///
+    /// # Errors
+    /// [`Error::Length`] before anything has changed; [`Error::NonFinite`] if p or the gradient
+    /// overflows, after which p is lost and only [`Engine::reset`] helps; [`Error::Lost`] until then.
+    fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error>;
+
+    /// Writes `dJ/dw_ij = -sum_k e_k p^k_ij` (equation 6), summed over the errors given since the
+    /// last call, to `into[i * stride + j]`. Places of weights that do not learn are left alone.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if `into` does not hold the weight matrix.
+    fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error>;
+
+    /// Sets p to zero, as at t0. Errors whose gradient has not been read stay counted.
+    fn reset(&mut self);
+
+    /// Writes row k of p(t): `dy_k/dw` for every weight that learns, in the order of the weight
+    /// matrix. Does not disturb the run.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if `row` is not one value a column, or there is no unit `state`.
+    fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error>;
+
+    /// Replaces row k of p: the inverse of [`Engine::sensitivities`]. Restoring every row of a saved
+    /// engine makes this one continue as that one would.
+    ///
+    /// # Errors
+    /// As [`Engine::sensitivities`].
+    fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error>;
+
+    /// Number of columns of p: the weights that learn.
+    fn columns(&self) -> usize;
+
+    /// Bytes that p and whatever stands in for it occupy.
+    fn state_bytes(&self) -> usize;
+
+    /// A copy with the same state.
+    fn boxed_clone(&self) -> Box<dyn Engine<T>>;
+}
+
+impl<T: Real> Clone for Box<dyn Engine<T>> {
+    fn clone(&self) -> Self {
+        self.boxed_clone()
+    }
+}

@@ -1,0 +1,64 @@
+//! What can go wrong in the kernel.
+
+use thiserror::Error;
+
+/// An error of the kernel. Each variant says what was expected and what came.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A slice has another length than the shape asks for.
+    #[error("{what} has {got} values, expected {expected}")]
+    Length {
+        /// The argument.
+        what: &'static str,
+        /// The length that the shape asks for.
+        expected: usize,
+        /// The length that came.
+        got: usize,
+    },
+    /// A layout without state units, or with weight rows that do not divide among them.
+    #[error("{rows} weight rows do not divide among {states} state units")]
+    Layout {
+        /// State units asked for.
+        states: usize,
+        /// Weight rows asked for.
+        rows: usize,
+    },
+    /// The sensitivities would need more bytes than can be addressed or than the system gives.
+    #[error("the sensitivities need {bytes} bytes, which this machine cannot provide")]
+    Memory {
+        /// Bytes of the buffer, as an exact number (it may exceed the address space).
+        bytes: u128,
+    },
+    /// The instruction set is unknown, or this processor does not have it.
+    #[error("instruction set {requested:?} is not available here, expected one of {available}")]
+    Isa {
+        /// The name that came.
+        requested: String,
+        /// The names that this machine has.
+        available: String,
+    },
+    /// The threads could not be started.
+    #[error("{requested} threads could not be started: {reason}")]
+    Threads {
+        /// Number of threads asked for.
+        requested: usize,
+        /// What the system answered.
+        reason: String,
+    },
+    /// A value left the range of its type during the update. The sensitivities are lost: the engine
+    /// must be reset before it advances again.
+    #[error("{quantity} became non-finite; the sensitivities are lost until they are reset")]
+    NonFinite {
+        /// `sensitivities` or `gradient`.
+        quantity: &'static str,
+    },
+    /// The engine was advanced although its sensitivities were lost in an earlier step.
+    #[error("the sensitivities were lost in an earlier step and have not been reset")]
+    Lost,
+}
+
+/// Fails unless `got` equals `expected`.
+pub(crate) fn check_length(what: &'static str, expected: usize, got: usize) -> Result<(), Error> {
+    if got == expected { Ok(()) } else { Err(Error::Length { what, expected, got }) }
+}

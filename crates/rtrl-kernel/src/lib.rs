@@ -1,0 +1,46 @@
+//! The sensitivity update of real-time recurrent learning, as fast as the hardware allows.
+//!
+//! Numbers and shapes only: there is no network here, no activation function and no input or output.
+//! A recurrent network's sensitivities `p^k_ij = dy_k/dw_ij` follow (Williams & Zipser 1989, eq. 5)
+//!
+//! ```text
+//! p^k_ij(t+1) = sum over l of J[k][l] p^l_ij(t)  +  (immediate influence of weight (i, j) on unit k)
+//! ```
+//!
+//! and the gradient of the error is `-sum over k of e_k p^k_ij` (eq. 6). An [`Engine`] does both;
+//! [`Eager`] is the paper's algorithm. [`product`] is the matrix-vector product of the forward pass, in
+//! an order that does not depend on the machine.
+//!
+//! # Where to look
+//!
+//! | file | subject |
+//! |---|---|
+//! | `engine.rs` | the trait and its [`Step`] |
+//! | `eager.rs` | the engine that updates p at every step |
+//! | `tile.rs` | its inner loops |
+//! | `columns.rs` | which weight sits in which lane of which panel |
+//! | `product.rs` | matrix times vector |
+//! | `isa.rs`, `threads.rs` | what runs the loops |
+//! | `real.rs`, `aligned.rs` | numbers and the memory that they stand in |
+//!
+//! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.
+
+mod aligned;
+mod columns;
+mod eager;
+mod engine;
+mod error;
+mod isa;
+mod product;
+mod real;
+mod threads;
+mod tile;
+
+pub use columns::Layout;
+pub use eager::Eager;
+pub use engine::{Engine, Step};
+pub use error::Error;
+pub use isa::Isa;
+pub use product::product;
+pub use real::{Real, Vectorised};
+pub use threads::{Threads, automatic_threads};

@@ -1,0 +1,169 @@
+//! Matrix times vector in a fixed order: the forward pass and the readout.
+
+use pulp::{Simd, WithSimd};
+
+use crate::error::check_length;
+use crate::{Error, Isa, Real};
+
+/// Rows that are summed at the same time, to hide the latency of the multiply-adds.
+const ROWS: usize = 4;
+
+/// Writes `out[k] = sum over j of matrix[k * stride + j] * vector[j]` (equation 1).
+///
+/// `stride` and the length of `vector` are the same multiple of [`Real::LANES`], padded with zeros.
+/// Order of summation: L = [`Real::LANES`] logical lanes; lane r takes j = r, r + L, r + 2L, … by fused
+/// multiply-adds from +0; then the upper half of the lanes is added to the lower half until one is left.
+///
+/// # Errors
+/// [`Error::Length`] if a slice does not fit.
+pub fn product<T: Real>(
+    isa: Isa,
+    matrix: &[T],
+    stride: usize,
+    vector: &[T],
+    out: &mut [T],
+) -> Result<(), Error> {
+    check_length("the padded vector", stride.next_multiple_of(T::LANES), vector.len())?;
+    check_length("the padded matrix", out.len() * vector.len(), matrix.len())?;
+    if vector.is_empty() {
+        out.fill(T::ZERO);
+    } else {
+        isa.run(Product { matrix, vector, out });
+    }
+    Ok(())
+}
+
+struct Product<'a, T> {
+    matrix: &'a [T],
+    vector: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Product<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match 64 / size_of::<T::Vector<S>>() {
+            1 => self.rows::<S, 1>(simd),
+            2 => self.rows::<S, 2>(simd),
+            4 => self.rows::<S, 4>(simd),
+            8 => self.rows::<S, 8>(simd),
+            _ => self.rows::<S, 16>(simd),
+        }
+    }
+}
+
+impl<T: Real> Product<'_, T> {
+    /// All rows, `NV` registers to the logical lanes.
+    #[inline(always)]
+    fn rows<S: Simd, const NV: usize>(self, simd: S) {
+        let Self { matrix, vector, out } = self;
+        let (vector, _) = T::vectors::<S>(vector).as_chunks::<NV>();
+        let matrix = T::vectors::<S>(matrix).as_chunks::<NV>().0;
+        let mut outs = out.chunks_exact_mut(ROWS);
+        let mut blocks = matrix.chunks_exact(ROWS * vector.len());
+        for (out, block) in outs.by_ref().zip(blocks.by_ref()) {
+            let sums = lane_sums::<S, T, NV, ROWS>(simd, block, vector);
+            for (out, sum) in out.iter_mut().zip(&sums) {
+                *out = halve::<S, T, NV>(simd, sum);
+            }
+        }
+        let rest = blocks.remainder().chunks_exact(vector.len());
+        for (out, row) in outs.into_remainder().iter_mut().zip(rest) {
+            let [sum] = lane_sums::<S, T, NV, 1>(simd, row, vector);
+            *out = halve::<S, T, NV>(simd, &sum);
+        }
+    }
+}
+
+/// The logical lanes of `R` rows.
+#[inline(always)]
+fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
+    simd: S,
+    rows: &[[T::Vector<S>; NV]],
+    vector: &[[T::Vector<S>; NV]],
+) -> [[T::Vector<S>; NV]; R] {
+    let mut sums = [[T::splat(simd, T::ZERO); NV]; R];
+    for (j, z) in vector.iter().enumerate() {
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let row = &rows[r * vector.len() + j];
+            for v in 0..NV {
+                sums[v] = T::fused(simd, row[v], z[v], sums[v]);
+            }
+        }
+    }
+    sums
+}
+
+/// Adds the upper half of the logical lanes to the lower half until one is left.
+#[inline(always)]
+fn halve<S: Simd, T: Real, const NV: usize>(simd: S, sums: &[T::Vector<S>; NV]) -> T {
+    let mut registers = *sums;
+    let mut width = NV;
+    while width > 1 {
+        width /= 2;
+        for v in 0..width {
+            registers[v] = T::sum(simd, registers[v], registers[v + width]);
+        }
+    }
+    let mut lanes = bytemuck::bytes_of(&registers[0]).chunks_exact(size_of::<T>());
+    let mut values = [T::ZERO; 16];
+    let count = lanes.len();
+    for (value, bytes) in values.iter_mut().zip(lanes.by_ref()) {
+        *value = bytemuck::pod_read_unaligned(bytes);
+    }
+    let mut width = count;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            values[lane] += values[lane + width];
+        }
+    }
+    values[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The documented order, in loops.
+    fn in_loops<T: Real>(row: &[T], vector: &[T]) -> T {
+        let mut lanes = vec![T::ZERO; T::LANES];
+        for (j, (&w, &z)) in row.iter().zip(vector).enumerate() {
+            lanes[j % T::LANES] = w.mul_add(z, lanes[j % T::LANES]);
+        }
+        while lanes.len() > 1 {
+            let upper = lanes.split_off(lanes.len() / 2);
+            lanes.iter_mut().zip(upper).for_each(|(low, high)| *low += high);
+        }
+        lanes[0]
+    }
+
+    fn check<T: Real>() {
+        for (rows, width) in [(1, 1), (3, 2), (4, 1), (9, 3)] {
+            let cols = width * T::LANES;
+            let number = |i: usize| T::from_f64(libm::sin(i as f64 * 1.7) * 3.0);
+            let matrix: Vec<T> = (0..rows * cols).map(number).collect();
+            let vector: Vec<T> = (0..cols).map(|j| number(j + 1000)).collect();
+            let expected: Vec<T> = matrix.chunks(cols).map(|row| in_loops(row, &vector)).collect();
+            for isa in Isa::available() {
+                let mut out = vec![T::ZERO; rows];
+                product(isa, &matrix, cols, &vector, &mut out).unwrap();
+                assert_eq!(out, expected, "{isa}, {rows} rows, {cols} columns");
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_sums_in_the_documented_order() {
+        check::<f32>();
+        check::<f64>();
+    }
+
+    #[test]
+    fn slices_that_do_not_fit_are_refused() {
+        let short = product(Isa::scalar(), &[0.0f32; 16], 16, &[0.0; 15], &mut [0.0]);
+        assert!(matches!(short, Err(Error::Length { expected: 16, got: 15, .. })));
+    }
+}

@@ -1,0 +1,206 @@
+//! The two precisions, written once.
+//!
+//! [`Real`] is what the layers above see: arithmetic, and the functions of a network with the same
+//! bits on every machine. [`Vectorised`] is what the inner loops see: one SIMD register of it.
+
+use std::fmt::{Debug, Display};
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
+
+use bytemuck::Pod;
+use pulp::Simd;
+
+/// A floating-point number of the kernel: `f32` or `f64`.
+///
+/// The elementary functions are libm's, in portable code: they do not depend on the processor.
+pub trait Real:
+    Vectorised
+    + PartialOrd
+    + Default
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+{
+    /// Numbers in a row of a panel: 64 bytes' worth, on every instruction set.
+    const LANES: usize = 64 / size_of::<Self>();
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// `f32` or `f64`.
+    const NAME: &'static str;
+
+    /// The nearest number of this type.
+    fn from_f64(value: f64) -> Self;
+    /// The same number, exactly.
+    fn to_f64(self) -> f64;
+    /// `self * a + b`, rounded once.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// The absolute value.
+    fn abs(self) -> Self;
+    /// The square root, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// e to the power of `self`.
+    fn exp(self) -> Self;
+    /// The natural logarithm of `1 + self`.
+    fn ln_1p(self) -> Self;
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
+}
+
+/// Registers of a [`Real`]. Implemented for `f32` and `f64` only; not for use outside the kernel.
+pub trait Vectorised: Pod {
+    /// One register of the instruction set `S`.
+    #[doc(hidden)]
+    type Vector<S: Simd>: Pod;
+
+    /// All lanes equal to `value`.
+    #[doc(hidden)]
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+
+    /// `a * b + c` in each lane, rounded once.
+    #[doc(hidden)]
+    fn fused<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+
+    /// `a + b` in each lane.
+    #[doc(hidden)]
+    fn sum<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The registers of a slice whose length is a multiple of the lanes.
+    #[doc(hidden)]
+    fn vectors<S: Simd>(slice: &[Self]) -> &[Self::Vector<S>];
+
+    /// The registers of a slice whose length is a multiple of the lanes, to be written.
+    #[doc(hidden)]
+    fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Vector<S>];
+}
+
+macro_rules! real {
+    ($type:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $as_simd:ident,
+     $as_mut_simd:ident, $exp:path, $ln_1p:path, $tanh:path) => {
+        impl Vectorised for $type {
+            type Vector<S: Simd> = S::$vector;
+
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
+                simd.$splat(value)
+            }
+
+            #[inline(always)]
+            fn fused<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                simd.$fused(a, b, c)
+            }
+
+            #[inline(always)]
+            fn sum<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sum(a, b)
+            }
+
+            #[inline(always)]
+            fn vectors<S: Simd>(slice: &[Self]) -> &[S::$vector] {
+                S::$as_simd(slice).0
+            }
+
+            #[inline(always)]
+            fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [S::$vector] {
+                S::$as_mut_simd(slice).0
+            }
+        }
+
+        impl Real for $type {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const NAME: &'static str = stringify!($type);
+
+            #[inline(always)]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::unnecessary_cast,
+                clippy::cast_lossless,
+                reason = "one text for both precisions; rounding to f32 is the point"
+            )]
+            fn from_f64(value: f64) -> Self {
+                value as $type
+            }
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self.into()
+            }
+
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                <$type>::mul_add(self, a, b)
+            }
+
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                <$type>::is_finite(self)
+            }
+
+            #[inline(always)]
+            fn abs(self) -> Self {
+                <$type>::abs(self)
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$type>::sqrt(self)
+            }
+
+            #[inline]
+            fn exp(self) -> Self {
+                $exp(self)
+            }
+
+            #[inline]
+            fn ln_1p(self) -> Self {
+                $ln_1p(self)
+            }
+
+            #[inline]
+            fn tanh(self) -> Self {
+                $tanh(self)
+            }
+        }
+    };
+}
+
+real!(
+    f32,
+    f32s,
+    splat_f32s,
+    mul_add_f32s,
+    add_f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    libm::expf,
+    libm::log1pf,
+    libm::tanhf
+);
+real!(
+    f64,
+    f64s,
+    splat_f64s,
+    mul_add_f64s,
+    add_f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    libm::exp,
+    libm::log1p,
+    libm::tanh
+);

@@ -1,0 +1,129 @@
+//! How the panels are shared out among threads.
+//!
+//! Panels never mix, so the number of threads changes nothing in the results. Each thread gets one
+//! contiguous run of panels, the same one in every step.
+
+use std::num::NonZeroUsize;
+
+use crate::Error;
+
+/// How many threads an engine uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// As many as [`automatic_threads`] finds worth while on this machine.
+    #[default]
+    Auto,
+    /// Exactly so many, however small the work.
+    Exactly(NonZeroUsize),
+}
+
+impl Threads {
+    /// No thread but the caller's.
+    pub const SERIAL: Self = Self::Exactly(NonZeroUsize::MIN);
+}
+
+/// Floating-point operations that make a second thread worth its start.
+///
+/// Entering and leaving a parallel region costs 10 to 18 microseconds, the time in which one core does
+/// about a million operations; below two million a thread the region costs more than it saves.
+const FLOPS_PER_THREAD: u128 = 2_000_000;
+
+/// The number of threads for a step of `flops` operations on a machine with `available` of them: one
+/// for every two million, at least one and at most all.
+pub fn automatic_threads(flops: u128, available: NonZeroUsize) -> NonZeroUsize {
+    let wanted = usize::try_from(flops / FLOPS_PER_THREAD).unwrap_or(usize::MAX);
+    NonZeroUsize::new(wanted).map_or(NonZeroUsize::MIN, |wanted| wanted.min(available))
+}
+
+/// The threads of one engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Workers {
+    count: usize,
+    #[cfg(feature = "rayon")]
+    pool: Option<std::sync::Arc<rayon::ThreadPool>>,
+}
+
+impl Workers {
+    /// Threads for steps of `flops` operations.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] if the system refuses them, or if several are asked for and the `rayon`
+    /// feature is off.
+    pub(crate) fn new(threads: Threads, flops: u128) -> Result<Self, Error> {
+        let available =
+            if cfg!(feature = "rayon") { std::thread::available_parallelism().ok() } else { None };
+        let count = match threads {
+            Threads::Auto => automatic_threads(flops, available.unwrap_or(NonZeroUsize::MIN)),
+            Threads::Exactly(count) => count,
+        };
+        Self::exactly(count.get())
+    }
+
+    #[cfg(feature = "rayon")]
+    fn exactly(count: usize) -> Result<Self, Error> {
+        let refused = |reason: rayon::ThreadPoolBuildError| Error::Threads {
+            requested: count,
+            reason: reason.to_string(),
+        };
+        let pool = (count > 1)
+            .then(|| rayon::ThreadPoolBuilder::new().num_threads(count).build().map_err(refused))
+            .transpose()?
+            .map(std::sync::Arc::new);
+        Ok(Self { count, pool })
+    }
+
+    #[cfg(not(feature = "rayon"))]
+    fn exactly(count: usize) -> Result<Self, Error> {
+        if count > 1 {
+            let reason = "this build has no rayon feature".to_owned();
+            return Err(Error::Threads { requested: count, reason });
+        }
+        Ok(Self { count })
+    }
+
+    /// Number of threads.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Runs `task` on each part, each on a thread of its own where there are threads.
+    ///
+    /// `parts` are the buffers to divide, with the length of one thread's part of each; `task` gets the
+    /// number of the part and its pieces.
+    pub(crate) fn each<T: Send>(
+        &self,
+        [(p, p_part), (slots, slots_part), (scratch, scratch_part)]: [(&mut [T], usize); 3],
+        task: impl Fn(usize, &mut [T], &mut [T], &mut [T]) + Sync,
+    ) {
+        #[cfg(feature = "rayon")]
+        if let Some(pool) = &self.pool {
+            use rayon::prelude::*;
+            let parts = p
+                .par_chunks_mut(p_part)
+                .zip(slots.par_chunks_mut(slots_part))
+                .zip(scratch.par_chunks_mut(scratch_part))
+                .enumerate()
+                .with_max_len(1);
+            pool.install(|| parts.for_each(|(part, ((p, s), scratch))| task(part, p, s, scratch)));
+            return;
+        }
+        let parts = p.chunks_mut(p_part).zip(slots.chunks_mut(slots_part));
+        for (part, ((p, s), scratch)) in parts.zip(scratch.chunks_mut(scratch_part)).enumerate() {
+            task(part, p, s, scratch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_work_stays_serial_and_large_work_takes_every_thread() {
+        let available = NonZeroUsize::new(4).unwrap();
+        assert_eq!(automatic_threads(0, available).get(), 1);
+        assert_eq!(automatic_threads(3_999_999, available).get(), 1);
+        assert_eq!(automatic_threads(4_000_000, available).get(), 2);
+        assert_eq!(automatic_threads(u128::MAX, available), available);
+    }
+}
