@@ -9,6 +9,7 @@
 //!                        panel 1: columns 16 .. 31    the last panel is padded with zeros
 //! ```
 
+use crate::aligned::Aligned;
 use crate::error::check_length;
 use crate::{Error, Real};
 
@@ -62,6 +63,14 @@ impl Layout {
     /// The state unit that weight row `row` drives.
     pub fn owner(self, row: usize) -> usize {
         row % self.states
+    }
+
+    /// Fails unless the system would give the memory for p if every weight learns; keeps nothing.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] with [`Layout::sensitivity_bytes`].
+    pub fn check_memory<T: Real>(self) -> Result<(), Error> {
+        Aligned::zeroed(self.sensitivity_bytes::<T>() / 64).map(drop)
     }
 
     /// Bytes of p if every weight learns, whether or not they can be had.

@@ -1,0 +1,15 @@
+//! What the other crates are checked against.
+//!
+//! * [`mod@reference`]: the paper in loops, in its own symbols;
+//! * [`oracles`]: gradients by other roads;
+//! * [`compare`]: comparisons that cannot pass by accident;
+//! * [`generators`]: random cases.
+//!
+//! The tests and benchmarks themselves lie in `tests/` and `benches/` at the top of the project.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "this crate is for tests only")]
+
+pub mod compare;
+pub mod generators;
+pub mod oracles;
+pub mod reference;

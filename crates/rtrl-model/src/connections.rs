@@ -1,0 +1,73 @@
+//! Which weights exist and which of them learn.
+
+use crate::Error;
+use crate::matrix::check_shape;
+
+/// What a place of the weight matrix is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// No weight: its value is 0 for ever, and it has no sensitivities.
+    Absent,
+    /// A weight that acts but never changes, and has no sensitivities.
+    Frozen,
+    /// A weight that learns.
+    Learning,
+}
+
+/// The kind of every weight: units x (inputs, bias, units).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connections {
+    rows: usize,
+    columns: usize,
+    kinds: Vec<Connection>,
+}
+
+impl Connections {
+    /// Every weight learns.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if the table does not fit in memory.
+    pub(crate) fn full(rows: usize, columns: usize) -> Result<Self, Error> {
+        let bytes = rows as u128 * columns as u128;
+        let refused = Error::Memory { what: "the table of connections", bytes };
+        let Some(len) = rows.checked_mul(columns) else { return Err(refused) };
+        let mut kinds = Vec::new();
+        if kinds.try_reserve_exact(len).is_err() {
+            return Err(refused);
+        }
+        kinds.resize(len, Connection::Learning);
+        Ok(Self { rows, columns, kinds })
+    }
+
+    /// Marks as `kind` every place where `mask` says `value`.
+    pub(crate) fn mark(
+        &mut self,
+        what: &'static str,
+        mask: &[Vec<bool>],
+        value: bool,
+        kind: Connection,
+    ) -> Result<(), Error> {
+        check_shape(what, (self.rows, self.columns), mask)?;
+        for (place, &marked) in self.kinds.iter_mut().zip(mask.iter().flatten()) {
+            if marked == value && *place != Connection::Absent {
+                *place = kind;
+            }
+        }
+        Ok(())
+    }
+
+    /// The kind of weight (i, j).
+    pub fn get(&self, i: usize, j: usize) -> Connection {
+        self.kinds[i * self.columns + j]
+    }
+
+    /// For each weight, row by row, whether it learns.
+    pub(crate) fn learning(&self) -> Vec<bool> {
+        self.kinds.iter().map(|&kind| kind == Connection::Learning).collect()
+    }
+
+    /// Number of weights of this kind.
+    pub fn count(&self, kind: Connection) -> usize {
+        self.kinds.iter().filter(|&&place| place == kind).count()
+    }
+}

@@ -1,0 +1,60 @@
+//! The gradient of the loss with respect to everything that learns.
+
+use rtrl_kernel::Real;
+
+use crate::network::Layers;
+use crate::{Error, Matrix};
+
+/// dJ/dW and, with a readout, dJ/dR. Places of weights that do not learn are 0.
+#[derive(Debug, Clone)]
+pub struct Gradient<T> {
+    pub(crate) recurrent: Matrix<T>,
+    pub(crate) readout: Option<Matrix<T>>,
+}
+
+impl<T: Real> Gradient<T> {
+    pub(crate) fn zeros(layers: &Layers<T>) -> Result<Self, Error> {
+        let zeros = |like: &Matrix<T>| Matrix::zeros(like.rows(), like.columns());
+        let readout = layers.readout.as_ref().map(|readout| zeros(&readout.weights));
+        Ok(Self { recurrent: zeros(&layers.weights)?, readout: readout.transpose()? })
+    }
+
+    /// dJ/dW, units x (inputs, bias, units).
+    pub fn recurrent(&self) -> &Matrix<T> {
+        &self.recurrent
+    }
+
+    /// dJ/dR, outputs x (units, inputs if seen, 1), if there is a readout.
+    pub fn readout(&self) -> Option<&Matrix<T>> {
+        self.readout.as_ref()
+    }
+
+    /// All matrices, in the order of [`Layers::matrices`].
+    pub(crate) fn matrices(&self) -> impl Iterator<Item = &Matrix<T>> {
+        std::iter::once(&self.recurrent).chain(&self.readout)
+    }
+
+    fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Matrix<T>> {
+        std::iter::once(&mut self.recurrent).chain(&mut self.readout)
+    }
+
+    /// Adds `other`, element by element.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (sum, other) in self.matrices_mut().zip(other.matrices()) {
+            let places = sum.padded_mut().iter_mut().zip(other.padded());
+            places.for_each(|(sum, &value)| *sum += value);
+        }
+    }
+
+    /// Becomes equal to `other`.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        for (place, other) in self.matrices_mut().zip(other.matrices()) {
+            place.padded_mut().copy_from_slice(other.padded());
+        }
+    }
+
+    /// Becomes zero.
+    pub(crate) fn clear(&mut self) {
+        self.matrices_mut().for_each(|matrix| matrix.padded_mut().fill(T::ZERO));
+    }
+}

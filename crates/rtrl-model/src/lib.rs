@@ -1,0 +1,35 @@
+//! Recurrent networks that learn while they run: exact real-time recurrent learning.
+mod activation;
+pub mod case;
+mod connections;
+pub mod error;
+pub mod file;
+mod gradient;
+mod initial;
+mod learner;
+mod matrix;
+mod network;
+mod optimizer;
+mod random;
+mod readout;
+mod regime;
+pub mod rls;
+pub mod saved;
+pub mod scale;
+mod targets;
+pub mod tasks;
+
+pub use activation::{Activation, CustomActivation};
+pub use connections::{Connection, Connections};
+pub use error::{Error, Quantity};
+pub use gradient::Gradient;
+pub use initial::InitialWeights;
+pub use learner::{EngineChoice, Learner, LearnerBuilder, StepReport};
+pub use matrix::Matrix;
+pub use network::{Network, NetworkBuilder};
+pub use optimizer::{Clipping, Optimizer};
+pub use random::Generator;
+pub use readout::{Readout, ReadoutWeights};
+pub use regime::{Regime, Timing};
+pub use rtrl_kernel::{Engine, Isa, Real, Threads};
+pub use targets::Targets;

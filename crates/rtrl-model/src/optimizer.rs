@@ -1,0 +1,270 @@
+//! From a gradient to a change of the weights.
+//!
+//! The chain: clip by value, then clip by the joint norm of all gradients, then the optimiser. Formulas
+//! and defaults are those of `torch.optim` and `torch.nn.utils.clip_grad_norm_`.
+
+use rtrl_kernel::Real;
+
+use crate::error::{Quantity, check_setting};
+use crate::gradient::Gradient;
+use crate::network::Layers;
+use crate::{Error, Matrix};
+
+/// The rule that turns a gradient g into a change of the weights w.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Optimizer {
+    /// `w -= learning_rate * g` (equation 6).
+    Sgd {
+        /// α
+        learning_rate: f64,
+    },
+    /// Adam (Kingma & Ba 2015): `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`,
+    /// `w -= learning_rate / (1 - β1^u) * m / (sqrt(v) / sqrt(1 - β2^u) + epsilon)` at update u = 1, 2, …
+    Adam {
+        /// α
+        learning_rate: f64,
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the denominator.
+        epsilon: f64,
+    },
+}
+
+impl Optimizer {
+    /// Plain gradient descent.
+    pub fn sgd(learning_rate: f64) -> Self {
+        Self::Sgd { learning_rate }
+    }
+
+    /// Adam with β1 = 0.9, β2 = 0.999, ε = 1e-8.
+    pub fn adam(learning_rate: f64) -> Self {
+        Self::Adam { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+    }
+
+    fn check(self) -> Result<(), Error> {
+        match self {
+            Self::Sgd { learning_rate } => check_setting("the learning rate", learning_rate, 0.0),
+            Self::Adam { learning_rate, beta1, beta2, epsilon } => {
+                check_setting("the learning rate", learning_rate, 0.0)?;
+                for (what, beta) in [("Adam's beta1", beta1), ("Adam's beta2", beta2)] {
+                    if !(0.0..1.0).contains(&beta) {
+                        let expected = "at least 0 and below 1".to_owned();
+                        return Err(Error::Setting { what, expected, got: beta.to_string() });
+                    }
+                }
+                check_setting("Adam's epsilon", epsilon, f64::MIN_POSITIVE)
+            }
+        }
+    }
+}
+
+/// Limits on a gradient; by default there are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Clipping {
+    /// Largest absolute value of a component.
+    pub value: Option<f64>,
+    /// Largest joint Euclidean norm of the gradients of units and readout.
+    pub norm: Option<f64>,
+}
+
+impl Clipping {
+    fn check(self) -> Result<(), Error> {
+        for (what, limit) in [("the clip value", self.value), ("the clip norm", self.norm)] {
+            check_setting(what, limit.unwrap_or(0.0), 0.0)?;
+        }
+        Ok(())
+    }
+}
+
+/// An optimiser with its state.
+#[derive(Debug, Clone)]
+pub(crate) struct Updater<T> {
+    optimizer: Optimizer,
+    clipping: Clipping,
+    updates: u64,
+    layers: Vec<LayerState<T>>,
+}
+
+/// The state of the optimiser for one layer, and room for the next one: an update that fails must
+/// leave no trace.
+#[derive(Debug, Clone)]
+struct LayerState<T> {
+    /// The first and second moment, where the optimiser has them, now and after the update.
+    moments: Option<[Moments<T>; 2]>,
+    next_weights: Matrix<T>,
+}
+
+#[derive(Debug, Clone)]
+struct Moments<T> {
+    now: Matrix<T>,
+    next: Matrix<T>,
+}
+
+impl<T: Real> Moments<T> {
+    fn zeros(like: &Matrix<T>) -> Result<Self, Error> {
+        let zeros = || Matrix::zeros(like.rows(), like.columns());
+        Ok(Self { now: zeros()?, next: zeros()? })
+    }
+}
+
+impl<T: Real> Updater<T> {
+    /// An optimiser for these layers.
+    pub(crate) fn new(
+        optimizer: Optimizer,
+        clipping: Clipping,
+        layers: &Layers<T>,
+    ) -> Result<Self, Error> {
+        optimizer.check()?;
+        clipping.check()?;
+        let adaptive = matches!(optimizer, Optimizer::Adam { .. });
+        let layer = |like: &Matrix<T>| {
+            let moments = || Ok::<_, Error>([Moments::zeros(like)?, Moments::zeros(like)?]);
+            let next_weights = Matrix::zeros(like.rows(), like.columns())?;
+            Ok(LayerState { moments: adaptive.then(moments).transpose()?, next_weights })
+        };
+        let layers = layers.matrices().map(layer).collect::<Result<_, Error>>()?;
+        Ok(Self { optimizer, clipping, updates: 0, layers })
+    }
+
+    /// Number of updates so far.
+    pub(crate) fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Changes the weights of every layer, or, if anything would not be finite, none of them.
+    ///
+    /// # Errors
+    /// What is not finite.
+    pub(crate) fn apply(
+        &mut self,
+        layers: &mut Layers<T>,
+        gradient: &Gradient<T>,
+    ) -> Result<(), Quantity> {
+        let clip = self.clip(gradient)?;
+        let rule = Rule::new(self.optimizer, self.updates + 1);
+        let places = self.layers.iter_mut().zip(layers.matrices()).zip(gradient.matrices());
+        for ((layer, weights), gradient) in places {
+            if !layer.prepare(&rule, &clip, weights.padded(), gradient.padded()) {
+                return Err(Quantity::Weights);
+            }
+        }
+        for (layer, weights) in self.layers.iter_mut().zip(layers.matrices_mut()) {
+            layer.commit(weights);
+        }
+        self.updates += 1;
+        Ok(())
+    }
+
+    fn clip(&self, gradient: &Gradient<T>) -> Result<Clip<T>, Quantity> {
+        let value = self.clipping.value.map(T::from_f64);
+        let mut clip = Clip { value, factor: T::ONE };
+        if let Some(limit) = self.clipping.norm {
+            let squares = gradient.matrices().map(|layer| clip.sum_of_squares(layer.padded()));
+            let norm = squares.sum::<f64>().sqrt();
+            if !norm.is_finite() {
+                return Err(Quantity::GradientNorm);
+            }
+            clip.factor = T::from_f64((limit / (norm + 1e-6)).min(1.0));
+        }
+        Ok(clip)
+    }
+}
+
+impl<T: Real> LayerState<T> {
+    /// Computes the next weights and moments; says whether all of them are finite.
+    fn prepare(&mut self, rule: &Rule<T>, clip: &Clip<T>, weights: &[T], gradient: &[T]) -> bool {
+        let next = self.next_weights.padded_mut();
+        let places = next.iter_mut().zip(weights).zip(gradient);
+        let mut finite = true;
+        let Some([first, second]) = &mut self.moments else {
+            for ((next, &weight), &gradient) in places {
+                *next = weight - rule.rate * clip.limit(gradient);
+                finite &= next.is_finite();
+            }
+            return finite;
+        };
+        let first = first.next.padded_mut().iter_mut().zip(first.now.padded());
+        let second = second.next.padded_mut().iter_mut().zip(second.now.padded());
+        for (((next, &weight), &gradient), ((m, &m_now), (v, &v_now))) in
+            places.zip(first.zip(second))
+        {
+            let gradient = clip.limit(gradient);
+            *m = rule.beta1 * m_now + (T::ONE - rule.beta1) * gradient;
+            *v = rule.beta2 * v_now + (T::ONE - rule.beta2) * gradient * gradient;
+            *next = weight - rule.rate * (*m / (v.sqrt() / rule.root_bias + rule.epsilon));
+            finite &= m.is_finite() & v.is_finite() & next.is_finite();
+        }
+        finite
+    }
+
+    /// Makes what was prepared current.
+    fn commit(&mut self, weights: &mut Matrix<T>) {
+        std::mem::swap(weights, &mut self.next_weights);
+        for moments in self.moments.iter_mut().flatten() {
+            std::mem::swap(&mut moments.now, &mut moments.next);
+        }
+    }
+}
+
+/// The constants of one update in the precision of the weights.
+struct Rule<T> {
+    /// The learning rate, divided by Adam's first bias correction.
+    rate: T,
+    beta1: T,
+    beta2: T,
+    epsilon: T,
+    /// The square root of Adam's second bias correction.
+    root_bias: T,
+}
+
+impl<T: Real> Rule<T> {
+    fn new(optimizer: Optimizer, update: u64) -> Self {
+        let (rate, beta1, beta2, epsilon) = match optimizer {
+            Optimizer::Sgd { learning_rate } => (learning_rate, 0.0, 0.0, 0.0),
+            Optimizer::Adam { learning_rate, beta1, beta2, epsilon } => {
+                (learning_rate, beta1, beta2, epsilon)
+            }
+        };
+        let correction = |beta: f64| 1.0 - libm::pow(beta, update as f64);
+        Self {
+            rate: T::from_f64(rate / correction(beta1)),
+            beta1: T::from_f64(beta1),
+            beta2: T::from_f64(beta2),
+            epsilon: T::from_f64(epsilon),
+            root_bias: T::from_f64(correction(beta2).sqrt()),
+        }
+    }
+}
+
+/// How the components of one gradient are limited.
+struct Clip<T> {
+    value: Option<T>,
+    factor: T,
+}
+
+impl<T: Real> Clip<T> {
+    fn limit(&self, gradient: T) -> T {
+        let within = match self.value {
+            Some(limit) if gradient > limit => limit,
+            Some(limit) if gradient < -limit => -limit,
+            _ => gradient,
+        };
+        within * self.factor
+    }
+
+    /// The sum of squares in double precision, in eight lanes that are then added pairwise.
+    fn sum_of_squares(&self, gradient: &[T]) -> f64 {
+        let mut lanes = [0.0; 8];
+        for values in gradient.as_chunks::<8>().0 {
+            for (lane, &value) in lanes.iter_mut().zip(values) {
+                let value = self.limit(value).to_f64();
+                *lane += value * value;
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = lanes;
+        ((a + e) + (c + g)) + ((b + f) + (d + h))
+    }
+}

@@ -1,0 +1,104 @@
+//! The optional linear readout: `o(t+1) = R [y(t+1), x(t) if asked, 1]`, in the same step.
+
+use rtrl_kernel::Real;
+
+use crate::error::check_setting;
+use crate::{Error, Generator, Matrix};
+
+/// A linear layer on the units, trained along with them. Targets then belong to its outputs, and the
+/// error reaches the units through its weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readout {
+    outputs: usize,
+    inputs: bool,
+    weights: ReadoutWeights,
+}
+
+/// How the weights of a readout start.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ReadoutWeights {
+    /// All 0: the first output is 0, and the units learn from the second step on.
+    Zero,
+    /// Weights from units and inputs normal with standard deviation `gain / sqrt(units)`, bias 0.
+    Normal {
+        /// Factor of the standard deviation.
+        gain: f64,
+    },
+    /// These rows, in the order (units, inputs if seen, bias).
+    Given(Vec<Vec<f64>>),
+}
+
+impl Readout {
+    /// A readout with so many outputs that sees the units and a bias and starts at 0.
+    pub fn new(outputs: usize) -> Self {
+        Self { outputs, inputs: false, weights: ReadoutWeights::Zero }
+    }
+
+    /// Lets the readout see the external inputs of the same step.
+    #[must_use]
+    pub fn with_inputs(mut self) -> Self {
+        self.inputs = true;
+        self
+    }
+
+    /// Sets how its weights start.
+    #[must_use]
+    pub fn weights(mut self, weights: ReadoutWeights) -> Self {
+        self.weights = weights;
+        self
+    }
+
+    /// The layer for a network of this size.
+    pub(crate) fn build<T: Real>(
+        &self,
+        units: usize,
+        inputs: usize,
+        generator: &mut Generator,
+    ) -> Result<ReadoutLayer<T>, Error> {
+        if self.outputs == 0 {
+            let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
+            return Err(Error::Setting { what: "the number of readout outputs", expected, got });
+        }
+        let columns = units + if self.inputs { inputs } else { 0 } + 1;
+        let weights = match &self.weights {
+            ReadoutWeights::Given(rows) => {
+                Matrix::from_rows("the readout matrix", self.outputs, columns, rows)?
+            }
+            ReadoutWeights::Zero => Matrix::zeros(self.outputs, columns)?,
+            ReadoutWeights::Normal { gain } => {
+                check_setting("the gain of the readout", *gain, 0.0)?;
+                let deviation = gain / (units as f64).sqrt();
+                let mut weights = Matrix::zeros(self.outputs, columns)?;
+                for o in 0..self.outputs {
+                    for place in &mut weights.row_mut(o)[..columns - 1] {
+                        *place = T::from_f64(deviation * generator.normal());
+                    }
+                }
+                weights
+            }
+        };
+        Ok(ReadoutLayer { weights, inputs: self.inputs })
+    }
+}
+
+/// A readout that has its weights.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadoutLayer<T> {
+    /// outputs x (units, inputs if seen, 1)
+    pub(crate) weights: Matrix<T>,
+    /// Whether it sees the external inputs.
+    pub(crate) inputs: bool,
+}
+
+impl<T: Real> ReadoutLayer<T> {
+    /// Writes the error that reaches the units, `e_k = sum over o of e_o R_ok`, o ascending, fused.
+    pub(crate) fn propagate(&self, output_errors: &[T], unit_errors: &mut [T]) {
+        unit_errors.fill(T::ZERO);
+        for (o, &error) in output_errors.iter().enumerate() {
+            for (unit, &weight) in unit_errors.iter_mut().zip(self.weights.row(o)) {
+                *unit = error.mul_add(weight, *unit);
+            }
+        }
+    }
+}

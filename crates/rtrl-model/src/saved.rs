@@ -1,0 +1,340 @@
+//! Saved models: a safetensors file with the weights and what is needed to use them.
+//!
+//! Tensors: `recurrent.weight` (units x (inputs, bias, units)), `state` (units), `connections` (as the
+//! weights: 0 absent, 1 learning, 2 frozen) and, with a readout, `readout.weight` (outputs x (units,
+//! inputs if seen, 1)). The metadata has one key, `rtrl`, whose value is a JSON text; see [`Header`] and
+//! `docs/model-file.md`. One key, because the format does not fix the order of several.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rtrl_kernel::Real;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use crate::connections::Connection;
+use crate::{Activation, Error, InitialWeights, Matrix, Network, Readout, ReadoutWeights, file};
+
+/// The version of the format that is written. All up to this one can be read.
+const VERSION: u32 = 1;
+
+/// The JSON part of a saved model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Header {
+    format: String,
+    version: u32,
+    units: usize,
+    inputs: usize,
+    bias: bool,
+    activations: Vec<String>,
+    /// Whether the readout sees the inputs; absent without a readout.
+    readout_sees_inputs: Option<bool>,
+    /// What the program that saved the model wants to find again.
+    application: serde_json::Value,
+}
+
+const FORMAT: &str = "rtrl-model";
+
+/// A model that was read from a file.
+#[derive(Debug, Clone)]
+pub struct SavedModel {
+    header: Header,
+    precision: &'static str,
+    weights: Vec<Vec<f64>>,
+    state: Vec<f64>,
+    connections: Vec<Vec<u8>>,
+    readout: Option<Vec<Vec<f64>>>,
+}
+
+/// Saves a network: its weights, shape, activations (by name), connections and state.
+///
+/// `application` is stored as it is, for the program that saves the model.
+///
+/// # Errors
+/// [`Error::File`] if the file cannot be written (one that was there stays), [`Error::Format`] if the
+/// model is too large for the file format.
+pub fn save<T: Real>(
+    network: &Network<T>,
+    application: serde_json::Value,
+    path: &Path,
+) -> Result<(), Error> {
+    file::replace(path, &to_bytes(network, application)?)
+}
+
+fn to_bytes<T: Real>(
+    network: &Network<T>,
+    application: serde_json::Value,
+) -> Result<Vec<u8>, Error> {
+    let header = Header {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        units: network.units(),
+        inputs: network.inputs(),
+        bias: network.has_bias(),
+        activations: network.activations().iter().map(|a| a.name().to_owned()).collect(),
+        readout_sees_inputs: network.readout_weights().map(|_| network.readout_sees_inputs()),
+        application,
+    };
+    let broken = |reason: String| Error::Format { what: "the model".to_owned(), reason };
+    let header = serde_json::to_string(&header).map_err(|error| broken(error.to_string()))?;
+    let dtype = if T::NAME == "f32" { Dtype::F32 } else { Dtype::F64 };
+    let weights = network.weights();
+    let shape = vec![weights.rows(), weights.columns()];
+    let kinds = connection_codes(network);
+    let mut tensors = vec![
+        ("connections", Dtype::U8, shape.clone(), kinds),
+        ("recurrent.weight", dtype, shape, matrix_bytes(weights)),
+        ("state", dtype, vec![network.units()], bytes(network.state())),
+    ];
+    if let Some(readout) = network.readout_weights() {
+        let shape = vec![readout.rows(), readout.columns()];
+        tensors.push(("readout.weight", dtype, shape, matrix_bytes(readout)));
+    }
+    let views = tensors
+        .iter()
+        .map(|(name, dtype, shape, bytes)| {
+            Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?))
+        })
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+    let metadata = HashMap::from([("rtrl".to_owned(), header)]);
+    views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|error| broken(error.to_string()))
+}
+
+fn connection_codes<T: Real>(network: &Network<T>) -> Vec<u8> {
+    let columns = network.weights().columns();
+    let code = |place: usize| match network.connections().get(place / columns, place % columns) {
+        Connection::Absent => 0,
+        Connection::Learning => 1,
+        Connection::Frozen => 2,
+    };
+    (0..network.units() * columns).map(code).collect()
+}
+
+fn matrix_bytes<T: Real>(matrix: &Matrix<T>) -> Vec<u8> {
+    matrix.iter_rows().flat_map(|row| bytes(row)).collect()
+}
+
+/// Little-endian bytes, as the format wants them.
+fn bytes<T: Real>(values: &[T]) -> Vec<u8> {
+    if T::NAME == "f32" {
+        values.iter().flat_map(|v| single(*v).to_le_bytes()).collect()
+    } else {
+        values.iter().flat_map(|v| v.to_f64().to_le_bytes()).collect()
+    }
+}
+
+/// A number that is an `f32` already.
+#[allow(clippy::cast_possible_truncation, reason = "the value came from an f32")]
+fn single<T: Real>(value: T) -> f32 {
+    value.to_f64() as f32
+}
+
+impl SavedModel {
+    /// Reads a saved model and checks that its parts fit together.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file cannot be read, [`Error::Format`] if it is not a saved model of a
+    /// version that this library knows.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let named = |source| Error::File { path: path.to_owned(), source };
+        let contents = std::fs::read(path).map_err(named)?;
+        Self::from_bytes(&contents)
+            .map_err(|reason| Error::Format { what: path.display().to_string(), reason })
+    }
+
+    fn from_bytes(contents: &[u8]) -> Result<Self, String> {
+        let text = |error: safetensors::SafeTensorError| format!("not a safetensors file: {error}");
+        let (_, metadata) = SafeTensors::read_metadata(contents).map_err(text)?;
+        let header = metadata.metadata().as_ref().and_then(|keys| keys.get("rtrl"));
+        let header = header.ok_or("the metadata has no key `rtrl`: not a saved model")?;
+        let version: Version = serde_json::from_str(header).map_err(|e| e.to_string())?;
+        if version.format != FORMAT || !(1..=VERSION).contains(&version.version) {
+            let Version { format, version } = version;
+            return Err(format!(
+                "format {format:?} version {version}, expected {FORMAT:?} version 1 to {VERSION}"
+            ));
+        }
+        let header: Header = serde_json::from_str(header).map_err(|e| e.to_string())?;
+        let tensors = SafeTensors::deserialize(contents).map_err(text)?;
+        let lines = header.inputs.checked_add(usize::from(header.bias));
+        let lines = lines.and_then(|external| external.checked_add(header.units));
+        let lines = lines.filter(|_| header.units > 0);
+        let lines = lines.ok_or("the number of units or inputs is out of range")?;
+        let shape = [header.units, lines];
+        let weights = numbers(&tensors, "recurrent.weight", Some(&shape))?;
+        let precision = weights.precision;
+        let connections = tensors.tensor("connections").map_err(text)?;
+        if connections.dtype() != Dtype::U8 || connections.shape() != shape {
+            return Err(format!("connections are {:?}, expected {shape:?}", connections.shape()));
+        }
+        let readout = header
+            .readout_sees_inputs
+            .map(|_| numbers(&tensors, "readout.weight", None).map(Numbers::rows));
+        Ok(Self {
+            weights: weights.rows(),
+            state: numbers(&tensors, "state", Some(&[header.units]))?.values,
+            connections: connections.data().chunks(lines).map(<[u8]>::to_vec).collect(),
+            readout: readout.transpose()?,
+            precision,
+            header,
+        })
+    }
+
+    /// `f32` or `f64`: the precision in which the model was saved.
+    pub fn precision(&self) -> &str {
+        self.precision
+    }
+
+    /// What the program that saved the model stored beside it.
+    pub fn application(&self) -> &serde_json::Value {
+        &self.header.application
+    }
+
+    /// The network, exactly as it was saved if `T` is the precision of the file, else rounded.
+    ///
+    /// `custom` are the activations of one's own that the model uses, found by their names.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for an activation that is neither built in nor given; otherwise those of
+    /// [`NetworkBuilder::build`](crate::NetworkBuilder::build).
+    pub fn network<T: Real>(&self, custom: &[Activation]) -> Result<Network<T>, Error> {
+        let find = |name: &String| match custom.iter().find(|own| own.name() == name) {
+            Some(own) => Ok(own.clone()),
+            None => name.parse(),
+        };
+        let activations = self.header.activations.iter().map(find);
+        let flags = |code: u8| -> Vec<Vec<bool>> {
+            let row = |row: &Vec<u8>| row.iter().map(|&place| place == code).collect();
+            self.connections.iter().map(row).collect()
+        };
+        let mut present = flags(0);
+        present.iter_mut().flatten().for_each(|absent| *absent = !*absent);
+        let mut builder = Network::<T>::builder(self.header.units, self.header.inputs)
+            .bias(self.header.bias)
+            .activations(activations.collect::<Result<Vec<_>, _>>()?)
+            .weights(InitialWeights::Given(self.weights.clone()))
+            .connections(present)
+            .frozen(flags(2))
+            .initial_state(self.state.clone());
+        if let Some(rows) = &self.readout {
+            let mut readout = Readout::new(rows.len()).weights(ReadoutWeights::Given(rows.clone()));
+            if self.header.readout_sees_inputs == Some(true) {
+                readout = readout.with_inputs();
+            }
+            builder = builder.readout(readout);
+        }
+        builder.build()
+    }
+}
+
+/// The part of the header that every version has.
+#[derive(Deserialize)]
+struct Version {
+    format: String,
+    version: u32,
+}
+
+/// The numbers of a tensor.
+struct Numbers {
+    values: Vec<f64>,
+    columns: usize,
+    precision: &'static str,
+}
+
+impl Numbers {
+    fn rows(self) -> Vec<Vec<f64>> {
+        self.values.chunks(self.columns.max(1)).map(<[f64]>::to_vec).collect()
+    }
+}
+
+fn numbers(
+    tensors: &SafeTensors<'_>,
+    name: &str,
+    shape: Option<&[usize]>,
+) -> Result<Numbers, String> {
+    let tensor = tensors.tensor(name).map_err(|error| format!("{name}: {error}"))?;
+    if shape.is_some_and(|shape| shape != tensor.shape()) {
+        return Err(format!("{name} has shape {:?}, expected {shape:?}", tensor.shape()));
+    }
+    let (values, precision): (Vec<f64>, _) = match tensor.dtype() {
+        Dtype::F32 => {
+            let (values, _) = tensor.data().as_chunks::<4>();
+            (values.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect(), "f32")
+        }
+        Dtype::F64 => {
+            let (values, _) = tensor.data().as_chunks::<8>();
+            (values.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(), "f64")
+        }
+        other => return Err(format!("{name} holds {other:?}, expected F32 or F64")),
+    };
+    let columns = tensor.shape().last().copied().unwrap_or(1);
+    Ok(Numbers { values, columns, precision })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn network<T: Real>() -> Network<T> {
+        let mut connections = vec![vec![true; 6]; 3];
+        connections[0][1] = false;
+        let mut frozen = vec![vec![false; 6]; 3];
+        frozen[2][4] = true;
+        let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
+        Network::<T>::builder(3, 2)
+            .activations([Activation::Tanh, own, Activation::Relu])
+            .weights(InitialWeights::Normal { gain: 1.0 })
+            .connections(connections)
+            .frozen(frozen)
+            .readout(Readout::new(2).with_inputs().weights(ReadoutWeights::Normal { gain: 1.0 }))
+            .initial_state(vec![0.1, 0.2, 0.3])
+            .seed(4)
+            .build()
+            .unwrap()
+    }
+
+    fn check<T: Real>() {
+        let mut network = network::<T>();
+        let bytes = to_bytes(&network, json!({"column": "x"})).unwrap();
+        assert_eq!(bytes, to_bytes(&network, json!({"column": "x"})).unwrap());
+        let saved = SavedModel::from_bytes(&bytes).unwrap();
+        assert_eq!((saved.precision(), saved.application()), (T::NAME, &json!({"column": "x"})));
+        assert!(matches!(saved.network::<T>(&[]), Err(Error::Setting { what: "activation", .. })));
+        let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
+        let mut loaded = saved.network::<T>(&[own]).unwrap();
+        assert_eq!(loaded.weights(), network.weights());
+        assert_eq!(loaded.connections(), network.connections());
+        for _ in 0..3 {
+            let x = [T::ONE, T::ZERO];
+            assert_eq!(loaded.forward(&x).unwrap(), network.forward(&x).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_saved_network_comes_back_as_it_was() {
+        check::<f32>();
+        check::<f64>();
+    }
+
+    #[test]
+    fn every_cut_of_a_file_is_an_error() {
+        let bytes = to_bytes(&network::<f32>(), json!(null)).unwrap();
+        for len in 0..bytes.len() {
+            assert!(SavedModel::from_bytes(&bytes[..len]).is_err(), "cut at {len}");
+        }
+    }
+
+    #[test]
+    fn a_later_version_is_refused_by_name() {
+        let bytes = to_bytes(&network::<f32>(), json!(null)).unwrap();
+        let place = bytes.windows(11).position(|w| w == b"version\\\":1").unwrap();
+        let mut later = bytes.clone();
+        later[place + 10] = b'9';
+        let reason = SavedModel::from_bytes(&later).unwrap_err();
+        assert!(reason.contains("version 9"), "{reason}");
+    }
+}

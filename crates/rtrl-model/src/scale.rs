@@ -1,0 +1,63 @@
+//! Standardisation that looks only backwards.
+
+/// The mean and deviation of the values seen so far (Welford 1962).
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RunningScale {
+    count: u64,
+    mean: f64,
+    /// Sum of squared deviations from the mean.
+    squares: f64,
+}
+
+impl RunningScale {
+    /// Takes in a value.
+    pub fn add(&mut self, value: f64) {
+        self.count += 1;
+        let before = value - self.mean;
+        self.mean += before / self.count as f64;
+        self.squares += before * (value - self.mean);
+    }
+
+    /// The mean; 0 before the first value.
+    pub fn mean(&self) -> f64 {
+        self.mean
+    }
+
+    /// The standard deviation (of the values as the whole population); 1 while all are equal.
+    pub fn deviation(&self) -> f64 {
+        if self.squares > 0.0 { (self.squares / self.count as f64).sqrt() } else { 1.0 }
+    }
+
+    /// `(value - mean) / deviation`
+    pub fn standardise(&self, value: f64) -> f64 {
+        (value - self.mean) / self.deviation()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_the_two_pass_formulas() {
+        let values = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0];
+        let mut scale = RunningScale::default();
+        for value in values {
+            scale.add(value);
+        }
+        let mean = values.iter().sum::<f64>() / 6.0;
+        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / 6.0;
+        assert!((scale.mean() - mean).abs() < 1e-15);
+        assert!((scale.deviation() - variance.sqrt()).abs() < 1e-14);
+        assert!((scale.standardise(9.0) - (9.0 - mean) / variance.sqrt()).abs() < 1e-14);
+    }
+
+    #[test]
+    fn equal_values_have_deviation_one() {
+        let mut scale = RunningScale::default();
+        for _ in 0..3 {
+            scale.add(7.0);
+        }
+        assert_eq!((scale.mean(), scale.deviation(), scale.standardise(8.0)), (7.0, 1.0, 1.0));
+    }
+}

@@ -1,0 +1,52 @@
+//! The targets of a step, with explicit presence: 0 is an ordinary target.
+
+use rtrl_kernel::Real;
+
+use crate::Error;
+use crate::error::{Quantity, check_finite};
+
+/// The targets d(t+1) of a step: for no output, for all of them or for some.
+#[derive(Debug, Clone, Copy)]
+pub enum Targets<'a, T> {
+    /// The step has no target: state and sensitivities move on, nothing is learnt.
+    None,
+    /// One for each output.
+    All(&'a [T]),
+    /// One for each output that has one.
+    Some(&'a [Option<T>]),
+}
+
+impl<T: Real> Targets<'_, T> {
+    /// The target of output `k`, if it has one.
+    pub fn get(&self, k: usize) -> Option<T> {
+        match self {
+            Self::None => None,
+            Self::All(values) => values.get(k).copied(),
+            Self::Some(values) => values.get(k).copied().flatten(),
+        }
+    }
+
+    /// Fails unless there are targets for exactly `outputs` outputs (or none), all finite.
+    pub(crate) fn check(&self, step: u64, outputs: usize) -> Result<(), Error> {
+        let got = match self {
+            Self::None => return Ok(()),
+            Self::All(values) => values.len(),
+            Self::Some(values) => values.len(),
+        };
+        if got != outputs {
+            return Err(Error::TargetLength { expected: outputs, got });
+        }
+        match self {
+            Self::All(values) => check_finite(step, Quantity::Target, values),
+            _ => self.check_present(step, outputs),
+        }
+    }
+
+    fn check_present(&self, step: u64, outputs: usize) -> Result<(), Error> {
+        let mut present = (0..outputs).filter_map(|k| Some((k, self.get(k)?)));
+        present.find(|(_, value)| !value.is_finite()).map_or(Ok(()), |(index, value)| {
+            let (quantity, value) = (Quantity::Target, value.to_f64());
+            Err(Error::NonFinite { step, quantity, index, value })
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! Task generators: seeded streams of inputs and targets.
+
+use std::collections::VecDeque;
+
+use crate::Generator;
+
+/// Pipelined exclusive or (Williams & Zipser 1989, section 4.1): two random bits a step; the output at
+/// time t should be the exclusive or of the bits that were part of z(t - delay).
+#[derive(Debug)]
+pub struct PipelinedXor {
+    generator: Generator,
+    /// Results that are not due yet.
+    pending: VecDeque<f64>,
+    delay: usize,
+}
+
+impl PipelinedXor {
+    /// The stream of a seed, with a delay of at least one step.
+    pub fn new(delay: usize, seed: u64) -> Self {
+        Self { generator: Generator::new(seed), pending: VecDeque::new(), delay }
+    }
+
+    /// The input x(t) and the target for time t + 1, which is absent until the delay has passed.
+    pub fn draw(&mut self) -> ([f64; 2], Option<f64>) {
+        let bits = [self.generator.bit(), self.generator.bit()];
+        self.pending.push_back(f64::from(u8::from(bits[0] != bits[1])));
+        let due = self.pending.len() >= self.delay;
+        let target = if due { self.pending.pop_front() } else { None };
+        (bits.map(|bit| f64::from(u8::from(bit))), target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// y(t + 1) answers the bits of z(t + 1 - delay): those of the same call at delay 1, of the call
+    /// before at delay 2.
+    #[test]
+    fn targets_answer_the_bits_of_the_right_step() {
+        for delay in 1..=4 {
+            let mut task = PipelinedXor::new(delay, 9);
+            let drawn: Vec<_> = (0..200).map(|_| task.draw()).collect();
+            for (t, (_, target)) in drawn.iter().enumerate() {
+                let earlier = (t + 1).checked_sub(delay).map(|earlier| drawn[earlier].0);
+                let expected = earlier.map(|bits| (bits[0] - bits[1]).abs());
+                assert_eq!(*target, expected, "delay {delay}, step {t}");
+            }
+            let ones = drawn.iter().filter(|(_, target)| *target == Some(1.0)).count();
+            assert!((60..140).contains(&ones), "{ones} ones of 200");
+        }
+    }
+}

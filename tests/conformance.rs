@@ -1,0 +1,65 @@
+//! Every conformance case on every instruction set and in both precisions.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use rtrl_bench::compare::{Tolerance, trace};
+use rtrl_model::case::Case;
+use rtrl_model::{EngineChoice, Isa, Real, Threads};
+
+/// The project's own cases, and those of a neighbouring folder where it exists.
+fn cases() -> Vec<(PathBuf, Case)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let own = json_files(&root.join("tests/cases"));
+    assert!(own.len() >= 10, "only {} cases of our own", own.len());
+    let shared = json_files(&root.join("../shared/conformance"));
+    let paths = own.into_iter().chain(shared);
+    paths
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let case = Case::from_json(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            (path, case)
+        })
+        .collect()
+}
+
+fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = paths.filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+    files.sort();
+    files
+}
+
+fn check<T: Real>(tolerance: f64) {
+    for (path, case) in cases() {
+        let expected = case.expect.as_ref().expect("a case in the project has expected values");
+        for isa in Isa::available() {
+            let learner = case.learner::<T>(isa).unwrap().engine(EngineChoice::Eager);
+            let got = case.run(learner.threads(Threads::SERIAL).build().unwrap()).unwrap();
+            if let Err(difference) = trace(&got, expected, Tolerance::Relative(tolerance)) {
+                panic!("{} on {isa} in {}: {difference}", path.display(), T::NAME);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_case_in_double_precision() {
+    check::<f64>(1e-9);
+}
+
+#[test]
+fn every_case_in_single_precision() {
+    check::<f32>(2e-4);
+}
+
+/// Negative control: another learning rate must be noticed.
+#[test]
+fn a_wrong_setting_is_caught() {
+    let (_, mut case) = cases().into_iter().find(|(_, case)| case.learning_rate > 0.0).unwrap();
+    case.learning_rate *= 1.001;
+    let learner = case.learner::<f64>(Isa::best()).unwrap().build().unwrap();
+    let got = case.run(learner).unwrap();
+    assert!(trace(&got, case.expect.as_ref().unwrap(), Tolerance::Relative(1e-9)).is_err());
+}

@@ -1,0 +1,108 @@
+//! The engines against the reference: equal bits on every instruction set, with any number of
+//! threads, in both precisions.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::num::NonZeroUsize;
+
+use proptest::prelude::*;
+use rtrl_bench::compare::{Tolerance, trace};
+use rtrl_bench::generators::{Recipe, recipes};
+use rtrl_bench::reference::{self, Fault};
+use rtrl_model::case::{Case, Trace};
+use rtrl_model::{EngineChoice, Isa, Real, Threads};
+
+fn threads(count: usize) -> Threads {
+    Threads::Exactly(NonZeroUsize::new(count).unwrap())
+}
+
+fn eager<T: Real>(case: &Case, isa: Isa, threads: Threads) -> Trace {
+    let learner = case.learner::<T>(isa).unwrap().engine(EngineChoice::Eager).threads(threads);
+    case.run(learner.build().unwrap()).unwrap()
+}
+
+fn compare_all<T: Real>(case: &Case) -> Result<(), TestCaseError> {
+    let expected = reference::run::<T>(case);
+    for isa in Isa::available() {
+        for count in [1, 2, 3, 7] {
+            let got = eager::<T>(case, isa, threads(count));
+            trace(&got, &expected, Tolerance::Exact).map_err(|difference| {
+                let what = format!("{} on {isa}, {count} threads: {difference}", T::NAME);
+                TestCaseError::fail(what)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn the_eager_engine_gives_the_bits_of_the_reference(recipe in recipes(40, 8)) {
+        let case = recipe.case();
+        compare_all::<f64>(&case)?;
+        compare_all::<f32>(&case)?;
+    }
+
+    #[test]
+    fn small_networks_over_longer_runs(recipe in recipes(6, 60)) {
+        let case = recipe.case();
+        compare_all::<f64>(&case)?;
+        compare_all::<f32>(&case)?;
+    }
+}
+
+/// A case in which every term of the algorithm matters.
+fn full_case() -> Case {
+    let recipe = Recipe {
+        units: 6,
+        inputs: 3,
+        steps: 20,
+        seed: 5,
+        bias: true,
+        mixed: true,
+        targets: 0.5,
+        forcing: true,
+        density: 1.0,
+        frozen: 0.0,
+        epochwise: false,
+        late: false,
+        every: 1,
+        resets: true,
+    };
+    recipe.case()
+}
+
+/// Negative control: breaking any one term is noticed, even with the loosest tolerance in use.
+#[test]
+fn a_broken_term_is_caught() {
+    let case = full_case();
+    let got = eager::<f64>(&case, Isa::best(), Threads::SERIAL);
+    let compare = |fault| {
+        let expected = reference::run_with::<f64>(&case, fault);
+        trace(&got, &expected, Tolerance::Relative(2e-4))
+    };
+    assert_eq!(compare(Fault::None), Ok(()));
+    for fault in [
+        Fault::ForcedColumns,
+        Fault::ImmediateInfluence,
+        Fault::Slope,
+        Fault::Error,
+        Fault::Reset,
+        Fault::RecurrentSum,
+    ] {
+        assert!(compare(fault).is_err(), "{fault:?} was not noticed");
+    }
+}
+
+/// Every instruction set that the processor has is in the list that the tests go through.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn every_instruction_set_of_the_machine_is_tested() {
+    let names: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
+    let has = |name| names.contains(&name);
+    println!("instruction sets under test: {names:?}");
+    assert!(has("scalar"));
+    assert_eq!(has("v3"), is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"));
+    assert_eq!(has("v4"), is_x86_feature_detected!("avx512f"));
+}

@@ -1,0 +1,66 @@
+//! Epochwise gradients against backpropagation through time and the complex step.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use rtrl_bench::compare::relative_to_largest;
+use rtrl_bench::generators::Recipe;
+use rtrl_bench::oracles::{bptt, complex_step};
+use rtrl_model::Isa;
+use rtrl_model::case::{ActivationNames, Case};
+
+/// 16 units, 50 steps, one epoch, masks and forcing on, smooth activations.
+fn case(seed: u64) -> Case {
+    let recipe = Recipe {
+        units: 16,
+        inputs: 3,
+        steps: 50,
+        seed,
+        bias: true,
+        mixed: false,
+        targets: 0.3,
+        forcing: true,
+        density: 0.5,
+        frozen: 0.4,
+        epochwise: true,
+        late: false,
+        every: 1,
+        resets: false,
+    };
+    let mut case = recipe.case();
+    let smooth = ["tanh", "logistic", "softplus", "identity"];
+    let names = (0..16).map(|k| smooth[k % 4].to_owned()).collect();
+    case.activation = ActivationNames::Each(names);
+    case
+}
+
+/// dJ/dw of the whole epoch by the eager engine.
+fn gradient(case: &Case) -> Vec<f64> {
+    let learner = case.learner::<f64>(Isa::best()).unwrap().build().unwrap();
+    let trace = case.run(learner).unwrap();
+    let mut total = vec![0.0; case.units * case.weights[0].len()];
+    for step in &trace.gradients {
+        total.iter_mut().zip(step.iter().flatten()).for_each(|(sum, g)| *sum -= g);
+    }
+    total
+}
+
+#[test]
+fn the_summed_gradient_is_that_of_the_unrolled_network() {
+    for seed in 1..=5 {
+        let case = case(seed);
+        let got = gradient(&case);
+        for (name, oracle) in [("bptt", bptt(&case)), ("complex step", complex_step(&case))] {
+            let difference = relative_to_largest(&got, &oracle.concat());
+            assert!(difference <= 1e-12, "{name}, seed {seed}: {difference:e}");
+        }
+    }
+}
+
+/// Negative control: without forcing the gradient is another one.
+#[test]
+fn a_wrong_gradient_is_caught() {
+    let mut case = case(1);
+    let got = gradient(&case);
+    case.teacher_forcing = false;
+    assert!(relative_to_largest(&got, &bptt(&case).concat()) > 1e-3);
+    assert!(relative_to_largest(&got, &complex_step(&case).concat()) > 1e-3);
+}
