@@ -31,5 +31,5 @@ pub use optimizer::{Clipping, Optimizer};
 pub use random::Generator;
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
-pub use rtrl_kernel::{Engine, Isa, Real, Threads};
+pub use rtrl_kernel::{Engine, Isa, Layout, Real, Threads};
 pub use targets::Targets;

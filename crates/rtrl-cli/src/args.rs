@@ -1,0 +1,169 @@
+//! The command line as plain data.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use rtrl_model::{Activation, EngineChoice, Threads};
+
+/// Exact real-time recurrent learning: train recurrent networks while they run.
+#[derive(Debug, Parser)]
+#[command(name = "rtrl", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Learn to forecast a column of a CSV file one row ahead, in one pass, and compare with baselines
+    Train(Box<TrainArgs>),
+    /// Run a conformance case and write what was computed
+    Trace(TraceArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TrainArgs {
+    /// The series: a CSV file with a header, one row a time step
+    pub(crate) file: PathBuf,
+
+    /// The column to forecast
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) target: String,
+
+    /// The columns that the network sees, separated by commas [default: the target]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) inputs: Vec<String>,
+
+    /// Number of recurrent units
+    #[arg(long, default_value = "16")]
+    pub(crate) units: NonZeroUsize,
+
+    /// Seed of the initial weights
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// What the readout forecasts: the change from the last value, or the value itself [default: change
+    /// if the target is an input, else value]
+    #[arg(long)]
+    pub(crate) predict: Option<Predict>,
+
+    /// Activation of the units: logistic, tanh, relu, identity or softplus
+    #[arg(long, default_value = "tanh")]
+    pub(crate) activation: Activation,
+
+    /// Gain of the orthogonal initial weights
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    pub(crate) gain: f64,
+
+    /// What turns gradients into changes of the weights
+    #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
+    pub(crate) optimizer: OptimizerName,
+
+    /// Learning rate
+    #[arg(long, default_value_t = 1e-3, value_parser = positive)]
+    pub(crate) learning_rate: f64,
+
+    /// Largest norm of the gradient
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    pub(crate) clip: f64,
+
+    /// Engine of the sensitivities: auto or eager
+    #[arg(long, default_value = "auto")]
+    pub(crate) engine: EngineChoice,
+
+    /// Precision of the numbers
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
+
+    /// Number of threads [default: by the size of the network]
+    #[arg(long)]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Forecasts at the start that the errors leave out
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    pub(crate) skip: u64,
+
+    /// Save the trained network to this safetensors file
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) save: Option<PathBuf>,
+
+    /// Write a page with charts to this HTML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Write the errors to this JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TraceArgs {
+    /// The conformance case, a JSON file
+    pub(crate) case: PathBuf,
+
+    /// Engine of the sensitivities: auto or eager
+    #[arg(long, default_value = "auto")]
+    pub(crate) engine: EngineChoice,
+
+    /// Precision of the numbers
+    #[arg(long, value_enum, default_value_t = Precision::F64)]
+    pub(crate) precision: Precision,
+
+    /// Where the trace goes
+    #[arg(long, value_name = "TRACE")]
+    pub(crate) out: PathBuf,
+}
+
+/// What the readout forecasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Predict {
+    /// The change from the last value
+    Change,
+    /// The value itself
+    Value,
+}
+
+/// The optimiser of a training run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OptimizerName {
+    /// Plain gradient descent
+    Sgd,
+    /// Adam with its usual constants
+    Adam,
+}
+
+/// Single or double precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// Single precision
+    F32,
+    /// Double precision
+    F64,
+}
+
+impl TrainArgs {
+    /// The threads that were asked for.
+    pub(crate) fn threads(&self) -> Threads {
+        self.threads.map_or(Threads::Auto, Threads::Exactly)
+    }
+}
+
+/// A finite number above 0.
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        _ => Err("expected a finite number above 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+}

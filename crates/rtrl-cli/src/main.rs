@@ -1,0 +1,29 @@
+//! The `rtrl` program.
+//!
+//! `args.rs` turns the command line into plain data; each command has a module that does the work.
+//! Exit codes: 0 for success, 2 for a wrong command line, 1 for everything else that goes wrong.
+
+mod args;
+mod error;
+mod trace;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Train(args) => train::run(&args),
+        Command::Trace(args) => trace::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

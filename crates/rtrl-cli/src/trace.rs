@@ -1,0 +1,35 @@
+//! `rtrl trace`: runs a conformance case.
+
+use rtrl_model::case::{Case, Trace};
+use rtrl_model::{Isa, Real, file};
+
+use crate::args::{Precision, TraceArgs};
+use crate::error::Error;
+
+pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
+    let unreadable = |source| Error::File { path: args.case.clone(), source };
+    let text = std::fs::read_to_string(&args.case).map_err(unreadable)?;
+    file::check_writable(&args.out)?;
+    let case = Case::from_json(&text).map_err(|error| rtrl_model::Error::Format {
+        what: args.case.display().to_string(),
+        reason: error.to_string(),
+    })?;
+    let trace = match args.precision {
+        Precision::F32 => trace::<f32>(&case, args)?,
+        Precision::F64 => trace::<f64>(&case, args)?,
+    };
+    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
+        what: "the trace".to_owned(),
+        reason: error.to_string(),
+    };
+    let text = serde_json::to_vec(&trace).map_err(failed)?;
+    Ok(file::replace(&args.out, &text)?)
+}
+
+fn trace<T: Real>(case: &Case, args: &TraceArgs) -> Result<Trace, Error> {
+    let learner = case
+        .learner::<T>(Isa::from_env().map_err(rtrl_model::Error::from)?)?
+        .engine(args.engine)
+        .build()?;
+    Ok(case.run(learner)?)
+}

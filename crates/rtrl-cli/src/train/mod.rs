@@ -1,0 +1,140 @@
+//! `rtrl train`: one pass of online forecasting over a CSV file.
+//!
+//! Row by row: `series.rs` reads → `forecast.rs` forecasts the row before it is seen, then learns from
+//! it → `baselines.rs` do the same by simpler means → `score.rs` adds up the errors. At the end
+//! `summary.rs` prints the table and `report.rs` draws the page.
+
+mod baselines;
+mod chart;
+mod forecast;
+mod report;
+mod score;
+mod series;
+mod summary;
+
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use rtrl_model::{Layout, Real, file, saved};
+
+use crate::args::{Precision, Predict, TrainArgs};
+use crate::error::Error;
+use crate::train::baselines::{Autoregression, Persistence};
+use crate::train::forecast::{Forecaster, Recurrent};
+use crate::train::score::Scores;
+use crate::train::series::Series;
+
+pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
+    for path in [&args.save, &args.report, &args.json].into_iter().flatten() {
+        file::check_writable(path)?;
+    }
+    match args.precision {
+        Precision::F32 => train::<f32>(args),
+        Precision::F64 => train::<f64>(args),
+    }
+}
+
+/// How far a run has come.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) rows: u64,
+    pub(crate) scores: Scores,
+    pub(crate) rows_per_second: f64,
+    /// The forecast of the row after the last.
+    pub(crate) next: f64,
+}
+
+fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
+    let inputs =
+        if args.inputs.is_empty() { vec![args.target.clone()] } else { args.inputs.clone() };
+    let mut series = Series::open(&args.file, &args.target, &inputs)?;
+    let units = args.units.get();
+    Layout::simple(units, inputs.len() + 1 + units)
+        .and_then(Layout::check_memory::<T>)
+        .map_err(rtrl_model::Error::from)?;
+    let predict = args.predict.unwrap_or(if inputs.contains(&args.target) {
+        Predict::Change
+    } else {
+        Predict::Value
+    });
+    let mut ours = Recurrent::<T>::new(args, inputs.len(), predict, true)?;
+    let mut still = Recurrent::<T>::new(args, inputs.len(), predict, false)?;
+    let outcome = pass(args, &mut series, &mut ours, &mut still)?;
+    summary::print(args, &outcome);
+    if let Some(path) = &args.save {
+        save(path, args, &inputs, predict, &ours)?;
+    }
+    if let Some(path) = &args.json {
+        file::replace(path, &summary::json(&outcome)?)?;
+    }
+    if let Some(path) = &args.report {
+        let page = report::page(args, &outcome, ours.network())?;
+        file::replace(path, page.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Takes every row once.
+fn pass<T: Real>(
+    args: &TrainArgs,
+    series: &mut Series,
+    ours: &mut Recurrent<T>,
+    still: &mut Recurrent<T>,
+) -> Result<Outcome, Error> {
+    let mut persistence = Persistence::default();
+    let mut autoregression = Autoregression::default();
+    let mut scores = Scores::new(args.skip, args.report.is_some());
+    let bar = progress_bar(series.bytes());
+    while let Some(row) = series.next_row()? {
+        let forecasters: [&mut dyn Forecaster; 4] =
+            [ours, &mut persistence, &mut autoregression, still];
+        let mut forecasts = [None; 4];
+        for (forecast, forecaster) in forecasts.iter_mut().zip(forecasters) {
+            *forecast = forecaster.observe(row)?;
+        }
+        if let [Some(a), Some(b), Some(c), Some(d)] = forecasts {
+            scores.add(row.target, [a, b, c, d]);
+        }
+        bar.set_position(row.position);
+        if row.number.is_power_of_two() {
+            bar.suspend(|| summary::print_progress(row.number, &scores));
+        }
+    }
+    bar.finish_and_clear();
+    let rows = series.rows();
+    if rows < 2 {
+        return Err(Error::Rows { path: args.file.clone(), got: rows });
+    }
+    let rows_per_second = ours.rows_per_second();
+    Ok(Outcome { rows, scores, rows_per_second, next: ours.next()? })
+}
+
+fn progress_bar(bytes: u64) -> ProgressBar {
+    let style = "{wide_bar} {percent:>3} %  {eta} left";
+    let bar = ProgressBar::new(bytes);
+    match ProgressStyle::with_template(style) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn save<T: Real>(
+    path: &Path,
+    args: &TrainArgs,
+    inputs: &[String],
+    predict: Predict,
+    ours: &Recurrent<T>,
+) -> Result<(), Error> {
+    let application = serde_json::json!({
+        "program": "rtrl train",
+        "target": args.target,
+        "inputs": inputs,
+        "predict": if predict == Predict::Change { "change" } else { "value" },
+        "seed": args.seed,
+        "optimizer": format!("{:?}", args.optimizer).to_lowercase(),
+        "learning_rate": args.learning_rate,
+        "clip": args.clip,
+        "scales": ours.scales(),
+    });
+    Ok(saved::save(ours.network(), application, path)?)
+}

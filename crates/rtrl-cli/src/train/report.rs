@@ -1,0 +1,184 @@
+//! The page that a run leaves behind: one HTML file that needs nothing else.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use plotters::style::RGBColor;
+use rtrl_model::{Network, Real};
+
+use crate::args::TrainArgs;
+use crate::error::Error;
+use crate::train::Outcome;
+use crate::train::chart::{Line, heat_map, lines};
+use crate::train::score::{NAMES, Record, Sums};
+use crate::train::summary::number;
+
+/// Rows of the chart that shows single forecasts.
+const CLOSE_UP: usize = 240;
+
+/// One colour for each forecaster, legible on light and dark ground.
+const COLOURS: [RGBColor; 4] = [
+    RGBColor(37, 120, 235),
+    RGBColor(140, 140, 150),
+    RGBColor(234, 120, 20),
+    RGBColor(22, 160, 90),
+];
+
+/// The colour of the series itself.
+const ACTUAL: RGBColor = RGBColor(140, 140, 150);
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --ground: #ffffff; --ink: #1c2128; --soft: #5b6470; --line: #d9dde3; }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #14171c; --ink: #e6e9ee; --soft: #9aa4b1; --line: #343b45; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 60rem; padding: 1.5rem 1rem 3rem; background: var(--ground);
+  color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; }
+p { margin: .3rem 0; } .soft { color: var(--soft); overflow-wrap: anywhere; }
+table { border-collapse: collapse; margin: 1rem 0; width: 100%; max-width: 36rem; }
+th, td { padding: .35rem .5rem; border-bottom: 1px solid var(--line); text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+td { font-variant-numeric: tabular-nums; } tr.best td { font-weight: 650; }
+.scroll { overflow-x: auto; } .scroll svg { display: block; width: 100%; min-width: 40rem; height: auto; }
+.heat svg { display: block; width: 100%; max-width: 40rem; height: auto; border: 1px solid var(--line); }
+svg text { fill: var(--ink); font-family: system-ui, sans-serif; }
+svg [stroke='#010101'] { stroke: var(--ink); } svg [stroke='#020202'] { stroke: var(--line); }
+.key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .9rem; }
+.key i { display: inline-block; width: 1.4em; height: .25em; vertical-align: middle; margin-right: .4em; }
+";
+
+/// The page of a run.
+pub(crate) fn page<T: Real>(
+    args: &TrainArgs,
+    outcome: &Outcome,
+    network: &Network<T>,
+) -> Result<String, Error> {
+    let records = outcome.scores.records.as_deref().unwrap_or_default();
+    let file = args.file.file_name().unwrap_or_default().to_string_lossy();
+    let title = format!("{} in {file}, one row ahead", args.target);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (title) }
+                p.soft {
+                    (outcome.rows) " rows, learnt in one pass by exact real-time recurrent learning: "
+                    (args.units) " " (args.activation.name()) " units, "
+                    (network.connections().count(rtrl_model::Connection::Learning))
+                    " recurrent weights that learn, seed " (args.seed) ", "
+                    (format!("{:.0}", outcome.rows_per_second)) " rows per second."
+                }
+                (errors(args, outcome))
+                (figure("The last rows", &close_up(records), &args.target)?)
+                (figure("The whole series", &whole(records), &args.target)?)
+                (figure("Running error against the baselines", &running(records, args.skip), "RMSE so far")?)
+                (weights(network)?)
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn errors(args: &TrainArgs, outcome: &Outcome) -> Markup {
+    let sums = &outcome.scores.settled;
+    let least = sums.iter().filter_map(Sums::rmse).min_by(f64::total_cmp);
+    html! {
+        table {
+            thead { tr { th { "forecaster" } th { "RMSE" } th { "MAE" } } }
+            tbody {
+                @for (name, sums) in NAMES.iter().zip(sums) {
+                    tr.best[least.is_some() && sums.rmse() == least] {
+                        td { (name) } td { (number(sums.rmse())) } td { (number(sums.mae())) }
+                    }
+                }
+            }
+        }
+        p.soft {
+            "From forecast " (args.skip + 1) " on, the same rows for all; the smallest error is set in bold. \
+            Next value of " (args.target) ": " (number(Some(outcome.next))) "."
+        }
+    }
+}
+
+fn figure(title: &str, content: &[Line], y_label: &str) -> Result<Markup, Error> {
+    let picture = lines(content, y_label)?;
+    Ok(html! {
+        h2 { (title) }
+        div.key {
+            @for line in content {
+                span { i style=(format!("background:{}", line.css_colour())) {} (line.name) }
+            }
+        }
+        div.scroll { (PreEscaped(picture)) }
+    })
+}
+
+/// A line through one value of each record; record 0 forecasts row 2.
+fn line(
+    name: &'static str,
+    colour: RGBColor,
+    records: &[Record],
+    first: usize,
+    mut value: impl FnMut(&Record) -> f64,
+) -> Line {
+    let point = |(index, record): (usize, &Record)| ((first + index + 2) as f64, value(record));
+    Line { name, colour, points: records.iter().enumerate().map(point).collect() }
+}
+
+fn close_up(records: &[Record]) -> [Line; 2] {
+    let first = records.len().saturating_sub(CLOSE_UP);
+    let records = &records[first..];
+    [
+        line("actual", ACTUAL, records, first, |record| record.actual),
+        line("forecast by exact RTRL", COLOURS[0], records, first, |record| record.forecasts[0]),
+    ]
+}
+
+fn whole(records: &[Record]) -> [Line; 2] {
+    [
+        line("actual", ACTUAL, records, 0, |record| record.actual),
+        line("forecast by exact RTRL", COLOURS[0], records, 0, |record| record.forecasts[0]),
+    ]
+}
+
+/// The root mean square error of each forecaster up to every row, from the first forecast that counts.
+fn running(records: &[Record], skip: u64) -> Vec<Line> {
+    let start = usize::try_from(skip).unwrap_or(usize::MAX).min(records.len());
+    [1, 2, 3, 0]
+        .into_iter()
+        .map(|index| {
+            let mut sums = Sums::default();
+            let rmse = |record: &Record| {
+                sums.add(record.forecasts[index] - record.actual);
+                sums.rmse().unwrap_or_default()
+            };
+            line(NAMES[index], COLOURS[index], &records[start..], start, rmse)
+        })
+        .collect()
+}
+
+fn weights<T: Real>(network: &Network<T>) -> Result<Markup, Error> {
+    let recurrent = heat_map(&network.weights().to_rows())?;
+    let readout = network.readout_weights().map(|readout| heat_map(&readout.to_rows()));
+    let readout = readout.transpose()?;
+    Ok(html! {
+        h2 { "Final weights" }
+        p.soft {
+            "Rows are units; columns are " (network.inputs()) " input(s), the bias, then the "
+            (network.units()) " units. Red is positive, blue negative, full colour the largest weight. \
+            Large matrices are averaged in blocks."
+        }
+        div.heat { (PreEscaped(recurrent)) }
+        @if let Some(readout) = readout {
+            p.soft { "The readout: units, input(s), bias." }
+            div.heat { (PreEscaped(readout)) }
+        }
+    })
+}
