@@ -1,5 +1,7 @@
 //! The network: its checked shape, its weights and its state (equations 1 and 2).
 
+use std::marker::PhantomData;
+
 use rtrl_kernel::{Isa, Layout, Real, product};
 
 use crate::connections::{Connection, Connections};
@@ -23,7 +25,7 @@ pub struct Network<T> {
 
 impl<T: Real> Network<T> {
     /// Starts to describe a network of `units` units and `inputs` external inputs.
-    pub fn builder(units: usize, inputs: usize) -> NetworkBuilder {
+    pub fn builder(units: usize, inputs: usize) -> NetworkBuilder<T> {
         NetworkBuilder::new(units, inputs)
     }
 
@@ -269,12 +271,13 @@ impl<T: Real> Pass<T> {
     }
 }
 
-/// Describes a network; [`NetworkBuilder::build`] checks the description.
+/// Describes a network in the precision `T`; [`NetworkBuilder::build`] checks the description.
 ///
 /// Defaults: a bias line, tanh, every weight learns, an orthogonal start with gain 1 from seed 0,
 /// y(t0) = 0, no readout, the instruction set of [`Isa::from_env`].
 #[derive(Debug, Clone)]
-pub struct NetworkBuilder {
+pub struct NetworkBuilder<T> {
+    precision: PhantomData<T>,
     columns: Columns,
     activations: Vec<Activation>,
     present: Option<Vec<Vec<bool>>>,
@@ -286,9 +289,10 @@ pub struct NetworkBuilder {
     isa: Option<Isa>,
 }
 
-impl NetworkBuilder {
+impl<T: Real> NetworkBuilder<T> {
     fn new(units: usize, inputs: usize) -> Self {
         Self {
+            precision: PhantomData,
             columns: Columns { inputs, bias: true, units },
             activations: vec![Activation::Tanh],
             present: None,
@@ -371,12 +375,12 @@ impl NetworkBuilder {
         self
     }
 
-    /// Checks the description and makes the network, in single or double precision.
+    /// Checks the description and makes the network.
     ///
     /// # Errors
     /// [`Error::Setting`] or [`Error::Shape`] for what does not fit together, [`Error::Memory`] if the
     /// weights do not fit in memory, [`Error::Kernel`] for an instruction set that is not there.
-    pub fn build<T: Real>(self) -> Result<Network<T>, Error> {
+    pub fn build(self) -> Result<Network<T>, Error> {
         let columns = self.columns;
         let n = columns.units;
         if n == 0 {
@@ -429,7 +433,7 @@ impl NetworkBuilder {
         }
     }
 
-    fn check_state<T: Real>(&self) -> Result<Vec<T>, Error> {
+    fn check_state(&self) -> Result<Vec<T>, Error> {
         let n = self.columns.units;
         let Some(given) = &self.state else { return Ok(vec![T::ZERO; n]) };
         if given.len() != n {

@@ -1,0 +1,242 @@
+//! The eager engine against loops, on every instruction set and with several threads: layouts that the
+//! model does not use yet, rows that drop out and come back, and what an engine promises about errors.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
+
+use std::num::NonZeroUsize;
+
+use rtrl_kernel::{Eager, Engine, Error, Isa, Layout, Real, Step, Threads};
+
+/// Numbers that look random: a linear congruential generator.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from((self.0 >> 40) as u32) / f64::from(1u32 << 23) - 1.0
+    }
+
+    fn list<T: Real>(&mut self, len: usize) -> Vec<T> {
+        (0..len).map(|_| T::from_f64(self.next())).collect()
+    }
+}
+
+/// p as loops, in the promised order.
+struct Loops<T> {
+    layout: Layout,
+    learns: Vec<bool>,
+    /// p[k][i * lines + j]
+    p: Vec<Vec<T>>,
+    /// `-sum e p` of the errors since the last reading.
+    gradient: Vec<T>,
+}
+
+impl<T: Real> Loops<T> {
+    fn new(layout: Layout, learns: &[bool]) -> Self {
+        let p = vec![vec![T::ZERO; learns.len()]; layout.states()];
+        Self { layout, learns: learns.to_vec(), p, gradient: vec![T::ZERO; learns.len()] }
+    }
+
+    fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
+        let (n, lines) = (self.layout.states(), self.layout.lines());
+        let old = self.p.clone();
+        for w in (0..self.learns.len()).filter(|&w| self.learns[w]) {
+            for k in 0..n {
+                let mut sum = T::ZERO;
+                for l in (0..n).filter(|&l| !step.forced[l]) {
+                    let v = step.scale[k] * step.recurrent[k * step.stride + l];
+                    sum = v.mul_add(old[l][w], sum);
+                }
+                if self.layout.owner(w / lines) == k {
+                    sum = step.injection[w / lines].mul_add(step.lines[w % lines], sum);
+                }
+                self.p[k][w] = sum;
+            }
+            if let Some(error) = error {
+                let chain = (0..n).fold(T::ZERO, |sum, k| error[k].mul_add(self.p[k][w], sum));
+                self.gradient[w] -= chain;
+            }
+        }
+    }
+
+    fn row(&self, k: usize) -> Vec<T> {
+        let columns = self.p[k].iter().zip(&self.learns);
+        columns.filter(|&(_, &learns)| learns).map(|(&p, _)| p).collect()
+    }
+}
+
+fn threads(count: usize) -> Threads {
+    Threads::Exactly(NonZeroUsize::new(count).unwrap())
+}
+
+/// Runs both for some steps in which units are forced and slopes vanish now and then.
+fn compare<T: Real>(layout: Layout, density: f64, isa: Isa, threads: Threads) {
+    let (n, rows, lines) = (layout.states(), layout.rows(), layout.lines());
+    let mut numbers = Numbers(layout.rows() as u64 * 31 + layout.lines() as u64);
+    let learns: Vec<bool> = (0..rows * lines).map(|_| numbers.next() < density).collect();
+    let mut engine = Eager::<T>::new(layout, &learns, isa, threads).unwrap();
+    let mut loops = Loops::<T>::new(layout, &learns);
+    let stride = n + 3;
+    for t in 0..9 {
+        let recurrent: Vec<T> = numbers.list(n * stride);
+        let mut scale: Vec<T> = numbers.list(n);
+        let mut injection: Vec<T> = numbers.list(rows);
+        for k in (0..n).filter(|k| (k + t) % 3 == 0) {
+            scale[k] = T::ZERO;
+            injection[k] = T::ZERO;
+        }
+        let forced: Vec<bool> = (0..n).map(|_| numbers.next() > 0.5).collect();
+        let z: Vec<T> = numbers.list(lines);
+        let error: Vec<T> = numbers.list(n);
+        let error = (t % 4 != 1).then_some(error.as_slice());
+        let step = Step {
+            recurrent: &recurrent,
+            stride,
+            scale: &scale,
+            injection: &injection,
+            lines: &z,
+            forced: &forced,
+        };
+        engine.advance(&step, error).unwrap();
+        loops.advance(&step, error);
+        let mut row = vec![T::ZERO; engine.columns()];
+        for k in 0..n {
+            engine.sensitivities(k, &mut row).unwrap();
+            assert_eq!(row, loops.row(k), "p, step {t}, unit {k}, {layout:?}, {isa}");
+        }
+        if t % 3 == 2 {
+            let mut gradient = vec![T::ZERO; rows * lines];
+            engine.gradient(&mut gradient, lines).unwrap();
+            assert_eq!(gradient, loops.gradient, "gradient, step {t}, {layout:?}, {isa}");
+            loops.gradient.fill(T::ZERO);
+        }
+    }
+}
+
+#[test]
+fn equals_the_loops() {
+    for isa in Isa::available() {
+        for (states, gates, lines) in [(1, 1, 1), (3, 1, 9), (8, 1, 17), (5, 3, 11), (13, 2, 30)] {
+            let layout = Layout::new(states, gates * states, lines).unwrap();
+            for density in [1.1, 0.3] {
+                for count in [1, 2, 5] {
+                    compare::<f32>(layout, density, isa, threads(count));
+                    compare::<f64>(layout, density, isa, threads(count));
+                }
+            }
+        }
+    }
+}
+
+/// Values for a layer of two units and three lines.
+struct Small {
+    recurrent: [f32; 4],
+    scale: [f32; 2],
+    lines: [f32; 3],
+}
+
+impl Small {
+    fn engine() -> Eager<f32> {
+        let layout = Layout::simple(2, 3).unwrap();
+        Eager::new(layout, &[true; 6], Isa::best(), Threads::SERIAL).unwrap()
+    }
+
+    fn step(&self) -> Step<'_, f32> {
+        Step {
+            recurrent: &self.recurrent,
+            stride: 2,
+            scale: &self.scale,
+            injection: &self.scale,
+            lines: &self.lines,
+            forced: &[false; 2],
+        }
+    }
+}
+
+const TAME: Small =
+    Small { recurrent: [0.1, 0.2, 0.3, 0.4], scale: [0.5, 0.25], lines: [1.0, -1.0, 2.0] };
+
+#[test]
+fn a_restored_engine_continues_as_the_saved_one() {
+    let mut engine = Small::engine();
+    engine.advance(&TAME.step(), None).unwrap();
+    let mut other = Small::engine();
+    for k in 0..2 {
+        let mut row = [0.0; 6];
+        engine.sensitivities(k, &mut row).unwrap();
+        other.restore(k, &row).unwrap();
+    }
+    let mut gradients = [[0.0f32; 6]; 2];
+    for (engine, gradient) in [&mut engine, &mut other].into_iter().zip(&mut gradients) {
+        engine.advance(&TAME.step(), Some(&[1.0, -1.0])).unwrap();
+        engine.gradient(gradient, 3).unwrap();
+    }
+    assert!(gradients[0].iter().all(|&g| g != 0.0));
+    assert_eq!(gradients[0], gradients[1]);
+}
+
+#[test]
+fn slices_that_do_not_fit_are_refused_before_anything_changes() {
+    let mut engine = Small::engine();
+    engine.advance(&TAME.step(), None).unwrap();
+    let mut before = [0.0; 6];
+    engine.sensitivities(0, &mut before).unwrap();
+    let refused = |error| matches!(error, Err(Error::Length { .. }));
+    let good = TAME.step();
+    for bad in [
+        Step { recurrent: &[0.0; 3], ..good },
+        Step { scale: &[0.0], ..good },
+        Step { injection: &[0.0; 3], ..good },
+        Step { lines: &[0.0; 2], ..good },
+        Step { forced: &[false; 3], ..good },
+    ] {
+        assert!(refused(engine.advance(&bad, None)));
+    }
+    assert!(refused(engine.advance(&good, Some(&[0.0; 3]))));
+    assert!(refused(engine.gradient(&mut [0.0; 5], 3)));
+    assert!(refused(engine.sensitivities(0, &mut [0.0; 5])));
+    assert!(refused(engine.sensitivities(2, &mut [0.0; 6])));
+    assert!(refused(engine.restore(2, &[0.0; 6])));
+    let mut after = [0.0; 6];
+    engine.sensitivities(0, &mut after).unwrap();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn an_overflow_is_told_apart_and_stays_until_a_reset() {
+    let wild = Small { scale: [1e30, 1e30], ..TAME };
+    for (error, quantity) in [(None, "sensitivities"), (Some([1e30; 2]), "gradient")] {
+        let mut engine = Small::engine();
+        let error = error.as_ref().map(<[f32; 2]>::as_slice);
+        let mut result = engine.advance(&wild.step(), error);
+        if quantity == "sensitivities" {
+            result = engine.advance(&wild.step(), None);
+        }
+        assert_eq!(result, Err(Error::NonFinite { quantity }));
+        assert_eq!(engine.advance(&TAME.step(), None), Err(Error::Lost));
+        assert_eq!(engine.sensitivities(0, &mut [0.0; 6]), Err(Error::Lost));
+        engine.reset();
+        engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
+        let mut gradient = [0.0; 6];
+        engine.gradient(&mut gradient, 3).unwrap();
+        assert_eq!(gradient, [-0.5, 0.5, -1.0, -0.25, 0.25, -0.5]);
+    }
+}
+
+#[test]
+fn a_shape_that_does_not_fit_in_memory_says_how_many_bytes_it_needs() {
+    let layout = Layout::simple(100_000, 100_002).unwrap();
+    let bytes = 4_000_080_000_000_000;
+    assert_eq!(layout.check_memory::<f32>(), Err(Error::Memory { bytes }));
+}
+
+#[test]
+fn nothing_to_learn_is_nothing_to_do() {
+    let layout = Layout::simple(2, 3).unwrap();
+    let mut engine = Eager::<f32>::new(layout, &[false; 6], Isa::best(), Threads::SERIAL).unwrap();
+    engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
+    let mut gradient = [7.0; 6];
+    engine.gradient(&mut gradient, 3).unwrap();
+    assert_eq!((engine.columns(), gradient), (0, [7.0; 6]));
+}

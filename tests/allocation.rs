@@ -1,0 +1,71 @@
+//! A step allocates nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::num::NonZeroUsize;
+
+use rtrl_model::{
+    Clipping, InitialWeights, Learner, Network, Optimizer, Readout, Real, Regime, Targets, Threads,
+    Timing,
+};
+
+fn learner<T: Real>(threads: usize, regime: Regime) -> Learner<T> {
+    let network = Network::<T>::builder(20, 3)
+        .weights(InitialWeights::Normal { gain: 0.8 })
+        .readout(Readout::new(2).with_inputs())
+        .build()
+        .unwrap();
+    Learner::builder(network)
+        .regime(regime)
+        .optimizer(Optimizer::adam(1e-3))
+        .clipping(Clipping { value: Some(1.0), norm: Some(1.0) })
+        .threads(Threads::Exactly(NonZeroUsize::new(threads).unwrap()))
+        .build()
+        .unwrap()
+}
+
+/// Allocations of the calling thread in 200 steps, after some for warming up.
+fn allocations<T: Real>(mut learner: Learner<T>) -> u64 {
+    let (x, d) = ([T::ONE; 3], [T::ZERO; 2]);
+    let some = [Some(T::ONE), None];
+    let mut steps = |count: usize| {
+        for _ in 0..count {
+            learner.peek(&x).unwrap();
+            learner.step(&x, Targets::All(&d)).unwrap();
+            learner.step(&x, Targets::Some(&some)).unwrap();
+            learner.step(&x, Targets::None).unwrap();
+        }
+    };
+    steps(20);
+    allocation_counter::measure(|| steps(200)).count_total
+}
+
+fn regimes() -> [Regime; 3] {
+    let every = NonZeroUsize::new(4).unwrap();
+    [
+        Regime::real_time(),
+        Regime::RealTime { timing: Timing::AfterNextStep, every },
+        Regime::Epochwise,
+    ]
+}
+
+#[test]
+fn a_serial_step_allocates_nothing() {
+    for regime in regimes() {
+        assert_eq!(allocations(learner::<f32>(1, regime)), 0, "{regime:?}");
+        assert_eq!(allocations(learner::<f64>(1, regime)), 0, "{regime:?}");
+    }
+}
+
+/// The thread pool's own queue takes a block now and then; nothing else may.
+#[test]
+fn a_parallel_step_allocates_only_blocks_of_the_job_queue() {
+    let count = allocations(learner::<f32>(2, Regime::real_time()));
+    assert!(count <= 30, "{count} allocations in 600 steps");
+}
+
+/// Negative control: the counter does count.
+#[test]
+fn an_allocation_is_counted() {
+    let counted = allocation_counter::measure(|| drop(std::hint::black_box(vec![0u8; 100])));
+    assert_eq!(counted.count_total, 1);
+}
