@@ -305,6 +305,12 @@ fn what_does_not_fit_together_is_refused_when_built() {
         setting(builder().weights(InitialWeights::Given(vec![vec![f64::NAN; 5]; 3])).build()),
         "the weight matrix"
     );
+    for (units, inputs) in
+        [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 20, 1)]
+    {
+        let vast = Network::<f64>::builder(units, inputs).build();
+        assert!(matches!(vast, Err(Error::Memory { .. })), "{units} units, {inputs} inputs");
+    }
     let narrow = builder().weights(InitialWeights::Given(vec![vec![0.0; 4]; 3])).build();
     assert!(matches!(narrow, Err(Error::Shape { expected: (3, 5), got: (3, 4), .. })));
     assert!(matches!(builder().initial_state(vec![0.0]).build(), Err(Error::StateLength { .. })));

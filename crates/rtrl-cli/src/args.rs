@@ -1,6 +1,6 @@
 //! The command line as plain data.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -37,7 +37,7 @@ pub(crate) struct TrainArgs {
 
     /// Number of recurrent units
     #[arg(long, default_value = "16")]
-    pub(crate) units: NonZeroUsize,
+    pub(crate) units: NonZeroU32,
 
     /// Seed of the initial weights
     #[arg(long, default_value_t = 1)]
@@ -143,6 +143,11 @@ pub(crate) enum Precision {
 }
 
 impl TrainArgs {
+    /// The number of units.
+    pub(crate) fn units(&self) -> usize {
+        usize::try_from(self.units.get()).unwrap_or(usize::MAX)
+    }
+
     /// The threads that were asked for.
     pub(crate) fn threads(&self) -> Threads {
         self.threads.map_or(Threads::Auto, Threads::Exactly)

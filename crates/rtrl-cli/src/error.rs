@@ -57,7 +57,7 @@ pub(crate) enum Error {
         got: u64,
     },
     /// Values so large that their deviation is not finite.
-    #[error("line {line}: the values so far are too large to be standardised")]
+    #[error("line {line}: the values up to here are too large to be standardised")]
     Scale {
         /// The line, from 1.
         line: u64,

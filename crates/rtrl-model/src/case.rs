@@ -139,17 +139,18 @@ impl Case {
     /// [`Error::Format`] if the text is not a case, [`Error::Shape`], [`Error::StateLength`] or
     /// [`Error::Setting`] if its parts do not fit together.
     pub fn from_json(text: &str) -> Result<Self, Error> {
-        let format = |error: serde_json::Error| Error::Format {
-            what: "not a conformance case".to_owned(),
-            reason: error.to_string(),
-        };
-        let case: Self = serde_json::from_str(text).map_err(format)?;
+        let format = |reason| Error::Format { what: "not a conformance case".to_owned(), reason };
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let case: Self = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|error| format(error.to_string()))?;
+        reader.end().map_err(|error| format(error.to_string()))?;
         case.check()?;
         Ok(case)
     }
 
-    /// Fails unless everything that [`Case::network`] does not check has the right shape.
+    /// Fails unless the network can be built and everything else has the right shape.
     fn check(&self) -> Result<(), Error> {
+        self.network::<f64>(Isa::scalar())?;
         let steps = self.x.len();
         check_shape("x", (steps, self.inputs), &self.x)?;
         check_shape("targets", (steps, self.units), &self.targets)?;
@@ -166,7 +167,7 @@ impl Case {
                 return Err(Error::StateLength { expected: self.units, got });
             }
         }
-        self.network::<f64>(Isa::scalar()).map(drop)
+        Ok(())
     }
 
     /// The network of the case.

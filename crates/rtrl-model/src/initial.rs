@@ -45,6 +45,14 @@ impl Columns {
         self.first_unit() + self.units
     }
 
+    /// Fails if there are more columns than can be counted.
+    pub(crate) fn check<T>(self) -> Result<(), Error> {
+        let columns = self.inputs as u128 + 1 + self.units as u128;
+        let bytes = columns.saturating_mul(self.units as u128 * size_of::<T>() as u128);
+        let fits = usize::try_from(columns).is_ok();
+        if fits { Ok(()) } else { Err(Error::Memory { what: "a weight matrix", bytes }) }
+    }
+
     /// The column of the first unit.
     pub(crate) fn first_unit(self) -> usize {
         self.inputs + usize::from(self.bias)

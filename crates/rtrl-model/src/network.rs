@@ -387,6 +387,7 @@ impl<T: Real> NetworkBuilder<T> {
             let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
             return Err(Error::Setting { what: "the number of units", expected, got });
         }
+        columns.check::<T>()?;
         let mut weights: Matrix<T> = self.weights.draw(columns, self.seed)?;
         let connections = self.check_connections()?;
         for i in 0..n {

@@ -40,7 +40,7 @@ impl<T: Real> Recurrent<T> {
         predict: Predict,
         learns: bool,
     ) -> Result<Self, Error> {
-        let units = args.units.get();
+        let units = args.units();
         let mut network = Network::<T>::builder(units, inputs)
             .activation(args.activation.clone())
             .weights(InitialWeights::Orthogonal { gain: args.gain })
@@ -135,6 +135,9 @@ impl<T: Real> Forecaster for Recurrent<T> {
         let mut forecast = None;
         if self.present.is_some() {
             let target = [T::from_f64(self.encode(row.target))];
+            if !target[0].is_finite() {
+                return Err(Error::Scale { line: row.line });
+            }
             let start = Instant::now();
             // The output of a step is computed before its target is looked at: it is the forecast.
             let output = self.learner.step(&self.input, Targets::All(&target))?.outputs[0];

@@ -48,7 +48,7 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let inputs =
         if args.inputs.is_empty() { vec![args.target.clone()] } else { args.inputs.clone() };
     let mut series = Series::open(&args.file, &args.target, &inputs)?;
-    let units = args.units.get();
+    let units = args.units();
     Layout::simple(units, inputs.len() + 1 + units)
         .and_then(Layout::check_memory::<T>)
         .map_err(rtrl_model::Error::from)?;

@@ -1,0 +1,212 @@
+//! `rtrl train` as a user meets it: a real series, and everything that can be wrong with a command line
+//! or a file.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use rtrl_model::saved::SavedModel;
+use tempfile::TempDir;
+
+fn rtrl() -> Command {
+    let mut command = Command::cargo_bin("rtrl").unwrap();
+    command.env_remove("RTRL_ISA");
+    command
+}
+
+fn sunspots() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sunspots-monthly.csv")
+}
+
+/// Runs `rtrl train` on a file with `text` and returns the exit code and what it said on stderr. Outputs
+/// are asked for, and there must be none after a failure.
+fn train(text: &str, options: &[&str]) -> (i32, String) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("series.csv");
+    fs::write(&file, text).unwrap();
+    let mut command = rtrl();
+    command.arg("train").arg(&file).args(options);
+    for output in ["save", "report", "json"] {
+        command.arg(format!("--{output}")).arg(folder.path().join(output));
+    }
+    let output = command.output().unwrap();
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, if output.status.success() { 4 } else { 1 }, "files left");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!message.contains("panicked"), "{message}");
+    (output.status.code().unwrap(), message)
+}
+
+fn fails(text: &str, options: &[&str], code: i32, words: &[&str]) {
+    let (got, message) = train(text, options);
+    assert_eq!(got, code, "{message}");
+    for word in words {
+        assert!(message.contains(word), "{word:?} is missing in: {message}");
+    }
+}
+
+#[test]
+fn sunspots_are_forecast_better_than_by_persistence() {
+    for seed in ["1", "2", "3"] {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let assert = rtrl()
+            .args(["train", sunspots().to_str().unwrap(), "--target", "sunspots", "--units", "16"])
+            .args(["--seed", seed])
+            .args(["--save".as_ref(), path("m").as_os_str()])
+            .args(["--report".as_ref(), path("r").as_os_str()])
+            .args(["--json".as_ref(), path("j").as_os_str()])
+            .assert()
+            .success();
+        let printed = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+        for words in ["row      2048", "exact RTRL", "persistence", "RLS-AR(12)", "rows per second"]
+        {
+            assert!(printed.contains(words), "{words:?} is missing in: {printed}");
+        }
+        let json: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(path("j")).unwrap()).unwrap();
+        let number = |key: &str| json[key].as_f64().unwrap();
+        assert_eq!(number("rows"), 2820.0);
+        assert!(number("rmse") <= 16.3, "seed {seed}: {}", number("rmse"));
+        assert!((number("persistence_rmse") - 16.924).abs() < 1e-3);
+        assert!((number("ar_rmse") - 15.6).abs() < 0.1);
+        for key in
+            ["mae", "persistence_mae", "ar_mae", "still_rmse", "still_mae", "rows_per_second"]
+        {
+            assert!(number(key) > 0.0, "{key}");
+        }
+        let page = fs::read_to_string(path("r")).unwrap();
+        assert!(page.starts_with("<!DOCTYPE html>") && page.matches("<svg").count() == 5);
+        let requests = ["src=", "href=", "@import", "url("];
+        assert!(requests.iter().all(|request| !page.contains(request)));
+        let saved = SavedModel::read(&path("m")).unwrap();
+        let network = saved.network::<f32>(&[]).unwrap();
+        assert_eq!((network.units(), network.inputs(), network.outputs()), (16, 1, 1));
+        assert_eq!(saved.application()["target"], "sunspots");
+    }
+}
+
+/// The same seed gives the same model, byte for byte, on every instruction set and number of threads.
+#[test]
+fn the_saved_model_does_not_depend_on_the_machine() {
+    let folder = TempDir::new().unwrap();
+    let mut models = Vec::new();
+    for (isa, threads) in [("scalar", "1"), ("scalar", "3"), ("", "2"), ("", "1")] {
+        let model = folder.path().join("model");
+        let mut command = rtrl();
+        command.args(["train", sunspots().to_str().unwrap(), "--target", "sunspots"]);
+        command.args(["--units", "9", "--threads", threads, "--save"]).arg(&model);
+        command.env("RTRL_ISA", isa).assert().success();
+        models.push(fs::read(&model).unwrap());
+    }
+    assert!(models.iter().all(|model| *model == models[0]));
+}
+
+#[test]
+fn other_choices_work() {
+    let row = |t: u32| {
+        let phase = f64::from(t) * 0.3;
+        format!("{t}, {} ,{}\n", phase.sin(), phase.cos())
+    };
+    let text = "time,load,heat\n".to_owned() + &(0..400).map(row).collect::<String>();
+    for options in [
+        vec!["--target", "load", "--inputs", "load,heat", "--precision", "f64"],
+        vec!["--target", "load", "--inputs", "heat", "--activation", "logistic"],
+        vec!["--target", "load", "--predict", "value", "--optimizer", "sgd", "--clip", "0.5"],
+        vec!["--target", "heat", "--units", "1", "--engine", "eager", "--learning-rate", "0.01"],
+    ] {
+        let (code, message) = train(&text, &options);
+        assert_eq!(code, 0, "{options:?}: {message}");
+    }
+}
+
+#[test]
+fn files_that_are_no_series_are_refused() {
+    let target = ["--target", "y"];
+    fails("", &target, 1, &["empty"]);
+    fails("x,z\n1,2\n", &target, 1, &["\"y\"", "x, z"]);
+    fails("y\n", &target, 1, &["0 rows", "at least 2"]);
+    fails("y\n1\n", &target, 1, &["1 rows", "at least 2"]);
+    fails("x,y\n1,2\n3,four\n", &target, 1, &["line 3", "\"y\"", "\"four\""]);
+    fails("x,y\n1,2\n3,\n", &target, 1, &["line 3", "\"y\"", "\"\""]);
+    for cell in ["NaN", "inf", "-Infinity", "1e999"] {
+        fails(&format!("y\n1\n{cell}\n2\n"), &target, 1, &["line 3", cell, "finite"]);
+    }
+    fails("x,y\n1,2\n1,2,3\n", &target, 1, &["line 3", "3 cells", "expected 2"]);
+    fails("x,y\n1,2\n1\n", &target, 1, &["line 3", "1 cells", "expected 2"]);
+    fails("y\n1e200\n-1e200\n1e200\n", &target, 1, &["too large"]);
+}
+
+#[test]
+fn a_bad_cell_in_a_column_that_is_not_used_does_no_harm() {
+    let (code, message) = train("x,y\n?,1\n,2\n?,3\n", &["--target", "y"]);
+    assert_eq!(code, 0, "{message}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let output = rtrl().args(["train", "no/such.csv", "--target", "y"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("no/such.csv"));
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_code_2() {
+    let text = "y\n1\n2\n3\n";
+    fails(text, &["--target", "y", "--units", "0"], 2, &["--units"]);
+    fails(text, &["--target", "y", "--units", "-3"], 2, &["-3"]);
+    fails(text, &["--target", "y", "--units", "many"], 2, &["many"]);
+    fails(text, &["--target", "y", "--units", "18446744073709551615"], 2, &["too large"]);
+    fails(text, &[], 2, &["--target"]);
+    fails(text, &["--target", "y", "--activation", "swish"], 2, &["swish", "tanh"]);
+    fails(text, &["--target", "y", "--engine", "warp"], 2, &["warp", "eager"]);
+    fails(text, &["--target", "y", "--learning-rate", "nan"], 2, &["nan", "finite"]);
+    fails(text, &["--target", "y", "--clip", "0"], 2, &["clip"]);
+    fails(text, &["--target", "y", "--sped", "1"], 2, &["--sped"]);
+}
+
+#[test]
+fn a_network_that_does_not_fit_in_memory_says_how_many_bytes_it_needs() {
+    let text = "y\n1\n2\n3\n";
+    fails(text, &["--target", "y", "--units", "100000"], 1, &["4000080000000000 bytes"]);
+    fails(text, &["--target", "y", "--units", "4294967295"], 1, &["bytes"]);
+}
+
+#[test]
+fn an_unknown_instruction_set_is_refused() {
+    let mut command = rtrl();
+    command.args(["train", sunspots().to_str().unwrap(), "--target", "sunspots"]);
+    let output = command.env("RTRL_ISA", "v9").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("v9") && message.contains("scalar"), "{message}");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_before_the_work_begins() {
+    let folder = TempDir::new().unwrap();
+    for path in [folder.path().join("no/model"), folder.path().to_owned()] {
+        for output in ["--save", "--report", "--json"] {
+            let mut command = rtrl();
+            command.args(["train", sunspots().to_str().unwrap(), "--target", "sunspots"]);
+            let output = command.arg(output).arg(&path).output().unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            assert!(output.stdout.is_empty());
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert!(message.contains(path.to_str().unwrap()), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_there_stays_when_the_run_fails() {
+    let folder = TempDir::new().unwrap();
+    let (series, model) = (folder.path().join("series.csv"), folder.path().join("model"));
+    fs::write(&series, "y\n1\n2\nthree\n").unwrap();
+    fs::write(&model, "precious").unwrap();
+    let mut command = rtrl();
+    command.arg("train").arg(&series).args(["--target", "y", "--save"]).arg(&model);
+    command.assert().code(1);
+    assert_eq!(fs::read_to_string(&model).unwrap(), "precious");
+}
