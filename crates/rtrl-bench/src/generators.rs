@@ -76,7 +76,7 @@ impl Recipe {
         };
         let weights = table(n, c, 1.5 / (c as f64).sqrt());
         let x = table(self.steps, m, 1.0);
-        let initial_state = Some(table(1, n, 0.5).remove(0));
+        let initial_state = table(1, n, 0.5).remove(0);
         let state = table(1, n, 0.5).remove(0);
         let names = ["logistic", "tanh", "relu", "identity", "softplus"];
         let activation = if self.mixed {

@@ -13,3 +13,8 @@ pub mod compare;
 pub mod generators;
 pub mod oracles;
 pub mod reference;
+
+/// The README, so that its example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

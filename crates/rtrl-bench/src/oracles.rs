@@ -64,8 +64,7 @@ struct Forward {
 impl Forward {
     fn run(case: &Case, weights: &[Vec<Complex64>]) -> Self {
         let real = |value: &f64| Complex64::new(*value, 0.0);
-        let start = case.initial_state.clone().unwrap_or(vec![0.0; case.units]);
-        let mut acting: Vec<Complex64> = start.iter().map(real).collect();
+        let mut acting: Vec<Complex64> = case.initial_state.iter().map(real).collect();
         let mut run = Self { z: Vec::new(), s: Vec::new(), y: Vec::new() };
         for (x, targets) in case.x.iter().zip(&case.targets) {
             let bias = case.bias.then_some(Complex64::ONE);

@@ -106,7 +106,7 @@ impl<'a, T: Real> Reference<'a, T> {
             c,
             w: (0..n).map(|i| (0..c).map(|j| weight(i, j)).collect()).collect(),
             learns: (0..n).map(|i| (0..c).map(|j| learns(i, j)).collect()).collect(),
-            y: case.initial_state.as_ref().map_or(vec![T::ZERO; n], |state| numbers(state)),
+            y: numbers(&case.initial_state),
             p: vec![zeros.clone(); n],
             forced: vec![None; n],
             slopes: vec![T::ONE; n],

@@ -20,7 +20,6 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// What the case is called.
-    #[serde(default)]
     pub name: String,
     /// n
     pub units: usize,
@@ -33,19 +32,16 @@ pub struct Case {
     /// When the weights change.
     pub regime: RegimeName,
     /// When an update of the real-time regime is applied.
-    #[serde(default)]
     pub update_timing: TimingName,
     /// Whether targets replace the outputs that they are for in z(t).
-    #[serde(default)]
     pub teacher_forcing: bool,
     /// α
     pub learning_rate: f64,
     /// u: the weights change at every u-th step.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub update_every: NonZeroUsize,
-    /// y(t0), n values; absent means 0.
-    #[serde(default)]
-    pub initial_state: Option<Vec<f64>>,
+    /// y(t0), n values.
+    pub initial_state: Vec<f64>,
     /// W, n x c.
     pub weights: Vec<Vec<f64>>,
     /// 1 where a weight exists, n x c; absent means everywhere.
@@ -113,11 +109,10 @@ pub enum RegimeName {
 }
 
 /// A timing as it stands in a case.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimingName {
     /// Before the next step.
-    #[default]
     Immediate,
     /// After the next step's outputs and sensitivities.
     AfterNextStep,
@@ -184,10 +179,8 @@ impl Case {
             .bias(self.bias)
             .activations(activations.collect::<Result<Vec<_>, _>>()?)
             .weights(InitialWeights::Given(self.weights.clone()))
+            .initial_state(self.initial_state.clone())
             .isa(isa);
-        if let Some(state) = &self.initial_state {
-            builder = builder.initial_state(state.clone());
-        }
         if let Some(connections) = &self.connections {
             builder = builder.connections(flags("connections", connections)?);
         }

@@ -1,8 +1,56 @@
 //! Recurrent networks that learn while they run: exact real-time recurrent learning.
+//!
+//! A [`Network`] is described by a [`NetworkBuilder`] and checked once; a [`Learner`] makes it learn, one
+//! [`Learner::step`] a time step. Everything is generic over the precision, `f32` or `f64`.
+//!
+//! ```
+//! use rtrl_model::{Activation, InitialWeights, Learner, Network, Optimizer, Targets};
+//!
+//! # fn main() -> Result<(), rtrl_model::Error> {
+//! // Two logistic units, no input; unit 0 should alternate between 0 and 1, unit 1 is free.
+//! let network = Network::<f64>::builder(2, 0)
+//!     .activation(Activation::Logistic)
+//!     .weights(InitialWeights::Uniform { bound: 0.1 })
+//!     .seed(1)
+//!     .build()?;
+//! let mut learner = Learner::builder(network)
+//!     .teacher_forcing(true)
+//!     .optimizer(Optimizer::sgd(1.0))
+//!     .build()?;
+//! for t in 0..500 {
+//!     let targets = [Some(f64::from(t % 2)), None];
+//!     learner.step(&[], Targets::Some(&targets))?;
+//! }
+//! // It runs on by itself.
+//! let mut network = learner.into_network();
+//! let first = network.forward(&[])?[0];
+//! let second = network.forward(&[])?[0];
+//! assert!(first < 0.5 && second > 0.5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | file | subject |
+//! |---|---|
+//! | `learner.rs` | the data path of a step, regimes, updates; what holds when something fails |
+//! | `network.rs` | shape, weights, state, the forward pass |
+//! | `activation.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
+//! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
+//! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
+//! | `case.rs` | conformance cases and traces |
+//! | `saved.rs`, `file.rs` | saved models, files that are replaced whole |
+//! | `rls.rs`, `scale.rs`, `tasks.rs` | recursive least squares, running standardisation, task generators |
+//!
+//! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
+//! Algorithm for Continually Running Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989, and
+//! stand in the project's `docs/equations.md`.
+
 mod activation;
 pub mod case;
 mod connections;
-pub mod error;
+mod error;
 pub mod file;
 mod gradient;
 mod initial;

@@ -2,8 +2,8 @@
 //!
 //! Tensors: `recurrent.weight` (units x (inputs, bias, units)), `state` (units), `connections` (as the
 //! weights: 0 absent, 1 learning, 2 frozen) and, with a readout, `readout.weight` (outputs x (units,
-//! inputs if seen, 1)). The metadata has one key, `rtrl`, whose value is a JSON text; see [`Header`] and
-//! `docs/model-file.md`. One key, because the format does not fix the order of several.
+//! inputs if seen, 1)). The metadata has one key, `rtrl`, whose value is a JSON text; see the
+//! project's `docs/model-file.md`. One key, because the format does not fix the order of several.
 
 use std::collections::HashMap;
 use std::path::Path;
