@@ -90,6 +90,7 @@ impl Workers {
     ///
     /// `parts` are the buffers to divide, with the length of one thread's part of each; `task` gets the
     /// number of the part and its pieces.
+    #[cfg_attr(not(feature = "rayon"), allow(clippy::unused_self, reason = "no pool to ask"))]
     pub(crate) fn each<T: Send>(
         &self,
         [(p, p_part), (slots, slots_part), (scratch, scratch_part)]: [(&mut [T], usize); 3],
