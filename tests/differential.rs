@@ -94,15 +94,3 @@ fn a_broken_term_is_caught() {
         assert!(compare(fault).is_err(), "{fault:?} was not noticed");
     }
 }
-
-/// Every instruction set that the processor has is in the list that the tests go through.
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn every_instruction_set_of_the_machine_is_tested() {
-    let names: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
-    let has = |name| names.contains(&name);
-    println!("instruction sets under test: {names:?}");
-    assert!(has("scalar"));
-    assert_eq!(has("v3"), is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"));
-    assert_eq!(has("v4"), is_x86_feature_detected!("avx512f"));
-}

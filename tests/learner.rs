@@ -2,10 +2,13 @@
 //! looking ahead, and that bad input or an overflow leaves no damage.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::num::NonZeroUsize;
+
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
-    Activation, Clipping, Error, Generator, InitialWeights, Isa, Learner, Matrix, Network,
-    Optimizer, Quantity, Readout, ReadoutWeights, Real, Regime, Targets,
+    Activation, Clipping, Engine, Error, Generator, InitialWeights, Isa, Learner, Matrix, Network,
+    Optimizer, Quantity, Readout, ReadoutWeights, Real, Regime, Step, Targets, Threads, Timing,
+    kernel,
 };
 
 const UNITS: usize = 5;
@@ -200,39 +203,260 @@ fn bad_input_is_named_and_leaves_the_learner_as_it_was() {
     assert_eq!(learner.network().weights(), undisturbed.network().weights());
 }
 
-/// Outputs stay small while the sensitivities grow fifty-fold a step: a derivative that is not that of
-/// the value.
-#[test]
-fn after_an_overflow_the_weights_stand_and_a_reset_helps() {
-    let wild = Activation::custom("wild", f64::sin, |_| 50.0);
+/// Outputs stay small while the sensitivities grow by the factor `slope` a step: a derivative that is not
+/// that of the value. Two units, one input.
+fn wild(regime: Regime, slope: f64) -> Learner<f32> {
+    let activation = Activation::custom("wild", f64::sin, move |_| slope);
     let network = Network::<f32>::builder(2, 1)
-        .activation(wild)
+        .activation(activation)
         .weights(InitialWeights::Given(vec![vec![1.0; 4]; 2]))
         .isa(Isa::best())
         .build()
         .unwrap();
-    let mut learner = Learner::builder(network).optimizer(Optimizer::sgd(0.0)).build().unwrap();
-    let mut steps = 0;
-    let error = loop {
+    let optimizer = Optimizer::sgd(1e-35);
+    Learner::builder(network).regime(regime).optimizer(optimizer).build().unwrap()
+}
+
+/// Steps without a target until p overflows; the number of good steps.
+fn overflow(learner: &mut Learner<f32>) -> u64 {
+    for _ in 0..100 {
+        let step = learner.steps();
         match learner.step(&[0.5], Targets::None) {
-            Ok(_) => steps += 1,
-            Err(error) => break error,
+            Ok(_) => {}
+            Err(Error::Overflow { step: at, quantity: Quantity::Sensitivities }) => {
+                assert_eq!((at, learner.steps()), (step, step));
+                return step;
+            }
+            Err(other) => panic!("{other}"),
         }
-        assert!(steps < 100, "p does not overflow");
-    };
-    let quantity = Quantity::Sensitivities;
-    assert!(
-        matches!(error, Error::Overflow { step, quantity: q } if step == steps && q == quantity)
-    );
-    assert_eq!(learner.network().weights().to_rows(), vec![vec![1.0; 4]; 2]);
-    assert!(learner.network().state().iter().all(|y| y.is_finite()));
+    }
+    panic!("p does not overflow");
+}
+
+#[test]
+fn after_an_overflow_the_weights_stand_the_state_has_moved_and_a_reset_helps() {
+    let mut learner = wild(Regime::real_time(), 50.0);
+    let mut network = learner.network().clone();
+    let steps = overflow(&mut learner);
+    for _ in 0..=steps {
+        network.forward(&[0.5]).unwrap();
+    }
+    assert_eq!(learner.network().state(), network.state());
+    assert_eq!(learner.network().weights(), network.weights());
     assert!(matches!(
         learner.step(&[0.5], Targets::None),
         Err(Error::SensitivitiesLost { step }) if step == steps
     ));
+    assert_eq!(learner.network().state(), network.state());
     learner.reset_sensitivities();
     let report = learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap();
     assert_eq!(report.step, steps);
+}
+
+/// What had added up or waited before an overflow is still applied after it.
+#[test]
+fn an_overflow_keeps_gradients_that_have_added_up_or_wait() {
+    let late = Regime::RealTime { timing: Timing::AfterNextStep, every: NonZeroUsize::MIN };
+    for regime in [Regime::Epochwise, late] {
+        let apply = |mut learner: Learner<f32>| {
+            match regime {
+                Regime::Epochwise => learner.end_epoch(&[0.0; 2]).unwrap(),
+                Regime::RealTime { .. } => assert!(learner.finish().unwrap()),
+            }
+            learner.into_network().weights().to_rows()
+        };
+        let mut learner = wild(regime, 1e30);
+        let before = learner.network().weights().to_rows();
+        learner.step(&[0.5], Targets::All(&[9.0, -9.0])).unwrap();
+        let undisturbed = apply(learner.clone());
+        assert_eq!(overflow(&mut learner), 1);
+        learner.reset_sensitivities();
+        assert_eq!(apply(learner), undisturbed);
+        assert_ne!(undisturbed, before);
+    }
+}
+
+/// A sum that overflows is refused even where a limit would make it finite again.
+#[test]
+fn a_gradient_that_is_not_finite_never_becomes_a_change() {
+    let network = || {
+        let weights = InitialWeights::Given(vec![vec![0.0; 3]]);
+        let readout = Readout::new(1).with_inputs();
+        Network::<f32>::builder(1, 1).weights(weights).readout(readout).build().unwrap()
+    };
+    let clipping = Clipping { value: Some(0.5), norm: None };
+    let mut learner = Learner::builder(network()).clipping(clipping).build().unwrap();
+    let error = learner.step(&[1e38], Targets::All(&[1e10])).unwrap_err();
+    assert!(matches!(error, Error::NonFinite { quantity: Quantity::Gradient, .. }), "{error}");
+    assert_eq!(learner.steps(), 0);
+    let report = learner.step(&[1.0], Targets::None).unwrap();
+    assert_eq!(report.gradient.readout().unwrap().to_rows(), vec![vec![0.0; 3]]);
+
+    let every = NonZeroUsize::new(2).unwrap();
+    let regime = Regime::RealTime { timing: Timing::Immediate, every };
+    let learner = Learner::builder(network()).clipping(clipping).regime(regime);
+    let mut learner = learner.build().unwrap();
+    learner.step(&[3e38], Targets::All(&[1.0])).unwrap();
+    let error = learner.step(&[3e38], Targets::All(&[1.0])).unwrap_err();
+    assert!(matches!(error, Error::UpdateRefused { quantity: Quantity::Gradient, .. }), "{error}");
+    assert_eq!(learner.network().readout_weights().unwrap().to_rows(), vec![vec![0.0; 3]]);
+}
+
+/// Sums that are NaN must not come out of a rectifier as 0, nor infinite ones out of tanh as 1.
+#[test]
+fn a_sum_that_is_not_finite_is_an_error_whatever_the_activation() {
+    for (activation, weights, x) in [
+        (Activation::Relu, vec![1e30, -1e30, 0.0], [1e30; 2]),
+        (Activation::Tanh, vec![1e30, 1e30, 0.0], [1e30; 2]),
+    ] {
+        let network = Network::<f32>::builder(1, 2)
+            .bias(false)
+            .activation(activation)
+            .weights(InitialWeights::Given(vec![weights]))
+            .build();
+        let error = network.unwrap().forward(&x).unwrap_err();
+        assert!(matches!(error, Error::NonFinite { quantity: Quantity::Sum, index: 0, .. }));
+    }
+}
+
+#[test]
+fn a_slope_or_an_output_that_is_not_finite_is_named() {
+    let quantity = |network: Network<f64>| {
+        let mut network = network;
+        let before = network.state().to_vec();
+        let error = network.forward(&[1.0]).unwrap_err();
+        assert_eq!(network.state(), before);
+        match error {
+            Error::NonFinite { quantity, .. } => quantity,
+            other => panic!("{other}"),
+        }
+    };
+    let builder = || Network::<f64>::builder(1, 1);
+    let steep = Activation::custom("steep", |s| s, |_| f64::INFINITY);
+    assert_eq!(quantity(builder().activation(steep).build().unwrap()), Quantity::Slope);
+    let absent = Activation::custom("absent", |_| f64::NAN, |_| 0.0);
+    assert_eq!(quantity(builder().activation(absent).build().unwrap()), Quantity::UnitOutput);
+    let readout = Readout::new(1).weights(ReadoutWeights::Given(vec![vec![1e308, 1e308]]));
+    let large = Activation::custom("large", |_| 1e10, |_| 0.0);
+    let network = builder().activation(large).readout(readout).build().unwrap();
+    assert_eq!(quantity(network), Quantity::Output);
+}
+
+/// A step whose targets are all absent is a step without a target: moments stand still, nothing waits.
+#[test]
+fn without_a_target_the_optimiser_stands_still() {
+    let (mut learner, mut undisturbed) = (small::<f64>(), small::<f64>());
+    for (x, targets) in stream(6) {
+        for learner in [&mut learner, &mut undisturbed] {
+            learner.step(&x, Targets::Some(&targets)).unwrap();
+        }
+        let before = learner.network().weights().clone();
+        let report = learner.step(&x, Targets::Some(&[None; OUTPUTS])).unwrap();
+        assert!(!report.updated && report.loss == 0.0);
+        assert_eq!(report.gradient.recurrent().to_rows(), vec![vec![0.0; 8]; UNITS]);
+        undisturbed.step(&x, Targets::None).unwrap();
+        assert_eq!(learner.network().weights(), &before);
+        assert_eq!(learner.network().weights(), undisturbed.network().weights());
+    }
+    assert_eq!(learner.updates(), 6);
+}
+
+#[test]
+fn peek_takes_the_teacher_for_a_unit_that_is_forced() {
+    let network = Network::<f64>::builder(3, 1).seed(2).build().unwrap();
+    let mut learner = Learner::builder(network).teacher_forcing(true).build().unwrap();
+    learner.step(&[0.3], Targets::Some(&[Some(0.9), None, Some(-0.9)])).unwrap();
+    let ahead = learner.peek(&[0.1]).unwrap().to_vec();
+    assert_eq!(learner.step(&[0.1], Targets::None).unwrap().outputs, ahead);
+}
+
+/// A refused late update leaves the gradient of the present step in its place, and an epoch that ends in
+/// a refusal has still been reset.
+#[test]
+fn a_refused_update_leaves_the_rest_of_the_schedule() {
+    let every = NonZeroUsize::MIN;
+    let late = Regime::RealTime { timing: Timing::AfterNextStep, every };
+    let learner = |regime| {
+        let weights = InitialWeights::Given(vec![vec![0.0, 0.0, 0.0]]);
+        let network = Network::<f32>::builder(1, 1).weights(weights).build().unwrap();
+        let optimizer = Optimizer::sgd(1e38);
+        Learner::builder(network).regime(regime).optimizer(optimizer).build().unwrap()
+    };
+    let mut refusing = learner(late);
+    refusing.step(&[1.0], Targets::All(&[1e3])).unwrap();
+    let error = refusing.step(&[1.0], Targets::All(&[1e-3])).unwrap_err();
+    assert!(matches!(error, Error::UpdateRefused { .. }));
+    assert_eq!((refusing.steps(), refusing.updates()), (2, 0));
+    assert!(refusing.finish().unwrap());
+    assert!(!refusing.finish().unwrap());
+    assert_eq!(refusing.updates(), 1);
+
+    let mut epochwise = learner(Regime::Epochwise);
+    epochwise.step(&[1.0], Targets::All(&[1e3])).unwrap();
+    assert!(matches!(epochwise.end_epoch(&[0.25]), Err(Error::UpdateRefused { .. })));
+    assert_eq!(epochwise.network().state(), [0.25]);
+    assert_eq!(epochwise.sensitivities(0).unwrap().to_rows(), vec![vec![0.0; 3]]);
+    epochwise.end_epoch(&[0.0]).unwrap();
+    assert_eq!(epochwise.updates(), 0);
+}
+
+/// A rule of one's own in a learner: the exact engine that forgets all credit before every step.
+#[derive(Debug, Clone)]
+struct OneStep(kernel::Eager<f64>);
+
+impl Engine<f64> for OneStep {
+    fn advance(
+        &mut self,
+        step: &Step<'_, f64>,
+        error: Option<&[f64]>,
+    ) -> Result<(), kernel::Error> {
+        self.0.reset();
+        self.0.advance(step, error)
+    }
+    fn gradient(&mut self, into: &mut [f64], stride: usize) -> Result<(), kernel::Error> {
+        self.0.gradient(into, stride)
+    }
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+    fn sensitivities(&self, state: usize, row: &mut [f64]) -> Result<(), kernel::Error> {
+        self.0.sensitivities(state, row)
+    }
+    fn restore(&mut self, state: usize, row: &[f64]) -> Result<(), kernel::Error> {
+        self.0.restore(state, row)
+    }
+    fn columns(&self) -> usize {
+        self.0.columns()
+    }
+    fn state_bytes(&self) -> usize {
+        self.0.state_bytes()
+    }
+    fn boxed_clone(&self) -> Box<dyn Engine<f64>> {
+        Box::new(self.clone())
+    }
+}
+
+#[test]
+fn an_engine_of_ones_own_can_be_compared_with_the_exact_one() {
+    let network = Network::<f64>::builder(UNITS, INPUTS).build().unwrap();
+    let own = |columns: &[bool]| {
+        let engine =
+            kernel::Eager::new(network.layout(), columns, network.isa(), Threads::SERIAL).unwrap();
+        Learner::builder(network.clone()).own_engine(Box::new(OneStep(engine))).build()
+    };
+    let mut exact = Learner::builder(network.clone()).build().unwrap();
+    let mut forgetful = own(&network.learning()).unwrap();
+    let mut differs = Vec::new();
+    for (x, _) in stream(4) {
+        let targets = Targets::All(&[0.4; UNITS]);
+        let exact = exact.step(&x, targets).unwrap().gradient.recurrent().to_rows().concat();
+        let own = forgetful.step(&x, targets).unwrap().gradient.recurrent().to_rows().concat();
+        differs.push(relative_to_largest(&own, &exact) > 1e-3);
+    }
+    assert_eq!(differs, [false, true, true, true]);
+    let mut fewer = network.learning();
+    fewer[0] = false;
+    assert!(matches!(own(&fewer), Err(Error::Setting { .. })));
 }
 
 #[test]

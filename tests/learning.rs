@@ -31,7 +31,7 @@ fn learner(seed: u64, frozen: Vec<Vec<bool>>) -> Learner<f64> {
 /// The steps until 1000 targets in a row are met within 0.5 while learning goes on, if it takes no more
 /// than 10 000.
 fn solved(mut learner: Learner<f64>, seed: u64) -> Option<usize> {
-    let mut task = PipelinedXor::new(2, 1000 + seed);
+    let mut task = PipelinedXor::new(NonZeroUsize::new(2).unwrap(), 1000 + seed);
     let mut in_a_row = 0;
     for step in 0..10_000 {
         let (input, target) = task.draw();

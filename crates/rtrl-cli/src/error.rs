@@ -4,9 +4,35 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// An error that ends the program with exit code 1.
+/// An error that ends the program, with exit code 2 if the command line itself is wrong, else 1.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
+    /// Two arguments name the same file.
+    #[error("{first} and {second} are the same file, {}", path.display())]
+    SameFile {
+        /// The one argument.
+        first: &'static str,
+        /// The other argument.
+        second: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A column is named twice among the inputs.
+    #[error("column {column:?} is named twice in --inputs")]
+    RepeatedInput {
+        /// The name.
+        column: String,
+    },
+    /// A column that was asked for is there more than once.
+    #[error("{}: column {column:?} stands {count} times in the header, expected once", path.display())]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+        /// How often it is there.
+        count: usize,
+    },
     /// A file could not be opened or read.
     #[error("{}: {source}", path.display())]
     File {
@@ -62,10 +88,23 @@ pub(crate) enum Error {
         /// The line, from 1.
         line: u64,
     },
+    /// The table could not be printed.
+    #[error("standard output: {0}")]
+    Print(std::io::Error),
     /// A chart could not be drawn.
     #[error("the report could not be drawn: {0}")]
     Chart(String),
     /// An error of the model.
     #[error(transparent)]
     Model(#[from] rtrl_model::Error),
+}
+
+impl Error {
+    /// The exit code of the program.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::SameFile { .. } | Self::RepeatedInput { .. } => 2,
+            _ => 1,
+        }
+    }
 }

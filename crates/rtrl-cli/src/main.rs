@@ -5,6 +5,7 @@
 
 mod args;
 mod error;
+mod outputs;
 mod trace;
 mod train;
 
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }

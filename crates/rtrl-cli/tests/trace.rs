@@ -35,10 +35,21 @@ fn the_trace_has_what_the_case_expects() {
             trace(&text, &["--engine", "eager", "--precision", precision]);
         assert_eq!(code, 0, "{message}");
         let got: Trace = serde_json::from_str(&written.unwrap()).unwrap();
-        for (got, expected) in got.weights.concat().iter().zip(expected.weights.concat()) {
-            assert!((got - expected).abs() <= tolerance, "{got} {expected} in {precision}");
+        let (got, expected) = (flat(&got), flat(&expected));
+        assert_eq!(got.len(), expected.len());
+        for (place, (got, expected)) in got.iter().zip(&expected).enumerate() {
+            let close = (got - expected).abs() <= tolerance * expected.abs().max(1.0);
+            assert!(close, "{got} instead of {expected} at {place} in {precision}");
         }
     }
+}
+
+/// All numbers of a trace in a row.
+fn flat(trace: &Trace) -> Vec<f64> {
+    let tables = [&trace.outputs, &trace.weights].into_iter();
+    let stacks = trace.gradients.iter().chain(&trace.sensitivities);
+    let rows = tables.chain(stacks).flatten();
+    rows.flatten().chain(&trace.losses).copied().collect()
 }
 
 /// The case with one change is refused with these words, and nothing is written.
@@ -81,6 +92,16 @@ fn what_is_no_case_at_all_is_refused() {
         assert_eq!((code, written), (1, None), "{message}");
         assert!(message.contains("case.json"), "{message}");
     }
+}
+
+#[test]
+fn the_trace_may_not_replace_the_case() {
+    let folder = TempDir::new().unwrap();
+    let case = folder.path().join("case.json");
+    fs::copy(case_file(), &case).unwrap();
+    let mut command = Command::cargo_bin("rtrl").unwrap();
+    command.arg("trace").arg(&case).arg("--out").arg(&case).assert().code(2);
+    assert_eq!(fs::read(&case).unwrap(), fs::read(case_file()).unwrap());
 }
 
 #[test]

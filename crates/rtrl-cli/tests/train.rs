@@ -145,6 +145,128 @@ fn a_bad_cell_in_a_column_that_is_not_used_does_no_harm() {
 }
 
 #[test]
+fn files_that_could_be_misread_are_refused() {
+    let target = ["--target", "y"];
+    fails("x,y\n1,2\n\n\n3,4\n", &target, 1, &["line 3 is empty"]);
+    fails("y\n1\n2\n\n\nbad\n", &target, 1, &["line 4 is empty"]);
+    fails("y,y\n1,2\n3,4\n", &target, 1, &["\"y\"", "2 times"]);
+    fails("x;y\n1;2\n3;4\n", &target, 1, &["x;y", "commas"]);
+    fails("x,y\n1,2\n3,4\n", &["--target", "y", "--inputs", "x,x"], 2, &["\"x\"", "twice"]);
+    for text in ["y\n1\n2\n3\n\n\n", "\u{feff}y\r\n1\r\n2\r\n3", "\"y\"\n\"1\"\n 2 \n3\n"] {
+        assert_eq!(train(text, &target).0, 0, "{text:?}");
+    }
+    assert_eq!(train("x, y\n1,2\n3,4\n", &["--target", "y", "--inputs", "x, y"]).0, 0);
+}
+
+/// The numbers of a run over `text`.
+fn errors(text: &str) -> serde_json::Value {
+    let folder = TempDir::new().unwrap();
+    let (series, json) = (folder.path().join("series.csv"), folder.path().join("json"));
+    fs::write(&series, text).unwrap();
+    let mut command = rtrl();
+    command.arg("train").arg(&series).args(["--target", "y", "--json"]).arg(&json);
+    command.assert().success();
+    serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap()
+}
+
+/// The baseline must not be made worse than it is: a tiny first value once set the scale of its penalty.
+#[test]
+fn the_autoregression_does_not_depend_on_the_first_value() {
+    let mut noise = rtrl_model::Generator::new(1);
+    let mut walk = 1e6;
+    let mut text = String::new();
+    for _ in 0..1000 {
+        walk += 1000.0 * noise.normal();
+        text += &walk.to_string();
+        text.push('\n');
+    }
+    let plain = errors(&format!("y\n{text}"))["ar_rmse"].as_f64().unwrap();
+    let tiny = errors(&format!("y\n0.001\n{text}"))["ar_rmse"].as_f64().unwrap();
+    assert!((tiny / plain - 1.0).abs() < 0.1, "{tiny} and {plain}");
+}
+
+#[test]
+fn a_network_that_diverges_is_put_right_and_the_run_goes_on() {
+    let text = fs::read_to_string(sunspots()).unwrap().replace("month,sunspots", "month,y");
+    for options in [["0.5", "1.5"], ["9", "3"]] {
+        let [rate, gain] = options;
+        let wild = ["--activation", "identity", "--optimizer", "sgd"];
+        let output =
+            rtrl_on(&text, &[&wild[..], &["--learning-rate", rate, "--gain", gain]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(printed.contains("an overflow kept the network from learning"), "{printed}");
+    }
+}
+
+#[test]
+fn a_tie_names_both_and_an_endless_skip_is_no_accident() {
+    let output = rtrl_on("y\n5\n5\n5\n5\n", &["--skip", "0"]);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("smallest RMSE: exact RTRL and persistence"), "{printed}");
+    let output = rtrl_on("y\n5\n6\n", &["--skip", "18446744073709551615"]);
+    assert!(String::from_utf8(output.stdout).unwrap().contains("smaller --skip"));
+}
+
+fn rtrl_on(text: &str, options: &[&str]) -> std::process::Output {
+    let folder = TempDir::new().unwrap();
+    let series = folder.path().join("series.csv");
+    fs::write(&series, text).unwrap();
+    rtrl().arg("train").arg(&series).args(["--target", "y"]).args(options).output().unwrap()
+}
+
+/// A reader of the table who goes away early does not cost the model.
+#[cfg(unix)]
+#[test]
+fn the_model_is_saved_although_nobody_reads_the_table() {
+    let folder = TempDir::new().unwrap();
+    let model = folder.path().join("model");
+    let script = format!(
+        "'{}' train '{}' --target sunspots --save '{}' | head -1; exit ${{PIPESTATUS[0]}}",
+        assert_cmd::cargo::cargo_bin("rtrl").display(),
+        sunspots().display(),
+        model.display()
+    );
+    Command::new("bash").arg("-c").arg(script).assert().success();
+    assert!(SavedModel::read(&model).is_ok());
+}
+
+#[test]
+fn no_output_may_be_the_input_or_another_output() {
+    let folder = TempDir::new().unwrap();
+    let series = folder.path().join("series.csv");
+    let text = "y\n1\n2\n3\n";
+    fs::write(&series, text).unwrap();
+    let twice = folder.path().join("twice");
+    for (first, second) in [(&series, &twice), (&twice, &twice)] {
+        let mut command = rtrl();
+        command.current_dir(folder.path()).arg("train").arg("series.csv").args(["--target", "y"]);
+        command.arg("--json").arg(first).arg("--save").arg(second);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("same file"));
+    }
+    assert_eq!(fs::read_to_string(&series).unwrap(), text);
+}
+
+/// `/dev/stdout` may stand for a file that others write to as well.
+#[cfg(unix)]
+#[test]
+fn standard_output_as_a_file_is_added_to() {
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("log");
+    fs::write(&log, "earlier\n").unwrap();
+    let stdout = fs::OpenOptions::new().append(true).open(&log).unwrap();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("rtrl"));
+    command.arg("train").arg(sunspots()).args(["--target", "sunspots", "--json", "/dev/stdout"]);
+    assert!(command.stdout(stdout).status().unwrap().success());
+    let text = fs::read_to_string(&log).unwrap();
+    for part in ["earlier", "row         1", "\"rmse\"", "rows per second"] {
+        assert!(text.contains(part), "{part:?} is missing in: {text}");
+    }
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let output = rtrl().args(["train", "no/such.csv", "--target", "y"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

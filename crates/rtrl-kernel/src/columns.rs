@@ -29,10 +29,15 @@ impl Layout {
     /// weight matrix.
     ///
     /// # Errors
-    /// [`Error::Layout`] if there are no states, or rows that do not divide among them.
+    /// [`Error::Layout`] if there are no states, or rows that do not divide among them;
+    /// [`Error::Memory`] if the weights are more than can be counted.
     pub fn new(states: usize, rows: usize, lines: usize) -> Result<Self, Error> {
         if states == 0 || rows == 0 || !rows.is_multiple_of(states) {
             return Err(Error::Layout { states, rows });
+        }
+        let weights = rows as u128 * lines as u128;
+        if weights > isize::MAX as u128 {
+            return Err(Error::Memory { bytes: weights });
         }
         Ok(Self { states, rows, lines })
     }
@@ -77,7 +82,7 @@ impl Layout {
     /// Bytes of p if every weight learns, whether or not they can be had.
     pub fn sensitivity_bytes<T: Real>(self) -> u128 {
         let columns = self.rows as u128 * self.lines as u128;
-        columns.div_ceil(T::LANES as u128) * self.states as u128 * 64
+        columns.div_ceil(T::LANES as u128).saturating_mul(self.states as u128 * 64)
     }
 }
 

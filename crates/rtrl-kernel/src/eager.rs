@@ -5,6 +5,7 @@
 
 use crate::aligned::Aligned;
 use crate::columns::Columns;
+use crate::engine::check_matrix;
 use crate::error::check_length;
 use crate::threads::Workers;
 use crate::tile::{GROUP, Packed, Part, strip_height};
@@ -124,24 +125,23 @@ impl<T: Real> Eager<T> {
     /// Fails, with p marked as lost, if the gradient of the last step is not finite. As every
     /// sensitivity enters it, with the factor zero where there is no error, it shows any overflow.
     fn check_finite(&mut self) -> Result<(), Error> {
-        let finite = |values: &[T]| values.iter().fold(true, |all, value| all & value.is_finite());
-        if finite(self.slots.values()) {
+        if finite::<T>(self.slots.values()) {
             return Ok(());
         }
         self.lost = true;
         self.slots.values_mut::<T>().fill(T::ZERO);
         self.unread = false;
-        let quantity = if finite(self.p.values()) { "gradient" } else { "sensitivities" };
+        let quantity = if finite::<T>(self.p.values()) { "gradient" } else { "sensitivities" };
         Err(Error::NonFinite { quantity })
     }
 
     fn check_row(&self, state: usize, len: usize) -> Result<(), Error> {
         check_length("a row of sensitivities", self.columns.count(), len)?;
         let states = self.columns.layout().states();
-        if state < states {
-            return Ok(());
+        if state >= states {
+            return Err(Error::State { states, got: state });
         }
-        Err(Error::Length { what: "p", expected: states, got: state + 1 })
+        if self.lost { Err(Error::Lost) } else { Ok(()) }
     }
 
     /// Row `state` of panel `panel` in p.
@@ -149,6 +149,10 @@ impl<T: Real> Eager<T> {
         let start = (panel * self.columns.layout().states() + state) * T::LANES;
         start..start + self.columns.width(panel)
     }
+}
+
+fn finite<T: Real>(values: &[T]) -> bool {
+    values.iter().fold(true, |all, value| all & value.is_finite())
 }
 
 /// `jacobian[strip][l][r] = scale[k] recurrent[k][l]`, rounded, k and l over the packed rows only.
@@ -193,10 +197,7 @@ impl<T: Real> Engine<T> for Eager<T> {
 
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
         let layout = self.columns.layout();
-        let needed = (layout.rows() - 1) * stride.max(layout.lines()) + layout.lines();
-        if into.len() < needed {
-            check_length("the gradient", needed, into.len())?;
-        }
+        check_matrix("the gradient", layout.rows(), layout.lines(), stride, into.len())?;
         let slots = self.slots.values::<T>().chunks_exact(T::LANES);
         for (panel, slots) in slots.enumerate() {
             for segment in self.columns.segments(panel) {
@@ -222,9 +223,6 @@ impl<T: Real> Engine<T> for Eager<T> {
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
         self.check_row(state, row.len())?;
-        if self.lost {
-            return Err(Error::Lost);
-        }
         for (panel, row) in row.chunks_mut(T::LANES).enumerate() {
             row.copy_from_slice(&self.p.values()[self.row(state, panel)]);
         }
@@ -233,6 +231,9 @@ impl<T: Real> Engine<T> for Eager<T> {
 
     fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
         self.check_row(state, row.len())?;
+        if !finite(row) {
+            return Err(Error::NonFinite { quantity: "sensitivities" });
+        }
         for (panel, row) in row.chunks(T::LANES).enumerate() {
             let place = self.row(state, panel);
             self.p.values_mut()[place].copy_from_slice(row);

@@ -30,10 +30,7 @@ impl<T> Step<'_, T> {
     /// Fails unless every slice fits the layout.
     pub(crate) fn check(&self, layout: Layout) -> Result<(), Error> {
         let states = layout.states();
-        let needed = (states - 1) * self.stride.max(states) + states;
-        if self.recurrent.len() < needed {
-            check_length("the recurrent matrix", needed, self.recurrent.len())?;
-        }
+        check_matrix("the recurrent matrix", states, states, self.stride, self.recurrent.len())?;
         if self.lines.len() < layout.lines() {
             check_length("the input lines", layout.lines(), self.lines.len())?;
         }
@@ -41,6 +38,21 @@ impl<T> Step<'_, T> {
         check_length("the injection", layout.rows(), self.injection.len())?;
         check_length("the forced set", states, self.forced.len())
     }
+}
+
+/// Fails unless `got` values hold `rows` rows of `columns` values, `stride` apart.
+pub(crate) fn check_matrix(
+    what: &'static str,
+    rows: usize,
+    columns: usize,
+    stride: usize,
+    got: usize,
+) -> Result<(), Error> {
+    if stride < columns {
+        return Err(Error::Length { what: "a row of the matrix", expected: columns, got: stride });
+    }
+    let needed = (rows - 1).saturating_mul(stride).saturating_add(columns);
+    if got < needed { check_length(what, needed, got) } else { Ok(()) }
 }
 
 /// A way to carry the sensitivities `p^k_ij = dy_k/dw_ij` through time and to read gradients off them.
@@ -81,7 +93,7 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// engine makes this one continue as that one would.
     ///
     /// # Errors
-    /// As [`Engine::sensitivities`].
+    /// As [`Engine::sensitivities`], and [`Error::NonFinite`] if `row` is not finite; p is then as it was.
     fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error>;
 
     /// Number of columns of p: the weights that learn.

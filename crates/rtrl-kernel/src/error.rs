@@ -16,6 +16,14 @@ pub enum Error {
         /// The length that came.
         got: usize,
     },
+    /// There is no such state unit.
+    #[error("there is no state unit {got}, the layer has {states}")]
+    State {
+        /// State units of the layer.
+        states: usize,
+        /// The number that came, from 0.
+        got: usize,
+    },
     /// A layout without state units, or with weight rows that do not divide among them.
     #[error("{rows} weight rows do not divide among {states} state units")]
     Layout {

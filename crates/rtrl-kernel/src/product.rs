@@ -8,22 +8,16 @@ use crate::{Error, Isa, Real};
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.
 const ROWS: usize = 4;
 
-/// Writes `out[k] = sum over j of matrix[k * stride + j] * vector[j]` (equation 1).
+/// Writes `out[k] = sum over j of matrix[k * c + j] * vector[j]` (equation 1), c being the length of
+/// `vector`: a multiple of [`Real::LANES`], with zeros as padding in both.
 ///
-/// `stride` and the length of `vector` are the same multiple of [`Real::LANES`], padded with zeros.
 /// Order of summation: L = [`Real::LANES`] logical lanes; lane r takes j = r, r + L, r + 2L, … by fused
 /// multiply-adds from +0; then the upper half of the lanes is added to the lower half until one is left.
 ///
 /// # Errors
 /// [`Error::Length`] if a slice does not fit.
-pub fn product<T: Real>(
-    isa: Isa,
-    matrix: &[T],
-    stride: usize,
-    vector: &[T],
-    out: &mut [T],
-) -> Result<(), Error> {
-    check_length("the padded vector", stride.next_multiple_of(T::LANES), vector.len())?;
+pub fn product<T: Real>(isa: Isa, matrix: &[T], vector: &[T], out: &mut [T]) -> Result<(), Error> {
+    check_length("the padding of the vector", 0, vector.len() % T::LANES)?;
     check_length("the padded matrix", out.len() * vector.len(), matrix.len())?;
     if vector.is_empty() {
         out.fill(T::ZERO);
@@ -149,7 +143,7 @@ mod tests {
             let expected: Vec<T> = matrix.chunks(cols).map(|row| in_loops(row, &vector)).collect();
             for isa in Isa::available() {
                 let mut out = vec![T::ZERO; rows];
-                product(isa, &matrix, cols, &vector, &mut out).unwrap();
+                product(isa, &matrix, &vector, &mut out).unwrap();
                 assert_eq!(out, expected, "{isa}, {rows} rows, {cols} columns");
             }
         }
@@ -163,7 +157,9 @@ mod tests {
 
     #[test]
     fn slices_that_do_not_fit_are_refused() {
-        let short = product(Isa::scalar(), &[0.0f32; 16], 16, &[0.0; 15], &mut [0.0]);
-        assert!(matches!(short, Err(Error::Length { expected: 16, got: 15, .. })));
+        let unpadded = product(Isa::scalar(), &[0.0f32; 15], &[0.0; 15], &mut [0.0]);
+        assert!(matches!(unpadded, Err(Error::Length { expected: 0, got: 15, .. })));
+        let short = product(Isa::scalar(), &[0.0f32; 16], &[0.0; 16], &mut [0.0; 2]);
+        assert!(matches!(short, Err(Error::Length { expected: 32, got: 16, .. })));
     }
 }

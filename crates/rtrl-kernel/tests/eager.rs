@@ -196,8 +196,13 @@ fn slices_that_do_not_fit_are_refused_before_anything_changes() {
     assert!(refused(engine.advance(&good, Some(&[0.0; 3]))));
     assert!(refused(engine.gradient(&mut [0.0; 5], 3)));
     assert!(refused(engine.sensitivities(0, &mut [0.0; 5])));
-    assert!(refused(engine.sensitivities(2, &mut [0.0; 6])));
-    assert!(refused(engine.restore(2, &[0.0; 6])));
+    assert!(refused(engine.gradient(&mut [0.0; 6], 2)));
+    assert!(refused(engine.advance(&Step { stride: 1, ..good }, None)));
+    assert!(refused(engine.advance(&Step { stride: usize::MAX, ..good }, None)));
+    let unit = Err(Error::State { states: 2, got: 2 });
+    assert_eq!(engine.sensitivities(2, &mut [0.0; 6]), unit);
+    assert_eq!(engine.restore(2, &[0.0; 6]), unit);
+    assert!(matches!(engine.restore(0, &[f32::NAN; 6]), Err(Error::NonFinite { .. })));
     let mut after = [0.0; 6];
     engine.sensitivities(0, &mut after).unwrap();
     assert_eq!(before, after);
@@ -216,6 +221,7 @@ fn an_overflow_is_told_apart_and_stays_until_a_reset() {
         assert_eq!(result, Err(Error::NonFinite { quantity }));
         assert_eq!(engine.advance(&TAME.step(), None), Err(Error::Lost));
         assert_eq!(engine.sensitivities(0, &mut [0.0; 6]), Err(Error::Lost));
+        assert_eq!(engine.restore(0, &[0.0; 6]), Err(Error::Lost));
         engine.reset();
         engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
         let mut gradient = [0.0; 6];
@@ -229,6 +235,8 @@ fn a_shape_that_does_not_fit_in_memory_says_how_many_bytes_it_needs() {
     let layout = Layout::simple(100_000, 100_002).unwrap();
     let bytes = 4_000_080_000_000_000;
     assert_eq!(layout.check_memory::<f32>(), Err(Error::Memory { bytes }));
+    assert!(matches!(Layout::simple(usize::MAX, usize::MAX), Err(Error::Memory { .. })));
+    assert!(matches!(Layout::simple(1 << 63, 2), Err(Error::Memory { .. })));
 }
 
 #[test]

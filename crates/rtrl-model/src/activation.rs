@@ -55,6 +55,15 @@ impl Activation {
         Self::Custom(CustomActivation { name: name.into(), value, derivative })
     }
 
+    /// The name under which a saved model finds it: lower case for the built-in functions, `custom:` and
+    /// the given name for one's own.
+    pub fn saved_name(&self) -> String {
+        match self {
+            Self::Custom(custom) => format!("custom:{}", custom.name),
+            built_in => built_in.name().to_owned(),
+        }
+    }
+
     /// The name: lower case for the built-in functions.
     pub fn name(&self) -> &str {
         match self {

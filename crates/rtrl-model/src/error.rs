@@ -13,8 +13,12 @@ pub enum Quantity {
     Input,
     /// A target.
     Target,
+    /// The weighted sum s of a unit.
+    Sum,
     /// The output of a unit.
     UnitOutput,
+    /// The derivative of a unit's activation.
+    Slope,
     /// An output of the readout.
     Output,
     /// The error of a unit or an output.
@@ -36,7 +40,9 @@ impl fmt::Display for Quantity {
         out.write_str(match self {
             Self::Input => "input",
             Self::Target => "target",
-            Self::UnitOutput => "output of a unit",
+            Self::Sum => "weighted sum of unit",
+            Self::UnitOutput => "output of unit",
+            Self::Slope => "slope of unit",
             Self::Output => "output",
             Self::Error => "error",
             Self::Loss => "loss",

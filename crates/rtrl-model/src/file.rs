@@ -8,25 +8,21 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::Error;
 
-/// Replaces the file at `path`, or makes it: written beside it, synced and renamed.
+/// Replaces the file at `path`, or makes it: written beside it, synced and renamed. Links are followed,
+/// and a file that was there keeps its permissions.
 ///
-/// What is no regular file (a pipe, `/dev/stdout`) is written directly.
+/// What is no regular file, and everything under `/dev` and `/proc` (`/dev/stdout` may stand for a file
+/// that others write to), is appended to directly.
 ///
 /// # Errors
 /// [`Error::File`]; a file that was there before is then as it was.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
-    let named = |source| Error::File { path: path.to_owned(), source };
-    let write = || -> io::Result<()> {
-        let Some(place) = place(path)? else {
-            return fs::OpenOptions::new().write(true).open(path)?.write_all(contents);
-        };
-        let mut beside = beside(&place)?;
-        beside.write_all(contents)?;
-        beside.as_file().sync_all()?;
-        beside.persist(&place).map_err(|error| error.error)?;
-        sync_folder(&place)
+    let write = || match place(path)? {
+        Place::Direct => append(path)?.write_all(contents),
+        Place::New(place) => rename_over(&place, None, contents),
+        Place::Old(place, permissions) => rename_over(&place, Some(permissions), contents),
     };
-    write().map_err(named)
+    write().map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 /// Fails unless [`replace`] could write to `path` now. To be asked before hours of work.
@@ -35,25 +31,62 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
 /// [`Error::File`] with the reason.
 pub fn check_writable(path: &Path) -> Result<(), Error> {
     let check = || match place(path)? {
-        Some(place) => beside(&place).map(drop),
-        None => fs::OpenOptions::new().write(true).open(path).map(drop),
+        Place::Direct => append(path).map(drop),
+        Place::New(place) | Place::Old(place, _) => beside(&place).map(drop),
     };
     check().map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
-/// The file that `path` means, links followed, or nothing if it is there and no regular file.
-fn place(path: &Path) -> io::Result<Option<PathBuf>> {
+/// How a path is to be written.
+enum Place {
+    /// It is there and no regular file.
+    Direct,
+    /// Nothing is there yet.
+    New(PathBuf),
+    /// A file is there, with these permissions.
+    Old(PathBuf, Permissions),
+}
+
+/// What `path` means, links followed.
+fn place(path: &Path) -> io::Result<Place> {
+    if ["/dev", "/proc"].iter().any(|system| path.starts_with(system)) {
+        return Ok(Place::Direct);
+    }
     match fs::metadata(path) {
-        Ok(found) if found.is_file() => fs::canonicalize(path).map(Some),
+        Ok(found) if found.is_file() => {
+            // A file that may not be written is not to be replaced either.
+            append(path)?;
+            Ok(Place::Old(fs::canonicalize(path)?, found.permissions()))
+        }
         Ok(found) if found.is_dir() => {
             Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, expected a file"))
         }
-        Ok(_) => Ok(None),
+        Ok(_) => Ok(Place::Direct),
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => {
-            Ok(Some(path.to_owned()))
+            // A link to nothing yet is followed by hand.
+            let target = fs::read_link(path).map(|target| folder(path).join(target));
+            Ok(Place::New(target.unwrap_or_else(|_| path.to_owned())))
         }
         Err(error) => Err(error),
     }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new().append(true).open(path)
+}
+
+fn rename_over(place: &Path, permissions: Option<Permissions>, contents: &[u8]) -> io::Result<()> {
+    let mut beside = beside(place)?;
+    beside.write_all(contents)?;
+    if let Some(permissions) = permissions {
+        beside.as_file().set_permissions(permissions)?;
+    }
+    beside.as_file().sync_all()?;
+    beside.persist(place).map_err(|error| error.error)?;
+    // The file is in its place. That the folder could not be synced (it may be one that cannot be read)
+    // is no reason to call this a failure.
+    let _ = File::open(folder(place)).and_then(|folder| folder.sync_all());
+    Ok(())
 }
 
 fn folder(place: &Path) -> &Path {
@@ -73,14 +106,10 @@ fn beside(place: &Path) -> io::Result<NamedTempFile> {
         builder.permissions(Permissions::from_mode(0o666));
     }
     builder.tempfile_in(folder(place)).map_err(|error| {
-        // The path that the library adds is that of the temporary file, which means nothing to a user.
-        io::Error::new(error.kind(), error.kind().to_string())
+        // The library's message names the temporary file, which means nothing to a user.
+        let folder = folder(place).display();
+        io::Error::new(error.kind(), format!("{} (folder {folder})", error.kind()))
     })
-}
-
-/// Makes a rename last, where the system can sync a folder.
-fn sync_folder(place: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder(place))?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -97,6 +126,22 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), contents);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_permissions_kept() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        symlink("file", &link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        replace(&link, b"newer").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"newer");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
 use crate::network::{Pass, Teacher};
 use crate::optimizer::Updater;
-use crate::{Clipping, Error, Matrix, Network, Optimizer, Regime, Targets, Timing};
+use crate::{Clipping, Connection, Error, Matrix, Network, Optimizer, Regime, Targets, Timing};
 
 /// A network with everything that its learning needs.
 ///
@@ -134,7 +134,7 @@ impl<T: Real> Learner<T> {
     /// # Errors
     /// [`Error::StateLength`] or [`Error::NonFinite`], with nothing changed.
     pub fn reset(&mut self, state: &[T]) -> Result<(), Error> {
-        self.network.set_state(state)?;
+        self.network.replace_state(self.steps, state)?;
         self.teacher.forced.fill(false);
         self.reset_sensitivities();
         Ok(())
@@ -246,7 +246,21 @@ impl<T: Real> Learner<T> {
             None => self.unit_errors.copy_from_slice(&self.errors),
         }
         check_finite(self.steps, Quantity::Error, &self.unit_errors)?;
+        self.compare_readout()?;
         Ok(loss)
+    }
+
+    /// dJ/dR of this step, zero without a target.
+    fn compare_readout(&mut self) -> Result<(), Error> {
+        let Some(gradient) = &mut self.gradient.readout else { return Ok(()) };
+        self.gradient_is_zero = false;
+        let features = &self.network.pass.features;
+        for (o, &error) in self.errors.iter().enumerate() {
+            for (place, &feature) in gradient.row_mut(o).iter_mut().zip(features) {
+                *place = -(error * feature);
+            }
+        }
+        check_finite(self.steps, Quantity::Gradient, gradient.padded())
     }
 
     fn has_target(&self, targets: &Targets<'_, T>) -> bool {
@@ -266,6 +280,9 @@ impl<T: Real> Learner<T> {
         };
         let error = learns.then_some(self.unit_errors.as_slice());
         let result = self.engine.advance(&step, error);
+        if !matches!(result, Ok(()) | Err(rtrl_kernel::Error::NonFinite { .. })) {
+            return Ok(result?);
+        }
         state.copy_from_slice(&pass.next);
         if self.teacher_forcing {
             self.teacher.take_over(targets);
@@ -286,7 +303,9 @@ impl<T: Real> Learner<T> {
     /// Equation 6: the gradient of this step, and the updates that are due. Says whether weights changed.
     fn learn(&mut self, learns: bool) -> Result<bool, Error> {
         if learns {
-            self.read_gradient()?;
+            let gradient = &mut self.gradient.recurrent;
+            let stride = gradient.stride();
+            self.engine.gradient(gradient.padded_mut(), stride)?;
         } else if !self.gradient_is_zero {
             self.gradient.clear();
         }
@@ -312,20 +331,6 @@ impl<T: Real> Learner<T> {
             (Ok(late), Ok(now)) => Ok(late | now),
             (Err(quantity), _) | (_, Err(quantity)) => Err(self.refused(quantity)),
         }
-    }
-
-    fn read_gradient(&mut self) -> Result<(), Error> {
-        let stride = self.gradient.recurrent.stride();
-        self.engine.gradient(self.gradient.recurrent.padded_mut(), stride)?;
-        if let Some(readout) = &mut self.gradient.readout {
-            for (o, &error) in self.errors.iter().enumerate() {
-                let features = &self.network.pass.features;
-                for (place, &feature) in readout.row_mut(o).iter_mut().zip(features) {
-                    *place = -(error * feature);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn refused(&self, quantity: Quantity) -> Error {
@@ -482,7 +487,7 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// An engine of one's own, made for [`Network::layout`] and the weights that learn: a rule to be
+    /// An engine of one's own, made for [`Network::layout`] and [`Network::learning`]: a rule to be
     /// compared with the exact one.
     #[must_use]
     pub fn own_engine(mut self, engine: Box<dyn Engine<T>>) -> Self {
@@ -514,14 +519,8 @@ impl<T: Real> LearnerBuilder<T> {
             });
         }
         let engine = match self.own_engine {
-            Some(engine) => engine,
-            None => match self.engine {
-                EngineChoice::Auto | EngineChoice::Eager => {
-                    let learning = layers.connections.learning();
-                    let engine = Eager::new(layers.layout, &learning, layers.isa, self.threads)?;
-                    Box::new(engine)
-                }
-            },
+            Some(engine) => check_engine(engine, &network)?,
+            None => make_engine(self.engine, &network, self.threads)?,
         };
         let zeros = || Gradient::zeros(layers);
         let late = matches!(regime, Regime::RealTime { timing: Timing::AfterNextStep, .. });
@@ -549,4 +548,30 @@ impl<T: Real> LearnerBuilder<T> {
             network,
         })
     }
+}
+
+fn make_engine<T: Real>(
+    choice: EngineChoice,
+    network: &Network<T>,
+    threads: Threads,
+) -> Result<Box<dyn Engine<T>>, Error> {
+    let (layout, learning) = (network.layout(), network.learning());
+    match choice {
+        EngineChoice::Auto | EngineChoice::Eager => {
+            Ok(Box::new(Eager::new(layout, &learning, network.isa(), threads)?))
+        }
+    }
+}
+
+/// Fails unless `engine` has as many columns as weights learn.
+fn check_engine<T: Real>(
+    engine: Box<dyn Engine<T>>,
+    network: &Network<T>,
+) -> Result<Box<dyn Engine<T>>, Error> {
+    let expected = network.connections().count(Connection::Learning);
+    if engine.columns() == expected {
+        return Ok(engine);
+    }
+    let (expected, got) = (expected.to_string(), engine.columns().to_string());
+    Err(Error::Setting { what: "the number of columns of the engine", expected, got })
 }

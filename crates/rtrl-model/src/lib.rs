@@ -41,7 +41,7 @@
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `case.rs` | conformance cases and traces |
 //! | `saved.rs`, `file.rs` | saved models, files that are replaced whole |
-//! | `rls.rs`, `scale.rs`, `tasks.rs` | recursive least squares, running standardisation, task generators |
+//! | `scale.rs`, `tasks.rs` | running standardisation, task generators |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
 //! Algorithm for Continually Running Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989, and
@@ -61,7 +61,6 @@ mod optimizer;
 mod random;
 mod readout;
 mod regime;
-pub mod rls;
 pub mod saved;
 pub mod scale;
 mod targets;
@@ -79,5 +78,5 @@ pub use optimizer::{Clipping, Optimizer};
 pub use random::Generator;
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
-pub use rtrl_kernel::{Engine, Isa, Layout, Real, Threads};
+pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Real, Step, Threads};
 pub use targets::Targets;

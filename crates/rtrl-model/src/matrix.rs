@@ -19,10 +19,11 @@ impl<T: Real> Matrix<T> {
     /// # Errors
     /// [`Error::Memory`] with the bytes if there is not enough memory.
     pub fn zeros(rows: usize, columns: usize) -> Result<Self, Error> {
-        let stride = columns.next_multiple_of(T::LANES);
-        let bytes = rows as u128 * stride as u128 * size_of::<T>() as u128;
+        let width = (columns as u128).next_multiple_of(T::LANES as u128);
+        let bytes = (rows as u128).saturating_mul(width * size_of::<T>() as u128);
         let refused = Error::Memory { what: "a weight matrix", bytes };
-        let Some(len) = rows.checked_mul(stride) else { return Err(refused) };
+        let len = (rows as u128).checked_mul(width).and_then(|len| usize::try_from(len).ok());
+        let (Some(len), Ok(stride)) = (len, usize::try_from(width)) else { return Err(refused) };
         let mut values = Vec::new();
         if values.try_reserve_exact(len).is_err() {
             return Err(refused);

@@ -46,10 +46,15 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// [`Error::StateLength`] or [`Error::NonFinite`]; the state is then as it was.
     pub fn set_state(&mut self, state: &[T]) -> Result<(), Error> {
+        self.replace_state(self.steps, state)
+    }
+
+    /// [`Network::set_state`] at step `step`.
+    pub(crate) fn replace_state(&mut self, step: u64, state: &[T]) -> Result<(), Error> {
         if state.len() != self.units() {
             return Err(Error::StateLength { expected: self.units(), got: state.len() });
         }
-        check_finite(self.steps, Quantity::UnitOutput, state)?;
+        check_finite(step, Quantity::UnitOutput, state)?;
         self.state.copy_from_slice(state);
         Ok(())
     }
@@ -102,6 +107,11 @@ impl<T: Real> Network<T> {
     /// The kind of every weight.
     pub fn connections(&self) -> &Connections {
         &self.layers.connections
+    }
+
+    /// For each weight, row by row, whether it learns.
+    pub fn learning(&self) -> Vec<bool> {
+        self.layers.connections.learning()
     }
 
     /// The sizes that an engine of the kernel needs.
@@ -213,14 +223,14 @@ impl<T: Real> Pass<T> {
         }
         check_finite(step, Quantity::Input, input)?;
         self.fill_lines(columns, state, teacher, input);
-        let (weights, stride) = (layers.weights.padded(), layers.weights.stride());
-        product(layers.isa, weights, stride, &self.lines, &mut self.sums)?;
+        product(layers.isa, layers.weights.padded(), &self.lines, &mut self.sums)?;
+        check_finite(step, Quantity::Sum, &self.sums)?;
         let places = self.next.iter_mut().zip(&mut self.slope);
         for ((place, &sum), activation) in places.zip(&self.sums).zip(&layers.activations) {
             (*place.0, *place.1) = activation.evaluate(sum);
         }
         check_finite(step, Quantity::UnitOutput, &self.next)?;
-        check_finite(step, Quantity::UnitOutput, &self.slope)?;
+        check_finite(step, Quantity::Slope, &self.slope)?;
         match &layers.readout {
             Some(readout) => self.read_out(readout, layers.isa, step, input),
             None => Ok(()),
@@ -260,8 +270,7 @@ impl<T: Real> Pass<T> {
         let seen = if readout.inputs { input } else { &[] };
         rest[..seen.len()].copy_from_slice(seen);
         rest[seen.len()] = T::ONE;
-        let weights = &readout.weights;
-        product(isa, weights.padded(), weights.stride(), &self.features, &mut self.readout)?;
+        product(isa, readout.weights.padded(), &self.features, &mut self.readout)?;
         check_finite(step, Quantity::Output, &self.readout)
     }
 

@@ -44,20 +44,28 @@ impl Optimizer {
         Self::Adam { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
     }
 
-    fn check(self) -> Result<(), Error> {
-        match self {
-            Self::Sgd { learning_rate } => check_setting("the learning rate", learning_rate, 0.0),
+    /// Fails unless every constant is in its range, in the precision of the weights.
+    fn check<T: Real>(self) -> Result<(), Error> {
+        let rounded = |value| T::from_f64(value).to_f64();
+        let (learning_rate, adam) = match self {
+            Self::Sgd { learning_rate } => (learning_rate, None),
             Self::Adam { learning_rate, beta1, beta2, epsilon } => {
-                check_setting("the learning rate", learning_rate, 0.0)?;
-                for (what, beta) in [("Adam's beta1", beta1), ("Adam's beta2", beta2)] {
-                    if !(0.0..1.0).contains(&beta) {
-                        let expected = "at least 0 and below 1".to_owned();
-                        return Err(Error::Setting { what, expected, got: beta.to_string() });
-                    }
-                }
-                check_setting("Adam's epsilon", epsilon, f64::MIN_POSITIVE)
+                (learning_rate, Some((beta1, beta2, epsilon)))
+            }
+        };
+        check_setting("the learning rate", rounded(learning_rate), 0.0)?;
+        let Some((beta1, beta2, epsilon)) = adam else { return Ok(()) };
+        for (what, beta) in [("Adam's beta1", beta1), ("Adam's beta2", beta2)] {
+            if !(0.0..1.0).contains(&rounded(beta)) {
+                let expected = format!("at least 0 and below 1 in {}", T::NAME);
+                return Err(Error::Setting { what, expected, got: beta.to_string() });
             }
         }
+        if rounded(epsilon) > 0.0 && rounded(epsilon).is_finite() {
+            return Ok(());
+        }
+        let expected = format!("a finite number above 0 in {}", T::NAME);
+        Err(Error::Setting { what: "Adam's epsilon", expected, got: epsilon.to_string() })
     }
 }
 
@@ -117,7 +125,7 @@ impl<T: Real> Updater<T> {
         clipping: Clipping,
         layers: &Layers<T>,
     ) -> Result<Self, Error> {
-        optimizer.check()?;
+        optimizer.check::<T>()?;
         clipping.check()?;
         let adaptive = matches!(optimizer, Optimizer::Adam { .. });
         let layer = |like: &Matrix<T>| {
@@ -160,6 +168,11 @@ impl<T: Real> Updater<T> {
 
     fn clip(&self, gradient: &Gradient<T>) -> Result<Clip<T>, Quantity> {
         let value = self.clipping.value.map(T::from_f64);
+        // A limit would make a finite number of an infinite one.
+        let finite = |layer: &Matrix<T>| layer.padded().iter().fold(true, |a, g| a & g.is_finite());
+        if value.is_some() && !gradient.matrices().all(finite) {
+            return Err(Quantity::Gradient);
+        }
         let mut clip = Clip { value, factor: T::ONE };
         if let Some(limit) = self.clipping.norm {
             let squares = gradient.matrices().map(|layer| clip.sum_of_squares(layer.padded()));
@@ -192,8 +205,8 @@ impl<T: Real> LayerState<T> {
             places.zip(first.zip(second))
         {
             let gradient = clip.limit(gradient);
-            *m = rule.beta1 * m_now + (T::ONE - rule.beta1) * gradient;
-            *v = rule.beta2 * v_now + (T::ONE - rule.beta2) * gradient * gradient;
+            *m = rule.beta1 * m_now + rule.rest1 * gradient;
+            *v = rule.beta2 * v_now + rule.rest2 * gradient * gradient;
             *next = weight - rule.rate * (*m / (v.sqrt() / rule.root_bias + rule.epsilon));
             finite &= m.is_finite() & v.is_finite() & next.is_finite();
         }
@@ -215,6 +228,9 @@ struct Rule<T> {
     rate: T,
     beta1: T,
     beta2: T,
+    /// `1 - beta1` and `1 - beta2`, rounded after the subtraction.
+    rest1: T,
+    rest2: T,
     epsilon: T,
     /// The square root of Adam's second bias correction.
     root_bias: T,
@@ -233,6 +249,8 @@ impl<T: Real> Rule<T> {
             rate: T::from_f64(rate / correction(beta1)),
             beta1: T::from_f64(beta1),
             beta2: T::from_f64(beta2),
+            rest1: T::from_f64(1.0 - beta1),
+            rest2: T::from_f64(1.0 - beta2),
             epsilon: T::from_f64(epsilon),
             root_bias: T::from_f64(correction(beta2).sqrt()),
         }

@@ -72,7 +72,7 @@ fn to_bytes<T: Real>(
         units: network.units(),
         inputs: network.inputs(),
         bias: network.has_bias(),
-        activations: network.activations().iter().map(|a| a.name().to_owned()).collect(),
+        activations: network.activations().iter().map(Activation::saved_name).collect(),
         readout_sees_inputs: network.readout_weights().map(|_| network.readout_sees_inputs()),
         application,
     };
@@ -170,6 +170,9 @@ impl SavedModel {
         if connections.dtype() != Dtype::U8 || connections.shape() != shape {
             return Err(format!("connections are {:?}, expected {shape:?}", connections.shape()));
         }
+        if let Some(odd) = connections.data().iter().find(|&&code| code > 2) {
+            return Err(format!("a connection has the code {odd}, expected 0, 1 or 2"));
+        }
         let readout = header
             .readout_sees_inputs
             .map(|_| numbers(&tensors, "readout.weight", None).map(Numbers::rows));
@@ -201,7 +204,7 @@ impl SavedModel {
     /// [`Error::Setting`] for an activation that is neither built in nor given; otherwise those of
     /// [`NetworkBuilder::build`](crate::NetworkBuilder::build).
     pub fn network<T: Real>(&self, custom: &[Activation]) -> Result<Network<T>, Error> {
-        let find = |name: &String| match custom.iter().find(|own| own.name() == name) {
+        let find = |name: &String| match custom.iter().find(|own| own.saved_name() == *name) {
             Some(own) => Ok(own.clone()),
             None => name.parse(),
         };
@@ -318,6 +321,16 @@ mod tests {
     fn a_saved_network_comes_back_as_it_was() {
         check::<f32>();
         check::<f64>();
+    }
+
+    /// A function of one's own may have the name of a built-in one and is still not mistaken for it.
+    #[test]
+    fn a_custom_activation_is_never_replaced_by_a_built_in_one() {
+        let own = Activation::custom("tanh", |s| s, |_| 1.0);
+        let network = Network::<f64>::builder(1, 0).activation(own.clone()).build().unwrap();
+        let saved = SavedModel::from_bytes(&to_bytes(&network, json!(null)).unwrap()).unwrap();
+        assert!(saved.network::<f64>(&[]).is_err());
+        assert!(saved.network::<f64>(&[own]).is_ok());
     }
 
     #[test]

@@ -23,9 +23,10 @@ impl RunningScale {
         self.mean
     }
 
-    /// The standard deviation (of the values as the whole population); 1 while all are equal.
+    /// The standard deviation (of the values as the whole population); 1 while all are equal; not finite
+    /// if the values were too large.
     pub fn deviation(&self) -> f64 {
-        if self.squares > 0.0 { (self.squares / self.count as f64).sqrt() } else { 1.0 }
+        if self.squares == 0.0 { 1.0 } else { (self.squares / self.count as f64).sqrt() }
     }
 
     /// `(value - mean) / deviation`

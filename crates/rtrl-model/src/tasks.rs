@@ -1,6 +1,7 @@
 //! Task generators: seeded streams of inputs and targets.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 
 use crate::Generator;
 
@@ -11,12 +12,12 @@ pub struct PipelinedXor {
     generator: Generator,
     /// Results that are not due yet.
     pending: VecDeque<f64>,
-    delay: usize,
+    delay: NonZeroUsize,
 }
 
 impl PipelinedXor {
-    /// The stream of a seed, with a delay of at least one step.
-    pub fn new(delay: usize, seed: u64) -> Self {
+    /// The stream of a seed.
+    pub fn new(delay: NonZeroUsize, seed: u64) -> Self {
         Self { generator: Generator::new(seed), pending: VecDeque::new(), delay }
     }
 
@@ -24,7 +25,7 @@ impl PipelinedXor {
     pub fn draw(&mut self) -> ([f64; 2], Option<f64>) {
         let bits = [self.generator.bit(), self.generator.bit()];
         self.pending.push_back(f64::from(u8::from(bits[0] != bits[1])));
-        let due = self.pending.len() >= self.delay;
+        let due = self.pending.len() >= self.delay.get();
         let target = if due { self.pending.pop_front() } else { None };
         (bits.map(|bit| f64::from(u8::from(bit))), target)
     }
@@ -39,7 +40,7 @@ mod tests {
     #[test]
     fn targets_answer_the_bits_of_the_right_step() {
         for delay in 1..=4 {
-            let mut task = PipelinedXor::new(delay, 9);
+            let mut task = PipelinedXor::new(NonZeroUsize::new(delay).unwrap(), 9);
             let drawn: Vec<_> = (0..200).map(|_| task.draw()).collect();
             for (t, (_, target)) in drawn.iter().enumerate() {
                 let earlier = (t + 1).checked_sub(delay).map(|earlier| drawn[earlier].0);

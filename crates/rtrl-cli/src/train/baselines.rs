@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 
-use rtrl_model::rls::RecursiveLeastSquares;
-
 use crate::error::Error;
 use crate::train::forecast::Forecaster;
+use crate::train::rls::RecursiveLeastSquares;
 use crate::train::series::Row;
 
 /// The next value is the last one.
@@ -23,50 +22,68 @@ impl Forecaster for Persistence {
 /// Past values of the linear autoregression.
 pub(crate) const ORDER: usize = 12;
 
-/// Ridge penalty of the autoregression, for values in units of the first one that is not 0.
+/// Values that are collected before the first fit, to find a unit for them.
+const START: usize = 2 * ORDER;
+
+/// Ridge penalty of the autoregression, for values whose largest is about 1.
 const RIDGE: f64 = 1e-6;
 
 /// A linear function of a constant and the last [`ORDER`] values, fitted by recursive least squares.
+///
+/// Values are measured in units of the largest among the first [`START`], so that the penalty means the
+/// same for every series; until these are there the forecast is the last value. Only values that have
+/// [`ORDER`] values before them enter the fit.
 pub(crate) struct Autoregression {
     model: RecursiveLeastSquares,
-    /// The last values, newest first; absent ones count as 0.
+    /// The last values, newest first.
     past: VecDeque<f64>,
-    features: [f64; ORDER + 1],
-    /// The absolute value of the first value that is not 0, once there was one.
+    /// The unit, once it is known.
     unit: Option<f64>,
-    begun: bool,
 }
 
 impl Default for Autoregression {
     fn default() -> Self {
-        let mut features = [0.0; ORDER + 1];
-        features[0] = 1.0;
-        Self {
-            model: RecursiveLeastSquares::new(ORDER + 1, RIDGE),
-            past: VecDeque::from([0.0; ORDER]),
-            features,
-            unit: None,
-            begun: false,
+        let model = RecursiveLeastSquares::new(ORDER + 1, RIDGE);
+        Self { model, past: VecDeque::with_capacity(START + 1), unit: None }
+    }
+}
+
+/// 1, then the last [`ORDER`] values, newest first, in units of `unit`.
+fn features(past: impl Iterator<Item = f64>, unit: f64) -> [f64; ORDER + 1] {
+    let mut features = [0.0; ORDER + 1];
+    features[0] = 1.0;
+    for (feature, value) in features[1..].iter_mut().zip(past) {
+        *feature = value / unit;
+    }
+    features
+}
+
+impl Autoregression {
+    /// Finds the unit and catches up on the values that were collected.
+    fn begin(&mut self) {
+        let largest = self.past.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+        let unit = if largest > 0.0 { largest } else { 1.0 };
+        for newest in (0..self.past.len() - ORDER).rev() {
+            let before = self.past.iter().skip(newest + 1).copied();
+            self.model.update(&features(before, unit), self.past[newest] / unit);
         }
+        self.unit = Some(unit);
+        self.past.truncate(ORDER);
     }
 }
 
 impl Forecaster for Autoregression {
     fn observe(&mut self, row: &Row) -> Result<Option<f64>, Error> {
-        if self.unit.is_none() && row.target != 0.0 {
-            self.unit = Some(row.target.abs());
+        let mut forecast = self.past.front().copied();
+        if let Some(unit) = self.unit {
+            let features = features(self.past.iter().copied(), unit);
+            forecast = Some(self.model.predict(&features) * unit);
+            self.model.update(&features, row.target / unit);
+            self.past.pop_back();
         }
-        let unit = self.unit.unwrap_or(1.0);
-        let value = row.target / unit;
-        let forecast = self.begun.then(|| self.model.predict(&self.features) * unit);
-        if self.begun {
-            self.model.update(&self.features, value);
-        }
-        self.begun = true;
-        self.past.pop_back();
-        self.past.push_front(value);
-        for (feature, &value) in self.features[1..].iter_mut().zip(&self.past) {
-            *feature = value;
+        self.past.push_front(row.target);
+        if self.unit.is_none() && self.past.len() == START {
+            self.begin();
         }
         Ok(forecast)
     }

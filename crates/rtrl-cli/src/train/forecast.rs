@@ -29,7 +29,8 @@ pub(crate) struct Recurrent<T: Real> {
     present: Option<f64>,
     /// Time that the learner took for its rows.
     time: Duration,
-    rows: u32,
+    rows: u64,
+    mishaps: u64,
 }
 
 impl<T: Real> Recurrent<T> {
@@ -68,6 +69,7 @@ impl<T: Real> Recurrent<T> {
             present: None,
             time: Duration::ZERO,
             rows: 0,
+            mishaps: 0,
         })
     }
 
@@ -78,7 +80,7 @@ impl<T: Real> Recurrent<T> {
 
     /// Rows that the learner took in a second.
     pub(crate) fn rows_per_second(&self) -> f64 {
-        f64::from(self.rows) / self.time.as_secs_f64()
+        self.rows as f64 / self.time.as_secs_f64()
     }
 
     /// Means and deviations, for a saved model.
@@ -88,10 +90,34 @@ impl<T: Real> Recurrent<T> {
         json!({"target": numbers(&self.target_scale), "inputs": inputs})
     }
 
-    /// The forecast of the row after the present one.
-    pub(crate) fn next(&mut self) -> Result<f64, Error> {
-        let output = self.learner.peek(&self.input)?[0].to_f64();
-        Ok(self.decode(output))
+    /// The forecast of the row after the present one. Where the forward pass overflows it is what an
+    /// output of 0 stands for.
+    pub(crate) fn next(&mut self) -> f64 {
+        let output = self.learner.peek(&self.input).map_or(0.0, |outputs| outputs[0].to_f64());
+        self.decode(output)
+    }
+
+    /// Rows at which an overflow kept the network from learning.
+    pub(crate) fn mishaps(&self) -> u64 {
+        self.mishaps
+    }
+
+    /// Learns that `target` followed the present row. After an overflow goes on from where learning is
+    /// possible again.
+    fn learn(&mut self, target: T) -> Result<(), Error> {
+        let result = self.learner.step(&self.input, Targets::All(&[target]));
+        let Err(error) = result else { return Ok(()) };
+        match error {
+            rtrl_model::Error::UpdateRefused { .. } => {}
+            rtrl_model::Error::Overflow { .. } => self.learner.reset_sensitivities(),
+            rtrl_model::Error::NonFinite { .. } => {
+                let rest = vec![T::ZERO; self.learner.network().units()];
+                self.learner.reset(&rest)?;
+            }
+            other => return Err(other.into()),
+        }
+        self.mishaps += 1;
+        Ok(())
     }
 
     /// From an output of the readout to the units of the target, as seen from the present row.
@@ -121,7 +147,7 @@ impl<T: Real> Recurrent<T> {
             scale.add(value);
             *place = T::from_f64(scale.standardise(value));
         }
-        let finite = |scale: &RunningScale| scale.deviation().is_finite();
+        let finite = |scale: &RunningScale| (scale.mean() * scale.deviation()).is_finite();
         if finite(&self.target_scale) && self.input_scales.iter().all(finite) {
             Ok(())
         } else {
@@ -134,16 +160,15 @@ impl<T: Real> Forecaster for Recurrent<T> {
     fn observe(&mut self, row: &Row) -> Result<Option<f64>, Error> {
         let mut forecast = None;
         if self.present.is_some() {
-            let target = [T::from_f64(self.encode(row.target))];
-            if !target[0].is_finite() {
+            let start = Instant::now();
+            forecast = Some(self.next());
+            let target = T::from_f64(self.encode(row.target));
+            if !target.is_finite() {
                 return Err(Error::Scale { line: row.line });
             }
-            let start = Instant::now();
-            // The output of a step is computed before its target is looked at: it is the forecast.
-            let output = self.learner.step(&self.input, Targets::All(&target))?.outputs[0];
+            self.learn(target)?;
             self.time += start.elapsed();
             self.rows += 1;
-            forecast = Some(self.decode(output.to_f64()));
         }
         self.enter(row)?;
         Ok(forecast)

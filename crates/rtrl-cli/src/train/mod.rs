@@ -8,6 +8,7 @@ mod baselines;
 mod chart;
 mod forecast;
 mod report;
+mod rls;
 mod score;
 mod series;
 mod summary;
@@ -19,15 +20,19 @@ use rtrl_model::{Layout, Real, file, saved};
 
 use crate::args::{Precision, Predict, TrainArgs};
 use crate::error::Error;
+use crate::outputs;
 use crate::train::baselines::{Autoregression, Persistence};
 use crate::train::forecast::{Forecaster, Recurrent};
 use crate::train::score::Scores;
 use crate::train::series::Series;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
-    for path in [&args.save, &args.report, &args.json].into_iter().flatten() {
-        file::check_writable(path)?;
-    }
+    let files = [
+        ("--save", args.save.as_ref()),
+        ("--report", args.report.as_ref()),
+        ("--json", args.json.as_ref()),
+    ];
+    outputs::check(("the series", &args.file), &files)?;
     match args.precision {
         Precision::F32 => train::<f32>(args),
         Precision::F64 => train::<f64>(args),
@@ -40,13 +45,14 @@ pub(crate) struct Outcome {
     pub(crate) rows: u64,
     pub(crate) scores: Scores,
     pub(crate) rows_per_second: f64,
+    /// Rows at which an overflow kept our network from learning.
+    pub(crate) mishaps: u64,
     /// The forecast of the row after the last.
     pub(crate) next: f64,
 }
 
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
-    let inputs =
-        if args.inputs.is_empty() { vec![args.target.clone()] } else { args.inputs.clone() };
+    let inputs = input_names(args)?;
     let mut series = Series::open(&args.file, &args.target, &inputs)?;
     let units = args.units();
     Layout::simple(units, inputs.len() + 1 + units)
@@ -60,7 +66,6 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let mut ours = Recurrent::<T>::new(args, inputs.len(), predict, true)?;
     let mut still = Recurrent::<T>::new(args, inputs.len(), predict, false)?;
     let outcome = pass(args, &mut series, &mut ours, &mut still)?;
-    summary::print(args, &outcome);
     if let Some(path) = &args.save {
         save(path, args, &inputs, predict, &ours)?;
     }
@@ -71,7 +76,19 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         let page = report::page(args, &outcome, ours.network())?;
         file::replace(path, page.as_bytes())?;
     }
-    Ok(())
+    summary::print(args, &outcome)
+}
+
+/// The columns that the network sees.
+fn input_names(args: &TrainArgs) -> Result<Vec<String>, Error> {
+    if args.inputs.is_empty() {
+        return Ok(vec![args.target.clone()]);
+    }
+    let names: Vec<String> = args.inputs.iter().map(|name| name.trim().to_owned()).collect();
+    match names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
+        Some((_, column)) => Err(Error::RepeatedInput { column: column.clone() }),
+        None => Ok(names),
+    }
 }
 
 /// Takes every row once.
@@ -106,7 +123,8 @@ fn pass<T: Real>(
         return Err(Error::Rows { path: args.file.clone(), got: rows });
     }
     let rows_per_second = ours.rows_per_second();
-    Ok(Outcome { rows, scores, rows_per_second, next: ours.next()? })
+    let (mishaps, next) = (ours.mishaps(), ours.next());
+    Ok(Outcome { rows, scores, rows_per_second, mishaps, next })
 }
 
 fn progress_bar(bytes: u64) -> ProgressBar {

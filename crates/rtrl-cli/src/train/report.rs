@@ -88,7 +88,7 @@ pub(crate) fn page<T: Real>(
 
 fn errors(args: &TrainArgs, outcome: &Outcome) -> Markup {
     let sums = &outcome.scores.settled;
-    let least = sums.iter().filter_map(Sums::rmse).min_by(f64::total_cmp);
+    let least = outcome.scores.least();
     html! {
         table {
             thead { tr { th { "forecaster" } th { "RMSE" } th { "MAE" } } }
@@ -101,7 +101,7 @@ fn errors(args: &TrainArgs, outcome: &Outcome) -> Markup {
             }
         }
         p.soft {
-            "From forecast " (args.skip + 1) " on, the same rows for all; the smallest error is set in bold. \
+            "From forecast " (args.skip.saturating_add(1)) " on, the same rows for all; the smallest error is set in bold. \
             Next value of " (args.target) ": " (number(Some(outcome.next))) "."
         }
     }

@@ -72,6 +72,12 @@ impl Scores {
         }
     }
 
+    /// The smallest root mean square error that is a number.
+    pub(crate) fn least(&self) -> Option<f64> {
+        let errors = self.settled.iter().filter_map(Sums::rmse);
+        errors.filter(|rmse| rmse.is_finite()).min_by(f64::total_cmp)
+    }
+
     /// Number of forecasts.
     pub(crate) fn count(&self) -> u64 {
         self.count

@@ -47,15 +47,9 @@ impl Series {
         }
         let names: Vec<String> =
             header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
-        let place = |column: &str| {
-            names.iter().position(|name| name == column).ok_or_else(|| Error::Column {
-                path: path.to_owned(),
-                column: column.to_owned(),
-                available: names.clone(),
-            })
-        };
-        let target = place(target)?;
-        let inputs = inputs.iter().map(|name| place(name)).collect::<Result<Vec<_>, _>>()?;
+        let target = place(path, &names, target)?;
+        let inputs =
+            inputs.iter().map(|name| place(path, &names, name)).collect::<Result<Vec<_>, _>>()?;
         let row = Row { inputs: vec![0.0; inputs.len()], ..Row::default() };
         let (path, record) = (path.to_owned(), StringRecord::new());
         Ok(Self { path, reader, bytes, names, target, inputs, record, row })
@@ -79,12 +73,24 @@ impl Series {
         }
         self.row.number += 1;
         self.row.line = self.record.position().map_or(0, csv::Position::line);
+        self.check_no_line_skipped()?;
         self.row.position = self.reader.position().byte();
         self.row.target = self.number(self.target)?;
         for index in 0..self.inputs.len() {
             self.row.inputs[index] = self.number(self.inputs[index])?;
         }
         Ok(Some(&self.row))
+    }
+
+    /// The reader passes over empty lines, which would shift time.
+    fn check_no_line_skipped(&self) -> Result<(), Error> {
+        let within = self.record.iter().flat_map(str::bytes).filter(|&byte| byte == b'\n').count();
+        let lines = self.reader.position().line().saturating_sub(self.row.line);
+        if lines <= 1 + within as u64 {
+            return Ok(());
+        }
+        let reason = format!("line {} is empty, expected a row", self.row.line);
+        Err(Error::Csv { path: self.path.clone(), reason })
     }
 
     fn number(&self, place: usize) -> Result<f64, Error> {
@@ -98,6 +104,21 @@ impl Series {
                 got: cell.to_owned(),
             }),
         }
+    }
+}
+
+/// The place of a column that stands in the header exactly once.
+fn place(path: &Path, names: &[String], column: &str) -> Result<usize, Error> {
+    let mut places = (0..names.len()).filter(|&place| names[place] == column);
+    let (path, column) = (path.to_owned(), column.to_owned());
+    match (places.next(), places.count()) {
+        (Some(place), 0) => Ok(place),
+        (Some(_), more) => Err(Error::Ambiguous { path, column, count: more + 1 }),
+        (None, _) if names.len() == 1 && names[0].contains([';', '\t']) => {
+            let reason = format!("the header is {:?}, expected commas between columns", names[0]);
+            Err(Error::Csv { path, reason })
+        }
+        (None, _) => Err(Error::Column { path, column, available: names.to_vec() }),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a run prints.
 
+use std::io::Write;
+
 use serde::Serialize;
 
 use crate::args::TrainArgs;
@@ -7,37 +9,52 @@ use crate::error::Error;
 use crate::train::Outcome;
 use crate::train::score::{NAMES, Scores};
 
-/// The line at rows 1, 2, 4, 8, …
+/// The line at rows 1, 2, 4, 8, … A reader who has gone away is no reason to stop learning.
 pub(crate) fn print_progress(row: u64, scores: &Scores) {
     let rmse = |index: usize| number(scores.running[index].rmse());
-    println!("row {row:>9}   rmse so far {:>10}   persistence {:>10}", rmse(0), rmse(1));
+    let (ours, persistence) = (rmse(0), rmse(1));
+    let line = format!("row {row:>9}   rmse so far {ours:>10}   persistence {persistence:>10}");
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// The table at the end.
-pub(crate) fn print(args: &TrainArgs, outcome: &Outcome) {
-    let Outcome { rows, scores, rows_per_second, next } = outcome;
-    let first = args.skip + 1;
-    println!("\n{rows} rows, {} forecasts; errors from forecast {first} on", scores.count());
-    if scores.count() <= args.skip {
-        println!("too few forecasts for that: choose a smaller --skip");
+/// Prints the table at the end.
+pub(crate) fn print(args: &TrainArgs, outcome: &Outcome) -> Result<(), Error> {
+    match std::io::stdout().write_all(table(args, outcome).as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Print(error)),
+        _ => Ok(()),
     }
-    println!("{:<32}{:>12}{:>12}", "", "RMSE", "MAE");
+}
+
+fn table(args: &TrainArgs, outcome: &Outcome) -> String {
+    let Outcome { rows, scores, rows_per_second, mishaps, next } = outcome;
+    let (first, forecasts) = (args.skip.saturating_add(1), scores.count());
+    let title = format!("\n{rows} rows, {forecasts} forecasts; errors from forecast {first} on");
+    let mut lines = vec![title];
+    if forecasts <= args.skip {
+        lines.push("too few forecasts for that: choose a smaller --skip".to_owned());
+    }
+    lines.push(format!("{:<32}{:>12}{:>12}", "", "RMSE", "MAE"));
     for (name, sums) in NAMES.iter().zip(&scores.settled) {
-        println!("{name:<32}{:>12}{:>12}", number(sums.rmse()), number(sums.mae()));
+        lines.push(format!("{name:<32}{:>12}{:>12}", number(sums.rmse()), number(sums.mae())));
     }
-    println!("\n{}", verdict(scores));
-    println!("next {}: {}", args.target, number(Some(*next)));
-    println!("{rows_per_second:.0} rows per second");
+    lines.push(format!("\n{}", verdict(scores)));
+    if *mishaps > 0 {
+        lines.push(format!(
+            "at {mishaps} rows an overflow kept the network from learning: \
+             choose a smaller --learning-rate or --gain"
+        ));
+    }
+    lines.push(format!("next {}: {}", args.target, number(Some(*next))));
+    lines.push(format!("{rows_per_second:.0} rows per second\n"));
+    lines.join("\n")
 }
 
 /// Who won, in words.
 fn verdict(scores: &Scores) -> String {
-    let best =
-        scores.settled.iter().zip(NAMES).filter_map(|(sums, name)| Some((sums.rmse()?, name)));
-    match best.min_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((_, name)) => format!("smallest RMSE: {name}"),
-        None => "no error to compare".to_owned(),
-    }
+    let Some(least) = scores.least() else { return "no error to compare".to_owned() };
+    let best = NAMES.iter().zip(&scores.settled).filter(|(_, sums)| sums.rmse() == Some(least));
+    let names: Vec<&str> = best.map(|(name, _)| *name).collect();
+    format!("smallest RMSE: {}", names.join(" and "))
 }
 
 /// A number with five significant digits, or a dash.

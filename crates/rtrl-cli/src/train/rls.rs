@@ -5,7 +5,7 @@
 /// Each update costs a few k² operations for k features. Source: Haykin, *Adaptive Filter Theory*,
 /// chapter on the RLS algorithm, with forgetting factor 1.
 #[derive(Debug, Clone)]
-pub struct RecursiveLeastSquares {
+pub(crate) struct RecursiveLeastSquares {
     weights: Vec<f64>,
     /// The inverse of (sum of x xᵀ + ridge · I), row-major.
     inverse: Vec<f64>,
@@ -14,19 +14,19 @@ pub struct RecursiveLeastSquares {
 
 impl RecursiveLeastSquares {
     /// A model of `features` features that starts at 0, with penalty `ridge · |w|²`, ridge > 0.
-    pub fn new(features: usize, ridge: f64) -> Self {
+    pub(crate) fn new(features: usize, ridge: f64) -> Self {
         let mut inverse = vec![0.0; features * features];
         inverse.iter_mut().step_by(features + 1).for_each(|diagonal| *diagonal = 1.0 / ridge);
         Self { weights: vec![0.0; features], inverse, gain: vec![0.0; features] }
     }
 
     /// The prediction for `x`, one value a feature.
-    pub fn predict(&self, x: &[f64]) -> f64 {
+    pub(crate) fn predict(&self, x: &[f64]) -> f64 {
         dot(&self.weights, x)
     }
 
     /// Takes in that `x` went with `value`.
-    pub fn update(&mut self, x: &[f64], value: f64) {
+    pub(crate) fn update(&mut self, x: &[f64], value: f64) {
         for (gain, row) in self.gain.iter_mut().zip(self.inverse.chunks_exact(x.len())) {
             *gain = dot(row, x);
         }
@@ -51,7 +51,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Generator;
+    use rtrl_model::Generator;
 
     #[test]
     fn finds_the_weights_of_a_linear_rule() {

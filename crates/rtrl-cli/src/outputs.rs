@@ -1,0 +1,35 @@
+//! Checks of the files that a command will write, before it does anything.
+
+use std::path::{Path, PathBuf};
+
+use rtrl_model::file;
+
+use crate::error::Error;
+
+/// Fails if two of the files are the same, or if one of the outputs could not be written.
+///
+/// `input` and `outputs` go with the names by which the user knows them.
+pub(crate) fn check(
+    input: (&'static str, &Path),
+    outputs: &[(&'static str, Option<&PathBuf>)],
+) -> Result<(), Error> {
+    let mut seen = vec![(input.0, identity(input.1))];
+    for &(name, path) in outputs {
+        let Some(path) = path else { continue };
+        let identity = identity(path);
+        if let Some(&(first, _)) = seen.iter().find(|(_, other)| *other == identity) {
+            return Err(Error::SameFile { first, second: name, path: path.clone() });
+        }
+        seen.push((name, identity));
+        file::check_writable(path)?;
+    }
+    Ok(())
+}
+
+/// A path that is the same for the same file, also where the file is not there yet.
+fn identity(path: &Path) -> PathBuf {
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let in_folder = || Some(whole(folder.unwrap_or(Path::new(".")))?.join(path.file_name()?));
+    whole(path).or_else(in_folder).unwrap_or_else(|| path.to_owned())
+}
