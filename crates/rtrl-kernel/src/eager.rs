@@ -7,8 +7,10 @@ use crate::aligned::Aligned;
 use crate::columns::Columns;
 use crate::engine::check_matrix;
 use crate::error::check_length;
+use crate::immediate::Immediate;
+use crate::small;
 use crate::threads::Workers;
-use crate::tile::{GROUP, Packed, Part, strip_height};
+use crate::tile::{GROUP, Packed, Part, strip_height, strip_heights};
 use crate::{Engine, Error, Isa, Layout, Real, Step, Threads};
 
 /// The exact engine that computes p(t) at every step.
@@ -20,7 +22,10 @@ use crate::{Engine, Error, Isa, Layout, Real, Step, Threads};
 #[derive(Debug, Clone)]
 pub struct Eager<T> {
     columns: Columns,
+    immediate: Immediate<T>,
     isa: Isa,
+    /// Whether the path of `small.rs` is taken.
+    small: bool,
     workers: Workers,
     /// p, panel by panel.
     p: Aligned,
@@ -67,13 +72,27 @@ impl<T: Real> Eager<T> {
             cleared: Vec::with_capacity(n),
             error: Vec::with_capacity(n),
         };
-        let (zero, unread, lost) = (vec![true; n], false, false);
-        Ok(Self { columns, isa, workers, p, slots, scratch, zero, unread, lost, packing })
+        let (immediate, zero) = (Immediate::new(&columns), vec![true; n]);
+        let (unread, lost, small) = (false, false, small::fits(layout));
+        Ok(Self {
+            columns,
+            immediate,
+            isa,
+            small,
+            workers,
+            p,
+            slots,
+            scratch,
+            zero,
+            unread,
+            lost,
+            packing,
+        })
     }
 
     /// Decides which rows are read, written and cleared, and packs the Jacobian and the error.
     fn pack(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
-        let Self { columns, zero, packing, .. } = self;
+        let Self { columns, isa, zero, packing, .. } = self;
         let layout = columns.layout();
         let n = layout.states();
         let Packing { jacobian, read, written, cleared, error: packed_error } = packing;
@@ -92,23 +111,27 @@ impl<T: Real> Eager<T> {
             }
             zero[k] = written.last() != Some(&k);
         }
-        pack_jacobian(step, read, written, jacobian);
+        pack_jacobian(step, strip_heights(*isa), read, written, jacobian);
     }
 
     /// Advances every panel, each thread its own part of them.
-    fn advance_panels(&mut self, step: &Step<'_, T>) {
-        let Self { columns, isa, workers, p, slots, scratch, unread, packing, .. } = self;
+    fn advance_panels(&mut self, step: &Step<'_, T>, target_error: Option<&[T]>) {
+        let Self { columns, immediate, isa, workers, p, slots, scratch, packing, .. } = self;
+        immediate.fill(step.lines);
         let n = columns.layout().states();
         let packed = Packed {
             columns,
+            immediate,
+            small: self.small,
+            step,
+            target_error,
+            heights: strip_heights(*isa),
             read: &packing.read,
             written: &packing.written,
             cleared: &packing.cleared,
             jacobian: &packing.jacobian,
-            injection: step.injection,
-            lines: step.lines,
             error: &packing.error,
-            accumulate: *unread,
+            accumulate: self.unread,
         };
         let panels = columns.panels().div_ceil(GROUP).div_ceil(workers.count()) * GROUP;
         let parts = [
@@ -158,19 +181,19 @@ fn finite<T: Real>(values: &[T]) -> bool {
 /// `jacobian[strip][l][r] = scale[k] recurrent[k][l]`, rounded, k and l over the packed rows only.
 fn pack_jacobian<T: Real>(
     step: &Step<'_, T>,
+    heights: &[usize],
     read: &[usize],
     mut written: &[usize],
     jacobian: &mut [T],
 ) {
     let mut rest = jacobian;
     while !written.is_empty() {
-        let height = strip_height(written.len());
+        let height = strip_height(heights, written.len());
         let (rows, below) = written.split_at(height);
         let (strip, strips) = rest.split_at_mut(height * read.len());
-        for (r, &k) in rows.iter().enumerate() {
-            let weights = &step.recurrent[k * step.stride..];
-            for (place, &l) in strip.iter_mut().skip(r).step_by(height).zip(read) {
-                *place = step.scale[k] * weights[l];
+        for (place, &l) in strip.chunks_exact_mut(height).zip(read) {
+            for (place, &k) in place.iter_mut().zip(rows) {
+                *place = step.scale[k] * step.recurrent[k * step.stride + l];
             }
         }
         (written, rest) = (below, strips);
@@ -189,8 +212,10 @@ impl<T: Real> Engine<T> for Eager<T> {
         if self.columns.count() == 0 {
             return Ok(());
         }
-        self.pack(step, error);
-        self.advance_panels(step);
+        if !self.small {
+            self.pack(step, error);
+        }
+        self.advance_panels(step, error);
         self.unread |= error.is_some();
         self.check_finite()
     }

@@ -17,7 +17,7 @@
 //! |---|---|
 //! | `engine.rs` | the trait and its [`Step`] |
 //! | `eager.rs` | the engine that updates p at every step |
-//! | `tile.rs` | its inner loops |
+//! | `tile.rs`, `small.rs`, `immediate.rs` | its inner loops |
 //! | `columns.rs` | which weight sits in which lane of which panel |
 //! | `product.rs` | matrix times vector |
 //! | `isa.rs`, `threads.rs` | what runs the loops |
@@ -30,9 +30,12 @@ mod columns;
 mod eager;
 mod engine;
 mod error;
+
+mod immediate;
 mod isa;
 mod product;
 mod real;
+mod small;
 mod threads;
 mod tile;
 

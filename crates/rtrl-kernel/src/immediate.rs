@@ -1,0 +1,132 @@
+//! The immediate influence of the weights, laid out so that adding it is one load and one multiply-add.
+//!
+//! In equation 5 the row of p that weight row i drives gains `injection[i] * z[j]` in the columns (i, j)
+//! and nothing elsewhere. The columns of one weight row are neighbours in the panels, so for any register
+//! of a panel the z[j] that belong in its lanes are neighbours too, in a copy of z that has zeros before
+//! and behind it:
+//!
+//! ```text
+//! slots of the panels    | … row i-1 | (i,0) (i,1) …    (i,c-1) | row i+1 …
+//! copy of z        0 0 0 0 0 0 0 0 0 | z[0]  z[1]  …    z[c-1]  | 0 0 0 0 0 0 0
+//!                              [ a register that straddles the start ]
+//! ```
+//!
+//! Where every weight learns, one copy serves all rows; with a mask each row has its own.
+
+use crate::Real;
+use crate::columns::Columns;
+use crate::tile::GROUP;
+
+/// Copies of z, with their places.
+#[derive(Debug, Clone)]
+pub(crate) struct Immediate<T> {
+    values: Vec<T>,
+    /// For each weight row: where in `values` the number for slot 0 would lie, modulo 2^64.
+    origins: Vec<usize>,
+    /// Runs to copy: from this place in z, to this place in `values`, so many.
+    runs: Vec<(usize, usize, usize)>,
+    /// First and last weight row of each panel.
+    rows: Vec<(usize, usize)>,
+}
+
+impl<T: Real> Immediate<T> {
+    /// Makes room for the columns.
+    pub(crate) fn new(columns: &Columns) -> Self {
+        let layout = columns.layout();
+        let front = GROUP * T::LANES;
+        let back = (GROUP + 1) * T::LANES;
+        let shared = columns.count() == layout.rows() * layout.lines();
+        let mut origins = vec![0; layout.rows()];
+        let mut runs = Vec::new();
+        let mut end = 0;
+        let segments = (0..columns.panels()).flat_map(|panel| {
+            columns.segments(panel).iter().map(move |segment| (panel * T::LANES, segment))
+        });
+        let mut slot = 0;
+        let mut list = segments.peekable();
+        for (row, origin) in origins.iter_mut().enumerate() {
+            let start = if shared { front } else { end + front };
+            *origin = start.wrapping_sub(list.peek().map_or(slot, |(first, s)| first + s.lane));
+            while let Some((first, segment)) = list.next_if(|(_, segment)| segment.row == row) {
+                slot = first + segment.lane;
+                if !shared || row == 0 {
+                    runs.push((segment.line, origin.wrapping_add(slot), segment.len));
+                }
+                slot += segment.len;
+            }
+            end = end.max(origin.wrapping_add(slot) + back);
+        }
+        let ends = |panel| {
+            let segments = columns.segments(panel);
+            (segments[0].row, segments[segments.len() - 1].row)
+        };
+        let rows = (0..columns.panels()).map(ends).collect();
+        Self { values: vec![T::ZERO; end], origins, runs, rows }
+    }
+
+    /// Takes z(t).
+    pub(crate) fn fill(&mut self, lines: &[T]) {
+        for &(from, to, len) in &self.runs {
+            self.values[to..to + len].copy_from_slice(&lines[from..from + len]);
+        }
+    }
+
+    /// The first and last weight row with a column in panels `first` to `last`.
+    #[inline(always)]
+    pub(crate) fn rows(&self, first: usize, last: usize) -> (usize, usize) {
+        (self.rows[first].0, self.rows[last].1)
+    }
+
+    /// The z[j] of weight row `row` for `len` slots from `slot` on, 0 where a slot is another row's. The
+    /// row must lie in the range of [`Immediate::rows`] for the slot's group of panels.
+    #[inline(always)]
+    pub(crate) fn lines(&self, row: usize, slot: usize, len: usize) -> &[T] {
+        let start = self.origins[row].wrapping_add(slot);
+        &self.values[start..start + len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+
+    /// Every slot of every group holds the z of its own row and zeros for the other rows of the group.
+    fn check(learns: &[bool], layout: Layout) {
+        let columns = Columns::dense(layout, learns, f64::LANES).unwrap();
+        let mut immediate = Immediate::<f64>::new(&columns);
+        let z: Vec<f64> = (0..layout.lines()).map(|j| 1.0 + j as f64).collect();
+        immediate.fill(&z);
+        for first in (0..columns.panels()).step_by(GROUP) {
+            let last = (first + GROUP - 1).min(columns.panels() - 1);
+            let (low, high) = immediate.rows(first, last);
+            for panel in first..=last {
+                for row in low..=high {
+                    let mut expected = vec![0.0; f64::LANES];
+                    for segment in columns.segments(panel).iter().filter(|s| s.row == row) {
+                        for offset in 0..segment.len {
+                            expected[segment.lane + offset] = z[segment.line + offset];
+                        }
+                    }
+                    let got = immediate.lines(row, panel * f64::LANES, f64::LANES);
+                    assert_eq!(got, expected, "panel {panel}, row {row}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_row_has_its_lines_in_its_slots_and_zeros_elsewhere() {
+        for (rows, lines) in [(1, 1), (3, 5), (7, 8), (4, 30), (9, 3)] {
+            let layout = Layout::simple(rows, lines).unwrap();
+            let count = rows * lines;
+            check(&vec![true; count], layout);
+            for step in [2, 3, 7] {
+                let mask: Vec<bool> = (0..count).map(|w| w % step != 1 && w / lines != 1).collect();
+                if mask.contains(&true) {
+                    check(&mask, layout);
+                }
+            }
+        }
+    }
+}
