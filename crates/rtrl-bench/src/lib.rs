@@ -3,7 +3,8 @@
 //! * [`mod@reference`]: the paper in loops, in its own symbols;
 //! * [`oracles`]: gradients by other roads;
 //! * [`compare`]: comparisons that cannot pass by accident;
-//! * [`generators`]: random cases.
+//! * [`generators`]: random cases;
+//! * [`peak`] and [`peers`]: what the machine can do at most, and the same update by other libraries.
 //!
 //! The tests and benchmarks themselves lie in `tests/` and `benches/` at the top of the project.
 
@@ -12,6 +13,8 @@
 pub mod compare;
 pub mod generators;
 pub mod oracles;
+pub mod peak;
+pub mod peers;
 pub mod reference;
 
 /// The README, so that its example is compiled and run.
