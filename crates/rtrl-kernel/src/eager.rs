@@ -26,6 +26,7 @@ pub struct Eager<T> {
     isa: Isa,
     /// Whether the path of `small.rs` is taken.
     small: bool,
+    parts: Parts,
     workers: Workers,
     /// p, panel by panel.
     p: Aligned,
@@ -39,6 +40,39 @@ pub struct Eager<T> {
     unread: bool,
     lost: bool,
     packing: Packing<T>,
+}
+
+/// How the panels are divided among the threads, and where they stand.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    /// Number of parts.
+    count: usize,
+    /// Panels of a part, a whole number of groups.
+    panels: usize,
+    /// Panels of the spare group of a part; none in small layers.
+    spare: usize,
+    /// Whether the spare group of each part is its first (else its last).
+    spare_first: bool,
+}
+
+impl Parts {
+    fn new(panels: usize, threads: usize, small: bool) -> Self {
+        let groups = panels.div_ceil(GROUP);
+        let panels = groups.div_ceil(threads).max(1) * GROUP;
+        let count = (groups * GROUP).div_ceil(panels);
+        Self { count, panels, spare: if small { 0 } else { GROUP }, spare_first: false }
+    }
+
+    /// Rooms for panels, the spare ones included.
+    fn rooms(self) -> usize {
+        self.count * (self.panels + self.spare)
+    }
+
+    /// The room in which panel `panel` stands.
+    fn room(self, panel: usize) -> usize {
+        let front = if self.spare_first { self.spare } else { 0 };
+        panel / self.panels * (self.panels + self.spare) + front + panel % self.panels
+    }
 }
 
 /// Room for what is packed once a step.
@@ -62,8 +96,10 @@ impl<T: Real> Eager<T> {
         let n = layout.states();
         let flops = 2 * n as u128 * n as u128 * columns.count() as u128;
         let workers = Workers::new(threads, flops)?;
-        let p = Aligned::zeroed(columns.panels() as u128 * n as u128)?;
-        let slots = Aligned::zeroed(columns.panels() as u128)?;
+        let small = small::fits(layout);
+        let parts = Parts::new(columns.panels(), workers.count(), small);
+        let p = Aligned::zeroed(parts.rooms() as u128 * n as u128)?;
+        let slots = Aligned::zeroed((parts.count * parts.panels) as u128)?;
         let scratch = Aligned::zeroed((workers.count() * GROUP * n) as u128)?;
         let packing = Packing {
             jacobian: vec![T::ZERO; n * n],
@@ -73,12 +109,13 @@ impl<T: Real> Eager<T> {
             error: Vec::with_capacity(n),
         };
         let (immediate, zero) = (Immediate::new(&columns), vec![true; n]);
-        let (unread, lost, small) = (false, false, small::fits(layout));
+        let (unread, lost) = (false, false);
         Ok(Self {
             columns,
             immediate,
             isa,
             small,
+            parts,
             workers,
             p,
             slots,
@@ -106,7 +143,7 @@ impl<T: Real> Eager<T> {
             if driven || step.scale[k] != T::ZERO {
                 written.push(k);
                 packed_error.push(error.map_or(T::ZERO, |error| error[k]));
-            } else if !zero[k] {
+            } else {
                 cleared.push(k);
             }
             zero[k] = written.last() != Some(&k);
@@ -123,6 +160,7 @@ impl<T: Real> Eager<T> {
             columns,
             immediate,
             small: self.small,
+            spare_first: self.parts.spare_first,
             step,
             target_error,
             heights: strip_heights(*isa),
@@ -133,9 +171,9 @@ impl<T: Real> Eager<T> {
             error: &packing.error,
             accumulate: self.unread,
         };
-        let panels = columns.panels().div_ceil(GROUP).div_ceil(workers.count()) * GROUP;
+        let Parts { panels, spare, .. } = self.parts;
         let parts = [
-            (p.values_mut(), panels * n * T::LANES),
+            (p.values_mut(), (panels + spare) * n * T::LANES),
             (slots.values_mut(), panels * T::LANES),
             (scratch.values_mut(), GROUP * n * T::LANES),
         ];
@@ -143,6 +181,7 @@ impl<T: Real> Eager<T> {
             let first = part * panels;
             isa.run(Part { packed: &packed, first, p, slots, scratch });
         });
+        self.parts.spare_first = !self.parts.spare_first;
     }
 
     /// Fails, with p marked as lost, if the gradient of the last step is not finite. As every
@@ -169,7 +208,8 @@ impl<T: Real> Eager<T> {
 
     /// Row `state` of panel `panel` in p.
     fn row(&self, state: usize, panel: usize) -> std::ops::Range<usize> {
-        let start = (panel * self.columns.layout().states() + state) * T::LANES;
+        let room = self.parts.room(panel);
+        let start = (room * self.columns.layout().states() + state) * T::LANES;
         start..start + self.columns.width(panel)
     }
 }
@@ -224,7 +264,7 @@ impl<T: Real> Engine<T> for Eager<T> {
         let layout = self.columns.layout();
         check_matrix("the gradient", layout.rows(), layout.lines(), stride, into.len())?;
         let slots = self.slots.values::<T>().chunks_exact(T::LANES);
-        for (panel, slots) in slots.enumerate() {
+        for (panel, slots) in slots.enumerate().take(self.columns.panels()) {
             for segment in self.columns.segments(panel) {
                 let start = segment.row * stride + segment.line;
                 let into = &mut into[start..start + segment.len];

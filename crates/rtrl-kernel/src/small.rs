@@ -41,12 +41,15 @@ fn advance_units<S: Simd, T: Real, const N: usize>(simd: S, part: Part<'_, T>) {
     let Some(injection) = packed.step.injection.first_chunk() else { return };
     let layer = Layer { packed, first, jacobian, injection, error: error_of(packed) };
     let (p, slots) = (T::vectors_mut::<S>(p), T::vectors_mut::<S>(slots));
+    // The last group may have a panel that is not there.
+    let panels = packed.columns.panels().saturating_sub(first);
+    let registers = slots.len().min(panels * (64 / size_of::<T::Vector<S>>()));
     // Two registers of each row halve the loads of coefficients.
-    let pairs = slots.len() / 2 * 2;
+    let pairs = registers / 2 * 2;
     for register in (0..pairs).step_by(2) {
         layer.advance::<S, 2>(simd, p, slots, register);
     }
-    if pairs < slots.len() {
+    if pairs < registers {
         layer.advance::<S, 1>(simd, p, slots, pairs);
     }
 }

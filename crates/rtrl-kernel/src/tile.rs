@@ -2,10 +2,10 @@
 //!
 //! For a group of panels that fills the registers:
 //!
-//! 1. copy the old rows that take part into a scratch (p is updated in place);
+//! 1. take the old rows where they stand, or gather those that take part;
 //! 2. strip by strip of the Jacobian, a tile of MR rows x NV registers:
 //!    `acc[r][v] = sum over l of J[k + r][l] * old[l][v]`, l ascending, each step one fused
-//!    multiply-add, then stored over row k + r;
+//!    multiply-add, then stored as row k + r of the new panels;
 //! 3. add the immediate influence to the few rows that have one in these panels;
 //! 4. while the panels are hot, their part of the gradient: `sum over k of e[k] * p[k]`, k ascending.
 //!
@@ -16,6 +16,15 @@
 //! J[k+1][l] splat a: c10 c11
 //!   ...              ...
 //! J[k+7][l] splat a: c70 c71
+//! ```
+//!
+//! p is updated in place, but for one spare group a thread: every group moves by one place into the room
+//! that the one before has left, down in one step and up in the next, so that the old rows need not be
+//! copied out of the way of the new ones.
+//!
+//! ```text
+//! step 1   | spare | G0 | G1 | G2 |      G0 goes into the spare room, G1 into G0's, …
+//! step 2   | G0 | G1 | G2 | spare |      G2 goes into the spare room, G1 into G2's, …
 //! ```
 //!
 //! Small layers take the path of `small.rs`, in which the old rows stay in registers.
@@ -57,13 +66,15 @@ pub(crate) struct Packed<'a, T> {
     pub(crate) step: &'a Step<'a, T>,
     /// Whether the layer takes the path of `small.rs`, which needs none of the lists below.
     pub(crate) small: bool,
+    /// Whether the spare group is the first of each part (else the last).
+    pub(crate) spare_first: bool,
     /// e(t + 1), if there is a target.
     pub(crate) target_error: Option<&'a [T]>,
     /// Rows of p that are read: neither zero nor belonging to a forced unit.
     pub(crate) read: &'a [usize],
-    /// Rows of p that are computed: the others become zero.
+    /// Rows of p that are computed.
     pub(crate) written: &'a [usize],
-    /// Rows of p that are not computed but may hold something.
+    /// Rows of p that are not computed and become zero.
     pub(crate) cleared: &'a [usize],
     /// The Jacobian of `written` x `read` in strips; a strip of height h is `[read][h]`.
     pub(crate) jacobian: &'a [T],
@@ -80,10 +91,11 @@ pub(crate) struct Part<'a, T> {
     pub(crate) packed: &'a Packed<'a, T>,
     /// Number of the first panel of this part.
     pub(crate) first: usize,
+    /// The panels and, unless the layer is small, the spare group.
     pub(crate) p: &'a mut [T],
     /// The gradient of each column of these panels.
     pub(crate) slots: &'a mut [T],
-    /// Room for the old rows of a group, or for the Jacobian of a small layer.
+    /// Room for the old rows that are read, where some are not, or for the Jacobian of a small layer.
     pub(crate) scratch: &'a mut [T],
 }
 
@@ -97,7 +109,7 @@ impl<T: Real> WithSimd for Part<'_, T> {
         }
         // Registers in a row of a panel: 64 bytes on every instruction set.
         match 64 / size_of::<T::Vector<S>>() {
-            1 => self.advance::<S, GROUP, GROUP>(simd),
+            1 => self.advance::<S, GROUP, 1>(simd),
             2 => self.advance::<S, 1, 2>(simd),
             _ => self.advance::<S, 1, 4>(simd),
         }
@@ -105,25 +117,26 @@ impl<T: Real> WithSimd for Part<'_, T> {
 }
 
 impl<T: Real> Part<'_, T> {
-    /// Advances all panels, `PANELS` at a time, in tiles `NV` registers wide.
+    /// Moves every group by one place into the spare one and through the step on its way, in tiles of
+    /// `PANELS` panels and `WIDE` registers of each.
     #[inline(always)]
-    fn advance<S: Simd, const PANELS: usize, const NV: usize>(self, simd: S) {
+    fn advance<S: Simd, const PANELS: usize, const WIDE: usize>(self, simd: S) {
         let Self { packed, first, p, slots, scratch } = self;
-        let states = packed.columns.layout().states();
-        let panel_len = states * T::LANES;
-        let mut groups = p.chunks_exact_mut(PANELS * panel_len);
-        let mut slot_groups = slots.chunks_exact_mut(PANELS * T::LANES);
-        let mut panel = first;
-        for (group, slots) in groups.by_ref().zip(slot_groups.by_ref()) {
-            advance_group::<S, T, NV>(simd, packed, panel, group, slots, scratch);
-            panel += PANELS;
-        }
-        let rest = groups.into_remainder().chunks_exact_mut(panel_len);
-        let rest_slots = slot_groups.into_remainder().chunks_exact_mut(T::LANES);
-        for (group, slots) in rest.zip(rest_slots) {
-            // Only AVX-512 has groups of several panels, and there a panel is one register wide.
-            advance_group::<S, T, 1>(simd, packed, panel, group, slots, scratch);
-            panel += 1;
+        let panel_len = packed.columns.layout().states() * T::LANES;
+        let groups = p.len() / (GROUP * panel_len) - 1;
+        for step in 0..groups {
+            let group = if packed.spare_first { step } else { groups - 1 - step };
+            let pair = &mut p[group * GROUP * panel_len..][..2 * GROUP * panel_len];
+            let (low, high) = pair.split_at_mut(GROUP * panel_len);
+            let (old, new) = if packed.spare_first { (high, low) } else { (low, high) };
+            for panel in (0..GROUP).step_by(PANELS) {
+                let place = panel * panel_len..(panel + PANELS) * panel_len;
+                let panel = group * GROUP + panel;
+                let slots = &mut slots[panel * T::LANES..(panel + PANELS) * T::LANES];
+                let (old, new) = (&old[place.clone()], &mut new[place]);
+                let panel = first + panel;
+                advance_group::<S, T, PANELS, WIDE>(simd, packed, panel, old, new, slots, scratch);
+            }
         }
     }
 }
@@ -152,72 +165,90 @@ impl Place {
     }
 }
 
-/// One step for one group of panels: `slots.len() / LANES` of them, the first being panel `panel`.
+/// The old rows of a tile: for each panel, WIDE registers of each row.
+type Rows<'a, V, const PANELS: usize, const WIDE: usize> = [&'a [[V; WIDE]]; PANELS];
+
+/// One step for `PANELS` panels, the first being panel `panel`.
 #[inline(always)]
-fn advance_group<S: Simd, T: Real, const NV: usize>(
+fn advance_group<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     simd: S,
     packed: &Packed<'_, T>,
     panel: usize,
-    group: &mut [T],
+    old: &[T],
+    new: &mut [T],
     slots: &mut [T],
     scratch: &mut [T],
 ) {
     let states = packed.columns.layout().states();
     let row = 64 / size_of::<T::Vector<S>>();
-    let rows = packed.immediate.rows(panel, panel + slots.len() / T::LANES - 1);
-    let group = T::vectors_mut::<S>(group);
+    let last = (panel + PANELS).min(packed.columns.panels()) - 1;
+    if panel > last {
+        return;
+    }
+    let rows = packed.immediate.rows(panel, last);
+    let (old, new) = (T::vectors::<S>(old), T::vectors_mut::<S>(new));
     let slots = T::vectors_mut::<S>(slots);
-    for first in (0..slots.len()).step_by(NV) {
+    let scratch = T::vectors_mut::<S>(scratch);
+    for first in (0..slots.len()).step_by(PANELS * WIDE) {
         let place = Place { first, row, panel: states * row, slot: panel * T::LANES, rows };
-        let old = copy_rows::<S, T, NV>(packed.read, place, group, scratch);
-        clear_rows::<S, T, NV>(simd, packed.cleared, place, group);
-        advance_tiles::<S, T, NV>(simd, packed, place, group, old);
-        add_immediate::<S, T, NV>(simd, packed, place, group);
-        gradient::<S, T, NV>(simd, packed, place, group, &mut slots[first..first + NV]);
+        // Where all rows are read, they are read where they stand.
+        let old: Rows<'_, _, PANELS, WIDE> = if packed.read.len() == states && row == WIDE {
+            std::array::from_fn(|g| old[g * states * row..(g + 1) * states * row].as_chunks().0)
+        } else {
+            copy_rows(packed.read, place, old, scratch)
+        };
+        advance_tiles::<S, T, PANELS, WIDE>(simd, packed, place, new, old);
+        let wide = PANELS * WIDE;
+        clear_rows::<S, T>(simd, packed.cleared, place, wide, new);
+        add_immediate::<S, T>(simd, packed, place, wide, new);
+        gradient::<S, T, PANELS, WIDE>(simd, packed, place, new, &mut slots[first..first + wide]);
     }
 }
 
-/// Copies the rows that are read out of the way of the new ones.
+/// Gathers the rows that are read.
 #[inline(always)]
-fn copy_rows<'s, S: Simd, T: Real, const NV: usize>(
+fn copy_rows<'s, V: Copy, const PANELS: usize, const WIDE: usize>(
     read: &[usize],
     place: Place,
-    group: &[T::Vector<S>],
-    scratch: &'s mut [T],
-) -> &'s [[T::Vector<S>; NV]] {
-    let (old, _) = T::vectors_mut::<S>(scratch).as_chunks_mut::<NV>();
-    let old = &mut old[..read.len()];
-    for (old, &row) in old.iter_mut().zip(read) {
-        for (v, old) in old.iter_mut().enumerate() {
-            *old = group[place.of(row, v)];
+    old: &[V],
+    scratch: &'s mut [V],
+) -> Rows<'s, V, PANELS, WIDE> {
+    let (rows, _) = scratch.as_chunks_mut::<WIDE>();
+    for g in 0..PANELS {
+        for (copy, &row) in rows[g * read.len()..].iter_mut().zip(read) {
+            for (w, copy) in copy.iter_mut().enumerate() {
+                *copy = old[place.of(row, g * WIDE + w)];
+            }
         }
     }
-    old
+    let rows = &*rows;
+    std::array::from_fn(|g| &rows[g * read.len()..(g + 1) * read.len()])
 }
 
 /// Sets rows that are not computed to zero.
 #[inline(always)]
-fn clear_rows<S: Simd, T: Real, const NV: usize>(
+fn clear_rows<S: Simd, T: Real>(
     simd: S,
     cleared: &[usize],
     place: Place,
-    group: &mut [T::Vector<S>],
+    wide: usize,
+    new: &mut [T::Vector<S>],
 ) {
     for &row in cleared {
-        for v in 0..NV {
-            group[place.of(row, v)] = T::splat(simd, T::ZERO);
+        for v in 0..wide {
+            new[place.of(row, v)] = T::splat(simd, T::ZERO);
         }
     }
 }
 
 /// `p[k] <- sum over l of J[k][l] old[l]` for every row that is written, strip by strip.
 #[inline(always)]
-fn advance_tiles<S: Simd, T: Real, const NV: usize>(
+fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     simd: S,
     packed: &Packed<'_, T>,
     place: Place,
-    group: &mut [T::Vector<S>],
-    old: &[[T::Vector<S>; NV]],
+    new: &mut [T::Vector<S>],
+    old: Rows<'_, T::Vector<S>, PANELS, WIDE>,
 ) {
     let mut rows = packed.written;
     let mut jacobian = packed.jacobian;
@@ -226,61 +257,67 @@ fn advance_tiles<S: Simd, T: Real, const NV: usize>(
         let (strip, strips) = jacobian.split_at(height * packed.read.len());
         let (written, below) = rows.split_at(height);
         match height {
-            8 => tile::<S, T, 8, NV>(simd, strip, old, place, written, group),
-            6 => tile::<S, T, 6, NV>(simd, strip, old, place, written, group),
-            4 => tile::<S, T, 4, NV>(simd, strip, old, place, written, group),
-            2 => tile::<S, T, 2, NV>(simd, strip, old, place, written, group),
-            _ => tile::<S, T, 1, NV>(simd, strip, old, place, written, group),
+            8 => tile::<S, T, 8, PANELS, WIDE>(simd, strip, old, place, written, new),
+            6 => tile::<S, T, 6, PANELS, WIDE>(simd, strip, old, place, written, new),
+            4 => tile::<S, T, 4, PANELS, WIDE>(simd, strip, old, place, written, new),
+            2 => tile::<S, T, 2, PANELS, WIDE>(simd, strip, old, place, written, new),
+            _ => tile::<S, T, 1, PANELS, WIDE>(simd, strip, old, place, written, new),
         }
         (rows, jacobian) = (below, strips);
     }
 }
 
-/// The tile of MR rows and NV registers: the loop in which all the time goes.
+/// The tile of MR rows: the loop in which all the time goes.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-fn tile<S: Simd, T: Real, const MR: usize, const NV: usize>(
+fn tile<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
     simd: S,
     strip: &[T],
-    old: &[[T::Vector<S>; NV]],
+    old: Rows<'_, T::Vector<S>, PANELS, WIDE>,
     place: Place,
     written: &[usize],
-    group: &mut [T::Vector<S>],
+    new: &mut [T::Vector<S>],
 ) {
-    let mut acc = [[T::splat(simd, T::ZERO); NV]; MR];
+    let mut acc = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
     let (strip, _) = strip.as_chunks::<MR>();
-    for (coefficients, old) in strip.iter().zip(old) {
+    let old = old.map(|rows| &rows[..strip.len()]);
+    for l in 0..strip.len() {
         for r in 0..MR {
-            let coefficient = T::splat(simd, coefficients[r]);
-            for v in 0..NV {
-                acc[r][v] = T::fused(simd, coefficient, old[v], acc[r][v]);
+            let coefficient = T::splat(simd, strip[l][r]);
+            for g in 0..PANELS {
+                for w in 0..WIDE {
+                    acc[r][g][w] = T::fused(simd, coefficient, old[g][l][w], acc[r][g][w]);
+                }
             }
         }
     }
     let Some(written) = written.first_chunk::<MR>() else { return };
     for r in 0..MR {
-        for v in 0..NV {
-            group[place.of(written[r], v)] = acc[r][v];
+        for g in 0..PANELS {
+            for w in 0..WIDE {
+                new[place.of(written[r], g * WIDE + w)] = acc[r][g][w];
+            }
         }
     }
 }
 
-/// Adds `injection[i] z[j]` for every weight row i with a column in the group.
+/// Adds `injection[i] z[j]` for every weight row i with a column in these panels.
 #[inline(always)]
-fn add_immediate<S: Simd, T: Real, const NV: usize>(
+fn add_immediate<S: Simd, T: Real>(
     simd: S,
     packed: &Packed<'_, T>,
     place: Place,
-    group: &mut [T::Vector<S>],
+    wide: usize,
+    new: &mut [T::Vector<S>],
 ) {
     let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
     for row in place.rows.0..=place.rows.1 {
         let state = packed.columns.layout().owner(row);
         let factor = T::splat(simd, packed.step.injection[row]);
-        for v in 0..NV {
+        for v in 0..wide {
             let slot = place.slot + (place.first + v) * lanes;
             let lines = T::vectors::<S>(packed.immediate.lines(row, slot, lanes))[0];
-            let place = &mut group[place.of(state, v)];
+            let place = &mut new[place.of(state, v)];
             *place = T::fused(simd, factor, lines, *place);
         }
     }
@@ -290,21 +327,21 @@ fn add_immediate<S: Simd, T: Real, const NV: usize>(
 ///
 /// It runs at steps without a target too, where it gives zero, or NaN if a sensitivity has overflowed.
 #[inline(always)]
-fn gradient<S: Simd, T: Real, const NV: usize>(
+fn gradient<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     simd: S,
     packed: &Packed<'_, T>,
     place: Place,
-    group: &[T::Vector<S>],
+    new: &[T::Vector<S>],
     slots: &mut [T::Vector<S>],
 ) {
-    let mut sums = [T::splat(simd, T::ZERO); NV];
+    let mut sums = [[T::splat(simd, T::ZERO); WIDE]; PANELS];
     for (&row, &error) in packed.written.iter().zip(packed.error) {
         let error = T::splat(simd, error);
-        for (v, sum) in sums.iter_mut().enumerate() {
-            *sum = T::fused(simd, error, group[place.of(row, v)], *sum);
+        for (v, sum) in sums.as_flattened_mut().iter_mut().enumerate() {
+            *sum = T::fused(simd, error, new[place.of(row, v)], *sum);
         }
     }
-    for (slot, &sum) in slots.iter_mut().zip(&sums) {
+    for (slot, &sum) in slots.iter_mut().zip(sums.as_flattened()) {
         *slot = if packed.accumulate { T::sum(simd, *slot, sum) } else { sum };
     }
 }
