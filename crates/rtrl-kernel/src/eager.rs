@@ -1,7 +1,8 @@
 //! The eager engine: equation 5 at every step, as in the paper.
 //!
 //! Cost of a step: 2 n² q floating-point operations for q learning weights and n units, that is O(n⁴);
-//! memory: n q numbers, updated in place. Source: Williams & Zipser, Neural Computation 1(2), 1989.
+//! memory: n q numbers, updated in place,
+//! and for each thread a spare group of panels and a scratch. Source: Williams & Zipser, Neural Computation 1(2), 1989.
 
 use crate::aligned::Aligned;
 use crate::columns::Columns;
