@@ -1,8 +1,8 @@
 //! The eager engine: equation 5 at every step, as in the paper.
 //!
 //! Cost of a step: 2 n² q floating-point operations for q learning weights and n units, that is O(n⁴);
-//! memory: n q numbers, updated in place,
-//! and for each thread a spare group of panels and a scratch. Source: Williams & Zipser, Neural Computation 1(2), 1989.
+//! memory: n q numbers, updated in place, and for each thread a spare group of panels and a scratch.
+//! Source: Williams & Zipser, Neural Computation 1(2), 1989.
 
 use crate::aligned::Aligned;
 use crate::columns::Columns;
@@ -33,7 +33,7 @@ pub struct Eager<T> {
     p: Aligned,
     /// The gradient of each column, panel by panel, with the sign of `sum e p`.
     slots: Aligned,
-    /// Old rows of one group of panels, for each thread.
+    /// Old rows that are read, of one group of panels, for each thread.
     scratch: Aligned,
     /// Rows of p that are zero throughout.
     zero: Vec<bool>,

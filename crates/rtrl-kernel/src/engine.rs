@@ -69,7 +69,8 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Error::Length`] before anything has changed; [`Error::NonFinite`] if p or the gradient
-    /// overflows, after which p is lost and only [`Engine::reset`] helps; [`Error::Lost`] until then.
+    /// overflows, after which p and the errors that have not been read are lost and only
+    /// [`Engine::reset`] helps; [`Error::Lost`] until then.
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error>;
 
     /// Writes `dJ/dw_ij = -sum_k e_k p^k_ij` (equation 6), summed over the errors given since the
