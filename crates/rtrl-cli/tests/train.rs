@@ -317,6 +317,7 @@ fn an_output_that_cannot_be_written_is_told_before_the_work_begins() {
             assert!(output.stdout.is_empty());
             let message = String::from_utf8(output.stderr).unwrap();
             assert!(message.contains(path.to_str().unwrap()), "{message}");
+            assert!(message.contains("folder"), "{message}");
         }
     }
 }

@@ -108,7 +108,11 @@ fn beside(place: &Path) -> io::Result<NamedTempFile> {
     builder.tempfile_in(folder(place)).map_err(|error| {
         // The library's message names the temporary file, which means nothing to a user.
         let folder = folder(place).display();
-        io::Error::new(error.kind(), format!("{} (folder {folder})", error.kind()))
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => format!("the folder {folder} does not exist"),
+            kind => format!("{kind} in the folder {folder}"),
+        };
+        io::Error::new(error.kind(), reason)
     })
 }
 
