@@ -24,7 +24,7 @@ pub(crate) fn advance<S: Simd, T: Real>(simd: S, part: Part<'_, T>) {
         ($($n:literal)*) => {
             match part.packed.columns.layout().states() {
                 $($n => advance_units::<S, T, $n>(simd, part),)*
-                _ => {}
+                units => unreachable!("a layer of {units} units is not small"),
             }
         };
     }
@@ -36,9 +36,13 @@ pub(crate) fn advance<S: Simd, T: Real>(simd: S, part: Part<'_, T>) {
 fn advance_units<S: Simd, T: Real, const N: usize>(simd: S, part: Part<'_, T>) {
     let Part { packed, first, p, slots, scratch } = part;
     let (rows, _) = scratch.as_chunks_mut::<N>();
-    let Some(jacobian) = rows.first_chunk_mut::<N>() else { return };
+    let Some(jacobian) = rows.first_chunk_mut::<N>() else {
+        unreachable!("the scratch holds the Jacobian")
+    };
     scale_rows(packed, jacobian);
-    let Some(injection) = packed.step.injection.first_chunk() else { return };
+    let Some(injection) = packed.step.injection.first_chunk() else {
+        unreachable!("the step was checked")
+    };
     let layer = Layer { packed, first, jacobian, injection, error: error_of(packed) };
     let (p, slots) = (T::vectors_mut::<S>(p), T::vectors_mut::<S>(slots));
     // The last group may have a panel that is not there.
@@ -59,7 +63,9 @@ fn advance_units<S: Simd, T: Real, const N: usize>(simd: S, part: Part<'_, T>) {
 fn scale_rows<T: Real, const N: usize>(packed: &Packed<'_, T>, jacobian: &mut [[T; N]; N]) {
     let step = packed.step;
     for (k, row) in jacobian.iter_mut().enumerate() {
-        let Some(weights) = step.recurrent[k * step.stride..].first_chunk::<N>() else { return };
+        let Some(weights) = step.recurrent[k * step.stride..].first_chunk::<N>() else {
+            unreachable!("the step was checked")
+        };
         for l in 0..N {
             row[l] = step.scale[k] * weights[l];
         }
@@ -159,7 +165,7 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
     ) {
         let row = 64 / size_of::<T::Vector<S>>();
         let mut acc = [[T::splat(simd, T::ZERO); NV]; TALL];
-        let Some(jacobian) = self.jacobian.get(top..(top + TALL).min(N)) else { return };
+        let jacobian = &self.jacobian[top..(top + TALL).min(N)];
         for l in 0..N {
             for r in 0..TALL {
                 if r < N {

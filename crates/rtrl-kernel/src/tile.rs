@@ -291,7 +291,9 @@ fn tile<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usiz
             }
         }
     }
-    let Some(written) = written.first_chunk::<MR>() else { return };
+    let Some(written) = written.first_chunk::<MR>() else {
+        unreachable!("a strip has as many rows as its height")
+    };
     for r in 0..MR {
         for g in 0..PANELS {
             for w in 0..WIDE {
