@@ -6,8 +6,13 @@
 //!
 //! ```text
 //! p[panel][k][lane]      panel 0: columns 0 .. 15     one row of a panel = 64 bytes
-//!                        panel 1: columns 16 .. 31    the last panel is padded with zeros
+//!                        panel 1: columns 16 .. 31    lanes without a column stay zero
 //! ```
+//!
+//! The eager engine packs columns without gaps; the deferred one starts each weight row on a panel of
+//! its own.
+
+use std::ops::Range;
 
 use crate::aligned::Aligned;
 use crate::error::check_length;
@@ -99,6 +104,18 @@ pub(crate) struct Segment {
     pub(crate) len: usize,
 }
 
+impl Segment {
+    /// The lane behind the last.
+    fn end(self) -> usize {
+        self.lane + self.len
+    }
+
+    /// Whether `next` goes on where this one ends, in the same row of the weight matrix.
+    fn is_followed_by(self, next: Self) -> bool {
+        (self.row, self.line + self.len) == (next.row, next.line)
+    }
+}
+
 /// The assignment of columns to lanes.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns {
@@ -107,6 +124,8 @@ pub(crate) struct Columns {
     segments: Vec<Segment>,
     /// Segments of panel b: `segments[ends[b - 1] .. ends[b]]`.
     ends: Vec<usize>,
+    /// The first panel that begins with weight row i or a later one; the number of panels behind.
+    starts: Vec<usize>,
 }
 
 impl Columns {
@@ -114,25 +133,48 @@ impl Columns {
     ///
     /// `learns` has one entry for each weight, row by row.
     pub(crate) fn dense(layout: Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
+        Self::pack(layout, learns, lanes, |_, _| false)
+    }
+
+    /// Packs the columns of each weight row from a new panel on.
+    pub(crate) fn by_row(layout: Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
+        Self::pack(layout, learns, lanes, |last, row| last.row != row)
+    }
+
+    /// Packs the columns; a panel ends when it is full, or where `parts` says so of its last segment and
+    /// the next weight row.
+    fn pack(
+        layout: Layout,
+        learns: &[bool],
+        lanes: usize,
+        parts: impl Fn(Segment, usize) -> bool,
+    ) -> Result<Self, Error> {
         check_length("the mask of learning weights", layout.rows * layout.lines, learns.len())?;
-        let mut columns = Self { layout, count: 0, segments: Vec::new(), ends: Vec::new() };
+        let (segments, ends, starts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut columns = Self { layout, count: 0, segments, ends, starts };
         let present = learns.iter().enumerate().filter(|&(_, &learns)| learns);
         for (position, _) in present {
-            columns.push(position / layout.lines, position % layout.lines, lanes);
+            let (row, line) = (position / layout.lines, position % layout.lines);
+            let last = columns.segments.last().copied();
+            let lane = match last {
+                Some(last) if last.end() < lanes && !parts(last, row) => last.end(),
+                _ => 0,
+            };
+            columns.push(Segment { row, line, lane, len: 1 });
         }
+        let begins: Vec<_> = (0..columns.panels()).map(|b| columns.segments(b)[0].row).collect();
+        columns.starts =
+            (0..=layout.rows).map(|row| begins.partition_point(|&b| b < row)).collect();
         Ok(columns)
     }
 
-    fn push(&mut self, row: usize, line: usize, lanes: usize) {
-        let lane = self.count % lanes;
-        if lane == 0 {
+    fn push(&mut self, column: Segment) {
+        if column.lane == 0 {
             self.ends.push(self.segments.len());
         }
         match self.segments.last_mut() {
-            Some(last) if lane > 0 && last.row == row && last.line + last.len == line => {
-                last.len += 1;
-            }
-            _ => self.segments.push(Segment { row, line, lane, len: 1 }),
+            Some(last) if column.lane > 0 && last.is_followed_by(column) => last.len += 1,
+            _ => self.segments.push(column),
         }
         self.count += 1;
         if let Some(end) = self.ends.last_mut() {
@@ -161,9 +203,52 @@ impl Columns {
         &self.segments[start..self.ends[panel]]
     }
 
+    /// The panels that begin with weight row `row`.
+    pub(crate) fn panels_of_row(&self, row: usize) -> Range<usize> {
+        self.starts[row]..self.starts[row + 1]
+    }
+
+    /// The weight row of the first column of panel `panel`.
+    pub(crate) fn row_of_panel(&self, panel: usize) -> usize {
+        self.segments(panel)[0].row
+    }
+
+    /// Writes the negative of each column's slot to its place in a matrix of weights.
+    pub(crate) fn scatter_negative<T: Real>(&self, slots: &[T], into: &mut [T], stride: usize) {
+        for (panel, slots) in slots.chunks_exact(T::LANES).enumerate().take(self.panels()) {
+            for segment in self.segments(panel) {
+                let start = segment.row * stride + segment.line;
+                let into = &mut into[start..start + segment.len];
+                for (into, &slot) in into.iter_mut().zip(&slots[segment.lane..]) {
+                    *into = -slot;
+                }
+            }
+        }
+    }
+
+    /// Copies the lanes that hold a column, from `panels` (a row of lanes of each panel) to `row`.
+    pub(crate) fn gather<'a, T: Real>(&self, panels: impl Iterator<Item = &'a [T]>, row: &mut [T]) {
+        let mut rest = row;
+        for (panel, lanes) in panels.enumerate().take(self.panels()) {
+            let (row, behind) = rest.split_at_mut(self.width(panel));
+            row.copy_from_slice(&lanes[..row.len()]);
+            rest = behind;
+        }
+    }
+
+    /// The inverse of [`Columns::gather`].
+    pub(crate) fn spread<'a, T: Real>(&self, row: &[T], panels: impl Iterator<Item = &'a mut [T]>) {
+        let mut rest = row;
+        for (panel, lanes) in panels.enumerate().take(self.panels()) {
+            let (row, behind) = rest.split_at(self.width(panel));
+            lanes[..row.len()].copy_from_slice(row);
+            rest = behind;
+        }
+    }
+
     /// Number of columns in panel `panel`; the lanes behind them are padding.
     pub(crate) fn width(&self, panel: usize) -> usize {
-        self.segments(panel).last().map_or(0, |last| last.lane + last.len)
+        self.segments(panel).last().map_or(0, |last| last.end())
     }
 }
 
@@ -185,6 +270,25 @@ mod tests {
         assert_eq!(runs(0), [(0, 0, 0, 5), (1, 0, 5, 1), (1, 2, 6, 2)]);
         assert_eq!(runs(1), [(1, 4, 0, 1), (2, 0, 1, 5)]);
         assert_eq!((columns.width(0), columns.width(1)), (8, 6));
+    }
+
+    #[test]
+    fn packed_by_row_no_panel_holds_two_rows() {
+        let layout = Layout::simple(3, 5).unwrap();
+        let mut learns = [true; 15];
+        learns[6] = false;
+        let columns = Columns::by_row(layout, &learns, 4).unwrap();
+        let runs = |panel| {
+            let list = columns.segments(panel).iter();
+            list.map(|s| (s.row, s.line, s.lane, s.len)).collect::<Vec<_>>()
+        };
+        assert_eq!((columns.count(), columns.panels()), (14, 5));
+        assert_eq!(runs(0), [(0, 0, 0, 4)]);
+        assert_eq!(runs(1), [(0, 4, 0, 1)]);
+        assert_eq!(runs(2), [(1, 0, 0, 1), (1, 2, 1, 3)]);
+        assert_eq!(runs(3), [(2, 0, 0, 4)]);
+        assert_eq!(columns.width(4), 1);
+        assert_eq!((columns.panels_of_row(0), columns.panels_of_row(1)), (0..2, 2..3));
     }
 
     #[test]

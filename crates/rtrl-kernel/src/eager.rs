@@ -7,12 +7,12 @@
 use crate::aligned::Aligned;
 use crate::columns::Columns;
 use crate::engine::check_matrix;
-use crate::error::check_length;
+use crate::error::{check_finite, check_length};
 use crate::immediate::Immediate;
 use crate::small;
 use crate::threads::Workers;
 use crate::tile::{GROUP, Packed, Part, strip_height, strip_heights};
-use crate::{Engine, Error, Isa, Layout, Real, Step, Threads};
+use crate::{Engine, Error, Isa, Layout, Pending, Real, Step, Threads};
 
 /// The exact engine that computes p(t) at every step.
 ///
@@ -178,7 +178,7 @@ impl<T: Real> Eager<T> {
             (slots.values_mut(), panels * T::LANES),
             (scratch.values_mut(), GROUP * n * T::LANES),
         ];
-        workers.each(parts, |part, p, slots, scratch| {
+        workers.each(parts, |part, [p, slots, scratch]| {
             let first = part * panels;
             isa.run(Part { packed: &packed, first, p, slots, scratch });
         });
@@ -264,16 +264,7 @@ impl<T: Real> Engine<T> for Eager<T> {
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
         let layout = self.columns.layout();
         check_matrix("the gradient", layout.rows(), layout.lines(), stride, into.len())?;
-        let slots = self.slots.values::<T>().chunks_exact(T::LANES);
-        for (panel, slots) in slots.enumerate().take(self.columns.panels()) {
-            for segment in self.columns.segments(panel) {
-                let start = segment.row * stride + segment.line;
-                let into = &mut into[start..start + segment.len];
-                for (into, &slot) in into.iter_mut().zip(&slots[segment.lane..]) {
-                    *into = -slot;
-                }
-            }
-        }
+        self.columns.scatter_negative(self.slots.values::<T>(), into, stride);
         if self.unread {
             self.slots.values_mut::<T>().fill(T::ZERO);
             self.unread = false;
@@ -295,16 +286,41 @@ impl<T: Real> Engine<T> for Eager<T> {
         Ok(())
     }
 
+    fn stored(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
+        self.sensitivities(state, row)
+    }
+
     fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
         self.check_row(state, row.len())?;
-        if !finite(row) {
-            return Err(Error::NonFinite { quantity: "sensitivities" });
-        }
+        check_finite("sensitivities", row)?;
         for (panel, row) in row.chunks(T::LANES).enumerate() {
             let place = self.row(state, panel);
             self.p.values_mut()[place].copy_from_slice(row);
         }
         self.zero[state] = row.iter().all(|&value| value == T::ZERO);
+        Ok(())
+    }
+
+    fn pending(&self) -> Pending<T> {
+        let mut gradient = vec![T::ZERO; if self.unread { self.columns.count() } else { 0 }];
+        if self.unread {
+            self.columns.gather(self.slots.values().chunks_exact(T::LANES), &mut gradient);
+        }
+        Pending { gradient, window: Vec::new(), previous: Vec::new() }
+    }
+
+    fn resume(&mut self, pending: &Pending<T>) -> Result<(), Error> {
+        let Pending { gradient, window, previous } = pending;
+        check_length("the window of the eager engine", 0, window.len() + previous.len())?;
+        if !gradient.is_empty() {
+            check_length("the gradient", self.columns.count(), gradient.len())?;
+        }
+        check_finite("gradient", gradient)?;
+        self.unread = !gradient.is_empty();
+        self.slots.values_mut::<T>().fill(T::ZERO);
+        if self.unread {
+            self.columns.spread(gradient, self.slots.values_mut().chunks_exact_mut(T::LANES));
+        }
         Ok(())
     }
 

@@ -55,6 +55,18 @@ pub(crate) fn check_matrix(
     if got < needed { check_length(what, needed, got) } else { Ok(()) }
 }
 
+/// What an engine holds beside the stored p, as numbers that do not depend on the machine.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pending<T> {
+    /// `sum e p` of errors that have not been read, one value a column; empty if there are none.
+    pub gradient: Vec<T>,
+    /// What has happened since the stored p, a record a step, oldest first: the Jacobian (n x n), the
+    /// injection (one value a weight row), z (c) and the errors that have not been read (n).
+    pub window: Vec<T>,
+    /// Such records of the window before, where p is being moved to its end little by little.
+    pub previous: Vec<T>,
+}
+
 /// A way to carry the sensitivities `p^k_ij = dy_k/dw_ij` through time and to read gradients off them.
 ///
 /// The learner calls [`Engine::advance`] once a step and [`Engine::gradient`] when it wants the
@@ -77,7 +89,8 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// last call, to `into[i * stride + j]`. Places of weights that do not learn are left alone.
     ///
     /// # Errors
-    /// [`Error::Length`] if `into` does not hold the weight matrix.
+    /// [`Error::Length`] if `into` does not hold the weight matrix; [`Error::NonFinite`] and
+    /// [`Error::Lost`] as for [`Engine::advance`], where the engine computes the gradient here.
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error>;
 
     /// Sets p to zero, as at t0. Errors whose gradient has not been read stay counted.
@@ -90,12 +103,30 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// [`Error::Length`] if `row` is not one value a column, or there is no unit `state`.
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error>;
 
-    /// Replaces row k of p: the inverse of [`Engine::sensitivities`]. Restoring every row of a saved
-    /// engine makes this one continue as that one would.
+    /// Writes row k of p as it is stored: that of an older time where an engine puts off its work.
+    ///
+    /// # Errors
+    /// As [`Engine::sensitivities`].
+    fn stored(&self, state: usize, row: &mut [T]) -> Result<(), Error>;
+
+    /// Replaces row k of the stored p.
+    ///
+    /// An engine like the saved one, to which every row of [`Engine::stored`] and then
+    /// [`Engine::pending`] are given back, continues as that one would, bit for bit.
     ///
     /// # Errors
     /// As [`Engine::sensitivities`], and [`Error::NonFinite`] if `row` is not finite; p is then as it was.
     fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error>;
+
+    /// What the engine holds beside the stored p.
+    fn pending(&self) -> Pending<T>;
+
+    /// Replaces what the engine holds beside the stored p: the inverse of [`Engine::pending`].
+    ///
+    /// # Errors
+    /// [`Error::Length`] if it is not from an engine like this one, [`Error::NonFinite`] if it is not
+    /// finite; the engine is then as it was.
+    fn resume(&mut self, pending: &Pending<T>) -> Result<(), Error>;
 
     /// Number of columns of p: the weights that learn.
     fn columns(&self) -> usize;

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::Real;
+
 /// An error of the kernel. Each variant says what was expected and what came.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -64,6 +66,12 @@ pub enum Error {
     /// The engine was advanced although its sensitivities were lost in an earlier step.
     #[error("the sensitivities were lost in an earlier step and have not been reset")]
     Lost,
+}
+
+/// Fails unless all values are finite.
+pub(crate) fn check_finite<T: Real>(quantity: &'static str, values: &[T]) -> Result<(), Error> {
+    let finite = values.iter().fold(true, |all, value| all & value.is_finite());
+    if finite { Ok(()) } else { Err(Error::NonFinite { quantity }) }
 }
 
 /// Fails unless `got` equals `expected`.

@@ -27,6 +27,7 @@
 
 mod aligned;
 mod columns;
+mod deferred;
 mod eager;
 mod engine;
 mod error;
@@ -40,8 +41,9 @@ mod threads;
 mod tile;
 
 pub use columns::Layout;
+pub use deferred::{Deferred, Pace};
 pub use eager::Eager;
-pub use engine::{Engine, Step};
+pub use engine::{Engine, Pending, Step};
 pub use error::Error;
 pub use isa::Isa;
 pub use product::product;

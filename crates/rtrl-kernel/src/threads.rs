@@ -88,31 +88,58 @@ impl Workers {
 
     /// Runs `task` on each part, each on a thread of its own where there are threads.
     ///
-    /// `parts` are the buffers to divide, with the length of one thread's part of each; `task` gets the
-    /// number of the part and its pieces.
-    #[cfg_attr(not(feature = "rayon"), allow(clippy::unused_self, reason = "no pool to ask"))]
-    pub(crate) fn each<T: Send>(
+    /// `buffers` are divided into pieces, given the length of one thread's piece of each; `task` gets the
+    /// number of the part and its pieces. There are as many parts as the first buffer has pieces.
+    pub(crate) fn each<T: Send, const K: usize>(
         &self,
-        [(p, p_part), (slots, slots_part), (scratch, scratch_part)]: [(&mut [T], usize); 3],
-        task: impl Fn(usize, &mut [T], &mut [T], &mut [T]) + Sync,
+        mut buffers: [(&mut [T], usize); K],
+        task: impl Fn(usize, [&mut [T]; K]) + Sync,
     ) {
+        let parts = buffers.first().map_or(0, |(buffer, piece)| buffer.len().div_ceil(*piece));
         #[cfg(feature = "rayon")]
-        if let Some(pool) = &self.pool {
-            use rayon::prelude::*;
-            let parts = p
-                .par_chunks_mut(p_part)
-                .zip(slots.par_chunks_mut(slots_part))
-                .zip(scratch.par_chunks_mut(scratch_part))
-                .enumerate()
-                .with_max_len(1);
-            pool.install(|| parts.for_each(|(part, ((p, s), scratch))| task(part, p, s, scratch)));
-            return;
+        if let Some(pool) = &self.pool
+            && parts > 1
+        {
+            return pool.install(|| divide(0, parts, buffers, &task));
         }
-        let parts = p.chunks_mut(p_part).zip(slots.chunks_mut(slots_part));
-        for (part, ((p, s), scratch)) in parts.zip(scratch.chunks_mut(scratch_part)).enumerate() {
-            task(part, p, s, scratch);
+        for part in 0..parts {
+            task(part, take_pieces(&mut buffers, 1));
         }
     }
+}
+
+/// Splits off so many pieces of each buffer, or what there is of them.
+fn take_pieces<'b, T, const K: usize>(
+    buffers: &mut [(&'b mut [T], usize); K],
+    pieces: usize,
+) -> [&'b mut [T]; K] {
+    buffers.each_mut().map(|(buffer, piece)| {
+        let rest = std::mem::take(buffer);
+        let (taken, rest) = rest.split_at_mut(rest.len().min(pieces * *piece));
+        *buffer = rest;
+        taken
+    })
+}
+
+/// Shares `parts` parts out among the threads of the pool, half and half; nothing is allocated.
+#[cfg(feature = "rayon")]
+fn divide<T: Send, const K: usize>(
+    first: usize,
+    parts: usize,
+    mut buffers: [(&mut [T], usize); K],
+    task: &(impl Fn(usize, [&mut [T]; K]) + Sync),
+) {
+    if parts <= 1 {
+        return task(first, buffers.map(|(buffer, _)| buffer));
+    }
+    let half = parts / 2;
+    let lengths = buffers.each_ref().map(|(_, piece)| *piece);
+    let mut low = take_pieces(&mut buffers, half).into_iter().zip(lengths);
+    let low = std::array::from_fn(|_| low.next().unwrap_or_default());
+    rayon::join(
+        || divide(first, half, low, task),
+        || divide(first + half, parts - half, buffers, task),
+    );
 }
 
 #[cfg(test)]

@@ -1,0 +1,106 @@
+//! The errors' way back through a window: `delta(w) = J_wᵀ delta(w+1) + e(w)`, newest record first.
+//!
+//! `delta(w)` is the derivative of the errors, summed, to the state before record w. Jacobians are stored
+//! by rows, so that `Jᵀ delta` is a sum of rows and reads memory in order.
+//!
+//! Order of summation, for each element: up to [`NARROW`] rows of lanes, four chains, row k of J in chain
+//! k mod 4, each ascending and fused, then (0 + 1) + (2 + 3); above, one chain. That depends on the shape
+//! and the precision only.
+
+use pulp::{Simd, WithSimd};
+
+use super::window::Window;
+use crate::Real;
+
+/// Rows of lanes up to which four chains hide the latency; above, the many columns do.
+const NARROW: usize = 4;
+
+/// Goes through all records of `window`.
+///
+/// `deltas` is `[len + 1][stride]`: what reaches the state after the last record is given in the last
+/// row; the others are computed, row w being that before record w. Errors that have not been read are
+/// added on the way if `with_errors`.
+pub(super) struct Backward<'a, T> {
+    pub(super) window: &'a Window<T>,
+    pub(super) deltas: &'a mut [T],
+    pub(super) with_errors: bool,
+}
+
+impl<T: Real> WithSimd for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { window, deltas, with_errors } = self;
+        let stride = window.stride();
+        for record in (0..window.len()).rev() {
+            let (below, above) = deltas.split_at_mut((record + 1) * stride);
+            let (below, above) = (&mut below[record * stride..], &mut above[..stride]);
+            if with_errors {
+                for (delta, &error) in above.iter_mut().zip(window.error(record)) {
+                    *delta += error;
+                }
+            }
+            let jacobian = T::vectors::<S>(window.jacobian(record));
+            let below = T::vectors_mut::<S>(below);
+            let rows = &above[..window.states()];
+            if stride <= NARROW * T::LANES {
+                transposed_product::<S, T, 4>(simd, jacobian, rows, below);
+            } else {
+                transposed_product::<S, T, 1>(simd, jacobian, rows, below);
+            }
+        }
+    }
+}
+
+/// `below = sum over k of rows[k] jacobian[k]`, in `CHAINS` chains.
+#[inline(always)]
+fn transposed_product<S: Simd, T: Real, const CHAINS: usize>(
+    simd: S,
+    jacobian: &[T::Vector<S>],
+    rows: &[T],
+    below: &mut [T::Vector<S>],
+) {
+    let wide = below.len();
+    let mut first = 0;
+    while first < wide {
+        let rest = wide - first;
+        // As many registers as keep their sums: 16 of 32 with AVX-512, 8 of 16 with AVX2.
+        let most = if size_of::<T::Vector<S>>() == 64 { 16 } else { 8 } / CHAINS;
+        let taken = match rest.min(most) {
+            16.. => block::<S, T, CHAINS, 16>(simd, jacobian, wide, first, rows, below),
+            8.. => block::<S, T, CHAINS, 8>(simd, jacobian, wide, first, rows, below),
+            4.. => block::<S, T, CHAINS, 4>(simd, jacobian, wide, first, rows, below),
+            2.. => block::<S, T, CHAINS, 2>(simd, jacobian, wide, first, rows, below),
+            _ => block::<S, T, CHAINS, 1>(simd, jacobian, wide, first, rows, below),
+        };
+        first += taken;
+    }
+}
+
+/// `NB` registers from `first` on; gives back NB.
+#[inline(always)]
+fn block<S: Simd, T: Real, const CHAINS: usize, const NB: usize>(
+    simd: S,
+    jacobian: &[T::Vector<S>],
+    wide: usize,
+    first: usize,
+    rows: &[T],
+    below: &mut [T::Vector<S>],
+) -> usize {
+    let mut sums = [[T::splat(simd, T::ZERO); NB]; CHAINS];
+    let quads = rows.chunks(CHAINS).zip(jacobian.chunks(CHAINS * wide));
+    for (rows, jacobian) in quads {
+        for ((sums, &row), jacobian) in sums.iter_mut().zip(rows).zip(jacobian.chunks(wide)) {
+            let factor = T::splat(simd, row);
+            let Some(jacobian) = jacobian[first..].first_chunk::<NB>() else { continue };
+            for (sum, &jacobian) in sums.iter_mut().zip(jacobian) {
+                *sum = T::fused(simd, factor, jacobian, *sum);
+            }
+        }
+    }
+    for v in 0..NB {
+        below[first + v] = super::add_chains::<S, T, CHAINS>(simd, sums.each_ref().map(|s| s[v]));
+    }
+    NB
+}

@@ -1,0 +1,262 @@
+//! Moving p from the start of a full window to its end: `P <- G P + sum over records w of A_w B_w`.
+//!
+//! First the *chain*: G starts as the identity and is multiplied by the Jacobians, newest first; what it
+//! was before record w is A_w. It is held transposed, in panels of states k, so that the product
+//! `Gᵀ <- Jᵀ Gᵀ` works on each panel alone:
+//!
+//! ```text
+//! chain[panel of k][slot][l][lane of k]     slot h: the identity = A_(h-1)
+//!                                           slot w: after record w = A_(w-1)
+//!                                           slot 0: after all      = G
+//! ```
+//!
+//! Then the *columns*: a tile of `MR` states k by a few panels of p takes the sum over l of `G[k][l] p^l`, l
+//! ascending, and goes on over the records w, oldest first, with `(A_w[k][i] injection_wi) z_wj`, rounded
+//! before it is multiplied by z. All panels of a tile belong to one weight row i. A strip of a chain panel
+//! is the left operand of the tile as it stands.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::window::{Patterns, Window};
+use crate::Real;
+use crate::columns::Columns;
+
+/// Panels that are worked on together at most.
+pub(super) const GROUP: usize = 3;
+
+/// Size of the next group, so that no panel is left alone where two and two would do.
+#[inline(always)]
+pub(super) fn group(panels: usize) -> usize {
+    match panels {
+        0..=1 => panels,
+        2 | 4 => 2,
+        _ => GROUP,
+    }
+}
+
+/// The sums of a tile.
+type Sums<V, const MR: usize, const PANELS: usize, const WIDE: usize> = [[[V; WIDE]; PANELS]; MR];
+
+/// The rows that a tile reads: for each panel, WIDE registers of each row.
+type Rows<'a, V, const PANELS: usize, const WIDE: usize> = [&'a [[V; WIDE]]; PANELS];
+
+/// `sums[r] += sum over l of left[l * stride + r] right[l]`, l ascending, fused.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn accumulate<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
+    simd: S,
+    sums: &mut Sums<T::Vector<S>, MR, PANELS, WIDE>,
+    left: &[T],
+    stride: usize,
+    right: Rows<'_, T::Vector<S>, PANELS, WIDE>,
+) {
+    let len = right[0].len();
+    let right = right.map(|rows| &rows[..len]);
+    for (l, left) in left.chunks(stride).take(len).enumerate() {
+        let Some(left) = left.first_chunk::<MR>() else { unreachable!("rows are padded") };
+        for r in 0..MR {
+            let factor = T::splat(simd, left[r]);
+            for g in 0..PANELS {
+                for v in 0..WIDE {
+                    sums[r][g][v] = T::fused(simd, factor, right[g][l][v], sums[r][g][v]);
+                }
+            }
+        }
+    }
+}
+
+/// A part of the chain: some panels of k through some records.
+pub(super) struct Chain<'a, T> {
+    pub(super) window: &'a Window<T>,
+    pub(super) records: Range<usize>,
+    /// `[panel of k][slot][l][lane]`
+    pub(super) chain: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Chain<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let slot_len = self.window.states() * T::LANES;
+        let panel_len = (self.window.len() + 1) * slot_len;
+        let mut rest = self.chain;
+        while !rest.is_empty() {
+            let size = match 64 / size_of::<T::Vector<S>>() {
+                1 => group(rest.len() / panel_len),
+                _ => 1,
+            };
+            let (panels, behind) = rest.split_at_mut(size * panel_len);
+            for record in self.records.clone().rev() {
+                let jacobian = self.window.jacobian(record);
+                let stride = self.window.stride();
+                let mut slots = panels.chunks_exact_mut(panel_len).map(|panel| {
+                    let (new, old) = panel.split_at_mut((record + 1) * slot_len);
+                    (&mut new[record * slot_len..], &old[..slot_len])
+                });
+                let mut next = || slots.next().unwrap_or_default();
+                match (64 / size_of::<T::Vector<S>>(), size) {
+                    (1, 3) => {
+                        let slots = [next(), next(), next()];
+                        multiply::<S, T, 8, 3, 1>(simd, jacobian, stride, slots);
+                    }
+                    (1, 2) => multiply::<S, T, 8, 2, 1>(simd, jacobian, stride, [next(), next()]),
+                    (1, _) => multiply::<S, T, 8, 1, 1>(simd, jacobian, stride, [next()]),
+                    (2, _) => multiply::<S, T, 4, 1, 2>(simd, jacobian, stride, [next()]),
+                    (4, _) => multiply::<S, T, 4, 1, 4>(simd, jacobian, stride, [next()]),
+                    (8, _) => multiply::<S, T, 2, 1, 8>(simd, jacobian, stride, [next()]),
+                    _ => multiply::<S, T, 2, 1, 16>(simd, jacobian, stride, [next()]),
+                }
+            }
+            rest = behind;
+        }
+    }
+}
+
+/// `new = jacobianᵀ old` for some panels of k.
+#[inline(always)]
+fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
+    simd: S,
+    jacobian: &[T],
+    stride: usize,
+    slots: [(&mut [T], &[T]); PANELS],
+) {
+    let states = slots[0].0.len() / T::LANES;
+    let mut slots = slots.map(|(new, old)| {
+        let (new, _) = T::vectors_mut::<S>(new).as_chunks_mut::<WIDE>();
+        (new, T::vectors::<S>(old).as_chunks::<WIDE>().0)
+    });
+    let old = slots.each_ref().map(|(_, old)| *old);
+    for first in (0..states).step_by(MR) {
+        let mut sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
+        accumulate::<S, T, MR, PANELS, WIDE>(simd, &mut sums, &jacobian[first..], stride, old);
+        for (g, (new, _)) in slots.iter_mut().enumerate() {
+            for (row, sums) in new[first..].iter_mut().zip(&sums) {
+                *row = sums[g];
+            }
+        }
+    }
+}
+
+/// A part of the columns.
+pub(super) struct Flush<'a, T> {
+    pub(super) columns: &'a Columns,
+    pub(super) patterns: &'a Patterns,
+    pub(super) window: &'a Window<T>,
+    /// The finished chain.
+    pub(super) chain: &'a [T],
+    pub(super) first: usize,
+    pub(super) p: &'a mut [T],
+    /// Room for [`scratch_rows`] rows of lanes; the first of them is NaN in the end if a sensitivity has
+    /// overflowed, else zero.
+    pub(super) scratch: &'a mut [T],
+}
+
+/// Rows of lanes that a part needs as scratch: one for the check, the strips of A, and old panels.
+pub(super) fn scratch_rows(states: usize, lanes: usize, records: usize) -> usize {
+    1 + states.div_ceil(lanes) * records + GROUP * states
+}
+
+impl<T: Real> WithSimd for Flush<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let panel_len = self.window.states() * T::LANES;
+        let end = self.columns.panels().min(self.first + self.p.len() / panel_len);
+        self.scratch[..T::LANES].fill(T::ZERO);
+        let (mut panel, mut row) = (self.first, None);
+        while panel < end {
+            let this = self.columns.row_of_panel(panel);
+            if row != Some(this) {
+                self.pack_records(simd, this);
+                row = Some(this);
+            }
+            let rest = self.columns.panels_of_row(this).end.min(end) - panel;
+            let size = match 64 / size_of::<T::Vector<S>>() {
+                1 => group(rest),
+                _ => 1,
+            };
+            match (64 / size_of::<T::Vector<S>>(), size) {
+                (1, 3) => self.panels::<S, 8, 3, 1>(simd, panel),
+                (1, 2) => self.panels::<S, 8, 2, 1>(simd, panel),
+                (1, _) => self.panels::<S, 8, 1, 1>(simd, panel),
+                (2, _) => self.panels::<S, 4, 1, 2>(simd, panel),
+                (4, _) => self.panels::<S, 4, 1, 4>(simd, panel),
+                (8, _) => self.panels::<S, 2, 1, 8>(simd, panel),
+                _ => self.panels::<S, 2, 1, 16>(simd, panel),
+            }
+            panel += size;
+        }
+    }
+}
+
+impl<T: Real> Flush<'_, T> {
+    /// Gathers column i of every A, times the injection, into the scratch: `[panel of k][record][lane]`.
+    #[inline(always)]
+    fn pack_records<S: Simd>(&mut self, simd: S, row: usize) {
+        let (states, records) = (self.window.states(), self.window.len());
+        let owner = self.columns.layout().owner(row);
+        let slot_len = states * T::LANES;
+        let chains = self.chain.chunks_exact((records + 1) * slot_len);
+        let strips = self.scratch[T::LANES..].chunks_exact_mut(records * T::LANES);
+        for (chain, strips) in chains.zip(strips) {
+            let slots = chain.chunks_exact(slot_len).skip(1);
+            for (record, (slot, strip)) in slots.zip(strips.chunks_exact_mut(T::LANES)).enumerate()
+            {
+                let factor = T::splat(simd, self.window.injection(record)[row]);
+                let zero = T::splat(simd, T::ZERO);
+                let column = T::vectors::<S>(&slot[owner * T::LANES..][..T::LANES]);
+                for (place, &value) in T::vectors_mut::<S>(strip).iter_mut().zip(column) {
+                    *place = T::fused(simd, value, factor, zero);
+                }
+            }
+        }
+    }
+
+    /// Moves `PANELS` panels of one weight row, the first being panel `panel`.
+    #[inline(always)]
+    fn panels<S: Simd, const MR: usize, const PANELS: usize, const WIDE: usize>(
+        &mut self,
+        simd: S,
+        panel: usize,
+    ) {
+        let (states, records) = (self.window.states(), self.window.len());
+        let panel_len = states * T::LANES;
+        let panels_of_k = states.div_ceil(T::LANES);
+        let (check, scratch) = self.scratch.split_at_mut(T::LANES);
+        let (strips, old) = scratch.split_at_mut(panels_of_k * records * T::LANES);
+        let p = &mut self.p[(panel - self.first) * panel_len..][..PANELS * panel_len];
+        let old = &mut old[..PANELS * panel_len];
+        old.copy_from_slice(p);
+        let mut old = T::vectors::<S>(old).as_chunks::<WIDE>().0.chunks_exact(states);
+        let old: Rows<'_, _, PANELS, WIDE> =
+            std::array::from_fn(|_| old.next().unwrap_or_default());
+        let lines: Rows<'_, _, PANELS, WIDE> = std::array::from_fn(|g| {
+            let lines = self.window.lines(self.patterns.of_panel(panel + g));
+            T::vectors::<S>(lines).as_chunks().0
+        });
+        let (new, _) = T::vectors_mut::<S>(p).as_chunks_mut::<WIDE>();
+        let (check, _) = T::vectors_mut::<S>(check).as_chunks_mut::<WIDE>();
+        let zero = T::splat(simd, T::ZERO);
+        for first in (0..states).step_by(MR) {
+            let (panel_of_k, lane) = (first / T::LANES, first % T::LANES);
+            let chain = &self.chain[panel_of_k * (records + 1) * panel_len..][..panel_len];
+            let strip = &strips[panel_of_k * records * T::LANES..][..records * T::LANES];
+            let mut sums = [[[zero; WIDE]; PANELS]; MR];
+            accumulate(simd, &mut sums, &chain[lane..], T::LANES, old);
+            accumulate(simd, &mut sums, &strip[lane..], T::LANES, lines);
+            for g in 0..PANELS {
+                let rows = new[g * states..][..states][first..].iter_mut();
+                for (row, sums) in rows.zip(&sums) {
+                    *row = sums[g];
+                    for (check, &sum) in check[0].iter_mut().zip(&sums[g]) {
+                        *check = T::fused(simd, zero, sum, *check);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,542 @@
+//! The deferred engine: the sensitivities of equation 5 without computing them at every step.
+//!
+//! p is held at an older time t0, with a *window* of what has happened since: the Jacobian, the immediate
+//! factors and z of each step. The gradient of an error at time t goes back through the window and then
+//! needs one read of p(t0); only when the window is full is p moved to its end (*flush*). Nothing is
+//! approximated, although weights may change at every step, because each record holds those of its own
+//! step. `docs/equations.md` derives it.
+//!
+//! Cost of a step, for n units, q columns and windows of h steps: `2 n q` for the gradient's read of p,
+//! `h n²` on average for the way back, and `2 n³ + 2 n q + 2 n² q / h` for the flush: O(n³) with h ~ n.
+//! Steps without an error cost only their share of the flush. Memory: n q numbers for p, h n² for the
+//! window and (h + 1) n² for the flush.
+//!
+//! The block idea is Schmidhuber's (Neural Computation 4(2), 1992).
+//!
+//! | file | subject |
+//! |---|---|
+//! | `window.rs` | records |
+//! | `backward.rs` | the errors' way back through a window |
+//! | `sweep.rs` | the gradient: one read of p |
+//! | `flush.rs` | moving p to the end of a window |
+
+mod backward;
+mod flush;
+mod sweep;
+mod window;
+
+use std::num::NonZeroUsize;
+
+use pulp::Simd;
+
+use self::backward::Backward;
+use self::flush::{Chain, Flush};
+use self::sweep::{Passed, Sweep};
+use self::window::{Patterns, Window, record_len};
+use crate::aligned::Aligned;
+use crate::columns::Columns;
+use crate::engine::check_matrix;
+use crate::error::{check_finite, check_length};
+use crate::threads::Workers;
+use crate::{Engine, Error, Isa, Layout, Pending, Real, Step, Threads};
+
+/// When the work of a flush is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// All at once when a window is full: the least work, one long step in h.
+    #[default]
+    Bursts,
+    /// A share in every step while the next window fills: no step is long.
+    Even,
+}
+
+/// The exact engine that computes p only when a window of steps is full.
+///
+/// For a given window and pace the results are the same bits on every instruction set and with any
+/// number of threads; they differ from those of [`Eager`](crate::Eager) by rounding.
+///
+/// An overflow of p is noticed when the window is flushed or a gradient is read.
+#[derive(Debug, Clone)]
+pub struct Deferred<T> {
+    columns: Columns,
+    patterns: Patterns,
+    isa: Isa,
+    workers: Workers,
+    /// p at the start of the window, or of the one before for the panels that are not flushed yet.
+    p: Aligned,
+    /// The gradient of each column, with the sign of `sum e p`, of errors that have left the window.
+    slots: Aligned,
+    chain: Aligned,
+    scratch: Aligned,
+    window: Window<T>,
+    /// The window before, which is flushed little by little.
+    previous: Option<Window<T>>,
+    progress: Progress,
+    passed: Deltas<T>,
+    /// Whether an error in the window has not been read.
+    unread: bool,
+    descending: bool,
+    lost: bool,
+}
+
+/// How far the flush of a window has come.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    /// Records that the chain has taken in.
+    chained: usize,
+    /// Panels of p that stand at the end of the window.
+    flushed: usize,
+}
+
+/// Room for the way back through the windows.
+#[derive(Debug, Clone)]
+struct Deltas<T> {
+    newer: Back<T>,
+    older: Back<T>,
+}
+
+/// What came back through one window.
+#[derive(Debug, Clone)]
+struct Back<T> {
+    /// `[record + 1][stride]`, see [`Backward`].
+    deltas: Aligned,
+    /// See [`Passed`].
+    factors: Vec<T>,
+}
+
+impl<T: Real> Back<T> {
+    fn new<W: Real>(window: &Window<W>, capacity: usize, rows: usize) -> Result<Self, Error> {
+        let lines = (capacity as u128 + 1) * (window.stride() / T::LANES) as u128;
+        Ok(Self { deltas: Aligned::zeroed(lines)?, factors: vec![T::ZERO; capacity * rows] })
+    }
+
+    /// Goes back through `window`, with `above` reaching the state after its last record, or with the
+    /// errors that the window holds.
+    fn pass(&mut self, isa: Isa, window: &Window<T>, above: Option<&[T]>) {
+        let (stride, layout_rows) = (window.stride(), window.rows());
+        let top = window.len() * stride;
+        let deltas = &mut self.deltas.values_mut::<T>()[..top + stride];
+        match above {
+            Some(above) => deltas[top..].copy_from_slice(above),
+            None => deltas[top..].fill(T::ZERO),
+        }
+        isa.run(Backward { window, deltas, with_errors: above.is_none() });
+        let above = self.deltas.values::<T>().chunks_exact(stride).skip(1);
+        let factors = self.factors.chunks_exact_mut(layout_rows.max(1));
+        for (record, (factors, above)) in factors.zip(above).take(window.len()).enumerate() {
+            let injections = window.injection(record).chunks_exact(window.states());
+            let factors = factors.chunks_exact_mut(window.states());
+            for (factors, injections) in factors.zip(injections) {
+                for ((factor, &injection), &delta) in factors.iter_mut().zip(injections).zip(above)
+                {
+                    *factor = delta * injection;
+                }
+            }
+        }
+    }
+
+    /// The way back through `window`, for a sweep.
+    fn passed<'a>(&'a self, window: &'a Window<T>) -> Passed<'a, T> {
+        Passed { window, factors: &self.factors, start: &self.deltas.values()[..window.states()] }
+    }
+}
+
+impl<T: Real> Deferred<T> {
+    /// An engine with p = 0 for the weights that `learns` marks (`rows x lines`, row by row), which is
+    /// flushed after every `window` steps.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the mask does not fit the layout, [`Error::Memory`] if p or the window does
+    /// not fit in memory, [`Error::Threads`] if the threads cannot be had.
+    pub fn new(
+        layout: Layout,
+        learns: &[bool],
+        window: NonZeroUsize,
+        pace: Pace,
+        isa: Isa,
+        threads: Threads,
+    ) -> Result<Self, Error> {
+        let columns = Columns::by_row(layout, learns, T::LANES)?;
+        let patterns = Patterns::new(&columns);
+        let (n, records) = (layout.states(), window.get());
+        let workers = Workers::new(threads, flops(layout, columns.count()))?;
+        let panels_of_k = n.div_ceil(T::LANES);
+        let chain_rows = panels_of_k as u128 * (records as u128 + 1) * n as u128;
+        let scratch_rows = flush::scratch_rows(n, T::LANES, records);
+        let window = Window::new(&columns, &patterns, records)?;
+        let previous = (pace == Pace::Even).then(|| window.clone());
+        let back = Back::new(&window, records, layout.rows())?;
+        let older =
+            Back::new(&window, if previous.is_some() { records } else { 0 }, layout.rows())?;
+        Ok(Self {
+            p: Aligned::zeroed(columns.panels() as u128 * n as u128)?,
+            slots: Aligned::zeroed(columns.panels() as u128)?,
+            chain: Aligned::zeroed(chain_rows)?,
+            scratch: Aligned::zeroed(workers.count() as u128 * scratch_rows as u128)?,
+            progress: Progress { chained: records, flushed: columns.panels() },
+            passed: Deltas { newer: back, older },
+            columns,
+            patterns,
+            isa,
+            workers,
+            window,
+            previous,
+            unread: false,
+            descending: false,
+            lost: false,
+        })
+    }
+
+    /// Makes room in the window: flushes it, or lets it become the previous one.
+    fn make_room(&mut self) -> Result<(), Error> {
+        self.collect();
+        self.start_chain();
+        if let Some(previous) = &mut self.previous {
+            std::mem::swap(previous, &mut self.window);
+            self.window.clear();
+            return Ok(());
+        }
+        let records = self.window.len();
+        self.extend_chain(records);
+        let result = self.flush_panels(self.columns.panels());
+        self.window.clear();
+        result
+    }
+
+    /// The identity, from which the chain starts.
+    fn start_chain(&mut self) {
+        let (n, records) = (self.window.states(), self.window.capacity());
+        let slot_len = n * T::LANES;
+        let chain = self.chain.values_mut::<T>().chunks_exact_mut((records + 1) * slot_len);
+        for (panel, chain) in chain.enumerate() {
+            let identity = &mut chain[records * slot_len..];
+            identity.fill(T::ZERO);
+            for lane in 0..T::LANES.min(n - panel * T::LANES) {
+                identity[(panel * T::LANES + lane) * T::LANES + lane] = T::ONE;
+            }
+        }
+        self.progress = Progress { chained: 0, flushed: 0 };
+    }
+
+    /// Takes the next `records` records into the chain.
+    fn extend_chain(&mut self, records: usize) {
+        let window = self.previous.as_ref().unwrap_or(&self.window);
+        let n = window.states();
+        let rest = window.len() - self.progress.chained;
+        let range = rest - records..rest;
+        let panels = n.div_ceil(T::LANES).div_ceil(self.workers.count());
+        let piece = panels * (window.len() + 1) * n * T::LANES;
+        let isa = self.isa;
+        self.workers.each([(self.chain.values_mut(), piece)], |_, [chain]| {
+            isa.run(Chain { window, records: range.clone(), chain });
+        });
+        self.progress.chained += records;
+    }
+
+    /// Moves the panels that come next, up to panel `end`, to the end of the window.
+    fn flush_panels(&mut self, end: usize) -> Result<(), Error> {
+        let Self { columns, patterns, isa, workers, p, chain, scratch, .. } = self;
+        let window = self.previous.as_ref().unwrap_or(&self.window);
+        let panel_len = window.states() * T::LANES;
+        let start = self.progress.flushed;
+        let panels = (end - start).div_ceil(workers.count());
+        let piece = scratch.values::<T>().len() / workers.count();
+        let chain = chain.values();
+        let p = &mut p.values_mut()[start * panel_len..end * panel_len];
+        let buffers = [(p, panels * panel_len), (scratch.values_mut(), piece)];
+        workers.each(buffers, |part, [p, scratch]| {
+            let first = start + part * panels;
+            isa.run(Flush { columns, patterns, window, chain, first, p, scratch });
+        });
+        self.progress.flushed = end;
+        let checks = scratch.values::<T>().chunks_exact(piece).map(|piece| &piece[..T::LANES]);
+        if checks.flatten().all(|&check| check == T::ZERO) {
+            return Ok(());
+        }
+        self.lost = true;
+        Err(Error::NonFinite { quantity: "sensitivities" })
+    }
+
+    /// Does this step's share of the flush of the previous window.
+    fn flush_share(&mut self) -> Result<(), Error> {
+        if !self.is_flushing() {
+            return Ok(());
+        }
+        let goal = self.goal();
+        if goal.chained > self.progress.chained {
+            self.extend_chain(goal.chained - self.progress.chained);
+        }
+        if goal.flushed > self.progress.flushed { self.flush_panels(goal.flushed) } else { Ok(()) }
+    }
+
+    /// Brings the chain to where it was when this state, with p, was stored.
+    fn catch_up(&mut self) {
+        if self.is_flushing() {
+            let goal = self.goal();
+            self.extend_chain(goal.chained);
+            self.progress.flushed = goal.flushed;
+        }
+    }
+
+    /// How far the flush of the previous window has to be, as a function of the shape and the number of
+    /// records in the window: after as many steps as the window holds all is done.
+    fn goal(&self) -> Progress {
+        let (n, records) = (self.window.states(), self.window.capacity());
+        let panels = self.columns.panels();
+        // In units of a register's work: what a record costs the chain, and what a panel costs.
+        let record = n.div_ceil(T::LANES) * n * n;
+        let panel = n * (n + records);
+        let goal = (record * records + panel * panels).div_ceil(records) * self.window.len();
+        let chained = goal.div_ceil(record).min(records);
+        let rest = goal.saturating_sub(record * records);
+        let mut flushed = self.progress.flushed;
+        while flushed < panels && flushed * panel < rest {
+            let row = self.columns.panels_of_row(self.columns.row_of_panel(flushed));
+            flushed += flush::group(row.end - flushed);
+        }
+        Progress { chained, flushed }
+    }
+
+    /// Adds the gradient of the errors that have not been read to the slots.
+    fn collect(&mut self) {
+        if !std::mem::take(&mut self.unread) {
+            return;
+        }
+        let Self { columns, patterns, isa, workers, window, progress, descending, .. } = self;
+        let older = self.previous.as_ref().filter(|_| progress.flushed < columns.panels());
+        self.passed.pass(*isa, window, older, None);
+        let newer = self.passed.newer.passed(window);
+        let older = older.map(|older| self.passed.older.passed(older));
+        let panels = columns.panels().div_ceil(workers.count()).max(1);
+        let panel_len = window.states() * T::LANES;
+        let buffers = [
+            (self.p.values_mut(), panels * panel_len),
+            (self.slots.values_mut(), panels * T::LANES),
+        ];
+        workers.each(buffers, |part, [p, slots]| {
+            let (first, flushed, descending) = (part * panels, progress.flushed, *descending);
+            let p = &*p;
+            isa.run(Sweep {
+                columns,
+                patterns,
+                newer,
+                older,
+                flushed,
+                first,
+                p,
+                slots,
+                descending,
+            });
+        });
+        self.window.clear_errors();
+        self.descending = !self.descending;
+    }
+}
+
+impl<T: Real> Deltas<T> {
+    /// Goes back through both windows, or the newer alone.
+    fn pass(
+        &mut self,
+        isa: Isa,
+        newer: &Window<T>,
+        older: Option<&Window<T>>,
+        above: Option<&[T]>,
+    ) {
+        self.newer.pass(isa, newer, above);
+        if let Some(older) = older {
+            let above = &self.newer.deltas.values()[..newer.stride()];
+            self.older.pass(isa, older, Some(above));
+        }
+    }
+}
+
+/// Floating-point operations of a step with a window of n records, on average.
+fn flops(layout: Layout, columns: usize) -> u128 {
+    let (n, q) = (layout.states() as u128, columns as u128);
+    8 * n * q + 3 * n * n * n
+}
+
+/// The sum of one or four chains, in the order (0 + 1) + (2 + 3).
+#[inline(always)]
+fn add_chains<S: Simd, T: Real, const CHAINS: usize>(
+    simd: S,
+    mut chains: [T::Vector<S>; CHAINS],
+) -> T::Vector<S> {
+    let mut count = CHAINS;
+    while count > 1 {
+        count /= 2;
+        for chain in 0..count {
+            chains[chain] = T::sum(simd, chains[2 * chain], chains[2 * chain + 1]);
+        }
+    }
+    chains[0]
+}
+
+impl<T: Real> Engine<T> for Deferred<T> {
+    fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
+        step.check(self.columns.layout())?;
+        if let Some(error) = error {
+            check_length("the error", self.columns.layout().states(), error.len())?;
+        }
+        if self.lost {
+            return Err(Error::Lost);
+        }
+        if self.columns.count() == 0 {
+            return Ok(());
+        }
+        if self.window.is_full() {
+            self.make_room()?;
+        }
+        self.window.push(step, error, &self.patterns);
+        self.unread |= error.is_some();
+        self.flush_share()
+    }
+
+    fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
+        let layout = self.columns.layout();
+        check_matrix("the gradient", layout.rows(), layout.lines(), stride, into.len())?;
+        if self.lost {
+            return Err(Error::Lost);
+        }
+        self.collect();
+        let slots = self.slots.values_mut::<T>();
+        let finite = slots.iter().fold(true, |all, slot| all & slot.is_finite());
+        if finite {
+            self.columns.scatter_negative(slots, into, stride);
+        }
+        slots.fill(T::ZERO);
+        if finite {
+            return Ok(());
+        }
+        self.lost = true;
+        Err(Error::NonFinite { quantity: "gradient" })
+    }
+
+    fn reset(&mut self) {
+        if !self.lost {
+            self.collect();
+        }
+        self.window.clear();
+        if let Some(previous) = &mut self.previous {
+            previous.clear();
+        }
+        self.progress.flushed = self.columns.panels();
+        self.p.values_mut::<T>().fill(T::ZERO);
+        self.lost = false;
+    }
+
+    fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
+        self.check_row(state, row.len())?;
+        let mut passed = self.passed.clone();
+        let mut slots = Aligned::zeroed(self.columns.panels() as u128)?;
+        let mut above = vec![T::ZERO; self.window.stride()];
+        above[state] = T::ONE;
+        let older = self.previous.as_ref().filter(|_| self.is_flushing());
+        passed.pass(self.isa, &self.window, older, Some(&above));
+        self.isa.run(Sweep {
+            columns: &self.columns,
+            patterns: &self.patterns,
+            newer: passed.newer.passed(&self.window),
+            older: older.map(|older| passed.older.passed(older)),
+            flushed: self.progress.flushed,
+            first: 0,
+            p: self.p.values(),
+            slots: slots.values_mut(),
+            descending: false,
+        });
+        self.columns.gather(slots.values().chunks_exact(T::LANES), row);
+        Ok(())
+    }
+
+    fn stored(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
+        self.check_row(state, row.len())?;
+        let rows = self.p.values().chunks_exact(T::LANES);
+        self.columns.gather(rows.skip(state).step_by(self.window.states()), row);
+        Ok(())
+    }
+
+    fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
+        self.check_row(state, row.len())?;
+        check_finite("sensitivities", row)?;
+        let rows = self.p.values_mut().chunks_exact_mut(T::LANES);
+        self.columns.spread(row, rows.skip(state).step_by(self.window.states()));
+        Ok(())
+    }
+
+    fn pending(&self) -> Pending<T> {
+        let mut gradient = Vec::new();
+        if self.slots.values::<T>().iter().any(|&slot| slot != T::ZERO) {
+            gradient.resize(self.columns.count(), T::ZERO);
+            self.columns.gather(self.slots.values().chunks_exact(T::LANES), &mut gradient);
+        }
+        let records = |window: &Window<T>| window.records(&self.columns, &self.patterns);
+        let previous = self.previous.as_ref().filter(|_| self.is_flushing());
+        Pending {
+            gradient,
+            window: records(&self.window),
+            previous: previous.map(records).unwrap_or_default(),
+        }
+    }
+
+    fn resume(&mut self, pending: &Pending<T>) -> Result<(), Error> {
+        let Pending { gradient, window, previous } = pending;
+        if !gradient.is_empty() {
+            check_length("the gradient", self.columns.count(), gradient.len())?;
+        }
+        check_finite("gradient", gradient)?;
+        let (layout, patterns) = (self.columns.layout(), &self.patterns);
+        self.window.check_records(layout, window)?;
+        if !previous.is_empty() {
+            let records = self.window.capacity() * record_len(layout);
+            let expected = if self.previous.is_some() { records } else { 0 };
+            check_length("the records of the previous window", expected, previous.len())?;
+            self.window.check_records(layout, previous)?;
+        }
+        self.slots.values_mut::<T>().fill(T::ZERO);
+        if !gradient.is_empty() {
+            self.columns.spread(gradient, self.slots.values_mut().chunks_exact_mut(T::LANES));
+        }
+        self.progress.flushed = self.columns.panels();
+        if let Some(older) = self.previous.as_mut() {
+            older.replace_records(layout, previous, patterns);
+            if !previous.is_empty() {
+                self.start_chain();
+            }
+        }
+        self.window.replace_records(layout, window, &self.patterns);
+        self.unread = self.window.has_errors();
+        self.lost = false;
+        self.catch_up();
+        Ok(())
+    }
+
+    fn columns(&self) -> usize {
+        self.columns.count()
+    }
+
+    fn state_bytes(&self) -> usize {
+        let previous = self.previous.as_ref().map_or(0, Window::bytes);
+        let buffers = [&self.p, &self.slots, &self.chain, &self.scratch];
+        let buffers: usize = buffers.into_iter().map(Aligned::bytes).sum();
+        buffers + self.window.bytes() + previous
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Engine<T>> {
+        Box::new(self.clone())
+    }
+}
+
+impl<T: Real> Deferred<T> {
+    fn is_flushing(&self) -> bool {
+        self.progress.flushed < self.columns.panels()
+    }
+
+    fn check_row(&self, state: usize, len: usize) -> Result<(), Error> {
+        check_length("a row of sensitivities", self.columns.count(), len)?;
+        let states = self.columns.layout().states();
+        if state >= states {
+            return Err(Error::State { states, got: state });
+        }
+        if self.lost { Err(Error::Lost) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,141 @@
+//! The gradient of a part of the panels, from the way back: one read of p.
+//!
+//! For column (i, j): `sum over records w of (delta(w+1)_i injection_wi) z_wj  +  sum over k of delta(0)_k p^k`.
+//! Order of summation: four chains, term number u (records oldest first, then k) in chain u mod 4 of its
+//! sum, each ascending and fused; then (0 + 1) + (2 + 3).
+
+use pulp::{Simd, WithSimd};
+
+use super::window::{Patterns, Window};
+use crate::Real;
+use crate::columns::Columns;
+
+/// Independent chains: they hide the latency of the multiply-adds, while one panel is read in order.
+const CHAINS: usize = 4;
+
+/// A window with what came back through it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Passed<'a, T> {
+    pub(super) window: &'a Window<T>,
+    /// `[record][weight row]`: `delta(w+1)_i injection_wi`.
+    pub(super) factors: &'a [T],
+    /// delta(0), n values: what reaches the state at the start of the window.
+    pub(super) start: &'a [T],
+}
+
+/// Panels `first …`, to be read.
+pub(super) struct Sweep<'a, T> {
+    pub(super) columns: &'a Columns,
+    pub(super) patterns: &'a Patterns,
+    /// The window that is filling.
+    pub(super) newer: Passed<'a, T>,
+    /// The window before, which counts for the panels from `flushed` on.
+    pub(super) older: Option<Passed<'a, T>>,
+    pub(super) flushed: usize,
+    pub(super) first: usize,
+    pub(super) p: &'a [T],
+    /// The gradient of each column, to which that of these errors is added.
+    pub(super) slots: &'a mut [T],
+    /// Whether the panels are read from the last to the first: every other sweep finds in the caches what
+    /// the one before has left there.
+    pub(super) descending: bool,
+}
+
+impl<T: Real> WithSimd for Sweep<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match 64 / size_of::<T::Vector<S>>() {
+            1 => self.panels::<S, 1>(simd),
+            2 => self.panels::<S, 2>(simd),
+            4 => self.panels::<S, 4>(simd),
+            8 => self.panels::<S, 8>(simd),
+            _ => self.panels::<S, 16>(simd),
+        }
+    }
+}
+
+impl<T: Real> Sweep<'_, T> {
+    /// All panels, `WIDE` registers to a row.
+    #[inline(always)]
+    fn panels<S: Simd, const WIDE: usize>(mut self, simd: S) {
+        let panel_len = self.columns.layout().states() * T::LANES;
+        let count = self.columns.panels().saturating_sub(self.first);
+        let count = count.min(self.p.len() / panel_len);
+        for step in 0..count {
+            let panel = if self.descending { count - 1 - step } else { step };
+            let p = &self.p[panel * panel_len..][..panel_len];
+            let sum = self.panel::<S, WIDE>(simd, self.first + panel, p);
+            let slots = &mut self.slots[panel * T::LANES..][..T::LANES];
+            for (slot, sum) in T::vectors_mut::<S>(slots).iter_mut().zip(sum) {
+                *slot = T::sum(simd, *slot, sum);
+            }
+        }
+    }
+
+    /// The gradient of one panel.
+    #[inline(always)]
+    fn panel<S: Simd, const WIDE: usize>(
+        &mut self,
+        simd: S,
+        panel: usize,
+        p: &[T],
+    ) -> [T::Vector<S>; WIDE] {
+        let row = self.columns.row_of_panel(panel);
+        let pattern = self.patterns.of_panel(panel);
+        let mut sums = [[T::splat(simd, T::ZERO); WIDE]; CHAINS];
+        let mut start = self.newer.start;
+        if let Some(older) = self.older.filter(|_| panel >= self.flushed) {
+            add_records(simd, &older, row, pattern, &mut sums);
+            start = older.start;
+        }
+        add_records(simd, &self.newer, row, pattern, &mut sums);
+        add_products(simd, start, 1, T::vectors::<S>(p).as_chunks().0, &mut sums);
+        std::array::from_fn(|v| super::add_chains::<S, T, CHAINS>(simd, sums.map(|s| s[v])))
+    }
+}
+
+/// Adds the immediate influence of all records of a window.
+#[inline(always)]
+fn add_records<S: Simd, T: Real, const WIDE: usize>(
+    simd: S,
+    passed: &Passed<'_, T>,
+    row: usize,
+    pattern: usize,
+    sums: &mut [[T::Vector<S>; WIDE]; CHAINS],
+) {
+    let rows = passed.window.rows();
+    let lines = T::vectors::<S>(passed.window.lines(pattern)).as_chunks().0;
+    add_products(simd, &passed.factors[row..], rows, lines, sums);
+}
+
+/// Adds `factors[u * stride] * rows[u]` for every u, in turn to each chain.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn add_products<S: Simd, T: Real, const WIDE: usize>(
+    simd: S,
+    factors: &[T],
+    stride: usize,
+    rows: &[[T::Vector<S>; WIDE]],
+    sums: &mut [[T::Vector<S>; WIDE]; CHAINS],
+) {
+    let (quads, rest) = rows.as_chunks::<CHAINS>();
+    let mut place = 0;
+    for quad in quads {
+        for chain in 0..CHAINS {
+            let factor = T::splat(simd, factors[place]);
+            place += stride;
+            for v in 0..WIDE {
+                sums[chain][v] = T::fused(simd, factor, quad[chain][v], sums[chain][v]);
+            }
+        }
+    }
+    for (sums, row) in sums.iter_mut().zip(rest) {
+        let factor = T::splat(simd, factors[place]);
+        place += stride;
+        for v in 0..WIDE {
+            sums[v] = T::fused(simd, factor, row[v], sums[v]);
+        }
+    }
+}

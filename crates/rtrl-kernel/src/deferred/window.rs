@@ -1,0 +1,232 @@
+//! The records of the steps since t0: what equation 5 needs of each, and the errors that came with them.
+
+use crate::aligned::Aligned;
+use crate::columns::{Columns, Segment};
+use crate::error::{check_finite, check_length};
+use crate::{Error, Layout, Real, Step};
+
+/// Which z belong in the lanes of a panel.
+///
+/// Panels of different weight rows that hold the same input lines share a pattern; without a mask there
+/// are as many as a weight row has panels.
+#[derive(Debug, Clone)]
+pub(super) struct Patterns {
+    /// For each pattern, its runs of lines (the row of the segments is of no account).
+    runs: Vec<Vec<Segment>>,
+    /// The pattern of each panel.
+    of_panel: Vec<usize>,
+}
+
+impl Patterns {
+    pub(super) fn new(columns: &Columns) -> Self {
+        let mut numbers = std::collections::BTreeMap::new();
+        let (mut runs, mut of_panel) = (Vec::new(), Vec::new());
+        for panel in 0..columns.panels() {
+            let list: Vec<_> =
+                columns.segments(panel).iter().map(|&run| Segment { row: 0, ..run }).collect();
+            let key: Vec<_> = list.iter().map(|run| (run.lane, run.line, run.len)).collect();
+            let number = *numbers.entry(key).or_insert_with(|| {
+                runs.push(list);
+                runs.len() - 1
+            });
+            of_panel.push(number);
+        }
+        Self { runs, of_panel }
+    }
+
+    pub(super) fn of_panel(&self, panel: usize) -> usize {
+        self.of_panel[panel]
+    }
+}
+
+/// Numbers in a stored record.
+pub(super) fn record_len(layout: Layout) -> usize {
+    let n = layout.states();
+    n * n + layout.rows() + layout.lines() + n
+}
+
+/// Records of up to `capacity` steps. Record w leads from time t0 + w to t0 + w + 1.
+#[derive(Debug, Clone)]
+pub(super) struct Window<T> {
+    states: usize,
+    rows: usize,
+    capacity: usize,
+    len: usize,
+    /// Numbers in a row of a Jacobian: n, padded with zeros to whole rows of lanes.
+    stride: usize,
+    /// `[record][k][l]`, zero in the columns of forced units.
+    jacobians: Aligned,
+    /// `[record][weight row]`
+    injections: Vec<T>,
+    /// `[pattern][record][lane]`, zero in lanes without a column.
+    lines: Aligned,
+    /// `[record][k]`: e(t0 + w + 1), zero where it has been read or there was none.
+    errors: Vec<T>,
+}
+
+impl<T: Real> Window<T> {
+    pub(super) fn new(
+        columns: &Columns,
+        patterns: &Patterns,
+        capacity: usize,
+    ) -> Result<Self, Error> {
+        let layout = columns.layout();
+        let (states, rows) = (layout.states(), layout.rows());
+        let stride = states.next_multiple_of(T::LANES);
+        let records = capacity as u128;
+        Ok(Self {
+            states,
+            rows,
+            capacity,
+            len: 0,
+            stride,
+            jacobians: Aligned::zeroed(records * (states * stride / T::LANES) as u128)?,
+            injections: Vec::with_capacity(capacity * rows),
+            lines: Aligned::zeroed(records * patterns.runs.len() as u128)?,
+            errors: Vec::with_capacity(capacity * states),
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.len == self.capacity
+    }
+
+    pub(super) fn states(&self) -> usize {
+        self.states
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+        self.injections.clear();
+        self.errors.clear();
+    }
+
+    /// Adds the record of a step, for which there must be room.
+    pub(super) fn push(&mut self, step: &Step<'_, T>, error: Option<&[T]>, patterns: &Patterns) {
+        let (n, stride, record) = (self.states, self.stride, self.len);
+        let jacobian = &mut self.jacobians.values_mut()[record * n * stride..][..n * stride];
+        for (k, row) in jacobian.chunks_exact_mut(stride).enumerate() {
+            let weights = &step.recurrent[k * step.stride..][..n];
+            for (place, &weight) in row.iter_mut().zip(weights) {
+                *place = step.scale[k] * weight;
+            }
+        }
+        for (l, _) in step.forced.iter().enumerate().filter(|&(_, &forced)| forced) {
+            jacobian[l..].iter_mut().step_by(stride).for_each(|place| *place = T::ZERO);
+        }
+        self.injections.extend_from_slice(&step.injection[..self.rows]);
+        match error {
+            Some(error) => self.errors.extend_from_slice(error),
+            None => self.errors.resize((record + 1) * n, T::ZERO),
+        }
+        let lines = self.lines.values_mut::<T>().chunks_exact_mut(self.capacity * T::LANES);
+        for (lines, runs) in lines.zip(&patterns.runs) {
+            let lines = &mut lines[record * T::LANES..][..T::LANES];
+            for run in runs {
+                lines[run.lane..][..run.len].copy_from_slice(&step.lines[run.line..][..run.len]);
+            }
+        }
+        self.len += 1;
+    }
+
+    /// Forgets the errors: their gradient has been counted.
+    pub(super) fn clear_errors(&mut self) {
+        self.errors.fill(T::ZERO);
+    }
+
+    /// The Jacobian of record `record`, rows [`Window::stride`] apart.
+    pub(super) fn jacobian(&self, record: usize) -> &[T] {
+        let len = self.states * self.stride;
+        &self.jacobians.values()[record * len..][..len]
+    }
+
+    /// The immediate factors of all weight rows in record `record`.
+    pub(super) fn injection(&self, record: usize) -> &[T] {
+        &self.injections[record * self.rows..][..self.rows]
+    }
+
+    /// The errors that came with record `record` and have not been read.
+    pub(super) fn error(&self, record: usize) -> &[T] {
+        &self.errors[record * self.states..][..self.states]
+    }
+
+    /// z of all records in the lanes of a pattern, a row of a panel each.
+    pub(super) fn lines(&self, pattern: usize) -> &[T] {
+        &self.lines.values()[pattern * self.capacity * T::LANES..][..self.len * T::LANES]
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether an error has not been read.
+    pub(super) fn has_errors(&self) -> bool {
+        self.errors.iter().any(|&error| error != T::ZERO)
+    }
+
+    /// All records, as [`Pending`](crate::Pending) describes them; z is zero in lines without a column.
+    pub(super) fn records(&self, columns: &Columns, patterns: &Patterns) -> Vec<T> {
+        let layout = columns.layout();
+        let mut records = Vec::with_capacity(self.len * record_len(layout));
+        for record in 0..self.len {
+            for row in self.jacobian(record).chunks_exact(self.stride) {
+                records.extend_from_slice(&row[..self.states]);
+            }
+            records.extend_from_slice(self.injection(record));
+            let start = records.len();
+            records.resize(start + layout.lines(), T::ZERO);
+            for (pattern, runs) in patterns.runs.iter().enumerate() {
+                let lanes = &self.lines(pattern)[record * T::LANES..];
+                for run in runs {
+                    let place = &mut records[start + run.line..][..run.len];
+                    place.copy_from_slice(&lanes[run.lane..][..run.len]);
+                }
+            }
+            records.extend_from_slice(self.error(record));
+        }
+        records
+    }
+
+    /// Fails unless `records` are records of such a window.
+    pub(super) fn check_records(&self, layout: Layout, records: &[T]) -> Result<(), Error> {
+        let len = record_len(layout);
+        check_length("the end of a window's records", 0, records.len() % len)?;
+        if records.len() / len > self.capacity {
+            let (expected, got) = (self.capacity * len, records.len());
+            return Err(Error::Length { what: "the records of the window", expected, got });
+        }
+        check_finite("sensitivities", records)
+    }
+
+    /// Replaces all records by such as [`Window::check_records`] has let pass.
+    pub(super) fn replace_records(&mut self, layout: Layout, records: &[T], patterns: &Patterns) {
+        self.clear();
+        let n = self.states;
+        for record in records.chunks_exact(record_len(layout)) {
+            let (recurrent, rest) = record.split_at(n * n);
+            let (injection, rest) = rest.split_at(self.rows);
+            let (lines, error) = rest.split_at(layout.lines());
+            let (scale, forced) = (vec![T::ONE; n], vec![false; n]);
+            let step =
+                Step { recurrent, stride: n, scale: &scale, injection, lines, forced: &forced };
+            self.push(&step, Some(error), patterns);
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let numbers = self.injections.capacity() + self.errors.capacity();
+        self.jacobians.bytes() + self.lines.bytes() + numbers * size_of::<T>()
+    }
+}

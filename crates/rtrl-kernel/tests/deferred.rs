@@ -1,0 +1,311 @@
+//! The deferred engine against the eager one, in lockstep: the same p and the same gradients up to
+//! rounding; and against itself: the same bits on every instruction set, with any number of threads, and
+//! after it has been stored and restored in the middle of a window.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::num::NonZeroUsize;
+
+use rtrl_kernel::{Deferred, Eager, Engine, Error, Isa, Layout, Pace, Real, Step, Threads};
+
+/// Numbers that look random: a linear congruential generator.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from((self.0 >> 40) as u32) / f64::from(1u32 << 23) - 1.0
+    }
+
+    fn list<T: Real>(&mut self, len: usize) -> Vec<T> {
+        (0..len).map(|_| T::from_f64(self.next())).collect()
+    }
+}
+
+/// A step in which slopes vanish and units are forced now and then.
+struct Random<T> {
+    recurrent: Vec<T>,
+    scale: Vec<T>,
+    injection: Vec<T>,
+    lines: Vec<T>,
+    forced: Vec<bool>,
+    error: Option<Vec<T>>,
+}
+
+impl<T: Real> Random<T> {
+    fn new(layout: Layout, numbers: &mut Numbers, t: usize) -> Self {
+        let n = layout.states();
+        let mut scale: Vec<T> = numbers.list(n);
+        let mut injection: Vec<T> = numbers.list(layout.rows());
+        for k in (0..n).filter(|k| (k + t).is_multiple_of(3)) {
+            scale[k] = T::ZERO;
+            injection[k] = T::ZERO;
+        }
+        Self {
+            recurrent: numbers.list(n * (n + 3)),
+            scale,
+            injection,
+            lines: numbers.list(layout.lines()),
+            forced: (0..n).map(|_| numbers.next() > 0.5).collect(),
+            error: (t % 4 != 1).then(|| numbers.list(n)),
+        }
+    }
+
+    fn step(&self) -> Step<'_, T> {
+        Step {
+            recurrent: &self.recurrent,
+            stride: self.scale.len() + 3,
+            scale: &self.scale,
+            injection: &self.injection,
+            lines: &self.lines,
+            forced: &self.forced,
+        }
+    }
+}
+
+fn threads(count: usize) -> Threads {
+    Threads::Exactly(NonZeroUsize::new(count).unwrap())
+}
+
+fn window(steps: usize) -> NonZeroUsize {
+    NonZeroUsize::new(steps).unwrap()
+}
+
+fn p<T: Real>(engine: &dyn Engine<T>, layout: Layout) -> Vec<T> {
+    let mut rows = vec![T::ZERO; engine.columns() * layout.states()];
+    for (k, row) in rows.chunks_exact_mut(engine.columns().max(1)).enumerate() {
+        engine.sensitivities(k, row).unwrap();
+    }
+    rows
+}
+
+fn gradient<T: Real>(engine: &mut dyn Engine<T>, layout: Layout) -> Vec<T> {
+    let mut gradient = vec![T::ZERO; layout.rows() * layout.lines()];
+    engine.gradient(&mut gradient, layout.lines()).unwrap();
+    gradient
+}
+
+/// The largest difference, relative to the largest element; infinite if something is not finite.
+fn difference<T: Real>(got: &[T], expected: &[T]) -> f64 {
+    assert_eq!(got.len(), expected.len());
+    let mut largest = f64::MIN_POSITIVE;
+    let mut worst = 0.0f64;
+    for (&got, &expected) in got.iter().zip(expected) {
+        if !got.is_finite() || !expected.is_finite() {
+            return f64::INFINITY;
+        }
+        largest = largest.max(expected.abs().to_f64());
+        worst = worst.max((got - expected).abs().to_f64());
+    }
+    worst / largest
+}
+
+const SHAPES: [(usize, usize, usize); 6] =
+    [(1, 1, 1), (3, 1, 9), (17, 1, 26), (5, 3, 11), (9, 2, 30), (33, 1, 50)];
+
+/// The worst difference of p and of the gradients over some steps; `distort` may falsify the steps of the
+/// deferred engine.
+fn lockstep<T: Real>(
+    shape: (usize, usize, usize),
+    density: f64,
+    (records, pace): (usize, Pace),
+    (isa, threads): (Isa, Threads),
+    distort: impl Fn(&mut Random<T>),
+) -> f64 {
+    let (states, gates, lines) = shape;
+    let layout = Layout::new(states, states * gates, lines).unwrap();
+    let mut numbers = Numbers((states * 31 + lines) as u64);
+    let learns: Vec<bool> = (0..layout.rows() * lines).map(|_| numbers.next() < density).collect();
+    let mut eager = Eager::<T>::new(layout, &learns, isa, threads).unwrap();
+    let mut deferred =
+        Deferred::<T>::new(layout, &learns, window(records), pace, isa, threads).unwrap();
+    let mut worst = 0.0f64;
+    for t in 0..23 {
+        let mut random = Random::new(layout, &mut numbers, t);
+        if t == 13 {
+            eager.reset();
+            deferred.reset();
+        }
+        eager.advance(&random.step(), random.error.as_deref()).unwrap();
+        distort(&mut random);
+        deferred.advance(&random.step(), random.error.as_deref()).unwrap();
+        worst = worst.max(difference(&p(&deferred, layout), &p(&eager, layout)));
+        if t % 3 != 2 {
+            let expected = gradient(&mut eager, layout);
+            worst = worst.max(difference(&gradient(&mut deferred, layout), &expected));
+        }
+    }
+    worst
+}
+
+#[test]
+fn equals_the_eager_engine_up_to_rounding() {
+    for isa in Isa::available() {
+        for shape in SHAPES {
+            for records in [1, 2, 5, 40] {
+                for pace in [Pace::Bursts, Pace::Even] {
+                    for density in [0.3, 1.0] {
+                        let threads = threads(1 + records % 3);
+                        let (window, place) = ((records, pace), (isa, threads));
+                        let worst = lockstep::<f64>(shape, density, window, place, |_| ());
+                        assert!(worst <= 1e-13, "{worst}: {shape:?}, {window:?}, {isa}");
+                        let worst = lockstep::<f32>(shape, density, window, place, |_| ());
+                        assert!(worst <= 1e-4, "{worst}: {shape:?}, {window:?}, {isa}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The check must see a broken term: forced columns that are kept, and the weights of another step.
+#[test]
+fn a_broken_term_is_seen() {
+    let place = (Isa::best(), Threads::SERIAL);
+    for window in [(5, Pace::Bursts), (5, Pace::Even), (40, Pace::Bursts)] {
+        let keep_forced = |step: &mut Random<f64>| step.forced.fill(false);
+        assert!(lockstep(SHAPES[2], 1.0, window, place, keep_forced) > 1e-3);
+        let other_weights = |step: &mut Random<f64>| step.recurrent.rotate_left(1);
+        assert!(lockstep(SHAPES[2], 1.0, window, place, other_weights) > 1e-3);
+    }
+}
+
+/// Everything that an engine gives out over some steps.
+fn outputs<T: Real>(
+    engine: &mut dyn Engine<T>,
+    layout: Layout,
+    steps: std::ops::Range<usize>,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for t in steps {
+        let random = Random::new(layout, &mut Numbers(t as u64 * 7 + 1), t);
+        engine.advance(&random.step(), random.error.as_deref()).unwrap();
+        if t % 5 == 3 {
+            all.extend(gradient(engine, layout));
+        }
+        if t % 7 == 2 {
+            all.extend(p(engine, layout));
+        }
+    }
+    all
+}
+
+fn same_bits<T: Real>(pace: Pace) {
+    for (states, gates, lines) in SHAPES {
+        let layout = Layout::new(states, states * gates, lines).unwrap();
+        let learns: Vec<bool> = (0..layout.rows() * lines).map(|w| w % 7 != 3).collect();
+        let make = |isa, threads| {
+            Deferred::<T>::new(layout, &learns, window(6), pace, isa, threads).unwrap()
+        };
+        let expected = outputs(&mut make(Isa::scalar(), Threads::SERIAL), layout, 0..20);
+        for isa in Isa::available() {
+            for count in [1, 2, 3] {
+                let got = outputs(&mut make(isa, threads(count)), layout, 0..20);
+                assert!(got == expected, "{states} states, {gates} gates, {isa}, {count} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_the_instruction_set_or_the_threads() {
+    for pace in [Pace::Bursts, Pace::Even] {
+        same_bits::<f32>(pace);
+        same_bits::<f64>(pace);
+    }
+}
+
+#[test]
+fn restored_in_the_middle_of_a_window_it_goes_on_with_the_same_bits() {
+    let layout = Layout::simple(17, 26).unwrap();
+    let learns: Vec<bool> = (0..17 * 26).map(|w| w % 7 != 3).collect();
+    for pace in [Pace::Bursts, Pace::Even] {
+        let make = |threads| {
+            let isa = Isa::best();
+            Deferred::<f32>::new(layout, &learns, window(6), pace, isa, threads).unwrap()
+        };
+        for cut in 0..20 {
+            let mut engine = make(Threads::SERIAL);
+            outputs(&mut engine, layout, 0..cut);
+            let mut other = make(threads(2));
+            outputs(&mut other, layout, 30..33);
+            let mut row = vec![0.0; engine.columns()];
+            for k in 0..17 {
+                engine.stored(k, &mut row).unwrap();
+                other.restore(k, &row).unwrap();
+            }
+            other.resume(&engine.pending()).unwrap();
+            assert_eq!(other.pending(), engine.pending());
+            let expected = outputs(&mut engine, layout, cut..30);
+            assert!(outputs(&mut other, layout, cut..30) == expected, "{pace:?}, cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_belong_to_the_engine_is_refused() {
+    let layout = Layout::simple(2, 3).unwrap();
+    let isa = Isa::best();
+    let make = |pace| {
+        Deferred::<f64>::new(layout, &[true; 6], window(3), pace, isa, Threads::SERIAL).unwrap()
+    };
+    let (mut bursts, mut even) = (make(Pace::Bursts), make(Pace::Even));
+    outputs(&mut even, layout, 0..5);
+    let pending = even.pending();
+    let refused = bursts.resume(&pending);
+    assert!(matches!(refused, Err(Error::Length { expected: 0, got: 33, .. })), "{refused:?}");
+    let mut odd = pending.clone();
+    odd.window.pop();
+    assert!(matches!(even.resume(&odd), Err(Error::Length { .. })));
+    odd.window.push(f64::NAN);
+    assert!(matches!(even.resume(&odd), Err(Error::NonFinite { .. })));
+    odd.window = vec![0.0; 4 * 11];
+    assert!(matches!(even.resume(&odd), Err(Error::Length { expected: 33, got: 44, .. })));
+    odd.gradient = vec![0.0; 5];
+    assert!(matches!(even.resume(&odd), Err(Error::Length { expected: 6, got: 5, .. })));
+    assert_eq!(even.pending(), pending);
+    assert!(matches!(even.restore(2, &[0.0; 6]), Err(Error::State { states: 2, got: 2 })));
+    assert!(matches!(even.restore(0, &[f64::NAN; 6]), Err(Error::NonFinite { .. })));
+}
+
+/// Growth by 2⁶⁰ a step overflows float32 within a few steps.
+#[test]
+fn overflow_loses_p_until_it_is_reset() {
+    let layout = Layout::simple(1, 2).unwrap();
+    let step = Step {
+        recurrent: &[2f32.powi(60)],
+        stride: 1,
+        scale: &[1.0],
+        injection: &[1.0],
+        lines: &[1.0, 1.0],
+        forced: &[false],
+    };
+    for pace in [Pace::Bursts, Pace::Even] {
+        let mut engine =
+            Deferred::new(layout, &[true; 2], window(2), pace, Isa::best(), Threads::SERIAL)
+                .unwrap();
+        let lost = (0..12).find_map(|_| engine.advance(&step, None).err());
+        assert_eq!(lost, Some(Error::NonFinite { quantity: "sensitivities" }));
+        assert_eq!(engine.advance(&step, None), Err(Error::Lost));
+        assert_eq!(engine.sensitivities(0, &mut [0.0; 2]), Err(Error::Lost));
+        assert_eq!(engine.gradient(&mut [0.0; 2], 2), Err(Error::Lost));
+        engine.reset();
+        engine.advance(&step, Some(&[1.0])).unwrap();
+        let mut gradient = [0.0; 2];
+        engine.gradient(&mut gradient, 2).unwrap();
+        assert_eq!(gradient, [-1.0, -1.0]);
+        // Before a window is full, the gradient shows it.
+        let mut engine =
+            Deferred::new(layout, &[true; 2], window(9), pace, Isa::best(), Threads::SERIAL)
+                .unwrap();
+        engine.advance(&step, None).unwrap();
+        for _ in 0..3 {
+            engine.advance(&step, None).unwrap();
+        }
+        engine.advance(&step, Some(&[1.0])).unwrap();
+        let lost = engine.gradient(&mut gradient, 2);
+        assert_eq!(lost, Err(Error::NonFinite { quantity: "gradient" }));
+        assert_eq!(gradient, [-1.0, -1.0]);
+        assert_eq!(engine.advance(&step, None), Err(Error::Lost));
+    }
+}
