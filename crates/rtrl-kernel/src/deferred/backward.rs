@@ -80,6 +80,7 @@ fn transposed_product<S: Simd, T: Real, const CHAINS: usize>(
 
 /// `NB` registers from `first` on; gives back NB.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn block<S: Simd, T: Real, const CHAINS: usize, const NB: usize>(
     simd: S,
     jacobian: &[T::Vector<S>],
@@ -89,18 +90,26 @@ fn block<S: Simd, T: Real, const CHAINS: usize, const NB: usize>(
     below: &mut [T::Vector<S>],
 ) -> usize {
     let mut sums = [[T::splat(simd, T::ZERO); NB]; CHAINS];
-    let quads = rows.chunks(CHAINS).zip(jacobian.chunks(CHAINS * wide));
-    for (rows, jacobian) in quads {
-        for ((sums, &row), jacobian) in sums.iter_mut().zip(rows).zip(jacobian.chunks(wide)) {
-            let factor = T::splat(simd, row);
-            let Some(jacobian) = jacobian[first..].first_chunk::<NB>() else { continue };
-            for (sum, &jacobian) in sums.iter_mut().zip(jacobian) {
-                *sum = T::fused(simd, factor, jacobian, *sum);
+    let (quads, rest) = rows.as_chunks::<CHAINS>();
+    let mut place = first;
+    for quad in quads {
+        for chain in 0..CHAINS {
+            let factor = T::splat(simd, quad[chain]);
+            let jacobian = &jacobian[place..place + NB];
+            place += wide;
+            for v in 0..NB {
+                sums[chain][v] = T::fused(simd, factor, jacobian[v], sums[chain][v]);
             }
         }
     }
-    for v in 0..NB {
-        below[first + v] = super::add_chains::<S, T, CHAINS>(simd, sums.each_ref().map(|s| s[v]));
+    for (sums, &row) in sums.iter_mut().zip(rest) {
+        let factor = T::splat(simd, row);
+        let jacobian = &jacobian[place..place + NB];
+        place += wide;
+        for v in 0..NB {
+            sums[v] = T::fused(simd, factor, jacobian[v], sums[v]);
+        }
     }
+    below[first..first + NB].copy_from_slice(&super::add_chains::<S, T, CHAINS, NB>(simd, sums));
     NB
 }

@@ -47,15 +47,17 @@ type Rows<'a, V, const PANELS: usize, const WIDE: usize> = [&'a [[V; WIDE]]; PAN
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn accumulate<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
     simd: S,
-    sums: &mut Sums<T::Vector<S>, MR, PANELS, WIDE>,
+    mut sums: Sums<T::Vector<S>, MR, PANELS, WIDE>,
     left: &[T],
     stride: usize,
     right: Rows<'_, T::Vector<S>, PANELS, WIDE>,
-) {
+) -> Sums<T::Vector<S>, MR, PANELS, WIDE> {
     let len = right[0].len();
     let right = right.map(|rows| &rows[..len]);
-    for (l, left) in left.chunks(stride).take(len).enumerate() {
-        let Some(left) = left.first_chunk::<MR>() else { unreachable!("rows are padded") };
+    // One check for all: the last row of the strip is there.
+    let left = if len == 0 { left } else { &left[..(len - 1) * stride + MR] };
+    for l in 0..len {
+        let left = &left[l * stride..l * stride + MR];
         for r in 0..MR {
             let factor = T::splat(simd, left[r]);
             for g in 0..PANELS {
@@ -65,6 +67,7 @@ fn accumulate<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE
             }
         }
     }
+    sums
 }
 
 /// A part of the chain: some panels of k through some records.
@@ -130,8 +133,9 @@ fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: 
     });
     let old = slots.each_ref().map(|(_, old)| *old);
     for first in (0..states).step_by(MR) {
-        let mut sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
-        accumulate::<S, T, MR, PANELS, WIDE>(simd, &mut sums, &jacobian[first..], stride, old);
+        let sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
+        let sums =
+            accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, &jacobian[first..], stride, old);
         for (g, (new, _)) in slots.iter_mut().enumerate() {
             for (row, sums) in new[first..].iter_mut().zip(&sums) {
                 *row = sums[g];
@@ -239,24 +243,27 @@ impl<T: Real> Flush<'_, T> {
             T::vectors::<S>(lines).as_chunks().0
         });
         let (new, _) = T::vectors_mut::<S>(p).as_chunks_mut::<WIDE>();
-        let (check, _) = T::vectors_mut::<S>(check).as_chunks_mut::<WIDE>();
         let zero = T::splat(simd, T::ZERO);
+        let mut checks = [zero; WIDE];
         for first in (0..states).step_by(MR) {
             let (panel_of_k, lane) = (first / T::LANES, first % T::LANES);
             let chain = &self.chain[panel_of_k * (records + 1) * panel_len..][..panel_len];
             let strip = &strips[panel_of_k * records * T::LANES..][..records * T::LANES];
-            let mut sums = [[[zero; WIDE]; PANELS]; MR];
-            accumulate(simd, &mut sums, &chain[lane..], T::LANES, old);
-            accumulate(simd, &mut sums, &strip[lane..], T::LANES, lines);
+            let sums: Sums<_, MR, PANELS, WIDE> = [[[zero; WIDE]; PANELS]; MR];
+            let sums = accumulate(simd, sums, &chain[lane..], T::LANES, old);
+            let sums = accumulate(simd, sums, &strip[lane..], T::LANES, lines);
             for g in 0..PANELS {
                 let rows = new[g * states..][..states][first..].iter_mut();
                 for (row, sums) in rows.zip(&sums) {
                     *row = sums[g];
-                    for (check, &sum) in check[0].iter_mut().zip(&sums[g]) {
-                        *check = T::fused(simd, zero, sum, *check);
+                    for v in 0..WIDE {
+                        checks[v] = T::fused(simd, zero, sums[g][v], checks[v]);
                     }
                 }
             }
+        }
+        for (place, check) in T::vectors_mut::<S>(check).iter_mut().zip(checks) {
+            *place = T::sum(simd, *place, check);
         }
     }
 }

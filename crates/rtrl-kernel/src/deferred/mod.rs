@@ -113,7 +113,7 @@ impl<T: Real> Back<T> {
     /// Goes back through `window`, with `above` reaching the state after its last record, or with the
     /// errors that the window holds.
     fn pass(&mut self, isa: Isa, window: &Window<T>, above: Option<&[T]>) {
-        let (stride, layout_rows) = (window.stride(), window.rows());
+        let stride = window.stride();
         let top = window.len() * stride;
         let deltas = &mut self.deltas.values_mut::<T>()[..top + stride];
         match above {
@@ -122,15 +122,11 @@ impl<T: Real> Back<T> {
         }
         isa.run(Backward { window, deltas, with_errors: above.is_none() });
         let above = self.deltas.values::<T>().chunks_exact(stride).skip(1);
-        let factors = self.factors.chunks_exact_mut(layout_rows.max(1));
-        for (record, (factors, above)) in factors.zip(above).take(window.len()).enumerate() {
-            let injections = window.injection(record).chunks_exact(window.states());
-            let factors = factors.chunks_exact_mut(window.states());
-            for (factors, injections) in factors.zip(injections) {
-                for ((factor, &injection), &delta) in factors.iter_mut().zip(injections).zip(above)
-                {
-                    *factor = delta * injection;
-                }
+        for (record, above) in above.take(window.len()).enumerate() {
+            let mut places = self.factors[record..].iter_mut().step_by(window.capacity());
+            for injections in window.injection(record).chunks_exact(window.states()) {
+                let products = injections.iter().zip(above).map(|(&factor, &delta)| delta * factor);
+                places.by_ref().zip(products).for_each(|(place, product)| *place = product);
             }
         }
     }
@@ -358,15 +354,17 @@ fn flops(layout: Layout, columns: usize) -> u128 {
 
 /// The sum of one or four chains, in the order (0 + 1) + (2 + 3).
 #[inline(always)]
-fn add_chains<S: Simd, T: Real, const CHAINS: usize>(
+fn add_chains<S: Simd, T: Real, const CHAINS: usize, const NV: usize>(
     simd: S,
-    mut chains: [T::Vector<S>; CHAINS],
-) -> T::Vector<S> {
+    mut chains: [[T::Vector<S>; NV]; CHAINS],
+) -> [T::Vector<S>; NV] {
     let mut count = CHAINS;
     while count > 1 {
         count /= 2;
         for chain in 0..count {
-            chains[chain] = T::sum(simd, chains[2 * chain], chains[2 * chain + 1]);
+            for v in 0..NV {
+                chains[chain][v] = T::sum(simd, chains[2 * chain][v], chains[2 * chain + 1][v]);
+            }
         }
     }
     chains[0]

@@ -17,7 +17,7 @@ const CHAINS: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Passed<'a, T> {
     pub(super) window: &'a Window<T>,
-    /// `[record][weight row]`: `delta(w+1)_i injection_wi`.
+    /// `[weight row][record]`: `delta(w+1)_i injection_wi`.
     pub(super) factors: &'a [T],
     /// delta(0), n values: what reaches the state at the start of the window.
     pub(super) start: &'a [T],
@@ -87,12 +87,12 @@ impl<T: Real> Sweep<'_, T> {
         let mut sums = [[T::splat(simd, T::ZERO); WIDE]; CHAINS];
         let mut start = self.newer.start;
         if let Some(older) = self.older.filter(|_| panel >= self.flushed) {
-            add_records(simd, &older, row, pattern, &mut sums);
+            sums = add_records(simd, &older, row, pattern, sums);
             start = older.start;
         }
-        add_records(simd, &self.newer, row, pattern, &mut sums);
-        add_products(simd, start, 1, T::vectors::<S>(p).as_chunks().0, &mut sums);
-        std::array::from_fn(|v| super::add_chains::<S, T, CHAINS>(simd, sums.map(|s| s[v])))
+        sums = add_records(simd, &self.newer, row, pattern, sums);
+        sums = add_products(simd, start, T::vectors::<S>(p).as_chunks().0, sums);
+        super::add_chains::<S, T, CHAINS, WIDE>(simd, sums)
     }
 }
 
@@ -103,39 +103,39 @@ fn add_records<S: Simd, T: Real, const WIDE: usize>(
     passed: &Passed<'_, T>,
     row: usize,
     pattern: usize,
-    sums: &mut [[T::Vector<S>; WIDE]; CHAINS],
-) {
-    let rows = passed.window.rows();
-    let lines = T::vectors::<S>(passed.window.lines(pattern)).as_chunks().0;
-    add_products(simd, &passed.factors[row..], rows, lines, sums);
+    sums: [[T::Vector<S>; WIDE]; CHAINS],
+) -> [[T::Vector<S>; WIDE]; CHAINS] {
+    let window = passed.window;
+    let factors = &passed.factors[row * window.capacity()..][..window.len()];
+    add_products(simd, factors, T::vectors::<S>(window.lines(pattern)).as_chunks().0, sums)
 }
 
-/// Adds `factors[u * stride] * rows[u]` for every u, in turn to each chain.
+/// Adds `factors[u] * rows[u]` for every u, in turn to each chain.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn add_products<S: Simd, T: Real, const WIDE: usize>(
     simd: S,
     factors: &[T],
-    stride: usize,
     rows: &[[T::Vector<S>; WIDE]],
-    sums: &mut [[T::Vector<S>; WIDE]; CHAINS],
-) {
+    mut sums: [[T::Vector<S>; WIDE]; CHAINS],
+) -> [[T::Vector<S>; WIDE]; CHAINS] {
     let (quads, rest) = rows.as_chunks::<CHAINS>();
-    let mut place = 0;
-    for quad in quads {
+    let (factors, last) = factors.as_chunks::<CHAINS>();
+    for (quad, factors) in quads.iter().zip(factors) {
         for chain in 0..CHAINS {
-            let factor = T::splat(simd, factors[place]);
-            place += stride;
+            let factor = T::splat(simd, factors[chain]);
             for v in 0..WIDE {
                 sums[chain][v] = T::fused(simd, factor, quad[chain][v], sums[chain][v]);
             }
         }
     }
-    for (sums, row) in sums.iter_mut().zip(rest) {
-        let factor = T::splat(simd, factors[place]);
-        place += stride;
-        for v in 0..WIDE {
-            sums[v] = T::fused(simd, factor, row[v], sums[v]);
+    for chain in 0..CHAINS {
+        if let (Some(&factor), Some(row)) = (last.get(chain), rest.get(chain)) {
+            let factor = T::splat(simd, factor);
+            for v in 0..WIDE {
+                sums[chain][v] = T::fused(simd, factor, row[v], sums[chain][v]);
+            }
         }
     }
+    sums
 }
