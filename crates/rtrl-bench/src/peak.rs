@@ -1,7 +1,9 @@
 //! What the machine can do at most: fused multiply-adds and reads a second.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 use pulp::{Simd, WithSimd};
 use rtrl_kernel::{Isa, Real};
@@ -9,14 +11,91 @@ use rtrl_kernel::{Isa, Real};
 /// Independent chains of multiply-adds: enough to hide a latency of 5 cycles on 2 units.
 const CHAINS: usize = 12;
 
-/// Multiply-adds of each chain in one sample: about 20 microseconds' worth.
+/// Multiply-adds of each chain between two looks at the clock: about 20 microseconds' worth.
 const LENGTH: usize = 8_000;
 
-/// Floating-point operations a second of one core in one short sample, on the instruction set `isa`.
+/// Cores that compute multiply-adds together: the caller's and those of threads that wait to be asked.
+#[derive(Debug)]
+pub struct Cores {
+    isa: Isa,
+    helpers: Vec<Sender<Burst>>,
+    rates: Receiver<f64>,
+    start: Arc<Barrier>,
+}
+
+/// What one core is asked to do.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    run: fn(Isa, Duration) -> f64,
+    isa: Isa,
+    time: Duration,
+}
+
+impl Cores {
+    /// `count` cores, at least one, that use the instruction set `isa`.
+    pub fn new(isa: Isa, count: usize) -> Self {
+        let start = Arc::new(Barrier::new(count.max(1)));
+        let (sender, rates) = channel();
+        let helper = |_| {
+            let (orders, inbox) = channel::<Burst>();
+            let (start, sender) = (Arc::clone(&start), sender.clone());
+            std::thread::spawn(move || {
+                for Burst { run, isa, time } in inbox {
+                    start.wait();
+                    sender.send(run(isa, time)).expect("whoever asked waits for the answer");
+                }
+            });
+            orders
+        };
+        let helpers = (1..count).map(helper).collect();
+        Self { isa, helpers, rates, start }
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.helpers.len() + 1
+    }
+
+    /// The instruction set that they use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Floating-point operations a second that they do together, all running for `time`.
+    ///
+    /// The threads start at a barrier and each takes its own time, so that waking them does not count.
+    /// The peak wanders with the clock: take samples between those of what is compared with it.
+    pub fn peak<T: Real>(&self, time: Duration) -> f64 {
+        let burst = Burst { run: rate::<T>, isa: self.isa, time };
+        for helper in &self.helpers {
+            helper.send(burst).expect("helpers live as long as they can be asked");
+        }
+        self.start.wait();
+        let own = rate::<T>(self.isa, time);
+        let others = self.helpers.iter().map(|_| self.rates.recv().expect("every helper answers"));
+        own + others.sum::<f64>()
+    }
+}
+
+/// Operations a second of this core in the next `time`.
 ///
-/// The peak wanders with the clock: take samples between those of what is compared with it.
-pub fn fma_sample<T: Real>(isa: Isa) -> f64 {
+/// The first block is not counted: after a kernel that has filled the caches it is some 5 % slower,
+/// because the code itself has to be fetched again.
+fn rate<T: Real>(isa: Isa, time: Duration) -> f64 {
+    block::<T>(isa);
     let start = Instant::now();
+    let mut operations = 0;
+    loop {
+        operations += block::<T>(isa);
+        let elapsed = start.elapsed();
+        if elapsed >= time {
+            return operations as f64 / elapsed.as_secs_f64();
+        }
+    }
+}
+
+/// Runs all chains once and counts the operations.
+fn block<T: Real>(isa: Isa) -> usize {
     let lanes = match isa.name() {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         "v4" => pulp::x86::V4::try_new().map(|simd| Simd::vectorize(simd, Chains::<T>::new())),
@@ -25,8 +104,7 @@ pub fn fma_sample<T: Real>(isa: Isa) -> f64 {
         "scalar" => Some(Simd::vectorize(pulp::Scalar::new(), Chains::<T>::new())),
         _ => Some(pulp::Arch::new().dispatch(Chains::<T>::new())),
     };
-    let operations = 2 * CHAINS * LENGTH * lanes.unwrap_or(0);
-    operations as f64 / start.elapsed().as_secs_f64()
+    2 * CHAINS * LENGTH * lanes.unwrap_or(0)
 }
 
 struct Chains<T> {
@@ -63,25 +141,30 @@ impl<T: Real> WithSimd for Chains<T> {
 }
 
 /// Bytes a second that `threads` cores read together, each from `bytes` of its own.
+///
+/// Each core has read its bytes once before all of them start together.
 pub fn read_bandwidth(bytes: usize, threads: usize) -> f64 {
     let length = bytes / size_of::<u64>() / LINE * LINE;
-    let rounds = (1 << 28) / bytes + 2;
-    let times: Vec<f64> = std::thread::scope(|scope| {
-        let reader = || {
-            let values = vec![1u64; length];
-            black_box(sum(&values));
-            let start = Instant::now();
-            for _ in 0..rounds {
-                black_box(sum(black_box(&values)));
-            }
-            start.elapsed().as_secs_f64()
-        };
+    let rounds = READ / bytes + 2;
+    let start = Barrier::new(threads);
+    let reader = || {
+        let values = vec![1u64; length];
+        black_box(sum(&values));
+        start.wait();
+        let start = Instant::now();
+        for _ in 0..rounds {
+            black_box(sum(black_box(&values)));
+        }
+        (rounds * size_of_val(values.as_slice())) as f64 / start.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
         let readers: Vec<_> = (0..threads).map(|_| scope.spawn(reader)).collect();
-        readers.into_iter().filter_map(|reader| reader.join().ok()).collect()
-    });
-    let slowest = times.into_iter().fold(0.0, f64::max);
-    (threads * rounds * length * size_of::<u64>()) as f64 / slowest
+        readers.into_iter().map(|reader| reader.join().expect("reading does not fail")).sum()
+    })
 }
+
+/// Bytes that each core reads in one measurement, about: some ten milliseconds' worth.
+const READ: usize = 1 << 30;
 
 /// Numbers that are summed side by side: eight cache lines.
 const LINE: usize = 64;
@@ -104,5 +187,27 @@ impl WithSimd for Sum<'_> {
             }
         }
         sums.iter().fold(0, |total, sum| total.wrapping_add(*sum))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helpers_answer_every_time_and_add_to_the_peak() {
+        let cores = Cores::new(Isa::best(), 3);
+        assert_eq!(cores.count(), 3);
+        for _ in 0..3 {
+            assert!(cores.peak::<f32>(Duration::from_micros(50)) > 0.0);
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_has_a_peak() {
+        for isa in Isa::available() {
+            let peak = Cores::new(isa, 1).peak::<f64>(Duration::from_micros(50));
+            assert!(peak > 0.0 && peak.is_finite(), "{isa}: {peak}");
+        }
     }
 }

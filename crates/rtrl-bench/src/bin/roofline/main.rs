@@ -8,14 +8,15 @@ mod record;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
-use rtrl_bench::peak::{fma_sample, read_bandwidth};
+use rtrl_bench::peak::{Cores, read_bandwidth};
 use rtrl_bench::peers::{Peer, PeerReal};
-use rtrl_kernel::Isa;
+use rtrl_kernel::{Isa, Real};
 
 use crate::measure::{Case, Scenario};
-use crate::record::{Bandwidth, Peaks, Record, Report};
+use crate::record::{Limit, Peaks, Record, Report};
 
 /// Measure kernels against the peak of the machine and against peers.
 #[derive(Debug, Parser)]
@@ -36,14 +37,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rtrl_model::file::check_writable(path)?;
     }
     let isa = Isa::from_env()?;
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let peaks = peaks(isa, cores);
+    let available = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let one = Cores::new(isa, 1);
+    let all = Cores::new(isa, available);
+    let peaks = peaks(&one, &all);
     peaks.print();
     record::print_head();
+    let cores = if available > 1 { vec![one, all] } else { vec![one] };
     let mut records = Vec::new();
-    measure_all::<f32>(&args, isa, cores, &mut records)?;
+    measure_all::<f32>(&args, &cores, &mut records)?;
     if !args.quick {
-        measure_all::<f64>(&args, isa, cores, &mut records)?;
+        measure_all::<f64>(&args, &cores, &mut records)?;
     }
     if let Some(path) = &args.json {
         let report = Report { peaks, records };
@@ -52,30 +56,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn peaks(isa: Isa, cores: usize) -> Peaks {
-    let median = |sample: fn(Isa) -> f64| {
-        let mut samples: Vec<f64> = (0..101).map(|_| sample(isa)).collect();
-        record::median(&mut samples) / 1e9
+fn peaks(one: &Cores, all: &Cores) -> Peaks {
+    let bandwidth = |(name, bytes)| Limit {
+        name,
+        one_core: read_bandwidth(bytes, one.count()) / 1e9,
+        all_cores: read_bandwidth(bytes, all.count()) / 1e9,
     };
     let sizes = [("L2", 512 << 10), ("L3", 8 << 20), ("memory", 512 << 20)];
-    let bandwidth = |(level, bytes)| Bandwidth {
-        level,
-        one_core: read_bandwidth(bytes, 1) / 1e9,
-        all_cores: read_bandwidth(bytes, cores) / 1e9,
-    };
     Peaks {
-        isa: isa.name(),
-        cores,
-        gflops_f32: median(fma_sample::<f32>),
-        gflops_f64: median(fma_sample::<f64>),
+        isa: one.isa().name(),
+        cores: all.count(),
+        gflops: vec![peak::<f32>(one, all), peak::<f64>(one, all)],
         gigabytes_per_second: sizes.into_iter().map(bandwidth).collect(),
     }
 }
 
+fn peak<T: Real>(one: &Cores, all: &Cores) -> Limit {
+    let median = |cores: &Cores| {
+        let sample = |_| cores.peak::<T>(Duration::from_millis(5)) / 1e9;
+        record::median(&mut (0..25).map(sample).collect::<Vec<_>>())
+    };
+    Limit { name: T::NAME, one_core: median(one), all_cores: median(all) }
+}
+
 fn measure_all<T: PeerReal>(
     args: &Args,
-    isa: Isa,
-    cores: usize,
+    cores: &[Cores],
     records: &mut Vec<Record>,
 ) -> Result<(), rtrl_model::Error> {
     let sizes: &[usize] =
@@ -85,13 +91,13 @@ fn measure_all<T: PeerReal>(
         records.push(record);
     };
     for &units in sizes {
-        for threads in if cores > 1 { vec![1, cores] } else { vec![1] } {
-            let case = Case { units, inputs: if units <= 8 { 4 } else { 8 }, threads, isa };
+        for cores in cores {
+            let case = Case { units, inputs: if units <= 8 { 4 } else { 8 }, cores };
             keep(case.advance::<T>(Scenario::Dense)?);
             keep(case.step::<T>()?);
             for peer in Peer::ALL {
                 let slow = peer == Peer::Naive && units > 128;
-                if !slow && (threads == 1 || peer.is_parallel()) {
+                if !slow && (cores.count() == 1 || peer.is_parallel()) {
                     keep(case.peer::<T>(peer));
                 }
             }

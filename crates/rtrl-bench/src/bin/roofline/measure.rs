@@ -2,11 +2,11 @@
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rtrl_bench::peak::fma_sample;
+use rtrl_bench::peak::Cores;
 use rtrl_bench::peers::{Peer, PeerReal, Sensitivities};
-use rtrl_kernel::{Eager, Engine, Isa, Layout, Real, Step, Threads};
+use rtrl_kernel::{Eager, Engine, Layout, Real, Step, Threads};
 use rtrl_model::{Error, Generator, InitialWeights, Learner, Network, Optimizer, Targets};
 
 use crate::record::{Record, median, quantile};
@@ -18,15 +18,17 @@ const TIME: f64 = 0.25;
 const SAMPLES: usize = 5;
 
 /// Seconds of one sample, at least.
-const SAMPLE: f64 = 100e-6;
+const SAMPLE: f64 = 1e-3;
 
-/// A shape on a number of threads.
+/// A sample of the peak lasts as long as the one before it, within these bounds.
+const PEAK: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
+
+/// A shape, on some cores.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Case {
+pub(crate) struct Case<'a> {
     pub(crate) units: usize,
     pub(crate) inputs: usize,
-    pub(crate) threads: usize,
-    pub(crate) isa: Isa,
+    pub(crate) cores: &'a Cores,
 }
 
 /// What is present of the work.
@@ -76,13 +78,13 @@ struct Values<T> {
     forced: Vec<bool>,
 }
 
-impl Case {
+impl Case<'_> {
     fn lines(self) -> usize {
         self.inputs + 1 + self.units
     }
 
     fn threads(self) -> Threads {
-        NonZeroUsize::new(self.threads).map_or(Threads::SERIAL, Threads::Exactly)
+        NonZeroUsize::new(self.cores.count()).map_or(Threads::SERIAL, Threads::Exactly)
     }
 
     fn values<T: Real>(self, scenario: Scenario) -> Values<T> {
@@ -112,7 +114,7 @@ impl Case {
         let weights = self.units * self.lines();
         let learns: Vec<bool> =
             (0..weights).map(|_| generator.uniform() < scenario.density()).collect();
-        let mut engine = Eager::<T>::new(layout, &learns, self.isa, self.threads())?;
+        let mut engine = Eager::<T>::new(layout, &learns, self.cores.isa(), self.threads())?;
         let step = Step {
             recurrent: &values.weights,
             stride: self.units,
@@ -132,7 +134,7 @@ impl Case {
         let values = self.values::<T>(Scenario::Dense);
         let network = Network::<T>::builder(self.units, self.inputs)
             .weights(InitialWeights::Normal { gain: 1.0 })
-            .isa(self.isa)
+            .isa(self.cores.isa())
             .build()?;
         let mut learner = Learner::builder(network)
             .optimizer(Optimizer::sgd(1e-4))
@@ -153,7 +155,7 @@ impl Case {
         let weights = self.units * self.lines();
         let state_bytes = p.state_bytes();
         let call = || {
-            p.advance(peer, self.threads, &values.weights, &values.slope, &values.lines);
+            p.advance(peer, self.cores.count(), &values.weights, &values.slope, &values.lines);
             true
         };
         let record = self.record::<T>("advance", peer.name(), Scenario::Dense, weights, call);
@@ -181,8 +183,9 @@ impl Case {
         let (mut times, mut peaks) = (Vec::new(), Vec::new());
         let start = Instant::now();
         while times.len() < SAMPLES || start.elapsed().as_secs_f64() < TIME {
-            peaks.push(fma_sample::<T>(self.isa));
+            let start = Instant::now();
             times.push(sample(calls));
+            peaks.push(self.cores.peak::<T>(start.elapsed().clamp(PEAK[0], PEAK[1])));
         }
         let seconds = median(&mut times);
         let flops = 2.0 * (self.units * self.units) as f64 * columns as f64 / seconds;
@@ -193,12 +196,12 @@ impl Case {
             units: self.units,
             inputs: self.inputs,
             precision: T::NAME,
-            threads: self.threads,
-            isa: self.isa.name(),
+            threads: self.cores.count(),
+            isa: self.cores.isa().name(),
             seconds,
             p999: quantile(&mut times, 0.999),
             gflops: flops / 1e9,
-            fraction_of_peak: flops / (median(&mut peaks) * self.threads as f64),
+            fraction_of_peak: flops / median(&mut peaks),
             state_bytes: 0,
         }
     }

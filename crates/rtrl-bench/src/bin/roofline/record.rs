@@ -14,28 +14,29 @@ pub(crate) struct Report {
 pub(crate) struct Peaks {
     pub(crate) isa: &'static str,
     pub(crate) cores: usize,
-    /// Fused multiply-adds of one core, 10⁹ operations a second.
-    pub(crate) gflops_f32: f64,
-    pub(crate) gflops_f64: f64,
-    pub(crate) gigabytes_per_second: Vec<Bandwidth>,
+    /// Fused multiply-adds by precision, 10⁹ operations a second.
+    pub(crate) gflops: Vec<Limit>,
+    /// Reads by level of the memory, 10⁹ bytes a second.
+    pub(crate) gigabytes_per_second: Vec<Limit>,
 }
 
-/// How fast one level of the memory is read.
+/// How much of something is done a second at most.
 #[derive(Debug, Serialize)]
-pub(crate) struct Bandwidth {
-    pub(crate) level: &'static str,
+pub(crate) struct Limit {
+    pub(crate) name: &'static str,
     pub(crate) one_core: f64,
+    /// Measured with all of them at work.
     pub(crate) all_cores: f64,
 }
 
 impl Peaks {
     pub(crate) fn print(&self) {
-        let Self { isa, cores, gflops_f32, gflops_f64, .. } = self;
-        println!(
-            "{isa}, {cores} cores; peak of one core: {gflops_f32:.0} GFLOP/s in f32, {gflops_f64:.0} in f64"
-        );
-        for Bandwidth { level, one_core, all_cores } in &self.gigabytes_per_second {
-            println!("reads from {level}: {one_core:.0} GB/s by one core, {all_cores:.0} by all");
+        println!("{}, {} cores", self.isa, self.cores);
+        for Limit { name, one_core, all_cores } in &self.gflops {
+            println!("peak in {name}: {one_core:.0} GFLOP/s of one core, {all_cores:.0} of all");
+        }
+        for Limit { name, one_core, all_cores } in &self.gigabytes_per_second {
+            println!("reads from {name}: {one_core:.0} GB/s by one core, {all_cores:.0} by all");
         }
     }
 }
@@ -60,7 +61,7 @@ pub(crate) struct Record {
     pub(crate) p999: f64,
     /// 2 n² q operations, q being the columns of p, over `seconds`.
     pub(crate) gflops: f64,
-    /// Of the peak that was measured between the samples, times the threads.
+    /// Of the peak of as many cores, measured between the samples.
     pub(crate) fraction_of_peak: f64,
     pub(crate) state_bytes: usize,
 }
