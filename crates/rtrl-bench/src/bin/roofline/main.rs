@@ -1,8 +1,9 @@
 //! How far each kernel is from what the machine can do, and from every peer, in one run.
 //!
-//! `cargo run --release -p rtrl-bench --bin roofline -- [--quick] [--json FILE]`; `docs/performance.md`
-//! explains the columns.
+//! `cargo run --release -p rtrl-bench --bin roofline -- [--quick] [--json FILE]`;
+//! `docs/performance.md` explains the columns.
 
+mod case;
 mod measure;
 mod record;
 
@@ -15,7 +16,7 @@ use rtrl_bench::peak::{Cores, read_bandwidth};
 use rtrl_bench::peers::{Peer, PeerReal};
 use rtrl_kernel::{Isa, Real};
 
-use crate::measure::{Case, Scenario};
+use crate::case::{Case, Scenario, candidates};
 use crate::record::{Limit, Peaks, Record, Report};
 
 /// Measure kernels against the peak of the machine and against peers.
@@ -47,6 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut records = Vec::new();
     measure_all::<f32>(&args, &cores, &mut records)?;
     if !args.quick {
+        measure_scenarios(&cores[0], &mut records)?;
         measure_all::<f64>(&args, &cores, &mut records)?;
     }
     if let Some(path) = &args.json {
@@ -79,6 +81,7 @@ fn peak<T: Real>(one: &Cores, all: &Cores) -> Limit {
     Limit { name: T::NAME, one_core: median(one), all_cores: median(all) }
 }
 
+/// All the work, in every size, by every engine and every peer.
 fn measure_all<T: PeerReal>(
     args: &Args,
     cores: &[Cores],
@@ -86,27 +89,41 @@ fn measure_all<T: PeerReal>(
 ) -> Result<(), rtrl_model::Error> {
     let sizes: &[usize] =
         if args.quick { &[8, 16, 32, 64, 128, 256] } else { &[4, 8, 16, 32, 64, 128, 256, 512] };
-    let mut keep = |record: Record| {
-        record.print();
-        records.push(record);
-    };
     for &units in sizes {
         for cores in cores {
-            let case = Case { units, inputs: if units <= 8 { 4 } else { 8 }, cores };
-            keep(case.advance::<T>(Scenario::Dense)?);
-            keep(case.step::<T>()?);
+            let case = Case { units, cores, scenario: Scenario::Dense };
+            for candidate in &candidates::<T>() {
+                keep(records, case.advance(candidate)?);
+                keep(records, case.gradient(candidate)?);
+                keep(records, case.step(candidate)?);
+            }
             for peer in Peer::ALL {
                 let slow = peer == Peer::Naive && units > 128;
                 if !slow && (cores.count() == 1 || peer.is_parallel()) {
-                    keep(case.peer::<T>(peer));
-                }
-            }
-            if units == 128 && !args.quick {
-                for scenario in Scenario::PARTIAL {
-                    keep(case.advance::<T>(scenario)?);
+                    keep(records, case.peer::<T>(peer));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Part of the work, in one size and single precision.
+fn measure_scenarios(cores: &Cores, records: &mut Vec<Record>) -> Result<(), rtrl_model::Error> {
+    for candidate in &candidates::<f32>() {
+        for scenario in Scenario::PARTIAL {
+            keep(records, Case { units: 128, cores, scenario }.advance(candidate)?);
+        }
+        for scenario in Scenario::RARE {
+            for units in [64, 128] {
+                keep(records, Case { units, cores, scenario }.step(candidate)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn keep(records: &mut Vec<Record>, record: Record) {
+    record.print();
+    records.push(record);
 }

@@ -42,13 +42,17 @@ impl Peaks {
 }
 
 /// One measurement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Record {
-    /// `advance` or `step`
+    /// `advance`, `gradient` or `step`
     pub(crate) op: &'static str,
-    /// `eager` or the name of a peer
+    /// The name of an engine or of a peer.
     pub(crate) engine: &'static str,
     pub(crate) scenario: &'static str,
+    /// The share of the connections that are there.
+    pub(crate) density: f64,
+    /// Steps from one change of the weights to the next.
+    pub(crate) update_every: usize,
     pub(crate) units: usize,
     pub(crate) inputs: usize,
     pub(crate) precision: &'static str,
@@ -56,48 +60,85 @@ pub(crate) struct Record {
     pub(crate) isa: &'static str,
     /// Median over the samples.
     pub(crate) seconds: f64,
-    /// The slowest but one in a thousand of the samples (each of which is several calls, where calls are
-    /// short).
+    /// The slowest but one in a thousand of the calls (of groups of calls that last ten microseconds,
+    /// where they are shorter).
     pub(crate) p999: f64,
-    /// 2 n² q operations, q being the columns of p, over `seconds`.
+    /// Operations of equation 5 that the case needs, over `seconds`; 0 for `gradient`.
     pub(crate) gflops: f64,
     /// Of the peak of as many cores, measured between the samples.
     pub(crate) fraction_of_peak: f64,
     pub(crate) state_bytes: usize,
 }
 
+/// The heads of the columns of a table.
+const COLUMNS: [&str; 11] = [
+    "op", "engine", "scenario", "n", "", "threads", "time", "p99.9", "GFLOP/s", "of peak", "state",
+];
+
+impl Record {
+    /// What stands in the columns of a table.
+    fn cells(&self) -> [String; COLUMNS.len()] {
+        let rate = |rate: String| if self.has_rate() { rate } else { String::new() };
+        [
+            self.op.to_owned(),
+            self.engine.to_owned(),
+            self.scenario_in_full(),
+            self.units.to_string(),
+            self.precision.to_owned(),
+            self.threads.to_string(),
+            time(self.seconds),
+            time(self.p999),
+            rate(format!("{:.1}", self.gflops)),
+            rate(format!("{:.3}", self.fraction_of_peak)),
+            bytes(self.state_bytes),
+        ]
+    }
+
+    /// Whether there are operations to be counted.
+    fn has_rate(&self) -> bool {
+        self.gflops > 0.0
+    }
+
+    fn scenario_in_full(&self) -> String {
+        match self.scenario {
+            "mask" => format!("mask {}", self.density),
+            "every-u" => format!("every {}", self.update_every),
+            name => name.to_owned(),
+        }
+    }
+
+    pub(crate) fn print(&self) {
+        print_row(&self.cells().each_ref().map(String::as_str));
+    }
+}
+
 /// The head of the table.
 pub(crate) fn print_head() {
+    println!();
+    print_row(&COLUMNS);
+}
+
+fn print_row([op, engine, scenario, n, precision, threads, numbers @ ..]: &[&str; COLUMNS.len()]) {
+    let [time, p999, gflops, of_peak, state] = numbers;
     println!(
-        "\n{:<8}{:<16}{:<10}{:>6}{:>5}{:>9}{:>13}{:>10}{:>10}{:>14}",
-        "op",
-        "engine",
-        "scenario",
-        "n",
-        "",
-        "threads",
-        "seconds",
-        "GFLOP/s",
-        "of peak",
-        "state bytes"
+        "{op:<10}{engine:<16}{scenario:<10}{n:>4} {precision:<4}{threads:>8}{time:>11}{p999:>11}{gflops:>9}{of_peak:>9}{state:>10}"
     );
 }
 
-impl Record {
-    pub(crate) fn print(&self) {
-        println!(
-            "{:<8}{:<16}{:<10}{:>6}{:>5}{:>9}{:>13.3e}{:>10.1}{:>10.3}{:>14}",
-            self.op,
-            self.engine,
-            self.scenario,
-            self.units,
-            self.precision,
-            self.threads,
-            self.seconds,
-            self.gflops,
-            self.fraction_of_peak,
-            self.state_bytes
-        );
+/// Seconds in a unit that suits them.
+fn time(seconds: f64) -> String {
+    match seconds {
+        ..1e-6 => format!("{:.1} ns", seconds * 1e9),
+        ..1e-3 => format!("{:.2} µs", seconds * 1e6),
+        _ => format!("{:.2} ms", seconds * 1e3),
+    }
+}
+
+/// Bytes in a unit that suits them.
+fn bytes(bytes: usize) -> String {
+    match bytes as f64 {
+        bytes @ ..1e6 => format!("{:.1} kB", bytes / 1e3),
+        bytes => format!("{:.1} MB", bytes / 1e6),
     }
 }
 
@@ -112,4 +153,25 @@ pub(crate) fn quantile(values: &mut [f64], fraction: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);
     values.get((fraction * last as f64).round() as usize).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_of_the_list() {
+        let mut values: Vec<f64> = (0..1000).rev().map(f64::from).collect();
+        assert_eq!(quantile(&mut values, 0.0), 0.0);
+        assert_eq!(quantile(&mut values, 0.999), 998.0);
+        assert_eq!(quantile(&mut values, 1.0), 999.0);
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert!(median(&mut []).is_nan());
+    }
+
+    #[test]
+    fn times_and_bytes_are_told_in_a_unit_that_suits_them() {
+        assert_eq!([5632, 69_805_056].map(bytes), ["5.6 kB", "69.8 MB"]);
+        assert_eq!([3.2e-8, 1.5e-5, 0.25].map(time), ["32.0 ns", "15.00 µs", "250.00 ms"]);
+    }
 }
