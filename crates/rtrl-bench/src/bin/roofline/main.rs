@@ -1,10 +1,12 @@
 //! How far each kernel is from what the machine can do, and from every peer, in one run.
 //!
-//! `cargo run --release -p rtrl-bench --bin roofline -- [--quick] [--json FILE]`;
+//! `cargo run --release -p rtrl-bench --bin roofline -- [--quick] [--json FILE] [--report FILE.html]`;
 //! `docs/performance.md` explains the columns.
 
 mod case;
 mod measure;
+mod page;
+mod plot;
 mod record;
 
 use std::num::NonZeroUsize;
@@ -30,11 +32,15 @@ struct Args {
     /// Write all records to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+
+    /// Draw the rooflines and write all records to this page
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
-    if let Some(path) = &args.json {
+    for path in args.json.iter().chain(&args.report) {
         rtrl_model::file::check_writable(path)?;
     }
     let isa = Isa::from_env()?;
@@ -51,9 +57,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         measure_scenarios(&cores[0], &mut records)?;
         measure_all::<f64>(&args, &cores, &mut records)?;
     }
+    let report = Report { peaks, records };
     if let Some(path) = &args.json {
-        let report = Report { peaks, records };
         rtrl_model::file::replace(path, &serde_json::to_vec_pretty(&report)?)?;
+    }
+    if let Some(path) = &args.report {
+        rtrl_model::file::replace(path, page::page(&report)?.as_bytes())?;
     }
     Ok(())
 }

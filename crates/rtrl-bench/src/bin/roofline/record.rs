@@ -29,6 +29,13 @@ pub(crate) struct Limit {
     pub(crate) all_cores: f64,
 }
 
+impl Limit {
+    /// That of one core or of all.
+    pub(crate) fn on(&self, threads: usize) -> f64 {
+        if threads == 1 { self.one_core } else { self.all_cores }
+    }
+}
+
 impl Peaks {
     pub(crate) fn print(&self) {
         println!("{}, {} cores", self.isa, self.cores);
@@ -70,14 +77,24 @@ pub(crate) struct Record {
     pub(crate) state_bytes: usize,
 }
 
-/// The heads of the columns of a table.
-const COLUMNS: [&str; 11] = [
-    "op", "engine", "scenario", "n", "", "threads", "time", "p99.9", "GFLOP/s", "of peak", "state",
+/// The heads of the columns of a table, and whether the column holds numbers.
+pub(crate) const COLUMNS: [(&str, bool); 11] = [
+    ("op", false),
+    ("engine", false),
+    ("scenario", false),
+    ("n", true),
+    ("", false),
+    ("threads", true),
+    ("time", true),
+    ("p99.9", true),
+    ("GFLOP/s", true),
+    ("of peak", true),
+    ("state", true),
 ];
 
 impl Record {
     /// What stands in the columns of a table.
-    fn cells(&self) -> [String; COLUMNS.len()] {
+    pub(crate) fn cells(&self) -> [String; COLUMNS.len()] {
         let rate = |rate: String| if self.has_rate() { rate } else { String::new() };
         [
             self.op.to_owned(),
@@ -95,7 +112,7 @@ impl Record {
     }
 
     /// Whether there are operations to be counted.
-    fn has_rate(&self) -> bool {
+    pub(crate) fn has_rate(&self) -> bool {
         self.gflops > 0.0
     }
 
@@ -115,7 +132,7 @@ impl Record {
 /// The head of the table.
 pub(crate) fn print_head() {
     println!();
-    print_row(&COLUMNS);
+    print_row(&COLUMNS.map(|(head, _)| head));
 }
 
 fn print_row([op, engine, scenario, n, precision, threads, numbers @ ..]: &[&str; COLUMNS.len()]) {
