@@ -4,7 +4,8 @@
 //! * [`oracles`]: gradients by other roads;
 //! * [`compare`]: comparisons that cannot pass by accident;
 //! * [`generators`]: random cases;
-//! * [`peak`] and [`peers`]: what the machine can do at most, and the same update by other libraries.
+//! * [`peak`] and [`peers`]: what the machine can do at most, and the same update by other libraries;
+//! * [`timing`]: how long a call takes.
 //!
 //! The tests and benchmarks themselves lie in `tests/` and `benches/` at the top of the project.
 
@@ -16,6 +17,7 @@ pub mod oracles;
 pub mod peak;
 pub mod peers;
 pub mod reference;
+pub mod timing;
 
 /// The README, so that its example is compiled and run.
 #[cfg(doctest)]
