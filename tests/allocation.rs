@@ -4,11 +4,11 @@
 use std::num::NonZeroUsize;
 
 use rtrl_model::{
-    Clipping, InitialWeights, Learner, Network, Optimizer, Readout, Real, Regime, Targets, Threads,
-    Timing,
+    Clipping, EngineChoice, InitialWeights, Learner, Network, Optimizer, Pace, Readout, Real,
+    Regime, Targets, Threads, Timing,
 };
 
-fn learner<T: Real>(threads: usize, regime: Regime) -> Learner<T> {
+fn learner<T: Real>(threads: usize, regime: Regime, engine: EngineChoice) -> Learner<T> {
     let network = Network::<T>::builder(20, 3)
         .weights(InitialWeights::Normal { gain: 0.8 })
         .readout(Readout::new(2).with_inputs())
@@ -18,6 +18,7 @@ fn learner<T: Real>(threads: usize, regime: Regime) -> Learner<T> {
         .regime(regime)
         .optimizer(Optimizer::adam(1e-3))
         .clipping(Clipping { value: Some(1.0), norm: Some(1.0) })
+        .engine(engine)
         .threads(Threads::Exactly(NonZeroUsize::new(threads).unwrap()))
         .build()
         .unwrap()
@@ -48,19 +49,29 @@ fn regimes() -> [Regime; 3] {
     ]
 }
 
+fn engines() -> [EngineChoice; 3] {
+    let even = EngineChoice::Deferred { window: NonZeroUsize::new(7), pace: Pace::Even };
+    [EngineChoice::Eager, EngineChoice::DEFERRED, even]
+}
+
 #[test]
 fn a_serial_step_allocates_nothing() {
     for regime in regimes() {
-        assert_eq!(allocations(learner::<f32>(1, regime)), 0, "{regime:?}");
-        assert_eq!(allocations(learner::<f64>(1, regime)), 0, "{regime:?}");
+        for engine in engines() {
+            let what = format!("{regime:?}, {engine:?}");
+            assert_eq!(allocations(learner::<f32>(1, regime, engine)), 0, "{what}");
+            assert_eq!(allocations(learner::<f64>(1, regime, engine)), 0, "{what}");
+        }
     }
 }
 
 /// The thread pool's own queue takes a block now and then; nothing else may.
 #[test]
 fn a_parallel_step_allocates_only_blocks_of_the_job_queue() {
-    let count = allocations(learner::<f32>(2, Regime::real_time()));
-    assert!(count <= 30, "{count} allocations in 600 steps");
+    for engine in engines() {
+        let count = allocations(learner::<f32>(2, Regime::real_time(), engine));
+        assert!(count <= 30, "{engine:?}: {count} allocations in 600 steps");
+    }
 }
 
 /// Negative control: the counter does count.

@@ -1,11 +1,12 @@
-//! Every conformance case on every instruction set and in both precisions.
+//! Every conformance case with every engine, on every instruction set and in both precisions.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use rtrl_bench::compare::{Tolerance, trace};
 use rtrl_model::case::Case;
-use rtrl_model::{EngineChoice, Isa, Real, Threads};
+use rtrl_model::{EngineChoice, Isa, Pace, Real, Threads};
 
 /// The project's own cases, and those of a neighbouring folder where it exists.
 fn cases() -> Vec<(PathBuf, Case)> {
@@ -31,14 +32,26 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The eager engine, and the deferred one with windows that fill often, seldom and never.
+fn engines() -> Vec<EngineChoice> {
+    let deferred = [1, 2, 5, 32, 1000].into_iter().flat_map(|steps| {
+        let window = NonZeroUsize::new(steps);
+        [Pace::Bursts, Pace::Even].map(|pace| EngineChoice::Deferred { window, pace })
+    });
+    std::iter::once(EngineChoice::Eager).chain(deferred).collect()
+}
+
 fn check<T: Real>(tolerance: f64) {
     for (path, case) in cases() {
         let expected = case.expect.as_ref().expect("a case in the project has expected values");
         for isa in Isa::available() {
-            let learner = case.learner::<T>(isa).unwrap().engine(EngineChoice::Eager);
-            let got = case.run(learner.threads(Threads::SERIAL).build().unwrap()).unwrap();
-            if let Err(difference) = trace(&got, expected, Tolerance::Relative(tolerance)) {
-                panic!("{} on {isa} in {}: {difference}", path.display(), T::NAME);
+            for engine in engines() {
+                let learner = case.learner::<T>(isa).unwrap().engine(engine);
+                let got = case.run(learner.threads(Threads::SERIAL)).unwrap();
+                if let Err(difference) = trace(&got, expected, Tolerance::Relative(tolerance)) {
+                    let (case, precision) = (path.display(), T::NAME);
+                    panic!("{case} with {engine:?} on {isa} in {precision}: {difference}");
+                }
             }
         }
     }
@@ -59,7 +72,7 @@ fn every_case_in_single_precision() {
 fn a_wrong_setting_is_caught() {
     let (_, mut case) = cases().into_iter().find(|(_, case)| case.learning_rate > 0.0).unwrap();
     case.learning_rate *= 1.001;
-    let learner = case.learner::<f64>(Isa::best()).unwrap().build().unwrap();
+    let learner = case.learner::<f64>(Isa::best()).unwrap();
     let got = case.run(learner).unwrap();
     assert!(trace(&got, case.expect.as_ref().unwrap(), Tolerance::Relative(1e-9)).is_err());
 }

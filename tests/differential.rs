@@ -17,7 +17,7 @@ fn threads(count: usize) -> Threads {
 
 fn eager<T: Real>(case: &Case, isa: Isa, threads: Threads) -> Trace {
     let learner = case.learner::<T>(isa).unwrap().engine(EngineChoice::Eager).threads(threads);
-    case.run(learner.build().unwrap()).unwrap()
+    case.run(learner).unwrap()
 }
 
 fn compare_all<T: Real>(case: &Case) -> Result<(), TestCaseError> {

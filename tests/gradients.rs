@@ -4,8 +4,8 @@
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_bench::generators::Recipe;
 use rtrl_bench::oracles::{bptt, complex_step};
-use rtrl_model::Isa;
 use rtrl_model::case::{ActivationNames, Case};
+use rtrl_model::{EngineChoice, Isa};
 
 /// 16 units, 50 steps, one epoch, masks and forcing on, smooth activations.
 fn case(seed: u64) -> Case {
@@ -32,9 +32,9 @@ fn case(seed: u64) -> Case {
     case
 }
 
-/// dJ/dw of the whole epoch by the eager engine.
-fn gradient(case: &Case) -> Vec<f64> {
-    let learner = case.learner::<f64>(Isa::best()).unwrap().build().unwrap();
+/// dJ/dw of the whole epoch.
+fn gradient(case: &Case, engine: EngineChoice) -> Vec<f64> {
+    let learner = case.learner::<f64>(Isa::best()).unwrap().engine(engine);
     let trace = case.run(learner).unwrap();
     let mut total = vec![0.0; case.units * case.weights[0].len()];
     for step in &trace.gradients {
@@ -47,10 +47,12 @@ fn gradient(case: &Case) -> Vec<f64> {
 fn the_summed_gradient_is_that_of_the_unrolled_network() {
     for seed in 1..=5 {
         let case = case(seed);
-        let got = gradient(&case);
-        for (name, oracle) in [("bptt", bptt(&case)), ("complex step", complex_step(&case))] {
-            let difference = relative_to_largest(&got, &oracle.concat());
-            assert!(difference <= 1e-12, "{name}, seed {seed}: {difference:e}");
+        for engine in [EngineChoice::Eager, EngineChoice::DEFERRED] {
+            let got = gradient(&case, engine);
+            for (name, oracle) in [("bptt", bptt(&case)), ("complex step", complex_step(&case))] {
+                let difference = relative_to_largest(&got, &oracle.concat());
+                assert!(difference <= 1e-12, "{engine:?}, {name}, seed {seed}: {difference:e}");
+            }
         }
     }
 }
@@ -59,7 +61,7 @@ fn the_summed_gradient_is_that_of_the_unrolled_network() {
 #[test]
 fn a_wrong_gradient_is_caught() {
     let mut case = case(1);
-    let got = gradient(&case);
+    let got = gradient(&case, EngineChoice::Eager);
     case.teacher_forcing = false;
     assert!(relative_to_largest(&got, &bptt(&case).concat()) > 1e-3);
     assert!(relative_to_largest(&got, &complex_step(&case).concat()) > 1e-3);

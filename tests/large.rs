@@ -4,7 +4,7 @@
 
 use std::num::NonZeroUsize;
 
-use rtrl_kernel::{Eager, Engine, Isa, Layout, Real, Step, Threads};
+use rtrl_kernel::{Deferred, Eager, Engine, Isa, Layout, Pace, Real, Step, Threads};
 use rtrl_model::Generator;
 
 /// One step with its values, in the precision of the engine.
@@ -39,7 +39,7 @@ impl<T: Real> Values<T> {
 }
 
 /// Pv in double precision.
-fn times<T: Real>(engine: &Eager<T>, n: usize, v: &[f64]) -> Vec<f64> {
+fn times<T: Real>(engine: &dyn Engine<T>, n: usize, v: &[f64]) -> Vec<f64> {
     let mut row = vec![T::ZERO; v.len()];
     let product = |k| {
         engine.sensitivities(k, &mut row).unwrap();
@@ -53,17 +53,33 @@ fn times<T: Real>(engine: &Eager<T>, n: usize, v: &[f64]) -> Vec<f64> {
 fn difference<T: Real>(n: usize, lines: usize, isa: Isa, omitted: Option<usize>) -> f64 {
     let layout = Layout::simple(n, lines).unwrap();
     let threads = Threads::Exactly(NonZeroUsize::new(2).unwrap());
-    let mut engine = Eager::<T>::new(layout, &vec![true; n * lines], isa, threads).unwrap();
+    let learns = vec![true; n * lines];
+    let window = NonZeroUsize::new(2).unwrap();
+    let eager = Eager::<T>::new(layout, &learns, isa, threads).unwrap();
+    let deferred = |pace| Deferred::<T>::new(layout, &learns, window, pace, isa, threads).unwrap();
+    let engines: [&mut dyn Engine<T>; 3] =
+        [&mut { eager }, &mut deferred(Pace::Bursts), &mut deferred(Pace::Even)];
+    let differences = engines.map(|engine| one_step(engine, n, lines, omitted));
+    differences.into_iter().fold(0.0, f64::max)
+}
+
+/// The difference for one engine.
+fn one_step<T: Real>(
+    engine: &mut dyn Engine<T>,
+    n: usize,
+    lines: usize,
+    omitted: Option<usize>,
+) -> f64 {
     let mut generator = Generator::new(n as u64);
     for _ in 0..3 {
         let values = Values::draw(n, lines, &mut generator);
         engine.advance(&values.step(), None).unwrap();
     }
     let v: Vec<f64> = (0..n * lines).map(|_| generator.normal()).collect();
-    let before = times(&engine, n, &v);
+    let before = times(engine, n, &v);
     let values = Values::<T>::draw(n, lines, &mut generator);
     engine.advance(&values.step(), None).unwrap();
-    let after = times(&engine, n, &v);
+    let after = times(engine, n, &v);
     let expected = |k: usize| -> f64 {
         let slope = values.slope[k].to_f64();
         let unforced = (0..n).filter(|&l| !values.forced[l] && Some(l) != omitted);

@@ -62,3 +62,18 @@ pub fn quantile(values: &mut [f64], fraction: f64) -> f64 {
     let last = values.len().saturating_sub(1);
     values.get((fraction * last as f64).round() as usize).copied().unwrap_or(f64::NAN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_of_the_list() {
+        let mut values: Vec<f64> = (0..1000).rev().map(f64::from).collect();
+        assert_eq!(quantile(&mut values, 0.0), 0.0);
+        assert_eq!(quantile(&mut values, 0.999), 998.0);
+        assert_eq!(quantile(&mut values, 1.0), 999.0);
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert!(median(&mut []).is_nan());
+    }
+}

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use rtrl_model::{Activation, EngineChoice, Threads};
+use rtrl_model::{Activation, EngineChoice, Pace, Threads};
 
 /// Exact real-time recurrent learning: train recurrent networks while they run.
 #[derive(Debug, Parser)]
@@ -68,9 +68,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub(crate) clip: f64,
 
-    /// Engine of the sensitivities: auto or eager
-    #[arg(long, default_value = "auto")]
-    pub(crate) engine: EngineChoice,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 
     /// Precision of the numbers
     #[arg(long, value_enum, default_value_t = Precision::F32)]
@@ -102,9 +101,8 @@ pub(crate) struct TraceArgs {
     /// The conformance case, a JSON file
     pub(crate) case: PathBuf,
 
-    /// Engine of the sensitivities: auto or eager
-    #[arg(long, default_value = "auto")]
-    pub(crate) engine: EngineChoice,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 
     /// Precision of the numbers
     #[arg(long, value_enum, default_value_t = Precision::F64)]
@@ -113,6 +111,38 @@ pub(crate) struct TraceArgs {
     /// Where the trace goes
     #[arg(long, value_name = "TRACE")]
     pub(crate) out: PathBuf,
+}
+
+/// Which engine carries the sensitivities.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EngineArgs {
+    /// Engine of the sensitivities: auto, eager or deferred
+    #[arg(long, default_value = "auto")]
+    engine: EngineChoice,
+
+    /// Steps in a window of the deferred engine [default: by the size of the network]
+    #[arg(long, value_name = "H")]
+    window: Option<NonZeroUsize>,
+
+    /// Let the deferred engine share its work out over all steps, so that none is long
+    #[arg(long)]
+    even_paced: bool,
+}
+
+impl EngineArgs {
+    /// The engine; `--window` and `--even-paced` ask for the deferred one.
+    pub(crate) fn choice(&self) -> Result<EngineChoice, rtrl_model::Error> {
+        let pace = if self.even_paced { Pace::Even } else { Pace::Bursts };
+        match self.engine {
+            engine if self.window.is_none() && !self.even_paced => Ok(engine),
+            EngineChoice::Eager => Err(rtrl_model::Error::Setting {
+                what: "engine",
+                expected: "deferred with --window or --even-paced".to_owned(),
+                got: "eager".to_owned(),
+            }),
+            _ => Ok(EngineChoice::Deferred { window: self.window, pace }),
+        }
+    }
 }
 
 /// What the readout forecasts.

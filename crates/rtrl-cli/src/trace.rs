@@ -30,7 +30,6 @@ pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
 fn trace<T: Real>(case: &Case, args: &TraceArgs) -> Result<Trace, Error> {
     let learner = case
         .learner::<T>(Isa::from_env().map_err(rtrl_model::Error::from)?)?
-        .engine(args.engine)
-        .build()?;
+        .engine(args.engine.choice()?);
     Ok(case.run(learner)?)
 }

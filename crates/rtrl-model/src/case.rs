@@ -213,11 +213,22 @@ impl Case {
             .optimizer(Optimizer::sgd(self.learning_rate)))
     }
 
-    /// Runs the whole case on `learner`, which must be fresh from [`Case::learner`].
+    /// Runs the whole case on a learner from [`Case::learner`].
+    ///
+    /// Where gradients add up, those of each step come from one learner and the final weights from
+    /// another, which adds up as it would without being watched.
     ///
     /// # Errors
     /// Those of the learner's steps.
-    pub fn run<T: Real>(&self, mut learner: Learner<T>) -> Result<Trace, Error> {
+    pub fn run<T: Real>(&self, learner: LearnerBuilder<T>) -> Result<Trace, Error> {
+        let watched = self.run_on(learner.clone().step_gradients(true).build()?)?;
+        if !self.regime().accumulates() {
+            return Ok(watched);
+        }
+        Ok(Trace { weights: self.run_on(learner.build()?)?.weights, ..watched })
+    }
+
+    fn run_on<T: Real>(&self, mut learner: Learner<T>) -> Result<Trace, Error> {
         let mut trace = Trace::default();
         for (t, (x, targets)) in self.x.iter().zip(&self.targets).enumerate() {
             if let Some(reset) = self.resets.iter().find(|reset| reset.before_step == t) {
@@ -228,7 +239,9 @@ impl Case {
             let report = learner.step(&rounded(x), Targets::Some(&targets))?;
             trace.outputs.push(exact(report.outputs));
             trace.losses.push(report.loss.to_f64());
-            trace.gradients.push(negative(report.gradient.recurrent().to_rows()));
+            if let Some(gradient) = report.gradient {
+                trace.gradients.push(negative(gradient.recurrent().to_rows()));
+            }
         }
         for unit in 0..self.units {
             trace.sensitivities.push(learner.sensitivities(unit)?.to_rows());

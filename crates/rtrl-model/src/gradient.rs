@@ -38,14 +38,6 @@ impl<T: Real> Gradient<T> {
         std::iter::once(&mut self.recurrent).chain(&mut self.readout)
     }
 
-    /// Adds `other`, element by element.
-    pub(crate) fn add(&mut self, other: &Self) {
-        for (sum, other) in self.matrices_mut().zip(other.matrices()) {
-            let places = sum.padded_mut().iter_mut().zip(other.padded());
-            places.for_each(|(sum, &value)| *sum += value);
-        }
-    }
-
     /// Becomes equal to `other`.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         for (place, other) in self.matrices_mut().zip(other.matrices()) {

@@ -1,12 +1,14 @@
 //! The learner: a network that learns while it runs.
 
-use rtrl_kernel::{Eager, Engine, Real, Step, Threads};
+use rtrl_kernel::{Engine, Real, Step, Threads};
 
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
 use crate::network::{Pass, Teacher};
 use crate::optimizer::Updater;
-use crate::{Clipping, Connection, Error, Matrix, Network, Optimizer, Regime, Targets, Timing};
+use crate::{
+    Clipping, Connection, EngineChoice, Error, Matrix, Network, Optimizer, Regime, Targets, Timing,
+};
 
 /// A network with everything that its learning needs.
 ///
@@ -28,7 +30,7 @@ pub struct Learner<T: Real> {
     /// e(t+1) of the outputs, and what of it reaches the units.
     errors: Vec<T>,
     unit_errors: Vec<T>,
-    /// The gradient of the last step.
+    /// The gradient of the last step; that of W stays zero where the engine adds it up.
     gradient: Gradient<T>,
     gradient_is_zero: bool,
     schedule: Schedule<T>,
@@ -40,6 +42,8 @@ pub struct Learner<T: Real> {
 /// Gradients on their way to the weights.
 #[derive(Debug, Clone)]
 struct Schedule<T> {
+    /// Whether each step's gradient is read on its own (else the engine adds them up between updates).
+    each_step: bool,
     /// The sum since the last update, where several steps add up.
     sum: Option<Gradient<T>>,
     /// Whether a target came since the last update.
@@ -63,8 +67,9 @@ pub struct StepReport<'a, T> {
     pub errors: &'a [T],
     /// J(t+1), half the sum of the squared errors.
     pub loss: T,
-    /// dJ(t+1)/dw of this step alone, before clipping; zero without a target.
-    pub gradient: &'a Gradient<T>,
+    /// dJ(t+1)/dw of this step alone, before clipping; zero without a target. `None` where gradients add
+    /// up over several steps, unless [`LearnerBuilder::step_gradients`] asks for them.
+    pub gradient: Option<&'a Gradient<T>>,
     /// Whether weights changed in this step.
     pub updated: bool,
 }
@@ -81,6 +86,7 @@ impl<T: Real> Learner<T> {
             engine: EngineChoice::Auto,
             own_engine: None,
             threads: Threads::Auto,
+            step_gradients: false,
         }
     }
 
@@ -92,7 +98,8 @@ impl<T: Real> Learner<T> {
     /// # Errors
     /// [`Error::InputLength`], [`Error::TargetLength`], [`Error::NonFinite`] and
     /// [`Error::SensitivitiesLost`] leave the learner as it was. After [`Error::Overflow`] the state has
-    /// advanced and p is lost; [`Error::UpdateRefused`] concerns the change of the weights alone.
+    /// advanced, p is lost, and so are gradients that have added up in the engine;
+    /// [`Error::UpdateRefused`] concerns the change of the weights alone.
     pub fn step(
         &mut self,
         input: &[T],
@@ -113,7 +120,7 @@ impl<T: Real> Learner<T> {
             outputs,
             errors: &self.errors,
             loss,
-            gradient: &self.gradient,
+            gradient: self.schedule.each_step.then_some(&self.gradient),
             updated,
         })
     }
@@ -151,14 +158,19 @@ impl<T: Real> Learner<T> {
     ///
     /// # Errors
     /// [`Error::Regime`] unless learning is epochwise, [`Error::StateLength`] or [`Error::NonFinite`]
-    /// for the state, all with nothing changed; [`Error::UpdateRefused`], after which the reset has
-    /// been done and the gradient is dropped.
+    /// for the state, all with nothing changed; [`Error::Overflow`] of the gradient or
+    /// [`Error::UpdateRefused`], after which the reset has been done and the gradient is dropped.
     pub fn end_epoch(&mut self, state: &[T]) -> Result<(), Error> {
         if self.regime != Regime::Epochwise {
             let (call, got) = ("end_epoch", self.regime.name());
             return Err(Error::Regime { call, expected: Regime::Epochwise.name(), got });
         }
-        self.reset(state)?;
+        self.network.replace_state(self.steps, state)?;
+        self.teacher.forced.fill(false);
+        let read = self.read_gradient(false, true);
+        let read = read.map_err(|error| self.lose(error));
+        self.reset_sensitivities();
+        read?;
         let result = self.schedule.update_from_sum(&mut self.updater, &mut self.network);
         result.map(drop).map_err(|quantity| self.refused(quantity))
     }
@@ -284,6 +296,8 @@ impl<T: Real> Learner<T> {
             return Ok(result?);
         }
         state.copy_from_slice(&pass.next);
+        let due = self.schedule.is_due(self.regime);
+        let result = result.and_then(|()| self.read_gradient(learns, due));
         if self.teacher_forcing {
             self.teacher.take_over(targets);
         }
@@ -292,9 +306,23 @@ impl<T: Real> Learner<T> {
         Ok(())
     }
 
+    /// Takes over what the engine has computed: the gradient of this step, or before an update the sum
+    /// of all that have added up.
+    fn read_gradient(&mut self, learns: bool, due: bool) -> Result<(), rtrl_kernel::Error> {
+        let gradient = if self.schedule.each_step {
+            learns.then_some(&mut self.gradient)
+        } else {
+            self.schedule.sum.as_mut().filter(|_| due && (learns || self.schedule.learnt))
+        };
+        let Some(Gradient { recurrent, .. }) = gradient else { return Ok(()) };
+        let stride = recurrent.stride();
+        self.engine.gradient(recurrent.padded_mut(), stride)
+    }
+
     fn lose(&mut self, error: rtrl_kernel::Error) -> Error {
         let rtrl_kernel::Error::NonFinite { quantity } = error else { return error.into() };
         self.lost = true;
+        self.schedule.drop_sum();
         let sensitivities = quantity == "sensitivities";
         let quantity = if sensitivities { Quantity::Sensitivities } else { Quantity::Gradient };
         Error::Overflow { step: self.steps, quantity }
@@ -302,11 +330,7 @@ impl<T: Real> Learner<T> {
 
     /// Equation 6: the gradient of this step, and the updates that are due. Says whether weights changed.
     fn learn(&mut self, learns: bool) -> Result<bool, Error> {
-        if learns {
-            let gradient = &mut self.gradient.recurrent;
-            let stride = gradient.stride();
-            self.engine.gradient(gradient.padded_mut(), stride)?;
-        } else if !self.gradient_is_zero {
+        if !learns && !self.gradient_is_zero {
             self.gradient.clear();
         }
         self.gradient_is_zero = !learns;
@@ -314,9 +338,10 @@ impl<T: Real> Learner<T> {
         self.schedule.collect(&self.gradient, learns);
         let now = match self.regime {
             Regime::Epochwise => Ok(false),
-            Regime::RealTime { timing, every } => {
+            Regime::RealTime { timing, .. } => {
+                let due = self.schedule.is_due(self.regime);
                 self.schedule.steps += 1;
-                if !self.schedule.steps.is_multiple_of(every.get() as u64) {
+                if !due {
                     Ok(false)
                 } else if timing == Timing::Immediate {
                     let (updater, network) = (&mut self.updater, &mut self.network);
@@ -339,14 +364,38 @@ impl<T: Real> Learner<T> {
 }
 
 impl<T: Real> Schedule<T> {
-    /// Adds a step's gradient to the sum, where there is one.
+    /// Whether the step that comes next ends with an update.
+    fn is_due(&self, regime: Regime) -> bool {
+        match regime {
+            Regime::Epochwise => false,
+            Regime::RealTime { every, .. } => (self.steps + 1).is_multiple_of(every.get() as u64),
+        }
+    }
+
+    /// Adds a step's gradient to the sum, where there is one; that of W only if it has been read.
     fn collect(&mut self, gradient: &Gradient<T>, learns: bool) {
         if let Some(sum) = &mut self.sum
             && learns
         {
-            sum.add(gradient);
+            if self.each_step {
+                sum.recurrent.add(&gradient.recurrent);
+            }
+            if let (Some(sum), Some(gradient)) = (&mut sum.readout, &gradient.readout) {
+                sum.add(gradient);
+            }
         }
         self.learnt |= learns;
+    }
+
+    /// Forgets what has added up, where the engine has lost a part of it.
+    fn drop_sum(&mut self) {
+        if self.each_step {
+            return;
+        }
+        self.learnt = false;
+        if let Some(sum) = &mut self.sum {
+            sum.clear();
+        }
     }
 
     /// Applies what has added up, or the step's own gradient where nothing adds up.
@@ -408,38 +457,11 @@ impl<T: Real> Schedule<T> {
     }
 }
 
-/// Which engine carries the sensitivities.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EngineChoice {
-    /// The fastest for the shape, precision and regime; never a matter of the machine.
-    #[default]
-    Auto,
-    /// Equation 5 at every step.
-    Eager,
-}
-
-impl std::str::FromStr for EngineChoice {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "eager" => Ok(Self::Eager),
-            _ => Err(Error::Setting {
-                what: "engine",
-                expected: "auto or eager".to_owned(),
-                got: format!("{name:?}"),
-            }),
-        }
-    }
-}
-
 /// Describes a learner; [`LearnerBuilder::build`] checks the description.
 ///
 /// Defaults: real-time with immediate updates, no teacher forcing, gradient descent with rate 0.01, no
 /// clipping, the engine and the number of threads chosen by the shape.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LearnerBuilder<T: Real> {
     network: Network<T>,
     regime: Regime,
@@ -449,6 +471,7 @@ pub struct LearnerBuilder<T: Real> {
     engine: EngineChoice,
     own_engine: Option<Box<dyn Engine<T>>>,
     threads: Threads,
+    step_gradients: bool,
 }
 
 impl<T: Real> LearnerBuilder<T> {
@@ -495,6 +518,15 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
+    /// Whether the gradient of each step is computed on its own even where several add up before the
+    /// weights change (epochwise, or an update at every u-th step). It costs the deferred engine most of
+    /// what it saves there, and changes the sum by rounding. Off by default.
+    #[must_use]
+    pub fn step_gradients(mut self, each: bool) -> Self {
+        self.step_gradients = each;
+        self
+    }
+
     /// How many threads the engine uses. The results do not depend on it.
     #[must_use]
     pub fn threads(mut self, threads: Threads) -> Self {
@@ -520,11 +552,12 @@ impl<T: Real> LearnerBuilder<T> {
         }
         let engine = match self.own_engine {
             Some(engine) => check_engine(engine, &network)?,
-            None => make_engine(self.engine, &network, self.threads)?,
+            None => self.engine.make(&network, regime, self.threads)?,
         };
         let zeros = || Gradient::zeros(layers);
         let late = matches!(regime, Regime::RealTime { timing: Timing::AfterNextStep, .. });
         let schedule = Schedule {
+            each_step: self.step_gradients || !regime.accumulates(),
             sum: regime.accumulates().then(zeros).transpose()?,
             learnt: false,
             waiting: late.then(zeros).transpose()?,
@@ -547,19 +580,6 @@ impl<T: Real> LearnerBuilder<T> {
             lost: false,
             network,
         })
-    }
-}
-
-fn make_engine<T: Real>(
-    choice: EngineChoice,
-    network: &Network<T>,
-    threads: Threads,
-) -> Result<Box<dyn Engine<T>>, Error> {
-    let (layout, learning) = (network.layout(), network.learning());
-    match choice {
-        EngineChoice::Auto | EngineChoice::Eager => {
-            Ok(Box::new(Eager::new(layout, &learning, network.isa(), threads)?))
-        }
     }
 }
 

@@ -50,6 +50,7 @@
 mod activation;
 pub mod case;
 mod connections;
+mod engine;
 mod error;
 pub mod file;
 mod gradient;
@@ -68,15 +69,16 @@ pub mod tasks;
 
 pub use activation::{Activation, CustomActivation};
 pub use connections::{Connection, Connections};
+pub use engine::EngineChoice;
 pub use error::{Error, Quantity};
 pub use gradient::Gradient;
 pub use initial::InitialWeights;
-pub use learner::{EngineChoice, Learner, LearnerBuilder, StepReport};
+pub use learner::{Learner, LearnerBuilder, StepReport};
 pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::{Clipping, Optimizer};
 pub use random::Generator;
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
-pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Real, Step, Threads};
+pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Pace, Pending, Real, Step, Threads};
 pub use targets::Targets;

@@ -87,6 +87,11 @@ impl<T: Real> Matrix<T> {
         self.iter_rows().map(|row| row.iter().map(|value| value.to_f64()).collect()).collect()
     }
 
+    /// Adds `other`, a matrix of the same shape, element by element.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.values.iter_mut().zip(&other.values).for_each(|(sum, &value)| *sum += value);
+    }
+
     /// Distance between rows in [`Matrix::padded`].
     pub(crate) fn stride(&self) -> usize {
         self.stride

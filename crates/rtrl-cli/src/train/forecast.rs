@@ -57,7 +57,7 @@ impl<T: Real> Recurrent<T> {
         let learner = Learner::builder(network.build()?)
             .optimizer(optimizer)
             .clipping(Clipping { norm: Some(args.clip), value: None })
-            .engine(args.engine)
+            .engine(args.engine.choice()?)
             .threads(args.threads())
             .build()?;
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Moving p from the start of a full window to its end: `P <- G P + sum over records w of A_w B_w`.
 //!
 //! First the *chain*: G starts as the identity and is multiplied by the Jacobians, newest first; what it
-//! was before record w is A_w. It is held transposed, in panels of states k, so that the product
+//! was before record w is `A_w`. It is held transposed, in panels of states k, so that the product
 //! `Gᵀ <- Jᵀ Gᵀ` works on each panel alone:
 //!
 //! ```text
@@ -75,7 +75,7 @@ pub(super) struct Chain<'a, T> {
     pub(super) window: &'a Window<T>,
     pub(super) records: Range<usize>,
     /// `[panel of k][slot][l][lane]`
-    pub(super) chain: &'a mut [T],
+    pub(super) panels: &'a mut [T],
 }
 
 impl<T: Real> WithSimd for Chain<'_, T> {
@@ -85,7 +85,7 @@ impl<T: Real> WithSimd for Chain<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let slot_len = self.window.states() * T::LANES;
         let panel_len = (self.window.len() + 1) * slot_len;
-        let mut rest = self.chain;
+        let mut rest = self.panels;
         while !rest.is_empty() {
             let size = match 64 / size_of::<T::Vector<S>>() {
                 1 => group(rest.len() / panel_len),

@@ -223,8 +223,8 @@ impl<T: Real> Deferred<T> {
         let panels = n.div_ceil(T::LANES).div_ceil(self.workers.count());
         let piece = panels * (window.len() + 1) * n * T::LANES;
         let isa = self.isa;
-        self.workers.each([(self.chain.values_mut(), piece)], |_, [chain]| {
-            isa.run(Chain { window, records: range.clone(), chain });
+        self.workers.each([(self.chain.values_mut(), piece)], |_, [panels]| {
+            isa.run(Chain { window, records: range.clone(), panels });
         });
         self.progress.chained += records;
     }
@@ -362,8 +362,9 @@ fn add_chains<S: Simd, T: Real, const CHAINS: usize, const NV: usize>(
     while count > 1 {
         count /= 2;
         for chain in 0..count {
+            let (low, high) = (chains[2 * chain], chains[2 * chain + 1]);
             for v in 0..NV {
-                chains[chain][v] = T::sum(simd, chains[2 * chain][v], chains[2 * chain + 1][v]);
+                chains[chain][v] = T::sum(simd, low[v], high[v]);
             }
         }
     }

@@ -99,10 +99,6 @@ impl<T: Real> Window<T> {
         self.states
     }
 
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
     pub(super) fn stride(&self) -> usize {
         self.stride
     }

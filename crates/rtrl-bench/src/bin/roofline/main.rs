@@ -16,6 +16,7 @@ use std::time::Duration;
 use clap::Parser;
 use rtrl_bench::peak::{Cores, read_bandwidth};
 use rtrl_bench::peers::{Peer, PeerReal};
+use rtrl_bench::timing::median;
 use rtrl_kernel::{Isa, Real};
 
 use crate::case::{Case, Scenario, candidates};
@@ -85,7 +86,7 @@ fn peaks(one: &Cores, all: &Cores) -> Peaks {
 fn peak<T: Real>(one: &Cores, all: &Cores) -> Limit {
     let median = |cores: &Cores| {
         let sample = |_| cores.peak::<T>(Duration::from_millis(5)) / 1e9;
-        record::median(&mut (0..25).map(sample).collect::<Vec<_>>())
+        median(&mut (0..25).map(sample).collect::<Vec<_>>())
     };
     Limit { name: T::NAME, one_core: median(one), all_cores: median(all) }
 }

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use rtrl_bench::peak::Cores;
+use rtrl_bench::timing::{median, quantile};
 use rtrl_kernel::Real;
-
-use crate::record::{median, quantile};
 
 /// What one measurement takes, at least.
 const TIME: Duration = Duration::from_millis(250);

@@ -159,32 +159,9 @@ fn bytes(bytes: usize) -> String {
     }
 }
 
-/// The middle one; the values are put in order.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    quantile(values, 0.5)
-}
-
-/// The value below which this fraction lies; the values are put in order.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
-pub(crate) fn quantile(values: &mut [f64], fraction: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let last = values.len().saturating_sub(1);
-    values.get((fraction * last as f64).round() as usize).copied().unwrap_or(f64::NAN)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_are_values_of_the_list() {
-        let mut values: Vec<f64> = (0..1000).rev().map(f64::from).collect();
-        assert_eq!(quantile(&mut values, 0.0), 0.0);
-        assert_eq!(quantile(&mut values, 0.999), 998.0);
-        assert_eq!(quantile(&mut values, 1.0), 999.0);
-        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
-        assert!(median(&mut []).is_nan());
-    }
 
     #[test]
     fn times_and_bytes_are_told_in_a_unit_that_suits_them() {

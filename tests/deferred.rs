@@ -1,0 +1,76 @@
+//! The deferred engine against the eager one in whole runs: the same weights, up to rounding.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::num::NonZeroUsize;
+
+use proptest::prelude::*;
+use rtrl_bench::compare::{Tolerance, trace};
+use rtrl_bench::generators::{Recipe, recipes};
+use rtrl_model::case::{Case, Trace};
+use rtrl_model::{EngineChoice, Isa, Pace, Threads};
+
+/// What a recipe gives, made contracting (no row of recurrent weights sums to more than 1) and with a
+/// small learning rate: there, rounding differences do not grow.
+fn contracting(recipe: &Recipe) -> Case {
+    let mut case = recipe.case();
+    case.learning_rate = 0.01;
+    let recurrent = case.inputs + usize::from(case.bias);
+    for row in &mut case.weights {
+        let sum: f64 = row[recurrent..].iter().map(|weight| weight.abs()).sum();
+        row[recurrent..].iter_mut().for_each(|weight| *weight /= sum.max(1.0));
+    }
+    case
+}
+
+fn run(case: &Case, engine: EngineChoice, threads: usize) -> Trace {
+    let threads = Threads::Exactly(NonZeroUsize::new(threads).unwrap());
+    let learner = case.learner::<f64>(Isa::best()).unwrap();
+    case.run(learner.engine(engine).threads(threads)).unwrap()
+}
+
+fn windows() -> impl Strategy<Value = (EngineChoice, usize)> {
+    let steps = prop_oneof![Just(1), Just(2), Just(5), Just(32), Just(1000)];
+    let pace = prop_oneof![Just(Pace::Bursts), Just(Pace::Even)];
+    (steps, pace, 1usize..=3).prop_map(|(steps, pace, threads)| {
+        (EngineChoice::Deferred { window: NonZeroUsize::new(steps), pace }, threads)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn weights_agree_after_two_hundred_steps(recipe in recipes(24, 200), (engine, threads) in windows()) {
+        let case = contracting(&recipe);
+        let expected = run(&case, EngineChoice::Eager, 1);
+        let got = run(&case, engine, threads);
+        let result = trace(&got, &expected, Tolerance::Relative(1e-12));
+        prop_assert!(result.is_ok(), "{engine:?}: {}", result.unwrap_err());
+    }
+}
+
+/// Negative control: with a learning rate that differs in the ninth place the weights part.
+#[test]
+fn another_learning_rate_is_noticed() {
+    let recipe = Recipe {
+        units: 6,
+        inputs: 3,
+        steps: 200,
+        seed: 5,
+        bias: true,
+        mixed: false,
+        targets: 0.5,
+        forcing: false,
+        density: 1.0,
+        frozen: 0.0,
+        epochwise: false,
+        late: false,
+        every: 1,
+        resets: true,
+    };
+    let mut case = contracting(&recipe);
+    let expected = run(&case, EngineChoice::Eager, 1);
+    case.learning_rate *= 1.0 + 1e-9;
+    let got = run(&case, EngineChoice::DEFERRED, 1);
+    assert!(trace(&got, &expected, Tolerance::Relative(1e-12)).is_err());
+}
