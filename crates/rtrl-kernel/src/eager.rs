@@ -9,9 +9,10 @@ use crate::columns::Columns;
 use crate::engine::check_matrix;
 use crate::error::{check_finite, check_length};
 use crate::immediate::Immediate;
+use crate::pack::Packing;
 use crate::small;
 use crate::threads::Workers;
-use crate::tile::{GROUP, Packed, Part, strip_height, strip_heights};
+use crate::tile::{GROUP, Packed, Part};
 use crate::{Engine, Error, Isa, Layout, Pending, Real, Step, Threads};
 
 /// The exact engine that computes p(t) at every step.
@@ -76,16 +77,6 @@ impl Parts {
     }
 }
 
-/// Room for what is packed once a step.
-#[derive(Debug, Clone)]
-struct Packing<T> {
-    jacobian: Vec<T>,
-    read: Vec<usize>,
-    written: Vec<usize>,
-    cleared: Vec<usize>,
-    error: Vec<T>,
-}
-
 impl<T: Real> Eager<T> {
     /// An engine with p = 0 for the weights that `learns` marks (`rows x lines`, row by row).
     ///
@@ -102,13 +93,7 @@ impl<T: Real> Eager<T> {
         let p = Aligned::zeroed(parts.rooms() as u128 * n as u128)?;
         let slots = Aligned::zeroed((parts.count * parts.panels) as u128)?;
         let scratch = Aligned::zeroed((workers.count() * GROUP * n) as u128)?;
-        let packing = Packing {
-            jacobian: vec![T::ZERO; n * n],
-            read: Vec::with_capacity(n),
-            written: Vec::with_capacity(n),
-            cleared: Vec::with_capacity(n),
-            error: Vec::with_capacity(n),
-        };
+        let packing = Packing::new(n, isa);
         let (immediate, zero) = (Immediate::new(&columns), vec![true; n]);
         let (unread, lost) = (false, false);
         Ok(Self {
@@ -128,30 +113,6 @@ impl<T: Real> Eager<T> {
         })
     }
 
-    /// Decides which rows are read, written and cleared, and packs the Jacobian and the error.
-    fn pack(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
-        let Self { columns, isa, zero, packing, .. } = self;
-        let layout = columns.layout();
-        let n = layout.states();
-        let Packing { jacobian, read, written, cleared, error: packed_error } = packing;
-        read.clear();
-        read.extend((0..n).filter(|&l| !step.forced[l] && !zero[l]));
-        written.clear();
-        cleared.clear();
-        packed_error.clear();
-        for k in 0..n {
-            let driven = (k..layout.rows()).step_by(n).any(|row| step.injection[row] != T::ZERO);
-            if driven || step.scale[k] != T::ZERO {
-                written.push(k);
-                packed_error.push(error.map_or(T::ZERO, |error| error[k]));
-            } else {
-                cleared.push(k);
-            }
-            zero[k] = written.last() != Some(&k);
-        }
-        pack_jacobian(step, strip_heights(*isa), read, written, jacobian);
-    }
-
     /// Advances every panel, each thread its own part of them.
     fn advance_panels(&mut self, step: &Step<'_, T>, target_error: Option<&[T]>) {
         let Self { columns, immediate, isa, workers, p, slots, scratch, packing, .. } = self;
@@ -164,12 +125,7 @@ impl<T: Real> Eager<T> {
             spare_first: self.parts.spare_first,
             step,
             target_error,
-            heights: strip_heights(*isa),
-            read: &packing.read,
-            written: &packing.written,
-            cleared: &packing.cleared,
-            jacobian: &packing.jacobian,
-            error: &packing.error,
+            packing,
             accumulate: self.unread,
         };
         let Parts { panels, spare, .. } = self.parts;
@@ -219,28 +175,6 @@ fn finite<T: Real>(values: &[T]) -> bool {
     values.iter().fold(true, |all, value| all & value.is_finite())
 }
 
-/// `jacobian[strip][l][r] = scale[k] recurrent[k][l]`, rounded, k and l over the packed rows only.
-fn pack_jacobian<T: Real>(
-    step: &Step<'_, T>,
-    heights: &[usize],
-    read: &[usize],
-    mut written: &[usize],
-    jacobian: &mut [T],
-) {
-    let mut rest = jacobian;
-    while !written.is_empty() {
-        let height = strip_height(heights, written.len());
-        let (rows, below) = written.split_at(height);
-        let (strip, strips) = rest.split_at_mut(height * read.len());
-        for (place, &l) in strip.chunks_exact_mut(height).zip(read) {
-            for (place, &k) in place.iter_mut().zip(rows) {
-                *place = step.scale[k] * step.recurrent[k * step.stride + l];
-            }
-        }
-        (written, rest) = (below, strips);
-    }
-}
-
 impl<T: Real> Engine<T> for Eager<T> {
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
         step.check(self.columns.layout())?;
@@ -254,7 +188,8 @@ impl<T: Real> Engine<T> for Eager<T> {
             return Ok(());
         }
         if !self.small {
-            self.pack(step, error);
+            let rows = self.columns.layout().rows();
+            self.packing.pack(self.isa, rows, step, error, &mut self.zero);
         }
         self.advance_panels(step, error);
         self.unread |= error.is_some();

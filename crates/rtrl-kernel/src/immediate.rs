@@ -67,7 +67,13 @@ impl<T: Real> Immediate<T> {
     /// Takes z(t).
     pub(crate) fn fill(&mut self, lines: &[T]) {
         for &(from, to, len) in &self.runs {
-            self.values[to..to + len].copy_from_slice(&lines[from..from + len]);
+            let (to, from) = (&mut self.values[to..to + len], &lines[from..from + len]);
+            // With a mask, runs are too short to be worth a call of memcpy.
+            if let ([to], &[from]) = (&mut *to, from) {
+                *to = from;
+            } else {
+                to.copy_from_slice(from);
+            }
         }
     }
 

@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `engine.rs` | the trait and its [`Step`] |
 //! | `eager.rs` | the engine that updates p at every step |
+//! | `pack.rs` | the Jacobian of a step in strips, with lists where it is sparse |
 //! | `tile.rs`, `small.rs`, `immediate.rs` | its inner loops |
 //! | `columns.rs` | which weight sits in which lane of which panel |
 //! | `product.rs` | matrix times vector |
@@ -34,6 +35,7 @@ mod error;
 
 mod immediate;
 mod isa;
+mod pack;
 mod product;
 mod real;
 mod small;

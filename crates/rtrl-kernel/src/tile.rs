@@ -37,26 +37,12 @@ use pulp::{Simd, WithSimd};
 
 use crate::columns::Columns;
 use crate::immediate::Immediate;
+use crate::pack::{Packing, Strip};
 use crate::small;
-use crate::{Isa, Real, Step};
+use crate::{Real, Step};
 
 /// Panels that are worked on together at most.
 pub(crate) const GROUP: usize = 2;
-
-/// Heights of the strips of the Jacobian, for an instruction set.
-///
-/// The first is the height of a tile, as high as the registers allow: AVX2 has 16, of which 6 x 2 hold
-/// sums, 2 the old row, 1 a coefficient and 1 is left; the others have 32. What remains of the rows is
-/// taken by the largest that fits, so that no strip is padded.
-pub(crate) fn strip_heights(isa: Isa) -> &'static [usize] {
-    if isa.name() == "v3" { &[6, 4, 2, 1] } else { &[8, 4, 2, 1] }
-}
-
-/// Height of the strip that starts with `rows` rows still to come.
-#[inline(always)]
-pub(crate) fn strip_height(heights: &[usize], rows: usize) -> usize {
-    heights.iter().copied().find(|&height| height <= rows).unwrap_or(1)
-}
 
 /// What all panels need of one step.
 #[derive(Debug)]
@@ -64,24 +50,14 @@ pub(crate) struct Packed<'a, T> {
     pub(crate) columns: &'a Columns,
     pub(crate) immediate: &'a Immediate<T>,
     pub(crate) step: &'a Step<'a, T>,
-    /// Whether the layer takes the path of `small.rs`, which needs none of the lists below.
+    /// Whether the layer takes the path of `small.rs`, which needs no packing.
     pub(crate) small: bool,
     /// Whether the spare group is the first of each part (else the last).
     pub(crate) spare_first: bool,
     /// e(t + 1), if there is a target.
     pub(crate) target_error: Option<&'a [T]>,
-    /// Rows of p that are read: neither zero nor belonging to a forced unit.
-    pub(crate) read: &'a [usize],
-    /// Rows of p that are computed.
-    pub(crate) written: &'a [usize],
-    /// Rows of p that are not computed and become zero.
-    pub(crate) cleared: &'a [usize],
-    /// The Jacobian of `written` x `read` in strips; a strip of height h is `[read][h]`.
-    pub(crate) jacobian: &'a [T],
-    /// Heights of the strips.
-    pub(crate) heights: &'a [usize],
-    /// e(t + 1) of the rows in `written`, zeros where there is no target.
-    pub(crate) error: &'a [T],
+    /// The rows, the Jacobian and the error, where the layer is not small.
+    pub(crate) packing: &'a Packing<T>,
     /// Whether the gradient is added to the slots (else it replaces them).
     pub(crate) accumulate: bool,
 }
@@ -192,14 +168,14 @@ fn advance_group<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     for first in (0..slots.len()).step_by(PANELS * WIDE) {
         let place = Place { first, row, panel: states * row, slot: panel * T::LANES, rows };
         // Where all rows are read, they are read where they stand.
-        let old: Rows<'_, _, PANELS, WIDE> = if packed.read.len() == states && row == WIDE {
+        let old: Rows<'_, _, PANELS, WIDE> = if packed.packing.read.len() == states && row == WIDE {
             std::array::from_fn(|g| old[g * states * row..(g + 1) * states * row].as_chunks().0)
         } else {
-            copy_rows(packed.read, place, old, scratch)
+            copy_rows(&packed.packing.read, place, old, scratch)
         };
         advance_tiles::<S, T, PANELS, WIDE>(simd, packed, place, new, old);
         let wide = PANELS * WIDE;
-        clear_rows::<S, T>(simd, packed.cleared, place, wide, new);
+        clear_rows::<S, T>(simd, &packed.packing.cleared, place, wide, new);
         add_immediate::<S, T>(simd, packed, place, wide, new);
         gradient::<S, T, PANELS, WIDE>(simd, packed, place, new, &mut slots[first..first + wide]);
     }
@@ -250,12 +226,25 @@ fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     new: &mut [T::Vector<S>],
     old: Rows<'_, T::Vector<S>, PANELS, WIDE>,
 ) {
-    let mut rows = packed.written;
-    let mut jacobian = packed.jacobian;
-    while !rows.is_empty() {
-        let height = strip_height(packed.heights, rows.len());
-        let (strip, strips) = jacobian.split_at(height * packed.read.len());
+    let mut rows = packed.packing.order.as_slice();
+    let mut coefficients = packed.packing.coefficients.as_slice();
+    let mut from = packed.packing.from.as_slice();
+    for &Strip { height, len, sparse } in &packed.packing.strips {
         let (written, below) = rows.split_at(height);
+        let (strip, strips) = coefficients.split_at(height * len);
+        (rows, coefficients) = (below, strips);
+        if sparse {
+            let (strip_from, below) = from.split_at(height * len);
+            from = below;
+            let strip = (strip, strip_from);
+            match height {
+                8 => sparse_tile::<S, T, 8, PANELS, WIDE>(simd, strip, old, place, written, new),
+                4 => sparse_tile::<S, T, 4, PANELS, WIDE>(simd, strip, old, place, written, new),
+                2 => sparse_tile::<S, T, 2, PANELS, WIDE>(simd, strip, old, place, written, new),
+                _ => sparse_tile::<S, T, 1, PANELS, WIDE>(simd, strip, old, place, written, new),
+            }
+            continue;
+        }
         match height {
             8 => tile::<S, T, 8, PANELS, WIDE>(simd, strip, old, place, written, new),
             6 => tile::<S, T, 6, PANELS, WIDE>(simd, strip, old, place, written, new),
@@ -263,7 +252,6 @@ fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
             2 => tile::<S, T, 2, PANELS, WIDE>(simd, strip, old, place, written, new),
             _ => tile::<S, T, 1, PANELS, WIDE>(simd, strip, old, place, written, new),
         }
-        (rows, jacobian) = (below, strips);
     }
 }
 
@@ -291,6 +279,47 @@ fn tile<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usiz
             }
         }
     }
+    store::<S, T, MR, PANELS, WIDE>(&acc, place, written, new);
+}
+
+/// The tile of MR sparse rows, each with its own list of old rows.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn sparse_tile<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
+    simd: S,
+    (strip, from): (&[T], &[u32]),
+    old: Rows<'_, T::Vector<S>, PANELS, WIDE>,
+    place: Place,
+    written: &[usize],
+    new: &mut [T::Vector<S>],
+) {
+    let mut acc = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
+    let (strip, from) = (strip.as_chunks::<MR>().0, from.as_chunks::<MR>().0);
+    let read = old[0].len();
+    let old = old.map(|rows| &rows[..read]);
+    for (strip, from) in strip.iter().zip(from) {
+        for r in 0..MR {
+            let l = from[r] as usize;
+            let coefficient = T::splat(simd, strip[r]);
+            for g in 0..PANELS {
+                for w in 0..WIDE {
+                    acc[r][g][w] = T::fused(simd, coefficient, old[g][l][w], acc[r][g][w]);
+                }
+            }
+        }
+    }
+    store::<S, T, MR, PANELS, WIDE>(&acc, place, written, new);
+}
+
+/// Writes the sums of a tile to the rows they belong to.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn store<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
+    acc: &[[[T::Vector<S>; WIDE]; PANELS]; MR],
+    place: Place,
+    written: &[usize],
+    new: &mut [T::Vector<S>],
+) {
     let Some(written) = written.first_chunk::<MR>() else {
         unreachable!("a strip has as many rows as its height")
     };
@@ -337,7 +366,7 @@ fn gradient<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     slots: &mut [T::Vector<S>],
 ) {
     let mut sums = [[T::splat(simd, T::ZERO); WIDE]; PANELS];
-    for (&row, &error) in packed.written.iter().zip(packed.error) {
+    for (&row, &error) in packed.packing.written.iter().zip(&packed.packing.error) {
         let error = T::splat(simd, error);
         for (v, sum) in sums.as_flattened_mut().iter_mut().enumerate() {
             *sum = T::fused(simd, error, new[place.of(row, v)], *sum);

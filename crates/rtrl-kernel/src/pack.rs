@@ -1,0 +1,387 @@
+//! The Jacobian of one step, packed for the inner loops of `tile.rs`.
+//!
+//! Rows of p that are zero, or that belong to forced units, are not read; rows with slope 0 are not
+//! computed. The other rows are put in strips, each of which is a tile's worth of rows:
+//!
+//! ```text
+//! dense    coefficients[l][r] = scale[k] recurrent[k][l]     for every l that is read
+//! sparse   coefficients[e][r], from[e][r]                    for the coefficients that are not 0
+//! ```
+//!
+//! A row is sparse if few of its coefficients differ from 0, as where most connections are absent. Rows
+//! of a sparse strip have lists of their own, all as long as the longest, with zeros at the end; rows
+//! stand in the order of their numbers of coefficients, so that few such zeros are needed.
+//!
+//! Leaving coefficients 0 out, or putting some in, changes no sum: p is finite, so the product is +-0,
+//! and x +-0 = x for any x but -0. A sum starts from +0, and is -0 only where a product has underflowed;
+//! then another coefficient 0 may make it +0, which compares equal, and which changes nothing but the
+//! signs of other zeros. What is left out depends on the numbers alone, never on the machine, so
+//! that even those signs are the same everywhere.
+
+use pulp::{Simd, WithSimd};
+
+use crate::{Isa, Real, Step};
+
+/// Heights of sparse strips, on every instruction set: 4 rows of 2 registers hide the latency.
+const SPARSE_HEIGHTS: &[usize] = &[4, 2, 1];
+
+/// A row is sparse if at most this many in [`SPARSE_OF`] of the coefficients that are read differ from 0.
+///
+/// A multiply-add of a sparse tile loads its operand and a place, and takes twice the time of one
+/// in a dense tile.
+const SPARSE_MOST: usize = 3;
+
+/// See [`SPARSE_MOST`].
+const SPARSE_OF: usize = 8;
+
+/// Heights of dense strips for an instruction set.
+///
+/// The first is the height of a tile, as high as the registers allow: AVX2 has 16, of which 6 x 2 hold
+/// sums, 2 the old row, 1 a coefficient and 1 is left; the others have 32. What remains of the rows is
+/// taken by the largest that fits, so that no strip is padded.
+fn dense_heights(isa: Isa) -> &'static [usize] {
+    if isa.name() == "v3" { &[6, 4, 2, 1] } else { &[8, 4, 2, 1] }
+}
+
+/// Rows of p that are computed together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Strip {
+    /// Number of rows.
+    pub(crate) height: usize,
+    /// Coefficients of each.
+    pub(crate) len: usize,
+    pub(crate) sparse: bool,
+}
+
+/// What the inner loops need of a step, in buffers that are used again.
+#[derive(Debug, Clone)]
+pub(crate) struct Packing<T> {
+    /// Rows of p that are read: neither zero nor belonging to a forced unit.
+    pub(crate) read: Vec<usize>,
+    /// Rows of p that are computed.
+    pub(crate) written: Vec<usize>,
+    /// Rows of p that are not computed and become zero.
+    pub(crate) cleared: Vec<usize>,
+    /// e(t + 1) of the rows in `written`, zeros where there is no target.
+    pub(crate) error: Vec<T>,
+    /// The rows in `written`, strip by strip.
+    pub(crate) order: Vec<usize>,
+    pub(crate) strips: Vec<Strip>,
+    /// The coefficients of the strips.
+    pub(crate) coefficients: Vec<T>,
+    /// Which of the rows that are read each coefficient of a sparse strip belongs to.
+    pub(crate) from: Vec<u32>,
+    /// Coefficients of each row of the Jacobian that are not 0, forced columns included.
+    counts: Vec<usize>,
+    /// `written` at the step before.
+    previous: Vec<usize>,
+    /// Whether the strips and `from` are those of `written` with all rows read.
+    complete: bool,
+    dense_heights: &'static [usize],
+}
+
+impl<T: Real> Packing<T> {
+    /// Room for the steps of `states` units.
+    pub(crate) fn new(states: usize, isa: Isa) -> Self {
+        let rows = || Vec::with_capacity(states);
+        Self {
+            read: rows(),
+            written: rows(),
+            cleared: rows(),
+            error: Vec::with_capacity(states),
+            order: rows(),
+            strips: Vec::with_capacity(states),
+            coefficients: vec![T::ZERO; states * states],
+            from: vec![0; states * states],
+            counts: vec![0; states],
+            previous: rows(),
+            complete: false,
+            dense_heights: dense_heights(isa),
+        }
+    }
+
+    /// Packs a step. `rows` is the number of weight rows; `zero` tells which rows of p are zero
+    /// throughout, and is brought up to date.
+    pub(crate) fn pack(
+        &mut self,
+        isa: Isa,
+        rows: usize,
+        step: &Step<'_, T>,
+        error: Option<&[T]>,
+        zero: &mut [bool],
+    ) {
+        self.choose_rows(rows, step, error, zero);
+        isa.run(Pack { packing: self, step });
+    }
+
+    /// Decides which rows are read, computed and cleared.
+    fn choose_rows(
+        &mut self,
+        rows: usize,
+        step: &Step<'_, T>,
+        error: Option<&[T]>,
+        zero: &mut [bool],
+    ) {
+        let n = zero.len();
+        self.read.clear();
+        self.read.extend((0..n).filter(|&l| !step.forced[l] && !zero[l]));
+        std::mem::swap(&mut self.written, &mut self.previous);
+        self.written.clear();
+        self.cleared.clear();
+        self.error.clear();
+        for (k, zero) in zero.iter_mut().enumerate() {
+            let driven = (k..rows).step_by(n).any(|row| step.injection[row] != T::ZERO);
+            *zero = !driven && step.scale[k] == T::ZERO;
+            if *zero {
+                self.cleared.push(k);
+            } else {
+                self.written.push(k);
+                self.error.push(error.map_or(T::ZERO, |error| error[k]));
+            }
+        }
+    }
+
+    /// Counts the coefficients that are not 0. Returns whether there are as many as before.
+    #[inline(always)]
+    fn count(&mut self, step: &Step<'_, T>) -> bool {
+        let mut same = true;
+        let n = self.counts.len();
+        for (k, count) in self.counts.iter_mut().enumerate() {
+            let (weights, scale) = (&step.recurrent[k * step.stride..][..n], step.scale[k]);
+            let mut present = 0u32;
+            for &weight in weights {
+                present += u32::from(scale * weight != T::ZERO);
+            }
+            same &= *count == present as usize;
+            *count = present as usize;
+        }
+        same
+    }
+
+    /// Divides the rows that are computed into strips.
+    #[inline(always)]
+    fn divide(&mut self) {
+        let Self { read, written, order, counts, strips, dense_heights, .. } = self;
+        let most = read.len() * SPARSE_MOST / SPARSE_OF;
+        order.clear();
+        order.extend(written.iter().copied().filter(|&k| counts[k] > most));
+        let dense = order.len();
+        order.extend(written.iter().copied().filter(|&k| counts[k] <= most));
+        order[dense..].sort_unstable_by_key(|&k| (counts[k], k));
+        strips.clear();
+        let mut done = 0;
+        while done < order.len() {
+            let sparse = done >= dense;
+            let (heights, end) =
+                if sparse { (SPARSE_HEIGHTS, order.len()) } else { (*dense_heights, dense) };
+            let height = strip_height(heights, end - done);
+            done += height;
+            // Sparse rows are sorted: the last of a strip is the longest.
+            let len = if sparse { counts[order[done - 1]] } else { read.len() };
+            strips.push(Strip { height, len, sparse });
+        }
+    }
+
+    /// Packs every strip, the sparse ones with the places that are in `from` already if `listed`.
+    /// Returns whether these places hold.
+    #[inline(always)]
+    fn fill(&mut self, step: &Step<'_, T>, listed: bool) -> bool {
+        let Self { read, order, strips, coefficients, from, counts, .. } = self;
+        let (mut coefficients, mut from) = (coefficients.as_mut_slice(), from.as_mut_slice());
+        let mut rows = order.as_slice();
+        for &Strip { height, len, sparse } in &*strips {
+            let (strip, below) = rows.split_at(height);
+            let (place, rest) = coefficients.split_at_mut(height * len);
+            (rows, coefficients) = (below, rest);
+            if !sparse {
+                match height {
+                    8 => fill_dense::<T, 8>(step, read, strip, place),
+                    6 => fill_dense::<T, 6>(step, read, strip, place),
+                    4 => fill_dense::<T, 4>(step, read, strip, place),
+                    2 => fill_dense::<T, 2>(step, read, strip, place),
+                    _ => fill_dense::<T, 1>(step, read, strip, place),
+                }
+                continue;
+            }
+            let (list, rest) = from.split_at_mut(height * len);
+            from = rest;
+            for (r, &k) in strip.iter().enumerate() {
+                let row = (r, height);
+                let count = if listed { counts[k] } else { list_row(step, read, k, list, row) };
+                if !fill_sparse(step, read, k, count, place, list, row) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Height of the strip that starts with `rows` rows still to come.
+#[inline(always)]
+fn strip_height(heights: &[usize], rows: usize) -> usize {
+    heights.iter().copied().find(|&height| height <= rows).unwrap_or(1)
+}
+
+/// The part of the packing that goes over the whole matrix, for an instruction set.
+struct Pack<'a, 'b, T> {
+    packing: &'a mut Packing<T>,
+    step: &'a Step<'b, T>,
+}
+
+impl<T: Real> WithSimd for Pack<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { packing, step } = self;
+        // Which coefficients are 0 seldom changes. Where a row has as many others as before, and those
+        // that were not 0 still are not, the lists are still right.
+        let all = packing.read.len() == packing.counts.len();
+        let same = packing.count(step) && packing.written == packing.previous;
+        let listed = same && all && packing.complete;
+        packing.complete = all;
+        if !listed {
+            packing.divide();
+        }
+        if !packing.fill(step, listed) {
+            packing.fill(step, false);
+        }
+    }
+}
+
+/// `strip[l][r] = scale[k] recurrent[k][l]`, rounded.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn fill_dense<T: Real, const MR: usize>(
+    step: &Step<'_, T>,
+    read: &[usize],
+    rows: &[usize],
+    strip: &mut [T],
+) {
+    let n = step.scale.len();
+    let weights: [&[T]; MR] =
+        std::array::from_fn(|r| &step.recurrent[rows[r] * step.stride..][..n]);
+    let scale: [T; MR] = std::array::from_fn(|r| step.scale[rows[r]]);
+    for (place, &l) in strip.as_chunks_mut::<MR>().0.iter_mut().zip(read) {
+        for r in 0..MR {
+            place[r] = scale[r] * weights[r][l];
+        }
+    }
+}
+
+/// Lists the coefficients of row k that are not 0, as row r of a strip. Returns how many there are.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "p of 2^32 units fits in no memory")]
+fn list_row<T: Real>(
+    step: &Step<'_, T>,
+    read: &[usize],
+    k: usize,
+    list: &mut [u32],
+    (r, height): (usize, usize),
+) -> usize {
+    let (weights, scale) = (&step.recurrent[k * step.stride..], step.scale[k]);
+    let mut place = r;
+    for (position, &l) in read.iter().enumerate() {
+        let Some(entry) = list.get_mut(place) else { break };
+        *entry = position as u32;
+        place += if scale * weights[l] == T::ZERO { 0 } else { height };
+    }
+    list.iter_mut().skip(place).step_by(height).for_each(|entry| *entry = 0);
+    (place - r) / height
+}
+
+/// Packs the coefficients that are listed for row k. Returns whether none of the `count` of them is 0.
+#[inline(always)]
+fn fill_sparse<T: Real>(
+    step: &Step<'_, T>,
+    read: &[usize],
+    k: usize,
+    count: usize,
+    strip: &mut [T],
+    list: &[u32],
+    (r, height): (usize, usize),
+) -> bool {
+    let (weights, scale) = (&step.recurrent[k * step.stride..], step.scale[k]);
+    let mut all = true;
+    let (strip, list) = (strip.chunks_exact_mut(height), list.chunks_exact(height));
+    for (entry, (strip, list)) in strip.zip(list).enumerate() {
+        strip[r] = T::ZERO;
+        if entry < count {
+            strip[r] = scale * weights[read[list[r] as usize]];
+            all &= strip[r] != T::ZERO;
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const N: usize = 24;
+
+    /// A packing of rows with three weights each, and the places that it lists for row 0.
+    fn pack(packing: &mut Packing<f64>, places: [usize; 3], forced: &[bool; N]) -> Vec<(u32, f64)> {
+        let mut weights = [0.0; N * N];
+        for k in 0..N {
+            for (weight, place) in [2.0, 3.0, 4.0].into_iter().zip(places) {
+                weights[k * N + (place + k) % N] = weight;
+            }
+        }
+        let step = Step {
+            recurrent: &weights,
+            stride: N,
+            scale: &[0.5; N],
+            injection: &[0.0; N],
+            lines: &[],
+            forced,
+        };
+        packing.pack(Isa::best(), N, &step, None, &mut [false; N]);
+        assert!(packing.strips.iter().all(|strip| strip.sparse && strip.len == 3));
+        assert_eq!(packing.order[0], 0);
+        let list = packing.from.iter().zip(&packing.coefficients).step_by(4).take(3);
+        list.map(|(&from, &coefficient)| (from, coefficient)).collect()
+    }
+
+    #[test]
+    fn lists_follow_the_weights_and_the_forced_units() {
+        let mut packing = Packing::new(N, Isa::best());
+        let free = [false; N];
+        let expected = [(1, 1.0), (5, 1.5), (9, 2.0)];
+        for _ in 0..2 {
+            assert_eq!(pack(&mut packing, [1, 5, 9], &free), expected);
+            assert!(packing.complete);
+        }
+        // As many weights as before, at other places.
+        assert_eq!(pack(&mut packing, [1, 6, 9], &free), [(1, 1.0), (6, 1.5), (9, 2.0)]);
+        let mut forced = free;
+        (forced[0], forced[6]) = (true, true);
+        // Old rows are counted without those of forced units; the list ends with a zero.
+        assert_eq!(pack(&mut packing, [1, 6, 9], &forced), [(0, 1.0), (7, 2.0), (0, 0.0)]);
+        assert_eq!(pack(&mut packing, [1, 6, 9], &free), [(1, 1.0), (6, 1.5), (9, 2.0)]);
+    }
+
+    #[test]
+    fn rows_with_most_of_their_weights_are_dense() {
+        let mut packing = Packing::<f32>::new(N, Isa::scalar());
+        let mut weights = [1.0; N * N];
+        // The last 7 rows keep 9 of 24 weights, the most that a sparse row may have.
+        for row in weights.chunks_mut(N).skip(N - 7) {
+            row[9..].fill(0.0);
+        }
+        let step = Step {
+            recurrent: &weights,
+            stride: N,
+            scale: &[1.0; N],
+            injection: &[0.0; N],
+            lines: &[],
+            forced: &[false; N],
+        };
+        packing.pack(Isa::scalar(), N, &step, None, &mut [false; N]);
+        let strips = packing.strips.iter().map(|s| (s.height, s.len, s.sparse)).collect::<Vec<_>>();
+        let dense = [(8, N, false), (8, N, false), (1, N, false)];
+        let sparse = [(4, 9, true), (2, 9, true), (1, 9, true)];
+        assert_eq!(strips, [dense, sparse].concat());
+    }
+}
