@@ -4,6 +4,8 @@
 //! memory: n q numbers, updated in place, and for each thread a spare group of panels and a scratch.
 //! Source: Williams & Zipser, Neural Computation 1(2), 1989.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::aligned::Aligned;
 use crate::columns::Columns;
 use crate::engine::check_matrix;
@@ -59,9 +61,10 @@ struct Parts {
 
 impl Parts {
     fn new(panels: usize, threads: usize, small: bool) -> Self {
-        let groups = panels.div_ceil(GROUP);
-        let panels = groups.div_ceil(threads).max(1) * GROUP;
-        let count = (groups * GROUP).div_ceil(panels);
+        let group = if small { 1 } else { GROUP };
+        let groups = panels.div_ceil(group);
+        let panels = groups.div_ceil(threads).max(1) * group;
+        let count = (groups * group).div_ceil(panels);
         Self { count, panels, spare: if small { 0 } else { GROUP }, spare_first: false }
     }
 
@@ -92,7 +95,9 @@ impl<T: Real> Eager<T> {
         let parts = Parts::new(columns.panels(), workers.count(), small);
         let p = Aligned::zeroed(parts.rooms() as u128 * n as u128)?;
         let slots = Aligned::zeroed((parts.count * parts.panels) as u128)?;
-        let scratch = Aligned::zeroed((workers.count() * GROUP * n) as u128)?;
+        // A part of no length could not be handed out.
+        let room = if small { 1 } else { GROUP * n };
+        let scratch = Aligned::zeroed((workers.count() * room) as u128)?;
         let packing = Packing::new(n, isa);
         let (immediate, zero) = (Immediate::new(&columns), vec![true; n]);
         let (unread, lost) = (false, false);
@@ -113,8 +118,9 @@ impl<T: Real> Eager<T> {
         })
     }
 
-    /// Advances every panel, each thread its own part of them.
-    fn advance_panels(&mut self, step: &Step<'_, T>, target_error: Option<&[T]>) {
+    /// Advances every panel, each thread its own part of them. Returns whether the gradient is finite; as
+    /// every sensitivity enters it, with the factor zero where there is no error, it shows any overflow.
+    fn advance_panels(&mut self, step: &Step<'_, T>, target_error: Option<&[T]>) -> bool {
         let Self { columns, immediate, isa, workers, p, slots, scratch, packing, .. } = self;
         immediate.fill(step.lines);
         let n = columns.layout().states();
@@ -129,29 +135,30 @@ impl<T: Real> Eager<T> {
             accumulate: self.unread,
         };
         let Parts { panels, spare, .. } = self.parts;
+        let scratch_part = scratch.bytes() / size_of::<T>() / workers.count();
         let parts = [
             (p.values_mut(), (panels + spare) * n * T::LANES),
             (slots.values_mut(), panels * T::LANES),
-            (scratch.values_mut(), GROUP * n * T::LANES),
+            (scratch.values_mut(), scratch_part),
         ];
+        let finite = AtomicBool::new(true);
         workers.each(parts, |part, [p, slots, scratch]| {
             let first = part * panels;
-            isa.run(Part { packed: &packed, first, p, slots, scratch });
+            if !isa.run(Part { packed: &packed, first, p, slots, scratch }) {
+                finite.store(false, Ordering::Relaxed);
+            }
         });
         self.parts.spare_first = !self.parts.spare_first;
+        finite.into_inner()
     }
 
-    /// Fails, with p marked as lost, if the gradient of the last step is not finite. As every
-    /// sensitivity enters it, with the factor zero where there is no error, it shows any overflow.
-    fn check_finite(&mut self) -> Result<(), Error> {
-        if finite::<T>(self.slots.values()) {
-            return Ok(());
-        }
+    /// Marks p as lost, and says what has overflowed.
+    fn lose(&mut self) -> Error {
         self.lost = true;
         self.slots.values_mut::<T>().fill(T::ZERO);
         self.unread = false;
         let quantity = if finite::<T>(self.p.values()) { "gradient" } else { "sensitivities" };
-        Err(Error::NonFinite { quantity })
+        Error::NonFinite { quantity }
     }
 
     fn check_row(&self, state: usize, len: usize) -> Result<(), Error> {
@@ -191,9 +198,9 @@ impl<T: Real> Engine<T> for Eager<T> {
             let rows = self.columns.layout().rows();
             self.packing.pack(self.isa, rows, step, error, &mut self.zero);
         }
-        self.advance_panels(step, error);
+        let finite = self.advance_panels(step, error);
         self.unread |= error.is_some();
-        self.check_finite()
+        if finite { Ok(()) } else { Err(self.lose()) }
     }
 
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {

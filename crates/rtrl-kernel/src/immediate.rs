@@ -15,7 +15,17 @@
 
 use crate::Real;
 use crate::columns::Columns;
-use crate::tile::GROUP;
+use crate::tile::MOST_PANELS;
+
+/// A panel in which a weight row has columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Touch {
+    /// The weight row.
+    pub(crate) row: usize,
+    pub(crate) panel: usize,
+    /// Where the z[j] for the panel start.
+    pub(crate) start: usize,
+}
 
 /// Copies of z, with their places.
 #[derive(Debug, Clone)]
@@ -25,6 +35,8 @@ pub(crate) struct Immediate<T> {
     origins: Vec<usize>,
     /// Runs to copy: from this place in z, to this place in `values`, so many.
     runs: Vec<(usize, usize, usize)>,
+    /// Which weight row has columns in which panel.
+    touches: Vec<Touch>,
     /// First and last weight row of each panel.
     rows: Vec<(usize, usize)>,
 }
@@ -33,11 +45,11 @@ impl<T: Real> Immediate<T> {
     /// Makes room for the columns.
     pub(crate) fn new(columns: &Columns) -> Self {
         let layout = columns.layout();
-        let front = GROUP * T::LANES;
-        let back = (GROUP + 1) * T::LANES;
+        let front = MOST_PANELS * T::LANES;
+        let back = (MOST_PANELS + 1) * T::LANES;
         let shared = columns.count() == layout.rows() * layout.lines();
         let mut origins = vec![0; layout.rows()];
-        let mut runs = Vec::new();
+        let (mut runs, mut touches) = (Vec::new(), Vec::new());
         let mut end = 0;
         let segments = (0..columns.panels()).flat_map(|panel| {
             columns.segments(panel).iter().map(move |segment| (panel * T::LANES, segment))
@@ -46,7 +58,8 @@ impl<T: Real> Immediate<T> {
         let mut list = segments.peekable();
         for (row, origin) in origins.iter_mut().enumerate() {
             let start = if shared { front } else { end + front };
-            *origin = start.wrapping_sub(list.peek().map_or(slot, |(first, s)| first + s.lane));
+            let begin = list.peek().map_or(slot, |(first, s)| first + s.lane);
+            *origin = start.wrapping_sub(begin);
             while let Some((first, segment)) = list.next_if(|(_, segment)| segment.row == row) {
                 slot = first + segment.lane;
                 if !shared || row == 0 {
@@ -54,6 +67,12 @@ impl<T: Real> Immediate<T> {
                 }
                 slot += segment.len;
             }
+            let panels = begin / T::LANES..slot.div_ceil(T::LANES).max(begin / T::LANES);
+            touches.extend(panels.filter(|_| slot > begin).map(|panel| Touch {
+                row,
+                panel,
+                start: origin.wrapping_add(panel * T::LANES),
+            }));
             end = end.max(origin.wrapping_add(slot) + back);
         }
         let ends = |panel| {
@@ -61,7 +80,7 @@ impl<T: Real> Immediate<T> {
             (segments[0].row, segments[segments.len() - 1].row)
         };
         let rows = (0..columns.panels()).map(ends).collect();
-        Self { values: vec![T::ZERO; end], origins, runs, rows }
+        Self { values: vec![T::ZERO; end], origins, runs, touches, rows }
     }
 
     /// Takes z(t).
@@ -75,6 +94,18 @@ impl<T: Real> Immediate<T> {
                 to.copy_from_slice(from);
             }
         }
+    }
+
+    /// The panels that each weight row has columns in, by weight row.
+    #[inline(always)]
+    pub(crate) fn touches(&self) -> &[Touch] {
+        &self.touches
+    }
+
+    /// The z[j] for a panel, from the place of a [`Touch`] on.
+    #[inline(always)]
+    pub(crate) fn values(&self, start: usize) -> &[T] {
+        &self.values[start..start + T::LANES]
     }
 
     /// The first and last weight row with a column in panels `first` to `last`.
@@ -103,8 +134,8 @@ mod tests {
         let mut immediate = Immediate::<f64>::new(&columns);
         let z: Vec<f64> = (0..layout.lines()).map(|j| 1.0 + j as f64).collect();
         immediate.fill(&z);
-        for first in (0..columns.panels()).step_by(GROUP) {
-            let last = (first + GROUP - 1).min(columns.panels() - 1);
+        for first in (0..columns.panels()).step_by(MOST_PANELS) {
+            let last = (first + MOST_PANELS - 1).min(columns.panels() - 1);
             let (low, high) = immediate.rows(first, last);
             for panel in first..=last {
                 for row in low..=high {

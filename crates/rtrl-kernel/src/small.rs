@@ -1,245 +1,343 @@
 //! Layers of up to [`MOST`] simple units: everything has a constant length.
 //!
 //! No row is left out and nothing depends on lists, so that a step of a few units costs little more than
-//! its arithmetic. The order of sums is that of `tile.rs`. A forced unit has zeros in its column of the
-//! Jacobian instead of being left out, which gives the same sums, since every sensitivity is finite.
+//! its arithmetic. Old rows are read where they stand, and all new ones are computed before the first is
+//! stored:
+//!
+//! ```text
+//! AVX-512   up to 6 units   all rows x 3 panels      up to 18 sums, 3 old rows, 1 coefficient
+//!           7 and 8 units   all rows x 2 panels      up to 16 sums
+//!           9 to 12 units   half the rows x 3        the first half waits until the second is done
+//!           13 to 16 units  half the rows x 2
+//! others                    4 rows x 2 registers     all but the last rows wait
+//! ```
+//!
+//! Up to [`FEW`] units, all panels are in the level-1 cache, and the immediate influence and the gradient
+//! follow when all products are done: their sums are few and would wait for each other. With more units
+//! they are added while the rows are in registers.
+//!
+//! The order of sums is that of `tile.rs`. A forced unit has zeros in its column of the Jacobian instead of
+//! being left out, which gives the same sums, since every sensitivity is finite.
 
 use pulp::Simd;
 
-use crate::tile::{Packed, Part};
-use crate::{Layout, Real};
+use crate::immediate::{Immediate, Touch};
+use crate::tile::Part;
+use crate::{Layout, Real, Step};
 
 /// Units at most.
 const MOST: usize = 16;
+
+/// Units at most of a layer in which immediate influence and gradient come after all else.
+const FEW: usize = 8;
 
 /// Whether a layer takes this path.
 pub(crate) fn fits(layout: Layout) -> bool {
     layout.states() <= MOST && layout.rows() == layout.states()
 }
 
-/// One step for all panels of a part of a small layer.
+/// One step for all panels of a part of a small layer. Returns whether its gradient is finite.
 #[inline(always)]
-pub(crate) fn advance<S: Simd, T: Real>(simd: S, part: Part<'_, T>) {
+pub(crate) fn advance<S: Simd, T: Real>(simd: S, part: Part<'_, T>) -> bool {
     macro_rules! by_size {
-        ($($n:literal)*) => {
+        ($($n:literal in passes of $tall:literal,)*) => {
             match part.packed.columns.layout().states() {
-                $($n => advance_units::<S, T, $n>(simd, part),)*
+                $($n => advance_units::<S, T, $n, $tall>(simd, part),)*
                 units => unreachable!("a layer of {units} units is not small"),
             }
         };
     }
-    by_size!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+    by_size!(
+        1 in passes of 1,
+        2 in passes of 2,
+        3 in passes of 3,
+        4 in passes of 4,
+        5 in passes of 5,
+        6 in passes of 6,
+        7 in passes of 7,
+        8 in passes of 8,
+        9 in passes of 5,
+        10 in passes of 5,
+        11 in passes of 6,
+        12 in passes of 6,
+        13 in passes of 7,
+        14 in passes of 7,
+        15 in passes of 8,
+        16 in passes of 8,
+    )
 }
 
-/// [`advance`] for exactly N units.
+/// [`advance`] for exactly N units, TALL rows at a time with AVX-512.
 #[inline(always)]
-fn advance_units<S: Simd, T: Real, const N: usize>(simd: S, part: Part<'_, T>) {
-    let Part { packed, first, p, slots, scratch } = part;
-    let (rows, _) = scratch.as_chunks_mut::<N>();
-    let Some(jacobian) = rows.first_chunk_mut::<N>() else {
-        unreachable!("the scratch holds the Jacobian")
-    };
-    scale_rows(packed, jacobian);
-    let Some(injection) = packed.step.injection.first_chunk() else {
+fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
+    simd: S,
+    part: Part<'_, T>,
+) -> bool {
+    let Part { packed, first, p, slots, .. } = part;
+    let (step, immediate) = (packed.step, packed.immediate);
+    let (Some(&injection), Some(scale), Some(forced)) =
+        (step.injection.first_chunk(), step.scale.first_chunk(), step.forced.first_chunk())
+    else {
         unreachable!("the step was checked")
     };
-    let layer = Layer { packed, first, jacobian, injection, error: error_of(packed) };
-    let (p, slots) = (T::vectors_mut::<S>(p), T::vectors_mut::<S>(slots));
-    // The last group may have a panel that is not there.
-    let panels = packed.columns.panels().saturating_sub(first);
-    let registers = slots.len().min(panels * (64 / size_of::<T::Vector<S>>()));
-    // Two registers of each row halve the loads of coefficients.
-    let pairs = registers / 2 * 2;
-    for register in (0..pairs).step_by(2) {
-        layer.advance::<S, 2>(simd, p, slots, register);
+    let error = packed.target_error.and_then(|error| error.first_chunk().copied());
+    let error = error.unwrap_or([T::ZERO; N]);
+    let mut jacobian = [[T::ZERO; N]; N];
+    scale_rows(step, scale, forced, &mut jacobian);
+    let accumulate = packed.accumulate;
+    let layer = Layer { jacobian, injection, error, immediate, first, accumulate };
+    // Else the compiler keeps every coefficient in a register of its own, and most of these on the stack.
+    let layer = std::hint::black_box(&layer);
+    // The last part may have panels that are not there.
+    let panels = packed.columns.panels().saturating_sub(first).min(slots.len() / T::LANES);
+    let row = 64 / size_of::<T::Vector<S>>();
+    let p = &mut T::vectors_mut::<S>(p)[..panels * N * row];
+    let slots = &mut T::vectors_mut::<S>(slots)[..panels * row];
+    let mut overflow = T::splat(simd, T::ZERO);
+    if row > 1 {
+        layer.advance_all::<S, 2, 4>(simd, p, slots, &mut overflow);
+    } else if TALL > 6 {
+        layer.advance_all::<S, 2, TALL>(simd, p, slots, &mut overflow);
+    } else {
+        layer.advance_all::<S, 3, TALL>(simd, p, slots, &mut overflow);
     }
-    if pairs < registers {
-        layer.advance::<S, 1>(simd, p, slots, pairs);
+    if N <= FEW {
+        layer.add_immediate(simd, p);
+        layer.gradient(simd, p, slots, &mut overflow);
     }
+    is_zero::<S, T>(overflow)
 }
 
 /// `J[k][l] = scale[k] * recurrent[k][l]`, with zeros in the columns of forced units.
 #[inline(always)]
-fn scale_rows<T: Real, const N: usize>(packed: &Packed<'_, T>, jacobian: &mut [[T; N]; N]) {
-    let step = packed.step;
-    for (k, row) in jacobian.iter_mut().enumerate() {
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn scale_rows<T: Real, const N: usize>(
+    step: &Step<'_, T>,
+    scale: &[T; N],
+    forced: &[bool; N],
+    jacobian: &mut [[T; N]; N],
+) {
+    for k in 0..N {
         let Some(weights) = step.recurrent[k * step.stride..].first_chunk::<N>() else {
             unreachable!("the step was checked")
         };
         for l in 0..N {
-            row[l] = step.scale[k] * weights[l];
+            jacobian[k][l] = scale[k] * weights[l];
         }
     }
-    for (l, _) in step.forced.iter().enumerate().filter(|&(_, &forced)| forced) {
-        for row in jacobian.iter_mut() {
-            row[l] = T::ZERO;
+    let mut any = false;
+    for l in 0..N {
+        any |= forced[l];
+    }
+    if any {
+        for l in (0..N).filter(|&l| forced[l]) {
+            for row in &mut *jacobian {
+                row[l] = T::ZERO;
+            }
         }
     }
-}
-
-/// e(t + 1), zeros where there is no target.
-#[inline(always)]
-fn error_of<T: Real, const N: usize>(packed: &Packed<'_, T>) -> [T; N] {
-    packed.target_error.and_then(|error| error.first_chunk().copied()).unwrap_or([T::ZERO; N])
 }
 
 /// What all panels of a layer of N units need of a step.
 struct Layer<'a, T, const N: usize> {
-    packed: &'a Packed<'a, T>,
+    jacobian: [[T; N]; N],
+    injection: [T; N],
+    error: [T; N],
+    immediate: &'a Immediate<T>,
     /// First panel of the part.
     first: usize,
-    jacobian: &'a [[T; N]; N],
-    injection: &'a [T; N],
-    error: [T; N],
+    accumulate: bool,
 }
 
 impl<T: Real, const N: usize> Layer<'_, T, N> {
+    /// Advances NV registers of every row at a time, and TALL rows. With few units, `J p` is all that
+    /// is done.
+    #[inline(always)]
+    fn advance_all<S: Simd, const NV: usize, const TALL: usize>(
+        &self,
+        simd: S,
+        p: &mut [T::Vector<S>],
+        slots: &mut [T::Vector<S>],
+        overflow: &mut T::Vector<S>,
+    ) {
+        let mut register = 0;
+        while register + NV <= slots.len() {
+            self.advance::<S, NV, TALL>(simd, p, slots, register, overflow);
+            register += NV;
+        }
+        if register + 2 <= slots.len() {
+            self.advance::<S, 2, TALL>(simd, p, slots, register, overflow);
+            register += 2;
+        }
+        if register < slots.len() {
+            self.advance::<S, 1, TALL>(simd, p, slots, register, overflow);
+        }
+    }
+
     /// Advances NV registers of every row, from register `register` of the part on.
     #[inline(always)]
-    fn advance<S: Simd, const NV: usize>(
+    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+    fn advance<S: Simd, const NV: usize, const TALL: usize>(
         &self,
         simd: S,
         p: &mut [T::Vector<S>],
         slots: &mut [T::Vector<S>],
         register: usize,
+        overflow: &mut T::Vector<S>,
     ) {
         // Registers in a row of a panel. Where it is 1, neighbours are in neighbouring panels.
         let row = 64 / size_of::<T::Vector<S>>();
         let start = register / row * (N * row) + register % row;
         let len = if row == 1 { NV * N } else { (N - 1) * row + NV };
         let p = &mut p[start..start + len];
-        let mut old = [[T::splat(simd, T::ZERO); NV]; N];
-        for (l, old) in old.iter_mut().enumerate() {
-            for (v, old) in old.iter_mut().enumerate() {
-                *old = p[place::<N>(l, v, row)];
-            }
-        }
         let mut sums = [T::splat(simd, T::ZERO); NV];
-        // As many sums at a time as hide the latency and fit in the registers: 32 with AVX-512, of which 8
-        // units leave room for their old rows, else 16.
-        if row == 1 && N > 8 {
-            self.rows::<S, NV, 8>(simd, 0, 0, register, &old, p, &mut sums);
-            self.rows::<S, NV, 8>(simd, N - 8, 8, register, &old, p, &mut sums);
-        } else {
-            for new in (0..N).step_by(4) {
-                let top = new.min(N.saturating_sub(4));
-                self.rows::<S, NV, 4>(simd, top, new, register, &old, p, &mut sums);
+        // New rows that wait until the old ones are no longer needed.
+        let mut waiting = [[T::splat(simd, T::ZERO); NV]; N];
+        let mut top = 0;
+        while top + TALL < N {
+            let mut acc = self.multiply::<S, NV, TALL>(simd, top, p);
+            self.finish(simd, top, register, &mut acc, &mut sums);
+            waiting[top..top + TALL].copy_from_slice(&acc);
+            top += TALL;
+        }
+        let mut acc = self.multiply::<S, NV, TALL>(simd, top, p);
+        self.finish(simd, top, register, &mut acc, &mut sums);
+        for k in 0..N {
+            for v in 0..NV {
+                p[place::<N>(k, v, row)] = if k < top { waiting[k][v] } else { acc[k - top][v] };
             }
         }
-        if N <= 8 {
-            let (first, last) = self.weight_rows::<S, NV>(register);
-            for k in first..=last {
-                let mut values = [T::splat(simd, T::ZERO); NV];
-                for (v, value) in values.iter_mut().enumerate() {
-                    *value = p[place::<N>(k, v, row)];
-                }
-                self.add_immediate(simd, k, register, &mut values);
-                for (v, value) in values.into_iter().enumerate() {
-                    p[place::<N>(k, v, row)] = value;
-                }
+        if N > FEW {
+            for (slot, &sum) in slots[register..register + NV].iter_mut().zip(&sums) {
+                self.store_gradient(simd, sum, slot, overflow);
             }
-            sums = self.gradient(simd, p);
-        }
-        for (slot, &sum) in slots[register..register + NV].iter_mut().zip(&sums) {
-            *slot = if self.packed.accumulate { T::sum(simd, *slot, sum) } else { sum };
         }
     }
 
-    /// Up to TALL rows from `top` on. Those before `new` have been done already; they are only computed
-    /// again, so that every loop has a constant length.
-    ///
-    /// With more than 8 units the immediate influence and the gradient are added while the rows are in
-    /// registers. With fewer, few rows would profit, and asking each costs more.
+    /// `sum over l of J[k][l] old[l]` for TALL rows from `top` on.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "one loop, split off for its constant lengths")]
     #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-    fn rows<S: Simd, const NV: usize, const TALL: usize>(
+    fn multiply<S: Simd, const NV: usize, const TALL: usize>(
         &self,
         simd: S,
         top: usize,
-        new: usize,
-        register: usize,
-        old: &[[T::Vector<S>; NV]; N],
-        p: &mut [T::Vector<S>],
-        sums: &mut [T::Vector<S>; NV],
-    ) {
+        old: &[T::Vector<S>],
+    ) -> [[T::Vector<S>; NV]; TALL] {
         let row = 64 / size_of::<T::Vector<S>>();
         let mut acc = [[T::splat(simd, T::ZERO); NV]; TALL];
-        let jacobian = &self.jacobian[top..(top + TALL).min(N)];
         for l in 0..N {
             for r in 0..TALL {
-                if r < N {
-                    let coefficient = T::splat(simd, jacobian[r][l]);
+                if top + r < N {
+                    let coefficient = T::splat(simd, self.jacobian[top + r][l]);
                     for v in 0..NV {
-                        acc[r][v] = T::fused(simd, coefficient, old[l][v], acc[r][v]);
+                        let old = old[place::<N>(l, v, row)];
+                        acc[r][v] = T::fused(simd, coefficient, old, acc[r][v]);
                     }
                 }
             }
         }
-        let (first, last) = self.weight_rows::<S, NV>(register);
+        acc
+    }
+
+    /// The immediate influence and the gradient of TALL rows from `top` on, in registers, with more than
+    /// [`FEW`] units.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+    fn finish<S: Simd, const NV: usize, const TALL: usize>(
+        &self,
+        simd: S,
+        top: usize,
+        register: usize,
+        acc: &mut [[T::Vector<S>; NV]; TALL],
+        sums: &mut [T::Vector<S>; NV],
+    ) {
+        if N <= FEW {
+            return;
+        }
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        let slot = self.first * T::LANES + register * lanes;
+        let panel = |register| self.first + register * lanes / T::LANES;
+        let (first, last) = self.immediate.rows(panel(register), panel(register + NV - 1));
         for r in 0..TALL {
             let k = top + r;
-            if r >= N || k < new {
-                continue;
-            }
-            if N > 8 {
+            if k < N {
                 if k >= first && k <= last {
-                    self.add_immediate(simd, k, register, &mut acc[r]);
+                    let lines = self.immediate.lines(k, slot, NV * lanes);
+                    let lines = T::vectors::<S>(lines);
+                    let factor = T::splat(simd, self.injection[k]);
+                    for v in 0..NV {
+                        acc[r][v] = T::fused(simd, factor, lines[v], acc[r][v]);
+                    }
                 }
                 let error = T::splat(simd, self.error[k]);
                 for v in 0..NV {
                     sums[v] = T::fused(simd, error, acc[r][v], sums[v]);
                 }
             }
-            for v in 0..NV {
-                p[place::<N>(k, v, row)] = acc[r][v];
+        }
+    }
+
+    /// Adds `injection[k] z[j]` to row k in the columns of weight row k.
+    #[inline(always)]
+    fn add_immediate<S: Simd>(&self, simd: S, p: &mut [T::Vector<S>]) {
+        let row = 64 / size_of::<T::Vector<S>>();
+        for &Touch { row: k, panel, start } in self.immediate.touches() {
+            // Other parts have the other panels.
+            let Some(panel) = panel.checked_sub(self.first) else { continue };
+            let place = panel * (N * row) + k * row;
+            let Some(p) = p.get_mut(place..place + row) else { continue };
+            let factor = T::splat(simd, self.injection[k]);
+            let lines = T::vectors::<S>(self.immediate.values(start));
+            for w in 0..row {
+                p[w] = T::fused(simd, factor, lines[w], p[w]);
             }
         }
     }
 
-    /// First and last weight row with a column in the panels of NV registers.
+    /// `sum over k of e[k] p[k]` into the slots.
     #[inline(always)]
-    fn weight_rows<S: Simd, const NV: usize>(&self, register: usize) -> (usize, usize) {
-        let row = 64 / size_of::<T::Vector<S>>();
-        let panel = |register| self.first + register / row;
-        self.packed.immediate.rows(panel(register), panel(register + NV - 1))
-    }
-
-    /// Adds `injection[k] z[j]` to row k.
-    #[inline(always)]
-    fn add_immediate<S: Simd, const NV: usize>(
-        &self,
-        simd: S,
-        k: usize,
-        register: usize,
-        values: &mut [T::Vector<S>; NV],
-    ) {
-        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-        let slot = self.first * T::LANES + register * lanes;
-        let lines = self.packed.immediate.lines(k, slot, NV * lanes);
-        let factor = T::splat(simd, self.injection[k]);
-        for (value, &lines) in values.iter_mut().zip(T::vectors::<S>(lines)) {
-            *value = T::fused(simd, factor, lines, *value);
-        }
-    }
-
-    /// `sum over k of e[k] p[k]`
-    #[inline(always)]
-    fn gradient<S: Simd, const NV: usize>(
+    fn gradient<S: Simd>(
         &self,
         simd: S,
         p: &[T::Vector<S>],
-    ) -> [T::Vector<S>; NV] {
+        slots: &mut [T::Vector<S>],
+        overflow: &mut T::Vector<S>,
+    ) {
         let row = 64 / size_of::<T::Vector<S>>();
-        let mut sums = [T::splat(simd, T::ZERO); NV];
-        for k in 0..N {
-            let error = T::splat(simd, self.error[k]);
-            for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = T::fused(simd, error, p[place::<N>(k, v, row)], *sum);
+        for (p, slots) in p.chunks_exact(N * row).zip(slots.chunks_exact_mut(row)) {
+            for (v, slot) in slots.iter_mut().enumerate() {
+                let mut sum = T::splat(simd, T::ZERO);
+                for k in 0..N {
+                    sum = T::fused(simd, T::splat(simd, self.error[k]), p[k * row + v], sum);
+                }
+                self.store_gradient(simd, sum, slot, overflow);
             }
         }
-        sums
     }
+
+    /// `slot (+)= sum`; `overflow` becomes NaN if that is not finite.
+    #[inline(always)]
+    fn store_gradient<S: Simd>(
+        &self,
+        simd: S,
+        sum: T::Vector<S>,
+        slot: &mut T::Vector<S>,
+        overflow: &mut T::Vector<S>,
+    ) {
+        *slot = if self.accumulate { T::sum(simd, *slot, sum) } else { sum };
+        *overflow = T::fused(simd, *slot, T::splat(simd, T::ZERO), *overflow);
+    }
+}
+
+/// Whether every lane is 0.
+#[inline(always)]
+fn is_zero<S: Simd, T: Real>(register: T::Vector<S>) -> bool {
+    let lanes: &[T] = bytemuck::cast_slice(std::slice::from_ref(&register));
+    let mut all = true;
+    for &lane in lanes {
+        all &= lane == T::ZERO;
+    }
+    all
 }
 
 /// Index of register `v` of row `k` among those that are worked on together.

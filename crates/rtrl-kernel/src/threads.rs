@@ -95,6 +95,9 @@ impl Workers {
         mut buffers: [(&mut [T], usize); K],
         task: impl Fn(usize, [&mut [T]; K]) + Sync,
     ) {
+        if self.count == 1 {
+            return task(0, buffers.map(|(buffer, _)| buffer));
+        }
         let parts = buffers.first().map_or(0, |(buffer, piece)| buffer.len().div_ceil(*piece));
         #[cfg(feature = "rayon")]
         if let Some(pool) = &self.pool

@@ -41,8 +41,11 @@ use crate::pack::{Packing, Strip};
 use crate::small;
 use crate::{Real, Step};
 
-/// Panels that are worked on together at most.
+/// Panels of a group.
 pub(crate) const GROUP: usize = 2;
+
+/// Panels that are worked on together at most: by `small.rs`.
+pub(crate) const MOST_PANELS: usize = 3;
 
 /// What all panels need of one step.
 #[derive(Debug)]
@@ -71,15 +74,16 @@ pub(crate) struct Part<'a, T> {
     pub(crate) p: &'a mut [T],
     /// The gradient of each column of these panels.
     pub(crate) slots: &'a mut [T],
-    /// Room for the old rows that are read, where some are not, or for the Jacobian of a small layer.
+    /// Room for the old rows that are read, where some are not.
     pub(crate) scratch: &'a mut [T],
 }
 
 impl<T: Real> WithSimd for Part<'_, T> {
-    type Output = ();
+    /// Whether the gradient is finite.
+    type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
         if self.packed.small {
             return small::advance(simd, self);
         }
@@ -96,7 +100,7 @@ impl<T: Real> Part<'_, T> {
     /// Moves every group by one place into the spare one and through the step on its way, in tiles of
     /// `PANELS` panels and `WIDE` registers of each.
     #[inline(always)]
-    fn advance<S: Simd, const PANELS: usize, const WIDE: usize>(self, simd: S) {
+    fn advance<S: Simd, const PANELS: usize, const WIDE: usize>(self, simd: S) -> bool {
         let Self { packed, first, p, slots, scratch } = self;
         let panel_len = packed.columns.layout().states() * T::LANES;
         let groups = p.len() / (GROUP * panel_len) - 1;
@@ -114,6 +118,11 @@ impl<T: Real> Part<'_, T> {
                 advance_group::<S, T, PANELS, WIDE>(simd, packed, panel, old, new, slots, scratch);
             }
         }
+        let mut finite = true;
+        for slot in slots {
+            finite &= slot.is_finite();
+        }
+        finite
     }
 }
 
