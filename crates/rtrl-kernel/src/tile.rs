@@ -351,8 +351,10 @@ fn add_immediate<S: Simd, T: Real>(
     new: &mut [T::Vector<S>],
 ) {
     let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+    let states = packed.columns.layout().states();
     for row in place.rows.0..=place.rows.1 {
-        let state = packed.columns.layout().owner(row);
+        // A division would be felt in layers of a few dozen simple units.
+        let state = if row < states { row } else { packed.columns.layout().owner(row) };
         let factor = T::splat(simd, packed.step.injection[row]);
         for v in 0..wide {
             let slot = place.slot + (place.first + v) * lanes;
@@ -375,10 +377,25 @@ fn gradient<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     slots: &mut [T::Vector<S>],
 ) {
     let mut sums = [[T::splat(simd, T::ZERO); WIDE]; PANELS];
-    for (&row, &error) in packed.packing.written.iter().zip(&packed.packing.error) {
-        let error = T::splat(simd, error);
-        for (v, sum) in sums.as_flattened_mut().iter_mut().enumerate() {
-            *sum = T::fused(simd, error, new[place.of(row, v)], *sum);
+    let Packing { written, error, .. } = packed.packing;
+    let states = packed.columns.layout().states();
+    if written.len() == states && place.row == WIDE {
+        let panels: Rows<'_, _, PANELS, WIDE> =
+            std::array::from_fn(|g| &new.as_chunks().0[g * states..][..states]);
+        for (k, &error) in error[..states].iter().enumerate() {
+            let error = T::splat(simd, error);
+            for g in 0..PANELS {
+                for w in 0..WIDE {
+                    sums[g][w] = T::fused(simd, error, panels[g][k][w], sums[g][w]);
+                }
+            }
+        }
+    } else {
+        for (&row, &error) in written.iter().zip(error) {
+            let error = T::splat(simd, error);
+            for (v, sum) in sums.as_flattened_mut().iter_mut().enumerate() {
+                *sum = T::fused(simd, error, new[place.of(row, v)], *sum);
+            }
         }
     }
     for (slot, &sum) in slots.iter_mut().zip(sums.as_flattened()) {
