@@ -90,28 +90,23 @@ impl Workers {
     ///
     /// `buffers` are divided into pieces, given the length of one thread's piece of each; `task` gets the
     /// number of the part and its pieces. There are as many parts as the first buffer has pieces.
+    #[cfg_attr(not(feature = "rayon"), allow(clippy::unused_self, reason = "no pool to ask"))]
     pub(crate) fn each<T: Send, const K: usize>(
         &self,
-        mut buffers: [(&mut [T], usize); K],
+        buffers: [(&mut [T], usize); K],
         task: impl Fn(usize, [&mut [T]; K]) + Sync,
     ) {
-        if self.count == 1 {
-            return task(0, buffers.map(|(buffer, _)| buffer));
-        }
-        let parts = buffers.first().map_or(0, |(buffer, piece)| buffer.len().div_ceil(*piece));
         #[cfg(feature = "rayon")]
-        if let Some(pool) = &self.pool
-            && parts > 1
-        {
+        if let (Some(pool), Some((first, piece))) = (&self.pool, buffers.first()) {
+            let parts = first.len().div_ceil(*piece);
             return pool.install(|| divide(0, parts, buffers, &task));
         }
-        for part in 0..parts {
-            task(part, take_pieces(&mut buffers, 1));
-        }
+        task(0, buffers.map(|(buffer, _)| buffer));
     }
 }
 
 /// Splits off so many pieces of each buffer, or what there is of them.
+#[cfg(feature = "rayon")]
 fn take_pieces<'b, T, const K: usize>(
     buffers: &mut [(&'b mut [T], usize); K],
     pieces: usize,

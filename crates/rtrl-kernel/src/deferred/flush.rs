@@ -153,8 +153,8 @@ pub(super) struct Flush<'a, T> {
     pub(super) chain: &'a [T],
     pub(super) first: usize,
     pub(super) p: &'a mut [T],
-    /// Room for [`scratch_rows`] rows of lanes; the first of them is NaN in the end if a sensitivity has
-    /// overflowed, else zero.
+    /// Room for [`scratch_rows`] rows of lanes; the first of them, zero at the start, is NaN in the end if
+    /// a sensitivity has overflowed.
     pub(super) scratch: &'a mut [T],
 }
 
@@ -170,7 +170,6 @@ impl<T: Real> WithSimd for Flush<'_, T> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let panel_len = self.window.states() * T::LANES;
         let end = self.columns.panels().min(self.first + self.p.len() / panel_len);
-        self.scratch[..T::LANES].fill(T::ZERO);
         let (mut panel, mut row) = (self.first, None);
         while panel < end {
             let this = self.columns.row_of_panel(panel);

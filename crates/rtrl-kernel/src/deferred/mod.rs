@@ -239,6 +239,9 @@ impl<T: Real> Deferred<T> {
         let piece = scratch.values::<T>().len() / workers.count();
         let chain = chain.values();
         let p = &mut p.values_mut()[start * panel_len..end * panel_len];
+        for piece in scratch.values_mut::<T>().chunks_exact_mut(piece) {
+            piece[..T::LANES].fill(T::ZERO);
+        }
         let buffers = [(p, panels * panel_len), (scratch.values_mut(), piece)];
         workers.each(buffers, |part, [p, scratch]| {
             let first = start + part * panels;
