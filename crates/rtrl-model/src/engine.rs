@@ -24,29 +24,37 @@ pub enum EngineChoice {
     },
 }
 
-/// Units up to which the eager engine is the faster one when the weights change at every step.
-const EAGER_UNITS: usize = 20;
-
-/// Units up to which it is when gradients add up over many steps.
-const EAGER_UNITS_ADDING: usize = 12;
+/// Steps between readings of the gradient from which readings hardly count.
+const SELDOM: usize = 8;
 
 impl EngineChoice {
     /// The deferred engine with its default window, in bursts.
     pub const DEFERRED: Self = Self::Deferred { window: None, pace: Pace::Bursts };
 
-    /// The engine that [`EngineChoice::Auto`] stands for: a function of the shape, the precision and the
-    /// regime, never of the machine, so that results keep their bits wherever they are computed.
-    pub fn for_shape<T: Real>(layout: Layout, regime: Regime) -> Self {
-        let most = if regime.accumulates() { EAGER_UNITS_ADDING } else { EAGER_UNITS };
-        if layout.states() <= most { Self::Eager } else { Self::DEFERRED }
+    /// The engine that [`EngineChoice::Auto`] stands for: a function of the shape and the regime, never
+    /// of the machine, so that results keep their bits wherever they are computed.
+    ///
+    /// The deferred engine is the faster one from 16 units on, and where gradients are read at every
+    /// eighth step or more seldom from 9 on, in both precisions (measured, `docs/performance.md`).
+    pub fn for_shape(layout: Layout, regime: Regime) -> Self {
+        let least = if is_seldom_read(regime) { 9 } else { 16 };
+        if layout.states() < least { Self::Eager } else { Self::DEFERRED }
     }
 
-    /// The window of the deferred engine for a shape.
+    /// The window of the deferred engine for a shape and a regime, in both precisions.
     ///
-    /// A longer one makes the flush rarer and the way back through it longer, and its Jacobians fill the
-    /// caches.
-    pub fn default_window<T: Real>(layout: Layout) -> NonZeroUsize {
-        let steps = if layout.states() <= 64 { 32 } else { 64 };
+    /// A longer one makes the flush rarer; but the way back through it, which each reading of the
+    /// gradient takes, becomes longer too, and its Jacobians fill the caches.
+    pub fn default_window(layout: Layout, regime: Regime) -> NonZeroUsize {
+        let steps = match (layout.states(), is_seldom_read(regime)) {
+            (..=24, false) => 16,
+            (..=40, false) => 24,
+            (..=80, false) => 40,
+            (..=160, false) => 48,
+            (..=24, true) => 32,
+            (..=40, true) => 48,
+            _ => 64,
+        };
         NonZeroUsize::new(steps).unwrap_or(NonZeroUsize::MIN)
     }
 
@@ -58,13 +66,21 @@ impl EngineChoice {
     ) -> Result<Box<dyn Engine<T>>, Error> {
         let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
         match self {
-            Self::Auto => Self::for_shape::<T>(layout, regime).make(network, regime, threads),
+            Self::Auto => Self::for_shape(layout, regime).make(network, regime, threads),
             Self::Eager => Ok(Box::new(Eager::new(layout, &learning, isa, threads)?)),
             Self::Deferred { window, pace } => {
-                let window = window.unwrap_or_else(|| Self::default_window::<T>(layout));
+                let window = window.unwrap_or_else(|| Self::default_window(layout, regime));
                 Ok(Box::new(Deferred::new(layout, &learning, window, pace, isa, threads)?))
             }
         }
+    }
+}
+
+/// Whether gradients add up over so many steps that reading them hardly counts.
+fn is_seldom_read(regime: Regime) -> bool {
+    match regime {
+        Regime::Epochwise => true,
+        Regime::RealTime { every, .. } => every.get() >= SELDOM,
     }
 }
 
@@ -82,5 +98,37 @@ impl std::str::FromStr for EngineChoice {
                 got: format!("{name:?}"),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Timing;
+
+    #[test]
+    fn auto_goes_by_the_shape_and_by_how_often_gradients_are_read() {
+        let choice = |units, regime| {
+            EngineChoice::for_shape(Layout::simple(units, 2 * units).unwrap(), regime)
+        };
+        let every = |steps| Regime::RealTime {
+            timing: Timing::Immediate,
+            every: NonZeroUsize::new(steps).unwrap(),
+        };
+        assert_eq!(choice(15, Regime::real_time()), EngineChoice::Eager);
+        assert_eq!(choice(16, Regime::real_time()), EngineChoice::DEFERRED);
+        assert_eq!(choice(15, every(7)), EngineChoice::Eager);
+        assert_eq!(choice(9, every(8)), EngineChoice::DEFERRED);
+        assert_eq!(choice(8, Regime::Epochwise), EngineChoice::Eager);
+    }
+
+    #[test]
+    fn names_are_read_and_unknown_ones_are_refused() {
+        let read = |name: &str| name.parse::<EngineChoice>();
+        assert_eq!(read("auto"), Ok(EngineChoice::Auto));
+        assert_eq!(read("eager"), Ok(EngineChoice::Eager));
+        assert_eq!(read("deferred"), Ok(EngineChoice::DEFERRED));
+        let message = read("lazy").unwrap_err().to_string();
+        assert!(message.contains("deferred") && message.contains("lazy"), "{message}");
     }
 }

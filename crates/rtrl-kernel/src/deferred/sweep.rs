@@ -13,6 +13,10 @@ use crate::columns::Columns;
 /// Independent chains: they hide the latency of the multiply-adds, while one panel is read in order.
 const CHAINS: usize = 4;
 
+/// Bytes of p that are read in ascending order whatever the direction: as long as a hardware prefetcher
+/// needs to run ahead.
+const BLOCK: usize = 256 << 10;
+
 /// A window with what came back through it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Passed<'a, T> {
@@ -36,7 +40,7 @@ pub(super) struct Sweep<'a, T> {
     pub(super) p: &'a [T],
     /// The gradient of each column, to which that of these errors is added.
     pub(super) slots: &'a mut [T],
-    /// Whether the panels are read from the last to the first: every other sweep finds in the caches what
+    /// Whether the blocks of panels are read from the last to the first: every other sweep finds in the caches what
     /// the one before has left there.
     pub(super) descending: bool,
 }
@@ -63,13 +67,17 @@ impl<T: Real> Sweep<'_, T> {
         let panel_len = self.columns.layout().states() * T::LANES;
         let count = self.columns.panels().saturating_sub(self.first);
         let count = count.min(self.p.len() / panel_len);
-        for step in 0..count {
-            let panel = if self.descending { count - 1 - step } else { step };
-            let p = &self.p[panel * panel_len..][..panel_len];
-            let sum = self.panel::<S, WIDE>(simd, self.first + panel, p);
-            let slots = &mut self.slots[panel * T::LANES..][..T::LANES];
-            for (slot, sum) in T::vectors_mut::<S>(slots).iter_mut().zip(sum) {
-                *slot = T::sum(simd, *slot, sum);
+        let block = (BLOCK / (panel_len * size_of::<T>())).max(1);
+        let blocks = count.div_ceil(block);
+        for step in 0..blocks {
+            let first = block * if self.descending { blocks - 1 - step } else { step };
+            for panel in first..count.min(first + block) {
+                let p = &self.p[panel * panel_len..][..panel_len];
+                let sum = self.panel::<S, WIDE>(simd, self.first + panel, p);
+                let slots = &mut self.slots[panel * T::LANES..][..T::LANES];
+                for (slot, sum) in T::vectors_mut::<S>(slots).iter_mut().zip(sum) {
+                    *slot = T::sum(simd, *slot, sum);
+                }
             }
         }
     }
