@@ -284,9 +284,11 @@ fn overflow_loses_p_until_it_is_reset() {
         let mut engine =
             Deferred::new(layout, &[true; 2], window(2), pace, Isa::best(), Threads::SERIAL)
                 .unwrap();
-        let lost = (0..12).find_map(|_| engine.advance(&step, None).err());
+        let pending = engine.pending();
+        let lost = (0..12).find_map(|_| engine.advance(&step, Some(&[1.0])).err());
         assert_eq!(lost, Some(Error::NonFinite { quantity: "sensitivities" }));
         assert_eq!(engine.advance(&step, None), Err(Error::Lost));
+        assert_eq!(engine.resume(&pending), Err(Error::Lost));
         assert_eq!(engine.sensitivities(0, &mut [0.0; 2]), Err(Error::Lost));
         assert_eq!(engine.gradient(&mut [0.0; 2], 2), Err(Error::Lost));
         engine.reset();
@@ -298,14 +300,19 @@ fn overflow_loses_p_until_it_is_reset() {
         let mut engine =
             Deferred::new(layout, &[true; 2], window(9), pace, Isa::best(), Threads::SERIAL)
                 .unwrap();
-        engine.advance(&step, None).unwrap();
-        for _ in 0..3 {
+        for _ in 0..4 {
             engine.advance(&step, None).unwrap();
         }
+        let overflow = Err(Error::NonFinite { quantity: "sensitivities" });
+        assert_eq!(engine.sensitivities(0, &mut [0.0; 2]), overflow);
         engine.advance(&step, Some(&[1.0])).unwrap();
         let lost = engine.gradient(&mut gradient, 2);
         assert_eq!(lost, Err(Error::NonFinite { quantity: "gradient" }));
         assert_eq!(gradient, [-1.0, -1.0]);
         assert_eq!(engine.advance(&step, None), Err(Error::Lost));
+        // A Jacobian that overflows by itself.
+        engine.reset();
+        let step = Step { scale: &[2f32.powi(100)], ..step };
+        assert_eq!(engine.advance(&step, None), overflow);
     }
 }

@@ -46,13 +46,14 @@ impl EngineChoice {
     /// A longer one makes the flush rarer; but the way back through it, which each reading of the
     /// gradient takes, becomes longer too, and its Jacobians fill the caches.
     pub fn default_window(layout: Layout, regime: Regime) -> NonZeroUsize {
-        let steps = match (layout.states(), is_seldom_read(regime)) {
-            (..=24, false) => 16,
-            (..=40, false) => 24,
-            (..=80, false) => 40,
-            (..=160, false) => 48,
-            (..=24, true) => 32,
-            (..=40, true) => 48,
+        let often = !is_seldom_read(regime);
+        let steps = match layout.states() {
+            ..=24 if often => 16,
+            ..=40 if often => 24,
+            ..=24 => 32,
+            ..=80 if often => 40,
+            ..=40 => 48,
+            ..=160 if often => 48,
             _ => 64,
         };
         NonZeroUsize::new(steps).unwrap_or(NonZeroUsize::MIN)
@@ -124,11 +125,11 @@ mod tests {
 
     #[test]
     fn names_are_read_and_unknown_ones_are_refused() {
-        let read = |name: &str| name.parse::<EngineChoice>();
-        assert_eq!(read("auto"), Ok(EngineChoice::Auto));
-        assert_eq!(read("eager"), Ok(EngineChoice::Eager));
-        assert_eq!(read("deferred"), Ok(EngineChoice::DEFERRED));
-        let message = read("lazy").unwrap_err().to_string();
+        let read = |name: &str| name.parse::<EngineChoice>().unwrap();
+        assert_eq!(read("auto"), EngineChoice::Auto);
+        assert_eq!(read("eager"), EngineChoice::Eager);
+        assert_eq!(read("deferred"), EngineChoice::DEFERRED);
+        let message = "lazy".parse::<EngineChoice>().unwrap_err().to_string();
         assert!(message.contains("deferred") && message.contains("lazy"), "{message}");
     }
 }

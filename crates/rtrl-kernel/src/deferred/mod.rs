@@ -6,8 +6,9 @@
 //! approximated, although weights may change at every step, because each record holds those of its own
 //! step. `docs/equations.md` derives it.
 //!
-//! Cost of a step, for n units, q columns and windows of h steps: `2 n q` for the gradient's read of p,
-//! `h n²` on average for the way back, and `2 n³ + 2 n q + 2 n² q / h` for the flush: O(n³) with h ~ n.
+//! Cost of a step, for n units, q columns and windows of h steps: `2 n q` for the gradient's read of p and
+//! `h (n² + q)` on average for the window's part of it; `2 n³ + 2 n q + 2 n² q / h` for the flush: O(n³)
+//! with h ~ n.
 //! Steps without an error cost only their share of the flush. Memory: n q numbers for p, h n² for the
 //! window and (h + 1) n² for the flush.
 //!
@@ -55,7 +56,8 @@ pub enum Pace {
 /// For a given window and pace the results are the same bits on every instruction set and with any
 /// number of threads; they differ from those of [`Eager`](crate::Eager) by rounding.
 ///
-/// An overflow of p is noticed when the window is flushed or a gradient is read.
+/// An overflow of p is noticed when the window is flushed or a gradient is read; errors that have not
+/// been read are then lost with it.
 #[derive(Debug, Clone)]
 pub struct Deferred<T> {
     columns: Columns,
@@ -129,6 +131,10 @@ impl<T: Real> Back<T> {
                 places.by_ref().zip(products).for_each(|(place, product)| *place = product);
             }
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.deltas.bytes() + self.factors.len() * size_of::<T>()
     }
 
     /// The way back through `window`, for a sweep.
@@ -252,8 +258,15 @@ impl<T: Real> Deferred<T> {
         if checks.flatten().all(|&check| check == T::ZERO) {
             return Ok(());
         }
+        Err(self.lose("sensitivities"))
+    }
+
+    /// Marks p as lost, and with it the errors that have not been read.
+    fn lose(&mut self, quantity: &'static str) -> Error {
         self.lost = true;
-        Err(Error::NonFinite { quantity: "sensitivities" })
+        self.unread = false;
+        self.slots.values_mut::<T>().fill(T::ZERO);
+        Error::NonFinite { quantity }
     }
 
     /// Does this step's share of the flush of the previous window.
@@ -352,7 +365,8 @@ impl<T: Real> Deltas<T> {
 /// Floating-point operations of a step with a window of n records, on average.
 fn flops(layout: Layout, columns: usize) -> u128 {
     let (n, q) = (layout.states() as u128, columns as u128);
-    8 * n * q + 3 * n * n * n
+    // Reading p, the window's part, and G P and A Z of the flush; the way back and the chain.
+    (2 + 1 + 2 + 2) * n * q + (1 + 2) * n * n * n
 }
 
 /// The sum of one or four chains, in the order (0 + 1) + (2 + 3).
@@ -389,7 +403,9 @@ impl<T: Real> Engine<T> for Deferred<T> {
         if self.window.is_full() {
             self.make_room()?;
         }
-        self.window.push(step, error, &self.patterns);
+        if !self.window.push(self.isa, step, error, &self.patterns) {
+            return Err(self.lose("sensitivities"));
+        }
         self.unread |= error.is_some();
         self.flush_share()
     }
@@ -401,23 +417,16 @@ impl<T: Real> Engine<T> for Deferred<T> {
             return Err(Error::Lost);
         }
         self.collect();
-        let slots = self.slots.values_mut::<T>();
-        let finite = slots.iter().fold(true, |all, slot| all & slot.is_finite());
-        if finite {
-            self.columns.scatter_negative(slots, into, stride);
+        if check_finite("gradient", self.slots.values::<T>()).is_err() {
+            return Err(self.lose("gradient"));
         }
-        slots.fill(T::ZERO);
-        if finite {
-            return Ok(());
-        }
-        self.lost = true;
-        Err(Error::NonFinite { quantity: "gradient" })
+        self.columns.scatter_negative(self.slots.values::<T>(), into, stride);
+        self.slots.values_mut::<T>().fill(T::ZERO);
+        Ok(())
     }
 
     fn reset(&mut self) {
-        if !self.lost {
-            self.collect();
-        }
+        self.collect();
         self.window.clear();
         if let Some(previous) = &mut self.previous {
             previous.clear();
@@ -446,6 +455,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
             slots: slots.values_mut(),
             descending: false,
         });
+        check_finite("sensitivities", slots.values::<T>())?;
         self.columns.gather(slots.values().chunks_exact(T::LANES), row);
         Ok(())
     }
@@ -482,6 +492,9 @@ impl<T: Real> Engine<T> for Deferred<T> {
 
     fn resume(&mut self, pending: &Pending<T>) -> Result<(), Error> {
         let Pending { gradient, window, previous } = pending;
+        if self.lost {
+            return Err(Error::Lost);
+        }
         if !gradient.is_empty() {
             check_length("the gradient", self.columns.count(), gradient.len())?;
         }
@@ -500,14 +513,13 @@ impl<T: Real> Engine<T> for Deferred<T> {
         }
         self.progress.flushed = self.columns.panels();
         if let Some(older) = self.previous.as_mut() {
-            older.replace_records(layout, previous, patterns);
+            older.replace_records(self.isa, layout, previous, patterns);
             if !previous.is_empty() {
                 self.start_chain();
             }
         }
-        self.window.replace_records(layout, window, &self.patterns);
+        self.window.replace_records(self.isa, layout, window, &self.patterns);
         self.unread = self.window.has_errors();
-        self.lost = false;
         self.catch_up();
         Ok(())
     }
@@ -520,7 +532,8 @@ impl<T: Real> Engine<T> for Deferred<T> {
         let previous = self.previous.as_ref().map_or(0, Window::bytes);
         let buffers = [&self.p, &self.slots, &self.chain, &self.scratch];
         let buffers: usize = buffers.into_iter().map(Aligned::bytes).sum();
-        buffers + self.window.bytes() + previous
+        let backs = self.passed.newer.bytes() + self.passed.older.bytes();
+        buffers + self.window.bytes() + previous + backs
     }
 
     fn boxed_clone(&self) -> Box<dyn Engine<T>> {

@@ -1,9 +1,11 @@
 //! The records of the steps since t0: what equation 5 needs of each, and the errors that came with them.
 
+use pulp::{Simd, WithSimd};
+
 use crate::aligned::Aligned;
 use crate::columns::{Columns, Segment};
 use crate::error::{check_finite, check_length};
-use crate::{Error, Layout, Real, Step};
+use crate::{Error, Isa, Layout, Real, Step};
 
 /// Which z belong in the lanes of a panel.
 ///
@@ -109,16 +111,17 @@ impl<T: Real> Window<T> {
         self.errors.clear();
     }
 
-    /// Adds the record of a step, for which there must be room.
-    pub(super) fn push(&mut self, step: &Step<'_, T>, error: Option<&[T]>, patterns: &Patterns) {
+    /// Adds the record of a step, for which there must be room; says whether its Jacobian is finite.
+    pub(super) fn push(
+        &mut self,
+        isa: Isa,
+        step: &Step<'_, T>,
+        error: Option<&[T]>,
+        patterns: &Patterns,
+    ) -> bool {
         let (n, stride, record) = (self.states, self.stride, self.len);
         let jacobian = &mut self.jacobians.values_mut()[record * n * stride..][..n * stride];
-        for (k, row) in jacobian.chunks_exact_mut(stride).enumerate() {
-            let weights = &step.recurrent[k * step.stride..][..n];
-            for (place, &weight) in row.iter_mut().zip(weights) {
-                *place = step.scale[k] * weight;
-            }
-        }
+        let finite = isa.run(Scale { step, stride, jacobian });
         for (l, _) in step.forced.iter().enumerate().filter(|&(_, &forced)| forced) {
             jacobian[l..].iter_mut().step_by(stride).for_each(|place| *place = T::ZERO);
         }
@@ -135,6 +138,7 @@ impl<T: Real> Window<T> {
             }
         }
         self.len += 1;
+        finite
     }
 
     /// Forgets the errors: their gradient has been counted.
@@ -207,7 +211,13 @@ impl<T: Real> Window<T> {
     }
 
     /// Replaces all records by such as [`Window::check_records`] has let pass.
-    pub(super) fn replace_records(&mut self, layout: Layout, records: &[T], patterns: &Patterns) {
+    pub(super) fn replace_records(
+        &mut self,
+        isa: Isa,
+        layout: Layout,
+        records: &[T],
+        patterns: &Patterns,
+    ) {
         self.clear();
         let n = self.states;
         for record in records.chunks_exact(record_len(layout)) {
@@ -217,12 +227,38 @@ impl<T: Real> Window<T> {
             let (scale, forced) = (vec![T::ONE; n], vec![false; n]);
             let step =
                 Step { recurrent, stride: n, scale: &scale, injection, lines, forced: &forced };
-            self.push(&step, Some(error), patterns);
+            self.push(isa, &step, Some(error), patterns);
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
         let numbers = self.injections.capacity() + self.errors.capacity();
         self.jacobians.bytes() + self.lines.bytes() + numbers * size_of::<T>()
+    }
+}
+
+/// Writes `scale[k] recurrent[k][l]` into a Jacobian with rows `stride` apart; says whether all are finite.
+struct Scale<'a, T> {
+    step: &'a Step<'a, T>,
+    stride: usize,
+    jacobian: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Scale<'_, T> {
+    type Output = bool;
+
+    /// Plain loops, which the compiler vectorises for the set.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let Step { recurrent, stride, scale, .. } = *self.step;
+        let mut finite = true;
+        for (k, row) in self.jacobian.chunks_exact_mut(self.stride).enumerate() {
+            let weights = &recurrent[k * stride..][..scale.len()];
+            for (place, &weight) in row.iter_mut().zip(weights) {
+                *place = scale[k] * weight;
+                finite &= place.is_finite();
+            }
+        }
+        finite
     }
 }
