@@ -41,6 +41,14 @@ impl Aligned {
         Storage::zeroed(count).map(Self).ok_or(refused)
     }
 
+    /// Room for `count` zeros, at least.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if the system refuses.
+    pub(crate) fn numbers<T: Real>(count: u128) -> Result<Self, Error> {
+        Self::zeroed(count.div_ceil(T::LANES as u128))
+    }
+
     /// The numbers.
     pub(crate) fn values<T: Real>(&self) -> &[T] {
         match &self.0 {

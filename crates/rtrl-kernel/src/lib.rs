@@ -7,8 +7,9 @@
 //! p^k_ij(t+1) = sum over l of J[k][l] p^l_ij(t)  +  (immediate influence of weight (i, j) on unit k)
 //! ```
 //!
-//! and the gradient of the error is `-sum over k of e_k p^k_ij` (eq. 6). An [`Engine`] does both;
-//! [`Eager`] is the paper's algorithm. [`product`] is the matrix-vector product of the forward pass, in
+//! and the gradient of the error is `-sum over k of e_k p^k_ij` (eq. 6). An [`Engine`] does both:
+//! [`Eager`] is the paper's algorithm, O(n⁴) a step; [`Deferred`] computes the same numbers in O(n³).
+//! [`product`] is the matrix-vector product of the forward pass, in
 //! an order that does not depend on the machine.
 //!
 //! # Where to look
@@ -17,6 +18,7 @@
 //! |---|---|
 //! | `engine.rs` | the trait and its [`Step`] |
 //! | `eager.rs` | the engine that updates p at every step |
+//! | `deferred/` | the engine that updates p when a window of steps is full |
 //! | `pack.rs` | the Jacobian of a step in strips, with lists where it is sparse |
 //! | `tile.rs`, `small.rs`, `immediate.rs` | its inner loops |
 //! | `columns.rs` | which weight sits in which lane of which panel |

@@ -7,23 +7,115 @@
 //! k mod 4, each ascending and fused, then (0 + 1) + (2 + 3); above, one chain. That depends on the shape
 //! and the precision only.
 
+use std::marker::PhantomData;
+
 use pulp::{Simd, WithSimd};
 
+use super::sweep::Passed;
 use super::window::Window;
-use crate::Real;
+use crate::aligned::Aligned;
+use crate::{Error, Isa, Real};
 
 /// Rows of lanes up to which four chains hide the latency; above, the many columns do.
 const NARROW: usize = 4;
+
+/// Room for the way back through the windows.
+#[derive(Debug, Clone)]
+pub(super) struct Deltas<T> {
+    pub(super) newer: Back<T>,
+    pub(super) older: Back<T>,
+}
+
+/// What came back through one window.
+#[derive(Debug, Clone)]
+pub(super) struct Back<T> {
+    /// `[record + 1][stride]`, see [`Backward`].
+    deltas: Aligned,
+    /// See [`Passed`].
+    factors: Aligned,
+    numbers: PhantomData<T>,
+}
+
+impl<T: Real> Back<T> {
+    fn new(window: &Window<T>, capacity: usize) -> Result<Self, Error> {
+        let deltas = (capacity as u128 + 1) * window.stride() as u128;
+        let factors = capacity as u128 * window.rows() as u128;
+        Ok(Self {
+            deltas: Aligned::numbers::<T>(deltas)?,
+            factors: Aligned::numbers::<T>(factors)?,
+            numbers: PhantomData,
+        })
+    }
+
+    /// Goes back through `window`, with `above` reaching the state after its last record, or with the
+    /// errors that the window holds.
+    fn pass(&mut self, isa: Isa, window: &Window<T>, above: Option<&[T]>) {
+        let stride = window.stride();
+        let top = window.len() * stride;
+        let deltas = &mut self.deltas.values_mut::<T>()[..top + stride];
+        match above {
+            Some(above) => deltas[top..].copy_from_slice(above),
+            None => deltas[top..].fill(T::ZERO),
+        }
+        isa.run(Backward { window, deltas, with_errors: above.is_none() });
+        let above = self.deltas.values::<T>().chunks_exact(stride).skip(1);
+        for (record, above) in above.take(window.len()).enumerate() {
+            let mut places =
+                self.factors.values_mut::<T>()[record..].iter_mut().step_by(window.capacity());
+            for injections in window.injection(record).chunks_exact(window.states()) {
+                let products = injections.iter().zip(above).map(|(&factor, &delta)| delta * factor);
+                places.by_ref().zip(products).for_each(|(place, product)| *place = product);
+            }
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.deltas.bytes() + self.factors.bytes()
+    }
+
+    /// The way back through `window`, for a sweep.
+    pub(super) fn passed<'a>(&'a self, window: &'a Window<T>) -> Passed<'a, T> {
+        Passed {
+            window,
+            factors: self.factors.values(),
+            start: &self.deltas.values()[..window.states()],
+        }
+    }
+}
+
+impl<T: Real> Deltas<T> {
+    /// Room for windows like `window`: two of them, or one.
+    pub(super) fn new(window: &Window<T>, has_older: bool) -> Result<Self, Error> {
+        let capacity = window.capacity();
+        let older = if has_older { capacity } else { 0 };
+        Ok(Self { newer: Back::new(window, capacity)?, older: Back::new(window, older)? })
+    }
+
+    /// Goes back through both windows, or the newer alone.
+    pub(super) fn pass(
+        &mut self,
+        isa: Isa,
+        newer: &Window<T>,
+        older: Option<&Window<T>>,
+        above: Option<&[T]>,
+    ) {
+        self.newer.pass(isa, newer, above);
+        if let Some(older) = older {
+            let above = &self.newer.deltas.values()[..newer.stride()];
+            self.older.pass(isa, older, Some(above));
+        }
+    }
+}
 
 /// Goes through all records of `window`.
 ///
 /// `deltas` is `[len + 1][stride]`: what reaches the state after the last record is given in the last
 /// row; the others are computed, row w being that before record w. Errors that have not been read are
 /// added on the way if `with_errors`.
-pub(super) struct Backward<'a, T> {
-    pub(super) window: &'a Window<T>,
-    pub(super) deltas: &'a mut [T],
-    pub(super) with_errors: bool,
+struct Backward<'a, T> {
+    window: &'a Window<T>,
+    deltas: &'a mut [T],
+    with_errors: bool,
 }
 
 impl<T: Real> WithSimd for Backward<'_, T> {

@@ -20,9 +20,11 @@
 //! | `backward.rs` | the errors' way back through a window |
 //! | `sweep.rs` | the gradient: one read of p |
 //! | `flush.rs` | moving p to the end of a window |
+//! | `pace.rs` | when that is done |
 
 mod backward;
 mod flush;
+mod pace;
 mod sweep;
 mod window;
 
@@ -30,9 +32,9 @@ use std::num::NonZeroUsize;
 
 use pulp::Simd;
 
-use self::backward::Backward;
-use self::flush::{Chain, Flush};
-use self::sweep::{Passed, Sweep};
+use self::backward::Deltas;
+use self::pace::Progress;
+use self::sweep::Sweep;
 use self::window::{Patterns, Window, record_len};
 use crate::aligned::Aligned;
 use crate::columns::Columns;
@@ -81,68 +83,6 @@ pub struct Deferred<T> {
     lost: bool,
 }
 
-/// How far the flush of a window has come.
-#[derive(Debug, Clone, Copy)]
-struct Progress {
-    /// Records that the chain has taken in.
-    chained: usize,
-    /// Panels of p that stand at the end of the window.
-    flushed: usize,
-}
-
-/// Room for the way back through the windows.
-#[derive(Debug, Clone)]
-struct Deltas<T> {
-    newer: Back<T>,
-    older: Back<T>,
-}
-
-/// What came back through one window.
-#[derive(Debug, Clone)]
-struct Back<T> {
-    /// `[record + 1][stride]`, see [`Backward`].
-    deltas: Aligned,
-    /// See [`Passed`].
-    factors: Vec<T>,
-}
-
-impl<T: Real> Back<T> {
-    fn new<W: Real>(window: &Window<W>, capacity: usize, rows: usize) -> Result<Self, Error> {
-        let lines = (capacity as u128 + 1) * (window.stride() / T::LANES) as u128;
-        Ok(Self { deltas: Aligned::zeroed(lines)?, factors: vec![T::ZERO; capacity * rows] })
-    }
-
-    /// Goes back through `window`, with `above` reaching the state after its last record, or with the
-    /// errors that the window holds.
-    fn pass(&mut self, isa: Isa, window: &Window<T>, above: Option<&[T]>) {
-        let stride = window.stride();
-        let top = window.len() * stride;
-        let deltas = &mut self.deltas.values_mut::<T>()[..top + stride];
-        match above {
-            Some(above) => deltas[top..].copy_from_slice(above),
-            None => deltas[top..].fill(T::ZERO),
-        }
-        isa.run(Backward { window, deltas, with_errors: above.is_none() });
-        let above = self.deltas.values::<T>().chunks_exact(stride).skip(1);
-        for (record, above) in above.take(window.len()).enumerate() {
-            let mut places = self.factors[record..].iter_mut().step_by(window.capacity());
-            for injections in window.injection(record).chunks_exact(window.states()) {
-                let products = injections.iter().zip(above).map(|(&factor, &delta)| delta * factor);
-                places.by_ref().zip(products).for_each(|(place, product)| *place = product);
-            }
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.deltas.bytes() + self.factors.len() * size_of::<T>()
-    }
-
-    /// The way back through `window`, for a sweep.
-    fn passed<'a>(&'a self, window: &'a Window<T>) -> Passed<'a, T> {
-        Passed { window, factors: &self.factors, start: &self.deltas.values()[..window.states()] }
-    }
-}
-
 impl<T: Real> Deferred<T> {
     /// An engine with p = 0 for the weights that `learns` marks (`rows x lines`, row by row), which is
     /// flushed after every `window` steps.
@@ -167,16 +107,13 @@ impl<T: Real> Deferred<T> {
         let scratch_rows = flush::scratch_rows(n, T::LANES, records);
         let window = Window::new(&columns, &patterns, records)?;
         let previous = (pace == Pace::Even).then(|| window.clone());
-        let back = Back::new(&window, records, layout.rows())?;
-        let older =
-            Back::new(&window, if previous.is_some() { records } else { 0 }, layout.rows())?;
         Ok(Self {
             p: Aligned::zeroed(columns.panels() as u128 * n as u128)?,
             slots: Aligned::zeroed(columns.panels() as u128)?,
             chain: Aligned::zeroed(chain_rows)?,
             scratch: Aligned::zeroed(workers.count() as u128 * scratch_rows as u128)?,
             progress: Progress { chained: records, flushed: columns.panels() },
-            passed: Deltas { newer: back, older },
+            passed: Deltas::new(&window, previous.is_some())?,
             columns,
             patterns,
             isa,
@@ -189,124 +126,12 @@ impl<T: Real> Deferred<T> {
         })
     }
 
-    /// Makes room in the window: flushes it, or lets it become the previous one.
-    fn make_room(&mut self) -> Result<(), Error> {
-        self.collect();
-        self.start_chain();
-        if let Some(previous) = &mut self.previous {
-            std::mem::swap(previous, &mut self.window);
-            self.window.clear();
-            return Ok(());
-        }
-        let records = self.window.len();
-        self.extend_chain(records);
-        let result = self.flush_panels(self.columns.panels());
-        self.window.clear();
-        result
-    }
-
-    /// The identity, from which the chain starts.
-    fn start_chain(&mut self) {
-        let (n, records) = (self.window.states(), self.window.capacity());
-        let slot_len = n * T::LANES;
-        let chain = self.chain.values_mut::<T>().chunks_exact_mut((records + 1) * slot_len);
-        for (panel, chain) in chain.enumerate() {
-            let identity = &mut chain[records * slot_len..];
-            identity.fill(T::ZERO);
-            for lane in 0..T::LANES.min(n - panel * T::LANES) {
-                identity[(panel * T::LANES + lane) * T::LANES + lane] = T::ONE;
-            }
-        }
-        self.progress = Progress { chained: 0, flushed: 0 };
-    }
-
-    /// Takes the next `records` records into the chain.
-    fn extend_chain(&mut self, records: usize) {
-        let window = self.previous.as_ref().unwrap_or(&self.window);
-        let n = window.states();
-        let rest = window.len() - self.progress.chained;
-        let range = rest - records..rest;
-        let panels = n.div_ceil(T::LANES).div_ceil(self.workers.count());
-        let piece = panels * (window.len() + 1) * n * T::LANES;
-        let isa = self.isa;
-        self.workers.each([(self.chain.values_mut(), piece)], |_, [panels]| {
-            isa.run(Chain { window, records: range.clone(), panels });
-        });
-        self.progress.chained += records;
-    }
-
-    /// Moves the panels that come next, up to panel `end`, to the end of the window.
-    fn flush_panels(&mut self, end: usize) -> Result<(), Error> {
-        let Self { columns, patterns, isa, workers, p, chain, scratch, .. } = self;
-        let window = self.previous.as_ref().unwrap_or(&self.window);
-        let panel_len = window.states() * T::LANES;
-        let start = self.progress.flushed;
-        let panels = (end - start).div_ceil(workers.count());
-        let piece = scratch.values::<T>().len() / workers.count();
-        let chain = chain.values();
-        let p = &mut p.values_mut()[start * panel_len..end * panel_len];
-        for piece in scratch.values_mut::<T>().chunks_exact_mut(piece) {
-            piece[..T::LANES].fill(T::ZERO);
-        }
-        let buffers = [(p, panels * panel_len), (scratch.values_mut(), piece)];
-        workers.each(buffers, |part, [p, scratch]| {
-            let first = start + part * panels;
-            isa.run(Flush { columns, patterns, window, chain, first, p, scratch });
-        });
-        self.progress.flushed = end;
-        let checks = scratch.values::<T>().chunks_exact(piece).map(|piece| &piece[..T::LANES]);
-        if checks.flatten().all(|&check| check == T::ZERO) {
-            return Ok(());
-        }
-        Err(self.lose("sensitivities"))
-    }
-
     /// Marks p as lost, and with it the errors that have not been read.
     fn lose(&mut self, quantity: &'static str) -> Error {
         self.lost = true;
         self.unread = false;
         self.slots.values_mut::<T>().fill(T::ZERO);
         Error::NonFinite { quantity }
-    }
-
-    /// Does this step's share of the flush of the previous window.
-    fn flush_share(&mut self) -> Result<(), Error> {
-        if !self.is_flushing() {
-            return Ok(());
-        }
-        let goal = self.goal();
-        if goal.chained > self.progress.chained {
-            self.extend_chain(goal.chained - self.progress.chained);
-        }
-        if goal.flushed > self.progress.flushed { self.flush_panels(goal.flushed) } else { Ok(()) }
-    }
-
-    /// Brings the chain to where it was when this state, with p, was stored.
-    fn catch_up(&mut self) {
-        if self.is_flushing() {
-            let goal = self.goal();
-            self.extend_chain(goal.chained);
-            self.progress.flushed = goal.flushed;
-        }
-    }
-
-    /// How far the flush of the previous window has to be, as a function of the shape and the number of
-    /// records in the window: after as many steps as the window holds all is done.
-    fn goal(&self) -> Progress {
-        let (n, records) = (self.window.states(), self.window.capacity());
-        let panels = self.columns.panels();
-        // In units of a register's work: what a record costs the chain, and what a panel costs.
-        let record = n.div_ceil(T::LANES) * n * n;
-        let panel = n * (n + records);
-        let goal = (record * records + panel * panels).div_ceil(records) * self.window.len();
-        let chained = goal.div_ceil(record).min(records);
-        let rest = goal.saturating_sub(record * records);
-        let mut flushed = self.progress.flushed;
-        while flushed < panels && flushed * panel < rest {
-            let row = self.columns.panels_of_row(self.columns.row_of_panel(flushed));
-            flushed += flush::group(row.end - flushed);
-        }
-        Progress { chained, flushed }
     }
 
     /// Adds the gradient of the errors that have not been read to the slots.
@@ -342,23 +167,6 @@ impl<T: Real> Deferred<T> {
         });
         self.window.clear_errors();
         self.descending = !self.descending;
-    }
-}
-
-impl<T: Real> Deltas<T> {
-    /// Goes back through both windows, or the newer alone.
-    fn pass(
-        &mut self,
-        isa: Isa,
-        newer: &Window<T>,
-        older: Option<&Window<T>>,
-        above: Option<&[T]>,
-    ) {
-        self.newer.pass(isa, newer, above);
-        if let Some(older) = older {
-            let above = &self.newer.deltas.values()[..newer.stride()];
-            self.older.pass(isa, older, Some(above));
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The records of the steps since t0: what equation 5 needs of each, and the errors that came with them.
 
+use std::marker::PhantomData;
+
 use pulp::{Simd, WithSimd};
 
 use crate::aligned::Aligned;
@@ -59,11 +61,12 @@ pub(super) struct Window<T> {
     /// `[record][k][l]`, zero in the columns of forced units.
     jacobians: Aligned,
     /// `[record][weight row]`
-    injections: Vec<T>,
+    injections: Aligned,
     /// `[pattern][record][lane]`, zero in lanes without a column.
     lines: Aligned,
     /// `[record][k]`: e(t0 + w + 1), zero where it has been read or there was none.
-    errors: Vec<T>,
+    errors: Aligned,
+    numbers: PhantomData<T>,
 }
 
 impl<T: Real> Window<T> {
@@ -83,9 +86,10 @@ impl<T: Real> Window<T> {
             len: 0,
             stride,
             jacobians: Aligned::zeroed(records * (states * stride / T::LANES) as u128)?,
-            injections: Vec::with_capacity(capacity * rows),
+            injections: Aligned::numbers::<T>(records * rows as u128)?,
             lines: Aligned::zeroed(records * patterns.runs.len() as u128)?,
-            errors: Vec::with_capacity(capacity * states),
+            errors: Aligned::numbers::<T>(records * states as u128)?,
+            numbers: PhantomData,
         })
     }
 
@@ -101,14 +105,16 @@ impl<T: Real> Window<T> {
         self.states
     }
 
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
     pub(super) fn stride(&self) -> usize {
         self.stride
     }
 
     pub(super) fn clear(&mut self) {
         self.len = 0;
-        self.injections.clear();
-        self.errors.clear();
     }
 
     /// Adds the record of a step, for which there must be room; says whether its Jacobian is finite.
@@ -125,10 +131,12 @@ impl<T: Real> Window<T> {
         for (l, _) in step.forced.iter().enumerate().filter(|&(_, &forced)| forced) {
             jacobian[l..].iter_mut().step_by(stride).for_each(|place| *place = T::ZERO);
         }
-        self.injections.extend_from_slice(&step.injection[..self.rows]);
+        let injection = &mut self.injections.values_mut()[record * self.rows..][..self.rows];
+        injection.copy_from_slice(&step.injection[..self.rows]);
+        let errors = &mut self.errors.values_mut()[record * n..][..n];
         match error {
-            Some(error) => self.errors.extend_from_slice(error),
-            None => self.errors.resize((record + 1) * n, T::ZERO),
+            Some(error) => errors.copy_from_slice(error),
+            None => errors.fill(T::ZERO),
         }
         let lines = self.lines.values_mut::<T>().chunks_exact_mut(self.capacity * T::LANES);
         for (lines, runs) in lines.zip(&patterns.runs) {
@@ -143,7 +151,7 @@ impl<T: Real> Window<T> {
 
     /// Forgets the errors: their gradient has been counted.
     pub(super) fn clear_errors(&mut self) {
-        self.errors.fill(T::ZERO);
+        self.errors.values_mut::<T>()[..self.len * self.states].fill(T::ZERO);
     }
 
     /// The Jacobian of record `record`, rows [`Window::stride`] apart.
@@ -154,12 +162,12 @@ impl<T: Real> Window<T> {
 
     /// The immediate factors of all weight rows in record `record`.
     pub(super) fn injection(&self, record: usize) -> &[T] {
-        &self.injections[record * self.rows..][..self.rows]
+        &self.injections.values()[record * self.rows..][..self.rows]
     }
 
     /// The errors that came with record `record` and have not been read.
     pub(super) fn error(&self, record: usize) -> &[T] {
-        &self.errors[record * self.states..][..self.states]
+        &self.errors.values()[record * self.states..][..self.states]
     }
 
     /// z of all records in the lanes of a pattern, a row of a panel each.
@@ -173,7 +181,8 @@ impl<T: Real> Window<T> {
 
     /// Whether an error has not been read.
     pub(super) fn has_errors(&self) -> bool {
-        self.errors.iter().any(|&error| error != T::ZERO)
+        let errors = &self.errors.values::<T>()[..self.len * self.states];
+        errors.iter().any(|&error| error != T::ZERO)
     }
 
     /// All records, as [`Pending`](crate::Pending) describes them; z is zero in lines without a column.
@@ -232,8 +241,8 @@ impl<T: Real> Window<T> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let numbers = self.injections.capacity() + self.errors.capacity();
-        self.jacobians.bytes() + self.lines.bytes() + numbers * size_of::<T>()
+        let buffers = [&self.jacobians, &self.injections, &self.lines, &self.errors];
+        buffers.into_iter().map(Aligned::bytes).sum()
     }
 }
 
