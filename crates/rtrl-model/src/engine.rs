@@ -27,6 +27,13 @@ pub enum EngineChoice {
 /// Steps between readings of the gradient from which readings hardly count.
 const SELDOM: usize = 8;
 
+/// Units at most, with the window where gradients are read often and where they are read seldom.
+const WINDOWS: [(usize, usize, usize); 4] =
+    [(24, 16, 32), (40, 24, 48), (80, 40, 64), (160, 48, 64)];
+
+/// The windows of all larger layers.
+const LARGE: (usize, usize, usize) = (usize::MAX, 64, 64);
+
 impl EngineChoice {
     /// The deferred engine with its default window, in bursts.
     pub const DEFERRED: Self = Self::Deferred { window: None, pace: Pace::Bursts };
@@ -46,16 +53,9 @@ impl EngineChoice {
     /// A longer one makes the flush rarer; but the way back through it, which each reading of the
     /// gradient takes, becomes longer too, and its Jacobians fill the caches.
     pub fn default_window(layout: Layout, regime: Regime) -> NonZeroUsize {
-        let often = !is_seldom_read(regime);
-        let steps = match layout.states() {
-            ..=24 if often => 16,
-            ..=40 if often => 24,
-            ..=24 => 32,
-            ..=80 if often => 40,
-            ..=40 => 48,
-            ..=160 if often => 48,
-            _ => 64,
-        };
+        let row = WINDOWS.into_iter().find(|row| layout.states() <= row.0);
+        let (_, often, seldom) = row.unwrap_or(LARGE);
+        let steps = if is_seldom_read(regime) { seldom } else { often };
         NonZeroUsize::new(steps).unwrap_or(NonZeroUsize::MIN)
     }
 
