@@ -6,9 +6,9 @@ use std::num::NonZeroUsize;
 
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
-    Activation, Clipping, Engine, Error, Generator, InitialWeights, Isa, Learner, LearnerBuilder,
-    Matrix, Network, Optimizer, Quantity, Readout, ReadoutWeights, Real, Regime, Step, Targets,
-    Threads, Timing, kernel,
+    Activation, Clipping, Engine, EngineChoice, Error, Generator, InitialWeights, Isa, Learner,
+    LearnerBuilder, Matrix, Network, Optimizer, Pace, Quantity, Readout, ReadoutWeights, Real,
+    Regime, Step, Targets, Threads, Timing, kernel,
 };
 
 const UNITS: usize = 5;
@@ -237,22 +237,45 @@ fn overflow(learner: &mut Learner<f32>) -> u64 {
 
 #[test]
 fn after_an_overflow_the_weights_stand_the_state_has_moved_and_a_reset_helps() {
-    let mut learner = wild(Regime::real_time(), 50.0).build().unwrap();
-    let mut network = learner.network().clone();
-    let steps = overflow(&mut learner);
-    for _ in 0..=steps {
-        network.forward(&[0.5]).unwrap();
+    let window = NonZeroUsize::new(2);
+    let deferred = [Pace::Bursts, Pace::Even].map(|pace| EngineChoice::Deferred { window, pace });
+    for engine in [EngineChoice::Eager].into_iter().chain(deferred) {
+        let mut learner = wild(Regime::real_time(), 50.0).engine(engine).build().unwrap();
+        let mut network = learner.network().clone();
+        let steps = overflow(&mut learner);
+        for _ in 0..=steps {
+            network.forward(&[0.5]).unwrap();
+        }
+        assert_eq!(learner.network().state(), network.state());
+        assert_eq!(learner.network().weights(), network.weights());
+        assert!(matches!(
+            learner.step(&[0.5], Targets::None),
+            Err(Error::SensitivitiesLost { step }) if step == steps
+        ));
+        assert_eq!(learner.network().state(), network.state());
+        learner.reset_sensitivities();
+        let report = learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap();
+        assert_eq!(report.step, steps);
     }
-    assert_eq!(learner.network().state(), network.state());
-    assert_eq!(learner.network().weights(), network.weights());
-    assert!(matches!(
-        learner.step(&[0.5], Targets::None),
-        Err(Error::SensitivitiesLost { step }) if step == steps
-    ));
-    assert_eq!(learner.network().state(), network.state());
+}
+
+/// The deferred engine notices at a step with a target what a full window would have shown later.
+#[test]
+fn a_gradient_that_overflows_in_the_window_is_told_before_anything_changes() {
+    let learner = wild(Regime::real_time(), 1e10).engine(EngineChoice::DEFERRED);
+    let mut learner = learner.build().unwrap();
+    for _ in 0..6 {
+        learner.step(&[0.5], Targets::None).unwrap();
+    }
+    let before = learner.network().clone();
+    let error = learner.step(&[0.5], Targets::All(&[9.0, 9.0])).unwrap_err();
+    let expected = Error::Overflow { step: 6, quantity: Quantity::Gradient };
+    assert_eq!(error.to_string(), expected.to_string());
+    assert_eq!(learner.network().weights(), before.weights());
+    assert_ne!(learner.network().state(), before.state());
+    assert_eq!((learner.steps(), learner.updates()), (6, 0));
     learner.reset_sensitivities();
-    let report = learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap();
-    assert_eq!(report.step, steps);
+    assert!(learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap().updated);
 }
 
 /// What had added up in the learner or waited before an overflow is still applied after it; what the

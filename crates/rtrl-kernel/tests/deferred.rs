@@ -316,3 +316,17 @@ fn overflow_loses_p_until_it_is_reset() {
         assert_eq!(engine.advance(&step, None), overflow);
     }
 }
+
+/// With the window that such a layer gets by default: p and 55 % more, even-paced 80 %.
+#[test]
+fn memory_is_p_and_about_half_as_much() {
+    let layout = Layout::simple(256, 265).unwrap();
+    let learns = vec![true; 256 * 265];
+    let p = 256 * learns.len() * size_of::<f32>();
+    for (pace, percent) in [(Pace::Bursts, 155), (Pace::Even, 180)] {
+        let (isa, threads) = (Isa::best(), Threads::SERIAL);
+        let engine = Deferred::<f32>::new(layout, &learns, window(64), pace, isa, threads).unwrap();
+        let bytes = engine.state_bytes();
+        assert!(bytes > p && bytes * 100 <= p * percent, "{pace:?}: {bytes} of {p}");
+    }
+}
