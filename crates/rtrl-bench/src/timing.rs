@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use rtrl_kernel::{Layout, Real};
+use rtrl_model::{EngineChoice, Regime};
 use serde::Serialize;
 
 /// Seconds of one sample, at least.
@@ -9,6 +11,9 @@ pub const SAMPLE: f64 = 100e-6;
 
 /// Samples of one measurement, at least.
 pub const SAMPLES: usize = 5;
+
+/// Samples of one measurement where each holds a period of several calls, at least.
+pub const PERIODS: usize = 8;
 
 /// Seconds of a call.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -20,8 +25,9 @@ pub struct Seconds {
 }
 
 /// Times `call`, which says whether it succeeded, for at least `time` seconds, in samples of at least
-/// [`SAMPLE`].
-pub fn seconds(time: f64, mut call: impl FnMut() -> bool) -> Seconds {
+/// [`SAMPLE`] that hold a multiple of `period` calls, after which the work repeats; of long periods at
+/// least [`PERIODS`].
+pub fn seconds(time: f64, period: usize, mut call: impl FnMut() -> bool) -> Seconds {
     let mut sample = |calls: usize| {
         let start = Instant::now();
         for _ in 0..calls {
@@ -30,10 +36,11 @@ pub fn seconds(time: f64, mut call: impl FnMut() -> bool) -> Seconds {
         start.elapsed().as_secs_f64() / calls as f64
     };
     sample(1);
-    let calls = calls(sample(1));
+    let calls = calls(sample(period)).next_multiple_of(period);
+    let least = if period == 1 { SAMPLES } else { PERIODS };
     let mut times = Vec::new();
     let start = Instant::now();
-    while times.len() < SAMPLES || start.elapsed().as_secs_f64() < time {
+    while times.len() < least || start.elapsed().as_secs_f64() < time {
         times.push(sample(calls));
     }
     let mean = times.iter().sum::<f64>() / times.len() as f64;
@@ -48,6 +55,28 @@ pub fn seconds(time: f64, mut call: impl FnMut() -> bool) -> Seconds {
 )]
 pub fn calls(seconds: f64) -> usize {
     (SAMPLE / seconds).ceil().clamp(1.0, 10_000.0) as usize
+}
+
+/// Steps after which the work of an engine repeats: a window, or one step where there is none.
+pub fn window<T: Real>(choice: EngineChoice, layout: Layout, regime: Regime) -> usize {
+    match choice {
+        EngineChoice::Auto => {
+            window::<T>(EngineChoice::for_shape::<T>(layout, regime), layout, regime)
+        }
+        EngineChoice::Deferred { window, .. } => {
+            window.unwrap_or_else(|| EngineChoice::default_window::<T>(layout)).get()
+        }
+        _ => 1,
+    }
+}
+
+/// Steps after which two periods, at least 1 each, end together: their least common multiple.
+pub fn common_period(one: usize, other: usize) -> usize {
+    let (mut divisor, mut rest) = (one, other);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    one / divisor * other
 }
 
 /// The middle one; the values are put in order.
@@ -65,7 +94,35 @@ pub fn quantile(values: &mut [f64], fraction: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
+    use rtrl_kernel::Pace;
+
     use super::*;
+
+    #[test]
+    fn windows_and_updates_end_together_after_a_common_period() {
+        let layout = Layout::simple(8, 13).unwrap();
+        let regime = Regime::real_time();
+        let eager = window::<f32>(EngineChoice::Eager, layout, regime);
+        assert_eq!((eager, window::<f32>(EngineChoice::Auto, layout, regime)), (1, 1));
+        let steps = NonZeroUsize::new(24).unwrap();
+        let choice = EngineChoice::Deferred { window: Some(steps), pace: Pace::Even };
+        assert_eq!(window::<f32>(choice, layout, regime), 24);
+        assert_eq!(common_period(24, 64), 192);
+        assert_eq!(common_period(1, 7), 7);
+    }
+
+    #[test]
+    fn samples_hold_whole_periods() {
+        let mut calls = 0;
+        seconds(0.0, 48, || {
+            calls += 1;
+            true
+        });
+        assert_eq!((calls - 1) % 48, 0);
+        assert!(calls > (1 + PERIODS) * 48, "{calls}");
+    }
 
     #[test]
     fn quantiles_are_values_of_the_list() {

@@ -8,8 +8,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use rtrl_bench::timing::{Seconds, seconds};
-use rtrl_kernel::{Eager, Engine, Isa, Real, Step, Threads};
+use rtrl_bench::timing::{Seconds, common_period, seconds, window};
+use rtrl_kernel::{Eager, Engine, Isa, Layout, Real, Step, Threads};
 use rtrl_model::case::{Case, RegimeName};
 use rtrl_model::{EngineChoice, Generator, Learner, Network, Targets};
 use serde::Serialize;
@@ -80,12 +80,18 @@ fn run<T: Real>(case: &Case, args: &Args) -> Result<Report, Failure> {
     for (x, targets) in series.x.iter().zip(&series.targets) {
         learner.step(x, Targets::All(targets))?;
     }
+    let period = period::<T>(case, args.engine, learner.network().layout());
     Ok(Report {
         isa: isa.name(),
         weights: learner.network().weights().to_rows(),
-        step: series.time(&mut learner),
+        step: series.time(&mut learner, period),
         update: time_update(learner.network(), threads)?,
     })
+}
+
+/// Steps after which the work repeats, so that samples hold whole windows and their flushes.
+fn period<T: Real>(case: &Case, engine: EngineChoice, layout: Layout) -> usize {
+    common_period(window::<T>(engine, layout, case.regime()), case.update_every.get())
 }
 
 /// What the network sees and should answer, step by step.
@@ -106,9 +112,11 @@ impl<T: Real> Series<T> {
     }
 
     /// The whole step, going through the series again and again.
-    fn time(&self, learner: &mut Learner<T>) -> Seconds {
+    fn time(&self, learner: &mut Learner<T>, period: usize) -> Seconds {
         let mut rows = self.x.iter().zip(&self.targets).cycle();
-        seconds(TIME, || rows.next().is_some_and(|(x, d)| learner.step(x, Targets::All(d)).is_ok()))
+        seconds(TIME, period, || {
+            rows.next().is_some_and(|(x, d)| learner.step(x, Targets::All(d)).is_ok())
+        })
     }
 }
 
@@ -132,5 +140,5 @@ fn time_update<T: Real>(network: &Network<T>, threads: Threads) -> Result<Second
     };
     let (layout, learning) = (network.layout(), network.learning());
     let mut engine = Eager::<T>::new(layout, &learning, network.isa(), threads)?;
-    Ok(seconds(TIME, || black_box(engine.advance(&step, None)).is_ok()))
+    Ok(seconds(TIME, 1, || black_box(engine.advance(&step, None)).is_ok()))
 }
