@@ -5,83 +5,17 @@ use std::num::NonZeroUsize;
 
 use rtrl_bench::peak::Cores;
 use rtrl_bench::peers::{Peer, PeerReal, Sensitivities};
-use rtrl_kernel::{Eager, Engine, Isa, Layout, Real, Step, Threads};
+use rtrl_bench::timing::{common_period, window};
+use rtrl_kernel::{Engine, Layout, Real, Threads};
 use rtrl_model::{
-    EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Regime, Targets,
-    Timing,
+    EngineChoice, Error, InitialWeights, Learner, Network, Optimizer, Regime, Targets, Timing,
 };
 
-use crate::measure::{measure, seconds};
+use crate::candidate::Candidate;
+use crate::measure::{Measured, measure, seconds};
 use crate::record::Record;
-
-/// An engine, alone and in a learner.
-pub(crate) struct Candidate<T: Real> {
-    name: &'static str,
-    alone: Alone<T>,
-    choice: EngineChoice,
-}
-
-/// Makes an engine from its sizes and the weights that learn.
-type Alone<T> = fn(Layout, &[bool], Isa, Threads) -> Result<Box<dyn Engine<T>>, Error>;
-
-/// Every engine that is measured.
-pub(crate) fn candidates<T: Real>() -> [Candidate<T>; 1] {
-    [Candidate {
-        name: "eager",
-        alone: |layout, learns, isa, threads| {
-            Ok(Box::new(Eager::new(layout, learns, isa, threads)?))
-        },
-        choice: EngineChoice::Eager,
-    }]
-}
-
-/// What is present of the work.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Scenario {
-    /// All of it.
-    Dense,
-    /// Only some of the connections, at random.
-    Mask { density: f64 },
-    /// Every second unit has slope 0.
-    Silent,
-    /// Every second unit is forced.
-    Forced,
-    /// All of it, but weights change only at every so many steps.
-    EveryU { steps: NonZeroUsize },
-}
-
-impl Scenario {
-    /// Those in which the update of p can save work.
-    pub(crate) const PARTIAL: [Self; 4] =
-        [Self::Mask { density: 0.1 }, Self::Mask { density: 0.5 }, Self::Silent, Self::Forced];
-
-    /// Those in which a whole step can save work.
-    pub(crate) const RARE: [Self; 1] = [Self::EveryU { steps: NonZeroUsize::new(64).unwrap() }];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Dense => "dense",
-            Self::Mask { .. } => "mask",
-            Self::Silent => "silent",
-            Self::Forced => "forced",
-            Self::EveryU { .. } => "every-u",
-        }
-    }
-
-    fn density(self) -> f64 {
-        if let Self::Mask { density } = self { density } else { 1.0 }
-    }
-
-    fn update_every(self) -> NonZeroUsize {
-        if let Self::EveryU { steps } = self { steps } else { NonZeroUsize::MIN }
-    }
-
-    /// Whether unit k has slope 0, and whether it is forced.
-    fn is_silent_or_forced(self, k: usize) -> (bool, bool) {
-        let every_second = k.is_multiple_of(2);
-        (self == Self::Silent && every_second, self == Self::Forced && every_second)
-    }
-}
+use crate::scenario::Scenario;
+use crate::values::Values;
 
 /// A shape, on some cores.
 #[derive(Debug, Clone, Copy)]
@@ -89,36 +23,6 @@ pub(crate) struct Case<'a> {
     pub(crate) units: usize,
     pub(crate) cores: &'a Cores,
     pub(crate) scenario: Scenario,
-}
-
-/// Random values for a step.
-struct Values<T> {
-    weights: Vec<T>,
-    slope: Vec<T>,
-    lines: Vec<T>,
-    error: Vec<T>,
-    forced: Vec<bool>,
-}
-
-impl<T: Real> Values<T> {
-    fn step(&self) -> Step<'_, T> {
-        Step {
-            recurrent: &self.weights,
-            stride: self.slope.len(),
-            scale: &self.slope,
-            injection: &self.slope,
-            lines: &self.lines,
-            forced: &self.forced,
-        }
-    }
-
-    /// Operations of equation 5 for `columns` columns, without rows of p that are zero or not looked at.
-    fn operations(&self, columns: usize) -> f64 {
-        let written = self.slope.iter().filter(|&&slope| slope != T::ZERO).count();
-        let read = self.slope.iter().zip(&self.forced);
-        let read = read.filter(|&(&slope, &forced)| slope != T::ZERO && !forced).count();
-        2.0 * (written * read) as f64 * columns as f64
-    }
 }
 
 impl Case<'_> {
@@ -130,53 +34,72 @@ impl Case<'_> {
         self.inputs() + 1 + self.units
     }
 
-    fn threads(self) -> Threads {
-        NonZeroUsize::new(self.cores.count()).map_or(Threads::SERIAL, Threads::Exactly)
+    fn layout(self) -> Result<Layout, Error> {
+        Ok(Layout::simple(self.units, self.lines())?)
+    }
+
+    fn regime(self) -> Regime {
+        Regime::RealTime { timing: Timing::Immediate, every: self.scenario.update_every() }
     }
 
     fn values<T: Real>(self) -> Values<T> {
-        let mut generator = Generator::new(self.units as u64);
-        let mut list = |len: usize, bound: f64| -> Vec<T> {
-            (0..len).map(|_| T::from_f64(generator.between(-bound, bound))).collect()
-        };
-        let n = self.units;
-        let mut slope = list(n, 1.0);
-        for (k, slope) in slope.iter_mut().enumerate() {
-            if self.scenario.is_silent_or_forced(k).0 {
-                *slope = T::ZERO;
-            }
-        }
-        Values {
-            weights: list(n * n, 1.0 / (n as f64).sqrt()),
-            lines: list(self.lines(), 1.0),
-            error: list(n, 0.1),
-            forced: (0..n).map(|k| self.scenario.is_silent_or_forced(k).1).collect(),
-            slope,
-        }
+        Values::new(self.units, self.lines(), self.scenario)
     }
 
-    fn engine<T: Real>(self, candidate: &Candidate<T>) -> Result<Box<dyn Engine<T>>, Error> {
-        let layout = Layout::simple(self.units, self.lines())?;
-        let mut generator = Generator::new(7);
-        let mut learns = || generator.uniform() < self.scenario.density();
-        let learns: Vec<bool> = (0..self.units * self.lines()).map(|_| learns()).collect();
-        (candidate.alone)(layout, &learns, self.cores.isa(), self.threads())
+    /// Steps in a window of the engine, 1 if it has none.
+    pub(crate) fn window<T: Real>(self, choice: EngineChoice) -> Result<usize, Error> {
+        Ok(window::<T>(choice, self.layout()?, self.regime()))
+    }
+
+    /// Steps after which the work repeats.
+    fn period<T: Real>(self, choice: EngineChoice) -> Result<usize, Error> {
+        let rare =
+            common_period(self.scenario.update_every().get(), self.scenario.target_every().get());
+        Ok(common_period(self.window::<T>(choice)?, rare))
+    }
+
+    /// An engine alone uses all the cores, however small the work.
+    fn engine<T: Real>(
+        self,
+        candidate: &Candidate<T>,
+        values: &Values<T>,
+    ) -> Result<Box<dyn Engine<T>>, Error> {
+        let threads =
+            Threads::Exactly(NonZeroUsize::new(self.cores.count()).unwrap_or(NonZeroUsize::MIN));
+        (candidate.alone)(self.layout()?, &values.present, self.cores.isa(), threads)
+    }
+
+    /// A learner uses as many of the cores as it finds worth while.
+    pub(crate) fn learner<T: Real>(self, choice: EngineChoice) -> Result<Learner<T>, Error> {
+        let network = Network::<T>::builder(self.units, self.inputs())
+            .weights(InitialWeights::Normal { gain: 1.0 })
+            .isa(self.cores.isa())
+            .build()?;
+        let threads = if self.cores.count() == 1 { Threads::SERIAL } else { Threads::Auto };
+        Learner::builder(network)
+            .regime(self.regime())
+            .optimizer(Optimizer::sgd(1e-4))
+            .engine(choice)
+            .threads(threads)
+            .build()
     }
 
     /// An engine alone: p moves on by a step that has an error.
     pub(crate) fn advance<T: Real>(self, candidate: &Candidate<T>) -> Result<Record, Error> {
         let values = self.values::<T>();
-        let mut engine = self.engine(candidate)?;
+        let mut engine = self.engine(candidate, &values)?;
         let (bytes, operations) = (engine.state_bytes(), values.operations(engine.columns()));
         let step = values.step();
         let time = repeated(|| black_box(engine.advance(&step, Some(&values.error))).is_ok());
-        Ok(self.record::<T>("advance", candidate.name, operations, bytes, time))
+        let measured = measure::<T>(self.cores, self.period::<T>(candidate.choice)?, time);
+        let record = self.record::<T>("advance", candidate.name, operations, bytes, &measured);
+        self.of_engine::<T>(record, candidate.choice)
     }
 
     /// An engine alone: the gradient is read off after a step that has an error; only the reading counts.
     pub(crate) fn gradient<T: Real>(self, candidate: &Candidate<T>) -> Result<Record, Error> {
         let values = self.values::<T>();
-        let mut engine = self.engine(candidate)?;
+        let mut engine = self.engine(candidate, &values)?;
         let bytes = engine.state_bytes();
         let (step, stride) = (values.step(), self.lines());
         let mut gradient = vec![T::ZERO; self.units * stride];
@@ -189,28 +112,46 @@ impl Case<'_> {
             seconds
         };
         let time = |calls| (0..calls).map(|_| once()).sum();
-        Ok(self.record::<T>("gradient", candidate.name, 0.0, bytes, time))
+        let measured = measure::<T>(self.cores, self.period::<T>(candidate.choice)?, time);
+        let record = self.record::<T>("gradient", candidate.name, 0.0, bytes, &measured);
+        self.of_engine::<T>(record, candidate.choice)
     }
 
     /// The whole real-time step of a learner, with a target for every unit.
     pub(crate) fn step<T: Real>(self, candidate: &Candidate<T>) -> Result<Record, Error> {
-        let values = self.values::<T>();
-        let network = Network::<T>::builder(self.units, self.inputs())
-            .weights(InitialWeights::Normal { gain: 1.0 })
-            .isa(self.cores.isa())
-            .build()?;
-        let every = self.scenario.update_every();
-        let mut learner = Learner::builder(network)
-            .regime(Regime::RealTime { timing: Timing::Immediate, every })
-            .optimizer(Optimizer::sgd(1e-4))
-            .engine(candidate.choice)
-            .threads(self.threads())
-            .build()?;
-        let (x, targets) = (&values.lines[..self.inputs()], Targets::All(&values.error));
+        let mut learner = self.learner::<T>(candidate.choice)?;
         let bytes = learner.state_bytes();
-        let operations = values.operations(self.units * self.lines());
-        let time = repeated(|| learner.step(x, targets).is_ok());
-        Ok(self.record::<T>("step", candidate.name, operations, bytes, time))
+        let period = self.period::<T>(candidate.choice)?;
+        let measured = measure::<T>(self.cores, period, repeated(self.stepper(&mut learner)));
+        self.step_record::<T>(candidate.name, candidate.choice, bytes, &measured)
+    }
+
+    /// Takes one step after the other and says whether it succeeded.
+    pub(crate) fn stepper<T: Real>(self, learner: &mut Learner<T>) -> impl FnMut() -> bool {
+        let values = self.values::<T>();
+        let (inputs, target_every) = (self.inputs(), self.scenario.target_every().get());
+        let mut t = 0usize;
+        move || {
+            t += 1;
+            let has_target = t.is_multiple_of(target_every);
+            let targets = if has_target { Targets::All(&values.error) } else { Targets::None };
+            learner.step(&values.lines[..inputs], targets).is_ok()
+        }
+    }
+
+    /// The record of whole steps.
+    pub(crate) fn step_record<T: Real>(
+        self,
+        engine: &'static str,
+        choice: EngineChoice,
+        bytes: usize,
+        measured: &Measured,
+    ) -> Result<Record, Error> {
+        let operations = self.values::<T>().operations(self.units * self.lines());
+        let record = self.record::<T>("step", engine, operations, bytes, measured);
+        let auto = EngineChoice::for_shape::<T>(self.layout()?, self.regime());
+        let record = Record { auto: Some(choice == auto), ..record };
+        self.of_engine::<T>(record, choice)
     }
 
     /// The bare update by a peer.
@@ -222,8 +163,15 @@ impl Case<'_> {
             p.advance(peer, self.cores.count(), &values.weights, &values.slope, &values.lines);
             true
         });
+        let measured = measure::<T>(self.cores, 1, time);
         let operations = values.operations(self.units * self.lines());
-        self.record::<T>("advance", peer.name(), operations, bytes, time)
+        self.record::<T>("advance", peer.name(), operations, bytes, &measured)
+    }
+
+    /// Adds the window of an engine that has one.
+    fn of_engine<T: Real>(self, record: Record, choice: EngineChoice) -> Result<Record, Error> {
+        let window = Some(self.window::<T>(choice)?).filter(|&steps| steps > 1);
+        Ok(Record { window, ..record })
     }
 
     fn record<T: Real>(
@@ -232,26 +180,29 @@ impl Case<'_> {
         engine: &'static str,
         operations: f64,
         state_bytes: usize,
-        time: impl FnMut(usize) -> f64,
+        measured: &Measured,
     ) -> Record {
-        let update_every = self.scenario.update_every().get();
-        let timing = measure::<T>(self.cores, update_every, time);
-        let rate = operations / timing.seconds;
+        let rate = operations / measured.seconds;
         Record {
             op,
             engine,
             scenario: self.scenario.name(),
             density: self.scenario.density(),
-            update_every,
+            update_every: self.scenario.update_every().get(),
+            target_every: self.scenario.target_every().get(),
+            window: None,
+            auto: None,
             units: self.units,
             inputs: self.inputs(),
             precision: T::NAME,
             threads: self.cores.count(),
             isa: self.cores.isa().name(),
-            seconds: timing.seconds,
-            p999: timing.p999,
+            seconds: measured.seconds,
+            p999: measured.p999,
+            median_step: None,
+            worst_phase: None,
             gflops: rate / 1e9,
-            fraction_of_peak: rate / timing.peak,
+            fraction_of_peak: rate / measured.peak,
             state_bytes,
         }
     }

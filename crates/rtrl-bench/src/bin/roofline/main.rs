@@ -3,11 +3,17 @@
 //! `cargo run --release -p rtrl-bench --bin roofline -- [--quick] [--json FILE] [--report FILE.html]`;
 //! `docs/performance.md` explains the columns.
 
+mod candidate;
 mod case;
+mod comparison;
+mod floor;
 mod measure;
+mod pace;
 mod page;
 mod plot;
 mod record;
+mod scenario;
+mod values;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -19,16 +25,22 @@ use rtrl_bench::peers::{Peer, PeerReal};
 use rtrl_bench::timing::median;
 use rtrl_kernel::{Isa, Real};
 
-use crate::case::{Case, Scenario, candidates};
-use crate::record::{Limit, Peaks, Record, Report};
+use crate::candidate::candidates;
+use crate::case::Case;
+use crate::record::{Level, Limit, Peaks, Record, Report};
+use crate::scenario::Scenario;
 
 /// Measure kernels against the peak of the machine and against peers.
 #[derive(Debug, Parser)]
 #[command(max_term_width = 100)]
 struct Args {
-    /// Only n = 8 to 256 in single precision, dense: under a minute
+    /// Only n = 8 to 256 in single precision, dense, the deferred engine in whole steps: under a minute
     #[arg(long)]
     quick: bool,
+
+    /// Only these numbers of units
+    #[arg(long, value_name = "N", num_args = 1..)]
+    sizes: Vec<usize>,
 
     /// Write all records to this file
     #[arg(long, value_name = "FILE")]
@@ -55,10 +67,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut records = Vec::new();
     measure_all::<f32>(&args, &cores, &mut records)?;
     if !args.quick {
-        measure_scenarios(&cores[0], &mut records)?;
+        measure_scenarios(&args, &cores[0], &mut records)?;
         measure_all::<f64>(&args, &cores, &mut records)?;
     }
-    let report = Report { peaks, records };
+    let comparisons = comparison::comparisons(&peaks, &records);
+    comparison::print(&comparisons, &records);
+    let report = Report { peaks, records, comparisons };
     if let Some(path) = &args.json {
         rtrl_model::file::replace(path, &serde_json::to_vec_pretty(&report)?)?;
     }
@@ -69,10 +83,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn peaks(one: &Cores, all: &Cores) -> Peaks {
-    let bandwidth = |(name, bytes)| Limit {
-        name,
-        one_core: read_bandwidth(bytes, one.count()) / 1e9,
-        all_cores: read_bandwidth(bytes, all.count()) / 1e9,
+    let bandwidth = |(name, bytes)| Level {
+        limit: Limit {
+            name,
+            one_core: read_bandwidth(bytes, one.count()) / 1e9,
+            all_cores: read_bandwidth(bytes, all.count()) / 1e9,
+        },
+        bytes,
     };
     let sizes = [("L2", 512 << 10), ("L3", 8 << 20), ("memory", 512 << 20)];
     Peaks {
@@ -91,22 +108,30 @@ fn peak<T: Real>(one: &Cores, all: &Cores) -> Limit {
     Limit { name: T::NAME, one_core: median(one), all_cores: median(all) }
 }
 
+impl Args {
+    /// Whether this number of units is asked for.
+    fn has(&self, units: usize) -> bool {
+        self.sizes.is_empty() || self.sizes.contains(&units)
+    }
+
+    /// What is asked for of the numbers of units that are measured with all of the work.
+    fn sizes(&self) -> impl Iterator<Item = usize> {
+        let quick = self.quick;
+        let measured = [4, 8, 16, 32, 64, 128, 256, 512].into_iter();
+        measured.filter(move |n| self.has(*n) && (!quick || (8..=256).contains(n)))
+    }
+}
+
 /// All the work, in every size, by every engine and every peer.
 fn measure_all<T: PeerReal>(
     args: &Args,
     cores: &[Cores],
     records: &mut Vec<Record>,
 ) -> Result<(), rtrl_model::Error> {
-    let sizes: &[usize] =
-        if args.quick { &[8, 16, 32, 64, 128, 256] } else { &[4, 8, 16, 32, 64, 128, 256, 512] };
-    for &units in sizes {
+    for units in args.sizes() {
         for cores in cores {
             let case = Case { units, cores, scenario: Scenario::Dense };
-            for candidate in &candidates::<T>() {
-                keep(records, case.advance(candidate)?);
-                keep(records, case.gradient(candidate)?);
-                keep(records, case.step(candidate)?);
-            }
+            measure_engines::<T>(args, case, records)?;
             for peer in Peer::ALL {
                 let slow = peer == Peer::Naive && units > 128;
                 if !slow && (cores.count() == 1 || peer.is_parallel()) {
@@ -118,17 +143,45 @@ fn measure_all<T: PeerReal>(
     Ok(())
 }
 
-/// Part of the work, in one size and single precision.
-fn measure_scenarios(cores: &Cores, records: &mut Vec<Record>) -> Result<(), rtrl_model::Error> {
-    for candidate in &candidates::<f32>() {
-        for scenario in Scenario::PARTIAL {
+/// The engines, whole steps one right after the other, so that the clock is the same for both.
+fn measure_engines<T: Real>(
+    args: &Args,
+    case: Case<'_>,
+    records: &mut Vec<Record>,
+) -> Result<(), rtrl_model::Error> {
+    for candidate in &candidates::<T>() {
+        let takes_long = args.quick || case.units > 256;
+        if !(takes_long && case.window::<T>(candidate.choice)? > 1) {
+            keep(records, case.advance(candidate)?);
+            keep(records, case.gradient(candidate)?);
+        }
+    }
+    for candidate in &candidates::<T>() {
+        keep(records, case.step(candidate)?);
+    }
+    Ok(())
+}
+
+/// Part of the work, in single precision.
+fn measure_scenarios(
+    args: &Args,
+    cores: &Cores,
+    records: &mut Vec<Record>,
+) -> Result<(), rtrl_model::Error> {
+    let partial = Scenario::PARTIAL.into_iter().filter(|_| args.has(128));
+    for scenario in partial {
+        for candidate in &candidates::<f32>() {
             keep(records, Case { units: 128, cores, scenario }.advance(candidate)?);
         }
-        for scenario in Scenario::RARE {
-            for units in [64, 128] {
-                keep(records, Case { units, cores, scenario }.step(candidate)?);
-            }
+    }
+    for (scenario, units) in Scenario::RARE.into_iter().filter(|&(_, units)| args.has(units)) {
+        for candidate in &candidates::<f32>() {
+            keep(records, Case { units, cores, scenario }.step(candidate)?);
         }
+    }
+    if args.has(128) {
+        let case = Case { units: 128, cores, scenario: Scenario::Dense };
+        pace::paces::<f32>(case)?.into_iter().for_each(|record| keep(records, record));
     }
     Ok(())
 }

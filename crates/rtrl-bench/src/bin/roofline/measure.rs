@@ -12,6 +12,12 @@ const TIME: Duration = Duration::from_millis(250);
 /// Samples of one measurement, at least.
 const SAMPLES: usize = 5;
 
+/// So many are enough once a measurement takes [`LONG`].
+const LONG_SAMPLES: usize = 3;
+
+/// A long time for a measurement.
+const LONG: Duration = Duration::from_secs(1);
+
 /// Seconds of one sample, at least.
 const SAMPLE: f64 = 1e-3;
 
@@ -22,7 +28,7 @@ const PART: f64 = 10e-6;
 const PEAK: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
 
 /// What a measurement found.
-pub(crate) struct Timing {
+pub(crate) struct Measured {
     /// Of one call: the median of the samples.
     pub(crate) seconds: f64,
     /// Of one call: that below which 99.9 % of the parts lie.
@@ -33,30 +39,38 @@ pub(crate) struct Timing {
 
 /// Measures `time`, which makes so many calls and returns the seconds that they took.
 ///
-/// A sample holds a multiple of `period` calls, after which the work repeats.
+/// A sample holds a multiple of `period` calls, after which the work repeats. One call and then one period
+/// are for the caches, and for memory that has not been touched.
 pub(crate) fn measure<T: Real>(
     cores: &Cores,
     period: usize,
     mut time: impl FnMut(usize) -> f64,
-) -> Timing {
+) -> Measured {
     time(1);
     let start = Instant::now();
-    time(1);
-    let Rhythm { calls, parts } = Rhythm::new(start.elapsed().as_secs_f64(), period);
+    time(period);
+    let seconds = start.elapsed().as_secs_f64() / period as f64;
+    let Rhythm { calls, parts } = Rhythm::new(seconds, period);
     let (mut of_samples, mut of_parts, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
     let start = Instant::now();
-    while of_samples.len() < SAMPLES || start.elapsed() < TIME {
+    while !is_enough(of_samples.len(), start.elapsed()) {
         let start = Instant::now();
         let first = of_parts.len();
         of_parts.extend((0..parts).map(|_| time(calls) / calls as f64));
         of_samples.push(of_parts[first..].iter().sum::<f64>() / parts as f64);
         peaks.push(cores.peak::<T>(start.elapsed().clamp(PEAK[0], PEAK[1])));
     }
-    Timing {
+    Measured {
         seconds: median(&mut of_samples),
         p999: quantile(&mut of_parts, 0.999),
         peak: median(&mut peaks),
     }
+}
+
+/// Whether a measurement may end.
+fn is_enough(samples: usize, elapsed: Duration) -> bool {
+    let least = if elapsed < LONG { SAMPLES } else { LONG_SAMPLES };
+    samples >= least && elapsed >= TIME
 }
 
 /// The seconds that `call` takes.
@@ -104,6 +118,12 @@ mod tests {
         assert_eq!(Rhythm::new(300e-6, 1), Rhythm { calls: 1, parts: 4 });
         let Rhythm { calls, parts } = Rhythm::new(1e-7, 1);
         assert!(calls >= 100 && calls * parts >= 10_000, "{calls} {parts}");
+    }
+
+    #[test]
+    fn long_measurements_end_with_fewer_samples() {
+        assert!(!is_enough(4, TIME) && is_enough(5, TIME) && !is_enough(5, TIME / 2));
+        assert!(is_enough(LONG_SAMPLES, LONG) && !is_enough(LONG_SAMPLES - 1, 9 * LONG));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 
+use crate::comparison::{Comparison, HEADS, even_pace, sparse_targets};
 use crate::plot::{Engine, Roofline};
 use crate::record::{COLUMNS, Limit, Peaks, Record, Report};
 
@@ -42,7 +43,7 @@ svg [stroke='#010101'] { stroke: var(--ink); } svg [stroke='#020202'] { stroke: 
 
 /// The page of a run.
 pub(crate) fn page(report: &Report) -> Result<String, String> {
-    let Report { peaks, records } = report;
+    let Report { peaks, records, comparisons } = report;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -60,6 +61,7 @@ pub(crate) fn page(report: &Report) -> Result<String, String> {
                 }
                 (limits(peaks))
                 (pictures(peaks, records)?)
+                (engines_compared(comparisons, records))
                 h2 { "All measurements" }
                 div.scroll { (table(records)) }
             }
@@ -82,7 +84,7 @@ fn limits(peaks: &Peaks) -> Markup {
             thead { tr { th { "at most" } th.number { "one core" } th.number { "all cores" } } }
             tbody {
                 @for peak in &peaks.gflops { (row("multiply-adds,", "GFLOP/s", peak)) }
-                @for level in &peaks.gigabytes_per_second { (row("reads,", "GB/s", level)) }
+                @for level in &peaks.gigabytes_per_second { (row("reads,", "GB/s", &level.limit)) }
             }
         }
     }
@@ -98,6 +100,11 @@ fn pictures(peaks: &Peaks, records: &[Record]) -> Result<Markup, String> {
             "Operations of equation 5 a second, over operations for each byte of p (n / 4 in f32, n / 8 in f64: \
             every value of p is read and written once). Lines: the peak, and the bandwidths of L2, L3 and memory. \
             A disc is the update alone, a ring a whole step, a triangle part of the work. Marks of one n stand side by side."
+        }
+        p.soft {
+            "The deferred engine computes the same numbers with fewer operations than equation 5 has. Its marks \
+            count those of equation 5 nevertheless, to be comparable: above the peak they say how much work it \
+            spares, not that the machine is faster than its peak."
         }
         div.key {
             @for Engine { name, colour: RGBColor(red, green, blue) } in &engines {
@@ -116,6 +123,30 @@ fn pictures(peaks: &Peaks, records: &[Record]) -> Result<Markup, String> {
             }
         }
     })
+}
+
+/// Whole steps by both engines; nothing if there are none.
+fn engines_compared(comparisons: &[Comparison], records: &[Record]) -> Markup {
+    html! {
+        @if !comparisons.is_empty() {
+            h2 { "Whole steps by both engines" }
+            p.soft {
+                "p, flush and window make up the floor of the deferred step: one read of p, its share of the flush at \
+                the peak, and one read of half a window of Jacobians."
+            }
+            div.scroll {
+                table {
+                    thead { tr { @for head in HEADS { th.number { (head) } } } }
+                    tbody {
+                        @for comparison in comparisons {
+                            tr { @for cell in comparison.cells() { td.number { (cell) } } }
+                        }
+                    }
+                }
+            }
+            @for line in sparse_targets(comparisons).into_iter().chain(even_pace(records)) { p { (line) } }
+        }
+    }
 }
 
 /// Every engine, in the order in which they come.
@@ -171,6 +202,8 @@ fn table(records: &[Record]) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::comparison::comparisons;
+    use crate::record::Level;
 
     fn limit(name: &'static str, one_core: f64) -> Limit {
         Limit { name, one_core, all_cores: 2.0 * one_core }
@@ -178,8 +211,12 @@ mod tests {
 
     fn report(records: Vec<Record>) -> Report {
         let gflops = vec![limit("f32", 100.0), limit("f64", 50.0)];
-        let gigabytes_per_second = vec![limit("L2", 90.0), limit("memory", 20.0)];
-        Report { peaks: Peaks { isa: "v4", cores: 2, gflops, gigabytes_per_second }, records }
+        let level = |name, rate, bytes| Level { limit: limit(name, rate), bytes };
+        let gigabytes_per_second =
+            vec![level("L2", 90.0, 512 << 10), level("memory", 20.0, 512 << 20)];
+        let peaks = Peaks { isa: "v4", cores: 2, gflops, gigabytes_per_second };
+        let comparisons = comparisons(&peaks, &records);
+        Report { peaks, records, comparisons }
     }
 
     fn record(
@@ -194,6 +231,9 @@ mod tests {
             scenario,
             density: 1.0,
             update_every: 1,
+            target_every: 1,
+            window: (engine == "deferred").then_some(32),
+            auto: Some(engine == "eager"),
             units: 64,
             inputs: 8,
             precision: "f32",
@@ -201,6 +241,8 @@ mod tests {
             isa: "v4",
             seconds: 1e-4,
             p999: 2e-4,
+            median_step: None,
+            worst_phase: None,
             gflops: if op == "gradient" { 0.0 } else { 80.0 },
             fraction_of_peak: 0.8,
             state_bytes: 1000,
@@ -221,6 +263,21 @@ mod tests {
         assert_eq!((count("<circle"), count("<polygon")), (3, 1));
         assert_eq!(count("<svg"), 2);
         assert_eq!(count("<tr>"), 1 + 4 + 1 + 5);
+    }
+
+    #[test]
+    fn whole_steps_by_both_engines_are_compared() {
+        let deferred = Record { seconds: 5e-5, ..record("step", "deferred", "dense", 1) };
+        let report = report(vec![record("step", "eager", "dense", 1), deferred]);
+        let [comparison] = &report.comparisons[..] else { panic!("one pair, one comparison") };
+        assert_eq!((comparison.speedup, comparison.auto_to_faster), (2.0, 2.0));
+        let floor = comparison.floor.unwrap();
+        let q = 64.0 * 80.0;
+        assert_eq!(floor.p, 64.0 * q * 4.0 / 90e9);
+        assert_eq!(floor.flush, (256.0 * q + 128.0 * q + 2.0 * 64f64.powi(3)) / 100e9);
+        assert_eq!(floor.window, 16.0 * 64.0 * 64.0 * 4.0 / 90e9);
+        let page = page(&report).unwrap();
+        assert!(page.contains("eager, 2.00 x") && page.contains("2.00"));
     }
 
     #[test]

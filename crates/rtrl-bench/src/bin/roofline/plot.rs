@@ -9,7 +9,7 @@ use plotters::coord::combinators::LogCoord;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::record::{Limit, Peaks, Record};
+use crate::record::{Peaks, Record};
 
 /// Width and height, in units of the picture; small, so that text stays legible on a telephone.
 const SIZE: (u32, u32) = (460, 380);
@@ -96,7 +96,7 @@ impl Roofline<'_> {
         let label = format!("{peak:.0} GFLOP/s");
         let style = text(HPos::Right, VPos::Bottom);
         chart.plotting_area().draw(&Text::new(label, (right, peak * 1.05), style))?;
-        for Level { name, rate } in self.levels() {
+        for Roof { name, rate } in self.levels() {
             let (start, ridge) = (left.max(low / rate), peak / rate);
             if ridge <= start {
                 continue;
@@ -131,14 +131,14 @@ impl Roofline<'_> {
         peak.map_or(f64::NAN, |peak| peak.on(self.threads))
     }
 
-    fn levels(&self) -> impl Iterator<Item = Level> {
-        let level = |limit: &Limit| Level { name: limit.name, rate: limit.on(self.threads) };
-        self.peaks.gigabytes_per_second.iter().map(level)
+    fn levels(&self) -> impl Iterator<Item = Roof> {
+        let limits = self.peaks.gigabytes_per_second.iter().map(|level| &level.limit);
+        limits.map(|limit| Roof { name: limit.name, rate: limit.on(self.threads) })
     }
 }
 
 /// A level of the memory, with the bandwidth of as many cores as the picture shows.
-struct Level {
+struct Roof {
     name: &'static str,
     rate: f64,
 }

@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 
+use crate::comparison::Comparison;
+
 /// Everything that one run measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) peaks: Peaks,
     pub(crate) records: Vec<Record>,
+    pub(crate) comparisons: Vec<Comparison>,
 }
 
 /// What the machine can do, measured in the same run.
@@ -17,7 +20,7 @@ pub(crate) struct Peaks {
     /// Fused multiply-adds by precision, 10⁹ operations a second.
     pub(crate) gflops: Vec<Limit>,
     /// Reads by level of the memory, 10⁹ bytes a second.
-    pub(crate) gigabytes_per_second: Vec<Limit>,
+    pub(crate) gigabytes_per_second: Vec<Level>,
 }
 
 /// How much of something is done a second at most.
@@ -27,6 +30,15 @@ pub(crate) struct Limit {
     pub(crate) one_core: f64,
     /// Measured with all of them at work.
     pub(crate) all_cores: f64,
+}
+
+/// A level of the memory.
+#[derive(Debug, Serialize)]
+pub(crate) struct Level {
+    #[serde(flatten)]
+    pub(crate) limit: Limit,
+    /// What each core read again and again.
+    pub(crate) bytes: usize,
 }
 
 impl Limit {
@@ -42,14 +54,14 @@ impl Peaks {
         for Limit { name, one_core, all_cores } in &self.gflops {
             println!("peak in {name}: {one_core:.0} GFLOP/s of one core, {all_cores:.0} of all");
         }
-        for Limit { name, one_core, all_cores } in &self.gigabytes_per_second {
+        for Level { limit: Limit { name, one_core, all_cores }, .. } in &self.gigabytes_per_second {
             println!("reads from {name}: {one_core:.0} GB/s by one core, {all_cores:.0} by all");
         }
     }
 }
 
 /// One measurement.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Record {
     /// `advance`, `gradient` or `step`
     pub(crate) op: &'static str,
@@ -60,16 +72,26 @@ pub(crate) struct Record {
     pub(crate) density: f64,
     /// Steps from one change of the weights to the next.
     pub(crate) update_every: usize,
+    /// Steps from one target to the next.
+    pub(crate) target_every: usize,
+    /// Steps in a window of the engine; none if it has no window.
+    pub(crate) window: Option<usize>,
+    /// Of a whole step: whether a learner that is left the choice takes this engine.
+    pub(crate) auto: Option<bool>,
     pub(crate) units: usize,
     pub(crate) inputs: usize,
     pub(crate) precision: &'static str,
     pub(crate) threads: usize,
     pub(crate) isa: &'static str,
-    /// Median over the samples.
+    /// Median over the samples; each is a mean over whole periods.
     pub(crate) seconds: f64,
     /// The slowest but one in a thousand of the calls (of groups of calls that last ten microseconds,
     /// where they are shorter).
     pub(crate) p999: f64,
+    /// Where every step is timed by itself: the median of all.
+    pub(crate) median_step: Option<f64>,
+    /// And the largest of the medians that the places in a window have.
+    pub(crate) worst_phase: Option<f64>,
     /// Operations of equation 5 that the case needs, over `seconds`; 0 for `gradient`.
     pub(crate) gflops: f64,
     /// Of the peak of as many cores, measured between the samples.
@@ -116,9 +138,10 @@ impl Record {
         self.gflops > 0.0
     }
 
-    fn scenario_in_full(&self) -> String {
+    pub(crate) fn scenario_in_full(&self) -> String {
         match self.scenario {
             "mask" => format!("mask {}", self.density),
+            "sparse-targets" => format!("targets 1/{}", self.target_every),
             "every-u" => format!("every {}", self.update_every),
             name => name.to_owned(),
         }
@@ -138,12 +161,12 @@ pub(crate) fn print_head() {
 fn print_row([op, engine, scenario, n, precision, threads, numbers @ ..]: &[&str; COLUMNS.len()]) {
     let [time, p999, gflops, of_peak, state] = numbers;
     println!(
-        "{op:<10}{engine:<16}{scenario:<10}{n:>4} {precision:<4}{threads:>8}{time:>11}{p999:>11}{gflops:>9}{of_peak:>9}{state:>10}"
+        "{op:<10}{engine:<16}{scenario:<12}{n:>4} {precision:<4}{threads:>8}{time:>11}{p999:>11}{gflops:>9}{of_peak:>9}{state:>10}"
     );
 }
 
 /// Seconds in a unit that suits them.
-fn time(seconds: f64) -> String {
+pub(crate) fn time(seconds: f64) -> String {
     match seconds {
         ..1e-6 => format!("{:.1} ns", seconds * 1e9),
         ..1e-3 => format!("{:.2} µs", seconds * 1e6),

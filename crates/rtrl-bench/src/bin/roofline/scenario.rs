@@ -1,0 +1,68 @@
+//! What is present of the work.
+
+use std::num::NonZeroUsize;
+
+/// What is present of the work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Scenario {
+    /// All of it.
+    Dense,
+    /// Only some of the connections, at random.
+    Mask { density: f64 },
+    /// Every second unit has slope 0.
+    Silent,
+    /// Every second unit is forced.
+    Forced,
+    /// All of it, but weights change only at every so many steps.
+    EveryU { steps: NonZeroUsize },
+    /// All of it, but targets come only at every so many steps.
+    SparseTargets { steps: NonZeroUsize },
+    /// All of it; the deferred engine flushes its windows at once, and each step is timed by itself.
+    Bursts,
+    /// The same, with a share of the flush in every step.
+    EvenPaced,
+}
+
+impl Scenario {
+    /// Those in which the update of p can save work.
+    pub(crate) const PARTIAL: [Self; 4] =
+        [Self::Mask { density: 0.1 }, Self::Mask { density: 0.5 }, Self::Silent, Self::Forced];
+
+    /// Those in which a whole step can save work, each with a number of units.
+    pub(crate) const RARE: [(Self, usize); 3] = [
+        (Self::EveryU { steps: NonZeroUsize::new(64).unwrap() }, 64),
+        (Self::EveryU { steps: NonZeroUsize::new(64).unwrap() }, 128),
+        (Self::SparseTargets { steps: NonZeroUsize::new(8).unwrap() }, 256),
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::Mask { .. } => "mask",
+            Self::Silent => "silent",
+            Self::Forced => "forced",
+            Self::EveryU { .. } => "every-u",
+            Self::SparseTargets { .. } => "sparse-targets",
+            Self::Bursts => "bursts",
+            Self::EvenPaced => "even-paced",
+        }
+    }
+
+    pub(crate) fn density(self) -> f64 {
+        if let Self::Mask { density } = self { density } else { 1.0 }
+    }
+
+    pub(crate) fn update_every(self) -> NonZeroUsize {
+        if let Self::EveryU { steps } = self { steps } else { NonZeroUsize::MIN }
+    }
+
+    pub(crate) fn target_every(self) -> NonZeroUsize {
+        if let Self::SparseTargets { steps } = self { steps } else { NonZeroUsize::MIN }
+    }
+
+    /// Whether unit k has slope 0, and whether it is forced.
+    pub(crate) fn is_silent_or_forced(self, k: usize) -> (bool, bool) {
+        let every_second = k.is_multiple_of(2);
+        (self == Self::Silent && every_second, self == Self::Forced && every_second)
+    }
+}
