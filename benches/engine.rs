@@ -1,17 +1,21 @@
-//! How long a step takes: the engine alone (`advance`, with the gradient that is fused into it), reading
-//! the gradient off after a step (`gradient`, of which only the reading is timed), and the whole step of
-//! a learner, real-time with a target at every step.
+//! How long a step takes: the eager engine alone (`advance`, with the gradient that is fused into it),
+//! reading the gradient off an engine after a step (`gradient`, of which only the reading is timed), and
+//! the whole step of a learner (`step`), real-time with a target at every step.
 //!
-//! `cargo bench` runs all of it; `cargo bench -- advance/f32/64` a part. Throughput is counted as
-//! 2 n² q floating-point operations for q learning weights, except for `gradient`.
+//! `cargo bench` runs all of it; `cargo bench -- step/f32/64/deferred` a part. Throughput is counted as
+//! 2 n² q floating-point operations for q learning weights, except for `gradient`; the deferred engine
+//! spares most of them. It is timed over whole windows, so that each step has its share of the flush.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rtrl_kernel::{Eager, Engine, Isa, Layout, Real, Step, Threads};
-use rtrl_model::{Generator, InitialWeights, Learner, Network, Optimizer, Targets};
+use rtrl_bench::timing::window;
+use rtrl_kernel::{Deferred, Eager, Engine, Isa, Layout, Pace, Real, Step, Threads};
+use rtrl_model::{
+    EngineChoice, Generator, InitialWeights, Learner, Network, Optimizer, Regime, Targets,
+};
 
 const SIZES: [usize; 7] = [4, 8, 16, 32, 64, 128, 256];
 
@@ -65,9 +69,35 @@ impl<T: Real> Values<T> {
     }
 }
 
-fn eager<T: Real>(n: usize, lines: usize, threads: Threads) -> Eager<T> {
-    let layout = Layout::simple(n, lines).unwrap();
-    Eager::new(layout, &vec![true; n * lines], Isa::best(), threads).unwrap()
+/// Both engines, by name.
+const ENGINES: [(&str, EngineChoice); 2] =
+    [("eager", EngineChoice::Eager), ("deferred", EngineChoice::DEFERRED)];
+
+fn layout(n: usize) -> Layout {
+    Layout::simple(n, inputs(n) + 1 + n).unwrap()
+}
+
+fn eager<T: Real>(n: usize, threads: Threads) -> Eager<T> {
+    let layout = layout(n);
+    Eager::new(layout, &vec![true; n * layout.lines()], Isa::best(), threads).unwrap()
+}
+
+fn deferred<T: Real>(n: usize) -> Deferred<T> {
+    let (layout, isa) = (layout(n), Isa::best());
+    let (learns, window) =
+        (vec![true; n * layout.lines()], EngineChoice::default_window::<T>(layout));
+    Deferred::new(layout, &learns, window, Pace::Bursts, isa, Threads::SERIAL).unwrap()
+}
+
+/// The time of so many `iterations`, as their share in whole windows, of which `time` times the steps.
+fn share_of_windows<T: Real>(
+    (n, choice): (usize, EngineChoice),
+    iterations: u64,
+    time: impl FnOnce(u64) -> Duration,
+) -> Duration {
+    let window = window::<T>(choice, layout(n), Regime::real_time()) as u64;
+    let calls = iterations.next_multiple_of(window);
+    time(calls).mul_f64(iterations as f64 / calls as f64)
 }
 
 fn advance<T: Real>(criterion: &mut Criterion) {
@@ -77,7 +107,7 @@ fn advance<T: Real>(criterion: &mut Criterion) {
         let values = Values::<T>::new(n, lines);
         group.throughput(flops(n, lines));
         for (name, threads) in threads() {
-            let mut engine = eager(n, lines, threads);
+            let mut engine = eager(n, threads);
             group.bench_function(format!("{n}/{name}"), |bencher| {
                 bencher.iter(|| engine.advance(&values.step(), Some(&values.error)).unwrap());
             });
@@ -91,21 +121,39 @@ fn gradient<T: Real>(criterion: &mut Criterion) {
     for n in SIZES {
         let lines = inputs(n) + 1 + n;
         let values = Values::<T>::new(n, lines);
-        let mut engine = eager(n, lines, Threads::SERIAL);
         let mut gradient = vec![T::ZERO; n * lines];
-        group.bench_function(n.to_string(), |bencher| {
-            bencher.iter_custom(|iterations| {
-                let mut read = || {
-                    engine.advance(&values.step(), Some(&values.error)).unwrap();
-                    let start = Instant::now();
-                    engine.gradient(black_box(&mut gradient), lines).unwrap();
-                    start.elapsed()
-                };
-                (0..iterations).map(|_| read()).sum()
+        let mut read = |engine: &mut dyn Engine<T>| {
+            engine.advance(&values.step(), Some(&values.error)).unwrap();
+            let start = Instant::now();
+            engine.gradient(black_box(&mut gradient), lines).unwrap();
+            start.elapsed()
+        };
+        let mut engines: [Box<dyn Engine<T>>; 2] =
+            [Box::new(eager(n, Threads::SERIAL)), Box::new(deferred(n))];
+        for ((name, choice), engine) in ENGINES.into_iter().zip(&mut engines) {
+            group.bench_function(format!("{n}/{name}"), |bencher| {
+                bencher.iter_custom(|iterations| {
+                    share_of_windows::<T>((n, choice), iterations, |calls| {
+                        (0..calls).map(|_| read(engine.as_mut())).sum()
+                    })
+                });
             });
-        });
+        }
     }
     group.finish();
+}
+
+fn learner<T: Real>(n: usize, choice: EngineChoice, threads: Threads) -> Learner<T> {
+    let network = Network::<T>::builder(n, inputs(n))
+        .weights(InitialWeights::Normal { gain: 1.0 })
+        .build()
+        .unwrap();
+    Learner::builder(network)
+        .optimizer(Optimizer::sgd(1e-4))
+        .engine(choice)
+        .threads(threads)
+        .build()
+        .unwrap()
 }
 
 fn step<T: Real>(criterion: &mut Criterion) {
@@ -114,19 +162,21 @@ fn step<T: Real>(criterion: &mut Criterion) {
         let m = inputs(n);
         let (x, d) = (numbers::<T>(m, 1.0), numbers::<T>(n, 0.5));
         group.throughput(flops(n, m + 1 + n));
-        for (name, threads) in threads() {
-            let network = Network::<T>::builder(n, m)
-                .weights(InitialWeights::Normal { gain: 1.0 })
-                .build()
-                .unwrap();
-            let mut learner = Learner::builder(network)
-                .optimizer(Optimizer::sgd(1e-4))
-                .threads(threads)
-                .build()
-                .unwrap();
-            group.bench_function(format!("{n}/{name}"), |bencher| {
-                bencher.iter(|| learner.step(&x, Targets::All(&d)).unwrap().loss);
-            });
+        for (engine, choice) in ENGINES {
+            for (name, threads) in threads() {
+                let mut learner = learner(n, choice, threads);
+                group.bench_function(format!("{n}/{engine}/{name}"), |bencher| {
+                    bencher.iter_custom(|iterations| {
+                        share_of_windows::<T>((n, choice), iterations, |calls| {
+                            let start = Instant::now();
+                            for _ in 0..calls {
+                                black_box(learner.step(&x, Targets::All(&d)).unwrap().loss);
+                            }
+                            start.elapsed()
+                        })
+                    });
+                });
+            }
         }
     }
     group.finish();
