@@ -114,11 +114,13 @@ impl Args {
         self.sizes.is_empty() || self.sizes.contains(&units)
     }
 
-    /// What is asked for of the numbers of units that are measured with all of the work.
-    fn sizes(&self) -> impl Iterator<Item = usize> {
-        let quick = self.quick;
-        let measured = [4, 8, 16, 32, 64, 128, 256, 512].into_iter();
-        measured.filter(move |n| self.has(*n) && (!quick || (8..=256).contains(n)))
+    /// The numbers of units that are measured with all of the work.
+    fn sizes(&self) -> &[usize] {
+        match self {
+            Self { sizes, .. } if !sizes.is_empty() => sizes,
+            Self { quick: true, .. } => &[8, 16, 32, 64, 128, 256],
+            _ => &[4, 8, 16, 32, 64, 128, 256, 512],
+        }
     }
 }
 
@@ -128,7 +130,7 @@ fn measure_all<T: PeerReal>(
     cores: &[Cores],
     records: &mut Vec<Record>,
 ) -> Result<(), rtrl_model::Error> {
-    for units in args.sizes() {
+    for &units in args.sizes() {
         for cores in cores {
             let case = Case { units, cores, scenario: Scenario::Dense };
             measure_engines::<T>(args, case, records)?;
