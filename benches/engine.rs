@@ -85,17 +85,17 @@ fn eager<T: Real>(n: usize, threads: Threads) -> Eager<T> {
 fn deferred<T: Real>(n: usize) -> Deferred<T> {
     let (layout, isa) = (layout(n), Isa::best());
     let (learns, window) =
-        (vec![true; n * layout.lines()], EngineChoice::default_window::<T>(layout));
+        (vec![true; n * layout.lines()], EngineChoice::default_window(layout, Regime::real_time()));
     Deferred::new(layout, &learns, window, Pace::Bursts, isa, Threads::SERIAL).unwrap()
 }
 
 /// The time of so many `iterations`, as their share in whole windows, of which `time` times the steps.
-fn share_of_windows<T: Real>(
+fn share_of_windows(
     (n, choice): (usize, EngineChoice),
     iterations: u64,
     time: impl FnOnce(u64) -> Duration,
 ) -> Duration {
-    let window = window::<T>(choice, layout(n), Regime::real_time()) as u64;
+    let window = window(choice, layout(n), Regime::real_time()) as u64;
     let calls = iterations.next_multiple_of(window);
     time(calls).mul_f64(iterations as f64 / calls as f64)
 }
@@ -133,7 +133,7 @@ fn gradient<T: Real>(criterion: &mut Criterion) {
         for ((name, choice), engine) in ENGINES.into_iter().zip(&mut engines) {
             group.bench_function(format!("{n}/{name}"), |bencher| {
                 bencher.iter_custom(|iterations| {
-                    share_of_windows::<T>((n, choice), iterations, |calls| {
+                    share_of_windows((n, choice), iterations, |calls| {
                         (0..calls).map(|_| read(engine.as_mut())).sum()
                     })
                 });
@@ -167,7 +167,7 @@ fn step<T: Real>(criterion: &mut Criterion) {
                 let mut learner = learner(n, choice, threads);
                 group.bench_function(format!("{n}/{engine}/{name}"), |bencher| {
                     bencher.iter_custom(|iterations| {
-                        share_of_windows::<T>((n, choice), iterations, |calls| {
+                        share_of_windows((n, choice), iterations, |calls| {
                             let start = Instant::now();
                             for _ in 0..calls {
                                 black_box(learner.step(&x, Targets::All(&d)).unwrap().loss);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rtrl_kernel::{Layout, Real};
+use rtrl_kernel::Layout;
 use rtrl_model::{EngineChoice, Regime};
 use serde::Serialize;
 
@@ -58,13 +58,11 @@ pub fn calls(seconds: f64) -> usize {
 }
 
 /// Steps after which the work of an engine repeats: a window, or one step where there is none.
-pub fn window<T: Real>(choice: EngineChoice, layout: Layout, regime: Regime) -> usize {
+pub fn window(choice: EngineChoice, layout: Layout, regime: Regime) -> usize {
     match choice {
-        EngineChoice::Auto => {
-            window::<T>(EngineChoice::for_shape::<T>(layout, regime), layout, regime)
-        }
+        EngineChoice::Auto => window(EngineChoice::for_shape(layout, regime), layout, regime),
         EngineChoice::Deferred { window, .. } => {
-            window.unwrap_or_else(|| EngineChoice::default_window::<T>(layout)).get()
+            window.unwrap_or_else(|| EngineChoice::default_window(layout, regime)).get()
         }
         _ => 1,
     }

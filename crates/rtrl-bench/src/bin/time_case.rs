@@ -80,7 +80,7 @@ fn run<T: Real>(case: &Case, args: &Args) -> Result<Report, Failure> {
     for (x, targets) in series.x.iter().zip(&series.targets) {
         learner.step(x, Targets::All(targets))?;
     }
-    let period = period::<T>(case, args.engine, learner.network().layout());
+    let period = period(case, args.engine, learner.network().layout());
     Ok(Report {
         isa: isa.name(),
         weights: learner.network().weights().to_rows(),
@@ -90,8 +90,8 @@ fn run<T: Real>(case: &Case, args: &Args) -> Result<Report, Failure> {
 }
 
 /// Steps after which the work repeats, so that samples hold whole windows and their flushes.
-fn period<T: Real>(case: &Case, engine: EngineChoice, layout: Layout) -> usize {
-    common_period(window::<T>(engine, layout, case.regime()), case.update_every.get())
+fn period(case: &Case, engine: EngineChoice, layout: Layout) -> usize {
+    common_period(window(engine, layout, case.regime()), case.update_every.get())
 }
 
 /// What the network sees and should answer, step by step.

@@ -1,7 +1,7 @@
 //! Who is measured: the engines, alone and in a learner.
 
 use rtrl_kernel::{Deferred, Eager, Engine, Isa, Layout, Pace, Real, Threads};
-use rtrl_model::{EngineChoice, Error};
+use rtrl_model::{EngineChoice, Error, Regime};
 
 /// An engine, alone and in a learner.
 pub(crate) struct Candidate<T: Real> {
@@ -34,7 +34,7 @@ pub(crate) fn deferred<T: Real>() -> Candidate<T> {
     Candidate {
         name: "deferred",
         alone: |layout, learns, isa, threads| {
-            let window = EngineChoice::default_window::<T>(layout);
+            let window = EngineChoice::default_window(layout, Regime::real_time());
             Ok(Box::new(Deferred::new(layout, learns, window, Pace::Bursts, isa, threads)?))
         },
         choice: EngineChoice::DEFERRED,

@@ -47,15 +47,15 @@ impl Case<'_> {
     }
 
     /// Steps in a window of the engine, 1 if it has none.
-    pub(crate) fn window<T: Real>(self, choice: EngineChoice) -> Result<usize, Error> {
-        Ok(window::<T>(choice, self.layout()?, self.regime()))
+    pub(crate) fn window(self, choice: EngineChoice) -> Result<usize, Error> {
+        Ok(window(choice, self.layout()?, self.regime()))
     }
 
     /// Steps after which the work repeats.
     fn period<T: Real>(self, choice: EngineChoice) -> Result<usize, Error> {
         let rare =
             common_period(self.scenario.update_every().get(), self.scenario.target_every().get());
-        Ok(common_period(self.window::<T>(choice)?, rare))
+        Ok(common_period(self.window(choice)?, rare))
     }
 
     /// An engine alone uses all the cores, however small the work.
@@ -149,7 +149,7 @@ impl Case<'_> {
     ) -> Result<Record, Error> {
         let operations = self.values::<T>().operations(self.units * self.lines());
         let record = self.record::<T>("step", engine, operations, bytes, measured);
-        let auto = EngineChoice::for_shape::<T>(self.layout()?, self.regime());
+        let auto = EngineChoice::for_shape(self.layout()?, self.regime());
         let record = Record { auto: Some(choice == auto), ..record };
         self.of_engine::<T>(record, choice)
     }
@@ -170,7 +170,7 @@ impl Case<'_> {
 
     /// Adds the window of an engine that has one.
     fn of_engine<T: Real>(self, record: Record, choice: EngineChoice) -> Result<Record, Error> {
-        let window = Some(self.window::<T>(choice)?).filter(|&steps| steps > 1);
+        let window = Some(self.window(choice)?).filter(|&steps| steps > 1);
         Ok(Record { window, ..record })
     }
 

@@ -153,7 +153,7 @@ fn measure_engines<T: Real>(
 ) -> Result<(), rtrl_model::Error> {
     for candidate in &candidates::<T>() {
         let takes_long = args.quick || case.units > 256;
-        if !(takes_long && case.window::<T>(candidate.choice)? > 1) {
+        if !(takes_long && case.window(candidate.choice)? > 1) {
             keep(records, case.advance(candidate)?);
             keep(records, case.gradient(candidate)?);
         }

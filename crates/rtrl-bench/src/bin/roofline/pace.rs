@@ -62,7 +62,7 @@ struct Steps {
 
 impl Steps {
     fn new<T: Real>(case: Case<'_>) -> Result<Self, Error> {
-        Ok(Self { window: case.window::<T>(choice(case.scenario))?, seconds: Vec::new() })
+        Ok(Self { window: case.window(choice(case.scenario))?, seconds: Vec::new() })
     }
 
     fn take_window(&mut self, mut step: impl FnMut() -> bool) {
