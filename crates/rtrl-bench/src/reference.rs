@@ -242,7 +242,7 @@ impl<'a, T: Real> Reference<'a, T> {
             ActivationNames::All(name) => name,
             ActivationNames::Each(names) => &names[k],
         };
-        let logistic = T::ONE / (T::ONE + (-s).exp());
+        let logistic = s.logistic();
         let positive = if s > T::ZERO { s } else { T::ZERO };
         match name.as_str() {
             "logistic" => (logistic, logistic * (T::ONE - logistic)),

@@ -1,6 +1,6 @@
 //! The sensitivity update of real-time recurrent learning, as fast as the hardware allows.
 //!
-//! Numbers and shapes only: there is no network here, no activation function and no input or output.
+//! Numbers and shapes only: there is no network here, and no input or output.
 //! A recurrent network's sensitivities `p^k_ij = dy_k/dw_ij` follow (Williams & Zipser 1989, eq. 5)
 //!
 //! ```text
@@ -9,8 +9,8 @@
 //!
 //! and the gradient of the error is `-sum over k of e_k p^k_ij` (eq. 6). An [`Engine`] does both:
 //! [`Eager`] is the paper's algorithm, O(n⁴) a step; [`Deferred`] computes the same numbers in O(n³).
-//! [`product`] is the matrix-vector product of the forward pass, in
-//! an order that does not depend on the machine.
+//! [`product`] is the matrix-vector product of the forward pass, in an order that does not depend on the
+//! machine, and [`activate`] what follows it, with the same bits everywhere.
 //!
 //! # Where to look
 //!
@@ -23,18 +23,20 @@
 //! | `tile.rs`, `small.rs`, `immediate.rs` | its inner loops |
 //! | `columns.rs` | which weight sits in which lane of which panel |
 //! | `product.rs` | matrix times vector |
+//! | `elementary.rs`, `activate.rs` | exp, tanh and the logistic function; activations of many units |
 //! | `isa.rs`, `threads.rs` | what runs the loops |
 //! | `real.rs`, `aligned.rs` | numbers and the memory that they stand in |
 //!
 //! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.
 
+mod activate;
 mod aligned;
 mod columns;
 mod deferred;
 mod eager;
+mod elementary;
 mod engine;
 mod error;
-
 mod immediate;
 mod isa;
 mod pack;
@@ -44,9 +46,11 @@ mod small;
 mod threads;
 mod tile;
 
+pub use activate::{Function, activate};
 pub use columns::Layout;
 pub use deferred::{Deferred, Pace};
 pub use eager::Eager;
+pub use elementary::Elementary;
 pub use engine::{Engine, Pending, Step};
 pub use error::Error;
 pub use isa::Isa;

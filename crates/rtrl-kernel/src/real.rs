@@ -7,13 +7,17 @@ use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 use bytemuck::Pod;
-use pulp::Simd;
+use pulp::{Scalar, Simd};
+
+use crate::elementary::{self, Elementary};
 
 /// A floating-point number of the kernel: `f32` or `f64`.
 ///
-/// The elementary functions are libm's, in portable code: they do not depend on the processor.
+/// The elementary functions do not depend on the processor: `exp`, `logistic` and `tanh` are those of
+/// `elementary.rs`, of which [`activate`](crate::activate) computes many at once with the same bits;
+/// `ln_1p` is libm's portable code.
 pub trait Real:
-    Vectorised
+    Elementary
     + PartialOrd
     + Default
     + Debug
@@ -49,11 +53,13 @@ pub trait Real:
     fn abs(self) -> Self;
     /// The square root, correctly rounded.
     fn sqrt(self) -> Self;
-    /// e to the power of `self`.
+    /// e to the power of `self`, within 2 units in the last place.
     fn exp(self) -> Self;
+    /// `1 / (1 + exp(-self))`, within 2 units in the last place.
+    fn logistic(self) -> Self;
     /// The natural logarithm of `1 + self`.
     fn ln_1p(self) -> Self;
-    /// The hyperbolic tangent.
+    /// The hyperbolic tangent, within 2 units in the last place.
     fn tanh(self) -> Self;
 }
 
@@ -80,6 +86,37 @@ pub trait Vectorised: Pod {
     #[doc(hidden)]
     fn sum<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
 
+    /// `a * b` in each lane.
+    #[doc(hidden)]
+    fn product<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `a / b` in each lane.
+    #[doc(hidden)]
+    fn quotient<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The absolute value of each lane.
+    #[doc(hidden)]
+    fn magnitude<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `a`, which is not negative, with the sign of `sign` in each lane.
+    #[doc(hidden)]
+    fn with_sign<S: Simd>(simd: S, a: Self::Vector<S>, sign: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `yes` where `a > b`, else `no`, in each lane.
+    #[doc(hidden)]
+    fn where_greater<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        yes: Self::Vector<S>,
+        no: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+
+    /// The bits of each lane moved up by the width of the mantissa, so that its lowest bits become the
+    /// exponent.
+    #[doc(hidden)]
+    fn as_exponent<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+
     /// The registers of a slice whose length is a multiple of the lanes.
     #[doc(hidden)]
     fn vectors<S: Simd>(slice: &[Self]) -> &[Self::Vector<S>];
@@ -89,9 +126,21 @@ pub trait Vectorised: Pod {
     fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Vector<S>];
 }
 
+/// Whether every lane is 0.
+#[inline(always)]
+pub(crate) fn is_zero<S: Simd, T: Real>(register: T::Vector<S>) -> bool {
+    let lanes: &[T] = bytemuck::cast_slice(std::slice::from_ref(&register));
+    let mut all = true;
+    for &lane in lanes {
+        all &= lane == T::ZERO;
+    }
+    all
+}
+
 macro_rules! real {
-    ($type:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $as_simd:ident,
-     $as_mut_simd:ident, $exp:path, $ln_1p:path, $tanh:path) => {
+    ($type:ident, $bits:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $product:ident,
+     $quotient:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $select:ident,
+     $as_simd:ident, $as_mut_simd:ident, $ln_1p:path) => {
         impl Vectorised for $type {
             type Vector<S: Simd> = S::$vector;
 
@@ -108,6 +157,47 @@ macro_rules! real {
             #[inline(always)]
             fn sum<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
                 simd.$sum(a, b)
+            }
+
+            #[inline(always)]
+            fn product<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$product(a, b)
+            }
+
+            #[inline(always)]
+            fn quotient<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$quotient(a, b)
+            }
+
+            #[inline(always)]
+            fn magnitude<S: Simd>(simd: S, a: S::$vector) -> S::$vector {
+                simd.$magnitude(a)
+            }
+
+            #[inline(always)]
+            fn with_sign<S: Simd>(simd: S, a: S::$vector, sign: S::$vector) -> S::$vector {
+                simd.$or(a, simd.$and(sign, simd.$splat(-0.0)))
+            }
+
+            #[inline(always)]
+            fn where_greater<S: Simd>(
+                simd: S,
+                a: S::$vector,
+                b: S::$vector,
+                yes: S::$vector,
+                no: S::$vector,
+            ) -> S::$vector {
+                simd.$select(simd.$greater(a, b), yes, no)
+            }
+
+            #[inline(always)]
+            fn as_exponent<S: Simd>(_: S, mut a: S::$vector) -> S::$vector {
+                // pulp has no such shift for 64 bits; the compiler makes one of the loop.
+                let lanes: &mut [$bits] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut a));
+                for bits in lanes {
+                    *bits <<= <$type>::MANTISSA_DIGITS - 1;
+                }
+                a
             }
 
             #[inline(always)]
@@ -164,7 +254,12 @@ macro_rules! real {
 
             #[inline]
             fn exp(self) -> Self {
-                $exp(self)
+                elementary::exp::<Scalar, $type>(Scalar, self)
+            }
+
+            #[inline]
+            fn logistic(self) -> Self {
+                elementary::logistic::<Scalar, $type>(Scalar, self)
             }
 
             #[inline]
@@ -174,7 +269,7 @@ macro_rules! real {
 
             #[inline]
             fn tanh(self) -> Self {
-                $tanh(self)
+                elementary::tanh::<Scalar, $type>(Scalar, self)
             }
         }
     };
@@ -182,25 +277,37 @@ macro_rules! real {
 
 real!(
     f32,
+    u32,
     f32s,
     splat_f32s,
     mul_add_f32s,
     add_f32s,
+    mul_f32s,
+    div_f32s,
+    abs_f32s,
+    and_f32s,
+    or_f32s,
+    greater_than_f32s,
+    select_f32s,
     as_simd_f32s,
     as_mut_simd_f32s,
-    libm::expf,
-    libm::log1pf,
-    libm::tanhf
+    libm::log1pf
 );
 real!(
     f64,
+    u64,
     f64s,
     splat_f64s,
     mul_add_f64s,
     add_f64s,
+    mul_f64s,
+    div_f64s,
+    abs_f64s,
+    and_f64s,
+    or_f64s,
+    greater_than_f64s,
+    select_f64s,
     as_simd_f64s,
     as_mut_simd_f64s,
-    libm::exp,
-    libm::log1p,
-    libm::tanh
+    libm::log1p
 );

@@ -22,6 +22,7 @@
 use pulp::Simd;
 
 use crate::immediate::{Immediate, Touch};
+use crate::real::is_zero;
 use crate::tile::Part;
 use crate::{Layout, Real, Step};
 
@@ -327,17 +328,6 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
         *slot = if self.accumulate { T::sum(simd, *slot, sum) } else { sum };
         *overflow = T::fused(simd, *slot, T::splat(simd, T::ZERO), *overflow);
     }
-}
-
-/// Whether every lane is 0.
-#[inline(always)]
-fn is_zero<S: Simd, T: Real>(register: T::Vector<S>) -> bool {
-    let lanes: &[T] = bytemuck::cast_slice(std::slice::from_ref(&register));
-    let mut all = true;
-    for &lane in lanes {
-        all &= lane == T::ZERO;
-    }
-    all
 }
 
 /// Index of register `v` of row `k` among those that are worked on together.

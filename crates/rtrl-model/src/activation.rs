@@ -1,10 +1,11 @@
 //! Activation functions with their derivatives (equation 2).
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Function, Isa, Real, activate};
 
 use crate::Error;
 
@@ -78,32 +79,91 @@ impl Activation {
 
     /// `(f(s), f'(s))`
     pub fn evaluate<T: Real>(&self, s: T) -> (T, T) {
-        match self {
-            Self::Logistic => {
-                let y = logistic(s);
-                (y, y * (T::ONE - y))
-            }
-            Self::Tanh => {
-                let y = s.tanh();
-                (y, T::ONE - y * y)
-            }
-            Self::Relu if s > T::ZERO => (s, T::ONE),
-            Self::Relu => (T::ZERO, T::ZERO),
-            Self::Identity => (s, T::ONE),
-            Self::Softplus => {
-                let positive = if s > T::ZERO { s } else { T::ZERO };
-                (positive + (-s.abs()).exp().ln_1p(), logistic(s))
-            }
-            Self::Custom(custom) => {
-                let s = s.to_f64();
-                (T::from_f64((custom.value)(s)), T::from_f64((custom.derivative)(s)))
-            }
+        match self.kind() {
+            Kind::BuiltIn(function) => function.evaluate(s),
+            Kind::Custom(custom) => custom.evaluate(s),
         }
+    }
+
+    /// Which of the two it is, for those who evaluate many.
+    fn kind(&self) -> Kind<'_> {
+        Kind::BuiltIn(match self {
+            Self::Logistic => Function::Logistic,
+            Self::Tanh => Function::Tanh,
+            Self::Relu => Function::Relu,
+            Self::Identity => Function::Identity,
+            Self::Softplus => Function::Softplus,
+            Self::Custom(custom) => return Kind::Custom(custom),
+        })
     }
 }
 
-fn logistic<T: Real>(s: T) -> T {
-    T::ONE / (T::ONE + (-s).exp())
+/// A function of the kernel's or of the user's.
+enum Kind<'a> {
+    BuiltIn(Function),
+    Custom(&'a CustomActivation),
+}
+
+impl CustomActivation {
+    fn evaluate<T: Real>(&self, s: T) -> (T, T) {
+        let s = s.to_f64();
+        (T::from_f64((self.value)(s)), T::from_f64((self.derivative)(s)))
+    }
+}
+
+/// Neighbouring units with the same built-in function, or a unit with one of the user's own.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    function: Option<Function>,
+    units: Range<usize>,
+}
+
+/// Divides the units into runs. If they have one built-in function, it is evaluated with the padding, in
+/// whole registers.
+pub(crate) fn runs(activations: &[Activation], padded: usize) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (unit, activation) in activations.iter().enumerate() {
+        let function = match activation.kind() {
+            Kind::BuiltIn(function) => Some(function),
+            Kind::Custom(_) => None,
+        };
+        match runs.last_mut() {
+            Some(last) if function.is_some() && last.function == function => {
+                last.units.end = unit + 1;
+            }
+            _ => runs.push(Run { function, units: unit..unit + 1 }),
+        }
+    }
+    if let [Run { function: Some(_), units }] = runs.as_mut_slice() {
+        units.end = padded;
+    }
+    runs
+}
+
+/// Evaluates all runs: equation 2 and f'. Returns whether everything is finite.
+///
+/// # Errors
+/// [`Error::Kernel`] if the lengths differ.
+pub(crate) fn evaluate<T: Real>(
+    isa: Isa,
+    (runs, activations): (&[Run], &[Activation]),
+    sums: &[T],
+    values: &mut [T],
+    slopes: &mut [T],
+) -> Result<bool, Error> {
+    let mut finite = true;
+    for Run { function, units } in runs {
+        let places = (&mut values[units.clone()], &mut slopes[units.clone()]);
+        if let Some(function) = *function {
+            finite &= activate(isa, function, &sums[units.clone()], places.0, places.1)?;
+            continue;
+        }
+        for k in units.clone() {
+            (values[k], slopes[k]) = activations[k].evaluate(sums[k]);
+            finite &= sums[k].is_finite() & values[k].is_finite() & slopes[k].is_finite();
+        }
+    }
+    Ok(finite)
 }
 
 impl FromStr for Activation {

@@ -285,8 +285,8 @@ impl<T: Real> Learner<T> {
         let step = Step {
             recurrent: &layers.weights.padded()[layers.columns.first_unit()..],
             stride: layers.weights.stride(),
-            scale: &pass.slope,
-            injection: &pass.slope,
+            scale: pass.slope(),
+            injection: pass.slope(),
             lines: &pass.lines,
             forced: &self.teacher.forced,
         };
@@ -295,7 +295,7 @@ impl<T: Real> Learner<T> {
         if !matches!(result, Ok(()) | Err(rtrl_kernel::Error::NonFinite { .. })) {
             return Ok(result?);
         }
-        state.copy_from_slice(&pass.next);
+        state.copy_from_slice(pass.next());
         let due = self.schedule.is_due(self.regime);
         let result = result.and_then(|()| self.read_gradient(learns, due));
         if self.teacher_forcing {

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use rtrl_kernel::{Isa, Layout, Real, product};
 
+use crate::activation::{Run, evaluate, runs};
 use crate::connections::{Connection, Connections};
 use crate::error::{Quantity, check_finite};
 use crate::initial::{Columns, InitialWeights};
@@ -36,7 +37,7 @@ impl<T: Real> Network<T> {
     /// [`Error::InputLength`] or [`Error::NonFinite`]; the state is then as it was.
     pub fn forward(&mut self, input: &[T]) -> Result<&[T], Error> {
         self.pass.run(&self.layers, self.steps, &self.state, None, input)?;
-        self.state.copy_from_slice(&self.pass.next);
+        self.state.copy_from_slice(self.pass.next());
         self.steps += 1;
         Ok(self.pass.outputs())
     }
@@ -131,6 +132,7 @@ pub(crate) struct Layers<T> {
     pub(crate) columns: Columns,
     pub(crate) layout: Layout,
     pub(crate) activations: Vec<Activation>,
+    pub(crate) runs: Vec<Run>,
     pub(crate) connections: Connections,
     pub(crate) weights: Matrix<T>,
     pub(crate) readout: Option<ReadoutLayer<T>>,
@@ -181,12 +183,13 @@ impl<T: Real> Teacher<T> {
 pub(crate) struct Pass<T> {
     /// z(t), padded.
     pub(crate) lines: Vec<T>,
-    /// s(t)
+    units: usize,
+    /// s(t), padded with zeros.
     sums: Vec<T>,
-    /// y(t+1)
-    pub(crate) next: Vec<T>,
-    /// f'(s(t))
-    pub(crate) slope: Vec<T>,
+    /// y(t+1), padded with anything.
+    next: Vec<T>,
+    /// f'(s(t)), padded with anything.
+    slope: Vec<T>,
     /// What the readout sees, padded; empty without one.
     pub(crate) features: Vec<T>,
     /// o(t+1); empty without a readout.
@@ -195,13 +198,15 @@ pub(crate) struct Pass<T> {
 
 impl<T: Real> Pass<T> {
     pub(crate) fn new(layers: &Layers<T>) -> Self {
-        let units = vec![T::ZERO; layers.columns.units];
+        let units = layers.columns.units;
+        let padded = vec![T::ZERO; units.next_multiple_of(T::LANES)];
         let readout = layers.readout.as_ref().map(|readout| &readout.weights);
         Self {
             lines: vec![T::ZERO; layers.weights.stride()],
-            sums: units.clone(),
-            next: units.clone(),
-            slope: units,
+            units,
+            sums: padded.clone(),
+            next: padded.clone(),
+            slope: padded,
             features: vec![T::ZERO; readout.map_or(0, Matrix::stride)],
             readout: vec![T::ZERO; readout.map_or(0, Matrix::rows)],
         }
@@ -221,20 +226,27 @@ impl<T: Real> Pass<T> {
         if input.len() != columns.inputs {
             return Err(Error::InputLength { expected: columns.inputs, got: input.len() });
         }
-        check_finite(step, Quantity::Input, input)?;
         self.fill_lines(columns, state, teacher, input);
-        product(layers.isa, layers.weights.padded(), &self.lines, &mut self.sums)?;
-        check_finite(step, Quantity::Sum, &self.sums)?;
-        let places = self.next.iter_mut().zip(&mut self.slope);
-        for ((place, &sum), activation) in places.zip(&self.sums).zip(&layers.activations) {
-            (*place.0, *place.1) = activation.evaluate(sum);
+        let sums = &mut self.sums[..self.units];
+        product(layers.isa, layers.weights.padded(), &self.lines, sums)?;
+        let functions = (layers.runs.as_slice(), layers.activations.as_slice());
+        let (next, slope) = (&mut self.next, &mut self.slope);
+        if !evaluate(layers.isa, functions, &self.sums, next, slope)? {
+            return self.name_non_finite(step, input);
         }
-        check_finite(step, Quantity::UnitOutput, &self.next)?;
-        check_finite(step, Quantity::Slope, &self.slope)?;
         match &layers.readout {
             Some(readout) => self.read_out(readout, layers.isa, step, input),
             None => Ok(()),
         }
+    }
+
+    /// Names the first value that is not finite. One of the input makes every sum so.
+    #[cold]
+    fn name_non_finite(&self, step: u64, input: &[T]) -> Result<(), Error> {
+        check_finite(step, Quantity::Input, input)?;
+        check_finite(step, Quantity::Sum, &self.sums)?;
+        check_finite(step, Quantity::UnitOutput, self.next())?;
+        check_finite(step, Quantity::Slope, self.slope())
     }
 
     fn fill_lines(
@@ -265,8 +277,8 @@ impl<T: Real> Pass<T> {
         step: u64,
         input: &[T],
     ) -> Result<(), Error> {
-        let (units, rest) = self.features.split_at_mut(self.next.len());
-        units.copy_from_slice(&self.next);
+        let (units, rest) = self.features.split_at_mut(self.units);
+        units.copy_from_slice(&self.next[..self.units]);
         let seen = if readout.inputs { input } else { &[] };
         rest[..seen.len()].copy_from_slice(seen);
         rest[seen.len()] = T::ONE;
@@ -274,9 +286,19 @@ impl<T: Real> Pass<T> {
         check_finite(step, Quantity::Output, &self.readout)
     }
 
+    /// y(t+1)
+    pub(crate) fn next(&self) -> &[T] {
+        &self.next[..self.units]
+    }
+
+    /// f'(s(t))
+    pub(crate) fn slope(&self) -> &[T] {
+        &self.slope[..self.units]
+    }
+
     /// The outputs at t + 1.
     pub(crate) fn outputs(&self) -> &[T] {
-        if self.readout.is_empty() { &self.next } else { &self.readout }
+        if self.readout.is_empty() { self.next() } else { &self.readout }
     }
 }
 
@@ -414,7 +436,9 @@ impl<T: Real> NetworkBuilder<T> {
         let readout = readout.map(|r| r.build(n, columns.inputs, &mut generator)).transpose()?;
         let isa = self.isa.map_or_else(Isa::from_env, Ok)?;
         let layout = Layout::simple(n, columns.count())?;
-        let layers = Layers { columns, layout, activations, connections, weights, readout, isa };
+        let runs = runs(&activations, n.next_multiple_of(T::LANES));
+        let layers =
+            Layers { columns, layout, activations, runs, connections, weights, readout, isa };
         let pass = Pass::new(&layers);
         Ok(Network { layers, state, pass, steps: 0 })
     }
