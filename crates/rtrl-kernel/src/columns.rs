@@ -14,9 +14,11 @@
 
 use std::ops::Range;
 
+use pulp::{Simd, WithSimd};
+
 use crate::aligned::Aligned;
 use crate::error::check_length;
-use crate::{Error, Real};
+use crate::{Error, Isa, Real};
 
 /// The sizes of a recurrent layer.
 ///
@@ -213,6 +215,33 @@ impl Columns {
         self.segments(panel)[0].row
     }
 
+    /// Writes the negative of each column's slot to its place in a matrix of weights, where columns are
+    /// packed without gaps. If every weight learns and rows are padded to whole rows of lanes, the padding
+    /// becomes 0.
+    pub(crate) fn read_negative<T: Real>(
+        &self,
+        isa: Isa,
+        slots: &[T],
+        into: &mut [T],
+        stride: usize,
+    ) {
+        let Layout { rows, lines, .. } = self.layout;
+        if rows * lines != self.count || stride != lines.next_multiple_of(T::LANES) {
+            return self.scatter_negative(slots, into, stride);
+        }
+        // A row is read with what stands behind it, of which there may be too little at the end.
+        let whole = slots.len().checked_sub(stride).map_or(0, |room| room / lines + 1);
+        let whole = whole.min(into.len() / stride).min(rows);
+        let (into, below) = into.split_at_mut(whole * stride);
+        isa.run(ReadNegative { slots, lines, stride, into });
+        let slots = slots[whole * lines..self.count].chunks_exact(lines);
+        for (into, slots) in below.chunks_mut(stride).zip(slots) {
+            for (into, &slot) in into.iter_mut().zip(slots) {
+                *into = -slot;
+            }
+        }
+    }
+
     /// Writes the negative of each column's slot to its place in a matrix of weights.
     pub(crate) fn scatter_negative<T: Real>(&self, slots: &[T], into: &mut [T], stride: usize) {
         for (panel, slots) in slots.chunks_exact(T::LANES).enumerate().take(self.panels()) {
@@ -249,6 +278,41 @@ impl Columns {
     /// Number of columns in panel `panel`; the lanes behind them are padding.
     pub(crate) fn width(&self, panel: usize) -> usize {
         self.segments(panel).last().map_or(0, |last| last.end())
+    }
+}
+
+/// Rows of slots without gaps, on their way to padded rows.
+struct ReadNegative<'a, T> {
+    slots: &'a [T],
+    lines: usize,
+    stride: usize,
+    into: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for ReadNegative<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { slots, lines, stride, into } = self;
+        let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
+        // What is behind a row is read, and multiplied by 0.
+        let mut factors = [T::ZERO; 16];
+        factors[..T::LANES - (stride - lines)].fill(-T::ONE);
+        let factors = T::vectors::<S>(&factors[..T::LANES]);
+        for (row, into) in into.chunks_exact_mut(stride).enumerate() {
+            let slots = &slots[row * lines..][..stride];
+            let (into, last_into) = into.split_at_mut(stride - T::LANES);
+            let (slots, last_slots) = slots.split_at(stride - T::LANES);
+            let places = T::vectors_mut::<S>(into).iter_mut();
+            for (into, &slot) in places.zip(T::vectors::<S>(slots)) {
+                *into = T::fused(simd, slot, minus_one, zero);
+            }
+            let last = T::vectors::<S>(last_slots).iter().zip(factors);
+            for (into, (&slot, &factor)) in T::vectors_mut::<S>(last_into).iter_mut().zip(last) {
+                *into = T::fused(simd, slot, factor, zero);
+            }
+        }
     }
 }
 
@@ -289,6 +353,24 @@ mod tests {
         assert_eq!(runs(3), [(2, 0, 0, 4)]);
         assert_eq!(columns.width(4), 1);
         assert_eq!((columns.panels_of_row(0), columns.panels_of_row(1)), (0..2, 2..3));
+    }
+
+    /// The same numbers, whether the matrix is padded or not.
+    #[test]
+    fn rows_are_read_whole_where_they_are_padded() {
+        for (rows, lines) in [(1, 1), (4, 9), (5, 3), (3, 16), (6, 25)] {
+            let layout = Layout::simple(rows, lines).unwrap();
+            let columns = Columns::dense(layout, &vec![true; rows * lines], 16).unwrap();
+            let slots: Vec<f32> = (1u8..=200).map(f32::from).take(columns.panels() * 16).collect();
+            let stride = lines.next_multiple_of(16);
+            let mut expected = vec![0.0; rows * stride];
+            columns.scatter_negative(&slots, &mut expected, stride);
+            for isa in Isa::available() {
+                let mut got = vec![0.0; rows * stride];
+                columns.read_negative(isa, &slots, &mut got, stride);
+                assert_eq!(got, expected, "{rows} x {lines} on {isa}");
+            }
+        }
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl<T: Real> Engine<T> for Eager<T> {
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
         let layout = self.columns.layout();
         check_matrix("the gradient", layout.rows(), layout.lines(), stride, into.len())?;
-        self.columns.scatter_negative(self.slots.values::<T>(), into, stride);
+        self.columns.read_negative(self.isa, self.slots.values::<T>(), into, stride);
         if self.unread {
             self.slots.values_mut::<T>().fill(T::ZERO);
             self.unread = false;

@@ -24,6 +24,7 @@
 //! | `columns.rs` | which weight sits in which lane of which panel |
 //! | `product.rs` | matrix times vector |
 //! | `elementary.rs`, `activate.rs` | exp, tanh and the logistic function; activations of many units |
+//! | `descend.rs` | gradient descent |
 //! | `isa.rs`, `threads.rs` | what runs the loops |
 //! | `real.rs`, `aligned.rs` | numbers and the memory that they stand in |
 //!
@@ -33,6 +34,7 @@ mod activate;
 mod aligned;
 mod columns;
 mod deferred;
+mod descend;
 mod eager;
 mod elementary;
 mod engine;
@@ -49,11 +51,12 @@ mod tile;
 pub use activate::{Function, activate};
 pub use columns::Layout;
 pub use deferred::{Deferred, Pace};
+pub use descend::descend;
 pub use eager::Eager;
 pub use elementary::Elementary;
 pub use engine::{Engine, Pending, Step};
 pub use error::Error;
 pub use isa::Isa;
-pub use product::product;
+pub use product::{product, sum_of_squares};
 pub use real::{Real, Vectorised};
 pub use threads::{Threads, automatic_threads};

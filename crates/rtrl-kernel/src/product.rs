@@ -27,6 +27,29 @@ pub fn product<T: Real>(isa: Isa, matrix: &[T], vector: &[T], out: &mut [T]) -> 
     Ok(())
 }
 
+/// The sum of the squares of `values`: one chain of fused multiply-adds from +0, in their order.
+pub fn sum_of_squares<T: Real>(isa: Isa, values: &[T]) -> T {
+    isa.run(Squares { values })
+}
+
+struct Squares<'a, T> {
+    values: &'a [T],
+}
+
+impl<T: Real> WithSimd for Squares<'_, T> {
+    type Output = T;
+
+    /// Scalar, but with the set's multiply-add instead of a call of the C library's.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> T {
+        let mut sum = T::ZERO;
+        for value in self.values {
+            sum = value.mul_add(*value, sum);
+        }
+        sum
+    }
+}
+
 struct Product<'a, T> {
     matrix: &'a [T],
     vector: &'a [T],

@@ -1,6 +1,6 @@
 //! The learner: a network that learns while it runs.
 
-use rtrl_kernel::{Engine, Real, Step, Threads};
+use rtrl_kernel::{Engine, Real, Step, Threads, sum_of_squares};
 
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
@@ -111,7 +111,7 @@ impl<T: Real> Learner<T> {
         }
         self.forward(input)?;
         let loss = self.compare(&targets)?;
-        let learns = self.has_target(&targets);
+        let learns = targets.any();
         self.advance(&targets, learns)?;
         let updated = self.learn(learns)?;
         let (step, outputs) = (self.steps - 1, self.network.pass.outputs());
@@ -243,21 +243,18 @@ impl<T: Real> Learner<T> {
 
     /// Equations 3 and 4, and the error's way through the readout.
     fn compare(&mut self, targets: &Targets<'_, T>) -> Result<T, Error> {
-        let mut squares = T::ZERO;
-        for (k, (error, &output)) in
-            self.errors.iter_mut().zip(self.network.pass.outputs()).enumerate()
-        {
-            *error = targets.get(k).map_or(T::ZERO, |target| target - output);
-            squares = error.mul_add(*error, squares);
-        }
+        targets.subtract(self.network.pass.outputs(), &mut self.errors);
+        let squares = sum_of_squares(self.network.layers.isa, &self.errors);
         check_finite(self.steps, Quantity::Error, &self.errors)?;
         let loss = T::from_f64(0.5) * squares;
         check_finite(self.steps, Quantity::Loss, &[loss])?;
         match &self.network.layers.readout {
-            Some(readout) => readout.propagate(&self.errors, &mut self.unit_errors),
+            Some(readout) => {
+                readout.propagate(&self.errors, &mut self.unit_errors);
+                check_finite(self.steps, Quantity::Error, &self.unit_errors)?;
+            }
             None => self.unit_errors.copy_from_slice(&self.errors),
         }
-        check_finite(self.steps, Quantity::Error, &self.unit_errors)?;
         self.compare_readout()?;
         Ok(loss)
     }
@@ -273,10 +270,6 @@ impl<T: Real> Learner<T> {
             }
         }
         check_finite(self.steps, Quantity::Gradient, gradient.padded())
-    }
-
-    fn has_target(&self, targets: &Targets<'_, T>) -> bool {
-        (0..self.errors.len()).any(|k| targets.get(k).is_some())
     }
 
     /// Equation 5; moves y and the forced set to t + 1.

@@ -3,7 +3,7 @@
 //! The chain: clip by value, then clip by the joint norm of all gradients, then the optimiser. Formulas
 //! and defaults are those of `torch.optim` and `torch.nn.utils.clip_grad_norm_`.
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Isa, Real, descend};
 
 use crate::error::{Quantity, check_setting};
 use crate::gradient::Gradient;
@@ -151,11 +151,11 @@ impl<T: Real> Updater<T> {
         layers: &mut Layers<T>,
         gradient: &Gradient<T>,
     ) -> Result<(), Quantity> {
-        let clip = self.clip(gradient)?;
+        let (clip, isa) = (self.clip(gradient)?, layers.isa);
         let rule = Rule::new(self.optimizer, self.updates + 1);
         let places = self.layers.iter_mut().zip(layers.matrices()).zip(gradient.matrices());
         for ((layer, weights), gradient) in places {
-            if !layer.prepare(&rule, &clip, weights.padded(), gradient.padded()) {
+            if !layer.prepare(isa, &rule, &clip, weights.padded(), gradient.padded()) {
                 return Err(Quantity::Weights);
             }
         }
@@ -188,8 +188,19 @@ impl<T: Real> Updater<T> {
 
 impl<T: Real> LayerState<T> {
     /// Computes the next weights and moments; says whether all of them are finite.
-    fn prepare(&mut self, rule: &Rule<T>, clip: &Clip<T>, weights: &[T], gradient: &[T]) -> bool {
+    fn prepare(
+        &mut self,
+        isa: Isa,
+        rule: &Rule<T>,
+        clip: &Clip<T>,
+        weights: &[T],
+        gradient: &[T],
+    ) -> bool {
         let next = self.next_weights.padded_mut();
+        if self.moments.is_none() && clip.is_none() {
+            // All three have the same shape.
+            return descend(isa, rule.rate, weights, gradient, next).unwrap_or(false);
+        }
         let places = next.iter_mut().zip(weights).zip(gradient);
         let mut finite = true;
         let Some([first, second]) = &mut self.moments else {
@@ -244,7 +255,8 @@ impl<T: Real> Rule<T> {
                 (learning_rate, beta1, beta2, epsilon)
             }
         };
-        let correction = |beta: f64| 1.0 - libm::pow(beta, update as f64);
+        let correction =
+            |beta: f64| if beta == 0.0 { 1.0 } else { 1.0 - libm::pow(beta, update as f64) };
         Self {
             rate: T::from_f64(rate / correction(beta1)),
             beta1: T::from_f64(beta1),
@@ -264,6 +276,11 @@ struct Clip<T> {
 }
 
 impl<T: Real> Clip<T> {
+    /// Whether nothing is limited.
+    fn is_none(&self) -> bool {
+        self.value.is_none() && self.factor == T::ONE
+    }
+
     fn limit(&self, gradient: T) -> T {
         let within = match self.value {
             Some(limit) if gradient > limit => limit,

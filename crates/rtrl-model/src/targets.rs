@@ -26,6 +26,29 @@ impl<T: Real> Targets<'_, T> {
         }
     }
 
+    /// Whether there is one.
+    pub(crate) fn any(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::All(values) => !values.is_empty(),
+            Self::Some(values) => values.iter().any(Option::is_some),
+        }
+    }
+
+    /// Writes `e_k = d_k - y_k`, 0 where there is no target (equation 3).
+    pub(crate) fn subtract(&self, outputs: &[T], errors: &mut [T]) {
+        let places = errors.iter_mut().zip(outputs);
+        match self {
+            Self::None => errors.fill(T::ZERO),
+            Self::All(targets) => {
+                places.zip(*targets).for_each(|((error, &y), &d)| *error = d - y);
+            }
+            Self::Some(targets) => places.zip(*targets).for_each(|((error, &y), d)| {
+                *error = d.map_or(T::ZERO, |d| d - y);
+            }),
+        }
+    }
+
     /// Fails unless there are targets for exactly `outputs` outputs (or none), all finite.
     pub(crate) fn check(&self, step: u64, outputs: usize) -> Result<(), Error> {
         let got = match self {
