@@ -102,11 +102,11 @@ mod tests {
     fn windows_and_updates_end_together_after_a_common_period() {
         let layout = Layout::simple(8, 13).unwrap();
         let regime = Regime::real_time();
-        let eager = window::<f32>(EngineChoice::Eager, layout, regime);
-        assert_eq!((eager, window::<f32>(EngineChoice::Auto, layout, regime)), (1, 1));
+        let eager = window(EngineChoice::Eager, layout, regime);
+        assert_eq!((eager, window(EngineChoice::Auto, layout, regime)), (1, 1));
         let steps = NonZeroUsize::new(24).unwrap();
         let choice = EngineChoice::Deferred { window: Some(steps), pace: Pace::Even };
-        assert_eq!(window::<f32>(choice, layout, regime), 24);
+        assert_eq!(window(choice, layout, regime), 24);
         assert_eq!(common_period(24, 64), 192);
         assert_eq!(common_period(1, 7), 7);
     }

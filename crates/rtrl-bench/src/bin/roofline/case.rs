@@ -52,7 +52,7 @@ impl Case<'_> {
     }
 
     /// Steps after which the work repeats.
-    fn period<T: Real>(self, choice: EngineChoice) -> Result<usize, Error> {
+    fn period(self, choice: EngineChoice) -> Result<usize, Error> {
         let rare =
             common_period(self.scenario.update_every().get(), self.scenario.target_every().get());
         Ok(common_period(self.window(choice)?, rare))
@@ -91,9 +91,9 @@ impl Case<'_> {
         let (bytes, operations) = (engine.state_bytes(), values.operations(engine.columns()));
         let step = values.step();
         let time = repeated(|| black_box(engine.advance(&step, Some(&values.error))).is_ok());
-        let measured = measure::<T>(self.cores, self.period::<T>(candidate.choice)?, time);
+        let measured = measure::<T>(self.cores, self.period(candidate.choice)?, time);
         let record = self.record::<T>("advance", candidate.name, operations, bytes, &measured);
-        self.of_engine::<T>(record, candidate.choice)
+        self.of_engine(record, candidate.choice)
     }
 
     /// An engine alone: the gradient is read off after a step that has an error; only the reading counts.
@@ -112,16 +112,16 @@ impl Case<'_> {
             seconds
         };
         let time = |calls| (0..calls).map(|_| once()).sum();
-        let measured = measure::<T>(self.cores, self.period::<T>(candidate.choice)?, time);
+        let measured = measure::<T>(self.cores, self.period(candidate.choice)?, time);
         let record = self.record::<T>("gradient", candidate.name, 0.0, bytes, &measured);
-        self.of_engine::<T>(record, candidate.choice)
+        self.of_engine(record, candidate.choice)
     }
 
     /// The whole real-time step of a learner, with a target for every unit.
     pub(crate) fn step<T: Real>(self, candidate: &Candidate<T>) -> Result<Record, Error> {
         let mut learner = self.learner::<T>(candidate.choice)?;
         let bytes = learner.state_bytes();
-        let period = self.period::<T>(candidate.choice)?;
+        let period = self.period(candidate.choice)?;
         let measured = measure::<T>(self.cores, period, repeated(self.stepper(&mut learner)));
         self.step_record::<T>(candidate.name, candidate.choice, bytes, &measured)
     }
@@ -151,7 +151,7 @@ impl Case<'_> {
         let record = self.record::<T>("step", engine, operations, bytes, measured);
         let auto = EngineChoice::for_shape(self.layout()?, self.regime());
         let record = Record { auto: Some(choice == auto), ..record };
-        self.of_engine::<T>(record, choice)
+        self.of_engine(record, choice)
     }
 
     /// The bare update by a peer.
@@ -169,7 +169,7 @@ impl Case<'_> {
     }
 
     /// Adds the window of an engine that has one.
-    fn of_engine<T: Real>(self, record: Record, choice: EngineChoice) -> Result<Record, Error> {
+    fn of_engine(self, record: Record, choice: EngineChoice) -> Result<Record, Error> {
         let window = Some(self.window(choice)?).filter(|&steps| steps > 1);
         Ok(Record { window, ..record })
     }

@@ -26,7 +26,7 @@ pub(crate) fn paces<T: Real>(case: Case<'_>) -> Result<[Record; 2], Error> {
     let even = Case { scenario: Scenario::EvenPaced, ..case };
     let (mut of_bursts, mut of_even) = (learner::<T>(bursts)?, learner::<T>(even)?);
     let bytes = [of_bursts.state_bytes(), of_even.state_bytes()];
-    let mut steps = [Steps::new::<T>(bursts)?, Steps::new::<T>(even)?];
+    let mut steps = [Steps::new(bursts)?, Steps::new(even)?];
     let (mut step_bursts, mut step_even) =
         (bursts.stepper(&mut of_bursts), even.stepper(&mut of_even));
     let mut peaks = Vec::new();
@@ -61,7 +61,7 @@ struct Steps {
 }
 
 impl Steps {
-    fn new<T: Real>(case: Case<'_>) -> Result<Self, Error> {
+    fn new(case: Case<'_>) -> Result<Self, Error> {
         Ok(Self { window: case.window(choice(case.scenario))?, seconds: Vec::new() })
     }
 
