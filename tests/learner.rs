@@ -253,7 +253,7 @@ fn after_an_overflow_the_weights_stand_the_state_has_moved_and_a_reset_helps() {
             Err(Error::SensitivitiesLost { step }) if step == steps
         ));
         assert_eq!(learner.network().state(), network.state());
-        learner.reset_sensitivities();
+        learner.reset_sensitivities().unwrap();
         let report = learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap();
         assert_eq!(report.step, steps);
     }
@@ -274,7 +274,7 @@ fn a_gradient_that_overflows_in_the_window_is_told_before_anything_changes() {
     assert_eq!(learner.network().weights(), before.weights());
     assert_ne!(learner.network().state(), before.state());
     assert_eq!((learner.steps(), learner.updates()), (6, 0));
-    learner.reset_sensitivities();
+    learner.reset_sensitivities().unwrap();
     assert!(learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap().updated);
 }
 
@@ -298,7 +298,7 @@ fn an_overflow_keeps_gradients_that_the_learner_holds() {
         learner.step(&[0.5], Targets::All(&[9.0, -9.0])).unwrap();
         let undisturbed = apply(learner.clone());
         assert_eq!(overflow(&mut learner), 1);
-        learner.reset_sensitivities();
+        learner.reset_sensitivities().unwrap();
         assert_eq!(&apply(learner), if in_learner { &undisturbed } else { &before });
         assert_ne!(undisturbed, before);
     }
@@ -438,14 +438,14 @@ impl Engine<f64> for OneStep {
         step: &Step<'_, f64>,
         error: Option<&[f64]>,
     ) -> Result<(), kernel::Error> {
-        self.0.reset();
+        self.0.reset()?;
         self.0.advance(step, error)
     }
     fn gradient(&mut self, into: &mut [f64], stride: usize) -> Result<(), kernel::Error> {
         self.0.gradient(into, stride)
     }
-    fn reset(&mut self) {
-        self.0.reset();
+    fn reset(&mut self) -> Result<(), kernel::Error> {
+        self.0.reset()
     }
     fn sensitivities(&self, state: usize, row: &mut [f64]) -> Result<(), kernel::Error> {
         self.0.sensitivities(state, row)

@@ -201,4 +201,29 @@ mod tests {
         use clap::CommandFactory;
         Args::command().debug_assert();
     }
+
+    fn engine(options: &[&str]) -> Option<Result<EngineChoice, rtrl_model::Error>> {
+        let line = ["rtrl", "trace", "case.json", "--out", "trace.json"];
+        let args = Args::try_parse_from(line.iter().chain(options)).ok()?;
+        match args.command {
+            Command::Trace(trace) => Some(trace.engine.choice()),
+            Command::Train(_) => None,
+        }
+    }
+
+    #[test]
+    fn window_and_pace_ask_for_the_deferred_engine() {
+        let chosen = |options| engine(options).unwrap().unwrap();
+        let deferred =
+            |steps, pace| EngineChoice::Deferred { window: NonZeroUsize::new(steps), pace };
+        assert_eq!(chosen(&[]), EngineChoice::Auto);
+        assert_eq!(chosen(&["--engine", "eager"]), EngineChoice::Eager);
+        assert_eq!(chosen(&["--engine", "deferred"]), EngineChoice::DEFERRED);
+        assert_eq!(chosen(&["--window", "5"]), deferred(5, Pace::Bursts));
+        assert_eq!(chosen(&["--even-paced"]), deferred(0, Pace::Even));
+        let both = ["--engine", "deferred", "--window", "7", "--even-paced"];
+        assert_eq!(chosen(&both), deferred(7, Pace::Even));
+        assert!(engine(&["--engine", "eager", "--window", "5"]).unwrap().is_err());
+        assert!(engine(&["--window", "0"]).is_none());
+    }
 }

@@ -157,7 +157,8 @@ impl<T: Real> Eager<T> {
         self.lost = true;
         self.slots.values_mut::<T>().fill(T::ZERO);
         self.unread = false;
-        let quantity = if finite::<T>(self.p.values()) { "gradient" } else { "sensitivities" };
+        let p_stands = check_finite("sensitivities", self.p.values::<T>()).is_ok();
+        let quantity = if p_stands { "gradient" } else { "sensitivities" };
         Error::NonFinite { quantity }
     }
 
@@ -176,10 +177,6 @@ impl<T: Real> Eager<T> {
         let start = (room * self.columns.layout().states() + state) * T::LANES;
         start..start + self.columns.width(panel)
     }
-}
-
-fn finite<T: Real>(values: &[T]) -> bool {
-    values.iter().fold(true, |all, value| all & value.is_finite())
 }
 
 impl<T: Real> Engine<T> for Eager<T> {
@@ -214,10 +211,11 @@ impl<T: Real> Engine<T> for Eager<T> {
         Ok(())
     }
 
-    fn reset(&mut self) {
+    fn reset(&mut self) -> Result<(), Error> {
         self.p.values_mut::<T>().fill(T::ZERO);
         self.zero.fill(true);
         self.lost = false;
+        Ok(())
     }
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
@@ -253,6 +251,9 @@ impl<T: Real> Engine<T> for Eager<T> {
 
     fn resume(&mut self, pending: &Pending<T>) -> Result<(), Error> {
         let Pending { gradient, window, previous } = pending;
+        if self.lost {
+            return Err(Error::Lost);
+        }
         check_length("the window of the eager engine", 0, window.len() + previous.len())?;
         if !gradient.is_empty() {
             check_length("the gradient", self.columns.count(), gradient.len())?;

@@ -95,13 +95,19 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error>;
 
     /// Sets p to zero, as at t0. Errors whose gradient has not been read stay counted.
-    fn reset(&mut self);
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if the gradient of those errors has overflowed. It is dropped, and the reset is
+    /// done all the same.
+    fn reset(&mut self) -> Result<(), Error>;
 
     /// Writes row k of p(t): `dy_k/dw` for every weight that learns, in the order of the weight
     /// matrix. Does not disturb the run.
     ///
     /// # Errors
-    /// [`Error::Length`] if `row` is not one value a column, or there is no unit `state`.
+    /// [`Error::Length`] if `row` is not one value a column, [`Error::State`] if there is no unit
+    /// `state`, [`Error::Lost`] after an overflow; where the engine computes them here, [`Error::NonFinite`]
+    /// if they have overflowed, and [`Error::Memory`].
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error>;
 
     /// Writes row k of p as it is stored: that of an older time where an engine puts off its work.
@@ -124,9 +130,12 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
 
     /// Replaces what the engine holds beside the stored p: the inverse of [`Engine::pending`].
     ///
+    /// The engine must have the shape, the window and the pace of the one that gave it; one with a longer
+    /// window goes on exactly, but with other rounding.
+    ///
     /// # Errors
-    /// [`Error::Length`] if it is not from an engine like this one, [`Error::NonFinite`] if it is not
-    /// finite; the engine is then as it was.
+    /// [`Error::Length`] if it does not fit the shape and the window, [`Error::NonFinite`] if it is not
+    /// finite, [`Error::Lost`] after an overflow; the engine is then as it was.
     fn resume(&mut self, pending: &Pending<T>) -> Result<(), Error>;
 
     /// Number of columns of p: the weights that learn.

@@ -35,7 +35,7 @@ pub enum Error {
         rows: usize,
     },
     /// The sensitivities would need more bytes than can be addressed or than the system gives.
-    #[error("the sensitivities need {bytes} bytes, which this machine cannot provide")]
+    #[error("the engine needs {bytes} bytes at once, which this machine cannot provide")]
     Memory {
         /// Bytes of the buffer, as an exact number (it may exceed the address space).
         bytes: u128,

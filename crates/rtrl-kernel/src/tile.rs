@@ -247,7 +247,6 @@ fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
             from = below;
             let strip = (strip, strip_from);
             match height {
-                8 => sparse_tile::<S, T, 8, PANELS, WIDE>(simd, strip, old, place, written, new),
                 4 => sparse_tile::<S, T, 4, PANELS, WIDE>(simd, strip, old, place, written, new),
                 2 => sparse_tile::<S, T, 2, PANELS, WIDE>(simd, strip, old, place, written, new),
                 _ => sparse_tile::<S, T, 1, PANELS, WIDE>(simd, strip, old, place, written, new),

@@ -123,8 +123,8 @@ fn lockstep<T: Real>(
     for t in 0..23 {
         let mut random = Random::new(layout, &mut numbers, t);
         if t == 13 {
-            eager.reset();
-            deferred.reset();
+            eager.reset().unwrap();
+            deferred.reset().unwrap();
         }
         eager.advance(&random.step(), random.error.as_deref()).unwrap();
         distort(&mut random);
@@ -191,7 +191,8 @@ fn outputs<T: Real>(
 }
 
 fn same_bits<T: Real>(pace: Pace) {
-    for (states, gates, lines) in SHAPES {
+    // The last is wide enough for every kind of block on the way back.
+    for (states, gates, lines) in SHAPES.into_iter().chain([(130, 1, 9)]) {
         let layout = Layout::new(states, states * gates, lines).unwrap();
         let learns: Vec<bool> = (0..layout.rows() * lines).map(|w| w % 7 != 3).collect();
         let make = |isa, threads| {
@@ -285,13 +286,13 @@ fn overflow_loses_p_until_it_is_reset() {
             Deferred::new(layout, &[true; 2], window(2), pace, Isa::best(), Threads::SERIAL)
                 .unwrap();
         let pending = engine.pending();
-        let lost = (0..12).find_map(|_| engine.advance(&step, Some(&[1.0])).err());
+        let lost = (0..12).find_map(|_| engine.advance(&step, None).err());
         assert_eq!(lost, Some(Error::NonFinite { quantity: "sensitivities" }));
         assert_eq!(engine.advance(&step, None), Err(Error::Lost));
         assert_eq!(engine.resume(&pending), Err(Error::Lost));
         assert_eq!(engine.sensitivities(0, &mut [0.0; 2]), Err(Error::Lost));
         assert_eq!(engine.gradient(&mut [0.0; 2], 2), Err(Error::Lost));
-        engine.reset();
+        engine.reset().unwrap();
         engine.advance(&step, Some(&[1.0])).unwrap();
         let mut gradient = [0.0; 2];
         engine.gradient(&mut gradient, 2).unwrap();
@@ -311,7 +312,7 @@ fn overflow_loses_p_until_it_is_reset() {
         assert_eq!(gradient, [-1.0, -1.0]);
         assert_eq!(engine.advance(&step, None), Err(Error::Lost));
         // A Jacobian that overflows by itself.
-        engine.reset();
+        engine.reset().unwrap();
         let step = Step { scale: &[2f32.powi(100)], ..step };
         assert_eq!(engine.advance(&step, None), overflow);
     }
@@ -328,5 +329,73 @@ fn memory_is_p_and_about_half_as_much() {
         let engine = Deferred::<f32>::new(layout, &learns, window(64), pace, isa, threads).unwrap();
         let bytes = engine.state_bytes();
         assert!(bytes > p && bytes * 100 <= p * percent, "{pace:?}: {bytes} of {p}");
+    }
+}
+
+/// Errors whose way back overflows in a sequence that ends are told at its end, and the next sequence is
+/// none the worse for it.
+#[test]
+fn an_overflow_does_not_outlive_its_sequence() {
+    let layout = Layout::simple(1, 2).unwrap();
+    let wild = Step {
+        recurrent: &[2f32.powi(60)],
+        stride: 1,
+        scale: &[1.0],
+        injection: &[1.0],
+        lines: &[1.0, 1.0],
+        forced: &[false],
+    };
+    let tame = Step { recurrent: &[0.5], ..wild };
+    let isa = Isa::best();
+    let mut engine =
+        Deferred::new(layout, &[true; 2], window(16), Pace::Bursts, isa, Threads::SERIAL).unwrap();
+    for _ in 0..4 {
+        engine.advance(&wild, Some(&[1.0])).unwrap();
+    }
+    assert_eq!(engine.reset(), Err(Error::NonFinite { quantity: "gradient" }));
+    for _ in 0..3 {
+        engine.advance(&tame, Some(&[1.0])).unwrap();
+    }
+    let mut gradient = [0.0; 2];
+    engine.gradient(&mut gradient, 2).unwrap();
+    assert_eq!(gradient, [-4.25, -4.25]);
+    // A coefficient that equation 5 leaves out may be anything.
+    let forced = Step { recurrent: &[f32::MAX], scale: &[8.0], forced: &[true], ..wild };
+    engine.advance(&forced, None).unwrap();
+}
+
+/// An overflow of the sum is told at the flush at the latest: what is stored is always finite.
+#[test]
+fn a_sum_that_overflows_is_told_at_the_flush() {
+    let layout = Layout::simple(1, 2).unwrap();
+    let step = Step {
+        recurrent: &[1.0],
+        stride: 1,
+        scale: &[1.0],
+        injection: &[1.0],
+        lines: &[1.0, 1.0],
+        forced: &[false],
+    };
+    let isa = Isa::best();
+    let mut engine =
+        Deferred::new(layout, &[true; 2], window(2), Pace::Bursts, isa, Threads::SERIAL).unwrap();
+    let told = (0..5).find_map(|_| engine.advance(&step, Some(&[3e38])).err());
+    assert_eq!(told, Some(Error::NonFinite { quantity: "gradient" }));
+    assert!(engine.pending().gradient.iter().all(|value: &f32| value.is_finite()));
+}
+
+#[test]
+fn a_window_that_does_not_fit_in_memory_is_refused() {
+    for n in [1, 17] {
+        let layout = Layout::simple(n, n).unwrap();
+        let learns = vec![true; n * n];
+        for steps in [usize::MAX, usize::MAX / 2, 1 << 50] {
+            for pace in [Pace::Bursts, Pace::Even] {
+                let (isa, threads) = (Isa::best(), Threads::SERIAL);
+                let engine =
+                    Deferred::<f64>::new(layout, &learns, window(steps), pace, isa, threads);
+                assert!(matches!(engine, Err(Error::Memory { .. })), "{n} units, {steps} steps");
+            }
+        }
     }
 }

@@ -253,7 +253,7 @@ fn an_overflow_is_told_apart_and_stays_until_a_reset() {
         assert_eq!(engine.advance(&TAME.step(), None), Err(Error::Lost));
         assert_eq!(engine.sensitivities(0, &mut [0.0; 6]), Err(Error::Lost));
         assert_eq!(engine.restore(0, &[0.0; 6]), Err(Error::Lost));
-        engine.reset();
+        engine.reset().unwrap();
         engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
         let mut gradient = [0.0; 6];
         engine.gradient(&mut gradient, 3).unwrap();

@@ -72,7 +72,7 @@ fn main() -> Result<(), Error> {
         before.clone_from(&expected[0]);
         for (name, learner, worst) in &mut others {
             if *name == "eager, truncated" && t % WINDOW == 0 {
-                learner.reset_sensitivities();
+                learner.reset_sensitivities()?;
             }
             let got = step(learner, tossed[0], &targets)?;
             for (worst, (got, expected)) in worst.iter_mut().zip(got.iter().zip(&expected)) {

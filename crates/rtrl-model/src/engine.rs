@@ -38,14 +38,26 @@ impl EngineChoice {
     /// The deferred engine with its default window, in bursts.
     pub const DEFERRED: Self = Self::Deferred { window: None, pace: Pace::Bursts };
 
-    /// The engine that [`EngineChoice::Auto`] stands for: a function of the shape and the regime, never
-    /// of the machine, so that results keep their bits wherever they are computed.
-    ///
-    /// The deferred engine is the faster one from 16 units on, and where gradients are read at every
-    /// eighth step or more seldom from 9 on, in both precisions (measured, `docs/performance.md`).
+    /// The engine that [`EngineChoice::Auto`] stands for in a layer in which every weight learns.
     pub fn for_shape(layout: Layout, regime: Regime) -> Self {
-        let least = if is_seldom_read(regime) { 9 } else { 16 };
-        if layout.states() < least { Self::Eager } else { Self::DEFERRED }
+        Self::for_weights(layout, layout.states().pow(2), layout.rows() * layout.lines(), regime)
+    }
+
+    /// The engine that [`EngineChoice::Auto`] stands for: a function of the shape, of how many weights
+    /// there are, and of the regime, never of the machine, so that results keep their bits wherever they
+    /// are computed. It holds for both precisions.
+    ///
+    /// The operations of a step are compared (`docs/performance.md`): `present` recurrent weights and
+    /// `columns` weights that learn are all that the eager engine works for, while the deferred one
+    /// multiplies whole Jacobians.
+    fn for_weights(layout: Layout, present: usize, columns: usize, regime: Regime) -> Self {
+        let (n, p, q) = (layout.states() as u128, present as u128, columns as u128);
+        let h = Self::default_window(layout, regime).get() as u128;
+        let gradient = if is_seldom_read(regime) { 0 } else { 2 * n * q + h * (n * n + q) };
+        let flush = 2 * n * n * n + 2 * n * q + 2 * n * n * q / h;
+        // Measured: an operation of the eager engine takes two sevenths of the time of the other's.
+        let eager_is_faster = 2 * (2 * p * q) < 7 * (gradient + flush);
+        if eager_is_faster { Self::Eager } else { Self::DEFERRED }
     }
 
     /// The window of the deferred engine for a shape and a regime, in both precisions.
@@ -67,7 +79,11 @@ impl EngineChoice {
     ) -> Result<Box<dyn Engine<T>>, Error> {
         let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
         match self {
-            Self::Auto => Self::for_shape(layout, regime).make(network, regime, threads),
+            Self::Auto => {
+                let (present, columns) = network.weight_counts();
+                let choice = Self::for_weights(layout, present, columns, regime);
+                choice.make(network, regime, threads)
+            }
             Self::Eager => Ok(Box::new(Eager::new(layout, &learning, isa, threads)?)),
             Self::Deferred { window, pace } => {
                 let window = window.unwrap_or_else(|| Self::default_window(layout, regime));
@@ -121,6 +137,18 @@ mod tests {
         assert_eq!(choice(15, every(7)), EngineChoice::Eager);
         assert_eq!(choice(9, every(8)), EngineChoice::DEFERRED);
         assert_eq!(choice(8, Regime::Epochwise), EngineChoice::Eager);
+    }
+
+    #[test]
+    fn auto_is_eager_where_few_weights_learn_or_exist() {
+        let layout = Layout::simple(128, 137).unwrap();
+        let choice = |present, columns| {
+            EngineChoice::for_weights(layout, present, columns, Regime::real_time())
+        };
+        assert_eq!(choice(128 * 128, 128 * 137), EngineChoice::DEFERRED);
+        assert_eq!(choice(128 * 128, 137), EngineChoice::Eager);
+        assert_eq!(choice(819, 877), EngineChoice::Eager);
+        assert_eq!(choice(0, 0), EngineChoice::Eager);
     }
 
     #[test]

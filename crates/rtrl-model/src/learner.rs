@@ -139,19 +139,24 @@ impl<T: Real> Learner<T> {
     /// gradients that wait or have added up stay.
     ///
     /// # Errors
-    /// [`Error::StateLength`] or [`Error::NonFinite`], with nothing changed.
+    /// [`Error::StateLength`] or [`Error::NonFinite`], with nothing changed; [`Error::Overflow`] as
+    /// [`Learner::reset_sensitivities`], after which the reset has been done.
     pub fn reset(&mut self, state: &[T]) -> Result<(), Error> {
         self.network.replace_state(self.steps, state)?;
         self.teacher.forced.fill(false);
-        self.reset_sensitivities();
-        Ok(())
+        self.reset_sensitivities()
     }
 
     /// Sets p = 0 and leaves everything else: past inputs get no more credit. The way on after an
     /// [`Error::Overflow`].
-    pub fn reset_sensitivities(&mut self) {
-        self.engine.reset();
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] if gradients that have added up turn out to have overflowed. They are dropped,
+    /// and the reset has been done.
+    pub fn reset_sensitivities(&mut self) -> Result<(), Error> {
+        let result = self.engine.reset().map_err(|error| self.lose(error));
         self.lost = false;
+        result
     }
 
     /// Ends an epoch: applies the gradient that has added up, then resets to `state`.
@@ -169,8 +174,7 @@ impl<T: Real> Learner<T> {
         self.teacher.forced.fill(false);
         let read = self.read_gradient(false, true);
         let read = read.map_err(|error| self.lose(error));
-        self.reset_sensitivities();
-        read?;
+        read.and(self.reset_sensitivities())?;
         let result = self.schedule.update_from_sum(&mut self.updater, &mut self.network);
         result.map(drop).map_err(|quantity| self.refused(quantity))
     }

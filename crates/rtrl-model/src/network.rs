@@ -115,6 +115,16 @@ impl<T: Real> Network<T> {
         self.layers.connections.learning()
     }
 
+    /// How many recurrent weights there are, and how many weights learn.
+    pub(crate) fn weight_counts(&self) -> (usize, usize) {
+        let connections = self.connections();
+        let Layers { columns, weights, .. } = &self.layers;
+        let recurrent = columns.first_unit()..weights.columns();
+        let exists = |i| move |&j: &usize| connections.get(i, j) != Connection::Absent;
+        let present = (0..columns.units).map(|i| recurrent.clone().filter(exists(i)).count()).sum();
+        (present, connections.count(Connection::Learning))
+    }
+
     /// The sizes that an engine of the kernel needs.
     pub fn layout(&self) -> Layout {
         self.layers.layout

@@ -109,7 +109,7 @@ impl<T: Real> Recurrent<T> {
         let Err(error) = result else { return Ok(()) };
         match error {
             rtrl_model::Error::UpdateRefused { .. } => {}
-            rtrl_model::Error::Overflow { .. } => self.learner.reset_sensitivities(),
+            rtrl_model::Error::Overflow { .. } => self.learner.reset_sensitivities()?,
             rtrl_model::Error::NonFinite { .. } => {
                 let rest = vec![T::ZERO; self.learner.network().units()];
                 self.learner.reset(&rest)?;

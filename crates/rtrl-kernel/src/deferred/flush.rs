@@ -84,7 +84,7 @@ impl<T: Real> WithSimd for Chain<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let slot_len = self.window.states() * T::LANES;
-        let panel_len = (self.window.len() + 1) * slot_len;
+        let panel_len = (self.window.capacity() + 1) * slot_len;
         let mut rest = self.panels;
         while !rest.is_empty() {
             let size = match 64 / size_of::<T::Vector<S>>() {
@@ -159,8 +159,8 @@ pub(super) struct Flush<'a, T> {
 }
 
 /// Rows of lanes that a part needs as scratch: one for the check, the strips of A, and old panels.
-pub(super) fn scratch_rows(states: usize, lanes: usize, records: usize) -> usize {
-    1 + states.div_ceil(lanes) * records + GROUP * states
+pub(super) fn scratch_rows(states: usize, lanes: usize, records: usize) -> u128 {
+    1 + states.div_ceil(lanes) as u128 * records as u128 + (GROUP * states) as u128
 }
 
 impl<T: Real> WithSimd for Flush<'_, T> {
@@ -200,7 +200,7 @@ impl<T: Real> Flush<'_, T> {
     /// Gathers column i of every A, times the injection, into the scratch: `[panel of k][record][lane]`.
     #[inline(always)]
     fn pack_records<S: Simd>(&mut self, simd: S, row: usize) {
-        let (states, records) = (self.window.states(), self.window.len());
+        let (states, records) = (self.window.states(), self.window.capacity());
         let owner = self.columns.layout().owner(row);
         let slot_len = states * T::LANES;
         let chains = self.chain.chunks_exact((records + 1) * slot_len);
@@ -226,7 +226,7 @@ impl<T: Real> Flush<'_, T> {
         simd: S,
         panel: usize,
     ) {
-        let (states, records) = (self.window.states(), self.window.len());
+        let (states, records) = (self.window.states(), self.window.capacity());
         let panel_len = states * T::LANES;
         let panels_of_k = states.div_ceil(T::LANES);
         let (check, scratch) = self.scratch.split_at_mut(T::LANES);

@@ -10,7 +10,8 @@
 //! `h (n² + q)` on average for the window's part of it; `2 n³ + 2 n q + 2 n² q / h` for the flush: O(n³)
 //! with h ~ n.
 //! Steps without an error cost only their share of the flush. Memory: n q numbers for p, h n² for the
-//! window and (h + 1) n² for the flush.
+//! window, (h + 1) n² for the flush, and h numbers for each z in each pattern of lanes: h c where every
+//! weight learns, up to h q with a mask.
 //!
 //! The block idea is Schmidhuber's (Neural Computation 4(2), 1992).
 //!
@@ -70,7 +71,9 @@ pub struct Deferred<T> {
     p: Aligned,
     /// The gradient of each column, with the sign of `sum e p`, of errors that have left the window.
     slots: Aligned,
+    /// The products of Jacobians, as `flush.rs` draws them.
     chain: Aligned,
+    /// For each thread, what a flush needs: see [`flush::scratch_rows`].
     scratch: Aligned,
     window: Window<T>,
     /// The window before, which is flushed little by little.
@@ -79,6 +82,7 @@ pub struct Deferred<T> {
     passed: Deltas<T>,
     /// Whether an error in the window has not been read.
     unread: bool,
+    /// The direction of the next sweep.
     descending: bool,
     lost: bool,
 }
@@ -106,12 +110,15 @@ impl<T: Real> Deferred<T> {
         let chain_rows = panels_of_k as u128 * (records as u128 + 1) * n as u128;
         let scratch_rows = flush::scratch_rows(n, T::LANES, records);
         let window = Window::new(&columns, &patterns, records)?;
-        let previous = (pace == Pace::Even).then(|| window.clone());
+        let previous = match pace {
+            Pace::Bursts => None,
+            Pace::Even => Some(Window::new(&columns, &patterns, records)?),
+        };
         Ok(Self {
             p: Aligned::zeroed(columns.panels() as u128 * n as u128)?,
             slots: Aligned::zeroed(columns.panels() as u128)?,
             chain: Aligned::zeroed(chain_rows)?,
-            scratch: Aligned::zeroed(workers.count() as u128 * scratch_rows as u128)?,
+            scratch: Aligned::zeroed(workers.count() as u128 * scratch_rows)?,
             progress: Progress { chained: records, flushed: columns.panels() },
             passed: Deltas::new(&window, previous.is_some())?,
             columns,
@@ -135,9 +142,12 @@ impl<T: Real> Deferred<T> {
     }
 
     /// Adds the gradient of the errors that have not been read to the slots.
-    fn collect(&mut self) {
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if it overflows: p and the slots are then lost.
+    fn collect(&mut self) -> Result<(), Error> {
         if !std::mem::take(&mut self.unread) {
-            return;
+            return Ok(());
         }
         let Self { columns, patterns, isa, workers, window, progress, descending, .. } = self;
         let older = self.previous.as_ref().filter(|_| progress.flushed < columns.panels());
@@ -167,6 +177,8 @@ impl<T: Real> Deferred<T> {
         });
         self.window.clear_errors();
         self.descending = !self.descending;
+        let overflow = check_finite("gradient", self.slots.values::<T>()).is_err();
+        if overflow { Err(self.lose("gradient")) } else { Ok(()) }
     }
 }
 
@@ -224,17 +236,14 @@ impl<T: Real> Engine<T> for Deferred<T> {
         if self.lost {
             return Err(Error::Lost);
         }
-        self.collect();
-        if check_finite("gradient", self.slots.values::<T>()).is_err() {
-            return Err(self.lose("gradient"));
-        }
+        self.collect()?;
         self.columns.scatter_negative(self.slots.values::<T>(), into, stride);
         self.slots.values_mut::<T>().fill(T::ZERO);
         Ok(())
     }
 
-    fn reset(&mut self) {
-        self.collect();
+    fn reset(&mut self) -> Result<(), Error> {
+        let collected = self.collect();
         self.window.clear();
         if let Some(previous) = &mut self.previous {
             previous.clear();
@@ -242,6 +251,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
         self.progress.flushed = self.columns.panels();
         self.p.values_mut::<T>().fill(T::ZERO);
         self.lost = false;
+        collected
     }
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {

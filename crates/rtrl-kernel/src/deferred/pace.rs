@@ -16,7 +16,8 @@ pub(super) struct Progress {
 impl<T: Real> Deferred<T> {
     /// Makes room in the window: flushes it, or lets it become the previous one.
     pub(super) fn make_room(&mut self) -> Result<(), Error> {
-        self.collect();
+        assert!(!self.is_flushing(), "a window is flushed when the next one is full");
+        self.collect()?;
         self.start_chain();
         if let Some(previous) = &mut self.previous {
             std::mem::swap(previous, &mut self.window);
@@ -52,7 +53,7 @@ impl<T: Real> Deferred<T> {
         let rest = window.len() - self.progress.chained;
         let range = rest - records..rest;
         let panels = n.div_ceil(T::LANES).div_ceil(self.workers.count());
-        let piece = panels * (window.len() + 1) * n * T::LANES;
+        let piece = panels * (window.capacity() + 1) * n * T::LANES;
         let isa = self.isa;
         self.workers.each([(self.chain.values_mut(), piece)], |_, [panels]| {
             isa.run(Chain { window, records: range.clone(), panels });
@@ -110,19 +111,83 @@ impl<T: Real> Deferred<T> {
     /// How far the flush of the previous window has to be, as a function of the shape and the number of
     /// records in the window: after as many steps as the window holds all is done.
     fn goal(&self) -> Progress {
-        let (n, records) = (self.window.states(), self.window.capacity());
-        let panels = self.columns.panels();
-        // In units of a register's work: what a record costs the chain, and what a panel costs.
-        let record = n.div_ceil(T::LANES) * n * n;
-        let panel = n * (n + records);
-        let goal = (record * records + panel * panels).div_ceil(records) * self.window.len();
-        let chained = goal.div_ceil(record).min(records);
-        let rest = goal.saturating_sub(record * records);
+        let Work { record, panel, share } = self.work();
+        let (records, panels) = (self.window.capacity(), self.columns.panels());
+        let goal = share * self.window.len() as u64;
+        let chained = goal.div_ceil(record).min(records as u64);
+        let rest = goal.saturating_sub(record * records as u64);
         let mut flushed = self.progress.flushed;
-        while flushed < panels && flushed * panel < rest {
+        while flushed < panels && flushed as u64 * panel < rest {
             let row = self.columns.panels_of_row(self.columns.row_of_panel(flushed));
             flushed += flush::group(row.end - flushed);
         }
+        let chained = usize::try_from(chained).unwrap_or(records);
         Progress { chained, flushed }
+    }
+    /// What a flush costs, in units of a register's work.
+    fn work(&self) -> Work {
+        let (n, records) = (self.window.states() as u64, self.window.capacity() as u64);
+        let record = n.div_ceil(T::LANES as u64) * n * n;
+        let panel = n * (n + records);
+        let all = record * records + panel * self.columns.panels() as u64;
+        Work { record, panel, share: all.div_ceil(records) }
+    }
+}
+
+/// What a flush costs, in units of a register's work.
+struct Work {
+    /// A record in the chain.
+    record: u64,
+    /// A panel of p.
+    panel: u64,
+    /// A step's share of all.
+    share: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::{Engine, Isa, Layout, Pace, Step, Threads};
+
+    /// What a step does at an even pace is its share, rounded up to a record and a group of panels.
+    #[test]
+    fn no_step_does_much_more_than_its_share() {
+        for (n, records) in [(5, 1), (17, 2), (20, 7), (33, 40)] {
+            let layout = Layout::simple(n, n + 4).unwrap();
+            let window = NonZeroUsize::new(records).unwrap();
+            let learns = vec![true; n * (n + 4)];
+            let (isa, threads) = (Isa::best(), Threads::SERIAL);
+            let mut engine =
+                Deferred::<f32>::new(layout, &learns, window, Pace::Even, isa, threads).unwrap();
+            let zeros = vec![0.0; n * n];
+            let step = Step {
+                recurrent: &zeros,
+                stride: n,
+                scale: &zeros[..n],
+                injection: &zeros[..n],
+                lines: &vec![0.0; n + 4],
+                forced: &vec![false; n],
+            };
+            let Work { record, panel, share } = engine.work();
+            for t in 0..3 * records {
+                let before = if t % records == 0 { 0 } else { done(&engine) };
+                engine.advance(&step, None).unwrap();
+                if t < records {
+                    continue;
+                }
+                let most = share + record + flush::GROUP as u64 * panel;
+                let did = done(&engine) - before;
+                assert!(did <= most, "n = {n}, h = {records}, step {t}: {did} of {most}");
+            }
+            assert!(!engine.is_flushing());
+        }
+    }
+
+    fn done(engine: &Deferred<f32>) -> u64 {
+        let Work { record, panel, .. } = engine.work();
+        let Progress { chained, flushed } = engine.progress;
+        chained as u64 * record + flushed as u64 * panel
     }
 }

@@ -128,9 +128,6 @@ impl<T: Real> Window<T> {
         let (n, stride, record) = (self.states, self.stride, self.len);
         let jacobian = &mut self.jacobians.values_mut()[record * n * stride..][..n * stride];
         let finite = isa.run(Scale { step, stride, jacobian });
-        for (l, _) in step.forced.iter().enumerate().filter(|&(_, &forced)| forced) {
-            jacobian[l..].iter_mut().step_by(stride).for_each(|place| *place = T::ZERO);
-        }
         let injection = &mut self.injections.values_mut()[record * self.rows..][..self.rows];
         injection.copy_from_slice(&step.injection[..self.rows]);
         let errors = &mut self.errors.values_mut()[record * n..][..n];
@@ -246,7 +243,8 @@ impl<T: Real> Window<T> {
     }
 }
 
-/// Writes `scale[k] recurrent[k][l]` into a Jacobian with rows `stride` apart; says whether all are finite.
+/// Writes `scale[k] recurrent[k][l]`, zero where l is forced, into a Jacobian with rows `stride` apart; says
+/// whether all are finite.
 struct Scale<'a, T> {
     step: &'a Step<'a, T>,
     stride: usize,
@@ -259,12 +257,15 @@ impl<T: Real> WithSimd for Scale<'_, T> {
     /// Plain loops, which the compiler vectorises for the set.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> bool {
-        let Step { recurrent, stride, scale, .. } = *self.step;
+        let Step { recurrent, stride, scale, forced, .. } = *self.step;
         let mut finite = true;
         for (k, row) in self.jacobian.chunks_exact_mut(self.stride).enumerate() {
             let weights = &recurrent[k * stride..][..scale.len()];
             for (place, &weight) in row.iter_mut().zip(weights) {
                 *place = scale[k] * weight;
+            }
+            for (place, &forced) in row.iter_mut().zip(forced) {
+                *place = if forced { T::ZERO } else { *place };
                 finite &= place.is_finite();
             }
         }
