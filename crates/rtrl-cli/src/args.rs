@@ -120,7 +120,7 @@ pub(crate) struct EngineArgs {
     #[arg(long, default_value = "auto")]
     engine: EngineChoice,
 
-    /// Steps in a window of the deferred engine [default: by the size of the network]
+    /// Steps in a window of the deferred engine [default: by the size of the network and the regime]
     #[arg(long, value_name = "H")]
     window: Option<NonZeroUsize>,
 
