@@ -57,8 +57,9 @@ impl EngineChoice {
         let flush = 2 * n * n * n + 2 * n * q + 2 * n * n * q / h;
         // Measured: an operation of the eager engine takes two sevenths of the time of the other's.
         let eager_is_faster = 2 * (2 * p * q) < 7 * (gradient + flush);
-        // Up to 8 units the eager engine stays in registers.
-        if n <= 8 || eager_is_faster { Self::Eager } else { Self::DEFERRED }
+        // So long the eager engine stays in registers, and counting operations says little.
+        let small = if is_seldom_read(regime) { 8 } else { 16 };
+        if n <= small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
     }
 
     /// The window of the deferred engine for a shape and a regime, in both precisions.
@@ -133,9 +134,9 @@ mod tests {
             timing: Timing::Immediate,
             every: NonZeroUsize::new(steps).unwrap(),
         };
-        assert_eq!(choice(15, Regime::real_time()), EngineChoice::Eager);
-        assert_eq!(choice(16, Regime::real_time()), EngineChoice::DEFERRED);
-        assert_eq!(choice(15, every(7)), EngineChoice::Eager);
+        assert_eq!(choice(16, Regime::real_time()), EngineChoice::Eager);
+        assert_eq!(choice(17, Regime::real_time()), EngineChoice::DEFERRED);
+        assert_eq!(choice(16, every(7)), EngineChoice::Eager);
         assert_eq!(choice(9, every(8)), EngineChoice::DEFERRED);
         assert_eq!(choice(8, Regime::Epochwise), EngineChoice::Eager);
     }
