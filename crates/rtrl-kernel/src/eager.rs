@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::aligned::Aligned;
 use crate::columns::Columns;
-use crate::engine::check_matrix;
+use crate::engine::{check_matrix, check_row};
 use crate::error::{check_finite, check_length};
 use crate::immediate::Immediate;
 use crate::pack::Packing;
@@ -162,15 +162,6 @@ impl<T: Real> Eager<T> {
         Error::NonFinite { quantity }
     }
 
-    fn check_row(&self, state: usize, len: usize) -> Result<(), Error> {
-        check_length("a row of sensitivities", self.columns.count(), len)?;
-        let states = self.columns.layout().states();
-        if state >= states {
-            return Err(Error::State { states, got: state });
-        }
-        if self.lost { Err(Error::Lost) } else { Ok(()) }
-    }
-
     /// Row `state` of panel `panel` in p.
     fn row(&self, state: usize, panel: usize) -> std::ops::Range<usize> {
         let room = self.parts.room(panel);
@@ -181,10 +172,7 @@ impl<T: Real> Eager<T> {
 
 impl<T: Real> Engine<T> for Eager<T> {
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
-        step.check(self.columns.layout())?;
-        if let Some(error) = error {
-            check_length("the error", self.columns.layout().states(), error.len())?;
-        }
+        step.check(self.columns.layout(), error)?;
         if self.lost {
             return Err(Error::Lost);
         }
@@ -219,7 +207,7 @@ impl<T: Real> Engine<T> for Eager<T> {
     }
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        self.check_row(state, row.len())?;
+        check_row(&self.columns, self.lost, state, row.len())?;
         for (panel, row) in row.chunks_mut(T::LANES).enumerate() {
             row.copy_from_slice(&self.p.values()[self.row(state, panel)]);
         }
@@ -231,7 +219,7 @@ impl<T: Real> Engine<T> for Eager<T> {
     }
 
     fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
-        self.check_row(state, row.len())?;
+        check_row(&self.columns, self.lost, state, row.len())?;
         check_finite("sensitivities", row)?;
         for (panel, row) in row.chunks(T::LANES).enumerate() {
             let place = self.row(state, panel);

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::columns::Columns;
 use crate::error::check_length;
 use crate::{Error, Layout, Real};
 
@@ -27,9 +28,12 @@ pub struct Step<'a, T> {
 }
 
 impl<T> Step<'_, T> {
-    /// Fails unless every slice fits the layout.
-    pub(crate) fn check(&self, layout: Layout) -> Result<(), Error> {
+    /// Fails unless every slice, and the error, fit the layout.
+    pub(crate) fn check(&self, layout: Layout, error: Option<&[T]>) -> Result<(), Error> {
         let states = layout.states();
+        if let Some(error) = error {
+            check_length("the error", states, error.len())?;
+        }
         check_matrix("the recurrent matrix", states, states, self.stride, self.recurrent.len())?;
         if self.lines.len() < layout.lines() {
             check_length("the input lines", layout.lines(), self.lines.len())?;
@@ -38,6 +42,21 @@ impl<T> Step<'_, T> {
         check_length("the injection", layout.rows(), self.injection.len())?;
         check_length("the forced set", states, self.forced.len())
     }
+}
+
+/// Fails unless `row` of `len` values is a row of p, and p is not lost.
+pub(crate) fn check_row(
+    columns: &Columns,
+    lost: bool,
+    state: usize,
+    len: usize,
+) -> Result<(), Error> {
+    check_length("a row of sensitivities", columns.count(), len)?;
+    let states = columns.layout().states();
+    if state >= states {
+        return Err(Error::State { states, got: state });
+    }
+    if lost { Err(Error::Lost) } else { Ok(()) }
 }
 
 /// Fails unless `got` values hold `rows` rows of `columns` values, `stride` apart.

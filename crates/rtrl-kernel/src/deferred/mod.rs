@@ -39,7 +39,7 @@ use self::sweep::Sweep;
 use self::window::{Patterns, Window, record_len};
 use crate::aligned::Aligned;
 use crate::columns::Columns;
-use crate::engine::check_matrix;
+use crate::engine::{check_matrix, check_row};
 use crate::error::{check_finite, check_length};
 use crate::threads::Workers;
 use crate::{Engine, Error, Isa, Layout, Pending, Real, Step, Threads};
@@ -210,10 +210,7 @@ fn add_chains<S: Simd, T: Real, const CHAINS: usize, const NV: usize>(
 
 impl<T: Real> Engine<T> for Deferred<T> {
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
-        step.check(self.columns.layout())?;
-        if let Some(error) = error {
-            check_length("the error", self.columns.layout().states(), error.len())?;
-        }
+        step.check(self.columns.layout(), error)?;
         if self.lost {
             return Err(Error::Lost);
         }
@@ -255,7 +252,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
     }
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        self.check_row(state, row.len())?;
+        check_row(&self.columns, self.lost, state, row.len())?;
         let mut passed = self.passed.clone();
         let mut slots = Aligned::zeroed(self.columns.panels() as u128)?;
         let mut above = vec![T::ZERO; self.window.stride()];
@@ -279,14 +276,14 @@ impl<T: Real> Engine<T> for Deferred<T> {
     }
 
     fn stored(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        self.check_row(state, row.len())?;
+        check_row(&self.columns, self.lost, state, row.len())?;
         let rows = self.p.values().chunks_exact(T::LANES);
         self.columns.gather(rows.skip(state).step_by(self.window.states()), row);
         Ok(())
     }
 
     fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
-        self.check_row(state, row.len())?;
+        check_row(&self.columns, self.lost, state, row.len())?;
         check_finite("sensitivities", row)?;
         let rows = self.p.values_mut().chunks_exact_mut(T::LANES);
         self.columns.spread(row, rows.skip(state).step_by(self.window.states()));
@@ -362,14 +359,5 @@ impl<T: Real> Engine<T> for Deferred<T> {
 impl<T: Real> Deferred<T> {
     fn is_flushing(&self) -> bool {
         self.progress.flushed < self.columns.panels()
-    }
-
-    fn check_row(&self, state: usize, len: usize) -> Result<(), Error> {
-        check_length("a row of sensitivities", self.columns.count(), len)?;
-        let states = self.columns.layout().states();
-        if state >= states {
-            return Err(Error::State { states, got: state });
-        }
-        if self.lost { Err(Error::Lost) } else { Ok(()) }
     }
 }
