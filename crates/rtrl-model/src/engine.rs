@@ -10,7 +10,8 @@ use crate::{Error, Network, Regime};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineChoice {
-    /// What [`EngineChoice::for_shape`] finds the fastest.
+    /// What counting operations finds the faster, by shape, weights and regime; never a matter of the
+    /// machine. [`EngineChoice::for_shape`] says which where every weight learns.
     #[default]
     Auto,
     /// Equation 5 at every step.
@@ -40,7 +41,12 @@ impl EngineChoice {
 
     /// The engine that [`EngineChoice::Auto`] stands for in a layer in which every weight learns.
     pub fn for_shape(layout: Layout, regime: Regime) -> Self {
-        Self::for_weights(layout, layout.states().pow(2), layout.rows() * layout.lines(), regime)
+        Self::for_weights(
+            layout,
+            layout.states().saturating_pow(2),
+            layout.rows() * layout.lines(),
+            regime,
+        )
     }
 
     /// The engine that [`EngineChoice::Auto`] stands for: a function of the shape, of how many weights

@@ -124,6 +124,7 @@ impl<T: Real> Deferred<T> {
         let chained = usize::try_from(chained).unwrap_or(records);
         Progress { chained, flushed }
     }
+
     /// What a flush costs, in units of a register's work.
     fn work(&self) -> Work {
         let (n, records) = (self.window.states() as u64, self.window.capacity() as u64);
