@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -143,7 +144,12 @@ fn gradient<T: Real>(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn learner<T: Real>(n: usize, choice: EngineChoice, threads: Threads) -> Learner<T> {
+fn learner<T: Real>(
+    n: usize,
+    choice: EngineChoice,
+    threads: Threads,
+    streams: NonZeroUsize,
+) -> Learner<T> {
     let network = Network::<T>::builder(n, inputs(n))
         .weights(InitialWeights::Normal { gain: 1.0 })
         .build()
@@ -152,8 +158,36 @@ fn learner<T: Real>(n: usize, choice: EngineChoice, threads: Threads) -> Learner
         .optimizer(Optimizer::sgd(1e-4))
         .engine(choice)
         .threads(threads)
+        .streams(streams)
         .build()
         .unwrap()
+}
+
+/// A step of several streams on one thread. The time of one stream is the measure.
+fn streams<T: Real>(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group(format!("streams/{}", T::NAME));
+    for n in [8, 64] {
+        let (x, d) = (numbers::<T>(inputs(n), 1.0), numbers::<T>(n, 0.5));
+        for (engine, choice) in ENGINES {
+            for streams in [1, 8].map(|count| NonZeroUsize::new(count).unwrap()) {
+                let mut learner = learner(n, choice, Threads::SERIAL, streams);
+                let samples = vec![(x.as_slice(), Targets::All(&d)); streams.get()];
+                group.throughput(Throughput::Elements(streams.get() as u64));
+                group.bench_function(format!("{n}/{engine}/{streams}"), |bencher| {
+                    bencher.iter_custom(|iterations| {
+                        share_of_windows((n, choice), iterations, |calls| {
+                            let start = Instant::now();
+                            for _ in 0..calls {
+                                black_box(learner.step_streams(&samples).unwrap().loss);
+                            }
+                            start.elapsed()
+                        })
+                    });
+                });
+            }
+        }
+    }
+    group.finish();
 }
 
 fn step<T: Real>(criterion: &mut Criterion) {
@@ -164,7 +198,7 @@ fn step<T: Real>(criterion: &mut Criterion) {
         group.throughput(flops(n, m + 1 + n));
         for (engine, choice) in ENGINES {
             for (name, threads) in threads() {
-                let mut learner = learner(n, choice, threads);
+                let mut learner = learner(n, choice, threads, NonZeroUsize::MIN);
                 group.bench_function(format!("{n}/{engine}/{name}"), |bencher| {
                     bencher.iter_custom(|iterations| {
                         share_of_windows((n, choice), iterations, |calls| {
@@ -186,6 +220,7 @@ criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = advance::<f32>, advance::<f64>, gradient::<f32>, gradient::<f64>, step::<f32>, step::<f64>
+    targets = advance::<f32>, advance::<f64>, gradient::<f32>, gradient::<f64>, step::<f32>, step::<f64>,
+        streams::<f32>
 }
 criterion_main!(benches);

@@ -89,8 +89,7 @@ impl<T: Real> Eager<T> {
     pub fn new(layout: Layout, learns: &[bool], isa: Isa, threads: Threads) -> Result<Self, Error> {
         let columns = Columns::dense(layout, learns, T::LANES)?;
         let n = layout.states();
-        let flops = 2 * n as u128 * n as u128 * columns.count() as u128;
-        let workers = Workers::new(threads, flops)?;
+        let workers = Workers::new(threads, Self::flops(layout, columns.count()))?;
         let small = small::fits(layout);
         let parts = Parts::new(columns.panels(), workers.count(), small);
         let p = Aligned::zeroed(parts.rooms() as u128 * n as u128)?;
@@ -116,6 +115,11 @@ impl<T: Real> Eager<T> {
             lost,
             packing,
         })
+    }
+
+    /// Floating-point operations of a step of a layer in which `columns` weights learn.
+    pub fn flops(layout: Layout, columns: usize) -> u128 {
+        2 * (layout.states() as u128).pow(2) * columns as u128
     }
 
     /// Advances every panel, each thread its own part of them. Returns whether the gradient is finite; as

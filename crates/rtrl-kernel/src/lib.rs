@@ -59,4 +59,4 @@ pub use error::Error;
 pub use isa::Isa;
 pub use product::{product, sum_of_squares};
 pub use real::{Real, Vectorised};
-pub use threads::{Threads, automatic_threads};
+pub use threads::{Threads, Workers, automatic_threads};

@@ -35,9 +35,9 @@ pub fn automatic_threads(flops: u128, available: NonZeroUsize) -> NonZeroUsize {
     NonZeroUsize::new(wanted).map_or(NonZeroUsize::MIN, |wanted| wanted.min(available))
 }
 
-/// The threads of one engine.
+/// A fixed number of threads, for the parts of one engine or for several engines side by side.
 #[derive(Debug, Clone)]
-pub(crate) struct Workers {
+pub struct Workers {
     count: usize,
     #[cfg(feature = "rayon")]
     pool: Option<std::sync::Arc<rayon::ThreadPool>>,
@@ -49,7 +49,7 @@ impl Workers {
     /// # Errors
     /// [`Error::Threads`] if the system refuses them, or if several are asked for and the `rayon`
     /// feature is off.
-    pub(crate) fn new(threads: Threads, flops: u128) -> Result<Self, Error> {
+    pub fn new(threads: Threads, flops: u128) -> Result<Self, Error> {
         let available =
             if cfg!(feature = "rayon") { std::thread::available_parallelism().ok() } else { None };
         let count = match threads {
@@ -82,7 +82,7 @@ impl Workers {
     }
 
     /// Number of threads.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 
@@ -91,7 +91,7 @@ impl Workers {
     /// `buffers` are divided into pieces, given the length of one thread's piece of each; `task` gets the
     /// number of the part and its pieces. There are as many parts as the first buffer has pieces.
     #[cfg_attr(not(feature = "rayon"), allow(clippy::unused_self, reason = "no pool to ask"))]
-    pub(crate) fn each<T: Send, const K: usize>(
+    pub fn each<T: Send, const K: usize>(
         &self,
         buffers: [(&mut [T], usize); K],
         task: impl Fn(usize, [&mut [T]; K]) + Sync,

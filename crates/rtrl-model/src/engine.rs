@@ -79,6 +79,23 @@ impl EngineChoice {
         NonZeroUsize::new(steps).unwrap_or(NonZeroUsize::MIN)
     }
 
+    /// The engine with its window: what it is for this network and regime.
+    pub(crate) fn settle<T: Real>(self, network: &Network<T>, regime: Regime) -> Self {
+        let layout = network.layout();
+        match self {
+            Self::Auto => {
+                let (present, columns) = network.weight_counts();
+                Self::for_weights(layout, present, columns, regime).settle(network, regime)
+            }
+            Self::Eager => Self::Eager,
+            Self::Deferred { window, pace } => {
+                let window = window.unwrap_or_else(|| Self::default_window(layout, regime));
+                Self::Deferred { window: Some(window), pace }
+            }
+        }
+    }
+
+    /// The engine of a network, p = 0.
     pub(crate) fn make<T: Real>(
         self,
         network: &Network<T>,
@@ -86,17 +103,20 @@ impl EngineChoice {
         threads: Threads,
     ) -> Result<Box<dyn Engine<T>>, Error> {
         let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
-        match self {
-            Self::Auto => {
-                let (present, columns) = network.weight_counts();
-                let choice = Self::for_weights(layout, present, columns, regime);
-                choice.make(network, regime, threads)
-            }
-            Self::Eager => Ok(Box::new(Eager::new(layout, &learning, isa, threads)?)),
-            Self::Deferred { window, pace } => {
-                let window = window.unwrap_or_else(|| Self::default_window(layout, regime));
+        match self.settle(network, regime) {
+            Self::Deferred { window: Some(window), pace } => {
                 Ok(Box::new(Deferred::new(layout, &learning, window, pace, isa, threads)?))
             }
+            _ => Ok(Box::new(Eager::new(layout, &learning, isa, threads)?)),
+        }
+    }
+
+    /// Floating-point operations of a step of one stream.
+    pub(crate) fn flops<T: Real>(self, network: &Network<T>, regime: Regime) -> u128 {
+        let (layout, columns) = (network.layout(), network.weight_counts().1);
+        match self.settle(network, regime) {
+            Self::Deferred { .. } => Deferred::<T>::flops(layout, columns),
+            _ => Eager::<T>::flops(layout, columns),
         }
     }
 }

@@ -122,6 +122,30 @@ pub enum Error {
         /// What is not finite.
         quantity: Quantity,
     },
+    /// So many samples came for a learner with another number of streams. Nothing has changed.
+    #[error("samples for {got} streams came, the learner has {expected}")]
+    StreamCount {
+        /// Streams of the learner.
+        expected: usize,
+        /// Samples that came.
+        got: usize,
+    },
+    /// There is no such stream.
+    #[error("there is no stream {got}, the learner has {streams} (from 0)")]
+    NoStream {
+        /// Streams of the learner.
+        streams: usize,
+        /// The number that came.
+        got: usize,
+    },
+    /// An error of one of several streams.
+    #[error("stream {stream}: {source}")]
+    InStream {
+        /// Number of the stream, from 0.
+        stream: usize,
+        /// What went wrong in it.
+        source: Box<Error>,
+    },
     /// A call that belongs to another learning regime.
     #[error("`{call}` belongs to the {expected} regime, this learner is {got}")]
     Regime {
@@ -141,6 +165,16 @@ pub enum Error {
         expected: String,
         /// What came.
         got: String,
+    },
+    /// So many values came for something of another size.
+    #[error("{what} has {expected} values, {got} came")]
+    Length {
+        /// What they were for.
+        what: &'static str,
+        /// Values that it has.
+        expected: usize,
+        /// Values that came.
+        got: usize,
     },
     /// A matrix of the wrong shape.
     #[error("{what} is {} x {}, expected {} x {}", got.0, got.1, expected.0, expected.1)]
@@ -179,6 +213,16 @@ pub enum Error {
     /// An error of the kernel.
     #[error(transparent)]
     Kernel(#[from] rtrl_kernel::Error),
+}
+
+impl Error {
+    /// The error itself, whichever of several streams it arose in.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::InStream { source, .. } => source.cause(),
+            other => other,
+        }
+    }
 }
 
 /// Fails, naming the first one, unless every value is finite.

@@ -41,7 +41,17 @@ impl<T: Real> Gradient<T> {
     /// Becomes equal to `other`.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         for (place, other) in self.matrices_mut().zip(other.matrices()) {
-            place.padded_mut().copy_from_slice(other.padded());
+            place.copy_from(other);
+        }
+    }
+
+    /// Adds `other`, that of W only if asked.
+    pub(crate) fn add(&mut self, other: &Self, recurrent: bool) {
+        if recurrent {
+            self.recurrent.add(&other.recurrent);
+        }
+        if let (Some(sum), Some(other)) = (&mut self.readout, &other.readout) {
+            sum.add(other);
         }
     }
 

@@ -34,7 +34,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `learner.rs` | the data path of a step, regimes, updates; what holds when something fails |
+//! | `learner/` | the data path of a step, regimes, updates; what holds when something fails |
 //! | `network.rs` | shape, weights, state, the forward pass |
 //! | `activation.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
 //! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
@@ -73,7 +73,7 @@ pub use engine::EngineChoice;
 pub use error::{Error, Quantity};
 pub use gradient::Gradient;
 pub use initial::InitialWeights;
-pub use learner::{Learner, LearnerBuilder, StepReport};
+pub use learner::{Learner, LearnerBuilder, Mended, Recovery, StepReport};
 pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::{Clipping, Optimizer};

@@ -3,6 +3,7 @@
 use rtrl_kernel::Real;
 
 use crate::Error;
+use crate::error::{Quantity, check_finite};
 
 /// A row-major matrix; each row is padded with zeros to a multiple of the kernel's lanes.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +91,32 @@ impl<T: Real> Matrix<T> {
     /// Adds `other`, a matrix of the same shape, element by element.
     pub(crate) fn add(&mut self, other: &Self) {
         self.values.iter_mut().zip(&other.values).for_each(|(sum, &value)| *sum += value);
+    }
+
+    /// Becomes equal to `other`, a matrix of the same shape.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.values.copy_from_slice(&other.values);
+    }
+
+    /// Takes over `rows x columns` values, row by row.
+    ///
+    /// # Errors
+    /// [`Error::Length`] naming `what`, or [`Error::NonFinite`], with nothing changed.
+    pub(crate) fn replace(
+        &mut self,
+        step: u64,
+        what: &'static str,
+        values: &[T],
+    ) -> Result<(), Error> {
+        let expected = self.rows * self.columns;
+        if values.len() != expected {
+            return Err(Error::Length { what, expected, got: values.len() });
+        }
+        check_finite(step, Quantity::Weights, values)?;
+        for (row, values) in values.chunks_exact(self.columns).enumerate() {
+            self.row_mut(row).copy_from_slice(values);
+        }
+        Ok(())
     }
 
     /// Distance between rows in [`Matrix::padded`].

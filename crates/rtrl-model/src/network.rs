@@ -154,6 +154,17 @@ impl<T: Real> Layers<T> {
         self.readout.as_ref().map_or(self.columns.units, |readout| readout.weights.rows())
     }
 
+    /// Makes every absent weight 0.
+    pub(crate) fn clear_absent(&mut self) {
+        for i in 0..self.columns.units {
+            for (j, weight) in self.weights.row_mut(i).iter_mut().enumerate() {
+                if self.connections.get(i, j) == Connection::Absent {
+                    *weight = T::ZERO;
+                }
+            }
+        }
+    }
+
     /// The matrices that learn: W, then R if there is a readout.
     pub(crate) fn matrices(&self) -> impl Iterator<Item = &Matrix<T>> {
         std::iter::once(&self.weights).chain(self.readout.as_ref().map(|r| &r.weights))
@@ -429,15 +440,8 @@ impl<T: Real> NetworkBuilder<T> {
             return Err(Error::Setting { what: "the number of units", expected, got });
         }
         columns.check::<T>()?;
-        let mut weights: Matrix<T> = self.weights.draw(columns, self.seed)?;
+        let weights: Matrix<T> = self.weights.draw(columns, self.seed)?;
         let connections = self.check_connections()?;
-        for i in 0..n {
-            for (j, weight) in weights.row_mut(i).iter_mut().enumerate() {
-                if connections.get(i, j) == Connection::Absent {
-                    *weight = T::ZERO;
-                }
-            }
-        }
         let activations = self.check_activations()?;
         let state = self.check_state()?;
         // A stream of its own, so that a readout does not change the weights of the units.
@@ -447,8 +451,9 @@ impl<T: Real> NetworkBuilder<T> {
         let isa = self.isa.map_or_else(Isa::from_env, Ok)?;
         let layout = Layout::simple(n, columns.count())?;
         let runs = runs(&activations, n.next_multiple_of(T::LANES));
-        let layers =
+        let mut layers =
             Layers { columns, layout, activations, runs, connections, weights, readout, isa };
+        layers.clear_absent();
         let pass = Pass::new(&layers);
         Ok(Network { layers, state, pass, steps: 0 })
     }

@@ -105,7 +105,7 @@ impl<T: Real> Deferred<T> {
         let columns = Columns::by_row(layout, learns, T::LANES)?;
         let patterns = Patterns::new(&columns);
         let (n, records) = (layout.states(), window.get());
-        let workers = Workers::new(threads, flops(layout, columns.count()))?;
+        let workers = Workers::new(threads, Self::flops(layout, columns.count()))?;
         let panels_of_k = n.div_ceil(T::LANES);
         let chain_rows = panels_of_k as u128 * (records as u128 + 1) * n as u128;
         let scratch_rows = flush::scratch_rows(n, T::LANES, records);
@@ -131,6 +131,14 @@ impl<T: Real> Deferred<T> {
             descending: false,
             lost: false,
         })
+    }
+
+    /// Floating-point operations of a step of a layer in which `columns` weights learn, on average, with a
+    /// window of n records.
+    pub fn flops(layout: Layout, columns: usize) -> u128 {
+        let (n, q) = (layout.states() as u128, columns as u128);
+        // Reading p, the window's part, and G P and A Z of the flush; the way back and the chain.
+        (2 + 1 + 2 + 2) * n * q + (1 + 2) * n * n * n
     }
 
     /// Marks p as lost, and with it the errors that have not been read.
@@ -180,13 +188,6 @@ impl<T: Real> Deferred<T> {
         let overflow = check_finite("gradient", self.slots.values::<T>()).is_err();
         if overflow { Err(self.lose("gradient")) } else { Ok(()) }
     }
-}
-
-/// Floating-point operations of a step with a window of n records, on average.
-fn flops(layout: Layout, columns: usize) -> u128 {
-    let (n, q) = (layout.states() as u128, columns as u128);
-    // Reading p, the window's part, and G P and A Z of the flush; the way back and the chain.
-    (2 + 1 + 2 + 2) * n * q + (1 + 2) * n * n * n
 }
 
 /// The sum of one or four chains, in the order (0 + 1) + (2 + 3).

@@ -1,0 +1,198 @@
+//! The description of a learner, and what does not fit together in it.
+
+use std::num::NonZeroUsize;
+
+use rtrl_kernel::{Engine, Real, Threads, Workers};
+
+use super::stream::Stream;
+use super::updates::Updates;
+use super::{Learner, Mended, Recovery, Together};
+use crate::gradient::Gradient;
+use crate::optimizer::Updater;
+use crate::{Clipping, Connection, EngineChoice, Error, Network, Optimizer, Regime};
+
+/// Describes a learner; [`LearnerBuilder::build`] checks the description.
+///
+/// Defaults: real-time with immediate updates, no teacher forcing, gradient descent with rate 0.01, no
+/// clipping, the engine and the number of threads chosen by the shape.
+#[derive(Debug, Clone)]
+pub struct LearnerBuilder<T: Real> {
+    network: Network<T>,
+    regime: Regime,
+    teacher_forcing: bool,
+    optimizer: Optimizer,
+    clipping: Clipping,
+    engine: EngineChoice,
+    own_engine: Option<Box<dyn Engine<T>>>,
+    threads: Threads,
+    step_gradients: bool,
+    streams: NonZeroUsize,
+    recovery: Recovery,
+}
+
+impl<T: Real> LearnerBuilder<T> {
+    pub(super) fn new(network: Network<T>) -> Self {
+        Self {
+            network,
+            regime: Regime::default(),
+            teacher_forcing: false,
+            optimizer: Optimizer::sgd(0.01),
+            clipping: Clipping::default(),
+            engine: EngineChoice::Auto,
+            own_engine: None,
+            threads: Threads::Auto,
+            step_gradients: false,
+            streams: NonZeroUsize::MIN,
+            recovery: Recovery::default(),
+        }
+    }
+
+    /// When the weights change.
+    #[must_use]
+    pub fn regime(mut self, regime: Regime) -> Self {
+        self.regime = regime;
+        self
+    }
+
+    /// Whether a unit with a target at t passes the target on instead of its own output.
+    #[must_use]
+    pub fn teacher_forcing(mut self, forcing: bool) -> Self {
+        self.teacher_forcing = forcing;
+        self
+    }
+
+    /// What turns gradients into changes of the weights.
+    #[must_use]
+    pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
+        self.optimizer = optimizer;
+        self
+    }
+
+    /// Limits on the gradient.
+    #[must_use]
+    pub fn clipping(mut self, clipping: Clipping) -> Self {
+        self.clipping = clipping;
+        self
+    }
+
+    /// Which engine carries the sensitivities.
+    #[must_use]
+    pub fn engine(mut self, engine: EngineChoice) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// An engine of one's own, made for [`Network::layout`] and [`Network::learning`]: a rule to be
+    /// compared with the exact one.
+    #[must_use]
+    pub fn own_engine(mut self, engine: Box<dyn Engine<T>>) -> Self {
+        self.own_engine = Some(engine);
+        self
+    }
+
+    /// Whether the gradient of each step is computed on its own even where several add up before the
+    /// weights change (epochwise, or an update at every u-th step). It costs the deferred engine most of
+    /// what it saves there, and changes the sum by rounding. Off by default.
+    #[must_use]
+    pub fn step_gradients(mut self, each: bool) -> Self {
+        self.step_gradients = each;
+        self
+    }
+
+    /// How many threads the engine uses. The results do not depend on it.
+    #[must_use]
+    pub fn threads(mut self, threads: Threads) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// How many independent sequences share the weights. 1 by default.
+    #[must_use]
+    pub fn streams(mut self, streams: NonZeroUsize) -> Self {
+        self.streams = streams;
+        self
+    }
+
+    /// What the learner does by itself when learning leaves the range of the number type.
+    #[must_use]
+    pub fn recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = recovery;
+        self
+    }
+
+    /// Checks the description and makes the learner. All streams start in the state of the network.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for what does not fit together, [`Error::Kernel`] if the sensitivities do not
+    /// fit in memory, with the bytes, or the threads cannot be had.
+    pub fn build(self) -> Result<Learner<T>, Error> {
+        if self.teacher_forcing && self.network.layers.readout.is_some() {
+            return Err(Error::Setting {
+                what: "teacher forcing",
+                expected: "off with a readout, whose outputs do not feed back".to_owned(),
+                got: "on".to_owned(),
+            });
+        }
+        let (workers, threads) = self.divide_threads()?;
+        let streams = self.make_streams(threads)?;
+        let Self { network, regime, .. } = self;
+        let (layers, count) = (&network.layers, streams.len());
+        let together = || {
+            let gradient = Gradient::zeros(layers)?;
+            Ok::<_, Error>(Together::new(layers.outputs(), count, gradient))
+        };
+        Ok(Learner {
+            together: (count > 1).then(together).transpose()?,
+            updates: Updates::new(regime, self.step_gradients, layers)?,
+            updater: Updater::new(self.optimizer, self.clipping, layers)?,
+            streams,
+            regime,
+            teacher_forcing: self.teacher_forcing,
+            recovery: self.recovery,
+            mended: Mended::default(),
+            workers,
+            ahead: network.state.clone(),
+            steps: 0,
+            network,
+        })
+    }
+
+    fn make_streams(&self, threads: Threads) -> Result<Vec<Stream<T>>, Error> {
+        let network = &self.network;
+        let stream = |_| {
+            let engine = match &self.own_engine {
+                Some(engine) => check_engine(engine.clone(), network)?,
+                None => self.engine.make(network, self.regime, threads)?,
+            };
+            Stream::new(&network.layers, &network.state, engine)
+        };
+        (0..self.streams.get()).map(stream).collect()
+    }
+
+    /// Threads among which streams are divided, and those of each engine: the former where they share the
+    /// streams out evenly, or nearly so.
+    fn divide_threads(&self) -> Result<(Workers, Threads), Error> {
+        let streams = self.streams.get();
+        if streams > 1 {
+            let flops = self.engine.flops(&self.network, self.regime);
+            let workers = Workers::new(self.threads, flops.saturating_mul(streams as u128))?;
+            if streams.is_multiple_of(workers.count()) || streams >= 2 * workers.count() {
+                return Ok((workers, Threads::SERIAL));
+            }
+        }
+        Ok((Workers::new(Threads::SERIAL, 0)?, self.threads))
+    }
+}
+
+/// Fails unless `engine` has as many columns as weights learn.
+fn check_engine<T: Real>(
+    engine: Box<dyn Engine<T>>,
+    network: &Network<T>,
+) -> Result<Box<dyn Engine<T>>, Error> {
+    let expected = network.connections().count(Connection::Learning);
+    if engine.columns() == expected {
+        return Ok(engine);
+    }
+    let (expected, got) = (expected.to_string(), engine.columns().to_string());
+    Err(Error::Setting { what: "the number of columns of the engine", expected, got })
+}

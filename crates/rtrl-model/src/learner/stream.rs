@@ -1,0 +1,164 @@
+//! One of the sequences that share the weights: its state, its forced set, its sensitivities.
+
+use rtrl_kernel::{Engine, Real, Step, sum_of_squares};
+
+use crate::error::{Quantity, check_finite};
+use crate::gradient::Gradient;
+use crate::network::{Layers, Pass, Teacher};
+use crate::{Error, Targets};
+
+/// Everything that belongs to one sequence, the room for a step of it included.
+#[derive(Debug, Clone)]
+pub(super) struct Stream<T: Real> {
+    /// y(t)
+    pub(super) state: Vec<T>,
+    pub(super) engine: Box<dyn Engine<T>>,
+    /// The forced set of time t; empty without teacher forcing.
+    pub(super) teacher: Teacher<T>,
+    pub(super) pass: Pass<T>,
+    /// e(t+1) of the outputs, and what of it reaches the units.
+    pub(super) errors: Vec<T>,
+    unit_errors: Vec<T>,
+    /// J(t+1)
+    pub(super) loss: T,
+    /// Whether the present step has a target.
+    pub(super) learns: bool,
+    /// The gradient of the last step. Where the engine adds gradients up, that of W is the last sum read.
+    pub(super) gradient: Gradient<T>,
+    gradient_is_zero: bool,
+    /// Whether p was lost in an overflow.
+    pub(super) lost: bool,
+    /// How the last [`Stream::advance`] ended.
+    pub(super) outcome: Result<(), rtrl_kernel::Error>,
+}
+
+/// Which gradients a step reads from the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// None: they go on adding up.
+    Nothing,
+    /// That of the step, if it has a target.
+    Step,
+    /// All that have added up.
+    Sum,
+}
+
+impl<T: Real> Stream<T> {
+    /// A sequence that starts in `state`.
+    pub(super) fn new(
+        layers: &Layers<T>,
+        state: &[T],
+        engine: Box<dyn Engine<T>>,
+    ) -> Result<Self, Error> {
+        let units = layers.columns.units;
+        Ok(Self {
+            state: state.to_vec(),
+            engine,
+            teacher: Teacher::absent(units),
+            pass: Pass::new(layers),
+            errors: vec![T::ZERO; layers.outputs()],
+            unit_errors: vec![T::ZERO; units],
+            loss: T::ZERO,
+            learns: false,
+            gradient: Gradient::zeros(layers)?,
+            gradient_is_zero: true,
+            lost: false,
+            outcome: Ok(()),
+        })
+    }
+
+    /// Equations 1 to 4, and the error's way through the readout. State and p stay where they are.
+    pub(super) fn compare(
+        &mut self,
+        layers: &Layers<T>,
+        step: u64,
+        input: &[T],
+        targets: &Targets<'_, T>,
+    ) -> Result<(), Error> {
+        targets.check(step, layers.outputs())?;
+        if self.lost {
+            return Err(Error::SensitivitiesLost { step });
+        }
+        self.pass.run(layers, step, &self.state, Some(&self.teacher), input)?;
+        self.learns = targets.any();
+        targets.subtract(self.pass.outputs(), &mut self.errors);
+        let squares = sum_of_squares(layers.isa, &self.errors);
+        check_finite(step, Quantity::Error, &self.errors)?;
+        self.loss = T::from_f64(0.5) * squares;
+        check_finite(step, Quantity::Loss, &[self.loss])?;
+        match &layers.readout {
+            Some(readout) => {
+                readout.propagate(&self.errors, &mut self.unit_errors);
+                check_finite(step, Quantity::Error, &self.unit_errors)?;
+            }
+            None => self.unit_errors.copy_from_slice(&self.errors),
+        }
+        self.compare_readout(step)
+    }
+
+    /// dJ/dR of this step, zero without a target.
+    fn compare_readout(&mut self, step: u64) -> Result<(), Error> {
+        let Some(gradient) = &mut self.gradient.readout else { return Ok(()) };
+        self.gradient_is_zero = false;
+        let features = &self.pass.features;
+        for (o, &error) in self.errors.iter().enumerate() {
+            for (place, &feature) in gradient.row_mut(o).iter_mut().zip(features) {
+                *place = -(error * feature);
+            }
+        }
+        check_finite(step, Quantity::Gradient, gradient.padded())
+    }
+
+    /// Equations 5 and 6: moves p, y and, with teacher forcing, the forced set to t + 1. How it ended is
+    /// in `outcome`.
+    pub(super) fn advance(
+        &mut self,
+        layers: &Layers<T>,
+        forcing: Option<&Targets<'_, T>>,
+        read: Read,
+    ) {
+        let step = Step {
+            recurrent: &layers.weights.padded()[layers.columns.first_unit()..],
+            stride: layers.weights.stride(),
+            scale: self.pass.slope(),
+            injection: self.pass.slope(),
+            lines: &self.pass.lines,
+            forced: &self.teacher.forced,
+        };
+        let error = self.learns.then_some(self.unit_errors.as_slice());
+        self.outcome = self.engine.advance(&step, error);
+        if !matches!(self.outcome, Ok(()) | Err(rtrl_kernel::Error::NonFinite { .. })) {
+            return;
+        }
+        self.state.copy_from_slice(self.pass.next());
+        if self.outcome.is_ok() {
+            self.outcome = self.read_gradient(read);
+        }
+        if let Some(targets) = forcing {
+            self.teacher.take_over(targets);
+        }
+    }
+
+    /// Takes over what the engine has computed.
+    pub(super) fn read_gradient(&mut self, read: Read) -> Result<(), rtrl_kernel::Error> {
+        if read == Read::Nothing {
+            return Ok(());
+        }
+        if read == Read::Step && !self.learns {
+            if !std::mem::replace(&mut self.gradient_is_zero, true) {
+                self.gradient.clear();
+            }
+            return Ok(());
+        }
+        self.gradient_is_zero = false;
+        let recurrent = &mut self.gradient.recurrent;
+        let stride = recurrent.stride();
+        self.engine.gradient(recurrent.padded_mut(), stride)
+    }
+
+    /// y as given, no unit forced; p stays.
+    pub(super) fn restart(&mut self, state: &[T]) {
+        self.state.copy_from_slice(state);
+        self.teacher.forced.fill(false);
+    }
+}

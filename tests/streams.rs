@@ -1,0 +1,243 @@
+//! Several streams in one learner against as many learners, whose gradients are added up and whose weights
+//! are set by hand.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::num::NonZeroUsize;
+
+use rtrl_bench::compare::relative_to_largest;
+use rtrl_model::{
+    Activation, EngineChoice, Error, Generator, InitialWeights, Learner, LearnerBuilder, Network,
+    Optimizer, Pace, Readout, ReadoutWeights, Real, Recovery, Regime, Targets, Threads, Timing,
+};
+
+const UNITS: usize = 6;
+const INPUTS: usize = 2;
+const STREAMS: usize = 8;
+const RATE: f64 = 0.05;
+
+fn network<T: Real>(readout: bool) -> Network<T> {
+    let mut mask = vec![vec![true; INPUTS + 1 + UNITS]; UNITS];
+    mask[1][4] = false;
+    mask[5][0] = false;
+    let builder = Network::<T>::builder(UNITS, INPUTS)
+        .activation(Activation::Tanh)
+        .weights(InitialWeights::Orthogonal { gain: 0.9 })
+        .connections(mask)
+        .seed(3);
+    let weights = ReadoutWeights::Normal { gain: 1.0 };
+    let layer = Readout::new(2).with_inputs().weights(weights);
+    if readout { builder.readout(layer) } else { builder }.build().unwrap()
+}
+
+/// The input and the targets of one stream at one step; some targets are absent, some steps have none.
+fn sample(generator: &mut Generator, outputs: usize) -> (Vec<f64>, Vec<Option<f64>>) {
+    let x = (0..INPUTS).map(|_| generator.normal()).collect();
+    let silent = generator.below(4) == 0;
+    let mut target = || {
+        let value = generator.between(-0.8, 0.8);
+        (generator.below(3) > 0 && !silent).then_some(value)
+    };
+    (x, (0..outputs).map(|_| target()).collect())
+}
+
+/// Flat W and R of a learner.
+fn weights(learner: &Learner<f64>) -> [Vec<f64>; 2] {
+    let network = learner.network();
+    let readout = network.readout_weights();
+    [network.weights().to_rows().concat(), readout.map_or(vec![], |r| r.to_rows().concat())]
+}
+
+fn alone(network: &Network<f64>, forcing: bool, engine: EngineChoice) -> Learner<f64> {
+    Learner::builder(network.clone())
+        .regime(Regime::Epochwise)
+        .step_gradients(true)
+        .teacher_forcing(forcing)
+        .engine(engine)
+        .build()
+        .unwrap()
+}
+
+/// The largest relative difference of outputs and weights over a run; `reset_all` resets p of every stream
+/// where it should be one: a fault.
+fn difference(readout: bool, every: u64, learner: LearnerBuilder<f64>, reset_all: bool) -> f64 {
+    let mut together = learner.build().unwrap();
+    let forcing = !readout;
+    let network = together.network().clone();
+    let mut single = vec![alone(&network, forcing, EngineChoice::Eager); STREAMS];
+    let [mut w, mut r] = weights(&together);
+    let (mut sum_w, mut sum_r) = (vec![0.0; w.len()], vec![0.0; r.len()]);
+    let mut generator = Generator::new(17);
+    let mut worst: f64 = 0.0;
+    for step in 1..=60 {
+        let drawn: Vec<_> =
+            (0..STREAMS).map(|_| sample(&mut generator, network.outputs())).collect();
+        let samples: Vec<_> = drawn.iter().map(|(x, d)| (x.as_slice(), Targets::Some(d))).collect();
+        let mut outputs = Vec::new();
+        for (one, &(x, d)) in single.iter_mut().zip(&samples) {
+            let report = one.step(x, d).unwrap();
+            outputs.extend_from_slice(report.outputs);
+            let gradient = report.gradient.unwrap();
+            let add = |sum: &mut [f64], rows: Vec<Vec<f64>>| {
+                sum.iter_mut().zip(rows.concat()).for_each(|(sum, value)| *sum += value);
+            };
+            add(&mut sum_w, gradient.recurrent().to_rows());
+            add(&mut sum_r, gradient.readout().map_or(vec![], rtrl_model::Matrix::to_rows));
+        }
+        let report = together.step_streams(&samples).unwrap();
+        worst = worst.max(relative_to_largest(report.outputs, &outputs));
+        if step % every == 0 {
+            for (w, sum) in [(&mut w, &mut sum_w), (&mut r, &mut sum_r)] {
+                w.iter_mut().zip(sum.iter()).for_each(|(w, sum)| *w -= RATE * sum);
+                sum.fill(0.0);
+            }
+            for one in &mut single {
+                one.set_weights(&w).unwrap();
+                if readout {
+                    one.set_readout_weights(&r).unwrap();
+                }
+            }
+        }
+        if step % 13 == 0 {
+            let (stream, state) = (generator.below(STREAMS), [0.3; UNITS]);
+            single[stream].reset(&state).unwrap();
+            if reset_all {
+                together.reset_sensitivities().unwrap();
+            }
+            together.reset_stream(stream, &state).unwrap();
+        }
+    }
+    let [got_w, got_r] = weights(&together);
+    worst = worst.max(relative_to_largest(&got_w, &w));
+    if readout { worst.max(relative_to_largest(&got_r, &r)) } else { worst }
+}
+
+fn streams(readout: bool, every: usize) -> LearnerBuilder<f64> {
+    let every = NonZeroUsize::new(every).unwrap();
+    Learner::builder(network(readout))
+        .regime(Regime::RealTime { timing: Timing::Immediate, every })
+        .teacher_forcing(!readout)
+        .optimizer(Optimizer::sgd(RATE))
+        .streams(NonZeroUsize::new(STREAMS).unwrap())
+}
+
+const ENGINES: [EngineChoice; 3] = [
+    EngineChoice::Eager,
+    EngineChoice::Deferred { window: NonZeroUsize::new(7), pace: Pace::Bursts },
+    EngineChoice::Deferred { window: NonZeroUsize::new(5), pace: Pace::Even },
+];
+
+#[test]
+fn eight_streams_are_eight_learners_with_summed_gradients() {
+    for engine in ENGINES {
+        for (readout, every) in [(false, 1), (true, 1), (false, 4), (true, 4)] {
+            for threads in [1, 2, 3, 16].map(|count| NonZeroUsize::new(count).unwrap()) {
+                let learner = streams(readout, every).engine(engine);
+                let learner = learner.threads(Threads::Exactly(threads));
+                let difference = difference(readout, every as u64, learner, false);
+                assert!(difference < 1e-12, "{engine:?} {readout} {every}: {difference:e}");
+            }
+        }
+    }
+    // Negative control.
+    assert!(difference(true, 1, streams(true, 1), true) > 1e-6);
+}
+
+/// Bits of the weights after a few steps.
+fn bits<T: Real>(engine: EngineChoice, threads: usize) -> Vec<u64> {
+    let mut learner = Learner::builder(network::<T>(true))
+        .engine(engine)
+        .threads(Threads::Exactly(NonZeroUsize::new(threads).unwrap()))
+        .streams(NonZeroUsize::new(STREAMS).unwrap())
+        .build()
+        .unwrap();
+    let mut generator = Generator::new(5);
+    for _ in 0..40 {
+        let values: Vec<[T; 2]> = (0..2 * STREAMS)
+            .map(|_| [T::from_f64(generator.normal()), T::from_f64(generator.normal())])
+            .collect();
+        let (x, d) = values.split_at(STREAMS);
+        let samples: Vec<_> = x.iter().zip(d).map(|(x, d)| (&x[..], Targets::All(d))).collect();
+        learner.step_streams(&samples).unwrap();
+    }
+    let rows = learner.network().weights().to_rows().concat();
+    rows.into_iter().map(f64::to_bits).collect()
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    for engine in ENGINES {
+        assert_eq!(bits::<f32>(engine, 1), bits::<f32>(engine, 2));
+        assert_eq!(bits::<f64>(engine, 1), bits::<f64>(engine, 3));
+    }
+}
+
+#[test]
+fn a_wrong_sample_in_one_stream_is_named_and_leaves_all_as_they_were() {
+    let mut learner = streams(true, 1).build().unwrap();
+    let mut undisturbed = learner.clone();
+    let (good, bad) = ([0.5, -0.5], [0.5, f64::NAN]);
+    let mut samples = vec![(&good[..], Targets::All(&good[..])); STREAMS];
+    samples[5].0 = &bad;
+    let error = learner.step_streams(&samples).unwrap_err();
+    assert_eq!(error.to_string(), "stream 5: input 1 is NaN at step 0, expected a finite number");
+    assert!(matches!(error.cause(), Error::NonFinite { index: 1, .. }));
+    samples[5].0 = &good;
+    let error = learner.step_streams(&samples[1..]).unwrap_err();
+    assert!(matches!(error, Error::StreamCount { expected: 8, got: 7 }), "{error}");
+    let error = learner.step(&good, Targets::None).unwrap_err();
+    assert!(matches!(error, Error::StreamCount { expected: 8, got: 1 }), "{error}");
+    let error = learner.reset_stream(8, &[0.0; UNITS]).unwrap_err();
+    assert!(matches!(error, Error::NoStream { streams: 8, got: 8 }), "{error}");
+    learner.step_streams(&samples).unwrap();
+    undisturbed.step_streams(&samples).unwrap();
+    assert_eq!(weights(&learner), weights(&undisturbed));
+}
+
+/// Sensitivities grow by a factor of 1e10 a step in a stream whose input is 1, and not at all in one whose
+/// input is 0.
+fn wild(recovery: Recovery) -> Learner<f32> {
+    let slope = |s: f64| if s > 0.5 { 1e10 } else { 0.0 };
+    let network = Network::<f32>::builder(1, 1)
+        .activation(Activation::custom("wild", |_| 0.0, slope))
+        .weights(InitialWeights::Given(vec![vec![1.0, 0.0, 1.0]]))
+        .build()
+        .unwrap();
+    Learner::builder(network)
+        .optimizer(Optimizer::sgd(1e-30))
+        .streams(NonZeroUsize::new(3).unwrap())
+        .recovery(recovery)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn an_overflow_loses_p_of_one_stream_only() {
+    let (calm, loud) = ([0.0f32], [1.0f32]);
+    let samples =
+        [(&calm[..], Targets::None), (&loud[..], Targets::None), (&calm[..], Targets::None)];
+    let mut learner = wild(Recovery::default());
+    let mut steps = 0;
+    let error = loop {
+        match learner.step_streams(&samples) {
+            Ok(_) => steps += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::InStream { stream: 1, .. }), "{error}");
+    assert!(matches!(error.cause(), Error::Overflow { .. }), "{error}");
+    assert_eq!(learner.steps(), steps);
+    let error = learner.step_streams(&samples).unwrap_err();
+    assert!(matches!(error.cause(), Error::SensitivitiesLost { .. }), "{error}");
+    learner.reset_stream(1, &[0.0]).unwrap();
+    learner.step_streams(&samples).unwrap();
+
+    let recovery = Recovery { reset_sensitivities: true, skip_updates: false };
+    let mut learner = wild(recovery);
+    let mut resets = 0;
+    for _ in 0..20 {
+        resets = learner.step_streams(&samples).unwrap().mended.resets;
+    }
+    assert!((3..=6).contains(&resets), "{resets}");
+    assert_eq!(learner.mended().resets, resets);
+    assert_eq!(learner.steps(), 20 - resets);
+}
