@@ -216,6 +216,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the state of the network has advanced all the same.
+    pub(crate) fn has_moved(&self) -> bool {
+        matches!(self.cause(), Self::Overflow { .. } | Self::UpdateRefused { .. })
+    }
+
     /// The error itself, whichever of several streams it arose in.
     pub fn cause(&self) -> &Self {
         match self {

@@ -105,6 +105,9 @@ impl<T: Real> Learner<T> {
         let loss = self.compare(samples)?;
         let done = self.advance(samples).and_then(|()| self.learn());
         let updated = self.recover(done)?;
+        if let Some(together) = &mut self.together {
+            together.line_up(&self.streams);
+        }
         Ok(self.report(step, loss, updated))
     }
 
@@ -308,12 +311,16 @@ impl<T: Real> Learner<T> {
             _ => Read::Nothing,
         };
         let (layers, forcing) = (&self.network.layers, self.teacher_forcing);
-        let piece = samples.len().div_ceil(self.workers.count());
-        self.workers.each([(self.streams.as_mut_slice(), piece)], |part, [streams]| {
-            for (stream, (_, targets)) in streams.iter_mut().zip(&samples[part * piece..]) {
-                stream.advance(layers, forcing.then_some(targets), read);
-            }
-        });
+        if let ([stream], [(_, targets)]) = (self.streams.as_mut_slice(), samples) {
+            stream.advance(layers, forcing.then_some(targets), read);
+        } else {
+            let piece = samples.len().div_ceil(self.workers.count());
+            self.workers.each([(self.streams.as_mut_slice(), piece)], |part, [streams]| {
+                for (stream, (_, targets)) in streams.iter_mut().zip(&samples[part * piece..]) {
+                    stream.advance(layers, forcing.then_some(targets), read);
+                }
+            });
+        }
         self.show_state();
         self.settle(read)?;
         self.steps += 1;
@@ -435,12 +442,9 @@ impl<T: Real> Learner<T> {
         }
     }
 
-    fn report(&mut self, step: u64, loss: T, updated: bool) -> StepReport<'_, T> {
-        let Self { together, streams, updates, mended, .. } = self;
-        if let Some(together) = together {
-            together.line_up(streams);
-        }
-        let (together, streams) = (together.as_ref(), &*streams);
+    fn report(&self, step: u64, loss: T, updated: bool) -> StepReport<'_, T> {
+        let Self { streams, updates, mended, .. } = self;
+        let together = self.together.as_ref();
         let (outputs, errors) = match together {
             Some(together) => (together.outputs.as_slice(), together.errors.as_slice()),
             None => (streams[0].pass.outputs(), streams[0].errors.as_slice()),

@@ -1,0 +1,154 @@
+//! Forecasts and free runs against the reference, which replays everything from the start.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::num::NonZeroUsize;
+
+use rtrl_bench::generators::Recipe;
+use rtrl_bench::reference;
+use rtrl_model::case::Case;
+use rtrl_model::{EngineChoice, Error, Forecaster, Isa, Learner, Real, Targets};
+
+const STEPS: usize = 30;
+
+fn case(forcing: bool) -> Case {
+    let recipe = Recipe {
+        units: 5,
+        inputs: 3,
+        steps: STEPS,
+        seed: 11,
+        bias: true,
+        mixed: true,
+        targets: 0.7,
+        forcing,
+        density: 0.8,
+        frozen: 0.2,
+        epochwise: false,
+        late: false,
+        every: 1,
+        resets: false,
+    };
+    recipe.case()
+}
+
+fn learner<T: Real>(case: &Case) -> Learner<T> {
+    let learner = case.learner::<T>(Isa::best()).unwrap();
+    learner.engine(EngineChoice::Eager).build().unwrap()
+}
+
+fn numbers<T: Real>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&value| T::from_f64(value)).collect()
+}
+
+fn labels<T: Real>(values: &[Option<f64>]) -> Vec<Option<T>> {
+    values.iter().map(|value| value.map(T::from_f64)).collect()
+}
+
+fn exact<T: Real>(values: &[T]) -> Vec<f64> {
+    values.iter().map(|value| value.to_f64()).collect()
+}
+
+/// What the reference puts out last if only the first `labelled` of the first `steps` steps have targets.
+fn replayed<T: Real>(case: &Case, steps: usize, labelled: usize) -> Vec<f64> {
+    let mut case = case.clone();
+    case.x.truncate(steps);
+    case.targets.truncate(steps);
+    case.targets[labelled..].iter_mut().flatten().for_each(|target| *target = None);
+    reference::run::<T>(&case).outputs.pop().unwrap()
+}
+
+/// Whether every forecast of a run is that of the reference; `labelled` says how many of the first steps had
+/// labels when `calls` calls have been made.
+fn forecasts_agree<T: Real>(
+    case: &Case,
+    horizon: usize,
+    labelled: impl Fn(usize) -> usize,
+) -> bool {
+    let mut forecaster =
+        Forecaster::new(learner::<T>(case), NonZeroUsize::new(horizon).unwrap()).unwrap();
+    (0..STEPS).all(|t| {
+        let label = t.checked_sub(horizon).map(|pair| labels(&case.targets[pair]));
+        let label = label.as_deref().map_or(Targets::None, Targets::Some);
+        let report = forecaster.observe(&numbers::<T>(&case.x[t]), label).unwrap();
+        assert_eq!(report.is_some(), t >= horizon);
+        let forecast = exact(forecaster.forecast().unwrap());
+        assert_eq!(exact(forecaster.forecast().unwrap()), forecast);
+        forecast == replayed::<T>(case, t + 1, labelled(t + 1))
+    })
+}
+
+#[test]
+fn forecasts_are_those_of_an_explicit_replay() {
+    for forcing in [false, true] {
+        let case = case(forcing);
+        for horizon in [1, 2, 5, 29] {
+            let pairs = |calls: usize| calls.saturating_sub(horizon);
+            assert!(forecasts_agree::<f64>(&case, horizon, pairs), "{horizon} {forcing}");
+            assert!(forecasts_agree::<f32>(&case, horizon, pairs), "{horizon} {forcing}");
+        }
+        // Negative control: one label more.
+        assert!(!forecasts_agree::<f64>(&case, 2, |calls| calls.saturating_sub(1)));
+    }
+}
+
+/// The next input, made of the outputs.
+fn feedback<T: Real>(outputs: &[T], input: &mut [T]) {
+    for (input, &output) in input.iter_mut().zip(outputs) {
+        *input = output * T::from_f64(0.5);
+    }
+}
+
+fn generated<T: Real>() {
+    for forcing in [false, true] {
+        let mut case = case(forcing);
+        let mut learner = learner::<T>(&case);
+        for (x, d) in case.x.iter().zip(&case.targets) {
+            learner.step(&numbers::<T>(x), Targets::Some(&labels(d))).unwrap();
+        }
+        let before = learner.clone();
+        let rows = learner.generate(0, 12, |_, outputs, input| feedback(outputs, input)).unwrap();
+        for row in rows {
+            let last = numbers::<T>(&reference::run::<T>(&case).outputs.pop().unwrap());
+            let mut input = vec![T::ZERO; case.inputs];
+            feedback(&last, &mut input);
+            case.x.push(exact(&input));
+            case.targets.push(vec![None; case.units]);
+            assert_eq!(exact(&row), reference::run::<T>(&case).outputs.pop().unwrap());
+        }
+        // Nothing has changed.
+        for mut learner in [learner, before] {
+            let report = learner.step(&numbers::<T>(&case.x[3]), Targets::None).unwrap();
+            let outputs = exact(report.outputs);
+            case.x.truncate(STEPS);
+            case.targets.truncate(STEPS);
+            case.x.push(case.x[3].clone());
+            case.targets.push(vec![None; case.units]);
+            assert_eq!(outputs, reference::run::<T>(&case).outputs.pop().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_free_run_is_that_of_the_reference_and_changes_nothing() {
+    generated::<f64>();
+    generated::<f32>();
+}
+
+#[test]
+fn a_refused_call_may_be_repeated() {
+    let case = case(false);
+    let mut forecaster = Forecaster::new(learner::<f64>(&case), NonZeroUsize::MIN).unwrap();
+    let mut undisturbed = forecaster.clone();
+    for (x, d) in case.x.iter().zip(&case.targets) {
+        let bad = [f64::NAN; 3];
+        assert!(matches!(forecaster.observe(&bad, Targets::None), Err(Error::NonFinite { .. })));
+        assert!(forecaster.observe(&[0.0], Targets::None).is_err());
+        if forecaster.learner().steps() > 0 {
+            assert!(forecaster.observe(x, Targets::All(&[f64::INFINITY; 5])).is_err());
+        }
+        forecaster.observe(x, Targets::Some(d)).unwrap();
+        undisturbed.observe(x, Targets::Some(d)).unwrap();
+        assert_eq!(forecaster.forecast().unwrap(), undisturbed.forecast().unwrap());
+    }
+    let several = case.learner::<f64>(Isa::best()).unwrap().streams(NonZeroUsize::new(2).unwrap());
+    assert!(Forecaster::new(several.build().unwrap(), NonZeroUsize::MIN).is_err());
+}
