@@ -39,6 +39,8 @@
 //! | `activation.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
 //! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
+//! | `forecast.rs` | forecasts further ahead than one step |
+//! | `observer.rs` | watching a learner |
 //! | `case.rs` | conformance cases and traces |
 //! | `saved.rs`, `file.rs` | saved models, files that are replaced whole |
 //! | `scale.rs`, `tasks.rs` | running standardisation, task generators |
@@ -59,6 +61,7 @@ mod initial;
 mod learner;
 mod matrix;
 mod network;
+mod observer;
 mod optimizer;
 mod random;
 mod readout;
@@ -78,6 +81,7 @@ pub use initial::InitialWeights;
 pub use learner::{Learner, LearnerBuilder, Mended, Recovery, StepReport};
 pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
+pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
 pub use optimizer::{Clipping, Optimizer};
 pub use random::Generator;
 pub use readout::{Readout, ReadoutWeights};

@@ -265,6 +265,38 @@ impl<T: Real> Learner<T> {
         Ok(matrix)
     }
 
+    /// The largest |p| of all streams.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if p is lost or has overflowed.
+    pub fn largest_sensitivity(&self) -> Result<T, Error> {
+        let mut largest = T::ZERO;
+        for stream in &self.streams {
+            let mut row = vec![T::ZERO; stream.engine.columns()];
+            for unit in 0..self.network.units() {
+                stream.engine.sensitivities(unit, &mut row)?;
+                largest =
+                    row.iter().fold(largest, |most, p| if p.abs() > most { p.abs() } else { most });
+            }
+        }
+        Ok(largest)
+    }
+
+    /// The Jacobian `dy_k(t+1)/dy_l(t)` of the last step of a stream, n x n, with the slopes of that step and
+    /// today's weights; the columns of units that were forced at t are 0.
+    ///
+    /// # Errors
+    /// [`Error::NoStream`], [`Error::Memory`].
+    pub fn jacobian(&self, stream: usize) -> Result<Matrix<T>, Error> {
+        self.check_stream(stream)?;
+        self.streams[stream].jacobian(&self.network.layers)
+    }
+
+    /// Whether the last step had a target.
+    pub(crate) fn has_learnt(&self) -> bool {
+        self.streams.iter().any(|stream| stream.learns)
+    }
+
     /// Number of steps taken.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -366,7 +398,7 @@ impl<T: Real> Learner<T> {
 
     /// Equation 6: the gradient of this step, and the updates that are due. Says whether weights changed.
     fn learn(&mut self) -> Result<bool, Error> {
-        let learns = self.streams.iter().any(|stream| stream.learns);
+        let learns = self.has_learnt();
         let gradient = gradient(self.together.as_ref(), &self.streams);
         let result = self.updates.take(gradient, learns, &mut self.updater, &mut self.network);
         result.map_err(|quantity| self.refused(quantity))
@@ -442,7 +474,7 @@ impl<T: Real> Learner<T> {
         }
     }
 
-    fn report(&self, step: u64, loss: T, updated: bool) -> StepReport<'_, T> {
+    pub(crate) fn report(&self, step: u64, loss: T, updated: bool) -> StepReport<'_, T> {
         let Self { streams, updates, mended, .. } = self;
         let together = self.together.as_ref();
         let (outputs, errors) = match together {
