@@ -63,6 +63,7 @@ impl<T: Real> Values<T> {
             recurrent: &self.recurrent,
             stride: self.slope.len(),
             scale: &self.slope,
+            diagonal: None,
             injection: &self.slope,
             lines: &self.lines,
             forced: &self.forced,

@@ -212,6 +212,7 @@ mod tests {
             recurrent: &weights,
             stride: n,
             scale: &slope,
+            diagonal: None,
             injection: &slope,
             lines: &z,
             forced: &[false; 13],

@@ -19,8 +19,8 @@ use crate::{Engine, Error, Isa, Layout, Pending, Real, Step, Threads};
 
 /// The exact engine that computes p(t) at every step.
 ///
-/// The order of summation is fixed: for each element, `v = scale[k] * recurrent[k][l]`, rounded, then
-/// one fused multiply-add for each unforced unit l, ascending, from +0, and last the immediate
+/// The order of summation is fixed: for each element, the coefficient `J[k][l]` as [`Step`] rounds it,
+/// then one fused multiply-add for each unforced unit l, ascending, from +0, and last the immediate
 /// influence, fused. The gradient is one fused chain over k ascending. So the results are the same bits
 /// on every instruction set and with any number of threads.
 #[derive(Debug, Clone)]

@@ -1,11 +1,12 @@
 //! The Jacobian of one step, packed for the inner loops of `tile.rs`.
 //!
-//! Rows of p that are zero, or that belong to forced units, are not read; rows with slope 0 are not
-//! computed. The other rows are put in strips, each of which is a tile's worth of rows:
+//! Rows of p that are zero, or that belong to forced units, are not read; rows with slope 0 and nothing
+//! on the diagonal are not computed. The other rows are put in strips, each of which is a tile's worth of
+//! rows:
 //!
 //! ```text
-//! dense    coefficients[l][r] = scale[k] recurrent[k][l]     for every l that is read
-//! sparse   coefficients[e][r], from[e][r]                    for the coefficients that are not 0
+//! dense    coefficients[l][r] = J[k][l]        for every l that is read
+//! sparse   coefficients[e][r], from[e][r]      for the coefficients that are not 0
 //! ```
 //!
 //! A row is sparse if few of its coefficients differ from 0, as where most connections are absent. Rows
@@ -131,7 +132,8 @@ impl<T: Real> Packing<T> {
         self.error.clear();
         for (k, zero) in zero.iter_mut().enumerate() {
             let driven = (k..rows).step_by(n).any(|row| step.injection[row] != T::ZERO);
-            *zero = !driven && step.scale[k] == T::ZERO;
+            let kept = step.diagonal.is_some_and(|diagonal| diagonal[k] != T::ZERO);
+            *zero = !driven && !kept && step.scale[k] == T::ZERO;
             if *zero {
                 self.cleared.push(k);
             } else {
@@ -151,6 +153,10 @@ impl<T: Real> Packing<T> {
             let mut present = 0u32;
             for &weight in weights {
                 present += u32::from(scale * weight != T::ZERO);
+            }
+            if step.diagonal.is_some() {
+                present -= u32::from(scale * weights[k] != T::ZERO);
+                present += u32::from(coefficient(step, k, k) != T::ZERO);
             }
             same &= *count == present as usize;
             *count = present as usize;
@@ -250,7 +256,17 @@ impl<T: Real> WithSimd for Pack<'_, '_, T> {
     }
 }
 
-/// `strip[l][r] = scale[k] recurrent[k][l]`, rounded.
+/// `J[k][l]`, were no unit forced.
+#[inline(always)]
+fn coefficient<T: Real>(step: &Step<'_, T>, k: usize, l: usize) -> T {
+    let product = step.scale[k] * step.recurrent[k * step.stride + l];
+    match step.diagonal {
+        Some(diagonal) if l == k => product + diagonal[k],
+        _ => product,
+    }
+}
+
+/// `strip[l][r] = J[k][l]`
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn fill_dense<T: Real, const MR: usize>(
@@ -268,6 +284,13 @@ fn fill_dense<T: Real, const MR: usize>(
             place[r] = scale[r] * weights[r][l];
         }
     }
+    if step.diagonal.is_some() {
+        for (r, &k) in rows.iter().enumerate() {
+            if let Ok(position) = read.binary_search(&k) {
+                strip[position * MR + r] = coefficient(step, k, k);
+            }
+        }
+    }
 }
 
 /// Lists the coefficients of row k that are not 0, as row r of a strip. Returns how many there are.
@@ -280,12 +303,11 @@ fn list_row<T: Real>(
     list: &mut [u32],
     (r, height): (usize, usize),
 ) -> usize {
-    let (weights, scale) = (&step.recurrent[k * step.stride..], step.scale[k]);
     let mut place = r;
     for (position, &l) in read.iter().enumerate() {
         let Some(entry) = list.get_mut(place) else { break };
         *entry = position as u32;
-        place += if scale * weights[l] == T::ZERO { 0 } else { height };
+        place += if coefficient(step, k, l) == T::ZERO { 0 } else { height };
     }
     list.iter_mut().skip(place).step_by(height).for_each(|entry| *entry = 0);
     (place - r) / height
@@ -302,13 +324,12 @@ fn fill_sparse<T: Real>(
     list: &[u32],
     (r, height): (usize, usize),
 ) -> bool {
-    let (weights, scale) = (&step.recurrent[k * step.stride..], step.scale[k]);
     let mut all = true;
     let (strip, list) = (strip.chunks_exact_mut(height), list.chunks_exact(height));
     for (entry, (strip, list)) in strip.zip(list).enumerate() {
         strip[r] = T::ZERO;
         if entry < count {
-            strip[r] = scale * weights[read[list[r] as usize]];
+            strip[r] = coefficient(step, k, read[list[r] as usize]);
             all &= strip[r] != T::ZERO;
         }
     }
@@ -322,7 +343,12 @@ mod tests {
     const N: usize = 24;
 
     /// A packing of rows with three weights each, and the places that it lists for row 0.
-    fn pack(packing: &mut Packing<f64>, places: [usize; 3], forced: &[bool; N]) -> Vec<(u32, f64)> {
+    fn pack(
+        packing: &mut Packing<f64>,
+        places: [usize; 3],
+        diagonal: Option<&[f64]>,
+        forced: &[bool; N],
+    ) -> Vec<(u32, f64)> {
         let mut weights = [0.0; N * N];
         for k in 0..N {
             for (weight, place) in [2.0, 3.0, 4.0].into_iter().zip(places) {
@@ -333,6 +359,7 @@ mod tests {
             recurrent: &weights,
             stride: N,
             scale: &[0.5; N],
+            diagonal,
             injection: &[0.0; N],
             lines: &[],
             forced,
@@ -350,16 +377,58 @@ mod tests {
         let free = [false; N];
         let expected = [(1, 1.0), (5, 1.5), (9, 2.0)];
         for _ in 0..2 {
-            assert_eq!(pack(&mut packing, [1, 5, 9], &free), expected);
+            assert_eq!(pack(&mut packing, [1, 5, 9], None, &free), expected);
             assert!(packing.complete);
         }
         // As many weights as before, at other places.
-        assert_eq!(pack(&mut packing, [1, 6, 9], &free), [(1, 1.0), (6, 1.5), (9, 2.0)]);
+        assert_eq!(pack(&mut packing, [1, 6, 9], None, &free), [(1, 1.0), (6, 1.5), (9, 2.0)]);
         let mut forced = free;
         (forced[0], forced[6]) = (true, true);
         // Old rows are counted without those of forced units; the list ends with a zero.
-        assert_eq!(pack(&mut packing, [1, 6, 9], &forced), [(0, 1.0), (7, 2.0), (0, 0.0)]);
-        assert_eq!(pack(&mut packing, [1, 6, 9], &free), [(1, 1.0), (6, 1.5), (9, 2.0)]);
+        assert_eq!(pack(&mut packing, [1, 6, 9], None, &forced), [(0, 1.0), (7, 2.0), (0, 0.0)]);
+        assert_eq!(pack(&mut packing, [1, 6, 9], None, &free), [(1, 1.0), (6, 1.5), (9, 2.0)]);
+    }
+
+    #[test]
+    fn lists_follow_the_diagonal() {
+        let mut packing = Packing::new(N, Isa::best());
+        let free = [false; N];
+        let diagonal = Some([0.25; N].as_slice());
+        // Two weights and the diagonal, then three weights: as many coefficients, at other places.
+        for _ in 0..2 {
+            let expected = [(0, 0.25), (5, 1.5), (9, 2.0)];
+            assert_eq!(pack(&mut packing, [5, 5, 9], diagonal, &free), expected);
+            let expected = [(1, 1.0), (5, 1.5), (9, 2.0)];
+            assert_eq!(pack(&mut packing, [1, 5, 9], None, &free), expected);
+        }
+        // A weight on the diagonal, with and without it.
+        let expected = |own| [(0, own), (5, 1.5), (9, 2.0)];
+        assert_eq!(pack(&mut packing, [0, 5, 9], None, &free), expected(1.0));
+        assert_eq!(pack(&mut packing, [0, 5, 9], diagonal, &free), expected(1.25));
+        assert!(packing.complete);
+        // Old rows are counted without that of the forced unit, whose own coefficient is not read.
+        let mut forced = free;
+        forced[0] = true;
+        let expected = [(4, 1.5), (8, 2.0), (0, 0.0)];
+        assert_eq!(pack(&mut packing, [0, 5, 9], diagonal, &forced), expected);
+    }
+
+    #[test]
+    fn a_row_that_only_the_diagonal_keeps_is_computed() {
+        let (weights, nothing, mut diagonal) = ([1.0; N * N], [0.0; N], [0.0; N]);
+        diagonal[3] = 0.5;
+        let step = Step {
+            recurrent: &weights,
+            stride: N,
+            scale: &nothing,
+            diagonal: Some(&diagonal),
+            injection: &nothing,
+            lines: &[],
+            forced: &[false; N],
+        };
+        let (mut packing, mut zero) = (Packing::<f64>::new(N, Isa::best()), [false; N]);
+        packing.pack(Isa::best(), N, &step, None, &mut zero);
+        assert_eq!((packing.written.as_slice(), zero[3], zero[4]), ([3].as_slice(), false, true));
     }
 
     #[test]
@@ -374,6 +443,7 @@ mod tests {
             recurrent: &weights,
             stride: N,
             scale: &[1.0; N],
+            diagonal: None,
             injection: &[0.0; N],
             lines: &[],
             forced: &[false; N],

@@ -109,7 +109,8 @@ fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
     is_zero::<S, T>(overflow)
 }
 
-/// `J[k][l] = scale[k] * recurrent[k][l]`, with zeros in the columns of forced units.
+/// `J[k][l] = scale[k] * recurrent[k][l]`, with the diagonal added, and with zeros in the columns of
+/// forced units.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn scale_rows<T: Real, const N: usize>(
@@ -124,6 +125,11 @@ fn scale_rows<T: Real, const N: usize>(
         };
         for l in 0..N {
             jacobian[k][l] = scale[k] * weights[l];
+        }
+    }
+    if let Some(diagonal) = step.diagonal.and_then(|diagonal| diagonal.first_chunk::<N>()) {
+        for k in 0..N {
+            jacobian[k][k] += diagonal[k];
         }
     }
     let mut any = false;

@@ -22,10 +22,11 @@ impl Numbers {
     }
 }
 
-/// A step in which slopes vanish and units are forced now and then.
+/// A step in which slopes vanish, units are forced and a diagonal is there now and then.
 struct Random<T> {
     recurrent: Vec<T>,
     scale: Vec<T>,
+    diagonal: Option<Vec<T>>,
     injection: Vec<T>,
     lines: Vec<T>,
     forced: Vec<bool>,
@@ -44,6 +45,7 @@ impl<T: Real> Random<T> {
         Self {
             recurrent: numbers.list(n * (n + 3)),
             scale,
+            diagonal: (t % 5 > 1).then(|| numbers.list(n)),
             injection,
             lines: numbers.list(layout.lines()),
             forced: (0..n).map(|_| numbers.next() > 0.5).collect(),
@@ -56,6 +58,7 @@ impl<T: Real> Random<T> {
             recurrent: &self.recurrent,
             stride: self.scale.len() + 3,
             scale: &self.scale,
+            diagonal: self.diagonal.as_deref(),
             injection: &self.injection,
             lines: &self.lines,
             forced: &self.forced,
@@ -158,7 +161,8 @@ fn equals_the_eager_engine_up_to_rounding() {
     }
 }
 
-/// The check must see a broken term: forced columns that are kept, and the weights of another step.
+/// The check must see a broken term: forced columns that are kept, the weights of another step, and a
+/// diagonal that is left out.
 #[test]
 fn a_broken_term_is_seen() {
     let place = (Isa::best(), Threads::SERIAL);
@@ -167,6 +171,8 @@ fn a_broken_term_is_seen() {
         assert!(lockstep(SHAPES[2], 1.0, window, place, keep_forced) > 1e-3);
         let other_weights = |step: &mut Random<f64>| step.recurrent.rotate_left(1);
         assert!(lockstep(SHAPES[2], 1.0, window, place, other_weights) > 1e-3);
+        let no_diagonal = |step: &mut Random<f64>| step.diagonal = None;
+        assert!(lockstep(SHAPES[2], 1.0, window, place, no_diagonal) > 1e-3);
     }
 }
 
@@ -277,6 +283,7 @@ fn overflow_loses_p_until_it_is_reset() {
         recurrent: &[2f32.powi(60)],
         stride: 1,
         scale: &[1.0],
+        diagonal: None,
         injection: &[1.0],
         lines: &[1.0, 1.0],
         forced: &[false],
@@ -341,6 +348,7 @@ fn an_overflow_does_not_outlive_its_sequence() {
         recurrent: &[2f32.powi(60)],
         stride: 1,
         scale: &[1.0],
+        diagonal: None,
         injection: &[1.0],
         lines: &[1.0, 1.0],
         forced: &[false],
@@ -372,6 +380,7 @@ fn a_sum_that_overflows_is_told_at_the_flush() {
         recurrent: &[1.0],
         stride: 1,
         scale: &[1.0],
+        diagonal: None,
         injection: &[1.0],
         lines: &[1.0, 1.0],
         forced: &[false],

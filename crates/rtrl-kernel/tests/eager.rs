@@ -45,7 +45,12 @@ impl<T: Real> Loops<T> {
             for k in 0..n {
                 let mut sum = T::ZERO;
                 for l in (0..n).filter(|&l| !step.forced[l]) {
-                    let v = step.scale[k] * step.recurrent[k * step.stride + l];
+                    let mut v = step.scale[k] * step.recurrent[k * step.stride + l];
+                    if let Some(diagonal) = step.diagonal
+                        && l == k
+                    {
+                        v += diagonal[k];
+                    }
                     sum = v.mul_add(old[l][w], sum);
                 }
                 if self.layout.owner(w / lines) == k {
@@ -77,8 +82,8 @@ fn threads(count: usize) -> Threads {
     Threads::Exactly(NonZeroUsize::new(count).unwrap())
 }
 
-/// Runs both for some steps in which units are forced and slopes vanish now and then; `kept` is the
-/// fraction of the recurrent weights that are not 0.
+/// Runs both for some steps in which units are forced, slopes vanish and a diagonal is there now and then;
+/// `kept` is the fraction of the recurrent weights that are not 0.
 fn compare<T: Real>(layout: Layout, density: f64, kept: f64, isa: Isa, threads: Threads) {
     let (n, rows, lines) = (layout.states(), layout.rows(), layout.lines());
     let mut numbers = Numbers(layout.rows() as u64 * 31 + layout.lines() as u64);
@@ -101,6 +106,11 @@ fn compare<T: Real>(layout: Layout, density: f64, kept: f64, isa: Isa, threads: 
             scale[k] = T::ZERO;
             injection[k] = T::ZERO;
         }
+        // A third of the units has nothing on it, others meet a weight or a scale of 0. It comes and goes
+        // while the weights that are 0 stay the same.
+        let mut diagonal: Vec<T> = numbers.list(n);
+        (t % 3..n).step_by(3).for_each(|k| diagonal[k] = T::ZERO);
+        let diagonal = (t % 6 > 2).then_some(diagonal.as_slice());
         let forced: Vec<bool> = (0..n).map(|_| eventful && numbers.next() > 0.5).collect();
         let z: Vec<T> = numbers.list(lines);
         let error: Vec<T> = numbers.list(n);
@@ -109,6 +119,7 @@ fn compare<T: Real>(layout: Layout, density: f64, kept: f64, isa: Isa, threads: 
             recurrent: &recurrent,
             stride,
             scale: &scale,
+            diagonal,
             injection: &injection,
             lines: &z,
             forced: &forced,
@@ -178,6 +189,7 @@ impl Small {
             recurrent: &self.recurrent,
             stride: 2,
             scale: &self.scale,
+            diagonal: None,
             injection: &self.scale,
             lines: &self.lines,
             forced: &[false; 2],
@@ -218,6 +230,7 @@ fn slices_that_do_not_fit_are_refused_before_anything_changes() {
     for bad in [
         Step { recurrent: &[0.0; 3], ..good },
         Step { scale: &[0.0], ..good },
+        Step { diagonal: Some(&[0.0; 3]), ..good },
         Step { injection: &[0.0; 3], ..good },
         Step { lines: &[0.0; 2], ..good },
         Step { forced: &[false; 3], ..good },

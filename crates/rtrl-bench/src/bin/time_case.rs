@@ -134,6 +134,7 @@ fn time_update<T: Real>(network: &Network<T>, threads: Threads) -> Result<Second
         recurrent: &recurrent,
         stride: units,
         scale: &slope,
+        diagonal: None,
         injection: &slope,
         lines: &z,
         forced: &vec![false; units],

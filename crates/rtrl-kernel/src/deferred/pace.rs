@@ -167,6 +167,7 @@ mod tests {
                 recurrent: &zeros,
                 stride: n,
                 scale: &zeros[..n],
+                diagonal: None,
                 injection: &zeros[..n],
                 lines: &vec![0.0; n + 4],
                 forced: &vec![false; n],

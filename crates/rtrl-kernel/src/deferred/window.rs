@@ -231,8 +231,15 @@ impl<T: Real> Window<T> {
             let (injection, rest) = rest.split_at(self.rows);
             let (lines, error) = rest.split_at(layout.lines());
             let (scale, forced) = (vec![T::ONE; n], vec![false; n]);
-            let step =
-                Step { recurrent, stride: n, scale: &scale, injection, lines, forced: &forced };
+            let step = Step {
+                recurrent,
+                stride: n,
+                scale: &scale,
+                diagonal: None,
+                injection,
+                lines,
+                forced: &forced,
+            };
             self.push(isa, &step, Some(error), patterns);
         }
     }
@@ -243,8 +250,8 @@ impl<T: Real> Window<T> {
     }
 }
 
-/// Writes `scale[k] recurrent[k][l]`, zero where l is forced, into a Jacobian with rows `stride` apart; says
-/// whether all are finite.
+/// Writes `scale[k] recurrent[k][l]` with the diagonal added, zero where l is forced, into a Jacobian with
+/// rows `stride` apart; says whether all are finite.
 struct Scale<'a, T> {
     step: &'a Step<'a, T>,
     stride: usize,
@@ -257,12 +264,15 @@ impl<T: Real> WithSimd for Scale<'_, T> {
     /// Plain loops, which the compiler vectorises for the set.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> bool {
-        let Step { recurrent, stride, scale, forced, .. } = *self.step;
+        let Step { recurrent, stride, scale, diagonal, forced, .. } = *self.step;
         let mut finite = true;
         for (k, row) in self.jacobian.chunks_exact_mut(self.stride).enumerate() {
             let weights = &recurrent[k * stride..][..scale.len()];
             for (place, &weight) in row.iter_mut().zip(weights) {
                 *place = scale[k] * weight;
+            }
+            if let Some(diagonal) = diagonal {
+                row[k] += diagonal[k];
             }
             for (place, &forced) in row.iter_mut().zip(forced) {
                 *place = if forced { T::ZERO } else { *place };

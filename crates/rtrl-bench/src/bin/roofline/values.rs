@@ -62,6 +62,7 @@ impl<T: Real> Values<T> {
             recurrent: &self.weights,
             stride: self.slope.len(),
             scale: &self.slope,
+            diagonal: None,
             injection: &self.slope,
             lines: &self.lines,
             forced: &self.forced,
