@@ -36,7 +36,7 @@
 //! |---|---|
 //! | `learner/` | the data path of a step, regimes, updates; what holds when something fails |
 //! | `network.rs` | shape, weights, state, the forward pass |
-//! | `activation.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
+//! | `activation.rs`, `leaks.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
 //! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
@@ -58,6 +58,7 @@ pub mod file;
 mod forecast;
 mod gradient;
 mod initial;
+mod leaks;
 mod learner;
 mod matrix;
 mod network;

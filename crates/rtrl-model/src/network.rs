@@ -8,6 +8,7 @@ use crate::activation::{Run, evaluate, runs};
 use crate::connections::{Connection, Connections};
 use crate::error::{Quantity, check_finite};
 use crate::initial::{Columns, InitialWeights};
+use crate::leaks::Leaks;
 use crate::readout::{Readout, ReadoutLayer};
 use crate::{Activation, Error, Generator, Matrix, Targets};
 
@@ -30,8 +31,8 @@ impl<T: Real> Network<T> {
         NetworkBuilder::new(units, inputs)
     }
 
-    /// Runs one step: `y(t+1) = f(W z(t))` for the input x(t), and returns the outputs at t + 1: those
-    /// of the readout if there is one, else y(t+1).
+    /// Runs one step: `y(t+1) = f(W z(t))`, or `(1 - a) y(t) + a f(W z(t))` where units leak, for the
+    /// input x(t), and returns the outputs at t + 1: those of the readout if there is one, else y(t+1).
     ///
     /// # Errors
     /// [`Error::InputLength`] or [`Error::NonFinite`]; the state is then as it was.
@@ -105,6 +106,11 @@ impl<T: Real> Network<T> {
         &self.layers.activations
     }
 
+    /// The leak a of every unit; `None` where all are 1 and no unit keeps a share of its state.
+    pub fn leaks(&self) -> Option<&[T]> {
+        self.layers.leaks.as_ref().map(Leaks::rates)
+    }
+
     /// The kind of every weight.
     pub fn connections(&self) -> &Connections {
         &self.layers.connections
@@ -115,12 +121,16 @@ impl<T: Real> Network<T> {
         self.layers.connections.learning()
     }
 
-    /// How many recurrent weights there are, and how many weights learn.
+    /// How many recurrent weights there are, the shares that leaky units keep included, and how many
+    /// weights learn.
     pub(crate) fn weight_counts(&self) -> (usize, usize) {
         let connections = self.connections();
         let Layers { columns, weights, .. } = &self.layers;
         let recurrent = columns.first_unit()..weights.columns();
-        let exists = |i| move |&j: &usize| connections.get(i, j) != Connection::Absent;
+        let (leaky, first) = (self.leaks().is_some(), recurrent.start);
+        let keeps = move |i, j| leaky && j == first + i;
+        let exists =
+            |i| move |&j: &usize| connections.get(i, j) != Connection::Absent || keeps(i, j);
         let present = (0..columns.units).map(|i| recurrent.clone().filter(exists(i)).count()).sum();
         (present, connections.count(Connection::Learning))
     }
@@ -143,6 +153,7 @@ pub(crate) struct Layers<T> {
     pub(crate) layout: Layout,
     pub(crate) activations: Vec<Activation>,
     pub(crate) runs: Vec<Run>,
+    pub(crate) leaks: Option<Leaks<T>>,
     pub(crate) connections: Connections,
     pub(crate) weights: Matrix<T>,
     pub(crate) readout: Option<ReadoutLayer<T>>,
@@ -163,6 +174,11 @@ impl<T: Real> Layers<T> {
                 }
             }
         }
+    }
+
+    /// What each unit passes on to itself beside its weights, if anything.
+    pub(crate) fn diagonal(&self) -> Option<&[T]> {
+        self.leaks.as_ref().map(Leaks::kept)
     }
 
     /// The matrices that learn: W, then R if there is a readout.
@@ -209,7 +225,7 @@ pub(crate) struct Pass<T> {
     sums: Vec<T>,
     /// y(t+1), padded with anything.
     next: Vec<T>,
-    /// f'(s(t)), padded with anything.
+    /// f'(s(t)), times a where units leak, padded with anything.
     slope: Vec<T>,
     /// What the readout sees, padded; empty without one.
     pub(crate) features: Vec<T>,
@@ -233,7 +249,7 @@ impl<T: Real> Pass<T> {
         }
     }
 
-    /// Computes z(t), s(t), y(t+1), f'(s(t)) and o(t+1), and checks that what comes in and what goes
+    /// Computes z(t), s(t), y(t+1), a f'(s(t)) and o(t+1), and checks that what comes in and what goes
     /// out is finite. Changes nothing but itself.
     pub(crate) fn run(
         &mut self,
@@ -254,6 +270,10 @@ impl<T: Real> Pass<T> {
         let (next, slope) = (&mut self.next, &mut self.slope);
         if !evaluate(layers.isa, functions, &self.sums, next, slope)? {
             return self.name_non_finite(step, input);
+        }
+        if let Some(leaks) = &layers.leaks {
+            let state = &self.lines[columns.first_unit()..];
+            leaks.apply(state, &mut self.next, &mut self.slope);
         }
         match &layers.readout {
             Some(readout) => self.read_out(readout, layers.isa, step, input),
@@ -312,7 +332,7 @@ impl<T: Real> Pass<T> {
         &self.next[..self.units]
     }
 
-    /// f'(s(t))
+    /// dy(t+1)/ds(t): f'(s(t)), times a where units leak.
     pub(crate) fn slope(&self) -> &[T] {
         &self.slope[..self.units]
     }
@@ -325,13 +345,14 @@ impl<T: Real> Pass<T> {
 
 /// Describes a network in the precision `T`; [`NetworkBuilder::build`] checks the description.
 ///
-/// Defaults: a bias line, tanh, every weight learns, an orthogonal start with gain 1 from seed 0,
+/// Defaults: a bias line, tanh, no leak, every weight learns, an orthogonal start with gain 1 from seed 0,
 /// y(t0) = 0, no readout, the instruction set of [`Isa::from_env`].
 #[derive(Debug, Clone)]
 pub struct NetworkBuilder<T> {
     precision: PhantomData<T>,
     columns: Columns,
     activations: Vec<Activation>,
+    leaks: Vec<f64>,
     present: Option<Vec<Vec<bool>>>,
     frozen: Option<Vec<Vec<bool>>>,
     weights: InitialWeights,
@@ -347,6 +368,7 @@ impl<T: Real> NetworkBuilder<T> {
             precision: PhantomData,
             columns: Columns { inputs, bias: true, units },
             activations: vec![Activation::Tanh],
+            leaks: vec![1.0],
             present: None,
             frozen: None,
             weights: InitialWeights::Orthogonal { gain: 1.0 },
@@ -374,6 +396,21 @@ impl<T: Real> NetworkBuilder<T> {
     #[must_use]
     pub fn activations(mut self, activations: impl IntoIterator<Item = Activation>) -> Self {
         self.activations = activations.into_iter().collect();
+        self
+    }
+
+    /// One leak for all units; see [`NetworkBuilder::leaks`].
+    #[must_use]
+    pub fn leak(self, a: f64) -> Self {
+        self.leaks([a])
+    }
+
+    /// One leak a for each unit (or a single one for all), above 0 and at most 1: the unit keeps the
+    /// share 1 - a of its state, `y(t+1) = (1 - a) y(t) + a f(s(t))`. With 1, the default, it keeps
+    /// nothing.
+    #[must_use]
+    pub fn leaks(mut self, leaks: impl IntoIterator<Item = f64>) -> Self {
+        self.leaks = leaks.into_iter().collect();
         self
     }
 
@@ -443,6 +480,7 @@ impl<T: Real> NetworkBuilder<T> {
         let weights: Matrix<T> = self.weights.draw(columns, self.seed)?;
         let connections = self.check_connections()?;
         let activations = self.check_activations()?;
+        let leaks = Leaks::build(&self.leaks, n)?;
         let state = self.check_state()?;
         // A stream of its own, so that a readout does not change the weights of the units.
         let mut generator = Generator::new(self.seed ^ 0x5EED_0000_0000_0001);
@@ -451,8 +489,17 @@ impl<T: Real> NetworkBuilder<T> {
         let isa = self.isa.map_or_else(Isa::from_env, Ok)?;
         let layout = Layout::simple(n, columns.count())?;
         let runs = runs(&activations, n.next_multiple_of(T::LANES));
-        let mut layers =
-            Layers { columns, layout, activations, runs, connections, weights, readout, isa };
+        let mut layers = Layers {
+            columns,
+            layout,
+            activations,
+            runs,
+            leaks,
+            connections,
+            weights,
+            readout,
+            isa,
+        };
         layers.clear_absent();
         let pass = Pass::new(&layers);
         Ok(Network { layers, state, pass, steps: 0 })

@@ -28,6 +28,9 @@ struct Header {
     inputs: usize,
     bias: bool,
     activations: Vec<String>,
+    /// The leak of each unit; absent where all are 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    leaks: Option<Vec<f64>>,
     /// Whether the readout sees the inputs; absent without a readout.
     readout_sees_inputs: Option<bool>,
     /// What the program that saved the model wants to find again.
@@ -47,7 +50,7 @@ pub struct SavedModel {
     readout: Option<Vec<Vec<f64>>>,
 }
 
-/// Saves a network: its weights, shape, activations (by name), connections and state.
+/// Saves a network: its weights, shape, activations (by name), leaks, connections and state.
 ///
 /// `application` is stored as it is, for the program that saves the model.
 ///
@@ -73,6 +76,7 @@ fn to_bytes<T: Real>(
         inputs: network.inputs(),
         bias: network.has_bias(),
         activations: network.activations().iter().map(Activation::saved_name).collect(),
+        leaks: network.leaks().map(|leaks| leaks.iter().map(|a| a.to_f64()).collect()),
         readout_sees_inputs: network.readout_weights().map(|_| network.readout_sees_inputs()),
         application,
     };
@@ -222,6 +226,9 @@ impl SavedModel {
             .connections(present)
             .frozen(flags(2))
             .initial_state(self.state.clone());
+        if let Some(leaks) = &self.header.leaks {
+            builder = builder.leaks(leaks.iter().copied());
+        }
         if let Some(rows) = &self.readout {
             let mut readout = Readout::new(rows.len()).weights(ReadoutWeights::Given(rows.clone()));
             if self.header.readout_sees_inputs == Some(true) {
@@ -290,6 +297,7 @@ mod tests {
         let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
         Network::<T>::builder(3, 2)
             .activations([Activation::Tanh, own, Activation::Relu])
+            .leaks([0.3, 1.0, 1.0 / 3.0])
             .weights(InitialWeights::Normal { gain: 1.0 })
             .connections(connections)
             .frozen(frozen)
@@ -311,6 +319,8 @@ mod tests {
         let mut loaded = saved.network::<T>(&[own]).unwrap();
         assert_eq!(loaded.weights(), network.weights());
         assert_eq!(loaded.connections(), network.connections());
+        assert!(network.leaks().is_some());
+        assert_eq!(loaded.leaks(), network.leaks());
         for _ in 0..3 {
             let x = [T::ONE, T::ZERO];
             assert_eq!(loaded.forward(&x).unwrap(), network.forward(&x).unwrap());
@@ -331,6 +341,31 @@ mod tests {
         let saved = SavedModel::from_bytes(&to_bytes(&network, json!(null)).unwrap()).unwrap();
         assert!(saved.network::<f64>(&[]).is_err());
         assert!(saved.network::<f64>(&[own]).is_ok());
+    }
+
+    /// Written before units could leak: one unit and one input in double precision.
+    #[test]
+    fn a_file_without_leaks_can_still_be_read() {
+        let header = concat!(
+            r#"{"__metadata__":{"rtrl":"{\"format\":\"rtrl-model\",\"version\":1,\"units\":1,"#,
+            r#"\"inputs\":1,\"bias\":false,\"activations\":[\"identity\"],"#,
+            r#"\"readout_sees_inputs\":null,\"application\":null}"},"#,
+            r#""recurrent.weight":{"dtype":"F64","shape":[1,2],"data_offsets":[0,16]},"#,
+            r#""state":{"dtype":"F64","shape":[1],"data_offsets":[16,24]},"#,
+            r#""connections":{"dtype":"U8","shape":[1,2],"data_offsets":[24,26]}}   "#,
+        );
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend_from_slice(header.as_bytes());
+        file.extend([2.0f64, 0.5, 8.0].into_iter().flat_map(f64::to_le_bytes));
+        file.extend([1, 1]);
+        let mut network = SavedModel::from_bytes(&file).unwrap().network::<f64>(&[]).unwrap();
+        assert_eq!(network.leaks(), None);
+        assert_eq!(network.forward(&[3.0]).unwrap(), [10.0]);
+        // What has no leaks is written as it was then.
+        assert_eq!(
+            to_bytes(&network, json!(null)).unwrap()[8..][..header.len()],
+            *header.as_bytes()
+        );
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl<T: Real> Stream<T> {
             recurrent: &layers.weights.padded()[layers.columns.first_unit()..],
             stride: layers.weights.stride(),
             scale: self.pass.slope(),
-            diagonal: None,
+            diagonal: layers.diagonal(),
             injection: self.pass.slope(),
             lines: &self.pass.lines,
             forced: &self.teacher.forced,
