@@ -61,6 +61,7 @@ fn another_learning_rate_is_noticed() {
         seed: 5,
         bias: true,
         mixed: false,
+        leaky: 0.0,
         targets: 0.5,
         forcing: false,
         density: 1.0,

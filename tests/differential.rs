@@ -61,6 +61,7 @@ fn full_case() -> Case {
         seed: 5,
         bias: true,
         mixed: true,
+        leaky: 0.7,
         targets: 0.5,
         forcing: true,
         density: 1.0,
@@ -90,6 +91,7 @@ fn a_broken_term_is_caught() {
         Fault::Error,
         Fault::Reset,
         Fault::RecurrentSum,
+        Fault::Leak,
     ] {
         assert!(compare(fault).is_err(), "{fault:?} was not noticed");
     }

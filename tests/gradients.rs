@@ -7,8 +7,8 @@ use rtrl_bench::oracles::{bptt, complex_step};
 use rtrl_model::case::{ActivationNames, Case};
 use rtrl_model::{EngineChoice, Isa};
 
-/// 16 units, 50 steps, one epoch, masks and forcing on, smooth activations.
-fn case(seed: u64) -> Case {
+/// 16 units, each of them leaky with the probability `leaky`, 50 steps, one epoch, masks and forcing on, smooth activations.
+fn case(seed: u64, leaky: f64) -> Case {
     let recipe = Recipe {
         units: 16,
         inputs: 3,
@@ -16,6 +16,7 @@ fn case(seed: u64) -> Case {
         seed,
         bias: true,
         mixed: false,
+        leaky,
         targets: 0.3,
         forcing: true,
         density: 0.5,
@@ -45,8 +46,8 @@ fn gradient(case: &Case, engine: EngineChoice) -> Vec<f64> {
 
 #[test]
 fn the_summed_gradient_is_that_of_the_unrolled_network() {
-    for seed in 1..=5 {
-        let case = case(seed);
+    for (seed, leaky) in (1..=5).zip([0.0, 0.6].into_iter().cycle()) {
+        let case = case(seed, leaky);
         for engine in [EngineChoice::Eager, EngineChoice::DEFERRED] {
             let got = gradient(&case, engine);
             for (name, oracle) in [("bptt", bptt(&case)), ("complex step", complex_step(&case))] {
@@ -57,12 +58,13 @@ fn the_summed_gradient_is_that_of_the_unrolled_network() {
     }
 }
 
-/// Negative control: without forcing the gradient is another one.
+/// Negative control: without forcing, or without leaks, the gradient is another one.
 #[test]
 fn a_wrong_gradient_is_caught() {
-    let mut case = case(1);
+    let case = case(1, 0.6);
     let got = gradient(&case, EngineChoice::Eager);
-    case.teacher_forcing = false;
-    assert!(relative_to_largest(&got, &bptt(&case).concat()) > 1e-3);
-    assert!(relative_to_largest(&got, &complex_step(&case).concat()) > 1e-3);
+    for wrong in [Case { teacher_forcing: false, ..case.clone() }, Case { leak: None, ..case }] {
+        assert!(relative_to_largest(&got, &bptt(&wrong).concat()) > 1e-3);
+        assert!(relative_to_largest(&got, &complex_step(&wrong).concat()) > 1e-3);
+    }
 }

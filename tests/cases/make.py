@@ -77,6 +77,12 @@ def activations(case):
     return [ACTIVATIONS[name] for name in names]
 
 
+def leaks(case):
+    """a_k of every unit."""
+    leak = case.get("leak", 1.0)
+    return leak if isinstance(leak, list) else [leak] * case["units"]
+
+
 def fixed_columns(case):
     """Inputs and bias: the columns of W in front of those of the units."""
     return case["inputs"] + case["bias"]
@@ -130,6 +136,7 @@ class Learner:
         self.fixed = fixed_columns(case)
         self.c = self.fixed + self.n
         self.f = activations(case)
+        self.a = leaks(case)
         self.learning = learning(case)
         self.w = initial_weights(case)
         self.gradient = zeros(self.n, self.c)  # added up since the last update
@@ -148,8 +155,9 @@ class Learner:
         units = range(self.n)
         z = self.lines(x)
         s = [math.fsum(w * z for w, z in zip(self.w[k], z)) for k in units]  # equation 1
-        self.y = [self.f[k].value(s[k]) for k in units]  # equation 2
-        slope = [self.f[k].slope(s[k], self.y[k]) for k in units]
+        value = [self.f[k].value(s[k]) for k in units]
+        slope = [self.f[k].slope(s[k], value[k]) for k in units]
+        self.y = [self.leaky(k, value[k], z[self.fixed + k]) for k in units]
         refuse_kinks(self.case, s)
         self.p = [[self.p_row(k, i, slope[k], z) for i in units] for k in units]
         given = {k: d for k, d in enumerate(targets) if d is not None}
@@ -158,13 +166,19 @@ class Learner:
         self.forced = given if self.case["teacher_forcing"] else {}
         return self.y, loss, self.descent(e)
 
+    def leaky(self, k, value, held):
+        """y_k(t+1) from f(s) and what stood in z for the unit (equations 2 and 2')."""
+        a = self.a[k]
+        return value if a == 1 else math.fsum([a * value, (1 - a) * held])
+
     def lines(self, x):
         """z(t): inputs, bias, and the units, with d for y where a unit is forced."""
         bias = [1.0] if self.case["bias"] else []
         return list(x) + bias + [self.forced.get(k, self.y[k]) for k in range(self.n)]
 
     def p_row(self, k, i, slope, z):
-        """p^k_ij(t+1) for every j (equation 5); reads the old p."""
+        """p^k_ij(t+1) for every j (equations 5 and 5'); reads the old p."""
+        a, kept = self.a[k], k not in self.forced
         weights = self.w[k][self.fixed :]
         free = [(weights[l], self.p[l][i]) for l in range(self.n) if l not in self.forced]
         row = zeros(self.c)
@@ -172,6 +186,8 @@ class Learner:
             if self.learning[i][j]:
                 immediate = z[j] if i == k else 0.0
                 row[j] = slope * math.fsum([w * p[j] for w, p in free] + [immediate])
+                if a != 1:
+                    row[j] = a * row[j] + ((1 - a) * self.p[k][i][j] if kept else 0.0)
         return row
 
     def descent(self, e):
@@ -279,7 +295,8 @@ def complex_losses(case, weights, stretch, end):
         bias = [1.0] if case["bias"] else []
         z = case["x"][t] + bias + [forced.get(k, y) for k, y in enumerate(y)]
         s = [sum(w * z for w, z in zip(row, z)) for row in weights]
-        y = [f.extended(s) for f, s in zip(activations(case), s)]
+        terms = zip(activations(case), leaks(case), s, z[fixed_columns(case) :])
+        y = [a * f.extended(s) + (1 - a) * held for f, a, s, held in terms]
         given = {k: d for k, d in enumerate(case["targets"][t]) if d is not None}
         losses.append(0.5 * sum((d - y[k]) ** 2 for k, d in given.items()) + 0j)
         forced = given if case["teacher_forcing"] else {}
@@ -422,6 +439,16 @@ def cases():
     # 99 columns, all learning, and rows of W that end in the middle of a register.
     yield draw("nine-units-forced", seed=15, units=9, inputs=1, steps=6, size=0.5, chance=0.25,
                silent=0.0, **FORCED)
+
+    # Leaks of many sizes, one of them 1; what a unit keeps of a forced value carries no p.
+    kinds = ["tanh", "logistic", "softplus", "identity", "tanh"]
+    yield draw("leaky-forced", seed=17, units=5, inputs=2, steps=18, activation=kinds, size=0.8,
+               learning_rate=0.15, connected=0.75, frozen=0.2, resets=(11,),
+               leak=[0.3, 1.0, 0.75, 0.1, 0.5], **FORCED)
+
+    # One leak for all units, which remember for about ten steps; two epochs.
+    yield draw("leaky-epochs", seed=18, units=4, inputs=1, steps=30, learning_rate=0.2, size=1.2,
+               silent=0.6, leak=0.1, resets=(17,), **EPOCHS)
 
     # No weight can learn: losses are reported, and that is all.
     yield draw("nothing-can-learn", seed=16, units=3, inputs=1, steps=6, frozen=1.0)

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 use rtrl_model::Generator;
-use rtrl_model::case::{ActivationNames, Case, RegimeName, Reset, TimingName};
+use rtrl_model::case::{ActivationNames, Case, Leak, RegimeName, Reset, TimingName};
 
 /// What a random case is made of; everything else follows from the seed.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Recipe {
     pub bias: bool,
     /// Whether activations differ from unit to unit (else tanh).
     pub mixed: bool,
+    /// Probability that a unit leaks.
+    pub leaky: f64,
     /// Probability of a target, for each unit and step.
     pub targets: f64,
     /// Teacher forcing.
@@ -43,16 +45,19 @@ pub struct Recipe {
 /// Recipes over shapes (n 1 to `most_units`, m 0 to 17), masks, forcing patterns and regimes.
 pub fn recipes(most_units: usize, steps: usize) -> impl Strategy<Value = Recipe> {
     let shape = (1..=most_units, 0usize..=17, any::<u64>(), any::<bool>(), any::<bool>());
+    let leaky = prop_oneof![Just(0.0), Just(0.6), Just(1.0)];
     let teaching = (prop_oneof![Just(0.0), Just(0.3), Just(1.0)], any::<bool>());
     let masks = (prop_oneof![Just(1.0), Just(0.5), Just(0.1)], prop_oneof![Just(0.0), Just(0.4)]);
     let regime = (prop::bool::weighted(0.25), any::<bool>(), 1usize..=4, any::<bool>());
-    (shape, teaching, masks, regime).prop_map(move |(shape, teaching, masks, regime)| Recipe {
+    let parts = (shape, leaky, teaching, masks, regime);
+    parts.prop_map(move |(shape, leaky, teaching, masks, regime)| Recipe {
         units: shape.0,
         inputs: shape.1,
         steps,
         seed: shape.2,
         bias: shape.3,
         mixed: shape.4,
+        leaky,
         targets: teaching.0,
         forcing: teaching.1,
         density: masks.0,
@@ -96,6 +101,11 @@ impl Recipe {
         };
         let connections = (self.density < 1.0).then(|| mask(self.density));
         let frozen = (self.frozen > 0.0).then(|| mask(self.frozen));
+        let mut leak = || {
+            let value = generator.between(0.05, 1.0);
+            if generator.uniform() < self.leaky { value } else { 1.0 }
+        };
+        let leak = (self.leaky > 0.0).then(|| Leak::Each((0..n).map(|_| leak()).collect()));
         let resets = if self.resets && self.steps > 3 {
             vec![Reset { before_step: self.steps / 2, state }]
         } else {
@@ -109,6 +119,7 @@ impl Recipe {
             inputs: m,
             bias: self.bias,
             activation,
+            leak,
             regime,
             update_timing: late,
             teacher_forcing: self.forcing,

@@ -4,7 +4,7 @@
 //! summed loss with respect to every weight that learns (0 for the others), n x c.
 
 use num_complex::Complex64;
-use rtrl_model::case::{ActivationNames, Case};
+use rtrl_model::case::{ActivationNames, Case, Leak};
 
 /// Backpropagation through time: the unrolled network, error flowing backwards.
 pub fn bptt(case: &Case) -> Vec<Vec<f64>> {
@@ -15,11 +15,13 @@ pub fn bptt(case: &Case) -> Vec<Vec<f64>> {
     let mut later = vec![0.0; n];
     for (t, z) in run.z.iter().enumerate().rev() {
         let forced_next = |k: usize| case.teacher_forcing && case.targets[t][k].is_some();
+        // dJ_total / dy_k(t+1), and dJ_total / ds_k(t).
+        let mut arriving = vec![0.0; n];
         let mut delta = vec![0.0; n];
-        for (k, delta) in delta.iter_mut().enumerate() {
+        for k in 0..n {
             let now = case.targets[t][k].map_or(0.0, |d| run.y[t][k].re - d);
-            let through = if forced_next(k) { 0.0 } else { later[k] };
-            *delta = (now + through) * slope(case, k, run.s[t][k].re);
+            arriving[k] = now + if forced_next(k) { 0.0 } else { later[k] };
+            delta[k] = arriving[k] * leak(case, k) * slope(case, k, run.s[t][k].re);
         }
         for (i, row) in gradient.iter_mut().enumerate() {
             for (j, place) in row.iter_mut().enumerate() {
@@ -30,7 +32,8 @@ pub fn bptt(case: &Case) -> Vec<Vec<f64>> {
             if present(case, i, c - n + l) { case.weights[i][c - n + l] } else { 0.0 }
         };
         for (l, later) in later.iter_mut().enumerate() {
-            *later = (0..n).map(|i| weight(i, l) * delta[i]).sum();
+            let by_weights: f64 = (0..n).map(|i| weight(i, l) * delta[i]).sum();
+            *later = by_weights + (1.0 - leak(case, l)) * arriving[l];
         }
     }
     only_learning(case, gradient)
@@ -71,7 +74,11 @@ impl Forward {
             let z: Vec<_> = x.iter().map(real).chain(bias).chain(acting).collect();
             let s: Vec<Complex64> =
                 weights.iter().map(|row| row.iter().zip(&z).map(|(w, z)| w * z).sum()).collect();
-            let y: Vec<_> = s.iter().enumerate().map(|(k, &s)| value(case, k, s)).collect();
+            let held = &z[z.len() - case.units..];
+            let leaky = |(k, (&s, held)): (usize, (&Complex64, &Complex64))| {
+                leak(case, k) * value(case, k, s) + (1.0 - leak(case, k)) * held
+            };
+            let y: Vec<_> = s.iter().zip(held).enumerate().map(leaky).collect();
             let teacher = |(y, target): (&Complex64, &Option<f64>)| match target {
                 Some(d) if case.teacher_forcing => real(d),
                 _ => *y,
@@ -94,6 +101,14 @@ fn name(case: &Case, k: usize) -> &str {
     match &case.activation {
         ActivationNames::All(name) => name,
         ActivationNames::Each(names) => &names[k],
+    }
+}
+
+fn leak(case: &Case, k: usize) -> f64 {
+    match &case.leak {
+        None => 1.0,
+        Some(Leak::All(leak)) => *leak,
+        Some(Leak::Each(leaks)) => leaks[k],
     }
 }
 

@@ -5,7 +5,7 @@
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
 use rtrl_model::Real;
-use rtrl_model::case::{ActivationNames, Case, RegimeName, TimingName, Trace};
+use rtrl_model::case::{ActivationNames, Case, Leak, RegimeName, TimingName, Trace};
 
 /// A term of the algorithm to be broken, to see that a comparison notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Fault {
     Reset,
     /// One unit is left out of the recurrent sum.
     RecurrentSum,
+    /// What a leaky unit keeps of its state is left out of the recurrent sum.
+    Leak,
 }
 
 /// Runs `case` in the precision `T`.
@@ -68,6 +70,10 @@ struct Reference<'a, T> {
     w: Vec<Vec<T>>,
     /// Whether w[i][j] learns.
     learns: Vec<Vec<bool>>,
+    /// a[k]
+    a: Vec<T>,
+    /// 1 - a[k]
+    kept: Vec<T>,
     /// y[k]
     y: Vec<T>,
     /// p[k][i][j]
@@ -98,6 +104,7 @@ impl<'a, T: Real> Reference<'a, T> {
         let weight = |i: usize, j: usize| {
             if present(i, j) { T::from_f64(case.weights[i][j]) } else { T::ZERO }
         };
+        let a: Vec<T> = (0..n).map(|k| T::from_f64(leak(case, k))).collect();
         let zeros = vec![vec![T::ZERO; c]; n];
         Self {
             case,
@@ -106,6 +113,8 @@ impl<'a, T: Real> Reference<'a, T> {
             c,
             w: (0..n).map(|i| (0..c).map(|j| weight(i, j)).collect()).collect(),
             learns: (0..n).map(|i| (0..c).map(|j| learns(i, j)).collect()).collect(),
+            kept: a.iter().map(|&a| T::ONE - a).collect(),
+            a,
             y: numbers(&case.initial_state),
             p: vec![zeros.clone(); n],
             forced: vec![None; n],
@@ -121,7 +130,7 @@ impl<'a, T: Real> Reference<'a, T> {
     fn step(&mut self, x: &[T], targets: &[Option<f64>]) {
         let z = self.z(x);
         let s: Vec<T> = self.w.iter().map(|row| in_lanes(row, &z)).collect();
-        let f: Vec<(T, T)> = (0..self.n).map(|k| self.activation(k, s[k])).collect();
+        let f: Vec<(T, T)> = (0..self.n).map(|k| self.leaky(k, &z, s[k])).collect();
         self.p = self.next_p(&z, &f);
         let e = self.errors(&f, targets);
         self.loss = T::from_f64(0.5) * e.iter().fold(T::ZERO, |sum, &e| e.mul_add(e, sum));
@@ -140,7 +149,14 @@ impl<'a, T: Real> Reference<'a, T> {
         x.iter().copied().chain(bias).chain(units).collect()
     }
 
-    /// Equation 5.
+    /// y(t+1) and dy(t+1)/ds(t) of unit k: (2'), which is (2) where a is 1.
+    fn leaky(&self, k: usize, z: &[T], s: T) -> (T, T) {
+        let (value, slope) = self.activation(k, s);
+        let held = z[self.c - self.n + k];
+        (self.a[k].mul_add(value, self.kept[k] * held), self.a[k] * slope)
+    }
+
+    /// Equation 5, or (5') with leaky units.
     fn next_p(&self, z: &[T], f: &[(T, T)]) -> Vec<Vec<Vec<T>>> {
         let first = self.c - self.n;
         let mut next = vec![vec![vec![T::ZERO; self.c]; self.n]; self.n];
@@ -156,7 +172,11 @@ impl<'a, T: Real> Reference<'a, T> {
                         let forced = self.forced[l].is_some() && self.fault != Fault::ForcedColumns;
                         let left_out = self.fault == Fault::RecurrentSum && l == self.n - 1;
                         if !forced && !left_out {
-                            sum = (slope * self.w[k][first + l]).mul_add(self.p[l][i][j], sum);
+                            let mut v = slope * self.w[k][first + l];
+                            if l == k && self.fault != Fault::Leak {
+                                v += self.kept[k];
+                            }
+                            sum = v.mul_add(self.p[l][i][j], sum);
                         }
                     }
                     if i == k && self.fault != Fault::ImmediateInfluence {
@@ -252,6 +272,15 @@ impl<'a, T: Real> Reference<'a, T> {
             "softplus" => (positive + (-s.abs()).exp().ln_1p(), logistic),
             other => unreachable!("a checked case has no activation {other}"),
         }
+    }
+}
+
+/// a of unit k.
+fn leak(case: &Case, k: usize) -> f64 {
+    match &case.leak {
+        None => 1.0,
+        Some(Leak::All(leak)) => *leak,
+        Some(Leak::Each(leaks)) => leaks[k],
     }
 }
 

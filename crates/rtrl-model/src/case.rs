@@ -29,6 +29,9 @@ pub struct Case {
     pub bias: bool,
     /// The activation of all units, or of each.
     pub activation: ActivationNames,
+    /// The leak of all units, or of each; absent means 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leak: Option<Leak>,
     /// When the weights change.
     pub regime: RegimeName,
     /// When an update of the real-time regime is applied.
@@ -96,6 +99,16 @@ pub enum ActivationNames {
     All(String),
     /// The name of each unit.
     Each(Vec<String>),
+}
+
+/// One leak for all units or one for each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "leak must be a number or a list of numbers")]
+pub enum Leak {
+    /// a of all units.
+    All(f64),
+    /// a of each unit.
+    Each(Vec<f64>),
 }
 
 /// A regime as it stands in a case.
@@ -181,6 +194,11 @@ impl Case {
             .weights(InitialWeights::Given(self.weights.clone()))
             .initial_state(self.initial_state.clone())
             .isa(isa);
+        builder = match &self.leak {
+            None => builder,
+            Some(Leak::All(leak)) => builder.leak(*leak),
+            Some(Leak::Each(leaks)) => builder.leaks(leaks.iter().copied()),
+        };
         if let Some(connections) = &self.connections {
             builder = builder.connections(flags("connections", connections)?);
         }
