@@ -37,7 +37,7 @@
 //! | `learner/` | the data path of a step, regimes, updates; what holds when something fails |
 //! | `network.rs` | shape, weights, state, the forward pass |
 //! | `activation.rs`, `leaks.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
-//! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
+//! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
 //! | `observer.rs` | watching a learner |
