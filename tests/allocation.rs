@@ -4,8 +4,8 @@
 use std::num::NonZeroUsize;
 
 use rtrl_model::{
-    Clipping, EngineChoice, InitialWeights, Learner, Network, Optimizer, Pace, Readout, Real,
-    Regime, Targets, Threads, Timing,
+    Clipping, EngineChoice, InitialWeights, Learner, Network, Pace, RateSchedule, Readout, Real,
+    Regime, Targets, Threads, Timing, UpdateSettings,
 };
 
 fn learner<T: Real>(threads: usize, regime: Regime, engine: EngineChoice) -> Learner<T> {
@@ -16,8 +16,9 @@ fn learner<T: Real>(threads: usize, regime: Regime, engine: EngineChoice) -> Lea
         .unwrap();
     Learner::builder(network)
         .regime(regime)
-        .optimizer(Optimizer::adam(1e-3))
+        .updates(UpdateSettings::adamw(1e-3))
         .clipping(Clipping { value: Some(1.0), norm: Some(1.0) })
+        .schedule(RateSchedule::InverseTime { decay: 0.1 })
         .engine(engine)
         .threads(Threads::Exactly(NonZeroUsize::new(threads).unwrap()))
         .build()

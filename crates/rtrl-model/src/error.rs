@@ -33,6 +33,15 @@ pub enum Quantity {
     GradientNorm,
     /// What the optimiser made of the gradient.
     Weights,
+    /// The learning rate with the factor of its schedule, which must not be negative either.
+    LearningRate,
+}
+
+impl Quantity {
+    /// What is wrong with one that an update was refused for.
+    fn fault(self) -> &'static str {
+        if self == Self::LearningRate { "negative or not finite" } else { "not finite" }
+    }
 }
 
 impl fmt::Display for Quantity {
@@ -50,6 +59,7 @@ impl fmt::Display for Quantity {
             Self::Gradient => "gradient",
             Self::GradientNorm => "norm of the gradient",
             Self::Weights => "weights after the update",
+            Self::LearningRate => "learning rate",
         })
     }
 }
@@ -113,13 +123,16 @@ pub enum Error {
         /// Number of the step, from 0.
         step: u64,
     },
-    /// The optimiser's result is not finite. The update was refused and its gradient dropped; everything
+    /// The optimiser's result, or what it needs, is out of range. The update was refused and its gradient dropped; everything
     /// else of the step stands, and the learner goes on.
-    #[error("update refused after step {step}: {quantity} not finite; the weights are unchanged")]
+    #[error(
+        "update refused after step {step}: {quantity} {}; the weights are unchanged",
+        quantity.fault()
+    )]
     UpdateRefused {
         /// Number of steps taken.
         step: u64,
-        /// What is not finite.
+        /// What is out of range.
         quantity: Quantity,
     },
     /// So many samples came for a learner with another number of streams. Nothing has changed.

@@ -83,7 +83,7 @@ pub use learner::{Learner, LearnerBuilder, Mended, Recovery, StepReport};
 pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
 pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
-pub use optimizer::{Clipping, Optimizer};
+pub use optimizer::{Clipping, CustomSchedule, Optimizer, RateSchedule, UpdateSettings};
 pub use random::Generator;
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};

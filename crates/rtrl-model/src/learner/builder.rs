@@ -9,7 +9,10 @@ use super::updates::Updates;
 use super::{Learner, Mended, Recovery, Together};
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
-use crate::{Clipping, Connection, EngineChoice, Error, Network, Optimizer, Regime};
+use crate::{
+    Clipping, Connection, EngineChoice, Error, Network, Optimizer, RateSchedule, Regime,
+    UpdateSettings,
+};
 
 /// Describes a learner; [`LearnerBuilder::build`] checks the description.
 ///
@@ -20,8 +23,7 @@ pub struct LearnerBuilder<T: Real> {
     network: Network<T>,
     regime: Regime,
     teacher_forcing: bool,
-    optimizer: Optimizer,
-    clipping: Clipping,
+    updates: UpdateSettings,
     engine: EngineChoice,
     own_engine: Option<Box<dyn Engine<T>>>,
     threads: Threads,
@@ -36,8 +38,7 @@ impl<T: Real> LearnerBuilder<T> {
             network,
             regime: Regime::default(),
             teacher_forcing: false,
-            optimizer: Optimizer::sgd(0.01),
-            clipping: Clipping::default(),
+            updates: UpdateSettings::default(),
             engine: EngineChoice::Auto,
             own_engine: None,
             threads: Threads::Auto,
@@ -61,17 +62,54 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
+    /// All settings between gradient and weights at once, in the place of those made so far; for instance
+    /// [`UpdateSettings::adamw`], or what a file holds.
+    #[must_use]
+    pub fn updates(mut self, settings: UpdateSettings) -> Self {
+        self.updates = settings;
+        self
+    }
+
     /// What turns gradients into changes of the weights.
     #[must_use]
     pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
-        self.optimizer = optimizer;
+        self.updates.optimizer = optimizer;
+        self
+    }
+
+    /// A learning rate for the readout, in the place of the optimiser's.
+    #[must_use]
+    pub fn readout_learning_rate(mut self, rate: f64) -> Self {
+        self.updates.readout_learning_rate = Some(rate);
+        self
+    }
+
+    /// How the learning rates change with the number of updates.
+    #[must_use]
+    pub fn schedule(mut self, schedule: RateSchedule) -> Self {
+        self.updates.schedule = schedule;
         self
     }
 
     /// Limits on the gradient.
     #[must_use]
     pub fn clipping(mut self, clipping: Clipping) -> Self {
-        self.clipping = clipping;
+        self.updates.clipping = clipping;
+        self
+    }
+
+    /// Decoupled weight decay; see [`UpdateSettings::weight_decay`].
+    #[must_use]
+    pub fn weight_decay(mut self, decay: f64) -> Self {
+        self.updates.weight_decay = decay;
+        self
+    }
+
+    /// A limit on the largest singular value of the recurrent weights; see
+    /// [`UpdateSettings::spectral_limit`].
+    #[must_use]
+    pub fn spectral_limit(mut self, limit: f64) -> Self {
+        self.updates.spectral_limit = Some(limit);
         self
     }
 
@@ -144,7 +182,7 @@ impl<T: Real> LearnerBuilder<T> {
         Ok(Learner {
             together: (count > 1).then(together).transpose()?,
             updates: Updates::new(regime, self.step_gradients, layers)?,
-            updater: Updater::new(self.optimizer, self.clipping, layers)?,
+            updater: Updater::new(self.updates, layers)?,
             streams,
             regime,
             teacher_forcing: self.teacher_forcing,

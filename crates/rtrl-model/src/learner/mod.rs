@@ -24,7 +24,7 @@ use self::updates::Updates;
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
-use crate::{Error, Matrix, Network, Regime, Targets};
+use crate::{Error, Matrix, Network, Regime, Targets, UpdateSettings};
 
 /// A network with everything that its learning needs.
 ///
@@ -305,6 +305,48 @@ impl<T: Real> Learner<T> {
     /// Number of times that the weights have changed.
     pub fn updates(&self) -> u64 {
         self.updater.updates()
+    }
+
+    /// How gradients become changes of the weights, with the rates of now.
+    pub fn update_settings(&self) -> &UpdateSettings {
+        self.updater.settings()
+    }
+
+    /// Replaces the learning rate, which the schedule goes on to multiply. A readout follows unless it has a
+    /// rate of its own.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] unless it is finite and not negative; nothing has changed.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<(), Error> {
+        self.updater.set_learning_rate(rate)
+    }
+
+    /// Replaces the learning rate of the readout; `None` for that of the other weights.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] unless it is finite and not negative and there is a readout; nothing has changed.
+    pub fn set_readout_learning_rate(&mut self, rate: Option<f64>) -> Result<(), Error> {
+        self.updater.set_readout_learning_rate(rate)
+    }
+
+    /// What the optimiser remembers beside [`Learner::updates`]: matrices of the shape of the weights, named
+    /// `recurrent.momentum`, `readout.second_moment` and alike; nothing for plain gradient descent.
+    pub fn optimizer_state(&self) -> impl Iterator<Item = (String, &Matrix<T>)> {
+        self.updater.state()
+    }
+
+    /// Goes on from what [`Learner::optimizer_state`] and [`Learner::updates`] were in a learner with the
+    /// same settings and shape.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for names that are missing or unknown and for numbers that no such matrix holds,
+    /// [`Error::Shape`]; nothing has changed.
+    pub fn restore_optimizer(
+        &mut self,
+        updates: u64,
+        state: &[(String, Matrix<T>)],
+    ) -> Result<(), Error> {
+        self.updater.restore(&self.network.layers, updates, state)
     }
 
     /// What the [`Recovery`] has mended so far.

@@ -1,13 +1,15 @@
 //! Limits on a gradient.
 
 use rtrl_kernel::Real;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Quantity, check_setting};
 use crate::gradient::Gradient;
 use crate::{Error, Matrix};
 
 /// Limits on a gradient; by default there are none.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Clipping {
     /// Largest absolute value of a component.
     pub value: Option<f64>,

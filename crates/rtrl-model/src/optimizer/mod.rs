@@ -1,12 +1,21 @@
 //! From a gradient to a change of the weights.
 //!
-//! The chain: clip by value, then clip by the joint norm of all gradients, then the optimiser. Formulas
-//! and defaults are those of `torch.optim` and `torch.nn.utils.clip_grad_norm_`.
+//! The chain: clip by value, then clip by the joint norm of all gradients, then the optimiser at the rate
+//! of the schedule, then decoupled weight decay. Formulas and defaults are those of `torch.optim` and
+//! `torch.nn.utils.clip_grad_norm_`; they stand in `docs/equations.md`.
 
 mod clip;
+mod layer;
 mod rule;
+mod schedule;
+mod settings;
 mod updater;
 
 pub use clip::Clipping;
 pub use rule::Optimizer;
+pub use schedule::{CustomSchedule, RateSchedule};
+pub use settings::UpdateSettings;
 pub(crate) use updater::Updater;
+
+#[cfg(test)]
+mod tests;

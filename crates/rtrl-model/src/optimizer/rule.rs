@@ -1,18 +1,41 @@
 //! The optimisers: what becomes of a gradient.
 
 use rtrl_kernel::Real;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::error::check_setting;
 
 /// The rule that turns a gradient g into a change of the weights w.
-#[derive(Debug, Clone, Copy, PartialEq)]
+///
+/// Formulas and defaults are those of `torch.optim`. Momenta and moments start at 0. The rate is
+/// multiplied by the factor of the [`RateSchedule`](super::RateSchedule).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Optimizer {
     /// `w -= learning_rate * g` (equation 6).
     Sgd {
         /// α
         learning_rate: f64,
+    },
+    /// Gradient descent with momentum, neither dampened nor looking ahead (Polyak 1964):
+    /// `m = momentum m + g`, `w -= learning_rate * m`.
+    Momentum {
+        /// α
+        learning_rate: f64,
+        /// μ, what is kept of the momentum.
+        momentum: f64,
+    },
+    /// `RMSProp` (Tieleman & Hinton 2012): `v = α v + (1 - α) g²`,
+    /// `w -= learning_rate * g / (sqrt(v) + epsilon)`.
+    RmsProp {
+        /// The rate, which equation 6 calls α.
+        learning_rate: f64,
+        /// Decay of the second moment, torch's `alpha`.
+        alpha: f64,
+        /// Added to the denominator.
+        epsilon: f64,
     },
     /// Adam (Kingma & Ba 2015): `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`,
     /// `w -= learning_rate / (1 - β1^u) * m / (sqrt(v) / sqrt(1 - β2^u) + epsilon)` at update u = 1, 2, …
@@ -34,68 +57,133 @@ impl Optimizer {
         Self::Sgd { learning_rate }
     }
 
+    /// Gradient descent with this momentum, commonly 0.9.
+    pub fn momentum(learning_rate: f64, momentum: f64) -> Self {
+        Self::Momentum { learning_rate, momentum }
+    }
+
+    /// `RMSProp` with α = 0.99, ε = 1e-8.
+    pub fn rmsprop(learning_rate: f64) -> Self {
+        Self::RmsProp { learning_rate, alpha: 0.99, epsilon: 1e-8 }
+    }
+
     /// Adam with β1 = 0.9, β2 = 0.999, ε = 1e-8.
     pub fn adam(learning_rate: f64) -> Self {
         Self::Adam { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
     }
 
+    /// The rate before any schedule.
+    pub fn learning_rate(self) -> f64 {
+        match self {
+            Self::Sgd { learning_rate }
+            | Self::Momentum { learning_rate, .. }
+            | Self::RmsProp { learning_rate, .. }
+            | Self::Adam { learning_rate, .. } => learning_rate,
+        }
+    }
+
+    pub(super) fn learning_rate_mut(&mut self) -> &mut f64 {
+        match self {
+            Self::Sgd { learning_rate }
+            | Self::Momentum { learning_rate, .. }
+            | Self::RmsProp { learning_rate, .. }
+            | Self::Adam { learning_rate, .. } => learning_rate,
+        }
+    }
+
     /// Fails unless every constant is in its range, in the precision of the weights.
     pub(super) fn check<T: Real>(self) -> Result<(), Error> {
-        let rounded = |value| T::from_f64(value).to_f64();
-        let (learning_rate, adam) = match self {
-            Self::Sgd { learning_rate } => (learning_rate, None),
-            Self::Adam { learning_rate, beta1, beta2, epsilon } => {
-                (learning_rate, Some((beta1, beta2, epsilon)))
+        check_rate::<T>("the learning rate", self.learning_rate())?;
+        match self {
+            Self::Sgd { .. } => Ok(()),
+            Self::Momentum { momentum, .. } => check_decay::<T>("the momentum", momentum),
+            Self::RmsProp { alpha, epsilon, .. } => {
+                check_decay::<T>("RMSProp's alpha", alpha)?;
+                check_epsilon::<T>("RMSProp's epsilon", epsilon)
             }
-        };
-        check_setting("the learning rate", rounded(learning_rate), 0.0)?;
-        let Some((beta1, beta2, epsilon)) = adam else { return Ok(()) };
-        for (what, beta) in [("Adam's beta1", beta1), ("Adam's beta2", beta2)] {
-            if !(0.0..1.0).contains(&rounded(beta)) {
-                let expected = format!("at least 0 and below 1 in {}", T::NAME);
-                return Err(Error::Setting { what, expected, got: beta.to_string() });
+            Self::Adam { beta1, beta2, epsilon, .. } => {
+                check_decay::<T>("Adam's beta1", beta1)?;
+                check_decay::<T>("Adam's beta2", beta2)?;
+                check_epsilon::<T>("Adam's epsilon", epsilon)
             }
         }
-        if rounded(epsilon) > 0.0 && rounded(epsilon).is_finite() {
-            return Ok(());
-        }
-        let expected = format!("a finite number above 0 in {}", T::NAME);
-        Err(Error::Setting { what: "Adam's epsilon", expected, got: epsilon.to_string() })
     }
 }
 
-/// The constants of one update in the precision of the weights.
+/// Fails unless `rate` is finite and not negative in the precision of the weights.
+pub(super) fn check_rate<T: Real>(what: &'static str, rate: f64) -> Result<(), Error> {
+    check_setting(what, T::from_f64(rate).to_f64(), 0.0)
+}
+
+fn check_decay<T: Real>(what: &'static str, decay: f64) -> Result<(), Error> {
+    if (0.0..1.0).contains(&T::from_f64(decay).to_f64()) {
+        return Ok(());
+    }
+    let expected = format!("at least 0 and below 1 in {}", T::NAME);
+    Err(Error::Setting { what, expected, got: decay.to_string() })
+}
+
+fn check_epsilon<T: Real>(what: &'static str, epsilon: f64) -> Result<(), Error> {
+    let rounded = T::from_f64(epsilon);
+    if rounded > T::ZERO && rounded.is_finite() {
+        return Ok(());
+    }
+    let expected = format!("a finite number above 0 in {}", T::NAME);
+    Err(Error::Setting { what, expected, got: epsilon.to_string() })
+}
+
+/// The constants of one update in the precision of the weights. What all optimisers have in common: a
+/// direction, which is g or its first moment, perhaps divided by the root of the second moment.
 pub(super) struct Rule<T> {
-    /// The learning rate, divided by Adam's first bias correction.
-    pub(super) rate: T,
-    pub(super) beta1: T,
-    pub(super) beta2: T,
-    /// `1 - beta1` and `1 - beta2`, rounded after the subtraction.
-    pub(super) rest1: T,
-    pub(super) rest2: T,
-    pub(super) epsilon: T,
+    pub(super) first: Option<Average<T>>,
+    pub(super) second: Option<Scale<T>>,
+    /// Adam's first bias correction, by which the rate is divided.
+    pub(super) bias: f64,
+}
+
+/// `moment = decay * moment + rest * new`
+pub(super) struct Average<T> {
+    pub(super) decay: T,
+    /// `1 - decay`, rounded after the subtraction, or 1 for momentum.
+    pub(super) rest: T,
+}
+
+/// `direction / (sqrt(moment) / root_bias + epsilon)`
+pub(super) struct Scale<T> {
+    pub(super) average: Average<T>,
     /// The square root of Adam's second bias correction.
     pub(super) root_bias: T,
+    pub(super) epsilon: T,
+}
+
+impl<T: Real> Average<T> {
+    fn of(decay: f64) -> Self {
+        Self { decay: T::from_f64(decay), rest: T::from_f64(1.0 - decay) }
+    }
 }
 
 impl<T: Real> Rule<T> {
+    /// The rule of `optimizer` at update `update`, from 1.
     pub(super) fn new(optimizer: Optimizer, update: u64) -> Self {
-        let (rate, beta1, beta2, epsilon) = match optimizer {
-            Optimizer::Sgd { learning_rate } => (learning_rate, 0.0, 0.0, 0.0),
-            Optimizer::Adam { learning_rate, beta1, beta2, epsilon } => {
-                (learning_rate, beta1, beta2, epsilon)
+        match optimizer {
+            Optimizer::Sgd { .. } => Self { first: None, second: None, bias: 1.0 },
+            Optimizer::Momentum { momentum, .. } => {
+                let average = Average { decay: T::from_f64(momentum), rest: T::ONE };
+                Self { first: Some(average), second: None, bias: 1.0 }
             }
-        };
-        let correction =
-            |beta: f64| if beta == 0.0 { 1.0 } else { 1.0 - libm::pow(beta, update as f64) };
-        Self {
-            rate: T::from_f64(rate / correction(beta1)),
-            beta1: T::from_f64(beta1),
-            beta2: T::from_f64(beta2),
-            rest1: T::from_f64(1.0 - beta1),
-            rest2: T::from_f64(1.0 - beta2),
-            epsilon: T::from_f64(epsilon),
-            root_bias: T::from_f64(correction(beta2).sqrt()),
+            Optimizer::RmsProp { alpha, epsilon, .. } => {
+                let epsilon = T::from_f64(epsilon);
+                let average = Average::of(alpha);
+                let second = Some(Scale { average, root_bias: T::ONE, epsilon });
+                Self { first: None, second, bias: 1.0 }
+            }
+            Optimizer::Adam { beta1, beta2, epsilon, .. } => {
+                let correction = |beta| 1.0 - libm::pow(beta, update as f64);
+                let root_bias = T::from_f64(correction(beta2).sqrt());
+                let epsilon = T::from_f64(epsilon);
+                let second = Some(Scale { average: Average::of(beta2), root_bias, epsilon });
+                Self { first: Some(Average::of(beta1)), second, bias: correction(beta1) }
+            }
         }
     }
 }

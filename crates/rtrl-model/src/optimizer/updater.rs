@@ -1,68 +1,75 @@
 //! The weights' way from one update to the next: all of them change, or none.
 
-use rtrl_kernel::{Isa, Real, descend};
+use rtrl_kernel::Real;
 
+use super::UpdateSettings;
 use super::clip::Clip;
-use super::rule::Rule;
-use super::{Clipping, Optimizer};
+use super::layer::{LayerState, Rates};
+use super::rule::{Rule, check_rate};
 use crate::error::Quantity;
 use crate::gradient::Gradient;
 use crate::network::Layers;
-use crate::{Error, Matrix};
+use crate::{Connection, Error, Matrix};
+
+/// Names of the layers, in the order of [`Layers::matrices`].
+const LAYERS: [&str; 2] = ["recurrent", "readout"];
 
 /// An optimiser with its state.
 #[derive(Debug, Clone)]
 pub(crate) struct Updater<T> {
-    optimizer: Optimizer,
-    clipping: Clipping,
+    settings: UpdateSettings,
     updates: u64,
     layers: Vec<LayerState<T>>,
 }
 
-/// The state of the optimiser for one layer, and room for the next one: an update that fails must
-/// leave no trace.
-#[derive(Debug, Clone)]
-struct LayerState<T> {
-    /// The first and second moment, where the optimiser has them, now and after the update.
-    moments: Option<[Moments<T>; 2]>,
-    next_weights: Matrix<T>,
-}
-
-#[derive(Debug, Clone)]
-struct Moments<T> {
-    now: Matrix<T>,
-    next: Matrix<T>,
-}
-
-impl<T: Real> Moments<T> {
-    fn zeros(like: &Matrix<T>) -> Result<Self, Error> {
-        let zeros = || Matrix::zeros(like.rows(), like.columns());
-        Ok(Self { now: zeros()?, next: zeros()? })
-    }
-}
-
 impl<T: Real> Updater<T> {
     /// An optimiser for these layers.
-    pub(crate) fn new(
-        optimizer: Optimizer,
-        clipping: Clipping,
-        layers: &Layers<T>,
-    ) -> Result<Self, Error> {
-        optimizer.check::<T>()?;
-        clipping.check()?;
-        let adaptive = matches!(optimizer, Optimizer::Adam { .. });
-        let layer = |like: &Matrix<T>| {
-            let moments = || Ok::<_, Error>([Moments::zeros(like)?, Moments::zeros(like)?]);
-            let next_weights = Matrix::zeros(like.rows(), like.columns())?;
-            Ok(LayerState { moments: adaptive.then(moments).transpose()?, next_weights })
-        };
-        let layers = layers.matrices().map(layer).collect::<Result<_, Error>>()?;
-        Ok(Self { optimizer, clipping, updates: 0, layers })
+    pub(crate) fn new(settings: UpdateSettings, layers: &Layers<T>) -> Result<Self, Error> {
+        settings.check::<T>()?;
+        if settings.readout_learning_rate.is_some() && layers.readout.is_none() {
+            return Err(no_readout());
+        }
+        let decay = settings.weight_decay > 0.0;
+        let masks = decay.then(|| decaying(layers)).transpose()?.unwrap_or_default();
+        let mut masks = masks.into_iter();
+        let state = |weights| LayerState::new(settings.optimizer, weights, masks.next());
+        let layers = layers.matrices().map(state).collect::<Result<_, Error>>()?;
+        Ok(Self { settings, updates: 0, layers })
     }
 
     /// Number of updates so far.
     pub(crate) fn updates(&self) -> u64 {
         self.updates
+    }
+
+    /// The settings with the rates of now.
+    pub(crate) fn settings(&self) -> &UpdateSettings {
+        &self.settings
+    }
+
+    /// Replaces the rate of the recurrent weights, and of the readout's where it has none of its own.
+    ///
+    /// # Errors
+    /// [`Error::Setting`]; nothing has changed.
+    pub(crate) fn set_learning_rate(&mut self, rate: f64) -> Result<(), Error> {
+        check_rate::<T>("the learning rate", rate)?;
+        *self.settings.optimizer.learning_rate_mut() = rate;
+        Ok(())
+    }
+
+    /// Replaces the rate of the readout; `None` is that of the recurrent weights.
+    ///
+    /// # Errors
+    /// [`Error::Setting`]; nothing has changed.
+    pub(crate) fn set_readout_learning_rate(&mut self, rate: Option<f64>) -> Result<(), Error> {
+        if let Some(rate) = rate {
+            check_rate::<T>("the learning rate of the readout", rate)?;
+            if self.layers.len() < LAYERS.len() {
+                return Err(no_readout());
+            }
+        }
+        self.settings.readout_learning_rate = rate;
+        Ok(())
     }
 
     /// Changes the weights of every layer, or, if anything would not be finite, none of them.
@@ -74,11 +81,14 @@ impl<T: Real> Updater<T> {
         layers: &mut Layers<T>,
         gradient: &Gradient<T>,
     ) -> Result<(), Quantity> {
-        let (clip, isa) = (Clip::new(self.clipping, gradient)?, layers.isa);
-        let rule = Rule::new(self.optimizer, self.updates + 1);
+        let factor = self.settings.schedule.factor(self.updates)?;
+        let clip = Clip::new(self.settings.clipping, gradient)?;
+        let rule = Rule::new(self.settings.optimizer, self.updates + 1);
+        let rates = self.settings.learning_rates().map(|rate| self.rates(rate * factor, &rule));
         let places = self.layers.iter_mut().zip(layers.matrices()).zip(gradient.matrices());
-        for ((layer, weights), gradient) in places {
-            if !layer.prepare(isa, &rule, &clip, weights.padded(), gradient.padded()) {
+        for (((layer, weights), gradient), rates) in places.zip(&rates) {
+            let (weights, gradient) = (weights.padded(), gradient.padded());
+            if !layer.prepare(layers.isa, &rule, (&clip, rates), weights, gradient) {
                 return Err(Quantity::Weights);
             }
         }
@@ -88,51 +98,114 @@ impl<T: Real> Updater<T> {
         self.updates += 1;
         Ok(())
     }
+
+    fn rates(&self, rate: f64, rule: &Rule<T>) -> Rates<T> {
+        let decay = T::from_f64(rate * self.settings.weight_decay);
+        Rates { step: T::from_f64(rate / rule.bias), decay }
+    }
+
+    /// All that the optimiser remembers beside the number of updates, by name: layer (`recurrent`,
+    /// `readout`), dot, moment (`momentum`, `first_moment`, `second_moment`); shapes as the weights'.
+    pub(crate) fn state(&self) -> impl Iterator<Item = (String, &Matrix<T>)> {
+        LAYERS.iter().zip(&self.layers).flat_map(|(name, layer)| {
+            layer.moments().map(move |(moment, matrix)| (format!("{name}.{moment}"), matrix))
+        })
+    }
+
+    /// Takes back what [`Updater::state`] and [`Updater::updates`] gave for the same settings and layers,
+    /// in any order.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if names are missing or unknown or a number cannot be one of that moment,
+    /// [`Error::Shape`]; nothing has changed.
+    pub(crate) fn restore(
+        &mut self,
+        layers: &Layers<T>,
+        updates: u64,
+        stored: &[(String, Matrix<T>)],
+    ) -> Result<(), Error> {
+        let names: Vec<String> = self.state().map(|(name, _)| name).collect();
+        let find = |name| stored.iter().find(|(stored, _)| stored == name);
+        let found: Vec<_> = names.iter().filter_map(find).collect();
+        if found.len() != names.len() || stored.len() != names.len() {
+            let got = stored.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+            let (expected, got) = (listed(&names), listed(&got));
+            return Err(Error::Setting { what: "the state of the optimiser", expected, got });
+        }
+        for ((name, matrix), (_, now)) in found.iter().zip(self.state()) {
+            check_moment(name, matrix, now, layers)?;
+        }
+        let places = self.layers.iter_mut().flat_map(LayerState::moments_mut);
+        for (place, (_, matrix)) in places.zip(found) {
+            place.padded_mut().copy_from_slice(matrix.padded());
+        }
+        self.updates = updates;
+        Ok(())
+    }
 }
 
-impl<T: Real> LayerState<T> {
-    /// Computes the next weights and moments; says whether all of them are finite.
-    fn prepare(
-        &mut self,
-        isa: Isa,
-        rule: &Rule<T>,
-        clip: &Clip<T>,
-        weights: &[T],
-        gradient: &[T],
-    ) -> bool {
-        let next = self.next_weights.padded_mut();
-        if self.moments.is_none() && clip.is_none() {
-            // All three have the same shape.
-            return descend(isa, rule.rate, weights, gradient, next).unwrap_or(false);
-        }
-        let places = next.iter_mut().zip(weights).zip(gradient);
-        let mut finite = true;
-        let Some([first, second]) = &mut self.moments else {
-            for ((next, &weight), &gradient) in places {
-                *next = weight - rule.rate * clip.limit(gradient);
-                finite &= next.is_finite();
-            }
-            return finite;
-        };
-        let first = first.next.padded_mut().iter_mut().zip(first.now.padded());
-        let second = second.next.padded_mut().iter_mut().zip(second.now.padded());
-        for (((next, &weight), &gradient), ((m, &m_now), (v, &v_now))) in
-            places.zip(first.zip(second))
-        {
-            let gradient = clip.limit(gradient);
-            *m = rule.beta1 * m_now + rule.rest1 * gradient;
-            *v = rule.beta2 * v_now + rule.rest2 * gradient * gradient;
-            *next = weight - rule.rate * (*m / (v.sqrt() / rule.root_bias + rule.epsilon));
-            finite &= m.is_finite() & v.is_finite() & next.is_finite();
-        }
-        finite
-    }
+fn no_readout() -> Error {
+    let (expected, got) = ("none without a readout".to_owned(), "one".to_owned());
+    Error::Setting { what: "the learning rate of the readout", expected, got }
+}
 
-    /// Makes what was prepared current.
-    fn commit(&mut self, weights: &mut Matrix<T>) {
-        std::mem::swap(weights, &mut self.next_weights);
-        for moments in self.moments.iter_mut().flatten() {
-            std::mem::swap(&mut moments.now, &mut moments.next);
+fn listed(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+/// Fails unless `matrix` has the shape of `now` and can be the moment `name`: finite, 0 where a weight does
+/// not learn (else that weight would move), and not negative if it is one of squares.
+fn check_moment<T: Real>(
+    name: &str,
+    matrix: &Matrix<T>,
+    now: &Matrix<T>,
+    layers: &Layers<T>,
+) -> Result<(), Error> {
+    let shape = |matrix: &Matrix<T>| (matrix.rows(), matrix.columns());
+    if shape(matrix) != shape(now) {
+        let (expected, got) = (shape(now), shape(matrix));
+        return Err(Error::Shape { what: "a moment of the optimiser", expected, got });
+    }
+    let learning = if name.starts_with(LAYERS[0]) { layers.connections.learning() } else { vec![] };
+    let mut learning = learning.into_iter();
+    let squares = name.ends_with("second_moment");
+    for &value in matrix.iter_rows().flatten() {
+        let learns = learning.next().unwrap_or(true);
+        let possible = value.is_finite() && !(squares && value < T::ZERO);
+        if !possible || !(learns || value == T::ZERO) {
+            let expected = "finite numbers, none negative in a second moment, and 0 for weights \
+                            that do not learn";
+            let got = format!("{value} in {name}");
+            let (what, expected) = ("a moment of the optimiser", expected.to_owned());
+            return Err(Error::Setting { what, expected, got });
         }
     }
+    Ok(())
+}
+
+/// For each layer, 1 where weight decay acts: on weights that learn and are no bias.
+fn decaying<T: Real>(layers: &Layers<T>) -> Result<Vec<Matrix<T>>, Error> {
+    let (columns, connections) = (layers.columns, &layers.connections);
+    let bias = columns.bias.then_some(columns.inputs);
+    let recurrent = marked(&layers.weights, |i, j| {
+        Some(j) != bias && connections.get(i, j) == Connection::Learning
+    });
+    let readout = layers.readout.as_ref().map(|readout| &readout.weights);
+    let readout = readout.map(|weights| marked(weights, |_, j| j + 1 < weights.columns()));
+    std::iter::once(recurrent).chain(readout).collect()
+}
+
+/// A matrix like `like` with 1 where `is` says so, else 0.
+fn marked<T: Real>(
+    like: &Matrix<T>,
+    is: impl Fn(usize, usize) -> bool,
+) -> Result<Matrix<T>, Error> {
+    let mut mask = Matrix::zeros(like.rows(), like.columns())?;
+    for i in 0..mask.rows() {
+        for (j, place) in mask.row_mut(i).iter_mut().enumerate() {
+            *place = if is(i, j) { T::ONE } else { T::ZERO };
+        }
+    }
+    Ok(mask)
 }

@@ -1,0 +1,158 @@
+//! What the optimiser keeps for one matrix of weights, and its next values.
+
+use rtrl_kernel::{Isa, Real, descend};
+
+use super::Optimizer;
+use super::clip::Clip;
+use super::rule::Rule;
+use crate::{Error, Matrix};
+
+/// The state of the optimiser for one layer, and room for the next one: an update that fails must
+/// leave no trace.
+#[derive(Debug, Clone)]
+pub(super) struct LayerState<T> {
+    /// The moments that the optimiser has.
+    first: Option<Moments<T>>,
+    second: Option<Moments<T>>,
+    /// 1 where weight decay acts, else 0; `None` without decay.
+    decays: Option<Matrix<T>>,
+    next_weights: Matrix<T>,
+}
+
+/// A moment now and after the update.
+#[derive(Debug, Clone)]
+struct Moments<T> {
+    name: &'static str,
+    now: Matrix<T>,
+    next: Matrix<T>,
+}
+
+/// What multiplies the directions and the weights of one layer in one update.
+pub(super) struct Rates<T> {
+    /// The learning rate, divided by Adam's first bias correction.
+    pub(super) step: T,
+    /// The learning rate times the weight decay.
+    pub(super) decay: T,
+}
+
+impl<T: Real> Moments<T> {
+    fn zeros(name: &'static str, like: &Matrix<T>) -> Result<Self, Error> {
+        let zeros = || Matrix::zeros(like.rows(), like.columns());
+        Ok(Self { name, now: zeros()?, next: zeros()? })
+    }
+
+    /// Computes the next moments from the gradient; says whether all of them are finite.
+    fn advance(&mut self, gradient: &[T], average: impl Fn(T, T) -> T) -> bool {
+        let mut finite = true;
+        let places = self.next.padded_mut().iter_mut().zip(self.now.padded());
+        for ((next, &now), &gradient) in places.zip(gradient) {
+            *next = average(now, gradient);
+            finite &= next.is_finite();
+        }
+        finite
+    }
+}
+
+impl<T: Real> LayerState<T> {
+    /// A state of zeros for `weights`; `decays` says where weight decay acts.
+    pub(super) fn new(
+        optimizer: Optimizer,
+        weights: &Matrix<T>,
+        decays: Option<Matrix<T>>,
+    ) -> Result<Self, Error> {
+        let moments =
+            |name: Option<&'static str>| name.map(|name| Moments::zeros(name, weights)).transpose();
+        let (first, second) = match optimizer {
+            Optimizer::Sgd { .. } => (None, None),
+            Optimizer::Momentum { .. } => (Some("momentum"), None),
+            Optimizer::RmsProp { .. } => (None, Some("second_moment")),
+            Optimizer::Adam { .. } => (Some("first_moment"), Some("second_moment")),
+        };
+        let next_weights = Matrix::zeros(weights.rows(), weights.columns())?;
+        Ok(Self { first: moments(first)?, second: moments(second)?, decays, next_weights })
+    }
+
+    /// Computes the next weights and moments; says whether all of them are finite.
+    pub(super) fn prepare(
+        &mut self,
+        isa: Isa,
+        rule: &Rule<T>,
+        (clip, rates): (&Clip<T>, &Rates<T>),
+        weights: &[T],
+        gradient: &[T],
+    ) -> bool {
+        let plain = self.first.is_none() && self.second.is_none() && self.decays.is_none();
+        if plain && clip.is_none() {
+            let next = self.next_weights.padded_mut();
+            // All three have the same shape.
+            return descend(isa, rates.step, weights, gradient, next).unwrap_or(false);
+        }
+        self.find_direction(rule, clip, gradient) & self.follow_direction(rates, weights)
+    }
+
+    /// Writes the direction, which is to be multiplied by the rate, to the place of the next weights, and
+    /// the next moments; says whether the moments are finite.
+    fn find_direction(&mut self, rule: &Rule<T>, clip: &Clip<T>, gradient: &[T]) -> bool {
+        let direction = self.next_weights.padded_mut();
+        for (place, &gradient) in direction.iter_mut().zip(gradient) {
+            *place = clip.limit(gradient);
+        }
+        let mut finite = true;
+        let second = rule.second.as_ref().zip(self.second.as_mut());
+        let second = second.map(|(scale, moments)| {
+            let average = &scale.average;
+            finite &= moments.advance(direction, |v, g| average.decay * v + average.rest * g * g);
+            (scale, moments.next.padded())
+        });
+        if let Some((average, moments)) = rule.first.as_ref().zip(self.first.as_mut()) {
+            finite &= moments.advance(direction, |m, g| average.decay * m + average.rest * g);
+            direction.copy_from_slice(moments.next.padded());
+        }
+        if let Some((scale, moments)) = second {
+            for (place, &v) in direction.iter_mut().zip(moments) {
+                *place = *place / (v.sqrt() / scale.root_bias + scale.epsilon);
+            }
+        }
+        finite
+    }
+
+    /// Makes the next weights of the direction; says whether they are finite.
+    fn follow_direction(&mut self, rates: &Rates<T>, weights: &[T]) -> bool {
+        let places = self.next_weights.padded_mut().iter_mut().zip(weights);
+        let mut finite = true;
+        match &self.decays {
+            None => {
+                for (next, &weight) in places {
+                    *next = weight - rates.step * *next;
+                    finite &= next.is_finite();
+                }
+            }
+            Some(decays) => {
+                for ((next, &weight), &decays) in places.zip(decays.padded()) {
+                    let decayed = weight - rates.decay * decays * weight;
+                    *next = decayed - rates.step * *next;
+                    finite &= next.is_finite();
+                }
+            }
+        }
+        finite
+    }
+
+    /// Makes what was prepared current.
+    pub(super) fn commit(&mut self, weights: &mut Matrix<T>) {
+        std::mem::swap(weights, &mut self.next_weights);
+        for moments in self.first.iter_mut().chain(&mut self.second) {
+            std::mem::swap(&mut moments.now, &mut moments.next);
+        }
+    }
+
+    /// The moments with their names.
+    pub(super) fn moments(&self) -> impl Iterator<Item = (&'static str, &Matrix<T>)> {
+        self.first.iter().chain(&self.second).map(|moments| (moments.name, &moments.now))
+    }
+
+    /// The moments, to be replaced, in the order of [`LayerState::moments`].
+    pub(super) fn moments_mut(&mut self) -> impl Iterator<Item = &mut Matrix<T>> {
+        self.first.iter_mut().chain(&mut self.second).map(|moments| &mut moments.now)
+    }
+}

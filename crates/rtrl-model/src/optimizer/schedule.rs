@@ -1,0 +1,135 @@
+//! How the learning rate changes with the number of updates.
+
+use std::f64::consts::PI;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::error::{Quantity, check_setting};
+
+/// The factor of the learning rate at update u = 0, 1, …, computed in double precision without any
+/// function of the platform. Updates are counted, not steps: one that is refused counts for nothing, and
+/// a reset of the state changes nothing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum RateSchedule {
+    /// 1
+    #[default]
+    Constant,
+    /// `factor^floor(u / every)`, as `torch.optim.lr_scheduler.StepLR`.
+    Step {
+        /// Updates from one step down to the next.
+        every: NonZeroU64,
+        /// What each step down multiplies the rate by.
+        factor: f64,
+    },
+    /// `1 / (1 + decay u)` (Robbins & Monro 1951).
+    InverseTime {
+        /// By how much the denominator grows with each update.
+        decay: f64,
+    },
+    /// `floor + (1 - floor) (1 + cos(π u / updates)) / 2` for u < `updates`, then `floor`: half a cosine,
+    /// without restarts (Loshchilov & Hutter 2017).
+    Cosine {
+        /// U, updates until the floor is reached.
+        updates: NonZeroU64,
+        /// The last factor, from 0 to 1.
+        floor: f64,
+    },
+    /// The user's own; see [`RateSchedule::custom`].
+    Custom(CustomSchedule),
+}
+
+/// A schedule of the user's.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomSchedule {
+    name: String,
+    /// `None` in settings that were read from a file.
+    #[serde(skip)]
+    factor: Option<Arc<dyn Fn(u64) -> f64 + Send + Sync>>,
+}
+
+impl fmt::Debug for CustomSchedule {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "CustomSchedule({})", self.name)
+    }
+}
+
+impl RateSchedule {
+    /// A schedule of one's own: the factor at update u. A factor that is negative or not finite refuses
+    /// the update.
+    ///
+    /// Results are the same on every machine as far as the function's are. A file keeps the name only;
+    /// whoever reads it supplies the function again, with
+    /// [`UpdateSettings::supply`](super::UpdateSettings::supply).
+    pub fn custom(name: &str, factor: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
+        Self::Custom(CustomSchedule { name: name.to_owned(), factor: Some(Arc::new(factor)) })
+    }
+
+    /// Fails unless every constant is in its range and a function is there.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Constant => Ok(()),
+            Self::Step { factor, .. } => check_setting("the factor of the schedule", *factor, 0.0),
+            Self::InverseTime { decay } => check_setting("the decay of the schedule", *decay, 0.0),
+            Self::Cosine { floor, .. } if (0.0..=1.0).contains(floor) => Ok(()),
+            Self::Cosine { floor, .. } => Err(Error::Setting {
+                what: "the floor of the schedule",
+                expected: "a number from 0 to 1".to_owned(),
+                got: floor.to_string(),
+            }),
+            Self::Custom(custom) => custom.check(),
+        }
+    }
+
+    /// The factor at update `update`, from 0.
+    ///
+    /// # Errors
+    /// [`Quantity::LearningRate`] unless it is finite and not negative.
+    pub(super) fn factor(&self, update: u64) -> Result<f64, Quantity> {
+        let u = update as f64;
+        let factor = match self {
+            Self::Constant => return Ok(1.0),
+            Self::Step { every, factor } => libm::pow(*factor, (update / every.get()) as f64),
+            Self::InverseTime { decay } => 1.0 / (1.0 + decay * u),
+            Self::Cosine { updates, floor } if update < updates.get() => {
+                let cosine = libm::cos(PI * u / updates.get() as f64);
+                floor + (1.0 - floor) * (1.0 + cosine) / 2.0
+            }
+            Self::Cosine { floor, .. } => *floor,
+            Self::Custom(CustomSchedule { factor, .. }) => {
+                factor.as_ref().ok_or(Quantity::LearningRate)?(update)
+            }
+        };
+        if factor.is_finite() && factor >= 0.0 { Ok(factor) } else { Err(Quantity::LearningRate) }
+    }
+
+    /// Takes the function that belongs to a name from `own`.
+    pub(super) fn supply(&mut self, own: &[Self]) -> Result<(), Error> {
+        let Self::Custom(custom) = self else { return Ok(()) };
+        let function = own.iter().find_map(|own| match own {
+            Self::Custom(own) if own.name == custom.name => own.factor.clone(),
+            _ => None,
+        });
+        if function.is_some() {
+            custom.factor = function;
+        }
+        custom.check()
+    }
+}
+
+impl CustomSchedule {
+    fn check(&self) -> Result<(), Error> {
+        if self.factor.is_some() {
+            return Ok(());
+        }
+        let expected = "a schedule whose function has been supplied".to_owned();
+        let got = format!("{:?}, which was read from a file", self.name);
+        Err(Error::Setting { what: "the schedule of the learning rate", expected, got })
+    }
+}
