@@ -19,6 +19,7 @@ fn learner<T: Real>(threads: usize, regime: Regime, engine: EngineChoice) -> Lea
         .updates(UpdateSettings::adamw(1e-3))
         .clipping(Clipping { value: Some(1.0), norm: Some(1.0) })
         .schedule(RateSchedule::InverseTime { decay: 0.1 })
+        .spectral_limit(0.5)
         .engine(engine)
         .threads(Threads::Exactly(NonZeroUsize::new(threads).unwrap()))
         .build()

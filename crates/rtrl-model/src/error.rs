@@ -35,6 +35,8 @@ pub enum Quantity {
     Weights,
     /// The learning rate with the factor of its schedule, which must not be negative either.
     LearningRate,
+    /// The largest singular value of the recurrent weights.
+    SpectralNorm,
 }
 
 impl Quantity {
@@ -60,6 +62,7 @@ impl fmt::Display for Quantity {
             Self::GradientNorm => "norm of the gradient",
             Self::Weights => "weights after the update",
             Self::LearningRate => "learning rate",
+            Self::SpectralNorm => "largest singular value of the recurrent weights",
         })
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct LayerState<T> {
     second: Option<Moments<T>>,
     /// 1 where weight decay acts, else 0; `None` without decay.
     decays: Option<Matrix<T>>,
-    next_weights: Matrix<T>,
+    pub(super) next_weights: Matrix<T>,
 }
 
 /// A moment now and after the update.

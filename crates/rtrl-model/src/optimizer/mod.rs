@@ -1,14 +1,19 @@
 //! From a gradient to a change of the weights.
 //!
 //! The chain: clip by value, then clip by the joint norm of all gradients, then the optimiser at the rate
-//! of the schedule, then decoupled weight decay. Formulas and defaults are those of `torch.optim` and
-//! `torch.nn.utils.clip_grad_norm_`; they stand in `docs/equations.md`.
+//! of the schedule, then decoupled weight decay, then, if asked, the spectral limit. Formulas and defaults
+//! are those of `torch.optim` and `torch.nn.utils.clip_grad_norm_`; they stand in `docs/equations.md`.
 
 mod clip;
 mod layer;
 mod rule;
 mod schedule;
 mod settings;
+#[cfg(feature = "linalg")]
+mod spectral;
+#[cfg(not(feature = "linalg"))]
+#[path = "no_spectral.rs"]
+mod spectral;
 mod updater;
 
 pub use clip::Clipping;

@@ -29,6 +29,14 @@ pub struct UpdateSettings {
     /// For weights that learn, except those of the bias; 0 for none.
     #[serde(default)]
     pub weight_decay: f64,
+    /// Largest singular value that the recurrent weights (units x units) may have after an update.
+    ///
+    /// Where they exceed it, those that learn are multiplied by one factor; frozen weights stay, and a limit
+    /// below what these have alone is refused. It holds to rounding, from the first update on; start
+    /// weights are not changed. Needs the feature `linalg`. It costs `O(n^3)` an update, and results may
+    /// then differ between machines in the last bits, the one exception to the promise of equal bits.
+    #[serde(default)]
+    pub spectral_limit: Option<f64>,
 }
 
 impl Default for UpdateSettings {
@@ -46,6 +54,7 @@ impl From<Optimizer> for UpdateSettings {
             schedule: RateSchedule::Constant,
             clipping: Clipping::default(),
             weight_decay: 0.0,
+            spectral_limit: None,
         }
     }
 }

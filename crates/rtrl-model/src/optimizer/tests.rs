@@ -312,4 +312,14 @@ fn settings_out_of_range_are_refused_by_name() {
     assert_eq!(refused(schedule(inverse)), "the decay of the schedule");
     let cosine = RateSchedule::Cosine { updates: every, floor: f64::NAN };
     assert_eq!(refused(schedule(cosine)), "the floor of the schedule");
+    let limited = UpdateSettings { spectral_limit: Some(-1.0), ..plain() };
+    assert_eq!(refused(limited), "the spectral limit");
+}
+
+#[cfg(not(feature = "linalg"))]
+#[test]
+fn a_build_that_cannot_hold_a_spectral_limit_says_so() {
+    let settings = UpdateSettings { spectral_limit: Some(1.0), ..UpdateSettings::default() };
+    let error = Updater::new(settings, &layers::<f64>()).unwrap_err().to_string();
+    assert!(error.contains("`linalg`"), "{error}");
 }

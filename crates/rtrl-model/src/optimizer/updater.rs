@@ -6,6 +6,7 @@ use super::UpdateSettings;
 use super::clip::Clip;
 use super::layer::{LayerState, Rates};
 use super::rule::{Rule, check_rate};
+use super::spectral::SpectralLimit;
 use crate::error::Quantity;
 use crate::gradient::Gradient;
 use crate::network::Layers;
@@ -18,6 +19,7 @@ const LAYERS: [&str; 2] = ["recurrent", "readout"];
 #[derive(Debug, Clone)]
 pub(crate) struct Updater<T> {
     settings: UpdateSettings,
+    spectral: Option<SpectralLimit>,
     updates: u64,
     layers: Vec<LayerState<T>>,
 }
@@ -29,12 +31,13 @@ impl<T: Real> Updater<T> {
         if settings.readout_learning_rate.is_some() && layers.readout.is_none() {
             return Err(no_readout());
         }
+        let spectral = settings.spectral_limit.map(|limit| SpectralLimit::new(limit, layers));
         let decay = settings.weight_decay > 0.0;
         let masks = decay.then(|| decaying(layers)).transpose()?.unwrap_or_default();
         let mut masks = masks.into_iter();
         let state = |weights| LayerState::new(settings.optimizer, weights, masks.next());
         let layers = layers.matrices().map(state).collect::<Result<_, Error>>()?;
-        Ok(Self { settings, updates: 0, layers })
+        Ok(Self { spectral: spectral.transpose()?, settings, updates: 0, layers })
     }
 
     /// Number of updates so far.
@@ -91,6 +94,9 @@ impl<T: Real> Updater<T> {
             if !layer.prepare(layers.isa, &rule, (&clip, rates), weights, gradient) {
                 return Err(Quantity::Weights);
             }
+        }
+        if let (Some(limit), Some(layer)) = (&mut self.spectral, self.layers.first_mut()) {
+            limit.enforce(&mut layer.next_weights)?;
         }
         for (layer, weights) in self.layers.iter_mut().zip(layers.matrices_mut()) {
             layer.commit(weights);
