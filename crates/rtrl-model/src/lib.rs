@@ -37,6 +37,7 @@
 //! | `learner/` | the data path of a step, regimes, updates; what holds when something fails |
 //! | `network.rs` | shape, weights, state, the forward pass |
 //! | `activation.rs`, `leaks.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
+//! | `loss.rs` | losses and their errors |
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
@@ -60,6 +61,8 @@ mod gradient;
 mod initial;
 mod leaks;
 mod learner;
+#[cfg_attr(not(test), expect(dead_code, reason = "learners have the squared error built in"))]
+mod loss;
 mod matrix;
 mod network;
 mod observer;
@@ -80,6 +83,7 @@ pub use forecast::Forecaster;
 pub use gradient::Gradient;
 pub use initial::InitialWeights;
 pub use learner::{Learner, LearnerBuilder, Mended, Recovery, StepReport};
+pub use loss::{CustomLoss, Loss};
 pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
 pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
