@@ -94,6 +94,16 @@ pub enum Error {
         /// Its value.
         value: f64,
     },
+    /// Targets that the loss cannot take. Nothing has changed.
+    #[error("labels of step {step}: {got}, expected {expected}")]
+    Labels {
+        /// Number of the step, from 0.
+        step: u64,
+        /// What the loss takes.
+        expected: &'static str,
+        /// What came.
+        got: String,
+    },
     /// The sensitivities or the gradient left the range of the number type. The weights, the optimiser
     /// and the counters are untouched, the state has advanced, the sensitivities are lost until
     /// [`Learner::reset_sensitivities`](crate::Learner::reset_sensitivities) or a reset.

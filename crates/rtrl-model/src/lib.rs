@@ -37,6 +37,7 @@
 //! | `learner.rs` | the data path of a step, regimes, updates; what holds when something fails |
 //! | `network.rs` | shape, weights, state, the forward pass |
 //! | `activation.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
+//! | `loss.rs` | losses and their errors |
 //! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `case.rs` | conformance cases and traces |
@@ -56,6 +57,8 @@ pub mod file;
 mod gradient;
 mod initial;
 mod learner;
+#[cfg_attr(not(test), expect(dead_code, reason = "learners have the squared error built in"))]
+mod loss;
 mod matrix;
 mod network;
 mod optimizer;
@@ -74,6 +77,7 @@ pub use error::{Error, Quantity};
 pub use gradient::Gradient;
 pub use initial::InitialWeights;
 pub use learner::{Learner, LearnerBuilder, StepReport};
+pub use loss::{CustomLoss, Loss};
 pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::{Clipping, Optimizer};
