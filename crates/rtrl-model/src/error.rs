@@ -31,8 +31,12 @@ pub enum Quantity {
     Gradient,
     /// The joint norm of the gradient.
     GradientNorm,
-    /// What the optimiser made of the gradient.
+    /// What an update made of the weights.
     Weights,
+    /// The gain of recursive least squares, whose denominator must be above 0 besides.
+    Gain,
+    /// The inverse of the second moments, of recursive least squares.
+    Inverse,
 }
 
 impl fmt::Display for Quantity {
@@ -50,6 +54,8 @@ impl fmt::Display for Quantity {
             Self::Gradient => "gradient",
             Self::GradientNorm => "norm of the gradient",
             Self::Weights => "weights after the update",
+            Self::Gain => "gain of the least squares",
+            Self::Inverse => "inverse of the second moments",
         })
     }
 }
@@ -130,6 +136,12 @@ pub enum Error {
         /// Number of steps taken.
         step: u64,
         /// What is not finite.
+        quantity: Quantity,
+    },
+    /// A sample that recursive least squares cannot take in. Nothing has changed.
+    #[error("sample refused: {quantity} out of range; the fit is unchanged")]
+    Fit {
+        /// What is not finite, or not above 0.
         quantity: Quantity,
     },
     /// A call that belongs to another learning regime.

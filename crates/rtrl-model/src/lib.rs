@@ -38,6 +38,7 @@
 //! | `network.rs` | shape, weights, state, the forward pass |
 //! | `activation.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
 //! | `loss.rs` | losses and their errors |
+//! | `rls.rs` | recursive least squares |
 //! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `case.rs` | conformance cases and traces |
@@ -65,6 +66,7 @@ mod optimizer;
 mod random;
 mod readout;
 mod regime;
+mod rls;
 pub mod saved;
 pub mod scale;
 mod targets;
@@ -84,5 +86,6 @@ pub use optimizer::{Clipping, Optimizer};
 pub use random::Generator;
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
+pub use rls::RecursiveLeastSquares;
 pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Pace, Pending, Real, Step, Threads};
 pub use targets::Targets;
