@@ -1,4 +1,4 @@
-//! The optional linear readout: `o(t+1) = R [y(t+1), x(t) if asked, 1]`, in the same step.
+//! The optional linear readout: `o(t+1) = R [y(t+1), x(t) if asked, 1 if bias]`, in the same step.
 
 use rtrl_kernel::Real;
 
@@ -11,6 +11,7 @@ use crate::{Error, Generator, Matrix};
 pub struct Readout {
     outputs: usize,
     inputs: bool,
+    bias: bool,
     weights: ReadoutWeights,
 }
 
@@ -25,20 +26,27 @@ pub enum ReadoutWeights {
         /// Factor of the standard deviation.
         gain: f64,
     },
-    /// These rows, in the order (units, inputs if seen, bias).
+    /// These rows, in the order (units, inputs if seen, 1 if there is a bias).
     Given(Vec<Vec<f64>>),
 }
 
 impl Readout {
     /// A readout with so many outputs that sees the units and a bias and starts at 0.
     pub fn new(outputs: usize) -> Self {
-        Self { outputs, inputs: false, weights: ReadoutWeights::Zero }
+        Self { outputs, inputs: false, bias: true, weights: ReadoutWeights::Zero }
     }
 
     /// Lets the readout see the external inputs of the same step.
     #[must_use]
     pub fn with_inputs(mut self) -> Self {
         self.inputs = true;
+        self
+    }
+
+    /// Leaves out the bias.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.bias = false;
         self
     }
 
@@ -60,7 +68,8 @@ impl Readout {
             let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
             return Err(Error::Setting { what: "the number of readout outputs", expected, got });
         }
-        let columns = units + if self.inputs { inputs } else { 0 } + 1;
+        let drawn = units + if self.inputs { inputs } else { 0 };
+        let columns = drawn + usize::from(self.bias);
         let weights = match &self.weights {
             ReadoutWeights::Given(rows) => {
                 Matrix::from_rows("the readout matrix", self.outputs, columns, rows)?
@@ -71,24 +80,26 @@ impl Readout {
                 let deviation = gain / (units as f64).sqrt();
                 let mut weights = Matrix::zeros(self.outputs, columns)?;
                 for o in 0..self.outputs {
-                    for place in &mut weights.row_mut(o)[..columns - 1] {
+                    for place in &mut weights.row_mut(o)[..drawn] {
                         *place = T::from_f64(deviation * generator.normal());
                     }
                 }
                 weights
             }
         };
-        Ok(ReadoutLayer { weights, inputs: self.inputs })
+        Ok(ReadoutLayer { weights, inputs: self.inputs, bias: self.bias })
     }
 }
 
 /// A readout that has its weights.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadoutLayer<T> {
-    /// outputs x (units, inputs if seen, 1)
+    /// outputs x (units, inputs if seen, 1 if there is a bias)
     pub(crate) weights: Matrix<T>,
     /// Whether it sees the external inputs.
     pub(crate) inputs: bool,
+    /// Whether it has a bias.
+    pub(crate) bias: bool,
 }
 
 impl<T: Real> ReadoutLayer<T> {

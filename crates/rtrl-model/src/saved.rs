@@ -2,8 +2,9 @@
 //!
 //! Tensors: `recurrent.weight` (units x (inputs, bias, units)), `state` (units), `connections` (as the
 //! weights: 0 absent, 1 learning, 2 frozen) and, with a readout, `readout.weight` (outputs x (units,
-//! inputs if seen, 1)). The metadata has one key, `rtrl`, whose value is a JSON text; see the
-//! project's `docs/model-file.md`. One key, because the format does not fix the order of several.
+//! inputs if seen, 1 if it has a bias)). The metadata has one key, `rtrl`, whose value is a JSON text;
+//! see the project's `docs/model-file.md`. One key, because the format does not fix the order of
+//! several.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -30,6 +31,9 @@ struct Header {
     activations: Vec<String>,
     /// Whether the readout sees the inputs; absent without a readout.
     readout_sees_inputs: Option<bool>,
+    /// Whether the readout has a bias; absent without a readout, and in files of the time when every
+    /// readout had one.
+    readout_bias: Option<bool>,
     /// What the program that saved the model wants to find again.
     application: serde_json::Value,
 }
@@ -74,6 +78,7 @@ fn to_bytes<T: Real>(
         bias: network.has_bias(),
         activations: network.activations().iter().map(Activation::saved_name).collect(),
         readout_sees_inputs: network.readout_weights().map(|_| network.readout_sees_inputs()),
+        readout_bias: network.readout_weights().map(|_| network.readout_has_bias()),
         application,
     };
     let broken = |reason: String| Error::Format { what: "the model".to_owned(), reason };
@@ -227,6 +232,9 @@ impl SavedModel {
             if self.header.readout_sees_inputs == Some(true) {
                 readout = readout.with_inputs();
             }
+            if self.header.readout_bias == Some(false) {
+                readout = readout.without_bias();
+            }
             builder = builder.readout(readout);
         }
         builder.build()
@@ -321,6 +329,42 @@ mod tests {
     fn a_saved_network_comes_back_as_it_was() {
         check::<f32>();
         check::<f64>();
+    }
+
+    #[test]
+    fn a_readout_without_bias_comes_back_without_one() {
+        let readout = Readout::new(2).with_inputs().without_bias();
+        let readout = readout.weights(ReadoutWeights::Normal { gain: 1.0 });
+        // 14 units and 2 inputs leave no padding where a bias could hide.
+        let mut network = Network::<f32>::builder(14, 2).readout(readout).build().unwrap();
+        assert!(!network.readout_has_bias());
+        assert_eq!(network.readout_weights().unwrap().columns(), 16);
+        let saved = SavedModel::from_bytes(&to_bytes(&network, json!(null)).unwrap()).unwrap();
+        let mut loaded = saved.network::<f32>(&[]).unwrap();
+        assert!(!loaded.readout_has_bias());
+        let expected = network.forward(&[1.0, -1.0]).unwrap();
+        assert_eq!(loaded.forward(&[1.0, -1.0]).unwrap(), expected);
+        let features = loaded.state().iter().chain(&[1.0, -1.0]);
+        let row = loaded.readout_weights().unwrap().row(0).iter();
+        let sum: f32 = row.zip(features).map(|(weight, feature)| weight * feature).sum();
+        assert!((expected[0] - sum).abs() < 1e-6);
+    }
+
+    /// Files of the first version say nothing about the bias of the readout, which always had one.
+    #[test]
+    fn a_file_that_is_silent_about_the_bias_has_one() {
+        let network = network::<f32>();
+        let mut bytes = to_bytes(&network, json!(null)).unwrap();
+        let field = br#"\"readout_bias\":true,"#;
+        let place = bytes.windows(field.len()).position(|w| w == field).unwrap();
+        bytes.drain(place..place + field.len());
+        // The header keeps its length.
+        let end = bytes.windows(2).position(|w| w == b"}}").unwrap();
+        bytes.splice(end..end, vec![b' '; field.len()]);
+        let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
+        let loaded = SavedModel::from_bytes(&bytes).unwrap().network::<f32>(&[own]).unwrap();
+        assert!(loaded.readout_has_bias());
+        assert_eq!(loaded.readout_weights(), network.readout_weights());
     }
 
     /// A function of one's own may have the name of a built-in one and is still not mistaken for it.
