@@ -83,7 +83,7 @@ pub use loss::{CustomLoss, Loss};
 pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::{Clipping, Optimizer};
-pub use random::Generator;
+pub use random::{Generator, GeneratorState};
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
 pub use rls::RecursiveLeastSquares;
