@@ -3,6 +3,7 @@
 use rtrl_kernel::Real;
 
 use crate::error::check_setting;
+use crate::rls::LeastSquares;
 use crate::{Error, Generator, Matrix};
 
 /// A linear layer on the units, trained along with them. Targets then belong to its outputs, and the
@@ -13,6 +14,7 @@ pub struct Readout {
     inputs: bool,
     bias: bool,
     weights: ReadoutWeights,
+    least_squares: Option<LeastSquares>,
 }
 
 /// How the weights of a readout start.
@@ -33,7 +35,8 @@ pub enum ReadoutWeights {
 impl Readout {
     /// A readout with so many outputs that sees the units and a bias and starts at 0.
     pub fn new(outputs: usize) -> Self {
-        Self { outputs, inputs: false, bias: true, weights: ReadoutWeights::Zero }
+        let weights = ReadoutWeights::Zero;
+        Self { outputs, inputs: false, bias: true, weights, least_squares: None }
     }
 
     /// Lets the readout see the external inputs of the same step.
@@ -57,6 +60,18 @@ impl Readout {
         self
     }
 
+    /// Lets the readout learn by recursive least squares instead of by its gradient: after every step its
+    /// weights are those that fit all targets so far best, each output by itself.
+    ///
+    /// `forgetting`, above 0 and at most 1, is how much a target counts one target later; `ridge`, above
+    /// 0, is the penalty of the distance from the initial weights. See
+    /// [`RecursiveLeastSquares`](crate::RecursiveLeastSquares).
+    #[must_use]
+    pub fn recursive_least_squares(mut self, forgetting: f64, ridge: f64) -> Self {
+        self.least_squares = Some(LeastSquares { forgetting, ridge });
+        self
+    }
+
     /// The layer for a network of this size.
     pub(crate) fn build<T: Real>(
         &self,
@@ -70,6 +85,7 @@ impl Readout {
         }
         let drawn = units + if self.inputs { inputs } else { 0 };
         let columns = drawn + usize::from(self.bias);
+        self.least_squares.map_or(Ok(()), |settings| settings.check(columns))?;
         let weights = match &self.weights {
             ReadoutWeights::Given(rows) => {
                 Matrix::from_rows("the readout matrix", self.outputs, columns, rows)?
@@ -87,7 +103,8 @@ impl Readout {
                 weights
             }
         };
-        Ok(ReadoutLayer { weights, inputs: self.inputs, bias: self.bias })
+        let Self { inputs, bias, least_squares, .. } = *self;
+        Ok(ReadoutLayer { weights, inputs, bias, least_squares })
     }
 }
 
@@ -100,6 +117,8 @@ pub(crate) struct ReadoutLayer<T> {
     pub(crate) inputs: bool,
     /// Whether it has a bias.
     pub(crate) bias: bool,
+    /// How it is fitted, if not by its gradient.
+    pub(crate) least_squares: Option<LeastSquares>,
 }
 
 impl<T: Real> ReadoutLayer<T> {

@@ -193,6 +193,11 @@ impl RecursiveLeastSquares {
         if finite { Ok(()) } else { Err(Quantity::Inverse) }
     }
 
+    /// The weights that [`RecursiveLeastSquares::commit`] would make current.
+    pub(crate) fn prepared_weights(&self) -> &[f64] {
+        &self.next_weights
+    }
+
     /// Makes what was prepared current.
     pub(crate) fn commit(&mut self) {
         std::mem::swap(&mut self.weights, &mut self.next_weights);

@@ -15,6 +15,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::connections::Connection;
+use crate::rls::LeastSquares;
 use crate::{Activation, Error, InitialWeights, Matrix, Network, Readout, ReadoutWeights, file};
 
 /// The version of the format that is written. All up to this one can be read.
@@ -34,6 +35,8 @@ struct Header {
     /// Whether the readout has a bias; absent without a readout, and in files of the time when every
     /// readout had one.
     readout_bias: Option<bool>,
+    /// How the readout is fitted, if not by its gradient.
+    readout_least_squares: Option<LeastSquares>,
     /// What the program that saved the model wants to find again.
     application: serde_json::Value,
 }
@@ -70,6 +73,7 @@ fn to_bytes<T: Real>(
     network: &Network<T>,
     application: serde_json::Value,
 ) -> Result<Vec<u8>, Error> {
+    let readout = network.layers.readout.as_ref();
     let header = Header {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -77,8 +81,9 @@ fn to_bytes<T: Real>(
         inputs: network.inputs(),
         bias: network.has_bias(),
         activations: network.activations().iter().map(Activation::saved_name).collect(),
-        readout_sees_inputs: network.readout_weights().map(|_| network.readout_sees_inputs()),
-        readout_bias: network.readout_weights().map(|_| network.readout_has_bias()),
+        readout_sees_inputs: readout.map(|readout| readout.inputs),
+        readout_bias: readout.map(|readout| readout.bias),
+        readout_least_squares: readout.and_then(|readout| readout.least_squares),
         application,
     };
     let broken = |reason: String| Error::Format { what: "the model".to_owned(), reason };
@@ -235,6 +240,9 @@ impl SavedModel {
             if self.header.readout_bias == Some(false) {
                 readout = readout.without_bias();
             }
+            if let Some(LeastSquares { forgetting, ridge }) = self.header.readout_least_squares {
+                readout = readout.recursive_least_squares(forgetting, ridge);
+            }
             builder = builder.readout(readout);
         }
         builder.build()
@@ -332,8 +340,9 @@ mod tests {
     }
 
     #[test]
-    fn a_readout_without_bias_comes_back_without_one() {
-        let readout = Readout::new(2).with_inputs().without_bias();
+    fn what_is_special_about_a_readout_comes_back() {
+        let readout =
+            Readout::new(2).with_inputs().without_bias().recursive_least_squares(0.97, 0.1);
         let readout = readout.weights(ReadoutWeights::Normal { gain: 1.0 });
         // 14 units and 2 inputs leave no padding where a bias could hide.
         let mut network = Network::<f32>::builder(14, 2).readout(readout).build().unwrap();
@@ -342,8 +351,11 @@ mod tests {
         let saved = SavedModel::from_bytes(&to_bytes(&network, json!(null)).unwrap()).unwrap();
         let mut loaded = saved.network::<f32>(&[]).unwrap();
         assert!(!loaded.readout_has_bias());
-        let expected = network.forward(&[1.0, -1.0]).unwrap();
+        let expected = network.forward(&[1.0, -1.0]).unwrap().to_vec();
         assert_eq!(loaded.forward(&[1.0, -1.0]).unwrap(), expected);
+        let settings =
+            |network: &Network<f32>| network.layers.readout.as_ref().unwrap().least_squares;
+        assert_eq!(settings(&loaded), settings(&network));
         let features = loaded.state().iter().chain(&[1.0, -1.0]);
         let row = loaded.readout_weights().unwrap().row(0).iter();
         let sum: f32 = row.zip(features).map(|(weight, feature)| weight * feature).sum();
