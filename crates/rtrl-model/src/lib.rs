@@ -42,7 +42,7 @@
 //! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `case.rs` | conformance cases and traces |
-//! | `saved.rs`, `file.rs` | saved models, files that are replaced whole |
+//! | `saved.rs`, `file.rs`, `tensor.rs` | saved models, files that are replaced whole, tensors in them |
 //! | `scale.rs`, `tasks.rs` | running standardisation, task generators |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
@@ -73,6 +73,7 @@ pub mod saved;
 pub mod scale;
 mod targets;
 pub mod tasks;
+mod tensor;
 
 pub use activation::{Activation, CustomActivation};
 pub use connections::{Connection, Connections};

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::connections::Connection;
 use crate::rls::LeastSquares;
-use crate::{Activation, Error, InitialWeights, Matrix, Network, Readout, ReadoutWeights, file};
+use crate::tensor::{Numbers, bytes, dtype, matrix_bytes, numbers};
+use crate::{Activation, Error, InitialWeights, Network, Readout, ReadoutWeights, file};
 
 /// The version of the format that is written. All up to this one can be read.
 const VERSION: u32 = 1;
@@ -88,7 +89,7 @@ fn to_bytes<T: Real>(
     };
     let broken = |reason: String| Error::Format { what: "the model".to_owned(), reason };
     let header = serde_json::to_string(&header).map_err(|error| broken(error.to_string()))?;
-    let dtype = if T::NAME == "f32" { Dtype::F32 } else { Dtype::F64 };
+    let dtype = dtype::<T>();
     let weights = network.weights();
     let shape = vec![weights.rows(), weights.columns()];
     let kinds = connection_codes(network);
@@ -121,25 +122,6 @@ fn connection_codes<T: Real>(network: &Network<T>) -> Vec<u8> {
         Connection::Frozen => 2,
     };
     (0..network.units() * columns).map(code).collect()
-}
-
-fn matrix_bytes<T: Real>(matrix: &Matrix<T>) -> Vec<u8> {
-    matrix.iter_rows().flat_map(|row| bytes(row)).collect()
-}
-
-/// Little-endian bytes, as the format wants them.
-fn bytes<T: Real>(values: &[T]) -> Vec<u8> {
-    if T::NAME == "f32" {
-        values.iter().flat_map(|v| single(*v).to_le_bytes()).collect()
-    } else {
-        values.iter().flat_map(|v| v.to_f64().to_le_bytes()).collect()
-    }
-}
-
-/// A number that is an `f32` already.
-#[allow(clippy::cast_possible_truncation, reason = "the value came from an f32")]
-fn single<T: Real>(value: T) -> f32 {
-    value.to_f64() as f32
 }
 
 impl SavedModel {
@@ -254,43 +236,6 @@ impl SavedModel {
 struct Version {
     format: String,
     version: u32,
-}
-
-/// The numbers of a tensor.
-struct Numbers {
-    values: Vec<f64>,
-    columns: usize,
-    precision: &'static str,
-}
-
-impl Numbers {
-    fn rows(self) -> Vec<Vec<f64>> {
-        self.values.chunks(self.columns.max(1)).map(<[f64]>::to_vec).collect()
-    }
-}
-
-fn numbers(
-    tensors: &SafeTensors<'_>,
-    name: &str,
-    shape: Option<&[usize]>,
-) -> Result<Numbers, String> {
-    let tensor = tensors.tensor(name).map_err(|error| format!("{name}: {error}"))?;
-    if shape.is_some_and(|shape| shape != tensor.shape()) {
-        return Err(format!("{name} has shape {:?}, expected {shape:?}", tensor.shape()));
-    }
-    let (values, precision): (Vec<f64>, _) = match tensor.dtype() {
-        Dtype::F32 => {
-            let (values, _) = tensor.data().as_chunks::<4>();
-            (values.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect(), "f32")
-        }
-        Dtype::F64 => {
-            let (values, _) = tensor.data().as_chunks::<8>();
-            (values.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(), "f64")
-        }
-        other => return Err(format!("{name} holds {other:?}, expected F32 or F64")),
-    };
-    let columns = tensor.shape().last().copied().unwrap_or(1);
-    Ok(Numbers { values, columns, precision })
 }
 
 #[cfg(test)]
