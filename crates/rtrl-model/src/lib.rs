@@ -42,7 +42,7 @@
 //! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `case.rs` | conformance cases and traces |
-//! | `saved.rs`, `file.rs`, `tensor.rs` | saved models, files that are replaced whole, tensors in them |
+//! | `saved.rs`, `torch.rs`, `tensor.rs`, `file.rs` | saved models, weights for `PyTorch`, files that are replaced whole |
 //! | `scale.rs`, `tasks.rs` | running standardisation, task generators |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
@@ -74,6 +74,7 @@ pub mod scale;
 mod targets;
 pub mod tasks;
 mod tensor;
+pub mod torch;
 
 pub use activation::{Activation, CustomActivation};
 pub use connections::{Connection, Connections};

@@ -52,7 +52,7 @@ pub(crate) fn numbers(
     shape: Option<&[usize]>,
 ) -> Result<Numbers, String> {
     let tensor = tensors.tensor(name).map_err(|error| format!("{name}: {error}"))?;
-    if shape.is_some_and(|shape| shape != tensor.shape()) {
+    if let Some(shape) = shape.filter(|&shape| shape != tensor.shape()) {
         return Err(format!("{name} has shape {:?}, expected {shape:?}", tensor.shape()));
     }
     let (values, precision): (Vec<f64>, _) = match tensor.dtype() {
