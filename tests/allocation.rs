@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use rtrl_model::{
     Clipping, EngineChoice, InitialWeights, Learner, Network, Pace, RateSchedule, Readout, Real,
-    Regime, Targets, Threads, Timing, UpdateSettings,
+    RecursiveLeastSquares, Regime, Targets, Threads, Timing, UpdateSettings,
 };
 
 fn learner<T: Real>(threads: usize, regime: Regime, engine: EngineChoice) -> Learner<T> {
@@ -74,6 +74,14 @@ fn a_parallel_step_allocates_only_blocks_of_the_job_queue() {
         let count = allocations(learner::<f32>(2, Regime::real_time(), engine));
         assert!(count <= 30, "{engine:?}: {count} allocations in 600 steps");
     }
+}
+
+#[test]
+fn recursive_least_squares_allocates_nothing() {
+    let mut model = RecursiveLeastSquares::new(vec![0.0; 9], 0.99, 0.1).unwrap();
+    let mut update = |value: f64| model.update(&[value; 9], value).unwrap();
+    let counted = allocation_counter::measure(|| (0..100).for_each(|t| update(f64::from(t))));
+    assert_eq!(counted.count_total, 0);
 }
 
 /// Negative control: the counter does count.

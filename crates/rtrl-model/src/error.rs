@@ -31,12 +31,16 @@ pub enum Quantity {
     Gradient,
     /// The joint norm of the gradient.
     GradientNorm,
-    /// What the optimiser made of the gradient.
+    /// What an update made of the weights.
     Weights,
     /// The learning rate with the factor of its schedule, which must not be negative either.
     LearningRate,
     /// The largest singular value of the recurrent weights.
     SpectralNorm,
+    /// The gain of recursive least squares, whose denominator must be above 0 besides.
+    Gain,
+    /// The inverse of the second moments, of recursive least squares.
+    Inverse,
 }
 
 impl Quantity {
@@ -63,6 +67,8 @@ impl fmt::Display for Quantity {
             Self::Weights => "weights after the update",
             Self::LearningRate => "learning rate",
             Self::SpectralNorm => "largest singular value of the recurrent weights",
+            Self::Gain => "gain of the least squares",
+            Self::Inverse => "inverse of the second moments",
         })
     }
 }
@@ -171,6 +177,12 @@ pub enum Error {
         stream: usize,
         /// What went wrong in it.
         source: Box<Error>,
+    },
+    /// A sample that recursive least squares cannot take in. Nothing has changed.
+    #[error("sample refused: {quantity} out of range; the fit is unchanged")]
+    Fit {
+        /// What is not finite, or not above 0.
+        quantity: Quantity,
     },
     /// A call that belongs to another learning regime.
     #[error("`{call}` belongs to the {expected} regime, this learner is {got}")]

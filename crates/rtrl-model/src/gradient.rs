@@ -24,7 +24,7 @@ impl<T: Real> Gradient<T> {
         &self.recurrent
     }
 
-    /// dJ/dR, outputs x (units, inputs if seen, 1), if there is a readout.
+    /// dJ/dR, outputs x (units, inputs if seen, 1 if it has a bias), if there is a readout.
     pub fn readout(&self) -> Option<&Matrix<T>> {
         self.readout.as_ref()
     }

@@ -38,12 +38,13 @@
 //! | `network.rs` | shape, weights, state, the forward pass |
 //! | `activation.rs`, `leaks.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
 //! | `loss.rs` | losses and their errors |
+//! | `rls.rs`, `readout_rls.rs` | recursive least squares, and readouts that learn by it |
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
 //! | `observer.rs` | watching a learner |
 //! | `case.rs` | conformance cases and traces |
-//! | `saved.rs`, `file.rs` | saved models, files that are replaced whole |
+//! | `saved.rs`, `torch.rs`, `tensor.rs`, `file.rs` | saved models, weights for `PyTorch`, files that are replaced whole |
 //! | `scale.rs`, `tasks.rs` | running standardisation, task generators |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
@@ -69,11 +70,16 @@ mod observer;
 mod optimizer;
 mod random;
 mod readout;
+#[cfg_attr(not(test), expect(dead_code, reason = "learners fit readouts by their gradient"))]
+mod readout_rls;
 mod regime;
+mod rls;
 pub mod saved;
 pub mod scale;
 mod targets;
 pub mod tasks;
+mod tensor;
+pub mod torch;
 
 pub use activation::{Activation, CustomActivation};
 pub use connections::{Connection, Connections};
@@ -88,8 +94,9 @@ pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
 pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
 pub use optimizer::{Clipping, CustomSchedule, Optimizer, RateSchedule, UpdateSettings};
-pub use random::Generator;
+pub use random::{Generator, GeneratorState};
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
+pub use rls::RecursiveLeastSquares;
 pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Pace, Pending, Real, Step, Threads};
 pub use targets::Targets;

@@ -91,7 +91,7 @@ impl<T: Real> Network<T> {
         &self.layers.weights
     }
 
-    /// R, outputs x (units, inputs if seen, 1), if there is a readout.
+    /// R, outputs x (units, inputs if seen, 1 if it has a bias), if there is a readout.
     pub fn readout_weights(&self) -> Option<&Matrix<T>> {
         self.layers.readout.as_ref().map(|readout| &readout.weights)
     }
@@ -99,6 +99,11 @@ impl<T: Real> Network<T> {
     /// Whether the readout sees the external inputs.
     pub fn readout_sees_inputs(&self) -> bool {
         self.layers.readout.as_ref().is_some_and(|readout| readout.inputs)
+    }
+
+    /// Whether there is a readout with a bias.
+    pub fn readout_has_bias(&self) -> bool {
+        self.layers.readout.as_ref().is_some_and(|readout| readout.bias)
     }
 
     /// The activation of every unit.
@@ -322,7 +327,9 @@ impl<T: Real> Pass<T> {
         units.copy_from_slice(&self.next[..self.units]);
         let seen = if readout.inputs { input } else { &[] };
         rest[..seen.len()].copy_from_slice(seen);
-        rest[seen.len()] = T::ONE;
+        if readout.bias {
+            rest[seen.len()] = T::ONE;
+        }
         product(isa, readout.weights.padded(), &self.features, &mut self.readout)?;
         check_finite(step, Quantity::Output, &self.readout)
     }

@@ -2,11 +2,24 @@
 
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 
 /// A seeded generator: the `ChaCha` stream with 12 rounds, turned into numbers by rules of our own, since
 /// a library's samplers may change between versions.
 #[derive(Debug)]
 pub struct Generator(ChaCha12Rng);
+
+/// Where a [`Generator`] stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneratorState {
+    /// Its seed.
+    pub seed: u64,
+    /// How many 64-bit words of its stream have been drawn.
+    pub drawn: u64,
+}
+
+/// Words of the stream, which are of 32 bits, in a draw.
+const WORDS: u128 = 2;
 
 impl Generator {
     /// The generator of a seed.
@@ -14,6 +27,22 @@ impl Generator {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         Self(ChaCha12Rng::from_seed(key))
+    }
+
+    /// The generator that was in this state: it goes on with the same numbers.
+    pub fn from_state(state: GeneratorState) -> Self {
+        let mut generator = Self::new(state.seed);
+        generator.0.set_word_pos(u128::from(state.drawn) * WORDS);
+        generator
+    }
+
+    /// Its state, to be stored.
+    pub fn state(&self) -> GeneratorState {
+        let seed = self.0.get_seed();
+        let seed = u64::from_le_bytes(std::array::from_fn(|byte| seed[byte]));
+        // 2^64 draws are out of reach.
+        let drawn = self.0.get_word_pos() / WORDS;
+        GeneratorState { seed, drawn: u64::try_from(drawn).unwrap_or(u64::MAX) }
     }
 
     /// Uniform in [0, 1): the upper 53 bits of a draw.
@@ -59,6 +88,35 @@ mod tests {
 
     const PINNED: [u64; 3] =
         [4_606_854_810_701_606_336, 4_598_310_519_233_729_847, 13_833_871_324_629_449_216];
+
+    #[test]
+    fn a_stored_generator_goes_on_with_the_same_numbers() {
+        let seed = 0x0123_4567_89AB_CDEF;
+        let mut generator = Generator::new(seed);
+        assert_eq!(generator.state(), GeneratorState { seed, drawn: 0 });
+        for count in 0..300 {
+            let text = serde_json::to_string(&generator.state()).unwrap();
+            let mut stored = Generator::from_state(serde_json::from_str(&text).unwrap());
+            assert_eq!(stored.state(), generator.state());
+            for _ in 0..count % 5 {
+                assert_eq!(stored.normal().to_bits(), generator.normal().to_bits());
+            }
+            assert_eq!(stored.bit(), generator.bit());
+        }
+        assert_eq!(generator.state().drawn, 60 * (2 + 4 + 6 + 8) + 300);
+    }
+
+    /// Far behind the first 2^32 blocks, where a counter of 32 bits would start again.
+    #[test]
+    fn positions_far_out_are_kept() {
+        let state = GeneratorState { seed: 3, drawn: (1 << 36) + 5 };
+        let mut far = Generator::from_state(state);
+        assert_eq!(far.state(), state);
+        assert_ne!(
+            far.uniform().to_bits(),
+            Generator::from_state(GeneratorState { drawn: 5, ..state }).uniform().to_bits()
+        );
+    }
 
     #[test]
     fn moments_are_right() {

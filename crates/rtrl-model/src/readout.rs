@@ -1,8 +1,9 @@
-//! The optional linear readout: `o(t+1) = R [y(t+1), x(t) if asked, 1]`, in the same step.
+//! The optional linear readout: `o(t+1) = R [y(t+1), x(t) if asked, 1 if bias]`, in the same step.
 
 use rtrl_kernel::Real;
 
 use crate::error::check_setting;
+use crate::rls::LeastSquares;
 use crate::{Error, Generator, Matrix};
 
 /// A linear layer on the units, trained along with them. Targets then belong to its outputs, and the
@@ -11,7 +12,9 @@ use crate::{Error, Generator, Matrix};
 pub struct Readout {
     outputs: usize,
     inputs: bool,
+    bias: bool,
     weights: ReadoutWeights,
+    least_squares: Option<LeastSquares>,
 }
 
 /// How the weights of a readout start.
@@ -25,14 +28,15 @@ pub enum ReadoutWeights {
         /// Factor of the standard deviation.
         gain: f64,
     },
-    /// These rows, in the order (units, inputs if seen, bias).
+    /// These rows, in the order (units, inputs if seen, 1 if there is a bias).
     Given(Vec<Vec<f64>>),
 }
 
 impl Readout {
     /// A readout with so many outputs that sees the units and a bias and starts at 0.
     pub fn new(outputs: usize) -> Self {
-        Self { outputs, inputs: false, weights: ReadoutWeights::Zero }
+        let weights = ReadoutWeights::Zero;
+        Self { outputs, inputs: false, bias: true, weights, least_squares: None }
     }
 
     /// Lets the readout see the external inputs of the same step.
@@ -42,10 +46,29 @@ impl Readout {
         self
     }
 
+    /// Leaves out the bias.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.bias = false;
+        self
+    }
+
     /// Sets how its weights start.
     #[must_use]
     pub fn weights(mut self, weights: ReadoutWeights) -> Self {
         self.weights = weights;
+        self
+    }
+
+    /// Lets the readout learn by recursive least squares instead of by its gradient: after every step its
+    /// weights are those that fit all targets so far best, each output by itself.
+    ///
+    /// `forgetting`, above 0 and at most 1, is how much a target counts one target later; `ridge`, above
+    /// 0, is the penalty of the distance from the initial weights. See
+    /// [`RecursiveLeastSquares`](crate::RecursiveLeastSquares).
+    #[must_use]
+    pub fn recursive_least_squares(mut self, forgetting: f64, ridge: f64) -> Self {
+        self.least_squares = Some(LeastSquares { forgetting, ridge });
         self
     }
 
@@ -60,7 +83,9 @@ impl Readout {
             let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
             return Err(Error::Setting { what: "the number of readout outputs", expected, got });
         }
-        let columns = units + if self.inputs { inputs } else { 0 } + 1;
+        let drawn = units + if self.inputs { inputs } else { 0 };
+        let columns = drawn + usize::from(self.bias);
+        self.least_squares.map_or(Ok(()), |settings| settings.check(columns))?;
         let weights = match &self.weights {
             ReadoutWeights::Given(rows) => {
                 Matrix::from_rows("the readout matrix", self.outputs, columns, rows)?
@@ -71,24 +96,29 @@ impl Readout {
                 let deviation = gain / (units as f64).sqrt();
                 let mut weights = Matrix::zeros(self.outputs, columns)?;
                 for o in 0..self.outputs {
-                    for place in &mut weights.row_mut(o)[..columns - 1] {
+                    for place in &mut weights.row_mut(o)[..drawn] {
                         *place = T::from_f64(deviation * generator.normal());
                     }
                 }
                 weights
             }
         };
-        Ok(ReadoutLayer { weights, inputs: self.inputs })
+        let Self { inputs, bias, least_squares, .. } = *self;
+        Ok(ReadoutLayer { weights, inputs, bias, least_squares })
     }
 }
 
 /// A readout that has its weights.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadoutLayer<T> {
-    /// outputs x (units, inputs if seen, 1)
+    /// outputs x (units, inputs if seen, 1 if there is a bias)
     pub(crate) weights: Matrix<T>,
     /// Whether it sees the external inputs.
     pub(crate) inputs: bool,
+    /// Whether it has a bias.
+    pub(crate) bias: bool,
+    /// How it is fitted, if not by its gradient.
+    pub(crate) least_squares: Option<LeastSquares>,
 }
 
 impl<T: Real> ReadoutLayer<T> {

@@ -2,8 +2,9 @@
 //!
 //! Tensors: `recurrent.weight` (units x (inputs, bias, units)), `state` (units), `connections` (as the
 //! weights: 0 absent, 1 learning, 2 frozen) and, with a readout, `readout.weight` (outputs x (units,
-//! inputs if seen, 1)). The metadata has one key, `rtrl`, whose value is a JSON text; see the
-//! project's `docs/model-file.md`. One key, because the format does not fix the order of several.
+//! inputs if seen, 1 if it has a bias)). The metadata has one key, `rtrl`, whose value is a JSON text;
+//! see the project's `docs/model-file.md`. One key, because the format does not fix the order of
+//! several.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,7 +15,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::connections::Connection;
-use crate::{Activation, Error, InitialWeights, Matrix, Network, Readout, ReadoutWeights, file};
+use crate::rls::LeastSquares;
+use crate::tensor::{Numbers, bytes, dtype, matrix_bytes, numbers};
+use crate::{Activation, Error, InitialWeights, Network, Readout, ReadoutWeights, file};
 
 /// The version of the format that is written. All up to this one can be read.
 const VERSION: u32 = 1;
@@ -33,6 +36,11 @@ struct Header {
     leaks: Option<Vec<f64>>,
     /// Whether the readout sees the inputs; absent without a readout.
     readout_sees_inputs: Option<bool>,
+    /// Whether the readout has a bias; absent without a readout, and in files of the time when every
+    /// readout had one.
+    readout_bias: Option<bool>,
+    /// How the readout is fitted, if not by its gradient.
+    readout_least_squares: Option<LeastSquares>,
     /// What the program that saved the model wants to find again.
     application: serde_json::Value,
 }
@@ -69,6 +77,7 @@ fn to_bytes<T: Real>(
     network: &Network<T>,
     application: serde_json::Value,
 ) -> Result<Vec<u8>, Error> {
+    let readout = network.layers.readout.as_ref();
     let header = Header {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -77,12 +86,14 @@ fn to_bytes<T: Real>(
         bias: network.has_bias(),
         activations: network.activations().iter().map(Activation::saved_name).collect(),
         leaks: network.leaks().map(|leaks| leaks.iter().map(|a| a.to_f64()).collect()),
-        readout_sees_inputs: network.readout_weights().map(|_| network.readout_sees_inputs()),
+        readout_sees_inputs: readout.map(|readout| readout.inputs),
+        readout_bias: readout.map(|readout| readout.bias),
+        readout_least_squares: readout.and_then(|readout| readout.least_squares),
         application,
     };
     let broken = |reason: String| Error::Format { what: "the model".to_owned(), reason };
     let header = serde_json::to_string(&header).map_err(|error| broken(error.to_string()))?;
-    let dtype = if T::NAME == "f32" { Dtype::F32 } else { Dtype::F64 };
+    let dtype = dtype::<T>();
     let weights = network.weights();
     let shape = vec![weights.rows(), weights.columns()];
     let kinds = connection_codes(network);
@@ -115,25 +126,6 @@ fn connection_codes<T: Real>(network: &Network<T>) -> Vec<u8> {
         Connection::Frozen => 2,
     };
     (0..network.units() * columns).map(code).collect()
-}
-
-fn matrix_bytes<T: Real>(matrix: &Matrix<T>) -> Vec<u8> {
-    matrix.iter_rows().flat_map(|row| bytes(row)).collect()
-}
-
-/// Little-endian bytes, as the format wants them.
-fn bytes<T: Real>(values: &[T]) -> Vec<u8> {
-    if T::NAME == "f32" {
-        values.iter().flat_map(|v| single(*v).to_le_bytes()).collect()
-    } else {
-        values.iter().flat_map(|v| v.to_f64().to_le_bytes()).collect()
-    }
-}
-
-/// A number that is an `f32` already.
-#[allow(clippy::cast_possible_truncation, reason = "the value came from an f32")]
-fn single<T: Real>(value: T) -> f32 {
-    value.to_f64() as f32
 }
 
 impl SavedModel {
@@ -234,6 +226,12 @@ impl SavedModel {
             if self.header.readout_sees_inputs == Some(true) {
                 readout = readout.with_inputs();
             }
+            if self.header.readout_bias == Some(false) {
+                readout = readout.without_bias();
+            }
+            if let Some(LeastSquares { forgetting, ridge }) = self.header.readout_least_squares {
+                readout = readout.recursive_least_squares(forgetting, ridge);
+            }
             builder = builder.readout(readout);
         }
         builder.build()
@@ -245,43 +243,6 @@ impl SavedModel {
 struct Version {
     format: String,
     version: u32,
-}
-
-/// The numbers of a tensor.
-struct Numbers {
-    values: Vec<f64>,
-    columns: usize,
-    precision: &'static str,
-}
-
-impl Numbers {
-    fn rows(self) -> Vec<Vec<f64>> {
-        self.values.chunks(self.columns.max(1)).map(<[f64]>::to_vec).collect()
-    }
-}
-
-fn numbers(
-    tensors: &SafeTensors<'_>,
-    name: &str,
-    shape: Option<&[usize]>,
-) -> Result<Numbers, String> {
-    let tensor = tensors.tensor(name).map_err(|error| format!("{name}: {error}"))?;
-    if shape.is_some_and(|shape| shape != tensor.shape()) {
-        return Err(format!("{name} has shape {:?}, expected {shape:?}", tensor.shape()));
-    }
-    let (values, precision): (Vec<f64>, _) = match tensor.dtype() {
-        Dtype::F32 => {
-            let (values, _) = tensor.data().as_chunks::<4>();
-            (values.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect(), "f32")
-        }
-        Dtype::F64 => {
-            let (values, _) = tensor.data().as_chunks::<8>();
-            (values.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(), "f64")
-        }
-        other => return Err(format!("{name} holds {other:?}, expected F32 or F64")),
-    };
-    let columns = tensor.shape().last().copied().unwrap_or(1);
-    Ok(Numbers { values, columns, precision })
 }
 
 #[cfg(test)]
@@ -331,6 +292,46 @@ mod tests {
     fn a_saved_network_comes_back_as_it_was() {
         check::<f32>();
         check::<f64>();
+    }
+
+    #[test]
+    fn what_is_special_about_a_readout_comes_back() {
+        let readout =
+            Readout::new(2).with_inputs().without_bias().recursive_least_squares(0.97, 0.1);
+        let readout = readout.weights(ReadoutWeights::Normal { gain: 1.0 });
+        // 14 units and 2 inputs leave no padding where a bias could hide.
+        let mut network = Network::<f32>::builder(14, 2).readout(readout).build().unwrap();
+        assert!(!network.readout_has_bias());
+        assert_eq!(network.readout_weights().unwrap().columns(), 16);
+        let saved = SavedModel::from_bytes(&to_bytes(&network, json!(null)).unwrap()).unwrap();
+        let mut loaded = saved.network::<f32>(&[]).unwrap();
+        assert!(!loaded.readout_has_bias());
+        let expected = network.forward(&[1.0, -1.0]).unwrap().to_vec();
+        assert_eq!(loaded.forward(&[1.0, -1.0]).unwrap(), expected);
+        let settings =
+            |network: &Network<f32>| network.layers.readout.as_ref().unwrap().least_squares;
+        assert_eq!(settings(&loaded), settings(&network));
+        let features = loaded.state().iter().chain(&[1.0, -1.0]);
+        let row = loaded.readout_weights().unwrap().row(0).iter();
+        let sum: f32 = row.zip(features).map(|(weight, feature)| weight * feature).sum();
+        assert!((expected[0] - sum).abs() < 1e-6);
+    }
+
+    /// Files of the first version say nothing about the bias of the readout, which always had one.
+    #[test]
+    fn a_file_that_is_silent_about_the_bias_has_one() {
+        let network = network::<f32>();
+        let mut bytes = to_bytes(&network, json!(null)).unwrap();
+        let field = br#"\"readout_bias\":true,"#;
+        let place = bytes.windows(field.len()).position(|w| w == field).unwrap();
+        bytes.drain(place..place + field.len());
+        // The header keeps its length.
+        let end = bytes.windows(2).position(|w| w == b"}}").unwrap();
+        bytes.splice(end..end, vec![b' '; field.len()]);
+        let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
+        let loaded = SavedModel::from_bytes(&bytes).unwrap().network::<f32>(&[own]).unwrap();
+        assert!(loaded.readout_has_bias());
+        assert_eq!(loaded.readout_weights(), network.readout_weights());
     }
 
     /// A function of one's own may have the name of a built-in one and is still not mistaken for it.

@@ -1,7 +1,12 @@
 //! Standardisation that looks only backwards.
 
+use serde::{Deserialize, Serialize};
+
 /// The mean and deviation of the values seen so far (Welford 1962).
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+///
+/// It can be stored and goes on with the same bits, as far as the format keeps them. JSON has no numbers
+/// that are not finite: after values that were too large, what is written cannot be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunningScale {
     count: u64,
     mean: f64,
@@ -60,5 +65,28 @@ mod tests {
             scale.add(7.0);
         }
         assert_eq!((scale.mean(), scale.deviation(), scale.standardise(8.0)), (7.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn a_stored_scale_goes_on_with_the_same_bits() {
+        let (mut whole, mut stored) = (RunningScale::default(), RunningScale::default());
+        for t in 0..200 {
+            let value = libm::sin(f64::from(t)) * 1e3;
+            whole.add(value);
+            stored.add(value);
+            let text = serde_json::to_string(&stored).unwrap();
+            stored = serde_json::from_str(&text).unwrap();
+        }
+        let bits = |scale: RunningScale| [scale.mean(), scale.squares].map(f64::to_bits);
+        assert_eq!((stored.count, bits(stored)), (200, bits(whole)));
+    }
+
+    #[test]
+    fn what_is_not_finite_cannot_be_read_back() {
+        let mut scale = RunningScale::default();
+        scale.add(f64::MAX);
+        scale.add(-f64::MAX);
+        let text = serde_json::to_string(&scale).unwrap();
+        assert!(serde_json::from_str::<RunningScale>(&text).is_err(), "{text}");
     }
 }

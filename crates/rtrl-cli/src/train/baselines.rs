@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
+use rtrl_model::RecursiveLeastSquares;
+
 use crate::error::Error;
 use crate::train::forecast::Forecaster;
-use crate::train::rls::RecursiveLeastSquares;
 use crate::train::series::Row;
 
 /// The next value is the last one.
@@ -41,13 +42,6 @@ pub(crate) struct Autoregression {
     unit: Option<f64>,
 }
 
-impl Default for Autoregression {
-    fn default() -> Self {
-        let model = RecursiveLeastSquares::new(ORDER + 1, RIDGE);
-        Self { model, past: VecDeque::with_capacity(START + 1), unit: None }
-    }
-}
-
 /// 1, then the last [`ORDER`] values, newest first, in units of `unit`.
 fn features(past: impl Iterator<Item = f64>, unit: f64) -> [f64; ORDER + 1] {
     let mut features = [0.0; ORDER + 1];
@@ -59,16 +53,31 @@ fn features(past: impl Iterator<Item = f64>, unit: f64) -> [f64; ORDER + 1] {
 }
 
 impl Autoregression {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let model = RecursiveLeastSquares::new(vec![0.0; ORDER + 1], 1.0, RIDGE)?;
+        Ok(Self { model, past: VecDeque::with_capacity(START + 1), unit: None })
+    }
+
     /// Finds the unit and catches up on the values that were collected.
-    fn begin(&mut self) {
+    fn begin(&mut self) -> Result<(), Error> {
         let largest = self.past.iter().fold(0.0f64, |most, value| most.max(value.abs()));
         let unit = if largest > 0.0 { largest } else { 1.0 };
         for newest in (0..self.past.len() - ORDER).rev() {
             let before = self.past.iter().skip(newest + 1).copied();
-            self.model.update(&features(before, unit), self.past[newest] / unit);
+            let features = features(before, unit);
+            self.fit(&features, self.past[newest] / unit)?;
         }
         self.unit = Some(unit);
         self.past.truncate(ORDER);
+        Ok(())
+    }
+
+    /// Takes in a sample. One that is out of range leaves the fit as it was, and the forecasts go on.
+    fn fit(&mut self, features: &[f64], value: f64) -> Result<(), Error> {
+        match self.model.update(features, value) {
+            Ok(()) | Err(rtrl_model::Error::Fit { .. }) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
     }
 }
 
@@ -77,13 +86,13 @@ impl Forecaster for Autoregression {
         let mut forecast = self.past.front().copied();
         if let Some(unit) = self.unit {
             let features = features(self.past.iter().copied(), unit);
-            forecast = Some(self.model.predict(&features) * unit);
-            self.model.update(&features, row.target / unit);
+            forecast = Some(self.model.predict(&features)? * unit);
+            self.fit(&features, row.target / unit)?;
             self.past.pop_back();
         }
         self.past.push_front(row.target);
         if self.unit.is_none() && self.past.len() == START {
-            self.begin();
+            self.begin()?;
         }
         Ok(forecast)
     }

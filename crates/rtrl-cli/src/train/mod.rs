@@ -8,7 +8,6 @@ mod baselines;
 mod chart;
 mod forecast;
 mod report;
-mod rls;
 mod score;
 mod series;
 mod summary;
@@ -99,7 +98,7 @@ fn pass<T: Real>(
     still: &mut Recurrent<T>,
 ) -> Result<Outcome, Error> {
     let mut persistence = Persistence::default();
-    let mut autoregression = Autoregression::default();
+    let mut autoregression = Autoregression::new()?;
     let mut scores = Scores::new(args.skip, args.report.is_some());
     let bar = progress_bar(series.bytes());
     while let Some(row) = series.next_row()? {
