@@ -40,7 +40,9 @@
 //! | `regime.rs`, `optimizer.rs`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `case.rs` | conformance cases and traces |
-//! | `saved.rs`, `file.rs` | saved models, files that are replaced whole |
+//! | `saved.rs` | saved models |
+//! | `checkpoint/` | checkpoints: tensors that are streamed and verified |
+//! | `file/` | files that are replaced whole |
 //! | `scale.rs`, `tasks.rs` | running standardisation, task generators |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
@@ -49,6 +51,7 @@
 
 mod activation;
 pub mod case;
+pub mod checkpoint;
 mod connections;
 mod engine;
 mod error;
