@@ -4,6 +4,7 @@
 //! * [`oracles`]: gradients by other roads;
 //! * [`compare`]: comparisons that cannot pass by accident;
 //! * [`generators`]: random cases;
+//! * [`counter`]: a state to be saved, of which every part shows its step;
 //! * [`peak`] and [`peers`]: what the machine can do at most, and the same update by other libraries;
 //! * [`timing`]: how long a call takes.
 //!
@@ -12,6 +13,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this crate is for tests only")]
 
 pub mod compare;
+pub mod counter;
 pub mod generators;
 pub mod oracles;
 pub mod peak;

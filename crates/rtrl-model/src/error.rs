@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::checkpoint::Fault;
+
 /// A quantity that must be finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -247,6 +249,14 @@ pub enum Error {
         what: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A checkpoint cannot be used, or what should become one does not follow its plan.
+    #[error("{}: {fault}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: Fault,
     },
     /// An error of the kernel.
     #[error(transparent)]

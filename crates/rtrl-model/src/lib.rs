@@ -44,7 +44,10 @@
 //! | `forecast.rs` | forecasts further ahead than one step |
 //! | `observer.rs` | watching a learner |
 //! | `case.rs` | conformance cases and traces |
-//! | `saved.rs`, `torch.rs`, `tensor.rs`, `file.rs` | saved models, weights for `PyTorch`, files that are replaced whole |
+//! | `saved.rs`, `tensor.rs` | saved models |
+//! | `torch.rs` | weights in `PyTorch`'s names |
+//! | `checkpoint/` | checkpoints: tensors that are streamed and verified |
+//! | `file/` | files that are replaced whole |
 //! | `scale.rs`, `tasks.rs` | running standardisation, task generators |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
@@ -53,6 +56,7 @@
 
 mod activation;
 pub mod case;
+pub mod checkpoint;
 mod connections;
 mod engine;
 mod error;

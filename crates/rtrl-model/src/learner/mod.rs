@@ -283,7 +283,7 @@ impl<T: Real> Learner<T> {
     }
 
     /// The Jacobian `dy_k(t+1)/dy_l(t)` of the last step of a stream, n x n, with the slopes of that step and
-    /// today's weights; the columns of units that were forced at t are 0.
+    /// today's weights, as if no unit had been forced.
     ///
     /// # Errors
     /// [`Error::NoStream`], [`Error::Memory`].

@@ -5,7 +5,7 @@ use rtrl_kernel::{Engine, Real, Step, sum_of_squares};
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
 use crate::network::{Layers, Pass, Teacher};
-use crate::{Error, Targets};
+use crate::{Error, Matrix, Targets};
 
 /// Everything that belongs to one sequence, the room for a step of it included.
 #[derive(Debug, Clone)]
@@ -155,6 +155,22 @@ impl<T: Real> Stream<T> {
         let recurrent = &mut self.gradient.recurrent;
         let stride = recurrent.stride();
         self.engine.gradient(recurrent.padded_mut(), stride)
+    }
+
+    /// The Jacobian of the last step with the weights of `layers`, as if no unit had been forced.
+    pub(super) fn jacobian(&self, layers: &Layers<T>) -> Result<Matrix<T>, Error> {
+        let units = self.state.len();
+        let mut jacobian = Matrix::zeros(units, units)?;
+        for (k, &slope) in self.pass.slope().iter().enumerate() {
+            let weights = &layers.weights.row(k)[layers.columns.first_unit()..];
+            for (place, &weight) in jacobian.row_mut(k).iter_mut().zip(weights) {
+                *place = slope * weight;
+            }
+            if let Some(diagonal) = layers.diagonal() {
+                jacobian.row_mut(k)[k] += diagonal[k];
+            }
+        }
+        Ok(jacobian)
     }
 
     /// y as given, no unit forced; p stays.

@@ -1,12 +1,20 @@
 //! Files that are either the old one or the new one, never half of it.
 
+mod disk;
+mod replace;
+#[cfg(test)]
+pub(crate) mod simulated;
+mod storage;
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile};
-
 use crate::Error;
+
+pub(crate) use disk::{Disk, make_folder};
+pub(crate) use replace::replace_in;
+pub(crate) use storage::{Storage, StoredFile};
 
 /// Replaces the file at `path`, or makes it: written beside it, synced and renamed. Links are followed,
 /// and a file that was there keeps its permissions.
@@ -15,14 +23,26 @@ use crate::Error;
 /// that others write to), is appended to directly.
 ///
 /// # Errors
-/// [`Error::File`]; a file that was there before is then as it was.
+/// [`Error::File`]; a file that was there before is then as it was, unless it was only the folder that
+/// could not be synced: then the new file is there, but may not outlive a power failure.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
-    let write = || match place(path)? {
-        Place::Direct => append(path)?.write_all(contents),
-        Place::New(place) => rename_over(&place, None, contents),
-        Place::Old(place, permissions) => rename_over(&place, Some(permissions), contents),
-    };
-    write().map_err(|source| Error::File { path: path.to_owned(), source })
+    replace_with(path, |file| {
+        let named = |source| Error::File { path: path.to_owned(), source };
+        file.write_all(contents).map_err(named)
+    })
+}
+
+/// As [`replace`], with contents that `write` writes piece by piece.
+pub(crate) fn replace_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let named = |source| Error::File { path: path.to_owned(), source };
+    match place(path).map_err(named)? {
+        Place::Direct => write(&mut append(path).map_err(named)?),
+        Place::New(place) => replace_in(&Disk, &place, None, write),
+        Place::Old(place, permissions) => replace_in(&Disk, &place, Some(&permissions), write),
+    }
 }
 
 /// Fails unless [`replace`] could write to `path` now. To be asked before hours of work.
@@ -32,7 +52,10 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
 pub fn check_writable(path: &Path) -> Result<(), Error> {
     let check = || match place(path)? {
         Place::Direct => append(path).map(drop),
-        Place::New(place) | Place::Old(place, _) => beside(&place).map(drop),
+        Place::New(place) | Place::Old(place, _) => {
+            let (beside, _) = replace::beside(&Disk, &place, None)?;
+            fs::remove_file(beside)
+        }
     };
     check().map_err(|source| Error::File { path: path.to_owned(), source })
 }
@@ -75,45 +98,12 @@ fn append(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().append(true).open(path)
 }
 
-fn rename_over(place: &Path, permissions: Option<Permissions>, contents: &[u8]) -> io::Result<()> {
-    let mut beside = beside(place)?;
-    beside.write_all(contents)?;
-    if let Some(permissions) = permissions {
-        beside.as_file().set_permissions(permissions)?;
-    }
-    beside.as_file().sync_all()?;
-    beside.persist(place).map_err(|error| error.error)?;
-    // The file is in its place. That the folder could not be synced (it may be one that cannot be read)
-    // is no reason to call this a failure.
-    let _ = File::open(folder(place)).and_then(|folder| folder.sync_all());
-    Ok(())
-}
-
+/// The folder that `place` is in.
 fn folder(place: &Path) -> &Path {
     match place.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
-}
-
-fn beside(place: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = Builder::new();
-    builder.prefix(".rtrl-").suffix(".tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any program would create it; the system takes off what the user's mask forbids.
-        builder.permissions(Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder(place)).map_err(|error| {
-        // The library's message names the temporary file, which means nothing to a user.
-        let folder = folder(place).display();
-        let reason = match error.kind() {
-            io::ErrorKind::NotFound => format!("the folder {folder} does not exist"),
-            kind => format!("{kind} in the folder {folder}"),
-        };
-        io::Error::new(error.kind(), reason)
-    })
 }
 
 #[cfg(test)]

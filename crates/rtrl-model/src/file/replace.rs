@@ -1,0 +1,94 @@
+//! The write sequence: beside, synced, renamed, folder synced.
+
+use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::folder;
+use super::storage::{NewFile, Storage};
+use crate::Error;
+
+/// Replaces the file at `place`, or makes it, with what `write` writes. First, what killed processes
+/// left in the folder is removed, since it may be what fills the disk.
+///
+/// # Errors
+/// Those of `write`, and [`Error::File`]. The file at `place` is then as it was, unless the error is that
+/// of the last operation, which makes the new name outlive a power failure.
+pub(crate) fn replace_in(
+    storage: &dyn Storage,
+    place: &Path,
+    permissions: Option<&Permissions>,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let named = |source| Error::File { path: place.to_owned(), source };
+    remove_abandoned(storage, folder(place));
+    let (beside, mut file) = beside(storage, place, permissions).map_err(named)?;
+    let in_place = write(&mut *file)
+        .and_then(|()| file.sync().map_err(named))
+        .and_then(|()| storage.rename(&beside, place).map_err(named));
+    if in_place.is_err() {
+        // What cannot be removed now is removed by a later call.
+        let _ = storage.remove(&beside);
+        return in_place;
+    }
+    storage.sync_folder(folder(place)).map_err(named)
+}
+
+/// A new file in the folder of `place`, and its path.
+pub(super) fn beside(
+    storage: &dyn Storage,
+    place: &Path,
+    permissions: Option<&Permissions>,
+) -> io::Result<(PathBuf, Box<dyn NewFile>)> {
+    use io::ErrorKind::{AlreadyExists, Interrupted, NotFound};
+    let folder = folder(place);
+    let create = || {
+        let path = folder.join(temporary_name());
+        storage.create(&path, permissions).map(|file| (path, file))
+    };
+    let again = |error: &io::Error| matches!(error.kind(), AlreadyExists | Interrupted);
+    let mut created = create();
+    for _ in 0..8 {
+        if !created.as_ref().is_err_and(again) {
+            break;
+        }
+        created = create();
+    }
+    // The system's message is about the temporary file, which means nothing to a user.
+    created.map_err(|error| match error.kind() {
+        NotFound => {
+            let reason = format!("the folder {} does not exist", folder.display());
+            io::Error::new(NotFound, reason)
+        }
+        kind => io::Error::new(kind, format!("{error} in the folder {}", folder.display())),
+    })
+}
+
+const PREFIX: &str = ".rtrl-";
+const SUFFIX: &str = ".tmp";
+
+/// A name that no file has had: the removal of an abandoned file must not meet its successor.
+fn temporary_name() -> String {
+    // The standard library's source of randomness.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{PREFIX}{random:016x}{SUFFIX}")
+}
+
+/// Whether [`temporary_name`] may have made `name`.
+pub(crate) fn is_temporary(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+    random.is_some_and(|random| {
+        random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// Removes what killed processes left in `folder`. That this fails (the folder may be one that cannot be
+/// read) is no reason not to write.
+fn remove_abandoned(storage: &dyn Storage, folder: &Path) {
+    let names = storage.list(folder).unwrap_or_default();
+    for name in names.iter().filter(|name| is_temporary(name)) {
+        let _ = storage.remove_abandoned(&folder.join(name));
+    }
+}

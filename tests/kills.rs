@@ -1,0 +1,139 @@
+//! Processes that are killed while they save checkpoints, and one that may not save.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rtrl_bench::counter::Counter;
+use rtrl_model::Generator;
+use rtrl_model::checkpoint::{Checkpoints, Latest};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint_loop");
+const KEEP: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+const KILLS: usize = 500;
+
+/// The step of the newest checkpoint, 0 if there is none yet; or what is wrong with the folder.
+fn newest(folder: &Path) -> Result<u64, String> {
+    let Latest { checkpoint, rejected } =
+        Checkpoints::new(folder, "counter", KEEP).unwrap().latest().unwrap();
+    if let Some(reason) = rejected.first() {
+        return Err(reason.to_string());
+    }
+    let Some((step, mut reader)) = checkpoint else { return Ok(0) };
+    let counter = Counter::load(&mut reader).map_err(|error| error.to_string())?;
+    if counter.step() != step {
+        return Err(format!("step {} in the file of step {step}", counter.step()));
+    }
+    Ok(step)
+}
+
+/// Files in the folder: checkpoints, and those that a killed process was writing.
+fn files(folder: &Path) -> (usize, usize) {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let (writing, whole): (Vec<_>, Vec<_>) =
+        names.partition(|name| name.to_str().is_some_and(|name| name.starts_with(".rtrl-")));
+    (whole.len(), writing.len())
+}
+
+/// The number after the last `word` of what a process printed.
+fn last(printed: &str, word: &str) -> Option<u64> {
+    // A line may have been cut.
+    let whole = printed.rfind('\n').map_or("", |end| &printed[..end]);
+    whole.lines().rev().find_map(|line| line.strip_prefix(word)?.trim().parse().ok())
+}
+
+/// Runs the program for a while, counted from its start or from when it has resumed, and kills it.
+fn kill_after(folder: &Path, resumed: bool, delay: Duration) -> String {
+    let mut child = Command::new(PROGRAM).arg(folder).stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut printed = String::new();
+    if resumed {
+        output.read_line(&mut printed).unwrap();
+    }
+    thread::sleep(delay);
+    child.kill().unwrap();
+    output.read_to_string(&mut printed).unwrap();
+    assert!(!child.wait().unwrap().success());
+    printed
+}
+
+#[test]
+fn a_killed_process_leaves_a_whole_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut generator = Generator::new(1);
+    let (mut before, mut amid_saves, mut amid_removals, mut resumed) = (0, 0, 0, 0);
+    for kill in 0..KILLS {
+        let delay = Duration::from_secs_f64(generator.between(0.0, 0.015));
+        let printed = kill_after(folder, kill % 2 == 0, delay);
+        if let Some(step) = last(&printed, "resumed") {
+            resumed += 1;
+            assert_eq!(step, before, "kill {kill}");
+        }
+        let now = newest(folder).unwrap_or_else(|reason| panic!("kill {kill}: {reason}"));
+        // Nothing that had been reported is lost.
+        assert!(now >= last(&printed, "saved").unwrap_or(before), "kill {kill}: {now}\n{printed}");
+        assert!(now >= before, "kill {kill}: from step {before} back to {now}");
+        let (whole, writing) = files(folder);
+        assert!(writing <= 1, "kill {kill}: {writing} temporary files");
+        amid_removals += usize::from(whole > KEEP.get());
+        amid_saves += writing;
+        before = now;
+    }
+    println!(
+        "{before} steps, {resumed} resumed; of {KILLS} kills {amid_saves} amid a save, \
+         {amid_removals} between a save and a removal"
+    );
+    // The kills did hit what they were meant for.
+    assert!(resumed >= KILLS / 2 && amid_saves > 10 && before > 100);
+    // A save that nobody kills removes what the kills have left.
+    let last = Command::new(PROGRAM).arg(folder).args(["--steps", "1"]).output().unwrap();
+    assert!(last.status.success());
+    before += 1;
+    assert_eq!((newest(folder), files(folder)), (Ok(before), (KEEP.get(), 0)));
+    // Negative control: half a file is noticed.
+    let path = folder.join(format!("counter-{before:012}.safetensors"));
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(newest(folder).unwrap_err().contains("cut short"));
+}
+
+/// It resumes, reports each save that fails, and goes on to its end.
+#[cfg(unix)]
+#[test]
+fn a_read_only_folder_stops_no_run() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let home = tempfile::tempdir().unwrap();
+    let (folder, program) = (home.path().join("runs"), home.path().join("program"));
+    let allow = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow(home.path(), 0o755);
+    fs::copy(PROGRAM, &program).unwrap();
+    let mut command = Command::new(&program);
+    command.arg(&folder).args(["--steps", "2"]);
+    assert!(command.status().unwrap().success());
+    allow(&folder, 0o555);
+    if fs::write(folder.join("probe"), "").is_ok() {
+        // The superuser may write anywhere, so somebody else has to run it.
+        fs::remove_file(folder.join("probe")).unwrap();
+        command.uid(65_534).gid(65_534);
+    }
+    let before = fs::read_dir(&folder).unwrap().count();
+    let output = command.output().unwrap();
+    allow(&folder, 0o755);
+    let (printed, errors) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{errors}");
+    assert_eq!(printed, "resumed 2\n");
+    assert_eq!(errors.lines().filter(|line| line.starts_with("not saved")).count(), 2, "{errors}");
+    assert!(errors.contains("ermission denied"), "{errors}");
+    assert_eq!((newest(&folder), fs::read_dir(&folder).unwrap().count()), (Ok(2), before));
+}
