@@ -18,6 +18,7 @@ fn case(forcing: bool) -> Case {
         seed: 11,
         bias: true,
         mixed: true,
+        leaky: 0.6,
         targets: 0.7,
         forcing,
         density: 0.8,

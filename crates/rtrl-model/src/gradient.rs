@@ -15,7 +15,7 @@ pub struct Gradient<T> {
 impl<T: Real> Gradient<T> {
     pub(crate) fn zeros(layers: &Layers<T>) -> Result<Self, Error> {
         let zeros = |like: &Matrix<T>| Matrix::zeros(like.rows(), like.columns());
-        let readout = layers.readout.as_ref().map(|readout| zeros(&readout.weights));
+        let readout = layers.descending_readout().map(|readout| zeros(&readout.weights));
         Ok(Self { recurrent: zeros(&layers.weights)?, readout: readout.transpose()? })
     }
 
@@ -24,7 +24,7 @@ impl<T: Real> Gradient<T> {
         &self.recurrent
     }
 
-    /// dJ/dR, outputs x (units, inputs if seen, 1 if it has a bias), if there is a readout.
+    /// dJ/dR, outputs x (units, inputs if seen, 1 if it has a bias), if there is a readout that learns by it.
     pub fn readout(&self) -> Option<&Matrix<T>> {
         self.readout.as_ref()
     }

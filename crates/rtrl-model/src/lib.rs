@@ -66,7 +66,6 @@ mod gradient;
 mod initial;
 mod leaks;
 mod learner;
-#[cfg_attr(not(test), expect(dead_code, reason = "learners have the squared error built in"))]
 mod loss;
 mod matrix;
 mod network;
@@ -74,7 +73,6 @@ mod observer;
 mod optimizer;
 mod random;
 mod readout;
-#[cfg_attr(not(test), expect(dead_code, reason = "learners fit readouts by their gradient"))]
 mod readout_rls;
 mod regime;
 mod rls;

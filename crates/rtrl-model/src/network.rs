@@ -186,14 +186,20 @@ impl<T: Real> Layers<T> {
         self.leaks.as_ref().map(Leaks::kept)
     }
 
-    /// The matrices that learn: W, then R if there is a readout.
+    /// The readout if it learns by its gradient.
+    pub(crate) fn descending_readout(&self) -> Option<&ReadoutLayer<T>> {
+        self.readout.as_ref().filter(|readout| readout.least_squares.is_none())
+    }
+
+    /// The matrices that learn by their gradients: W, then R if it does.
     pub(crate) fn matrices(&self) -> impl Iterator<Item = &Matrix<T>> {
-        std::iter::once(&self.weights).chain(self.readout.as_ref().map(|r| &r.weights))
+        std::iter::once(&self.weights).chain(self.descending_readout().map(|r| &r.weights))
     }
 
     /// The matrices that learn, to be changed.
     pub(crate) fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Matrix<T>> {
-        std::iter::once(&mut self.weights).chain(self.readout.as_mut().map(|r| &mut r.weights))
+        let readout = self.readout.as_mut().filter(|readout| readout.least_squares.is_none());
+        std::iter::once(&mut self.weights).chain(readout.map(|readout| &mut readout.weights))
     }
 }
 

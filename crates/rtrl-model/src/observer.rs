@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rtrl_kernel::Real;
 
-use crate::{Error, Learner, StepReport, Targets};
+use crate::{Error, Learner, Matrix, StepReport, Targets};
 
 /// Somebody who is told of every step.
 pub trait Observer<T: Real> {
@@ -92,7 +92,7 @@ impl GradientNorm {
 impl<T: Real> Observer<T> for GradientNorm {
     fn observe(&mut self, _: &Learner<T>, report: &StepReport<'_, T>) {
         let squares = |gradient: &crate::Gradient<T>| {
-            let values = gradient.matrices().flat_map(|matrix| matrix.padded());
+            let values = gradient.matrices().flat_map(Matrix::padded);
             values.fold(0.0, |sum, value| sum + value.to_f64() * value.to_f64())
         };
         self.last = report.gradient.map(|gradient| squares(gradient).sqrt());

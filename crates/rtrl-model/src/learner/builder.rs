@@ -9,8 +9,9 @@ use super::updates::Updates;
 use super::{Learner, Mended, Recovery, Together};
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
+use crate::readout_rls::ReadoutRls;
 use crate::{
-    Clipping, Connection, EngineChoice, Error, Network, Optimizer, RateSchedule, Regime,
+    Clipping, Connection, EngineChoice, Error, Loss, Network, Optimizer, RateSchedule, Regime,
     UpdateSettings,
 };
 
@@ -30,6 +31,8 @@ pub struct LearnerBuilder<T: Real> {
     step_gradients: bool,
     streams: NonZeroUsize,
     recovery: Recovery,
+    loss: Loss<T>,
+    sensitivity_decay: f64,
 }
 
 impl<T: Real> LearnerBuilder<T> {
@@ -45,6 +48,8 @@ impl<T: Real> LearnerBuilder<T> {
             step_gradients: false,
             streams: NonZeroUsize::MIN,
             recovery: Recovery::default(),
+            loss: Loss::SquaredError,
+            sensitivity_decay: 1.0,
         }
     }
 
@@ -158,6 +163,21 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
+    /// What the outputs are compared by. The squared error by default.
+    #[must_use]
+    pub fn loss(mut self, loss: Loss<T>) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// A factor of p at every step, above 0 and at most 1: below 1, credit that lies t steps back counts
+    /// `decay^t` times as much, and the gradient is no longer exact. 1 by default.
+    #[must_use]
+    pub fn sensitivity_decay(mut self, decay: f64) -> Self {
+        self.sensitivity_decay = decay;
+        self
+    }
+
     /// Checks the description and makes the learner. All streams start in the state of the network.
     ///
     /// # Errors
@@ -171,6 +191,8 @@ impl<T: Real> LearnerBuilder<T> {
                 got: "on".to_owned(),
             });
         }
+        self.loss.check(&self.network.layers)?;
+        let fit = self.check_fit()?;
         let (workers, threads) = self.divide_threads()?;
         let streams = self.make_streams(threads)?;
         let Self { network, regime, .. } = self;
@@ -183,6 +205,9 @@ impl<T: Real> LearnerBuilder<T> {
             together: (count > 1).then(together).transpose()?,
             updates: Updates::new(regime, self.step_gradients, layers)?,
             updater: Updater::new(self.updates, layers)?,
+            loss: self.loss,
+            fit,
+            sensitivity_decay: self.sensitivity_decay,
             streams,
             regime,
             teacher_forcing: self.teacher_forcing,
@@ -195,14 +220,41 @@ impl<T: Real> LearnerBuilder<T> {
         })
     }
 
+    /// The fits of a readout that learns by least squares, if there is one.
+    fn check_fit(&self) -> Result<Option<ReadoutRls>, Error> {
+        let Some(readout) = &self.network.layers.readout else { return Ok(None) };
+        let fit = ReadoutRls::new(readout)?;
+        let refused = |what, expected: &str, got: &str| {
+            let (expected, got) = (expected.to_owned(), got.to_owned());
+            Err(Error::Setting { what, expected, got })
+        };
+        match (&fit, &self.loss, self.regime) {
+            (Some(_), Loss::SquaredError, Regime::RealTime { .. }) | (None, ..) => Ok(fit),
+            (Some(_), Loss::SquaredError, regime) => {
+                let expected = "real-time with a readout that learns by least squares";
+                refused("the regime", expected, regime.name())
+            }
+            (Some(_), loss, _) => {
+                let expected = "the squared error with a readout that learns by least squares";
+                refused("the loss", expected, loss.name())
+            }
+        }
+    }
+
     fn make_streams(&self, threads: Threads) -> Result<Vec<Stream<T>>, Error> {
         let network = &self.network;
+        let decay = T::from_f64(self.sensitivity_decay);
+        if !(decay > T::ZERO && decay <= T::ONE) {
+            let expected = format!("above 0 and at most 1 in {}", T::NAME);
+            let got = self.sensitivity_decay.to_string();
+            return Err(Error::Setting { what: "the decay of the sensitivities", expected, got });
+        }
         let stream = |_| {
             let engine = match &self.own_engine {
                 Some(engine) => check_engine(engine.clone(), network)?,
                 None => self.engine.make(network, self.regime, threads)?,
             };
-            Stream::new(&network.layers, &network.state, engine)
+            Stream::new(&network.layers, &network.state, engine, decay)
         };
         (0..self.streams.get()).map(stream).collect()
     }

@@ -24,7 +24,8 @@ use self::updates::Updates;
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
-use crate::{Error, Matrix, Network, Regime, Targets, UpdateSettings};
+use crate::readout_rls::ReadoutRls;
+use crate::{Error, Loss, Matrix, Network, Regime, Targets, UpdateSettings};
 
 /// A network with everything that its learning needs.
 ///
@@ -48,6 +49,10 @@ pub struct Learner<T: Real> {
     teacher_forcing: bool,
     updates: Updates<T>,
     updater: Updater<T>,
+    loss: Loss<T>,
+    /// The fits of a readout that learns by least squares.
+    fit: Option<ReadoutRls>,
+    sensitivity_decay: f64,
     recovery: Recovery,
     mended: Mended,
     /// The threads among which streams are divided.
@@ -103,7 +108,7 @@ impl<T: Real> Learner<T> {
         self.check_samples(samples.len())?;
         let step = self.steps;
         let loss = self.compare(samples)?;
-        let done = self.advance(samples).and_then(|()| self.learn());
+        let done = self.advance(samples).and_then(|()| self.learn(samples));
         let updated = self.recover(done)?;
         if let Some(together) = &mut self.together {
             together.line_up(&self.streams);
@@ -368,7 +373,7 @@ impl<T: Real> Learner<T> {
         let several = samples.len() > 1;
         let mut loss = T::ZERO;
         for (b, (stream, (input, targets))) in self.streams.iter_mut().zip(samples).enumerate() {
-            let result = stream.compare(layers, self.steps, input, targets);
+            let result = stream.compare(layers, &self.loss, self.steps, input, targets);
             result.map_err(|error| in_stream(several.then_some(b), error))?;
             loss += stream.loss;
         }
@@ -439,11 +444,26 @@ impl<T: Real> Learner<T> {
     }
 
     /// Equation 6: the gradient of this step, and the updates that are due. Says whether weights changed.
-    fn learn(&mut self) -> Result<bool, Error> {
+    fn learn(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Error> {
         let learns = self.has_learnt();
+        let fitted = self.fit(samples);
         let gradient = gradient(self.together.as_ref(), &self.streams);
         let result = self.updates.take(gradient, learns, &mut self.updater, &mut self.network);
-        result.map_err(|quantity| self.refused(quantity))
+        let updated = fitted.and_then(|fitted| Ok(fitted | result?));
+        updated.map_err(|quantity| self.refused(quantity))
+    }
+
+    /// Fits a readout that learns by least squares. Says whether there was something to fit.
+    fn fit(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Quantity> {
+        let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.layers.readout) else {
+            return Ok(false);
+        };
+        let mut fitted = false;
+        for (stream, (_, targets)) in self.streams.iter().zip(samples) {
+            fit.update(&stream.pass.features, targets, &mut readout.weights)?;
+            fitted |= stream.learns;
+        }
+        Ok(fitted)
     }
 }
 

@@ -1,11 +1,11 @@
 //! One of the sequences that share the weights: its state, its forced set, its sensitivities.
 
-use rtrl_kernel::{Engine, Real, Step, sum_of_squares};
+use rtrl_kernel::{Engine, Real, Step};
 
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
 use crate::network::{Layers, Pass, Teacher};
-use crate::{Error, Matrix, Targets};
+use crate::{Error, Loss, Matrix, Targets};
 
 /// Everything that belongs to one sequence, the room for a step of it included.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub(super) struct Stream<T: Real> {
     gradient_is_zero: bool,
     /// Whether p was lost in an overflow.
     pub(super) lost: bool,
+    /// What p loses in every step, if anything.
+    fading: Option<Fading<T>>,
     /// How the last [`Stream::advance`] ended.
     pub(super) outcome: Result<(), rtrl_kernel::Error>,
 }
@@ -49,6 +51,7 @@ impl<T: Real> Stream<T> {
         layers: &Layers<T>,
         state: &[T],
         engine: Box<dyn Engine<T>>,
+        decay: T,
     ) -> Result<Self, Error> {
         let units = layers.columns.units;
         Ok(Self {
@@ -63,6 +66,7 @@ impl<T: Real> Stream<T> {
             gradient: Gradient::zeros(layers)?,
             gradient_is_zero: true,
             lost: false,
+            fading: (decay != T::ONE).then(|| Fading::new(decay, units)),
             outcome: Ok(()),
         })
     }
@@ -71,20 +75,19 @@ impl<T: Real> Stream<T> {
     pub(super) fn compare(
         &mut self,
         layers: &Layers<T>,
+        loss: &Loss<T>,
         step: u64,
         input: &[T],
         targets: &Targets<'_, T>,
     ) -> Result<(), Error> {
-        targets.check(step, layers.outputs())?;
+        loss.check_targets(step, layers, targets)?;
         if self.lost {
             return Err(Error::SensitivitiesLost { step });
         }
         self.pass.run(layers, step, &self.state, Some(&self.teacher), input)?;
         self.learns = targets.any();
-        targets.subtract(self.pass.outputs(), &mut self.errors);
-        let squares = sum_of_squares(layers.isa, &self.errors);
+        self.loss = loss.compare(layers.isa, self.pass.outputs(), targets, &mut self.errors);
         check_finite(step, Quantity::Error, &self.errors)?;
-        self.loss = T::from_f64(0.5) * squares;
         check_finite(step, Quantity::Loss, &[self.loss])?;
         match &layers.readout {
             Some(readout) => {
@@ -117,11 +120,15 @@ impl<T: Real> Stream<T> {
         forcing: Option<&Targets<'_, T>>,
         read: Read,
     ) {
+        let (scale, diagonal) = match &mut self.fading {
+            Some(fading) => fading.fade(self.pass.slope(), layers.diagonal()),
+            None => (self.pass.slope(), layers.diagonal()),
+        };
         let step = Step {
             recurrent: &layers.weights.padded()[layers.columns.first_unit()..],
             stride: layers.weights.stride(),
-            scale: self.pass.slope(),
-            diagonal: layers.diagonal(),
+            scale,
+            diagonal,
             injection: self.pass.slope(),
             lines: &self.pass.lines,
             forced: &self.teacher.forced,
@@ -177,5 +184,32 @@ impl<T: Real> Stream<T> {
     pub(super) fn restart(&mut self, state: &[T]) {
         self.state.copy_from_slice(state);
         self.teacher.forced.fill(false);
+    }
+}
+
+/// A decay of p, with room for the Jacobian's factors that it changes.
+#[derive(Debug, Clone)]
+struct Fading<T> {
+    decay: T,
+    scale: Vec<T>,
+    diagonal: Vec<T>,
+}
+
+impl<T: Real> Fading<T> {
+    fn new(decay: T, units: usize) -> Self {
+        Self { decay, scale: vec![T::ZERO; units], diagonal: vec![T::ZERO; units] }
+    }
+
+    /// The factors of `decay J`, each product rounded.
+    fn fade(&mut self, scale: &[T], diagonal: Option<&[T]>) -> (&[T], Option<&[T]>) {
+        let decay = self.decay;
+        let scaled = |places: &mut [T], factors: &[T]| {
+            places.iter_mut().zip(factors).for_each(|(place, &factor)| *place = decay * factor);
+        };
+        scaled(&mut self.scale, scale);
+        if let Some(diagonal) = diagonal {
+            scaled(&mut self.diagonal, diagonal);
+        }
+        (&self.scale, diagonal.map(|_| self.diagonal.as_slice()))
     }
 }

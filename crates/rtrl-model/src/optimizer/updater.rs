@@ -28,7 +28,7 @@ impl<T: Real> Updater<T> {
     /// An optimiser for these layers.
     pub(crate) fn new(settings: UpdateSettings, layers: &Layers<T>) -> Result<Self, Error> {
         settings.check::<T>()?;
-        if settings.readout_learning_rate.is_some() && layers.readout.is_none() {
+        if settings.readout_learning_rate.is_some() && layers.descending_readout().is_none() {
             return Err(no_readout());
         }
         let spectral = settings.spectral_limit.map(|limit| SpectralLimit::new(limit, layers));
@@ -151,7 +151,8 @@ impl<T: Real> Updater<T> {
 }
 
 fn no_readout() -> Error {
-    let (expected, got) = ("none without a readout".to_owned(), "one".to_owned());
+    let (expected, got) =
+        ("none without a readout that learns by its gradient".to_owned(), "one".to_owned());
     Error::Setting { what: "the learning rate of the readout", expected, got }
 }
 
@@ -197,8 +198,10 @@ fn decaying<T: Real>(layers: &Layers<T>) -> Result<Vec<Matrix<T>>, Error> {
     let recurrent = marked(&layers.weights, |i, j| {
         Some(j) != bias && connections.get(i, j) == Connection::Learning
     });
-    let readout = layers.readout.as_ref().map(|readout| &readout.weights);
-    let readout = readout.map(|weights| marked(weights, |_, j| j + 1 < weights.columns()));
+    let readout = layers.descending_readout().map(|readout| {
+        let weights = readout.weights.columns() - usize::from(readout.bias);
+        marked(&readout.weights, |_, j| j < weights)
+    });
     std::iter::once(recurrent).chain(readout).collect()
 }
 
