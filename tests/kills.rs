@@ -1,4 +1,4 @@
-//! Processes that are killed while they save checkpoints, and one that may not save.
+//! Training that is killed while it saves checkpoints, and one that may not save.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -9,9 +9,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rtrl_bench::counter::Counter;
-use rtrl_model::Generator;
+use rtrl_bench::training;
 use rtrl_model::checkpoint::{Checkpoints, Latest};
+use rtrl_model::{Generator, StoredLearner, Supplies};
+use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint_loop");
 const KEEP: NonZeroUsize = NonZeroUsize::new(2).unwrap();
@@ -20,14 +21,15 @@ const KILLS: usize = 500;
 /// The step of the newest checkpoint, 0 if there is none yet; or what is wrong with the folder.
 fn newest(folder: &Path) -> Result<u64, String> {
     let Latest { checkpoint, rejected } =
-        Checkpoints::new(folder, "counter", KEEP).unwrap().latest().unwrap();
+        Checkpoints::new(folder, "training", KEEP).unwrap().latest().unwrap();
     if let Some(reason) = rejected.first() {
         return Err(reason.to_string());
     }
-    let Some((step, mut reader)) = checkpoint else { return Ok(0) };
-    let counter = Counter::load(&mut reader).map_err(|error| error.to_string())?;
-    if counter.step() != step {
-        return Err(format!("step {} in the file of step {step}", counter.step()));
+    let Some((step, reader)) = checkpoint else { return Ok(0) };
+    let stored = StoredLearner::new(reader).map_err(|error| error.to_string())?;
+    let learner = stored.learner::<f32>(&Supplies::default()).map_err(|error| error.to_string())?;
+    if learner.steps() != step {
+        return Err(format!("step {} in the file of step {step}", learner.steps()));
     }
     Ok(step)
 }
@@ -96,9 +98,16 @@ fn a_killed_process_leaves_a_whole_checkpoint() {
     assert!(last.status.success());
     before += 1;
     assert_eq!((newest(folder), files(folder)), (Ok(before), (KEEP.get(), 0)));
-    // Negative control: half a file is noticed.
-    let path = folder.join(format!("counter-{before:012}.safetensors"));
+    // Nothing was lost: it is the run that nobody has killed, byte for byte.
+    let path = folder.join(format!("training-{before:012}.safetensors"));
     let bytes = fs::read(&path).unwrap();
+    let mut whole = training::learner().unwrap();
+    (0..before).for_each(|_| training::advance(&mut whole).unwrap());
+    let undisturbed = folder.join("undisturbed");
+    whole.save(&undisturbed, &Value::Null).unwrap();
+    assert!(fs::read(&undisturbed).unwrap() == bytes);
+    fs::remove_file(&undisturbed).unwrap();
+    // Negative control: half a file is noticed.
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(newest(folder).unwrap_err().contains("cut short"));
 }

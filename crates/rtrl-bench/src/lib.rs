@@ -4,22 +4,22 @@
 //! * [`oracles`]: gradients by other roads;
 //! * [`compare`]: comparisons that cannot pass by accident;
 //! * [`generators`]: random cases;
-//! * [`counter`]: a state to be saved, of which every part shows its step;
 //! * [`peak`] and [`peers`]: what the machine can do at most, and the same update by other libraries;
-//! * [`timing`]: how long a call takes.
+//! * [`timing`]: how long a call takes;
+//! * [`training`]: a run that follows from its number of steps, to be stopped and resumed.
 //!
 //! The tests and benchmarks themselves lie in `tests/` and `benches/` at the top of the project.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this crate is for tests only")]
 
 pub mod compare;
-pub mod counter;
 pub mod generators;
 pub mod oracles;
 pub mod peak;
 pub mod peers;
 pub mod reference;
 pub mod timing;
+pub mod training;
 
 /// The README, so that its example is compiled and run.
 #[cfg(doctest)]

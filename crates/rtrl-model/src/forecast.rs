@@ -1,10 +1,14 @@
 //! Forecasts further ahead than one step, from labels that come late.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use rtrl_kernel::Real;
+use serde_json::Value;
 
+use crate::checkpoint::{self, Checkpoints, Saved};
 use crate::error::{Quantity, check_finite};
+use crate::learner::Waiting;
 use crate::{Error, Learner, StepReport, Targets};
 
 /// A learner that forecasts `horizon` calls ahead: the label of an input comes that many calls later.
@@ -44,6 +48,46 @@ impl<T: Real> Forecaster<T> {
             return Err(refused);
         }
         Ok(Self { learner, horizon, waiting, count: 0 })
+    }
+
+    /// One whose inputs wait already.
+    pub(crate) fn resumed(
+        learner: Learner<T>,
+        horizon: NonZeroUsize,
+        count: usize,
+        waiting: &[T],
+    ) -> Result<Self, Error> {
+        if count > horizon.get() {
+            let (expected, got) = (format!("at most {horizon}"), count.to_string());
+            return Err(Error::Setting { what: "the number of inputs that wait", expected, got });
+        }
+        let mut forecaster = Self::new(learner, horizon)?;
+        forecaster.waiting.extend_from_slice(waiting);
+        forecaster.count = count;
+        Ok(forecaster)
+    }
+
+    /// Saves everything that the run needs to go on bit for bit, as [`Learner::save`].
+    ///
+    /// # Errors
+    /// As [`Learner::save`].
+    pub fn save(&self, path: &Path, application: &Value) -> Result<(), Error> {
+        let waiting = Some(self.stored());
+        self.learner
+            .save_with(waiting, application, |plan, write| checkpoint::save(path, plan, write))
+    }
+
+    /// [`Forecaster::save`] into a series of checkpoints, as [`Learner::save_in`].
+    ///
+    /// # Errors
+    /// As [`Learner::save_in`].
+    pub fn save_in(&self, series: &Checkpoints, application: &Value) -> Result<Saved, Error> {
+        let (waiting, step) = (Some(self.stored()), self.learner.steps());
+        self.learner.save_with(waiting, application, |plan, write| series.save(step, plan, write))
+    }
+
+    fn stored(&self) -> Waiting<'_, T> {
+        Waiting::new(self.horizon, self.count, &self.waiting)
     }
 
     /// Takes in x(t), and learns from the pair that `label` completes. The report is that of the learner's

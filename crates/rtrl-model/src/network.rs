@@ -350,6 +350,11 @@ impl<T: Real> Pass<T> {
         &self.slope[..self.units]
     }
 
+    /// The outputs at t + 1, to be restored.
+    pub(crate) fn outputs_mut(&mut self) -> &mut [T] {
+        if self.readout.is_empty() { &mut self.next[..self.units] } else { &mut self.readout }
+    }
+
     /// The outputs at t + 1.
     pub(crate) fn outputs(&self) -> &[T] {
         if self.readout.is_empty() { self.next() } else { &self.readout }

@@ -2,9 +2,12 @@
 
 use std::num::NonZeroUsize;
 
+use serde::{Deserialize, Serialize};
+
 /// The learning regime (Williams & Zipser 1989, sections 2.1 to 2.3). Teacher forcing goes with either
 /// and is a switch of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Regime {
     /// The basic algorithm: the weights stand still while the gradient adds up;
     /// [`Learner::end_epoch`](crate::Learner::end_epoch) applies the sum.
@@ -19,7 +22,8 @@ pub enum Regime {
 }
 
 /// When a gradient of the real-time regime is applied.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Timing {
     /// Before the next step runs.
     #[default]

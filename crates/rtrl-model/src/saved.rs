@@ -14,10 +14,9 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use crate::connections::Connection;
-use crate::rls::LeastSquares;
+use crate::description::{Description, Parts, connection_codes, connection_rows};
 use crate::tensor::{Numbers, bytes, dtype, matrix_bytes, numbers};
-use crate::{Activation, Error, InitialWeights, Network, Readout, ReadoutWeights, file};
+use crate::{Activation, Error, Network, file};
 
 /// The version of the format that is written. All up to this one can be read.
 const VERSION: u32 = 1;
@@ -27,20 +26,8 @@ const VERSION: u32 = 1;
 struct Header {
     format: String,
     version: u32,
-    units: usize,
-    inputs: usize,
-    bias: bool,
-    activations: Vec<String>,
-    /// The leak of each unit; absent where all are 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    leaks: Option<Vec<f64>>,
-    /// Whether the readout sees the inputs; absent without a readout.
-    readout_sees_inputs: Option<bool>,
-    /// Whether the readout has a bias; absent without a readout, and in files of the time when every
-    /// readout had one.
-    readout_bias: Option<bool>,
-    /// How the readout is fitted, if not by its gradient.
-    readout_least_squares: Option<LeastSquares>,
+    #[serde(flatten)]
+    network: Description,
     /// What the program that saved the model wants to find again.
     application: serde_json::Value,
 }
@@ -52,10 +39,7 @@ const FORMAT: &str = "rtrl-model";
 pub struct SavedModel {
     header: Header,
     precision: &'static str,
-    weights: Vec<Vec<f64>>,
-    state: Vec<f64>,
-    connections: Vec<Vec<u8>>,
-    readout: Option<Vec<Vec<f64>>>,
+    parts: Parts,
 }
 
 /// Saves a network: its weights, shape, activations (by name), leaks, connections and state.
@@ -77,18 +61,10 @@ fn to_bytes<T: Real>(
     network: &Network<T>,
     application: serde_json::Value,
 ) -> Result<Vec<u8>, Error> {
-    let readout = network.layers.readout.as_ref();
     let header = Header {
         format: FORMAT.to_owned(),
         version: VERSION,
-        units: network.units(),
-        inputs: network.inputs(),
-        bias: network.has_bias(),
-        activations: network.activations().iter().map(Activation::saved_name).collect(),
-        leaks: network.leaks().map(|leaks| leaks.iter().map(|a| a.to_f64()).collect()),
-        readout_sees_inputs: readout.map(|readout| readout.inputs),
-        readout_bias: readout.map(|readout| readout.bias),
-        readout_least_squares: readout.and_then(|readout| readout.least_squares),
+        network: Description::of(network),
         application,
     };
     let broken = |reason: String| Error::Format { what: "the model".to_owned(), reason };
@@ -118,16 +94,6 @@ fn to_bytes<T: Real>(
         .map_err(|error| broken(error.to_string()))
 }
 
-fn connection_codes<T: Real>(network: &Network<T>) -> Vec<u8> {
-    let columns = network.weights().columns();
-    let code = |place: usize| match network.connections().get(place / columns, place % columns) {
-        Connection::Absent => 0,
-        Connection::Learning => 1,
-        Connection::Frozen => 2,
-    };
-    (0..network.units() * columns).map(code).collect()
-}
-
 impl SavedModel {
     /// Reads a saved model and checks that its parts fit together.
     ///
@@ -155,31 +121,27 @@ impl SavedModel {
         }
         let header: Header = serde_json::from_str(header).map_err(|e| e.to_string())?;
         let tensors = SafeTensors::deserialize(contents).map_err(text)?;
-        let lines = header.inputs.checked_add(usize::from(header.bias));
-        let lines = lines.and_then(|external| external.checked_add(header.units));
-        let lines = lines.filter(|_| header.units > 0);
+        let Description { units, .. } = header.network;
+        let lines = header.network.lines();
         let lines = lines.ok_or("the number of units or inputs is out of range")?;
-        let shape = [header.units, lines];
+        let shape = [units, lines];
         let weights = numbers(&tensors, "recurrent.weight", Some(&shape))?;
         let precision = weights.precision;
         let connections = tensors.tensor("connections").map_err(text)?;
         if connections.dtype() != Dtype::U8 || connections.shape() != shape {
             return Err(format!("connections are {:?}, expected {shape:?}", connections.shape()));
         }
-        if let Some(odd) = connections.data().iter().find(|&&code| code > 2) {
-            return Err(format!("a connection has the code {odd}, expected 0, 1 or 2"));
-        }
         let readout = header
-            .readout_sees_inputs
-            .map(|_| numbers(&tensors, "readout.weight", None).map(Numbers::rows));
-        Ok(Self {
+            .network
+            .has_readout()
+            .then(|| numbers(&tensors, "readout.weight", None).map(Numbers::rows));
+        let parts = Parts {
             weights: weights.rows(),
-            state: numbers(&tensors, "state", Some(&[header.units]))?.values,
-            connections: connections.data().chunks(lines).map(<[u8]>::to_vec).collect(),
+            connections: connection_rows(connections.data(), lines)?,
+            state: numbers(&tensors, "state", Some(&[units]))?.values,
             readout: readout.transpose()?,
-            precision,
-            header,
-        })
+        };
+        Ok(Self { header, precision, parts })
     }
 
     /// `f32` or `f64`: the precision in which the model was saved.
@@ -200,41 +162,7 @@ impl SavedModel {
     /// [`Error::Setting`] for an activation that is neither built in nor given; otherwise those of
     /// [`NetworkBuilder::build`](crate::NetworkBuilder::build).
     pub fn network<T: Real>(&self, custom: &[Activation]) -> Result<Network<T>, Error> {
-        let find = |name: &String| match custom.iter().find(|own| own.saved_name() == *name) {
-            Some(own) => Ok(own.clone()),
-            None => name.parse(),
-        };
-        let activations = self.header.activations.iter().map(find);
-        let flags = |code: u8| -> Vec<Vec<bool>> {
-            let row = |row: &Vec<u8>| row.iter().map(|&place| place == code).collect();
-            self.connections.iter().map(row).collect()
-        };
-        let mut present = flags(0);
-        present.iter_mut().flatten().for_each(|absent| *absent = !*absent);
-        let mut builder = Network::<T>::builder(self.header.units, self.header.inputs)
-            .bias(self.header.bias)
-            .activations(activations.collect::<Result<Vec<_>, _>>()?)
-            .weights(InitialWeights::Given(self.weights.clone()))
-            .connections(present)
-            .frozen(flags(2))
-            .initial_state(self.state.clone());
-        if let Some(leaks) = &self.header.leaks {
-            builder = builder.leaks(leaks.iter().copied());
-        }
-        if let Some(rows) = &self.readout {
-            let mut readout = Readout::new(rows.len()).weights(ReadoutWeights::Given(rows.clone()));
-            if self.header.readout_sees_inputs == Some(true) {
-                readout = readout.with_inputs();
-            }
-            if self.header.readout_bias == Some(false) {
-                readout = readout.without_bias();
-            }
-            if let Some(LeastSquares { forgetting, ridge }) = self.header.readout_least_squares {
-                readout = readout.recursive_least_squares(forgetting, ridge);
-            }
-            builder = builder.readout(readout);
-        }
-        builder.build()
+        self.header.network.builder(self.parts.clone(), custom)?.build()
     }
 }
 
@@ -248,6 +176,7 @@ struct Version {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{InitialWeights, Readout, ReadoutWeights};
     use serde_json::json;
 
     fn network<T: Real>() -> Network<T> {

@@ -1,15 +1,16 @@
-//! Saves checkpoints as fast as it can, so that `tests/kills.rs` can kill it.
+//! Trains, and saves a checkpoint at every step, so that `tests/kills.rs` can kill it.
 //!
-//! Resumes from the newest checkpoint, prints its step, then saves and prints one step after the other. A
+//! Resumes from the newest checkpoint, prints its step, then takes, saves and prints one step after the other. A
 //! save that fails is reported, and the run goes on.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
-use rtrl_bench::counter::Counter;
-use rtrl_model::Error;
+use rtrl_bench::training;
 use rtrl_model::checkpoint::{Checkpoints, Latest};
+use rtrl_model::{Error, StoredLearner, Supplies};
+use serde_json::Value;
 
 #[derive(Parser)]
 struct Args {
@@ -25,21 +26,21 @@ struct Args {
 
 fn main() -> Result<(), Error> {
     let args = Args::parse();
-    let checkpoints = Checkpoints::new(&args.folder, "counter", args.keep)?;
+    let checkpoints = Checkpoints::new(&args.folder, "training", args.keep)?;
     let Latest { checkpoint, rejected } = checkpoints.latest()?;
     for reason in rejected {
         eprintln!("rejected: {reason}");
     }
-    let mut counter = match checkpoint {
-        Some((_, mut reader)) => Counter::load(&mut reader)?,
-        None => Counter::default(),
+    let mut learner = match checkpoint {
+        Some((_, reader)) => StoredLearner::new(reader)?.learner(&Supplies::default())?,
+        None => training::learner()?,
     };
-    println!("resumed {}", counter.step());
+    println!("resumed {}", learner.steps());
     for _ in 0..args.steps {
-        counter.advance();
-        match counter.save(&checkpoints) {
+        training::advance(&mut learner)?;
+        match learner.save_in(&checkpoints, &Value::Null) {
             Ok(saved) => {
-                println!("saved {}", counter.step());
+                println!("saved {}", learner.steps());
                 if let Some(reason) = saved.not_removed {
                     eprintln!("not removed: {reason}");
                 }

@@ -8,10 +8,12 @@
 //! | `updates.rs` | gradients on their way to the weights |
 //! | `ahead.rs` | runs ahead that change nothing |
 //! | `report.rs` | what a step tells |
+//! | `store.rs` | what of a learner is in a checkpoint |
 
 mod ahead;
 mod builder;
 mod report;
+mod store;
 mod stream;
 mod updates;
 
@@ -19,13 +21,15 @@ use rtrl_kernel::{Real, Workers};
 
 pub use self::builder::LearnerBuilder;
 pub use self::report::{Mended, Recovery, StepReport};
+pub(crate) use self::store::Waiting;
+pub use self::store::{StoredLearner, Supplies};
 use self::stream::{Read, Stream};
 use self::updates::Updates;
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
 use crate::readout_rls::ReadoutRls;
-use crate::{Error, Loss, Matrix, Network, Regime, Targets, UpdateSettings};
+use crate::{EngineChoice, Error, Loss, Matrix, Network, Regime, Targets, UpdateSettings};
 
 /// A network with everything that its learning needs.
 ///
@@ -53,6 +57,8 @@ pub struct Learner<T: Real> {
     /// The fits of a readout that learns by least squares.
     fit: Option<ReadoutRls>,
     sensitivity_decay: f64,
+    /// The engine with its window; `None` for one of the user's own.
+    engine: Option<EngineChoice>,
     recovery: Recovery,
     mended: Mended,
     /// The threads among which streams are divided.

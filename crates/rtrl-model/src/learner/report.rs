@@ -1,5 +1,7 @@
 //! What a step tells.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Gradient;
 
 /// What one step computed.
@@ -26,7 +28,7 @@ pub struct StepReport<'a, T> {
 
 /// What the learner does by itself when learning leaves the range of the number type. By default each is an
 /// error. Values that are not finite in inputs, targets or the forward pass are always one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
     /// Instead of [`Error::Overflow`](crate::Error::Overflow), sets p of the stream to 0 and goes on: past
     /// inputs get no more credit. The gradients of that step, and those that have added up in the engine, are
@@ -38,7 +40,7 @@ pub struct Recovery {
 }
 
 /// How often a [`Recovery`] had something to do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mended {
     /// Streams whose p was set to 0 after an overflow.
     pub resets: u64,

@@ -1,6 +1,7 @@
 //! Gradients on their way to the weights.
 
 use rtrl_kernel::Real;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Quantity;
 use crate::gradient::Gradient;
@@ -26,6 +27,14 @@ pub(super) struct Updates<T> {
     steps: u64,
 }
 
+/// The part of [`Updates`] that is no gradient.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Counters {
+    learnt: bool,
+    due: bool,
+    steps: u64,
+}
+
 impl<T: Real> Updates<T> {
     pub(super) fn new(
         regime: Regime,
@@ -43,6 +52,31 @@ impl<T: Real> Updates<T> {
             due: false,
             steps: 0,
         })
+    }
+
+    /// What is due, as plain data.
+    pub(super) fn counters(&self) -> Counters {
+        let Self { learnt, due, steps, .. } = *self;
+        Counters { learnt, due, steps }
+    }
+
+    pub(super) fn set_counters(&mut self, counters: Counters) {
+        let Counters { learnt, due, steps } = counters;
+        (self.learnt, self.due, self.steps) = (learnt, due, steps);
+    }
+
+    /// The gradients that have added up and that wait, each by its name in a checkpoint.
+    pub(super) fn gradients(&self) -> impl Iterator<Item = (&'static str, &Gradient<T>)> {
+        let sum = self.sum.iter().map(|gradient| ("sum", gradient));
+        sum.chain(self.waiting.iter().map(|gradient| ("waiting", gradient)))
+    }
+
+    /// [`Updates::gradients`], to be restored.
+    pub(super) fn gradients_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (&'static str, &mut Gradient<T>)> {
+        let sum = self.sum.iter_mut().map(|gradient| ("sum", gradient));
+        sum.chain(self.waiting.iter_mut().map(|gradient| ("waiting", gradient)))
     }
 
     /// Whether the step that comes next ends with an update.

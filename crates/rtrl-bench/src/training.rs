@@ -1,0 +1,36 @@
+//! A small training run that follows from the number of its steps alone, to be stopped and resumed.
+
+use rtrl_model::{
+    EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Readout, Real,
+    Targets,
+};
+
+const UNITS: usize = 12;
+
+/// The run before its first step: the deferred engine and Adam, so that a checkpoint has something of
+/// everything.
+///
+/// # Errors
+/// None but for want of memory.
+pub fn learner() -> Result<Learner<f32>, Error> {
+    let network = Network::<f32>::builder(UNITS, 2)
+        .weights(InitialWeights::Orthogonal { gain: 0.9 })
+        .readout(Readout::new(1).with_inputs())
+        .seed(1)
+        .build()?;
+    Learner::builder(network)
+        .engine(EngineChoice::DEFERRED)
+        .optimizer(Optimizer::adam(1e-3))
+        .build()
+}
+
+/// Takes the next step of the run.
+///
+/// # Errors
+/// Those of [`Learner::step`].
+pub fn advance(learner: &mut Learner<f32>) -> Result<(), Error> {
+    let mut generator = Generator::new(learner.steps());
+    let mut draw = || f32::from_f64(generator.between(-1.0, 1.0));
+    let (x, target) = ([draw(), draw()], draw());
+    learner.step(&x, Targets::All(&[target])).map(drop)
+}

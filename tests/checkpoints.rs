@@ -1,0 +1,385 @@
+//! A stored run that resumes is the run that never stopped, bit for bit: cut at every step, in every
+//! combination of engine, precision, optimiser, timing, streams and readout.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::num::{NonZeroU64, NonZeroUsize};
+
+use rtrl_model::checkpoint::Reader;
+use rtrl_model::{
+    Activation, Clipping, EngineChoice, Error, Forecaster, Generator, InitialWeights, Learner,
+    LearnerBuilder, Loss, Network, Optimizer, Pace, RateSchedule, Readout, ReadoutWeights, Real,
+    Recovery, Regime, StoredLearner, Supplies, Targets, Threads, Timing, UpdateSettings,
+};
+use serde_json::json;
+
+const STEPS: usize = 300;
+const UNITS: usize = 4;
+const INPUTS: usize = 2;
+const OUTPUTS: usize = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Layer {
+    None,
+    Gradient,
+    LeastSquares,
+}
+
+/// What a run is made of.
+#[derive(Debug, Clone)]
+struct Run {
+    engine: EngineChoice,
+    regime: Regime,
+    updates: UpdateSettings,
+    layer: Layer,
+    streams: usize,
+    leaky: bool,
+    step_gradients: bool,
+    decay: f64,
+}
+
+fn count(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap()
+}
+
+fn wave() -> Activation {
+    Activation::custom("wave", libm::sin, libm::cos)
+}
+
+fn network<T: Real>(run: &Run) -> Network<T> {
+    let mut mask = vec![vec![true; INPUTS + 1 + UNITS]; UNITS];
+    mask[1][0] = false;
+    let mut frozen = vec![vec![false; INPUTS + 1 + UNITS]; UNITS];
+    frozen[2][4] = true;
+    let mut network = Network::<T>::builder(UNITS, INPUTS)
+        .activations([Activation::Tanh, wave(), Activation::Logistic, Activation::Tanh])
+        .connections(mask)
+        .frozen(frozen)
+        .weights(InitialWeights::Orthogonal { gain: 0.8 })
+        .seed(5);
+    if run.leaky {
+        network = network.leaks([0.5, 1.0, 0.3, 0.9]);
+    }
+    let readout = Readout::new(OUTPUTS).with_inputs().weights(ReadoutWeights::Normal { gain: 0.5 });
+    match run.layer {
+        Layer::None => network,
+        Layer::Gradient => network.readout(readout),
+        Layer::LeastSquares => network.readout(readout.recursive_least_squares(0.98, 0.5)),
+    }
+    .build()
+    .unwrap()
+}
+
+fn builder<T: Real>(run: &Run) -> LearnerBuilder<T> {
+    Learner::builder(network::<T>(run))
+        .engine(run.engine)
+        .regime(run.regime)
+        .updates(run.updates.clone())
+        .step_gradients(run.step_gradients)
+        .teacher_forcing(run.layer == Layer::None)
+        .sensitivity_decay(run.decay)
+        .streams(count(run.streams))
+        .recovery(Recovery { reset_sensitivities: true, skip_updates: true })
+}
+
+fn supplies<T: Real>(threads: usize) -> Supplies<T> {
+    Supplies {
+        activations: vec![wave()],
+        schedule: Some(schedule()),
+        threads: Threads::Exactly(count(threads)),
+        ..Supplies::default()
+    }
+}
+
+fn schedule() -> RateSchedule {
+    RateSchedule::custom("slower", |update| 1.0 / (1.0 + update as f64 / 64.0))
+}
+
+/// Everything that happens at one step: a sample for each stream, now and then a reset or the end of an
+/// epoch. It is drawn from the number of the step alone.
+fn advance<T: Real>(learner: &mut Learner<T>, run: &Run, step: usize) {
+    let mut generator = Generator::new(1000 + step as u64);
+    let outputs = learner.network().outputs();
+    let drawn: Vec<_> = (0..run.streams)
+        .map(|_| {
+            let x: Vec<T> = (0..INPUTS).map(|_| T::from_f64(generator.normal())).collect();
+            let mut target = || {
+                let value = T::from_f64(generator.between(-0.7, 0.7));
+                (generator.below(3) > 0).then_some(value)
+            };
+            (x, (0..outputs).map(|_| target()).collect::<Vec<_>>())
+        })
+        .collect();
+    let samples: Vec<_> = drawn.iter().map(|(x, d)| (x.as_slice(), Targets::Some(d))).collect();
+    learner.step_streams(&samples).unwrap();
+    let state = [T::from_f64(0.1); UNITS];
+    if step % 37 == 36 {
+        learner.reset_stream(step % run.streams, &state).unwrap();
+    }
+    if run.regime == Regime::Epochwise && step % 25 == 24 {
+        learner.end_epoch(&state).unwrap();
+    }
+}
+
+/// Bytes of a checkpoint, which hold all that there is of a learner, and its last outputs.
+fn bytes<T: Real>(learner: &Learner<T>, folder: &std::path::Path) -> Vec<u8> {
+    let path = folder.join("whole.safetensors");
+    learner.save(&path, &json!(null)).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+fn resumed<T: Real>(learner: &Learner<T>, folder: &std::path::Path, threads: usize) -> Learner<T> {
+    let path = folder.join("cut.safetensors");
+    learner.save(&path, &json!({"row": 7})).unwrap();
+    let stored = StoredLearner::open(&path).unwrap();
+    assert_eq!((stored.precision(), stored.steps()), (T::NAME, learner.steps()));
+    assert_eq!(stored.application(), &json!({"row": 7}));
+    stored.learner(&supplies(threads)).unwrap()
+}
+
+/// A run that is stored and resumed after every single step, against the run that never stops; and at
+/// some steps a run that goes on from there to the end.
+fn split_run_is_whole_run<T: Real>(run: &Run) {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut whole = builder::<T>(run).build().unwrap();
+    let mut cut_at_every_step = whole.clone();
+    let mut late_starters = Vec::new();
+    for step in 0..STEPS {
+        cut_at_every_step = resumed(&cut_at_every_step, folder, 1 + step % 2);
+        if step % 59 == 13 {
+            late_starters.push(resumed(&whole, folder, 1));
+        }
+        advance(&mut whole, run, step);
+        advance(&mut cut_at_every_step, run, step);
+        for learner in &mut late_starters {
+            advance(learner, run, step);
+        }
+        let same = |learner: &Learner<T>| {
+            learner.network().weights() == whole.network().weights()
+                && (0..run.streams).all(|b| learner.state(b).unwrap() == whole.state(b).unwrap())
+        };
+        assert!(same(&cut_at_every_step), "step {step}: {run:?}");
+        assert!(late_starters.iter().all(same), "step {step}: {run:?}");
+    }
+    let expected = bytes(&whole, folder);
+    for learner in late_starters.iter().chain([&cut_at_every_step]) {
+        assert!(bytes(learner, folder) == expected, "{run:?}");
+    }
+}
+
+fn real_time(timing: Timing, every: usize) -> Regime {
+    Regime::RealTime { timing, every: count(every) }
+}
+
+fn optimisers() -> [UpdateSettings; 6] {
+    let clipping = Clipping { value: Some(0.5), norm: Some(0.8) };
+    let step = RateSchedule::Step { every: NonZeroU64::new(50).unwrap(), factor: 0.7 };
+    [
+        UpdateSettings { clipping, ..Optimizer::sgd(0.05).into() },
+        UpdateSettings { schedule: schedule(), ..Optimizer::momentum(0.02, 0.9).into() },
+        UpdateSettings { schedule: step, ..Optimizer::rmsprop(0.002).into() },
+        UpdateSettings { clipping, ..Optimizer::adam(0.005).into() },
+        UpdateSettings::adamw(0.005),
+        Optimizer::sgd(0.05).into(),
+    ]
+}
+
+const EVEN: EngineChoice =
+    EngineChoice::Deferred { window: NonZeroUsize::new(7), pace: Pace::Even };
+const BURSTS: EngineChoice =
+    EngineChoice::Deferred { window: NonZeroUsize::new(9), pace: Pace::Bursts };
+
+/// Every engine with every timing; optimisers, readouts, streams and the rest go round.
+fn runs() -> Vec<Run> {
+    let regimes = [
+        real_time(Timing::Immediate, 1),
+        real_time(Timing::AfterNextStep, 1),
+        real_time(Timing::Immediate, 4),
+        real_time(Timing::AfterNextStep, 3),
+        Regime::Epochwise,
+    ];
+    let layers = [Layer::Gradient, Layer::LeastSquares, Layer::None];
+    let mut runs = Vec::new();
+    for engine in [EngineChoice::Eager, BURSTS, EVEN, EngineChoice::Auto] {
+        for regime in regimes {
+            let number = runs.len();
+            let layer = match layers[number % 3] {
+                Layer::LeastSquares if regime == Regime::Epochwise => Layer::Gradient,
+                layer => layer,
+            };
+            runs.push(Run {
+                engine,
+                regime,
+                updates: optimisers()[number % 6].clone(),
+                layer,
+                streams: 1 + 2 * (number / 2 % 2),
+                leaky: number % 4 == 1,
+                step_gradients: number % 5 == 2,
+                decay: if number % 7 == 3 { 0.9 } else { 1.0 },
+            });
+        }
+    }
+    runs
+}
+
+#[test]
+fn a_run_cut_at_any_step_is_the_whole_run_in_single_precision() {
+    runs().iter().for_each(split_run_is_whole_run::<f32>);
+}
+
+#[test]
+fn a_run_cut_at_any_step_is_the_whole_run_in_double_precision() {
+    runs().iter().for_each(split_run_is_whole_run::<f64>);
+}
+
+/// Every optimiser with both engines.
+#[test]
+fn every_optimiser_resumes() {
+    for updates in optimisers() {
+        for engine in [EngineChoice::Eager, EVEN] {
+            let run = Run {
+                engine,
+                regime: real_time(Timing::AfterNextStep, 2),
+                updates: updates.clone(),
+                layer: Layer::Gradient,
+                streams: 2,
+                leaky: true,
+                step_gradients: false,
+                decay: 1.0,
+            };
+            split_run_is_whole_run::<f32>(&run);
+        }
+    }
+}
+
+fn plain() -> Run {
+    Run {
+        engine: BURSTS,
+        regime: real_time(Timing::Immediate, 1),
+        updates: UpdateSettings::default(),
+        layer: Layer::Gradient,
+        streams: 1,
+        leaky: false,
+        step_gradients: false,
+        decay: 1.0,
+    }
+}
+
+/// Negative control: what does not come back is noticed.
+#[test]
+#[should_panic(expected = "step 14")]
+fn sensitivities_that_are_lost_on_the_way_are_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = plain();
+    let mut whole = builder::<f64>(&run).build().unwrap();
+    for step in 0..14 {
+        advance(&mut whole, &run, step);
+    }
+    let mut cut = resumed(&whole, folder.path(), 1);
+    cut.reset_sensitivities().unwrap();
+    for learner in [&mut whole, &mut cut] {
+        advance(learner, &run, 14);
+    }
+    assert_eq!(whole.network().weights(), cut.network().weights(), "step 14");
+}
+
+#[test]
+fn a_forecaster_resumes_with_the_inputs_that_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("forecaster.safetensors");
+    let learner = builder::<f32>(&plain()).build().unwrap();
+    let mut whole = Forecaster::new(learner, count(5)).unwrap();
+    let mut cut = whole.clone();
+    let mut generator = Generator::new(3);
+    for _ in 0..60 {
+        let mut draw = || f32::from_f64(generator.uniform());
+        let (x, label) = ([draw(), draw()], [draw(), draw()]);
+        cut.save(&path, &json!(null)).unwrap();
+        let stored = StoredLearner::open(&path).unwrap();
+        assert_eq!(stored.horizon(), Some(count(5)));
+        cut = stored.forecaster(&supplies(1)).unwrap();
+        for forecaster in [&mut whole, &mut cut] {
+            forecaster.observe(&x, Targets::All(&label)).unwrap();
+        }
+        assert_eq!(whole.forecast().unwrap(), cut.forecast().unwrap());
+    }
+    let stored = StoredLearner::open(&path).unwrap();
+    assert!(matches!(stored.learner::<f32>(&supplies(1)), Err(Error::Setting { .. })));
+}
+
+#[test]
+fn losses_come_back_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("loss.safetensors");
+    let own = || {
+        Loss::<f64>::custom("doubled", |outputs, targets, errors| {
+            let mut sum = 0.0;
+            for (k, error) in errors.iter_mut().enumerate() {
+                *error = targets.get(k).map_or(0.0, |d| 2.0 * (d - outputs[k]));
+                sum += *error * *error / 4.0;
+            }
+            sum
+        })
+    };
+    let losses = [Loss::SquaredError, Loss::BinaryCrossEntropy, Loss::Huber { delta: 0.3 }, own()];
+    for loss in losses {
+        let mut learner = builder::<f64>(&plain()).loss(loss).build().unwrap();
+        learner.step(&[0.5, -0.5], Targets::All(&[0.2, 0.9])).unwrap();
+        learner.save(&path, &json!(null)).unwrap();
+        let supplies = Supplies { loss: Some(own()), ..supplies(1) };
+        let mut resumed = StoredLearner::open(&path).unwrap().learner(&supplies).unwrap();
+        let expected = learner.step(&[0.1, 0.2], Targets::All(&[0.3, 0.4])).unwrap().loss;
+        let got = resumed.step(&[0.1, 0.2], Targets::All(&[0.3, 0.4])).unwrap().loss;
+        assert_eq!(got, expected);
+    }
+    let refused = StoredLearner::open(&path).unwrap().learner::<f64>(&supplies(1));
+    assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
+}
+
+#[test]
+fn what_cannot_be_resumed_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    let learner = builder::<f32>(&plain()).build().unwrap();
+    learner.save(&path, &json!(null)).unwrap();
+    let open = || StoredLearner::open(&path).unwrap();
+    let message = open().learner::<f64>(&supplies(1)).unwrap_err().to_string();
+    assert!(message.contains("f32") && message.contains("f64"), "{message}");
+    let message = open().learner::<f32>(&Supplies::default()).unwrap_err().to_string();
+    assert!(message.contains("wave"), "{message}");
+    assert!(open().forecaster::<f32>(&supplies(1)).is_err());
+    let engine = rtrl_model::kernel::Eager::<f32>::new(
+        learner.network().layout(),
+        &learner.network().learning(),
+        learner.network().isa(),
+        Threads::SERIAL,
+    );
+    let own = builder::<f32>(&plain()).own_engine(Box::new(engine.unwrap())).build().unwrap();
+    assert!(matches!(own.save(&path, &json!(null)), Err(Error::Setting { .. })));
+    let other = rtrl_model::checkpoint::Plan::new(&json!({"steps": 1}), vec![]).unwrap();
+    rtrl_model::checkpoint::save(&path, &other, |_| Ok(())).unwrap();
+    let message = StoredLearner::new(Reader::open(&path).unwrap()).unwrap_err().to_string();
+    assert!(message.contains("not the checkpoint of a learner"), "{message}");
+}
+
+/// A learner whose p is lost is stored as such.
+#[test]
+fn lost_sensitivities_stay_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lost.safetensors");
+    let wild = || Activation::custom("wild", libm::sin, |_| 1e30);
+    let network = Network::<f32>::builder(1, 1).activation(wild());
+    let network = network.weights(InitialWeights::Given(vec![vec![1.0; 3]])).build().unwrap();
+    let mut learner = Learner::builder(network).build().unwrap();
+    while learner.step(&[0.5], Targets::None).is_ok() {}
+    learner.save(&path, &json!(null)).unwrap();
+    let supplies = Supplies { activations: vec![wild()], ..Supplies::default() };
+    let mut resumed = StoredLearner::open(&path).unwrap().learner::<f32>(&supplies).unwrap();
+    let error = resumed.step(&[0.5], Targets::None).unwrap_err();
+    assert!(matches!(error, Error::SensitivitiesLost { .. }), "{error}");
+    for learner in [&mut learner, &mut resumed] {
+        learner.reset_sensitivities().unwrap();
+        learner.step(&[0.5], Targets::All(&[0.1])).unwrap();
+    }
+    assert_eq!(learner.network().weights(), resumed.network().weights());
+}
