@@ -4,9 +4,10 @@
 
 use std::num::{NonZeroU64, NonZeroUsize};
 
+use rtrl_bench::training;
 use rtrl_model::checkpoint::Reader;
 use rtrl_model::{
-    Activation, Clipping, EngineChoice, Error, Forecaster, Generator, InitialWeights, Learner,
+    Activation, Clipping, EngineChoice, Error, Forecaster, Generator, InitialWeights, Isa, Learner,
     LearnerBuilder, Loss, Network, Optimizer, Pace, RateSchedule, Readout, ReadoutWeights, Real,
     Recovery, Regime, StoredLearner, Supplies, Targets, Threads, Timing, UpdateSettings,
 };
@@ -81,8 +82,11 @@ fn builder<T: Real>(run: &Run) -> LearnerBuilder<T> {
         .recovery(Recovery { reset_sensitivities: true, skip_updates: true })
 }
 
-fn supplies<T: Real>(threads: usize) -> Supplies<T> {
+/// Everything of one's own, so many threads, and for each number of steps another instruction set.
+fn supplies<T: Real>(threads: usize, steps: usize) -> Supplies<T> {
+    let sets = Isa::available();
     Supplies {
+        isa: Some(sets[steps % sets.len()]),
         activations: vec![wave()],
         schedule: Some(schedule()),
         threads: Threads::Exactly(count(threads)),
@@ -133,7 +137,8 @@ fn resumed<T: Real>(learner: &Learner<T>, folder: &std::path::Path, threads: usi
     let stored = StoredLearner::open(&path).unwrap();
     assert_eq!((stored.precision(), stored.steps()), (T::NAME, learner.steps()));
     assert_eq!(stored.application(), &json!({"row": 7}));
-    stored.learner(&supplies(threads)).unwrap()
+    let steps = usize::try_from(stored.steps()).unwrap();
+    stored.learner(&supplies(threads, steps)).unwrap()
 }
 
 /// A run that is stored and resumed after every single step, against the run that never stops; and at
@@ -297,14 +302,14 @@ fn a_forecaster_resumes_with_the_inputs_that_wait() {
         cut.save(&path, &json!(null)).unwrap();
         let stored = StoredLearner::open(&path).unwrap();
         assert_eq!(stored.horizon(), Some(count(5)));
-        cut = stored.forecaster(&supplies(1)).unwrap();
+        cut = stored.forecaster(&supplies(1, 0)).unwrap();
         for forecaster in [&mut whole, &mut cut] {
             forecaster.observe(&x, Targets::All(&label)).unwrap();
         }
         assert_eq!(whole.forecast().unwrap(), cut.forecast().unwrap());
     }
     let stored = StoredLearner::open(&path).unwrap();
-    assert!(matches!(stored.learner::<f32>(&supplies(1)), Err(Error::Setting { .. })));
+    assert!(matches!(stored.learner::<f32>(&supplies(1, 0)), Err(Error::Setting { .. })));
 }
 
 #[test]
@@ -326,14 +331,32 @@ fn losses_come_back_by_name() {
         let mut learner = builder::<f64>(&plain()).loss(loss).build().unwrap();
         learner.step(&[0.5, -0.5], Targets::All(&[0.2, 0.9])).unwrap();
         learner.save(&path, &json!(null)).unwrap();
-        let supplies = Supplies { loss: Some(own()), ..supplies(1) };
+        let supplies = Supplies { loss: Some(own()), ..supplies(1, 0) };
         let mut resumed = StoredLearner::open(&path).unwrap().learner(&supplies).unwrap();
         let expected = learner.step(&[0.1, 0.2], Targets::All(&[0.3, 0.4])).unwrap().loss;
         let got = resumed.step(&[0.1, 0.2], Targets::All(&[0.3, 0.4])).unwrap().loss;
         assert_eq!(got, expected);
     }
-    let refused = StoredLearner::open(&path).unwrap().learner::<f64>(&supplies(1));
+    let refused = StoredLearner::open(&path).unwrap().learner::<f64>(&supplies(1, 0));
     assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
+}
+
+/// A file of the first version: `checkpoint_loop FOLDER --steps 30 --keep 1` made it.
+#[test]
+fn files_of_earlier_versions_can_be_read() {
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/checkpoints/version-1.safetensors");
+    let stored = StoredLearner::open(std::path::Path::new(path)).unwrap();
+    let mut resumed = stored.learner::<f32>(&Supplies::default()).unwrap();
+    let mut whole = training::learner().unwrap();
+    for _ in 0..30 {
+        training::advance(&mut whole).unwrap();
+    }
+    for _ in 0..40 {
+        assert_eq!(resumed.network().weights(), whole.network().weights());
+        training::advance(&mut resumed).unwrap();
+        training::advance(&mut whole).unwrap();
+    }
 }
 
 #[test]
@@ -343,11 +366,11 @@ fn what_cannot_be_resumed_is_refused_by_name() {
     let learner = builder::<f32>(&plain()).build().unwrap();
     learner.save(&path, &json!(null)).unwrap();
     let open = || StoredLearner::open(&path).unwrap();
-    let message = open().learner::<f64>(&supplies(1)).unwrap_err().to_string();
+    let message = open().learner::<f64>(&supplies(1, 0)).unwrap_err().to_string();
     assert!(message.contains("f32") && message.contains("f64"), "{message}");
     let message = open().learner::<f32>(&Supplies::default()).unwrap_err().to_string();
     assert!(message.contains("wave"), "{message}");
-    assert!(open().forecaster::<f32>(&supplies(1)).is_err());
+    assert!(open().forecaster::<f32>(&supplies(1, 0)).is_err());
     let engine = rtrl_model::kernel::Eager::<f32>::new(
         learner.network().layout(),
         &learner.network().learning(),

@@ -1,8 +1,10 @@
 //! A small training run that follows from the number of its steps alone, to be stopped and resumed.
 
+use std::num::NonZeroUsize;
+
 use rtrl_model::{
-    EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Readout, Real,
-    Targets,
+    EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Pace, Readout,
+    Real, Targets,
 };
 
 const UNITS: usize = 12;
@@ -18,10 +20,8 @@ pub fn learner() -> Result<Learner<f32>, Error> {
         .readout(Readout::new(1).with_inputs())
         .seed(1)
         .build()?;
-    Learner::builder(network)
-        .engine(EngineChoice::DEFERRED)
-        .optimizer(Optimizer::adam(1e-3))
-        .build()
+    let engine = EngineChoice::Deferred { window: NonZeroUsize::new(8), pace: Pace::Even };
+    Learner::builder(network).engine(engine).optimizer(Optimizer::adam(1e-3)).build()
 }
 
 /// Takes the next step of the run.
