@@ -23,6 +23,12 @@ pub(crate) enum Error {
         /// The name.
         column: String,
     },
+    /// A constant of least squares for a readout that learns otherwise.
+    #[error("{option} goes with --readout rls, the readout learns by its gradient")]
+    NeedsLeastSquares {
+        /// The option.
+        option: &'static str,
+    },
     /// A column that was asked for is there more than once.
     #[error("{}: column {column:?} stands {count} times in the header, expected once", path.display())]
     Ambiguous {
@@ -103,7 +109,9 @@ impl Error {
     /// The exit code of the program.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::SameFile { .. } | Self::RepeatedInput { .. } => 2,
+            Self::SameFile { .. } | Self::RepeatedInput { .. } | Self::NeedsLeastSquares { .. } => {
+                2
+            }
             _ => 1,
         }
     }

@@ -1,6 +1,6 @@
 //! The `rtrl` program.
 //!
-//! `args.rs` turns the command line into plain data; each command has a module that does the work.
+//! `args/` turns the command line into plain data; each command has a module that does the work.
 //! Exit codes: 0 for success, 2 for a wrong command line, 1 for everything else that goes wrong.
 
 mod args;

@@ -47,7 +47,7 @@ fn fails(text: &str, options: &[&str], code: i32, words: &[&str]) {
 }
 
 #[test]
-fn sunspots_are_forecast_better_than_by_persistence() {
+fn sunspots_are_forecast_better_than_by_the_baselines() {
     for seed in ["1", "2", "3"] {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -68,7 +68,7 @@ fn sunspots_are_forecast_better_than_by_persistence() {
             serde_json::from_str(&fs::read_to_string(path("j")).unwrap()).unwrap();
         let number = |key: &str| json[key].as_f64().unwrap();
         assert_eq!(number("rows"), 2820.0);
-        assert!(number("rmse") <= 16.3, "seed {seed}: {}", number("rmse"));
+        assert!(number("rmse") <= 15.3, "seed {seed}: {}", number("rmse"));
         assert!((number("persistence_rmse") - 16.924).abs() < 1e-3);
         assert!((number("ar_rmse") - 15.6).abs() < 0.1);
         for key in
@@ -77,6 +77,9 @@ fn sunspots_are_forecast_better_than_by_persistence() {
             assert!(number(key) > 0.0, "{key}");
         }
         let page = fs::read_to_string(path("r")).unwrap();
+        for words in ["Leak 0.2, gain 1", "adam with rate 0.0001", "forgetting 0.999, ridge 1"] {
+            assert!(page.contains(words), "{words:?} is missing in the report");
+        }
         assert!(page.starts_with("<!DOCTYPE html>") && page.matches("<svg").count() == 5);
         let requests = ["src=", "href=", "@import", "url("];
         assert!(requests.iter().all(|request| !page.contains(request)));
@@ -85,6 +88,56 @@ fn sunspots_are_forecast_better_than_by_persistence() {
         assert_eq!((network.units(), network.inputs(), network.outputs()), (16, 1, 1));
         assert_eq!(saved.application()["target"], "sunspots");
     }
+}
+
+/// The RMSE and that of the same network with its recurrent weights held still.
+fn sunspot_errors(options: &[&str]) -> [f64; 2] {
+    let text = fs::read_to_string(sunspots()).unwrap().replace("month,sunspots", "month,y");
+    let json = errors(&text, options);
+    ["rmse", "still_rmse"].map(|key| json[key].as_f64().unwrap())
+}
+
+/// Half a leak and least squares are enough to come near the autoregression, whose error is 15.62;
+/// without a leak, or with a readout that learns by its gradient, it is not reached.
+#[test]
+fn leaky_units_and_least_squares_both_help_on_sunspots() {
+    for seed in ["1", "2", "3"] {
+        let rmse =
+            |leak, readout| sunspot_errors(&["--seed", seed, "--leak", leak, "--readout", readout]);
+        for error in rmse("0.5", "rls") {
+            assert!(error <= 15.75, "seed {seed}: {error}");
+        }
+        for other in [rmse("1", "rls"), rmse("0.5", "gradient")] {
+            assert!(other.iter().all(|&error| error > 15.75), "seed {seed}: {other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_saved_model_names_the_options_of_its_run() {
+    let folder = TempDir::new().unwrap();
+    let (series, model) = (folder.path().join("series.csv"), folder.path().join("model"));
+    fs::write(&series, "y\n1\n2\n3\n4\n").unwrap();
+    let saved = |options: &[&str]| {
+        let mut command = rtrl();
+        command.arg("train").arg(&series).args(["--target", "y", "--save"]).arg(&model);
+        command.args(options).assert().success();
+        let header = String::from_utf8_lossy(&fs::read(&model).unwrap()).into_owned();
+        (SavedModel::read(&model).unwrap(), header)
+    };
+    let options = ["--leak", "0.25", "--forgetting", "0.5", "--ridge", "2", "--optimizer", "adamw"];
+    let (model, header) = saved(&options);
+    assert!(header.contains(r#"\"readout_least_squares\":{\"forgetting\":0.5,\"ridge\":2.0}"#));
+    let named = model.application();
+    let expected = serde_json::json!(["rls", 0.5, 2.0, 0.25, 1.0, "adamw", 1e-4]);
+    let keys = ["readout", "forgetting", "ridge", "leak", "gain", "optimizer", "learning_rate"];
+    assert_eq!(serde_json::json!(keys.map(|key| &named[key])), expected);
+    assert_eq!(model.network::<f32>(&[]).unwrap().leaks(), Some([0.25; 16].as_slice()));
+    let (model, header) = saved(&["--leak", "1", "--readout", "gradient"]);
+    assert!(header.contains(r#"\"readout_least_squares\":null"#));
+    let expected = serde_json::json!(["gradient", null, null, 1.0, 1.0, "adam", 1e-3]);
+    assert_eq!(serde_json::json!(keys.map(|key| &model.application()[key])), expected);
+    assert_eq!(model.network::<f32>(&[]).unwrap().leaks(), None);
 }
 
 /// The same seed gives the same model, byte for byte, on every instruction set and number of threads.
@@ -115,6 +168,9 @@ fn other_choices_work() {
         vec!["--target", "load", "--inputs", "heat", "--activation", "logistic"],
         vec!["--target", "load", "--predict", "value", "--optimizer", "sgd", "--clip", "0.5"],
         vec!["--target", "heat", "--units", "1", "--engine", "eager", "--learning-rate", "0.01"],
+        vec!["--target", "load", "--leak", "1", "--readout", "gradient", "--optimizer", "momentum"],
+        vec!["--target", "load", "--leak", "0.5", "--readout", "rls", "--optimizer", "rmsprop"],
+        vec!["--target", "heat", "--forgetting", "1", "--ridge", "0.1", "--optimizer", "adamw"],
     ] {
         let (code, message) = train(&text, &options);
         assert_eq!(code, 0, "{options:?}: {message}");
@@ -159,13 +215,13 @@ fn files_that_could_be_misread_are_refused() {
 }
 
 /// The numbers of a run over `text`.
-fn errors(text: &str) -> serde_json::Value {
+fn errors(text: &str, options: &[&str]) -> serde_json::Value {
     let folder = TempDir::new().unwrap();
     let (series, json) = (folder.path().join("series.csv"), folder.path().join("json"));
     fs::write(&series, text).unwrap();
     let mut command = rtrl();
     command.arg("train").arg(&series).args(["--target", "y", "--json"]).arg(&json);
-    command.assert().success();
+    command.args(options).assert().success();
     serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap()
 }
 
@@ -180,8 +236,8 @@ fn the_autoregression_does_not_depend_on_the_first_value() {
         text += &walk.to_string();
         text.push('\n');
     }
-    let plain = errors(&format!("y\n{text}"))["ar_rmse"].as_f64().unwrap();
-    let tiny = errors(&format!("y\n0.001\n{text}"))["ar_rmse"].as_f64().unwrap();
+    let plain = errors(&format!("y\n{text}"), &[])["ar_rmse"].as_f64().unwrap();
+    let tiny = errors(&format!("y\n0.001\n{text}"), &[])["ar_rmse"].as_f64().unwrap();
     assert!((tiny / plain - 1.0).abs() < 0.1, "{tiny} and {plain}");
 }
 
@@ -286,6 +342,37 @@ fn a_wrong_command_line_ends_with_code_2() {
     fails(text, &["--target", "y", "--learning-rate", "nan"], 2, &["nan", "finite"]);
     fails(text, &["--target", "y", "--clip", "0"], 2, &["clip"]);
     fails(text, &["--target", "y", "--sped", "1"], 2, &["--sped"]);
+}
+
+#[test]
+fn settings_out_of_range_are_told_with_their_range() {
+    let refused = |option, value, code, words: &[&str]| {
+        fails("y\n1\n2\n3\n", &["--target", "y", option, value], code, words);
+    };
+    for option in ["--leak", "--forgetting"] {
+        for value in ["0", "-0.5", "1.5", "nan", "inf", "half"] {
+            let given = format!("{option}={value}");
+            let words = [option, value, "above 0 and at most 1"];
+            fails("y\n1\n2\n3\n", &["--target", "y", &given], 2, &words);
+        }
+    }
+    for value in ["0", "nan", "inf", "none"] {
+        refused("--ridge", value, 2, &["--ridge", value, "above 0"]);
+    }
+    refused("--readout", "lms", 2, &["lms", "gradient", "rls"]);
+    let optimizers = ["lion", "sgd", "momentum", "rmsprop", "adam", "adamw"];
+    refused("--optimizer", "lion", 2, &optimizers);
+    // A leak that is 0 in single precision, and a penalty whose inverse is not finite.
+    refused("--leak", "1e-60", 1, &["leak", "f32"]);
+    refused("--ridge", "1e-320", 1, &["ridge", "inverse"]);
+}
+
+#[test]
+fn the_constants_of_least_squares_are_for_least_squares() {
+    for option in ["--forgetting", "--ridge"] {
+        let options = ["--target", "y", "--readout", "gradient", option, "1"];
+        fails("y\n1\n2\n3\n", &options, 2, &[option, "--readout rls"]);
+    }
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use rtrl_model::scale::RunningScale;
-use rtrl_model::{Clipping, InitialWeights, Learner, Network, Optimizer, Readout, Real, Targets};
+use rtrl_model::{Clipping, InitialWeights, Learner, Network, Real, Targets};
 use serde_json::json;
 
-use crate::args::{OptimizerName, Predict, TrainArgs};
+use crate::args::{Predict, TrainArgs};
 use crate::error::Error;
 use crate::train::series::Row;
 
@@ -45,17 +45,14 @@ impl<T: Real> Recurrent<T> {
         let mut network = Network::<T>::builder(units, inputs)
             .activation(args.activation.clone())
             .weights(InitialWeights::Orthogonal { gain: args.gain })
-            .readout(Readout::new(1).with_inputs())
+            .leak(args.leak)
+            .readout(args.readout.rule()?.readout())
             .seed(args.seed);
         if !learns {
             network = network.frozen(vec![vec![true; inputs + 1 + units]; units]);
         }
-        let optimizer = match args.optimizer {
-            OptimizerName::Sgd => Optimizer::sgd(args.learning_rate),
-            OptimizerName::Adam => Optimizer::adam(args.learning_rate),
-        };
         let learner = Learner::builder(network.build()?)
-            .optimizer(optimizer)
+            .updates(args.optimizer.settings(args.learning_rate()?))
             .clipping(Clipping { norm: Some(args.clip), value: None })
             .engine(args.engine.choice()?)
             .threads(args.threads())

@@ -17,7 +17,7 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use rtrl_model::{Layout, Real, file, saved};
 
-use crate::args::{Precision, Predict, TrainArgs};
+use crate::args::{Precision, Predict, ReadoutRule, TrainArgs};
 use crate::error::Error;
 use crate::outputs;
 use crate::train::baselines::{Autoregression, Persistence};
@@ -142,15 +142,24 @@ fn save<T: Real>(
     predict: Predict,
     ours: &Recurrent<T>,
 ) -> Result<(), Error> {
+    let (forgetting, ridge) = match args.readout.rule()? {
+        ReadoutRule::Gradient => (None, None),
+        ReadoutRule::LeastSquares { forgetting, ridge } => (Some(forgetting), Some(ridge)),
+    };
     let application = serde_json::json!({
         "program": "rtrl train",
         "target": args.target,
         "inputs": inputs,
         "predict": if predict == Predict::Change { "change" } else { "value" },
         "seed": args.seed,
-        "optimizer": format!("{:?}", args.optimizer).to_lowercase(),
-        "learning_rate": args.learning_rate,
+        "optimizer": args.optimizer.name(),
+        "learning_rate": args.learning_rate()?,
         "clip": args.clip,
+        "leak": args.leak,
+        "gain": args.gain,
+        "readout": args.readout.rule()?.name(),
+        "forgetting": forgetting,
+        "ridge": ridge,
         "scales": ours.scales(),
     });
     Ok(saved::save(ours.network(), application, path)?)

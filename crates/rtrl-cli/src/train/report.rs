@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 use rtrl_model::{Network, Real};
 
-use crate::args::TrainArgs;
+use crate::args::{ReadoutRule, TrainArgs};
 use crate::error::Error;
 use crate::train::Outcome;
 use crate::train::chart::{Line, heat_map, lines};
@@ -75,6 +75,7 @@ pub(crate) fn page<T: Real>(
                     " recurrent weights that learn, seed " (args.seed) ", "
                     (format!("{:.0}", outcome.rows_per_second)) " rows per second."
                 }
+                p.soft { (settings(args)?) }
                 (errors(args, outcome))
                 (figure("The last rows", &close_up(records), &args.target)?)
                 (figure("The whole series", &whole(records), &args.target)?)
@@ -84,6 +85,22 @@ pub(crate) fn page<T: Real>(
         }
     };
     Ok(page.into_string())
+}
+
+/// How the network learnt, in words.
+fn settings(args: &TrainArgs) -> Result<String, Error> {
+    let TrainArgs { leak, gain, clip, .. } = args;
+    let (optimizer, rate) = (args.optimizer.name(), args.learning_rate()?);
+    let readout = match args.readout.rule()? {
+        ReadoutRule::Gradient => "the same way".to_owned(),
+        ReadoutRule::LeastSquares { forgetting, ridge } => {
+            format!("by recursive least squares, forgetting {forgetting}, ridge {ridge}")
+        }
+    };
+    Ok(format!(
+        "Leak {leak}, gain {gain}. Recurrent weights learn by {optimizer} with rate {rate}, the norm of the \
+         gradient limited to {clip}; the readout {readout}."
+    ))
 }
 
 fn errors(args: &TrainArgs, outcome: &Outcome) -> Markup {

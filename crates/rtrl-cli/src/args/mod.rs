@@ -1,10 +1,16 @@
 //! The command line as plain data.
 
+mod readout;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use rtrl_model::{Activation, EngineChoice, Pace, Threads};
+use rtrl_model::{Activation, EngineChoice, Optimizer, Pace, Threads, UpdateSettings};
+
+use self::readout::ReadoutArgs;
+pub(crate) use self::readout::ReadoutRule;
+use crate::error::Error;
 
 /// Exact real-time recurrent learning: train recurrent networks while they run.
 #[derive(Debug, Parser)]
@@ -52,6 +58,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value = "tanh")]
     pub(crate) activation: Activation,
 
+    /// Leak of the units: how much of its new value a unit takes over at every row; 1 for all of it
+    #[arg(long, value_name = "A", default_value_t = 0.2, value_parser = share)]
+    pub(crate) leak: f64,
+
     /// Gain of the orthogonal initial weights
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub(crate) gain: f64,
@@ -60,13 +70,16 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub(crate) optimizer: OptimizerName,
 
-    /// Learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = positive)]
-    pub(crate) learning_rate: f64,
+    /// Learning rate [default: 0.0001 with a readout by least squares, else 0.001]
+    #[arg(long, value_parser = positive)]
+    learning_rate: Option<f64>,
 
     /// Largest norm of the gradient
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub(crate) clip: f64,
+
+    #[command(flatten)]
+    pub(crate) readout: ReadoutArgs,
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
@@ -159,8 +172,32 @@ pub(crate) enum Predict {
 pub(crate) enum OptimizerName {
     /// Plain gradient descent
     Sgd,
+    /// Gradient descent with momentum 0.9
+    Momentum,
+    /// Gradient descent, each component divided by its running size
+    Rmsprop,
     /// Adam with its usual constants
     Adam,
+    /// Adam with weight decay 0.01
+    Adamw,
+}
+
+impl OptimizerName {
+    /// The name, as on the command line.
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// The optimiser with this learning rate.
+    pub(crate) fn settings(self, rate: f64) -> UpdateSettings {
+        match self {
+            Self::Sgd => Optimizer::sgd(rate).into(),
+            Self::Momentum => Optimizer::momentum(rate, 0.9).into(),
+            Self::Rmsprop => Optimizer::rmsprop(rate).into(),
+            Self::Adam => Optimizer::adam(rate).into(),
+            Self::Adamw => UpdateSettings::adamw(rate),
+        }
+    }
 }
 
 /// Single or double precision.
@@ -178,6 +215,14 @@ impl TrainArgs {
         usize::try_from(self.units.get()).unwrap_or(usize::MAX)
     }
 
+    /// The learning rate, chosen or usual.
+    pub(crate) fn learning_rate(&self) -> Result<f64, Error> {
+        match self.learning_rate {
+            Some(rate) => Ok(rate),
+            None => Ok(self.readout.rule()?.learning_rate()),
+        }
+    }
+
     /// The threads that were asked for.
     pub(crate) fn threads(&self) -> Threads {
         self.threads.map_or(Threads::Auto, Threads::Exactly)
@@ -189,6 +234,14 @@ fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
         _ => Err("expected a finite number above 0".to_owned()),
+    }
+}
+
+/// A number above 0 and at most 1.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("expected a number above 0 and at most 1".to_owned()),
     }
 }
 

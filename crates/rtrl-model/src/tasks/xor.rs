@@ -1,4 +1,4 @@
-//! Task generators: seeded streams of inputs and targets.
+//! Pipelined exclusive or: memory of a few steps, and a hidden layer.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;

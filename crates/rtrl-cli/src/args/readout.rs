@@ -1,0 +1,92 @@
+//! How the readout learns, as options.
+
+use clap::ValueEnum;
+use rtrl_model::Readout;
+
+use super::{positive, share};
+use crate::error::Error;
+
+/// A memory of about a thousand rows: series change.
+const FORGETTING: f64 = 0.999;
+
+/// Columns are standardised, so that a weight of 1 is a large one.
+const RIDGE: f64 = 1.0;
+
+/// How the readout learns.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReadoutArgs {
+    /// What the readout, which sees units, inputs and a bias, learns by
+    #[arg(long, value_enum, default_value_t = ReadoutName::Rls)]
+    readout: ReadoutName,
+
+    /// How much a row counts one row later, in the least squares of the readout [default: 0.999]
+    #[arg(long, value_name = "L", value_parser = share)]
+    forgetting: Option<f64>,
+
+    /// Penalty of the squared weights, in the least squares of the readout [default: 1]
+    #[arg(long, value_name = "R", value_parser = positive)]
+    ridge: Option<f64>,
+}
+
+/// The readout's rule by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadoutName {
+    /// The gradient, with the optimiser of the units
+    Gradient,
+    /// Recursive least squares
+    Rls,
+}
+
+/// The readout's rule with its constants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum ReadoutRule {
+    /// The gradient.
+    Gradient,
+    /// Recursive least squares.
+    LeastSquares { forgetting: f64, ridge: f64 },
+}
+
+impl ReadoutArgs {
+    /// The rule; the constants of least squares are for least squares.
+    pub(crate) fn rule(&self) -> Result<ReadoutRule, Error> {
+        let constants = [("--forgetting", self.forgetting), ("--ridge", self.ridge)];
+        match (self.readout, constants.iter().find(|(_, value)| value.is_some())) {
+            (ReadoutName::Rls, _) => Ok(ReadoutRule::LeastSquares {
+                forgetting: self.forgetting.unwrap_or(FORGETTING),
+                ridge: self.ridge.unwrap_or(RIDGE),
+            }),
+            (ReadoutName::Gradient, None) => Ok(ReadoutRule::Gradient),
+            (ReadoutName::Gradient, Some((option, _))) => Err(Error::NeedsLeastSquares { option }),
+        }
+    }
+}
+
+impl ReadoutRule {
+    /// The learning rate if none is chosen. Beside a readout that is fitted at every row, the units do
+    /// best to learn slowly; one that learns by its gradient must not.
+    pub(super) fn learning_rate(self) -> f64 {
+        match self {
+            Self::Gradient => 1e-3,
+            Self::LeastSquares { .. } => 1e-4,
+        }
+    }
+
+    /// The name, as on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gradient => "gradient",
+            Self::LeastSquares { .. } => "rls",
+        }
+    }
+
+    /// A readout of one output, on units, inputs and bias, that learns by this rule.
+    pub(crate) fn readout(self) -> Readout {
+        let readout = Readout::new(1).with_inputs();
+        match self {
+            Self::Gradient => readout,
+            Self::LeastSquares { forgetting, ridge } => {
+                readout.recursive_least_squares(forgetting, ridge)
+            }
+        }
+    }
+}
