@@ -48,7 +48,7 @@
 //! | `torch.rs` | weights in `PyTorch`'s names |
 //! | `checkpoint/` | checkpoints: tensors that are streamed and verified |
 //! | `file/` | files that are replaced whole |
-//! | `scale.rs`, `tasks.rs` | running standardisation, task generators |
+//! | `scale.rs`, `tasks/` | running standardisation, task generators |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
 //! Algorithm for Continually Running Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989, and

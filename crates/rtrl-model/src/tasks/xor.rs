@@ -1,4 +1,4 @@
-//! Task generators: seeded streams of inputs and targets.
+//! Pipelined exclusive or.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
