@@ -52,77 +52,77 @@ pub const CATALOGUE: &[Entry] = &[
     COUNTING,
 ];
 
-pub(super) const XOR_2: Entry = Entry {
+pub(crate) const XOR_2: Entry = Entry {
     name: "xor-2",
     about: "exclusive or of two random bits, two steps later",
     start: |seed| Box::new(PipelinedXor::new(delay(2), seed)),
 };
-pub(super) const XOR_3: Entry = Entry {
+pub(crate) const XOR_3: Entry = Entry {
     name: "xor-3",
     about: "exclusive or of two random bits, three steps later",
     start: |seed| Box::new(PipelinedXor::new(delay(3), seed)),
 };
-pub(super) const XOR_4: Entry = Entry {
+pub(crate) const XOR_4: Entry = Entry {
     name: "xor-4",
     about: "exclusive or of two random bits, four steps later",
     start: |seed| Box::new(PipelinedXor::new(delay(4), seed)),
 };
-pub(super) const SEQUENCE: Entry = Entry {
+pub(crate) const SEQUENCE: Entry = Entry {
     name: "sequence",
     about: "the first b after an a among four random symbols",
     start: |seed| Box::new(Sequence::new(seed)),
 };
-pub(super) const NONMATCH: Entry = Entry {
+pub(crate) const NONMATCH: Entry = Entry {
     name: "nonmatch",
     about: "whether a bit differs from the last cued one, two steps later",
     start: |seed| Box::new(DelayedNonmatch::new(seed)),
 };
-pub(super) const ALTERNATION: Entry = Entry {
+pub(crate) const ALTERNATION: Entry = Entry {
     name: "0101",
     about: "the oscillation 0 1 without input",
     start: |_| Box::new(Oscillation::alternating()),
 };
-pub(super) const PAIRS: Entry = Entry {
+pub(crate) const PAIRS: Entry = Entry {
     name: "0011",
     about: "the oscillation 0 0 1 1 without input",
     start: |_| Box::new(Oscillation::in_pairs()),
 };
-pub(super) const SINE: Entry = Entry {
+pub(crate) const SINE: Entry = Entry {
     name: "sine",
     about: "0.5 + 0.4 sin(2 pi t / 25) without input",
     start: |_| Box::new(Oscillation::sine()),
 };
-pub(super) const TURING_2: Entry = Entry {
+pub(crate) const TURING_2: Entry = Entry {
     name: "turing-2",
     about: "the controller of a Turing machine for balanced parentheses, two steps later",
     start: |seed| Box::new(Turing::new(delay(2), seed)),
 };
-pub(super) const TURING_1: Entry = Entry {
+pub(crate) const TURING_1: Entry = Entry {
     name: "turing-1",
     about: "the controller of a Turing machine for balanced parentheses, one step later",
     start: |seed| Box::new(Turing::new(delay(1), seed)),
 };
-pub(super) const MACKEY_GLASS: Entry = Entry {
+pub(crate) const MACKEY_GLASS: Entry = Entry {
     name: "mackey-glass",
     about: "the Mackey-Glass equation with delay 17, one step ahead",
     start: |seed| Box::new(MackeyGlass::new(seed)),
 };
-pub(super) const HENON: Entry = Entry {
+pub(crate) const HENON: Entry = Entry {
     name: "henon",
     about: "the map of Henon, one step ahead",
     start: |seed| Box::new(Henon::new(seed)),
 };
-pub(super) const LORENZ: Entry = Entry {
+pub(crate) const LORENZ: Entry = Entry {
     name: "lorenz",
     about: "the system of Lorenz, one step of 0.02 ahead",
     start: |seed| Box::new(Lorenz::new(seed)),
 };
-pub(super) const NARMA_10: Entry = Entry {
+pub(crate) const NARMA_10: Entry = Entry {
     name: "narma-10",
     about: "a nonlinear moving average of order 10 with random input",
     start: |seed| Box::new(Narma::new(seed)),
 };
-pub(super) const COUNTING: Entry = Entry {
+pub(crate) const COUNTING: Entry = Entry {
     name: "anbn",
     about: "the next symbol of strings of n a and n b, where it is determined",
     start: |seed| Box::new(Counting::new(seed)),

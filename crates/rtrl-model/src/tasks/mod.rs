@@ -8,7 +8,7 @@
 //! | `mackey_glass.rs`, `henon.rs`, `lorenz.rs`, `narma.rs`, `counting.rs` | series of later years |
 //! | `delay.rs` | answers that are due some steps later |
 
-mod catalogue;
+pub(crate) mod catalogue;
 mod counting;
 mod delay;
 mod henon;
