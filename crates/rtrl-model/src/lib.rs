@@ -49,6 +49,7 @@
 //! | `checkpoint/` | checkpoints: tensors that are streamed and verified |
 //! | `file/` | files that are replaced whole |
 //! | `scale.rs`, `tasks/` | running standardisation, task generators |
+//! | `paper/` | the experiments of Williams & Zipser 1989 |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
 //! Algorithm for Continually Running Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989, and
@@ -72,6 +73,7 @@ mod matrix;
 mod network;
 mod observer;
 mod optimizer;
+pub mod paper;
 mod random;
 mod readout;
 mod readout_rls;

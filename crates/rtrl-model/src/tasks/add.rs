@@ -1,5 +1,6 @@
 //! The Add task: two coins that lie several steps back, each with its own effect on the target.
 
+use super::task::Task;
 use crate::Generator;
 
 /// The Add task (Marschall, Cho & Savin, *A Unified Framework of Online Learning Algorithms for Training
@@ -48,6 +49,22 @@ impl AddTask {
             mean(&nearer.map(entropy)),
             mean(&labels.map(|cases| mean(&cases.map(entropy)))),
         ]
+    }
+}
+
+impl Task for AddTask {
+    fn inputs(&self) -> &'static [&'static str] {
+        &["coin", "opposite"]
+    }
+
+    fn targets(&self) -> &'static [&'static str] {
+        &["yes", "no"]
+    }
+
+    fn draw_into(&mut self, input: &mut [f64], targets: &mut [Option<f64>]) {
+        let (coin, label) = self.draw();
+        input.copy_from_slice(&coin);
+        targets.copy_from_slice(&label.map_or([None; 2], |label| label.map(Some)));
     }
 }
 

@@ -1,7 +1,39 @@
 //! Task generators: seeded streams of inputs and targets.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `task.rs` | what all of them are: [`Task`] |
+//! | `catalogue.rs` | all of them by name |
+//! | `xor.rs`, `sequence.rs`, `nonmatch.rs`, `oscillation.rs`, `turing.rs` | the tasks of Williams & Zipser 1989 |
+//! | `add.rs` | the Add task of Marschall, Cho & Savin 2020 |
+//! | `mackey_glass.rs`, `henon.rs`, `lorenz.rs`, `narma.rs`, `counting.rs` | series of later years |
+//! | `delay.rs` | answers that are due some steps later |
 
 mod add;
+pub(crate) mod catalogue;
+mod counting;
+mod delay;
+mod henon;
+mod lorenz;
+mod mackey_glass;
+mod narma;
+mod nonmatch;
+mod oscillation;
+mod sequence;
+mod task;
+mod turing;
 mod xor;
 
-pub use add::AddTask;
-pub use xor::PipelinedXor;
+pub use self::add::AddTask;
+pub use self::catalogue::{CATALOGUE, Entry, find};
+pub use self::counting::Counting;
+pub use self::henon::Henon;
+pub use self::lorenz::Lorenz;
+pub use self::mackey_glass::MackeyGlass;
+pub use self::narma::Narma;
+pub use self::nonmatch::DelayedNonmatch;
+pub use self::oscillation::Oscillation;
+pub use self::sequence::Sequence;
+pub use self::task::Task;
+pub use self::turing::Turing;
+pub use self::xor::PipelinedXor;

@@ -1,8 +1,9 @@
 //! Pipelined exclusive or: memory of a few steps, and a hidden layer.
 
-use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 
+use super::delay::DelayLine;
+use super::task::{Task, number};
 use crate::Generator;
 
 /// Pipelined exclusive or (Williams & Zipser 1989, section 4.1): two random bits a step; the output at
@@ -10,24 +11,35 @@ use crate::Generator;
 #[derive(Debug)]
 pub struct PipelinedXor {
     generator: Generator,
-    /// Results that are not due yet.
-    pending: VecDeque<f64>,
-    delay: NonZeroUsize,
+    answers: DelayLine<f64>,
 }
 
 impl PipelinedXor {
     /// The stream of a seed.
     pub fn new(delay: NonZeroUsize, seed: u64) -> Self {
-        Self { generator: Generator::new(seed), pending: VecDeque::new(), delay }
+        Self { generator: Generator::new(seed), answers: DelayLine::new(delay) }
     }
 
     /// The input x(t) and the target for time t + 1, which is absent until the delay has passed.
     pub fn draw(&mut self) -> ([f64; 2], Option<f64>) {
         let bits = [self.generator.bit(), self.generator.bit()];
-        self.pending.push_back(f64::from(u8::from(bits[0] != bits[1])));
-        let due = self.pending.len() >= self.delay.get();
-        let target = if due { self.pending.pop_front() } else { None };
-        (bits.map(|bit| f64::from(u8::from(bit))), target)
+        (bits.map(number), self.answers.pass(number(bits[0] != bits[1])))
+    }
+}
+
+impl Task for PipelinedXor {
+    fn inputs(&self) -> &'static [&'static str] {
+        &["first", "second"]
+    }
+
+    fn targets(&self) -> &'static [&'static str] {
+        &["xor"]
+    }
+
+    fn draw_into(&mut self, input: &mut [f64], targets: &mut [Option<f64>]) {
+        let (bits, target) = self.draw();
+        input.copy_from_slice(&bits);
+        targets[0] = target;
     }
 }
 
