@@ -151,6 +151,9 @@ fn split_run_is_whole_run<T: Real>(run: &Run) {
     let mut late_starters = Vec::new();
     for step in 0..STEPS {
         cut_at_every_step = resumed(&cut_at_every_step, folder, 1 + step % 2);
+        if step % 17 == 5 {
+            assert!(bytes(&cut_at_every_step, folder) == bytes(&whole, folder), "step {step}");
+        }
         if step % 59 == 13 {
             late_starters.push(resumed(&whole, folder, 1));
         }
@@ -405,4 +408,22 @@ fn lost_sensitivities_stay_lost() {
         learner.step(&[0.5], Targets::All(&[0.1])).unwrap();
     }
     assert_eq!(learner.network().weights(), resumed.network().weights());
+}
+
+#[test]
+fn what_has_been_mended_stays_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mended.safetensors");
+    let wild = || Activation::custom("wild", libm::sin, |_| 1e30);
+    let network = Network::<f32>::builder(1, 1).activation(wild());
+    let network = network.weights(InitialWeights::Given(vec![vec![1.0; 3]])).build().unwrap();
+    let recovery = Recovery { reset_sensitivities: true, skip_updates: false };
+    let mut learner = Learner::builder(network).recovery(recovery).build().unwrap();
+    while learner.mended().resets < 3 {
+        learner.step(&[0.5], Targets::None).unwrap();
+    }
+    learner.save(&path, &json!(null)).unwrap();
+    let supplies = Supplies { activations: vec![wild()], ..Supplies::default() };
+    let resumed = StoredLearner::open(&path).unwrap().learner::<f32>(&supplies).unwrap();
+    assert_eq!(resumed.mended(), learner.mended());
 }
