@@ -94,7 +94,25 @@ pub(crate) enum Error {
         /// The line, from 1.
         line: u64,
     },
-    /// The table could not be printed.
+    /// There is no such task.
+    #[error("no task {name:?}, the tasks are {}", known.join(", "))]
+    Task {
+        /// The name that came.
+        name: String,
+        /// The names that there are.
+        known: Vec<&'static str>,
+    },
+    /// A run of an experiment ended in an error.
+    #[error("{task}, seed {seed}: {source}")]
+    Run {
+        /// The task.
+        task: &'static str,
+        /// The seed.
+        seed: u64,
+        /// What went wrong.
+        source: rtrl_model::Error,
+    },
+    /// Standard output could not be written.
     #[error("standard output: {0}")]
     Print(std::io::Error),
     /// A chart could not be drawn.
@@ -109,9 +127,10 @@ impl Error {
     /// The exit code of the program.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::SameFile { .. } | Self::RepeatedInput { .. } | Self::NeedsLeastSquares { .. } => {
-                2
-            }
+            Self::SameFile { .. }
+            | Self::RepeatedInput { .. }
+            | Self::NeedsLeastSquares { .. }
+            | Self::Task { .. } => 2,
             _ => 1,
         }
     }

@@ -6,6 +6,8 @@
 mod args;
 mod error;
 mod outputs;
+mod paper;
+mod tasks;
 mod trace;
 mod train;
 
@@ -19,6 +21,8 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Paper(args) => paper::run(&args),
+        Command::Tasks(command) => tasks::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
-//! Checks of the files that a command will write, before it does anything.
+//! What a command writes: checks of its files before it does anything, and standard output.
 
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rtrl_model::file;
@@ -24,6 +25,14 @@ pub(crate) fn check(
         file::check_writable(path)?;
     }
     Ok(())
+}
+
+/// Prints a text. A reader who has gone away is no error.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Print(error)),
+        _ => Ok(()),
+    }
 }
 
 /// A path that is the same for the same file, also where the file is not there yet.

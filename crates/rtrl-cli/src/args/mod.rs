@@ -26,6 +26,11 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Run a conformance case and write what was computed
     Trace(TraceArgs),
+    /// Reproduce the experiments of Williams & Zipser 1989
+    Paper(PaperArgs),
+    /// Task generators: seeded streams of inputs and targets
+    #[command(subcommand)]
+    Tasks(TasksCommand),
 }
 
 #[derive(Debug, clap::Args)]
@@ -126,6 +131,59 @@ pub(crate) struct TraceArgs {
     pub(crate) out: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct PaperArgs {
+    /// Only the experiments with these tasks [default: all]
+    #[arg(value_name = "TASK")]
+    pub(crate) tasks: Vec<String>,
+
+    /// Runs of each experiment; of those that take long, half as many
+    #[arg(long, default_value = "20", value_name = "K")]
+    pub(crate) seeds: NonZeroU32,
+
+    /// Only the experiments that take a second or two
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Run everything with the eager engine and again with the other, and tell where the two part
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) compare: bool,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+
+    /// Precision of the numbers
+    #[arg(long, value_enum, default_value_t = Precision::F64)]
+    pub(crate) precision: Precision,
+
+    /// Write the steps of every run to this JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TasksCommand {
+    /// Name all tasks
+    List,
+    /// Write the stream of a task as CSV: its inputs, its targets, an empty cell where there is none
+    Emit(EmitArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EmitArgs {
+    /// The task, as `rtrl tasks list` names it
+    #[arg(value_name = "NAME")]
+    pub(crate) task: String,
+
+    /// Number of steps, a row each
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: u64,
+
+    /// Seed of the stream
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+}
+
 /// Which engine carries the sensitivities.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EngineArgs {
@@ -143,6 +201,14 @@ pub(crate) struct EngineArgs {
 }
 
 impl EngineArgs {
+    /// What the eager engine is compared with: the deferred one, with the window and pace asked for.
+    pub(crate) fn compared(&self) -> Result<EngineChoice, rtrl_model::Error> {
+        match self.choice()? {
+            EngineChoice::Auto | EngineChoice::Eager => Ok(EngineChoice::DEFERRED),
+            deferred => Ok(deferred),
+        }
+    }
+
     /// The engine; `--window` and `--even-paced` ask for the deferred one.
     pub(crate) fn choice(&self) -> Result<EngineChoice, rtrl_model::Error> {
         let pace = if self.even_paced { Pace::Even } else { Pace::Bursts };
@@ -260,7 +326,7 @@ mod tests {
         let args = Args::try_parse_from(line.iter().chain(options)).ok()?;
         match args.command {
             Command::Trace(trace) => Some(trace.engine.choice()),
-            Command::Train(_) => None,
+            _ => None,
         }
     }
 

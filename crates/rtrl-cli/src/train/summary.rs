@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::args::TrainArgs;
 use crate::error::Error;
+use crate::outputs;
 use crate::train::Outcome;
 use crate::train::score::{NAMES, Scores};
 
@@ -19,10 +20,7 @@ pub(crate) fn print_progress(row: u64, scores: &Scores) {
 
 /// Prints the table at the end.
 pub(crate) fn print(args: &TrainArgs, outcome: &Outcome) -> Result<(), Error> {
-    match std::io::stdout().write_all(table(args, outcome).as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Print(error)),
-        _ => Ok(()),
-    }
+    outputs::print(&table(args, outcome))
 }
 
 fn table(args: &TrainArgs, outcome: &Outcome) -> String {

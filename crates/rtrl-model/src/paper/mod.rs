@@ -5,6 +5,7 @@
 //! | `table.rs` | the experiments, as data |
 //! | `run.rs` | one run with one seed |
 //! | `criterion.rs` | when a run has succeeded |
+//! | `compare.rs` | one run by two engines |
 //!
 //! ```
 //! use rtrl_model::{EngineChoice, paper};
@@ -18,10 +19,12 @@
 //! # }
 //! ```
 
+mod compare;
 mod criterion;
 mod run;
 mod table;
 
+pub use self::compare::Comparison;
 pub use self::criterion::{Criterion, FreeRun};
 pub use self::run::{Progress, Run};
 pub use self::table::TABLE;
@@ -80,14 +83,7 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::start`] and [`Run::advance`].
     pub fn run<T: Real>(&self, seed: u64, engine: EngineChoice) -> Result<Option<u64>, Error> {
-        let mut run = self.start::<T>(seed, engine)?;
-        loop {
-            match run.advance(self.limit)? {
-                Progress::Running => {}
-                Progress::Solved { steps } => return Ok(Some(steps)),
-                Progress::Failed => return Ok(None),
-            }
-        }
+        self.end(&mut self.start::<T>(seed, engine)?, Progress::Running)
     }
 
     fn learner<T: Real>(

@@ -1,0 +1,107 @@
+//! The table at the end, for people and for machines.
+
+use rtrl_model::paper::Experiment;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::paper::runs;
+
+/// The steps before the success of each run began, `None` where it failed.
+type Row = runs::Row<Option<u64>>;
+
+/// The columns of [`settings`].
+pub(crate) const SETTINGS: &str = "task       units  alpha     r  forced";
+
+/// The columns behind them.
+const HEADER: &str = "    solved  median steps  (range)\n";
+
+/// The table as text.
+pub(crate) fn text(rows: &[Row]) -> String {
+    let lines = rows.iter().map(line);
+    std::iter::once(format!("{SETTINGS}{HEADER}")).chain(lines).collect()
+}
+
+/// The settings of an experiment, in columns.
+pub(crate) fn settings(experiment: &Experiment) -> String {
+    let Experiment { task, units, learning_rate, bound, forced, .. } = experiment;
+    let forced = if *forced { "yes" } else { "no" };
+    format!("{:<10}{units:>6}{learning_rate:>7}{bound:>6}{forced:>8}", task.name)
+}
+
+fn line(row: &Row) -> String {
+    let Summary { solved, median_steps, .. } = summarise(row);
+    let solved = format!("{solved}/{}", row.outcomes.len());
+    let median = median_steps.map_or("-".to_owned(), |steps| format!("{steps:.0}"));
+    let range = match extremes(row) {
+        Some((least, most)) => format!("  ({least} to {most})"),
+        None => String::new(),
+    };
+    format!("{}{solved:>10}{median:>14}{range}\n", settings(row.experiment))
+}
+
+/// The least and the most steps of the runs that succeeded.
+fn extremes(row: &Row) -> Option<(u64, u64)> {
+    let solved = || row.outcomes.iter().flatten().copied();
+    Some((solved().min()?, solved().max()?))
+}
+
+/// The median of the steps of the runs that succeeded.
+fn median(row: &Row) -> Option<f64> {
+    let mut solved: Vec<u64> = row.outcomes.iter().flatten().copied().collect();
+    solved.sort_unstable();
+    let upper = *solved.get(solved.len() / 2)?;
+    let lower = solved[(solved.len() - 1) / 2];
+    Some(0.5 * (lower as f64 + upper as f64))
+}
+
+/// A row for machines.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    task: &'static str,
+    units: usize,
+    learning_rate: f64,
+    bound: f64,
+    forced: bool,
+    limit: u64,
+    solved: usize,
+    median_steps: Option<f64>,
+    /// A number for each of the seeds 1, 2, …; null where the run failed.
+    steps: &'a [Option<u64>],
+}
+
+fn summarise(row: &Row) -> Summary<'_> {
+    let Experiment { task, units, learning_rate, bound, forced, limit, .. } = *row.experiment;
+    let solved = row.outcomes.iter().flatten().count();
+    let (median_steps, steps) = (median(row), row.outcomes.as_slice());
+    let task = task.name;
+    Summary { task, units, learning_rate, bound, forced, limit, solved, median_steps, steps }
+}
+
+/// The JSON file.
+pub(crate) fn json(rows: &[Row]) -> Result<Vec<u8>, Error> {
+    let summaries: Vec<_> = rows.iter().map(summarise).collect();
+    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
+        what: "the table".to_owned(),
+        reason: error.to_string(),
+    };
+    Ok(serde_json::to_vec_pretty(&summaries).map_err(failed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_and_ranges_are_those_of_the_runs_that_succeeded() {
+        let row = |steps: &[Option<u64>]| Row {
+            experiment: &rtrl_model::paper::TABLE[0],
+            outcomes: steps.to_vec(),
+        };
+        let three = line(&row(&[Some(30), None, Some(10), Some(20)]));
+        assert!(three.ends_with("3/4            20  (10 to 30)\n"), "{three:?}");
+        let even = line(&row(&[Some(30), Some(20)]));
+        assert!(even.ends_with("2/2            25  (20 to 30)\n"), "{even:?}");
+        let none = line(&row(&[None]));
+        assert!(none.ends_with("0/1             -\n"), "{none:?}");
+    }
+}

@@ -1,0 +1,153 @@
+//! `rtrl paper` and `rtrl tasks` as a user meets them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn rtrl(arguments: &[&str]) -> Output {
+    let output = Command::cargo_bin("rtrl").unwrap().args(arguments).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!message.contains("panicked"), "{message}");
+    output
+}
+
+/// What a command that succeeds prints.
+fn printed(arguments: &[&str]) -> String {
+    let output = rtrl(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A command line that is wrong in a way that the message names.
+fn refused(arguments: &[&str], words: &[&str]) {
+    let output = rtrl(arguments);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{message}");
+    for word in words {
+        assert!(message.contains(word), "{word:?} is missing in: {message}");
+    }
+}
+
+/// The JSON rows of the experiments with these tasks.
+fn rows(arguments: &[&str]) -> Vec<Value> {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("rows.json");
+    printed(&[&["paper"], arguments, &["--json", file.to_str().unwrap()]].concat());
+    serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap()
+}
+
+#[test]
+fn the_quick_experiments_succeed_and_fail_as_expected() {
+    let rows = rows(&["--quick", "--seeds", "4"]);
+    assert_eq!(rows.len(), 18);
+    for row in &rows {
+        let forced = row["forced"].as_bool().unwrap();
+        let small_rate = row["learning_rate"] == 1.0;
+        let expected = match row["task"].as_str().unwrap() {
+            "xor-2" if row["units"] == 3 => 1..=4,
+            "0011" if !forced && small_rate => 0..=0,
+            "sine" if !forced => 0..=0,
+            _ => 4..=4,
+        };
+        let solved = row["solved"].as_u64().unwrap();
+        assert!(expected.contains(&solved), "{row}");
+        let steps = row["steps"].as_array().unwrap();
+        assert_eq!(steps.len(), 4);
+        assert_eq!(steps.iter().filter(|steps| !steps.is_null()).count() as u64, solved);
+        assert!(steps.iter().filter_map(Value::as_u64).all(|s| s < row["limit"].as_u64().unwrap()));
+    }
+}
+
+/// Negative control of the table: with the delay that the network cannot bridge nothing is solved.
+#[test]
+fn a_turing_machine_is_learnt_with_two_steps_of_delay_and_not_with_one() {
+    let solved = |task| -> u64 {
+        rows(&[task, "--seeds", "2"]).iter().map(|row| row["solved"].as_u64().unwrap()).sum()
+    };
+    assert!(solved("turing-2") >= 3);
+    assert_eq!(solved("turing-1"), 0);
+}
+
+#[test]
+fn the_table_names_settings_and_results() {
+    let table = printed(&["paper", "0101", "xor-3", "--seeds", "3"]);
+    let lines: Vec<Vec<&str>> = table.lines().map(|l| l.split_whitespace().collect()).collect();
+    let columns = "task units alpha r forced solved median steps (range)";
+    assert_eq!(lines[0].join(" "), columns);
+    assert_eq!(lines.len(), 4, "{table}");
+    assert_eq!(lines[1][..6], ["xor-3", "6", "2", "1", "no", "3/3"]);
+    assert_eq!(lines[3][..6], ["0101", "1", "1", "0.1", "yes", "3/3"]);
+}
+
+#[test]
+fn a_run_does_not_depend_on_the_instruction_set_or_the_threads() {
+    let table = |isa: &str, threads: &str| {
+        let mut command = Command::cargo_bin("rtrl").unwrap();
+        command.args(["paper", "xor-4", "0011", "--seeds", "3"]);
+        command.env("RTRL_ISA", isa).env("RAYON_NUM_THREADS", threads);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let first = table("scalar", "1");
+    assert!(first.contains("3/3"), "{first}");
+    assert_eq!(first, table("", "3"));
+}
+
+#[test]
+fn engines_are_compared_run_by_run() {
+    let arguments = ["paper", "--compare", "--seeds", "2", "--window", "5", "sequence", "0011"];
+    let table = printed(&arguments);
+    assert_eq!(table.lines().filter(|line| line.starts_with("sequence")).count(), 3);
+    assert!(table.lines().filter(|l| l.starts_with("sequence")).all(|l| l.contains("2/2")));
+    // A single precision rounds so much that the runs part.
+    let single = printed(&[&arguments[..], &["--precision", "f32"]].concat());
+    assert_ne!(table, single);
+}
+
+#[test]
+fn unknown_names_are_refused_with_those_that_there_are() {
+    refused(&["paper", "warp"], &["\"warp\"", "xor-2", "turing-1"]);
+    refused(&["paper", "henon"], &["\"henon\"", "sequence"]);
+    refused(&["tasks", "emit", "warp", "--steps", "1"], &["\"warp\"", "xor-2", "mackey-glass"]);
+    refused(&["paper", "--seeds", "0"], &["--seeds"]);
+    refused(&["paper", "--compare", "--json", "x"], &["--json"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_noticed_before_anything_runs() {
+    let output = rtrl(&["paper", "0101", "--json", "no/rows.json"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no"));
+}
+
+#[test]
+fn every_task_that_is_listed_can_be_written() {
+    let list = printed(&["tasks", "list"]);
+    assert_eq!(list.lines().count(), 16);
+    for line in list.lines().skip(1) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let columns = words[1].parse::<usize>().unwrap() + words[2].parse::<usize>().unwrap();
+        let emit = |seed| printed(&["tasks", "emit", words[0], "--steps", "300", "--seed", seed]);
+        let text = emit("5");
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        assert_eq!(reader.headers().unwrap().len(), columns);
+        let records: Vec<_> = reader.records().map(Result::unwrap).collect();
+        assert_eq!(records.len(), 300, "{}", words[0]);
+        let mut cells = records.iter().flatten().filter(|cell| !cell.is_empty());
+        assert!(cells.all(|cell| cell.parse::<f64>().unwrap().is_finite()));
+        assert_eq!(text, emit("5"));
+        let random = !["0101", "0011", "sine"].contains(&words[0]);
+        assert_eq!(text != emit("6"), random, "{}", words[0]);
+    }
+}
+
+#[test]
+fn absent_targets_are_empty_cells() {
+    let text = printed(&["tasks", "emit", "xor-3", "--steps", "4", "--seed", "1"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "first,second,xor");
+    assert!(lines[1].ends_with(',') && lines[2].ends_with(','), "{text}");
+    assert!(!lines[3].ends_with(',') && !lines[4].ends_with(','), "{text}");
+}
