@@ -4,8 +4,9 @@
 use std::num::NonZeroUsize;
 
 use rtrl_model::{
-    Clipping, EngineChoice, InitialWeights, Learner, Network, Pace, RateSchedule, Readout, Real,
-    RecursiveLeastSquares, Regime, Targets, Threads, Timing, UpdateSettings,
+    Clipping, EngineChoice, Forecaster, GradientNorm, InitialWeights, Learner, LearnerBuilder,
+    Loss, Network, Observer, Pace, RateSchedule, Readout, Real, RecursiveLeastSquares, Regime,
+    RunningLoss, StepTime, Targets, Threads, Timing, UpdateSettings,
 };
 
 fn learner<T: Real>(threads: usize, regime: Regime, engine: EngineChoice) -> Learner<T> {
@@ -65,6 +66,80 @@ fn a_serial_step_allocates_nothing() {
             assert_eq!(allocations(learner::<f64>(1, regime, engine)), 0, "{what}");
         }
     }
+}
+
+/// Leaky units with two outputs.
+fn leaky<T: Real>(readout: Readout, engine: EngineChoice) -> LearnerBuilder<T> {
+    let network = Network::<T>::builder(20, 3).leak(0.5).readout(readout).build().unwrap();
+    Learner::builder(network).engine(engine).threads(Threads::SERIAL)
+}
+
+/// Allocations in 200 calls, after some for warming up.
+fn counted(mut call: impl FnMut()) -> u64 {
+    (0..40).for_each(|_| call());
+    allocation_counter::measure(|| (0..200).for_each(|_| call())).count_total
+}
+
+fn losses<T: Real>() -> [Loss<T>; 5] {
+    let own = Loss::custom("own", |outputs, targets: Targets<'_, T>, errors| {
+        errors[0] = targets.get(0).map_or(T::ZERO, |target| target - outputs[0]);
+        errors[0] * errors[0] * T::from_f64(0.5)
+    });
+    let huber = Loss::Huber { delta: 0.5 };
+    [Loss::SquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, huber, own]
+}
+
+/// Every third step of every other stream has no target.
+fn steps_of_streams<T: Real>(builder: LearnerBuilder<T>) -> u64 {
+    let mut learner = builder.streams(NonZeroUsize::new(3).unwrap()).build().unwrap();
+    let (x, d) = ([T::ONE; 3], [T::ONE, T::ZERO]);
+    counted(|| {
+        let targets =
+            if learner.steps().is_multiple_of(3) { Targets::None } else { Targets::All(&d) };
+        learner.step_streams(&[(&x, targets), (&x, Targets::All(&d)), (&x, targets)]).unwrap();
+    })
+}
+
+#[test]
+fn streams_leaks_losses_and_a_decay_allocate_nothing() {
+    fn check<T: Real>() {
+        for engine in engines() {
+            for loss in losses() {
+                let builder = leaky::<T>(Readout::new(2), engine).loss(loss.clone());
+                let count = steps_of_streams(builder.sensitivity_decay(0.9));
+                assert_eq!(count, 0, "{engine:?}, {loss:?}");
+            }
+            let fitted = Readout::new(2).with_inputs().recursive_least_squares(0.99, 0.1);
+            assert_eq!(steps_of_streams(leaky::<T>(fitted, engine)), 0, "{engine:?}");
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn a_forecast_allocates_nothing() {
+    for engine in engines() {
+        let learner = leaky::<f32>(Readout::new(2), engine).build().unwrap();
+        let mut forecaster = Forecaster::new(learner, NonZeroUsize::new(4).unwrap()).unwrap();
+        let count = counted(|| {
+            forecaster.observe(&[0.5; 3], Targets::All(&[1.0, 0.0])).unwrap();
+            forecaster.forecast().unwrap();
+        });
+        assert_eq!(count, 0, "{engine:?}");
+    }
+}
+
+#[test]
+fn the_cheap_observers_allocate_nothing() {
+    let mut learner = leaky::<f32>(Readout::new(2), EngineChoice::Eager).build().unwrap();
+    let mut loss = RunningLoss::new(0.9).unwrap();
+    let (mut norm, mut time) = (GradientNorm::default(), StepTime::default());
+    let count = counted(|| {
+        let observers: &mut [&mut dyn Observer<f32>] = &mut [&mut loss, &mut norm, &mut time];
+        learner.step_observed(&[0.5; 3], Targets::All(&[1.0, 0.0]), observers).unwrap();
+    });
+    assert_eq!(count, 0);
 }
 
 /// The thread pool's own queue takes a block now and then; nothing else may.

@@ -5,7 +5,7 @@
 use std::num::{NonZeroU64, NonZeroUsize};
 
 use rtrl_bench::training;
-use rtrl_model::checkpoint::Reader;
+use rtrl_model::checkpoint::{self, Dtype, Plan, Reader, Tensor};
 use rtrl_model::{
     Activation, Clipping, EngineChoice, Error, Forecaster, Generator, InitialWeights, Isa, Learner,
     LearnerBuilder, Loss, Network, Optimizer, Pace, RateSchedule, Readout, ReadoutWeights, Real,
@@ -382,8 +382,8 @@ fn what_cannot_be_resumed_is_refused_by_name() {
     );
     let own = builder::<f32>(&plain()).own_engine(Box::new(engine.unwrap())).build().unwrap();
     assert!(matches!(own.save(&path, &json!(null)), Err(Error::Setting { .. })));
-    let other = rtrl_model::checkpoint::Plan::new(&json!({"steps": 1}), vec![]).unwrap();
-    rtrl_model::checkpoint::save(&path, &other, |_| Ok(())).unwrap();
+    let other = Plan::new(&json!({"steps": 1}), vec![]).unwrap();
+    checkpoint::save(&path, &other, |_| Ok(())).unwrap();
     let message = StoredLearner::new(Reader::open(&path).unwrap()).unwrap_err().to_string();
     assert!(message.contains("not the checkpoint of a learner"), "{message}");
 }
@@ -401,6 +401,7 @@ fn lost_sensitivities_stay_lost() {
     learner.save(&path, &json!(null)).unwrap();
     let supplies = Supplies { activations: vec![wild()], ..Supplies::default() };
     let mut resumed = StoredLearner::open(&path).unwrap().learner::<f32>(&supplies).unwrap();
+    assert!(resumed.sensitivities(0).is_err() && resumed.largest_sensitivity().is_err());
     let error = resumed.step(&[0.5], Targets::None).unwrap_err();
     assert!(matches!(error, Error::SensitivitiesLost { .. }), "{error}");
     for learner in [&mut learner, &mut resumed] {
@@ -408,6 +409,103 @@ fn lost_sensitivities_stay_lost() {
         learner.step(&[0.5], Targets::All(&[0.1])).unwrap();
     }
     assert_eq!(learner.network().weights(), resumed.network().weights());
+}
+
+/// A step that is refused leaves no trace: the checkpoint is the same, byte for byte.
+#[test]
+fn a_refused_step_changes_nothing_that_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let run = Run { streams: 3, ..plain() };
+    let mut learner = builder::<f32>(&run).build().unwrap();
+    (0..5).for_each(|step| advance(&mut learner, &run, step));
+    let before = bytes(&learner, folder);
+    let jacobian = learner.jacobian(0).unwrap();
+    let (good, bad) = ([0.5f32; 2], [f32::NAN; 2]);
+    let mut samples = [(&good[..], Targets::All(&good[..])); 3];
+    samples[2].0 = &bad;
+    assert!(learner.step_streams(&samples).is_err());
+    samples[2] = (&good, Targets::All(&[f32::MAX; 2]));
+    assert!(learner.step_streams(&samples).is_err());
+    assert!(bytes(&learner, folder) == before);
+    assert_eq!(learner.jacobian(0).unwrap(), jacobian);
+    let resumed = resumed(&learner, folder, 1);
+    assert_eq!(resumed.jacobian(0).unwrap(), jacobian);
+    assert_eq!(resumed.sensitivities(1).unwrap(), learner.sensitivities(1).unwrap());
+}
+
+/// Changes the contents and the bytes of the tensors.
+type Forge = fn(&mut serde_json::Value, &mut [(Tensor, Vec<u8>)]);
+
+/// Files that were made by hand, with a checksum that is right: each is refused, none is a panic.
+#[test]
+fn contents_that_contradict_the_tensors_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("forged.safetensors");
+    let run = Run { regime: real_time(Timing::Immediate, 4), step_gradients: true, ..plain() };
+    let mut learner = builder::<f64>(&run).build().unwrap();
+    (0..6).for_each(|step| advance(&mut learner, &run, step));
+    learner.save(&path, &json!(null)).unwrap();
+    let forgeries: [(&str, Forge); 8] = [
+        ("nothing", |_, _| {}),
+        ("columns", |contents, _| contents["columns"] = json!(7)),
+        ("steps", |contents, _| contents["steps"] = json!(u64::MAX)),
+        ("updates", |contents, _| contents["updates"] = json!(u64::MAX)),
+        ("streams", |contents, _| {
+            let stream = contents["streams"][0].clone();
+            contents["streams"] = json!(vec![stream; 1000]);
+        }),
+        ("units", |contents, _| contents["network"]["units"] = json!(1u64 << 40)),
+        ("forced", |_, tensors| {
+            let (_, bytes) = tensors.iter_mut().find(|t| t.0.name == "stream.0.forced").unwrap();
+            bytes[0] = 1;
+        }),
+        ("sum", |_, tensors| {
+            let (_, bytes) = tensors.iter_mut().find(|t| t.0.name == "sum.recurrent").unwrap();
+            // Weight (1, 0) is absent.
+            let place = 7 * 8;
+            bytes[place..place + 8].copy_from_slice(&1.0f64.to_le_bytes());
+        }),
+    ];
+    for (what, forge) in forgeries {
+        let forged = folder.path().join(what);
+        rewrite(&path, &forged, forge);
+        let result = StoredLearner::open(&forged).unwrap().learner::<f64>(&supplies(1, 0));
+        assert_eq!(result.is_ok(), what == "nothing", "{what}: {:?}", result.err());
+    }
+}
+
+/// Copies a checkpoint with other contents.
+fn rewrite(from: &std::path::Path, to: &std::path::Path, forge: Forge) {
+    let mut reader = Reader::open(from).unwrap();
+    let mut contents = reader.contents().clone();
+    let announced: Vec<Tensor> = reader.tensors().cloned().collect();
+    let mut tensors: Vec<(Tensor, Vec<u8>)> = Vec::new();
+    for tensor in announced {
+        let count = tensor.shape.iter().product();
+        let bytes = if tensor.dtype == Dtype::U8 {
+            let mut bytes = vec![0; count];
+            reader.bytes(&tensor.name, 0, &mut bytes).unwrap();
+            bytes
+        } else {
+            let mut numbers = vec![0.0f64; count];
+            reader.numbers(&tensor.name, 0, &mut numbers).unwrap();
+            numbers.into_iter().flat_map(f64::to_le_bytes).collect()
+        };
+        tensors.push((tensor, bytes));
+    }
+    forge(&mut contents, &mut tensors);
+    let plan = Plan::new(&contents, tensors.iter().map(|t| t.0.clone()).collect()).unwrap();
+    checkpoint::save(to, &plan, |writer| {
+        tensors.iter().try_for_each(|(tensor, bytes)| {
+            if tensor.dtype == Dtype::U8 {
+                return writer.bytes(&tensor.name, bytes);
+            }
+            let numbers = bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b));
+            writer.numbers(&tensor.name, &numbers.collect::<Vec<_>>())
+        })
+    })
+    .unwrap();
 }
 
 #[test]

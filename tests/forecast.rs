@@ -150,6 +150,9 @@ fn a_refused_call_may_be_repeated() {
         undisturbed.observe(x, Targets::Some(d)).unwrap();
         assert_eq!(forecaster.forecast().unwrap(), undisturbed.forecast().unwrap());
     }
+    // After a reset the inputs of the old sequence wait no longer.
+    forecaster.reset(&[0.0; 5]).unwrap();
+    assert!(forecaster.observe(&case.x[0], Targets::None).unwrap().is_none());
     let several = case.learner::<f64>(Isa::best()).unwrap().streams(NonZeroUsize::new(2).unwrap());
     assert!(Forecaster::new(several.build().unwrap(), NonZeroUsize::MIN).is_err());
 }

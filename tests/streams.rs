@@ -210,6 +210,34 @@ fn wild(recovery: Recovery) -> Learner<f32> {
         .unwrap()
 }
 
+/// Each stream's gradient is finite, but not their sum.
+#[test]
+fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
+    let network = Network::<f64>::builder(1, 1)
+        .activation(Activation::Identity)
+        .weights(InitialWeights::Given(vec![vec![0.0; 3]]))
+        .build()
+        .unwrap();
+    let one = NonZeroUsize::MIN;
+    for timing in [Timing::Immediate, Timing::AfterNextStep] {
+        let mut learner = Learner::builder(network.clone())
+            .regime(Regime::RealTime { timing, every: one })
+            .streams(NonZeroUsize::new(2).unwrap())
+            .build()
+            .unwrap();
+        let (x, d) = ([1.5e154], [-1.1e154]);
+        let samples = [(&x[..], Targets::All(&d[..])); 2];
+        let error = learner.step_streams(&samples).unwrap_err();
+        assert!(matches!(error, Error::UpdateRefused { .. }), "{error}");
+        assert_eq!((learner.steps(), learner.updates()), (1, 0));
+        learner.reset(&[0.0]).unwrap();
+        let (x, d) = ([1.0], [0.5]);
+        learner.step_streams(&[(&x[..], Targets::All(&d[..])); 2]).unwrap();
+        assert!(learner.finish().unwrap() || learner.updates() == 1);
+        assert!(learner.network().weights().to_rows()[0].iter().all(|w| w.is_finite()));
+    }
+}
+
 #[test]
 fn an_overflow_loses_p_of_one_stream_only() {
     let (calm, loud) = ([0.0f32], [1.0f32]);

@@ -20,6 +20,16 @@ pub enum Threads {
 impl Threads {
     /// No thread but the caller's.
     pub const SERIAL: Self = Self::Exactly(NonZeroUsize::MIN);
+
+    /// How many that is for a step of `flops` operations on this machine.
+    pub fn count(self, flops: u128) -> NonZeroUsize {
+        let available =
+            if cfg!(feature = "rayon") { std::thread::available_parallelism().ok() } else { None };
+        match self {
+            Self::Auto => automatic_threads(flops, available.unwrap_or(NonZeroUsize::MIN)),
+            Self::Exactly(count) => count,
+        }
+    }
 }
 
 /// Floating-point operations that make a second thread worth its start.
@@ -50,13 +60,7 @@ impl Workers {
     /// [`Error::Threads`] if the system refuses them, or if several are asked for and the `rayon`
     /// feature is off.
     pub fn new(threads: Threads, flops: u128) -> Result<Self, Error> {
-        let available =
-            if cfg!(feature = "rayon") { std::thread::available_parallelism().ok() } else { None };
-        let count = match threads {
-            Threads::Auto => automatic_threads(flops, available.unwrap_or(NonZeroUsize::MIN)),
-            Threads::Exactly(count) => count,
-        };
-        Self::exactly(count.get())
+        Self::exactly(threads.count(flops).get())
     }
 
     #[cfg(feature = "rayon")]

@@ -144,6 +144,7 @@ pub(crate) fn runs(activations: &[Activation], padded: usize) -> Vec<Run> {
 ///
 /// # Errors
 /// [`Error::Kernel`] if the lengths differ.
+#[inline]
 pub(crate) fn evaluate<T: Real>(
     isa: Isa,
     (runs, activations): (&[Run], &[Activation]),

@@ -58,6 +58,11 @@ impl Description {
         self.readout_sees_inputs.is_some()
     }
 
+    /// Whether the readout is fitted by least squares.
+    pub(crate) fn is_fitted(&self) -> bool {
+        self.readout_least_squares.is_some()
+    }
+
     /// Columns of W, if they can be counted and there are units.
     pub(crate) fn lines(&self) -> Option<usize> {
         let lines = self.inputs.checked_add(usize::from(self.bias))?;

@@ -144,8 +144,8 @@ pub enum Error {
         /// Number of the step, from 0.
         step: u64,
     },
-    /// The optimiser's result, or what it needs, is out of range. The update was refused and its gradient dropped; everything
-    /// else of the step stands, and the learner goes on.
+    /// The optimiser's result, or what it needs, is out of range. The update was refused and its gradient
+    /// dropped; everything else of the step stands, and the learner goes on.
     #[error(
         "update refused after step {step}: {quantity} {}; the weights are unchanged",
         quantity.fault()
@@ -180,7 +180,8 @@ pub enum Error {
         /// What went wrong in it.
         source: Box<Error>,
     },
-    /// A sample that recursive least squares cannot take in. Nothing has changed.
+    /// A sample that recursive least squares cannot take in; the fit is as it was. In a learner, everything else
+    /// of the step stands.
     #[error("sample refused: {quantity} out of range; the fit is unchanged")]
     Fit {
         /// What is not finite, or not above 0.
@@ -266,7 +267,10 @@ pub enum Error {
 impl Error {
     /// Whether the state of the network has advanced all the same.
     pub(crate) fn has_moved(&self) -> bool {
-        matches!(self.cause(), Self::Overflow { .. } | Self::UpdateRefused { .. })
+        matches!(
+            self.cause(),
+            Self::Overflow { .. } | Self::UpdateRefused { .. } | Self::Fit { .. }
+        )
     }
 
     /// The error itself, whichever of several streams it arose in.

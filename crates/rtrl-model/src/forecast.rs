@@ -141,9 +141,34 @@ impl<T: Real> Forecaster<T> {
         &self.learner
     }
 
-    /// The learner, to be changed between calls: reset, given other rates.
-    pub fn learner_mut(&mut self) -> &mut Learner<T> {
-        &mut self.learner
+    /// Starts a new sequence, as [`Learner::reset`]; the inputs that wait are dropped, since their labels belong
+    /// to the old one.
+    ///
+    /// # Errors
+    /// As [`Learner::reset`].
+    pub fn reset(&mut self, state: &[T]) -> Result<(), Error> {
+        let result = self.learner.reset(state);
+        if !matches!(result, Err(Error::StateLength { .. } | Error::NonFinite { .. })) {
+            self.waiting.clear();
+            self.count = 0;
+        }
+        result
+    }
+
+    /// As [`Learner::reset_sensitivities`].
+    ///
+    /// # Errors
+    /// As [`Learner::reset_sensitivities`].
+    pub fn reset_sensitivities(&mut self) -> Result<(), Error> {
+        self.learner.reset_sensitivities()
+    }
+
+    /// As [`Learner::set_learning_rate`].
+    ///
+    /// # Errors
+    /// As [`Learner::set_learning_rate`].
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<(), Error> {
+        self.learner.set_learning_rate(rate)
     }
 
     /// The learner, without the inputs that wait.

@@ -55,6 +55,13 @@ impl<T: Real> Gradient<T> {
         }
     }
 
+    /// Whether all of it is finite.
+    pub(crate) fn is_finite(&self) -> bool {
+        let finite =
+            |matrix: &Matrix<T>| matrix.padded().iter().fold(true, |a, g| a & g.is_finite());
+        self.matrices().all(finite)
+    }
+
     /// Becomes zero.
     pub(crate) fn clear(&mut self) {
         self.matrices_mut().for_each(|matrix| matrix.padded_mut().fill(T::ZERO));

@@ -61,7 +61,14 @@ impl Columns {
 
 impl InitialWeights {
     /// The weight matrix, n x c.
-    pub(crate) fn draw<T: Real>(&self, columns: Columns, seed: u64) -> Result<Matrix<T>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Setting`] or [`Error::Shape`] for what gives no finite weights, [`Error::Memory`].
+    pub(crate) fn matrix<T: Real>(&self, columns: Columns, seed: u64) -> Result<Matrix<T>, Error> {
+        self.draw(columns, seed)?.checked("an initial weight")
+    }
+
+    fn draw<T: Real>(&self, columns: Columns, seed: u64) -> Result<Matrix<T>, Error> {
         let (n, c) = (columns.units, columns.count());
         let mut generator = Generator::new(seed);
         match self {

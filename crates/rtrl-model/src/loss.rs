@@ -134,11 +134,22 @@ impl<T: Real> Loss<T> {
         layers: &Layers<T>,
         targets: &Targets<'_, T>,
     ) -> Result<(), Error> {
-        let outputs = layers.outputs();
-        targets.check(step, outputs)?;
-        if !self.takes_logits() || !targets.any() {
+        targets.check(step, layers.outputs())?;
+        if self.takes_logits() { self.check_labels(step, layers, targets) } else { Ok(()) }
+    }
+
+    /// Fails unless the targets can be probabilities of these outputs.
+    #[inline(never)]
+    fn check_labels(
+        &self,
+        step: u64,
+        layers: &Layers<T>,
+        targets: &Targets<'_, T>,
+    ) -> Result<(), Error> {
+        if !targets.any() {
             return Ok(());
         }
+        let outputs = layers.outputs();
         check_range(step, outputs, targets)?;
         match self {
             Self::SoftmaxCrossEntropy => check_distribution(step, outputs, targets),
@@ -177,6 +188,10 @@ impl<T: Real> Loss<T> {
 
 /// The sum of the losses of the outputs that have a target, each of them by itself; `of` gives the loss
 /// and the error of an output and its target.
+///
+/// This and the softmax stay functions of their own, else their registers cost the squared error, which
+/// takes a few nanoseconds, as many again.
+#[inline(never)]
 fn each<T: Real>(
     outputs: &[T],
     targets: &Targets<'_, T>,
@@ -213,6 +228,7 @@ fn huber<T: Real>(delta: T, output: T, target: T) -> (T, T) {
 
 /// With `o_m` the first of the largest outputs, `ln softmax(o)_k = (o_k - o_m) - ln(1 + S)`, where S sums
 /// `exp(o_k - o_m)` over all k but m: no term overflows, and a small S is not lost beside the 1.
+#[inline(never)]
 fn softmax_cross_entropy<T: Real>(outputs: &[T], targets: &Targets<'_, T>, errors: &mut [T]) -> T {
     if !targets.any() {
         errors.fill(T::ZERO);
@@ -230,7 +246,10 @@ fn softmax_cross_entropy<T: Real>(outputs: &[T], targets: &Targets<'_, T>, error
     let (mut loss, mut labels) = (T::ZERO, T::ZERO);
     for (k, &output) in outputs.iter().enumerate() {
         let target = targets.get(k).unwrap_or(T::ZERO);
-        loss += target * (log - (output - outputs[top]));
+        // An impossible label has no term, however far off its logit is.
+        if target != T::ZERO {
+            loss += target * (log - (output - outputs[top]));
+        }
         labels += target;
     }
     for (k, error) in errors.iter_mut().enumerate() {

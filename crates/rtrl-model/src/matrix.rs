@@ -58,6 +58,18 @@ impl<T: Real> Matrix<T> {
         Ok(matrix)
     }
 
+    /// The matrix itself, if all of it is finite: numbers drawn with a large gain may not be.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming `what`.
+    pub(crate) fn checked(self, what: &'static str) -> Result<Self, Error> {
+        let Some(odd) = self.values.iter().find(|value| !value.is_finite()) else {
+            return Ok(self);
+        };
+        let expected = format!("finite numbers in {}", T::NAME);
+        Err(Error::Setting { what, expected, got: odd.to_string() })
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows

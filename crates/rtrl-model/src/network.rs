@@ -186,6 +186,17 @@ impl<T: Real> Layers<T> {
         self.leaks.as_ref().map(Leaks::kept)
     }
 
+    /// Gives every frozen weight the value that it has in `from`.
+    pub(crate) fn restore_frozen(&mut self, from: &Matrix<T>) {
+        for i in 0..self.columns.units {
+            for (j, weight) in self.weights.row_mut(i).iter_mut().enumerate() {
+                if self.connections.get(i, j) == Connection::Frozen {
+                    *weight = from.row(i)[j];
+                }
+            }
+        }
+    }
+
     /// The readout if it learns by its gradient.
     pub(crate) fn descending_readout(&self) -> Option<&ReadoutLayer<T>> {
         self.readout.as_ref().filter(|readout| readout.least_squares.is_none())
@@ -350,11 +361,6 @@ impl<T: Real> Pass<T> {
         &self.slope[..self.units]
     }
 
-    /// The outputs at t + 1, to be restored.
-    pub(crate) fn outputs_mut(&mut self) -> &mut [T] {
-        if self.readout.is_empty() { &mut self.next[..self.units] } else { &mut self.readout }
-    }
-
     /// The outputs at t + 1.
     pub(crate) fn outputs(&self) -> &[T] {
         if self.readout.is_empty() { self.next() } else { &self.readout }
@@ -495,7 +501,7 @@ impl<T: Real> NetworkBuilder<T> {
             return Err(Error::Setting { what: "the number of units", expected, got });
         }
         columns.check::<T>()?;
-        let weights: Matrix<T> = self.weights.draw(columns, self.seed)?;
+        let weights: Matrix<T> = self.weights.matrix(columns, self.seed)?;
         let connections = self.check_connections()?;
         let activations = self.check_activations()?;
         let leaks = Leaks::build(&self.leaks, n)?;

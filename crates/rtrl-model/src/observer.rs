@@ -24,8 +24,21 @@ impl<T: Real> Learner<T> {
         targets: Targets<'_, T>,
         observers: &mut [&mut dyn Observer<T>],
     ) -> Result<StepReport<'_, T>, Error> {
-        let StepReport { step, loss, updated, .. } = self.step(input, targets)?;
-        let report = self.report(step, loss, updated);
+        self.step_streams_observed(&[(input, targets)], observers)
+    }
+
+    /// [`Learner::step_streams`], of which every observer is then told.
+    ///
+    /// # Errors
+    /// As [`Learner::step_streams`]; the observers are not told of a step that is an error.
+    pub fn step_streams_observed(
+        &mut self,
+        samples: &[(&[T], Targets<'_, T>)],
+        observers: &mut [&mut dyn Observer<T>],
+    ) -> Result<StepReport<'_, T>, Error> {
+        let StepReport { step, loss, updated, gradient, .. } = self.step_streams(samples)?;
+        let whole = gradient.is_some();
+        let report = self.report((step, whole), loss, updated);
         for observer in observers {
             observer.observe(self, &report);
         }

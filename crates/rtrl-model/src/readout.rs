@@ -103,6 +103,7 @@ impl Readout {
                 weights
             }
         };
+        let weights = weights.checked("an initial weight of the readout")?;
         let Self { inputs, bias, least_squares, .. } = *self;
         Ok(ReadoutLayer { weights, inputs, bias, least_squares })
     }

@@ -63,6 +63,19 @@ impl ReadoutRls {
         Ok(())
     }
 
+    /// Starts from other weights; the second moments stay.
+    ///
+    /// # Errors
+    /// As [`RecursiveLeastSquares::restore`].
+    pub(crate) fn set_weights<T: Real>(&mut self, weights: &Matrix<T>) -> Result<(), Error> {
+        for (fit, row) in self.outputs.iter_mut().zip(weights.iter_rows()) {
+            let row: Vec<f64> = row.iter().map(|weight| weight.to_f64()).collect();
+            let inverse = fit.inverse().to_vec();
+            fit.restore(&row, &inverse)?;
+        }
+        Ok(())
+    }
+
     /// The fits, to be stored.
     pub(crate) fn outputs(&self) -> &[RecursiveLeastSquares] {
         &self.outputs

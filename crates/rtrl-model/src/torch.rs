@@ -83,6 +83,8 @@ fn check_shape<T: Real>(network: &Network<T>) -> Result<(), Error> {
     check_nonlinearity("the activation", network.activations())?;
     let (what, expected, got) = if network.inputs() == 0 {
         ("the number of inputs", "at least 1, as nn.RNN has", "0")
+    } else if network.leaks().is_some() {
+        ("a leak", "1, as units of nn.RNN keep nothing", "below 1")
     } else if network.readout_sees_inputs() {
         ("the readout", "on the units alone, as nn.Linear after nn.RNN", "on the inputs too")
     } else {

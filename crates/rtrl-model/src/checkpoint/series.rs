@@ -88,7 +88,8 @@ impl Checkpoints {
         Ok(Saved { path, not_removed })
     }
 
-    /// Opens the newest checkpoint that verifies.
+    /// Opens the newest checkpoint that verifies: that of the highest step. A run that has gone back to an
+    /// earlier step must take another name, or remove the later files, or it will find these.
     ///
     /// # Errors
     /// [`Error::File`] if the folder cannot be read.

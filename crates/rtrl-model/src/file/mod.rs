@@ -19,7 +19,7 @@ pub(crate) use storage::{Storage, StoredFile};
 /// Replaces the file at `path`, or makes it: written beside it, synced and renamed. Links are followed,
 /// and a file that was there keeps its permissions.
 ///
-/// What is no regular file, and everything under `/dev` and `/proc` (`/dev/stdout` may stand for a file
+/// What is no regular file, and everything under `/dev` (but `/dev/shm`) and `/proc` (`/dev/stdout` may stand for a file
 /// that others write to), is appended to directly.
 ///
 /// # Errors
@@ -72,7 +72,8 @@ enum Place {
 
 /// What `path` means, links followed.
 fn place(path: &Path) -> io::Result<Place> {
-    if ["/dev", "/proc"].iter().any(|system| path.starts_with(system)) {
+    let device = path.starts_with("/dev") && !path.starts_with("/dev/shm");
+    if device || path.starts_with("/proc") {
         return Ok(Place::Direct);
     }
     match fs::metadata(path) {

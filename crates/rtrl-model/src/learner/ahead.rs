@@ -32,8 +32,7 @@ impl<T: Real> Learner<T> {
             self.look_ahead(stream, input, first)?;
             first = false;
         }
-        let pass = if first { &self.streams[stream].pass } else { &self.network.pass };
-        Ok(pass.outputs())
+        Ok(if first { &self.streams[stream].outputs } else { self.network.pass.outputs() })
     }
 
     /// The outputs of a free run of `steps` steps from the present state of a stream, row by row; changes
@@ -55,7 +54,7 @@ impl<T: Real> Learner<T> {
         let mut next = vec![T::ZERO; self.network.inputs()];
         let mut rows: Vec<Vec<T>> = Vec::new();
         for step in 0..steps {
-            let before = rows.last().map_or(self.streams[stream].pass.outputs(), Vec::as_slice);
+            let before = rows.last().unwrap_or(&self.streams[stream].outputs);
             input(step, before, &mut next);
             self.look_ahead(stream, &next, step == 0)?;
             rows.push(self.network.pass.outputs().to_vec());

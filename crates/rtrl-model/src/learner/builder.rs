@@ -262,18 +262,19 @@ impl<T: Real> LearnerBuilder<T> {
         (0..self.streams.get()).map(stream).collect()
     }
 
-    /// Threads among which streams are divided, and those of each engine: the former where they share the
-    /// streams out evenly, or nearly so.
+    /// Threads among which streams are divided, and those of each engine: a stream takes as many as there are
+    /// for each.
     fn divide_threads(&self) -> Result<(Workers, Threads), Error> {
         let streams = self.streams.get();
-        if streams > 1 {
-            let flops = self.engine.flops(&self.network, self.regime);
-            let workers = Workers::new(self.threads, flops.saturating_mul(streams as u128))?;
-            if streams.is_multiple_of(workers.count()) || streams >= 2 * workers.count() {
-                return Ok((workers, Threads::SERIAL));
-            }
+        if streams == 1 {
+            return Ok((Workers::new(Threads::SERIAL, 0)?, self.threads));
         }
-        Ok((Workers::new(Threads::SERIAL, 0)?, self.threads))
+        let flops = self.engine.flops(&self.network, self.regime).saturating_mul(streams as u128);
+        let all = self.threads.count(flops).get();
+        let side_by_side = NonZeroUsize::new(all.min(streams)).unwrap_or(NonZeroUsize::MIN);
+        let each = NonZeroUsize::new(all / side_by_side).unwrap_or(NonZeroUsize::MIN);
+        let workers = Workers::new(Threads::Exactly(side_by_side), flops)?;
+        Ok((workers, Threads::Exactly(each)))
     }
 }
 

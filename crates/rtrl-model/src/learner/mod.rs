@@ -91,7 +91,8 @@ impl<T: Real> Learner<T> {
     /// [`Error::InputLength`], [`Error::TargetLength`], [`Error::NonFinite`] and
     /// [`Error::SensitivitiesLost`] leave the learner as it was, and so does [`Error::StreamCount`] if it has
     /// several streams. After [`Error::Overflow`] the state has advanced, p is lost, and so are gradients
-    /// that have added up in the engine; [`Error::UpdateRefused`] concerns the change of the weights alone.
+    /// that have added up in the engine; [`Error::UpdateRefused`] concerns the change of the weights alone,
+    /// and [`Error::Fit`] the readout that learns by least squares.
     pub fn step(
         &mut self,
         input: &[T],
@@ -114,12 +115,14 @@ impl<T: Real> Learner<T> {
         self.check_samples(samples.len())?;
         let step = self.steps;
         let loss = self.compare(samples)?;
-        let done = self.advance(samples).and_then(|()| self.learn(samples));
-        let updated = self.recover(done)?;
+        let (updated, whole) = match self.advance(samples) {
+            Ok(()) => (self.learn(samples)?, true),
+            Err(error) => (self.recover(error)?, false),
+        };
         if let Some(together) = &mut self.together {
             together.line_up(&self.streams);
         }
-        Ok(self.report(step, loss, updated))
+        Ok(self.report((step, whole), loss, updated))
     }
 
     /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters and
@@ -145,8 +148,7 @@ impl<T: Real> Learner<T> {
         self.check_state(state)?;
         self.streams[stream].restart(state);
         self.show_state();
-        let done = self.reset_engine(stream).map(|()| false);
-        self.recover(done).map(drop)
+        self.reset_engine(stream).or_else(|error| self.recover(error).map(drop))
     }
 
     /// Sets p = 0 in every stream and leaves everything else: past inputs get no more credit. The way on
@@ -156,8 +158,7 @@ impl<T: Real> Learner<T> {
     /// [`Error::Overflow`] if gradients that have added up turn out to have overflowed. They are dropped,
     /// and the reset has been done.
     pub fn reset_sensitivities(&mut self) -> Result<(), Error> {
-        let done = self.reset_engines().map(|()| false);
-        self.recover(done).map(drop)
+        self.reset_engines().or_else(|error| self.recover(error).map(drop))
     }
 
     /// Ends an epoch: applies the gradient that has added up, then resets to `states` as
@@ -177,9 +178,9 @@ impl<T: Real> Learner<T> {
         let read = self.read_sum();
         let done = read.and(self.reset_engines()).and_then(|()| {
             let result = self.updates.apply_sum(&mut self.updater, &mut self.network);
-            result.map_err(|quantity| self.refused(quantity))
+            result.map(drop).map_err(|quantity| self.refused(quantity))
         });
-        self.recover(done).map(drop)
+        done.or_else(|error| self.recover(error).map(drop))
     }
 
     /// Applies the gradient that waits for the next step in
@@ -190,8 +191,7 @@ impl<T: Real> Learner<T> {
     /// [`Error::UpdateRefused`]; the gradient is dropped.
     pub fn finish(&mut self) -> Result<bool, Error> {
         let result = self.updates.apply_waiting(&mut self.updater, &mut self.network);
-        let done = result.map_err(|quantity| self.refused(quantity));
-        self.recover(done)
+        result.or_else(|quantity| self.recover(self.refused(quantity)))
     }
 
     /// The network as it is now, in the state of the first stream.
@@ -204,28 +204,32 @@ impl<T: Real> Learner<T> {
         self.network
     }
 
-    /// Replaces W, n x c values row by row; absent weights stay 0. State and p are kept: p is then what the
+    /// Replaces W, n x c values row by row; absent weights stay 0, and frozen ones what they are. State and p are kept: p is then what the
     /// run so far has made of it, with the weights of each step.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::NonFinite`], with nothing changed.
     pub fn set_weights(&mut self, weights: &[T]) -> Result<(), Error> {
         let layers = &mut self.network.layers;
+        let before = layers.weights.clone();
         layers.weights.replace(self.steps, "the weight matrix", weights)?;
         layers.clear_absent();
+        layers.restore_frozen(&before);
         Ok(())
     }
 
-    /// Replaces R, outputs x (units, inputs if seen, 1) values row by row.
+    /// Replaces R, outputs x (units, inputs if seen, 1 if it has a bias) values row by row. Where it learns by
+    /// least squares, what has been seen so far counts as before.
     ///
     /// # Errors
     /// [`Error::Length`] (of 0 without a readout) or [`Error::NonFinite`], with nothing changed.
     pub fn set_readout_weights(&mut self, weights: &[T]) -> Result<(), Error> {
         let what = "the readout matrix";
-        match &mut self.network.layers.readout {
-            Some(readout) => readout.weights.replace(self.steps, what, weights),
-            None => Err(Error::Length { what, expected: 0, got: weights.len() }),
-        }
+        let Some(readout) = &mut self.network.layers.readout else {
+            return Err(Error::Length { what, expected: 0, got: weights.len() });
+        };
+        readout.weights.replace(self.steps, what, weights)?;
+        self.fit.as_mut().map_or(Ok(()), |fit| fit.set_weights(&readout.weights))
     }
 
     /// Number of streams.
@@ -261,6 +265,7 @@ impl<T: Real> Learner<T> {
     pub fn stream_sensitivities(&self, stream: usize, unit: usize) -> Result<Matrix<T>, Error> {
         self.check_stream(stream)?;
         let (layers, engine) = (&self.network.layers, &self.streams[stream].engine);
+        self.streams[stream].check_lost()?;
         let mut row = vec![T::ZERO; engine.columns()];
         engine.sensitivities(unit, &mut row)?;
         let mut matrix = Matrix::zeros(layers.weights.rows(), layers.weights.columns())?;
@@ -283,6 +288,7 @@ impl<T: Real> Learner<T> {
     pub fn largest_sensitivity(&self) -> Result<T, Error> {
         let mut largest = T::ZERO;
         for stream in &self.streams {
+            stream.check_lost()?;
             let mut row = vec![T::ZERO; stream.engine.columns()];
             for unit in 0..self.network.units() {
                 stream.engine.sensitivities(unit, &mut row)?;
@@ -383,7 +389,9 @@ impl<T: Real> Learner<T> {
             result.map_err(|error| in_stream(several.then_some(b), error))?;
             loss += stream.loss;
         }
-        check_finite(self.steps, Quantity::Loss, &[loss])?;
+        if several {
+            check_finite(self.steps, Quantity::Loss, &[loss])?;
+        }
         Ok(loss)
     }
 
@@ -414,8 +422,8 @@ impl<T: Real> Learner<T> {
 
     /// Ends what all streams have done: an error of theirs, or their sum.
     fn settle(&mut self, read: Read) -> Result<(), Error> {
-        if let Some(b) = self.streams.iter().position(|stream| stream.outcome.is_err()) {
-            return Err(self.lose(b));
+        if self.streams.iter().any(|stream| stream.failure.is_some()) {
+            self.lose()?;
         }
         if let Some(together) = &mut self.together {
             together.add_up(&self.streams, read != Read::Nothing);
@@ -423,27 +431,30 @@ impl<T: Real> Learner<T> {
         Ok(())
     }
 
-    /// Marks as lost the streams that have failed, drops what has added up, and returns the error of
-    /// stream `b`, the first of them.
-    fn lose(&mut self, b: usize) -> Error {
-        for stream in &mut self.streams {
-            stream.lost |= matches!(stream.outcome, Err(rtrl_kernel::Error::NonFinite { .. }));
-            if !stream.lost && !self.updates.each_step {
-                stream.lost = stream.read_gradient(Read::Sum).is_err();
+    /// Marks as lost the streams that have failed, and drops what has added up.
+    ///
+    /// # Errors
+    /// That of the first of them.
+    #[cold]
+    fn lose(&mut self) -> Result<(), Error> {
+        let mut first = None;
+        for (b, stream) in self.streams.iter_mut().enumerate() {
+            if !self.updates.each_step && !stream.lost && stream.failure.is_none() {
+                stream.read_gradient(Read::Sum);
             }
+            let Some(failure) = stream.failure.take() else { continue };
+            stream.lost |= matches!(failure, rtrl_kernel::Error::NonFinite { .. });
+            first = first.or(Some((b, failure)));
         }
         self.updates.drop_sum();
+        let Some((b, failure)) = first else { return Ok(()) };
         let several = self.streams.len() > 1;
-        let outcome = std::mem::replace(&mut self.streams[b].outcome, Ok(()));
-        let error = match outcome {
-            Err(rtrl_kernel::Error::NonFinite { quantity }) => self.overflow(quantity),
-            Err(other) => other.into(),
-            Ok(()) => Error::SensitivitiesLost { step: self.steps },
-        };
-        in_stream(several.then_some(b), error)
+        Err(in_stream(several.then_some(b), self.overflow(failure)))
     }
 
-    fn overflow(&self, quantity: &'static str) -> Error {
+    /// The model's error for one of an engine.
+    fn overflow(&self, failure: rtrl_kernel::Error) -> Error {
+        let rtrl_kernel::Error::NonFinite { quantity } = failure else { return failure.into() };
         let sensitivities = quantity == "sensitivities";
         let quantity = if sensitivities { Quantity::Sensitivities } else { Quantity::Gradient };
         Error::Overflow { step: self.steps, quantity }
@@ -453,23 +464,34 @@ impl<T: Real> Learner<T> {
     fn learn(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Error> {
         let learns = self.has_learnt();
         let fitted = self.fit(samples);
-        let gradient = gradient(self.together.as_ref(), &self.streams);
+        // That of one stream was checked where it was computed.
+        let checked = self.together.is_none();
+        let gradient = (gradient(self.together.as_ref(), &self.streams), checked);
         let result = self.updates.take(gradient, learns, &mut self.updater, &mut self.network);
-        let updated = fitted.and_then(|fitted| Ok(fitted | result?));
-        updated.map_err(|quantity| self.refused(quantity))
+        let updated = result.or_else(|quantity| self.recover(self.refused(quantity)))?;
+        Ok(fitted? | updated)
     }
 
-    /// Fits a readout that learns by least squares. Says whether there was something to fit.
-    fn fit(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Quantity> {
+    /// Fits a readout that learns by least squares to the streams, one after the other. Says whether there
+    /// was something to fit.
+    ///
+    /// # Errors
+    /// [`Error::Fit`] for the first sample that was refused; the others have been taken in.
+    fn fit(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Error> {
         let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.layers.readout) else {
             return Ok(false);
         };
-        let mut fitted = false;
-        for (stream, (_, targets)) in self.streams.iter().zip(samples) {
-            fit.update(&stream.pass.features, targets, &mut readout.weights)?;
-            fitted |= stream.learns;
+        let (mut fitted, mut refused) = (false, None);
+        for (b, (stream, (_, targets))) in self.streams.iter().zip(samples).enumerate() {
+            match fit.update(&stream.pass.features, targets, &mut readout.weights) {
+                Ok(()) => fitted |= stream.learns,
+                Err(quantity) => refused = refused.or(Some((b, quantity))),
+            }
         }
-        Ok(fitted)
+        let Some((b, quantity)) = refused else { return Ok(fitted) };
+        let several = self.streams.len() > 1;
+        let error = in_stream(several.then_some(b), Error::Fit { quantity });
+        self.recover(error).map(|_| fitted)
     }
 }
 
@@ -481,7 +503,7 @@ impl<T: Real> Learner<T> {
             return Ok(());
         }
         for stream in &mut self.streams {
-            stream.outcome = stream.read_gradient(Read::Sum);
+            stream.read_gradient(Read::Sum);
         }
         self.settle(Read::Sum)?;
         self.updates.close_sum(gradient(self.together.as_ref(), &self.streams));
@@ -496,8 +518,8 @@ impl<T: Real> Learner<T> {
 
     /// Sets p = 0 in one stream.
     fn reset_engine(&mut self, b: usize) -> Result<(), Error> {
-        self.streams[b].outcome = self.streams[b].engine.reset();
-        let result = if self.streams[b].outcome.is_ok() { Ok(()) } else { Err(self.lose(b)) };
+        self.streams[b].reset_engine();
+        let result = if self.streams[b].failure.is_some() { self.lose() } else { Ok(()) };
         self.streams[b].lost = false;
         result
     }
@@ -518,10 +540,14 @@ impl<T: Real> Learner<T> {
         self.network.state.copy_from_slice(&self.streams[0].state);
     }
 
-    /// Mends what the [`Recovery`] allows. Says whether weights changed.
-    fn recover(&mut self, done: Result<bool, Error>) -> Result<bool, Error> {
-        match done.as_ref().map_err(Error::cause) {
-            Err(Error::Overflow { .. }) if self.recovery.reset_sensitivities => {
+    /// Mends what the [`Recovery`] allows; weights have then not changed.
+    ///
+    /// # Errors
+    /// What it does not allow.
+    #[cold]
+    fn recover(&mut self, error: Error) -> Result<bool, Error> {
+        match error.cause() {
+            Error::Overflow { .. } if self.recovery.reset_sensitivities => {
                 let mut resets = 0;
                 for b in 0..self.streams.len() {
                     if self.streams[b].lost {
@@ -534,27 +560,33 @@ impl<T: Real> Learner<T> {
                 self.mended.resets += resets.max(1);
                 Ok(false)
             }
-            Err(Error::UpdateRefused { .. }) if self.recovery.skip_updates => {
+            Error::UpdateRefused { .. } | Error::Fit { .. } if self.recovery.skip_updates => {
                 self.mended.skipped_updates += 1;
                 Ok(false)
             }
-            _ => done,
+            _ => Err(error),
         }
     }
 
-    pub(crate) fn report(&self, step: u64, loss: T, updated: bool) -> StepReport<'_, T> {
+    /// The report of a step; `whole` says whether it came to its gradient.
+    pub(crate) fn report(
+        &self,
+        (step, whole): (u64, bool),
+        loss: T,
+        updated: bool,
+    ) -> StepReport<'_, T> {
         let Self { streams, updates, mended, .. } = self;
         let together = self.together.as_ref();
         let (outputs, errors) = match together {
             Some(together) => (together.outputs.as_slice(), together.errors.as_slice()),
-            None => (streams[0].pass.outputs(), streams[0].errors.as_slice()),
+            None => (streams[0].outputs.as_slice(), streams[0].errors.as_slice()),
         };
         StepReport {
             step,
             outputs,
             errors,
             loss,
-            gradient: updates.each_step.then(|| gradient(together, streams)),
+            gradient: (whole && updates.each_step).then(|| gradient(together, streams)),
             updated,
             mended: *mended,
         }
@@ -613,7 +645,7 @@ impl<T: Real> Together<T> {
         let places =
             self.outputs.chunks_exact_mut(outputs).zip(self.errors.chunks_exact_mut(outputs));
         for (stream, (output, error)) in streams.iter().zip(places) {
-            output.copy_from_slice(stream.pass.outputs());
+            output.copy_from_slice(&stream.outputs);
             error.copy_from_slice(&stream.errors);
         }
     }

@@ -18,7 +18,8 @@ pub struct StepReport<'a, T> {
     pub loss: T,
     /// dJ(t+1)/dw of this step alone, summed over the streams, before clipping; zero without a target.
     /// `None` where gradients add up over several steps, unless
-    /// [`LearnerBuilder::step_gradients`](crate::LearnerBuilder::step_gradients) asks for them.
+    /// [`LearnerBuilder::step_gradients`](crate::LearnerBuilder::step_gradients) asks for them, and in a step
+    /// in which p overflowed and was set to 0.
     pub gradient: Option<&'a Gradient<T>>,
     /// Whether weights changed in this step.
     pub updated: bool,
@@ -35,7 +36,8 @@ pub struct Recovery {
     /// dropped, and the step is not counted.
     pub reset_sensitivities: bool,
     /// Instead of [`Error::UpdateRefused`](crate::Error::UpdateRefused), leaves the weights as they are and
-    /// goes on. The gradient of that update is dropped.
+    /// goes on; the gradient of that update is dropped. Likewise instead of [`Error::Fit`](crate::Error::Fit):
+    /// the readout is not fitted to that sample.
     pub skip_updates: bool,
 }
 
@@ -44,6 +46,6 @@ pub struct Recovery {
 pub struct Mended {
     /// Streams whose p was set to 0 after an overflow.
     pub resets: u64,
-    /// Updates that were skipped.
+    /// Updates that were skipped, and steps in which least squares refused a sample.
     pub skipped_updates: u64,
 }

@@ -207,7 +207,8 @@ impl<T: Real> Learner<T> {
         tensors.extend(self.matrices().map(|(name, matrix)| like(&name, matrix)));
         for (b, stream) in contents.streams.iter().enumerate() {
             let vector = |name, len| Tensor::numbers::<T>(in_stream(b, name), [len]);
-            tensors.extend([vector("state", n), vector("outputs", outputs), vector("teacher", n)]);
+            tensors.extend([vector("state", n), vector("outputs", outputs)]);
+            tensors.extend([vector("slopes", n), vector("teacher", n)]);
             if !stream.lost {
                 let shape = [n, contents.columns];
                 tensors.push(Tensor::numbers::<T>(in_stream(b, "sensitivities"), shape));
@@ -306,7 +307,8 @@ impl<T: Real> Stream<T> {
 
     fn write(&self, b: usize, pending: &Pending<T>, writer: &mut Writer<'_>) -> Result<(), Error> {
         writer.numbers(&in_stream(b, "state"), &self.state)?;
-        writer.numbers(&in_stream(b, "outputs"), self.pass.outputs())?;
+        writer.numbers(&in_stream(b, "outputs"), &self.outputs)?;
+        writer.numbers(&in_stream(b, "slopes"), &self.slopes)?;
         writer.numbers(&in_stream(b, "teacher"), &self.teacher.values)?;
         if self.lost {
             return Ok(());
@@ -324,16 +326,21 @@ impl<T: Real> Stream<T> {
     fn read(
         &mut self,
         b: usize,
-        contents: StreamContents,
+        (contents, forcing): (StreamContents, bool),
         reader: &mut Reader,
     ) -> Result<(), Error> {
         let n = self.state.len();
         reader.numbers(&in_stream(b, "state"), 0, &mut self.state)?;
-        reader.numbers(&in_stream(b, "outputs"), 0, self.pass.outputs_mut())?;
+        reader.numbers(&in_stream(b, "outputs"), 0, &mut self.outputs)?;
+        reader.numbers(&in_stream(b, "slopes"), 0, &mut self.slopes)?;
         reader.numbers(&in_stream(b, "teacher"), 0, &mut self.teacher.values)?;
         let mut forced = vec![0; n];
         reader.bytes(&in_stream(b, "forced"), 0, &mut forced)?;
-        self.teacher.forced.iter_mut().zip(forced).for_each(|(place, code)| *place = code != 0);
+        if let Some(odd) = forced.iter().find(|&&code| code > u8::from(forcing)) {
+            let reason = format!("a forced unit of stream {b} has the code {odd}");
+            return Err(Error::Format { what: reader.path().display().to_string(), reason });
+        }
+        self.teacher.forced.iter_mut().zip(forced).for_each(|(place, code)| *place = code == 1);
         self.lost = contents.lost;
         if self.lost {
             return Ok(());
@@ -439,8 +446,15 @@ impl StoredLearner {
             let (expected, got) = (T::NAME.to_owned(), self.contents.precision.clone());
             return Err(Error::Setting { what: "the precision of the checkpoint", expected, got });
         }
+        self.check_counters()?;
         let mut learner = self.build(supplies)?;
         let Self { reader, contents } = self;
+        let (forcing, columns) =
+            (contents.learner.teacher_forcing, learner.network.weight_counts().1);
+        if contents.columns != columns {
+            let reason = format!("{} columns of p, expected {columns}", contents.columns);
+            return Err(self.refuse(reason));
+        }
         learner.tensors(contents).iter().try_for_each(|tensor| reader.expect(tensor))?;
         learner.read_fit(reader)?;
         learner.read_gradients(reader)?;
@@ -448,7 +462,7 @@ impl StoredLearner {
         for (b, (stream, &contents)) in
             learner.streams.iter_mut().zip(&contents.streams).enumerate()
         {
-            stream.read(b, contents, reader)?;
+            stream.read(b, (contents, forcing), reader)?;
         }
         learner.show_state();
         learner.updates.set_counters(contents.counters);
@@ -457,15 +471,49 @@ impl StoredLearner {
         Ok(learner)
     }
 
+    /// Fails for counts that no run reaches and that could no longer be counted on.
+    fn check_counters(&self) -> Result<(), Error> {
+        let Contents { steps, updates, counters, .. } = &self.contents;
+        let largest = (*steps).max(*updates).max(counters.steps());
+        if largest <= u64::MAX / 2 {
+            return Ok(());
+        }
+        Err(self.refuse(format!("a count of {largest}, expected at most {}", u64::MAX / 2)))
+    }
+
+    /// Fails unless the file has the large tensors that a learner makes room for when it is built.
+    fn check_sizes<T: Real>(&self) -> Result<(), Error> {
+        let Contents { network, outputs, columns, streams, .. } = &self.contents;
+        let features = network.features();
+        if network.is_fitted() {
+            let shape = [*outputs, features, features];
+            self.reader.expect(&Tensor::numbers::<f64>("fit.inverse", shape))?;
+        }
+        for (b, stream) in streams.iter().enumerate() {
+            self.reader.expect(&Tensor::numbers::<T>(in_stream(b, "state"), [network.units]))?;
+            if !stream.lost {
+                let shape = [network.units, *columns];
+                self.reader.expect(&Tensor::numbers::<T>(in_stream(b, "sensitivities"), shape))?;
+            }
+        }
+        Ok(())
+    }
+
     /// A fresh learner with the settings of the stored one.
     fn build<T: Real>(&mut self, supplies: &Supplies<T>) -> Result<Learner<T>, Error> {
         let parts = self.parts::<T>()?;
+        self.check_sizes::<T>()?;
         let Contents { network, learner, streams, .. } = &self.contents;
         let mut network = network.builder::<T>(parts, &supplies.activations)?;
         if let Some(isa) = supplies.isa {
             network = network.isa(isa);
         }
         let own = supplies.loss.iter().find(|own| own.saved_name() == learner.loss);
+        if own.is_none() && learner.loss.starts_with("custom:") {
+            let (expected, got) =
+                (format!("{:?} among the supplies", learner.loss), "none".to_owned());
+            return Err(Error::Setting { what: "the loss of one's own", expected, got });
+        }
         let mut updates = learner.updates.clone();
         updates.supply(supplies.schedule.as_slice())?;
         let Some(streams) = NonZeroUsize::new(streams.len()) else {
@@ -552,8 +600,14 @@ impl<T: Real> Learner<T> {
     }
 
     fn read_gradients(&mut self, reader: &mut Reader) -> Result<(), Error> {
+        let learning = self.network.learning();
         for (name, gradient) in self.updates.gradients_mut() {
             read_matrix(reader, &format!("{name}.recurrent"), &mut gradient.recurrent)?;
+            let values = gradient.recurrent.iter_rows().flatten();
+            if values.zip(&learning).any(|(&value, &learns)| !learns && value != T::ZERO) {
+                let reason = format!("{name}.recurrent is not 0 where a weight does not learn");
+                return Err(Error::Format { what: reader.path().display().to_string(), reason });
+            }
             if let Some(readout) = &mut gradient.readout {
                 read_matrix(reader, &format!("{name}.readout"), readout)?;
             }

@@ -15,7 +15,11 @@ pub(super) struct Stream<T: Real> {
     pub(super) engine: Box<dyn Engine<T>>,
     /// The forced set of time t; empty without teacher forcing.
     pub(super) teacher: Teacher<T>,
+    /// Room for the present step; what it holds counts only once the step has been accepted.
     pub(super) pass: Pass<T>,
+    /// The outputs and the slopes of the last step that was.
+    pub(super) outputs: Vec<T>,
+    pub(super) slopes: Vec<T>,
     /// e(t+1) of the outputs, and what of it reaches the units.
     pub(super) errors: Vec<T>,
     unit_errors: Vec<T>,
@@ -30,8 +34,8 @@ pub(super) struct Stream<T: Real> {
     pub(super) lost: bool,
     /// What p loses in every step, if anything.
     fading: Option<Fading<T>>,
-    /// How the last [`Stream::advance`] ended.
-    pub(super) outcome: Result<(), rtrl_kernel::Error>,
+    /// What went wrong in the engine and has not been dealt with.
+    pub(super) failure: Option<rtrl_kernel::Error>,
 }
 
 /// Which gradients a step reads from the engine.
@@ -59,6 +63,8 @@ impl<T: Real> Stream<T> {
             engine,
             teacher: Teacher::absent(units),
             pass: Pass::new(layers),
+            outputs: vec![T::ZERO; layers.outputs()],
+            slopes: vec![T::ZERO; units],
             errors: vec![T::ZERO; layers.outputs()],
             unit_errors: vec![T::ZERO; units],
             loss: T::ZERO,
@@ -67,7 +73,7 @@ impl<T: Real> Stream<T> {
             gradient_is_zero: true,
             lost: false,
             fading: (decay != T::ONE).then(|| Fading::new(decay, units)),
-            outcome: Ok(()),
+            failure: None,
         })
     }
 
@@ -112,8 +118,9 @@ impl<T: Real> Stream<T> {
         check_finite(step, Quantity::Gradient, gradient.padded())
     }
 
-    /// Equations 5 and 6: moves p, y and, with teacher forcing, the forced set to t + 1. How it ended is
-    /// in `outcome`.
+    /// Equations 5 and 6: moves p, y and, with teacher forcing, the forced set to t + 1. What goes wrong is
+    /// kept in `failure`.
+    #[inline]
     pub(super) fn advance(
         &mut self,
         layers: &Layers<T>,
@@ -134,41 +141,62 @@ impl<T: Real> Stream<T> {
             forced: &self.teacher.forced,
         };
         let error = self.learns.then_some(self.unit_errors.as_slice());
-        self.outcome = self.engine.advance(&step, error);
-        if !matches!(self.outcome, Ok(()) | Err(rtrl_kernel::Error::NonFinite { .. })) {
-            return;
+        match self.engine.advance(&step, error) {
+            Ok(()) => self.read_gradient(read),
+            Err(overflow @ rtrl_kernel::Error::NonFinite { .. }) => self.fail(overflow),
+            Err(other) => return self.fail(other),
         }
         self.state.copy_from_slice(self.pass.next());
-        if self.outcome.is_ok() {
-            self.outcome = self.read_gradient(read);
-        }
+        self.slopes.copy_from_slice(self.pass.slope());
+        self.outputs.copy_from_slice(self.pass.outputs());
         if let Some(targets) = forcing {
             self.teacher.take_over(targets);
         }
     }
 
-    /// Takes over what the engine has computed.
-    pub(super) fn read_gradient(&mut self, read: Read) -> Result<(), rtrl_kernel::Error> {
+    /// Takes over what the engine has computed. What goes wrong is kept in `failure`.
+    pub(super) fn read_gradient(&mut self, read: Read) {
         if read == Read::Nothing {
-            return Ok(());
+            return;
         }
         if read == Read::Step && !self.learns {
             if !std::mem::replace(&mut self.gradient_is_zero, true) {
                 self.gradient.clear();
             }
-            return Ok(());
+            return;
         }
         self.gradient_is_zero = false;
         let recurrent = &mut self.gradient.recurrent;
         let stride = recurrent.stride();
-        self.engine.gradient(recurrent.padded_mut(), stride)
+        if let Err(failure) = self.engine.gradient(recurrent.padded_mut(), stride) {
+            self.fail(failure);
+        }
+    }
+
+    /// Fails if p is lost.
+    pub(super) fn check_lost(&self) -> Result<(), Error> {
+        if self.lost { Err(rtrl_kernel::Error::Lost.into()) } else { Ok(()) }
+    }
+
+    /// Sets p = 0. What goes wrong is kept in `failure`.
+    pub(super) fn reset_engine(&mut self) {
+        if let Err(failure) = self.engine.reset() {
+            self.fail(failure);
+        }
+    }
+
+    /// Apart from the path of a step, since to keep a result in any case costs a small network a tenth of
+    /// its time.
+    #[cold]
+    fn fail(&mut self, failure: rtrl_kernel::Error) {
+        self.failure = Some(failure);
     }
 
     /// The Jacobian of the last step with the weights of `layers`, as if no unit had been forced.
     pub(super) fn jacobian(&self, layers: &Layers<T>) -> Result<Matrix<T>, Error> {
         let units = self.state.len();
         let mut jacobian = Matrix::zeros(units, units)?;
-        for (k, &slope) in self.pass.slope().iter().enumerate() {
+        for (k, &slope) in self.slopes.iter().enumerate() {
             let weights = &layers.weights.row(k)[layers.columns.first_unit()..];
             for (place, &weight) in jacobian.row_mut(k).iter_mut().zip(weights) {
                 *place = slope * weight;

@@ -35,6 +35,13 @@ pub(super) struct Counters {
     steps: u64,
 }
 
+impl Counters {
+    /// Steps of the real-time regime.
+    pub(super) fn steps(self) -> u64 {
+        self.steps
+    }
+}
+
 impl<T: Real> Updates<T> {
     pub(super) fn new(
         regime: Regime,
@@ -87,24 +94,25 @@ impl<T: Real> Updates<T> {
         }
     }
 
-    /// Takes in the gradient of a step that has been computed, and makes the updates that are due. Says
-    /// whether weights changed.
+    /// Takes in the gradient of a step that has been computed, `checked` if it is known to be finite, and
+    /// makes the updates that are due. Says whether weights changed.
     ///
     /// # Errors
     /// What is not finite; that update is dropped.
+    #[inline]
     pub(super) fn take(
         &mut self,
-        gradient: &Gradient<T>,
+        (gradient, checked): (&Gradient<T>, bool),
         learns: bool,
         updater: &mut Updater<T>,
         network: &mut Network<T>,
     ) -> Result<bool, Quantity> {
         let late = self.apply_waiting(updater, network);
-        self.collect(gradient, learns);
+        let due = self.is_due();
+        let collected = self.collect((gradient, checked), learns, due);
         let now = match self.regime {
             Regime::Epochwise => Ok(false),
             Regime::RealTime { timing, .. } => {
-                let due = self.is_due();
                 self.steps += 1;
                 match timing {
                     _ if !due => Ok(false),
@@ -116,21 +124,40 @@ impl<T: Real> Updates<T> {
                 }
             }
         };
-        Ok(late? | now?)
+        let updated = late? | now?;
+        collected.map(|()| updated)
     }
 
     /// Adds a step's gradient to the sum, where there is one. That of W has been added up by the engines,
     /// unless each step is read.
-    fn collect(&mut self, gradient: &Gradient<T>, learns: bool) {
-        let due = self.is_due();
+    ///
+    /// # Errors
+    /// [`Quantity::Gradient`] if a sum overflows, of steps or of streams; it is dropped.
+    fn collect(
+        &mut self,
+        (gradient, checked): (&Gradient<T>, bool),
+        learns: bool,
+        due: bool,
+    ) -> Result<(), Quantity> {
         self.learnt |= learns;
-        let Some(sum) = &mut self.sum else { return };
+        let Some(sum) = &mut self.sum else {
+            let finite = checked || gradient.is_finite();
+            self.learnt &= finite;
+            return if finite { Ok(()) } else { Err(Quantity::Gradient) };
+        };
         if learns {
             sum.add(gradient, self.each_step);
+        }
+        let finite = !learns || sum.is_finite();
+        if !finite {
+            sum.clear();
+            self.learnt = false;
+            return Err(Quantity::Gradient);
         }
         if !self.each_step && due && self.learnt {
             self.close_sum(gradient);
         }
+        Ok(())
     }
 
     /// Takes over the sum of W's gradients that the engines have added up.
@@ -186,6 +213,9 @@ impl<T: Real> Updates<T> {
     fn wait(&mut self, gradient: &Gradient<T>) {
         let Some(waiting) = &mut self.waiting else { return };
         self.due = std::mem::take(&mut self.learnt);
+        if !self.due {
+            return;
+        }
         match &mut self.sum {
             Some(sum) => {
                 waiting.copy_from(sum);

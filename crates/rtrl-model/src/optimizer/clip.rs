@@ -34,11 +34,14 @@ pub(super) struct Clip<T> {
 }
 
 impl<T: Real> Clip<T> {
-    /// How `clipping` limits this gradient.
+    /// How `clipping` limits this gradient; `None` where it does not.
     ///
     /// # Errors
     /// What is not finite.
-    pub(super) fn new(clipping: Clipping, gradient: &Gradient<T>) -> Result<Self, Quantity> {
+    pub(super) fn new(
+        clipping: Clipping,
+        gradient: &Gradient<T>,
+    ) -> Result<Option<Self>, Quantity> {
         let value = clipping.value.map(T::from_f64);
         // A limit would make a finite number of an infinite one.
         let finite = |layer: &Matrix<T>| layer.padded().iter().fold(true, |a, g| a & g.is_finite());
@@ -54,12 +57,8 @@ impl<T: Real> Clip<T> {
             }
             clip.factor = T::from_f64((limit / (norm + 1e-6)).min(1.0));
         }
-        Ok(clip)
-    }
-
-    /// Whether nothing is limited.
-    pub(super) fn is_none(&self) -> bool {
-        self.value.is_none() && self.factor == T::ONE
+        let limits = clip.value.is_some() || clip.factor != T::ONE;
+        Ok(limits.then_some(clip))
     }
 
     /// One component, limited.

@@ -35,6 +35,13 @@ pub(super) struct Rates<T> {
     pub(super) decay: T,
 }
 
+impl<T: Real> Rates<T> {
+    /// The rates of a layer whose learning rate is `rate` in this update.
+    pub(super) fn new(rate: f64, weight_decay: f64, rule: &Rule<T>) -> Self {
+        Self { step: T::from_f64(rate / rule.bias), decay: T::from_f64(rate * weight_decay) }
+    }
+}
+
 impl<T: Real> Moments<T> {
     fn zeros(name: &'static str, like: &Matrix<T>) -> Result<Self, Error> {
         let zeros = || Matrix::zeros(like.rows(), like.columns());
@@ -73,11 +80,12 @@ impl<T: Real> LayerState<T> {
     }
 
     /// Computes the next weights and moments; says whether all of them are finite.
+    #[inline]
     pub(super) fn prepare(
         &mut self,
         isa: Isa,
         rule: &Rule<T>,
-        (clip, rates): (&Clip<T>, &Rates<T>),
+        (clip, rates): (Option<&Clip<T>>, &Rates<T>),
         weights: &[T],
         gradient: &[T],
     ) -> bool {
@@ -92,10 +100,10 @@ impl<T: Real> LayerState<T> {
 
     /// Writes the direction, which is to be multiplied by the rate, to the place of the next weights, and
     /// the next moments; says whether the moments are finite.
-    fn find_direction(&mut self, rule: &Rule<T>, clip: &Clip<T>, gradient: &[T]) -> bool {
+    fn find_direction(&mut self, rule: &Rule<T>, clip: Option<&Clip<T>>, gradient: &[T]) -> bool {
         let direction = self.next_weights.padded_mut();
         for (place, &gradient) in direction.iter_mut().zip(gradient) {
-            *place = clip.limit(gradient);
+            *place = clip.map_or(gradient, |clip| clip.limit(gradient));
         }
         let mut finite = true;
         let second = rule.second.as_ref().zip(self.second.as_mut());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::error::{Quantity, check_setting};
+use crate::error::check_setting;
 
 /// The factor of the learning rate at update u = 0, 1, …, computed in double precision without any
 /// function of the platform. Updates are counted, not steps: one that is refused counts for nothing, and
@@ -87,14 +87,11 @@ impl RateSchedule {
         }
     }
 
-    /// The factor at update `update`, from 0.
-    ///
-    /// # Errors
-    /// [`Quantity::LearningRate`] unless it is finite and not negative.
-    pub(super) fn factor(&self, update: u64) -> Result<f64, Quantity> {
+    /// The factor at update `update`, from 0; `None` unless it is finite and not negative.
+    pub(super) fn factor(&self, update: u64) -> Option<f64> {
         let u = update as f64;
         let factor = match self {
-            Self::Constant => return Ok(1.0),
+            Self::Constant => return Some(1.0),
             Self::Step { every, factor } => libm::pow(*factor, (update / every.get()) as f64),
             Self::InverseTime { decay } => 1.0 / (1.0 + decay * u),
             Self::Cosine { updates, floor } if update < updates.get() => {
@@ -102,11 +99,9 @@ impl RateSchedule {
                 floor + (1.0 - floor) * (1.0 + cosine) / 2.0
             }
             Self::Cosine { floor, .. } => *floor,
-            Self::Custom(CustomSchedule { factor, .. }) => {
-                factor.as_ref().ok_or(Quantity::LearningRate)?(update)
-            }
+            Self::Custom(CustomSchedule { factor, .. }) => factor.as_ref()?(update),
         };
-        if factor.is_finite() && factor >= 0.0 { Ok(factor) } else { Err(Quantity::LearningRate) }
+        (factor.is_finite() && factor >= 0.0).then_some(factor)
     }
 
     /// Takes the function that belongs to a name from `own`.

@@ -2,11 +2,11 @@
 
 use rtrl_kernel::Real;
 
-use super::UpdateSettings;
 use super::clip::Clip;
 use super::layer::{LayerState, Rates};
 use super::rule::{Rule, check_rate};
 use super::spectral::SpectralLimit;
+use super::{Clipping, UpdateSettings};
 use crate::error::Quantity;
 use crate::gradient::Gradient;
 use crate::network::Layers;
@@ -84,14 +84,18 @@ impl<T: Real> Updater<T> {
         layers: &mut Layers<T>,
         gradient: &Gradient<T>,
     ) -> Result<(), Quantity> {
-        let factor = self.settings.schedule.factor(self.updates)?;
-        let clip = Clip::new(self.settings.clipping, gradient)?;
+        let factor = self.settings.schedule.factor(self.updates).ok_or(Quantity::LearningRate)?;
+        let clip = match self.settings.clipping {
+            Clipping { value: None, norm: None } => None,
+            clipping => Clip::new(clipping, gradient)?,
+        };
         let rule = Rule::new(self.settings.optimizer, self.updates + 1);
-        let rates = self.settings.learning_rates().map(|rate| self.rates(rate * factor, &rule));
+        let rates = self.settings.learning_rates();
         let places = self.layers.iter_mut().zip(layers.matrices()).zip(gradient.matrices());
-        for (((layer, weights), gradient), rates) in places.zip(&rates) {
+        for (((layer, weights), gradient), rate) in places.zip(rates) {
             let (weights, gradient) = (weights.padded(), gradient.padded());
-            if !layer.prepare(layers.isa, &rule, (&clip, rates), weights, gradient) {
+            let rates = Rates::new(rate * factor, self.settings.weight_decay, &rule);
+            if !layer.prepare(layers.isa, &rule, (clip.as_ref(), &rates), weights, gradient) {
                 return Err(Quantity::Weights);
             }
         }
@@ -103,11 +107,6 @@ impl<T: Real> Updater<T> {
         }
         self.updates += 1;
         Ok(())
-    }
-
-    fn rates(&self, rate: f64, rule: &Rule<T>) -> Rates<T> {
-        let decay = T::from_f64(rate * self.settings.weight_decay);
-        Rates { step: T::from_f64(rate / rule.bias), decay }
     }
 
     /// All that the optimiser remembers beside the number of updates, by name: layer (`recurrent`,
@@ -130,6 +129,10 @@ impl<T: Real> Updater<T> {
         updates: u64,
         stored: &[(String, Matrix<T>)],
     ) -> Result<(), Error> {
+        if updates > u64::MAX / 2 {
+            let (expected, got) = (format!("at most {}", u64::MAX / 2), updates.to_string());
+            return Err(Error::Setting { what: "the number of updates", expected, got });
+        }
         let names: Vec<String> = self.state().map(|(name, _)| name).collect();
         let find = |name| stored.iter().find(|(stored, _)| stored == name);
         let found: Vec<_> = names.iter().filter_map(find).collect();
