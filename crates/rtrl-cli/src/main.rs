@@ -6,6 +6,7 @@
 mod args;
 mod error;
 mod outputs;
+mod page;
 mod paper;
 mod tasks;
 mod trace;
