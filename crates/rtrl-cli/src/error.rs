@@ -102,6 +102,25 @@ pub(crate) enum Error {
         /// The names that there are.
         known: Vec<&'static str>,
     },
+    /// A task that does not fit a model.
+    #[error(
+        "task {task} has {} inputs and {} targets, the model takes {} inputs and has {} outputs",
+        expected.0, expected.1, got.0, got.1
+    )]
+    TaskShape {
+        /// The task.
+        task: &'static str,
+        /// Its inputs and targets.
+        expected: (usize, usize),
+        /// Inputs and outputs of the model.
+        got: (usize, usize),
+    },
+    /// A model with functions of somebody's own.
+    #[error("the model has units with a function of its own, {name}, which only its program knows")]
+    OwnActivation {
+        /// The name of the function.
+        name: String,
+    },
     /// A run of an experiment ended in an error.
     #[error("{task}, seed {seed}: {source}")]
     Run {

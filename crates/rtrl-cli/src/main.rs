@@ -5,7 +5,9 @@
 
 mod args;
 mod error;
+mod inspect;
 mod outputs;
+mod page;
 mod paper;
 mod tasks;
 mod trace;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Paper(args) => paper::run(&args),
         Command::Tasks(command) => tasks::run(&command),
     };

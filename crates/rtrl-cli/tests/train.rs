@@ -134,7 +134,7 @@ fn a_saved_model_names_the_options_of_its_run() {
     assert_eq!(serde_json::json!(keys.map(|key| &named[key])), expected);
     assert_eq!(model.network::<f32>(&[]).unwrap().leaks(), Some([0.25; 16].as_slice()));
     let (model, header) = saved(&["--leak", "1", "--readout", "gradient"]);
-    assert!(header.contains(r#"\"readout_least_squares\":null"#));
+    assert!(!header.contains("readout_least_squares"));
     let expected = serde_json::json!(["gradient", null, null, 1.0, 1.0, "adam", 1e-3]);
     assert_eq!(serde_json::json!(keys.map(|key| &model.application()[key])), expected);
     assert_eq!(model.network::<f32>(&[]).unwrap().leaks(), None);

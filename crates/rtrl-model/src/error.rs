@@ -43,6 +43,8 @@ pub enum Quantity {
     Gain,
     /// The inverse of the second moments, of recursive least squares.
     Inverse,
+    /// The length of a tangent vector, after a step in which it was 1.
+    Tangent,
 }
 
 impl Quantity {
@@ -71,6 +73,7 @@ impl fmt::Display for Quantity {
             Self::SpectralNorm => "largest singular value of the recurrent weights",
             Self::Gain => "gain of the least squares",
             Self::Inverse => "inverse of the second moments",
+            Self::Tangent => "tangent vector",
         })
     }
 }
@@ -226,6 +229,18 @@ pub enum Error {
         expected: (usize, usize),
         /// Rows and columns that came.
         got: (usize, usize),
+    },
+    /// Eigenvalues or singular values cannot be found.
+    #[error("{what} cannot be found: values that are not finite, or no convergence")]
+    Decomposition {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// Inputs that are no symbols.
+    #[error("the input takes more than {most} values, a machine reads at most {most} symbols")]
+    Symbols {
+        /// Symbols that are allowed.
+        most: usize,
     },
     /// The weights would need more memory than there is.
     #[error("{what} needs {bytes} bytes, which this machine cannot provide")]

@@ -50,6 +50,7 @@
 //! | `file/` | files that are replaced whole |
 //! | `scale.rs`, `tasks/` | running standardisation, task generators |
 //! | `paper/` | the experiments of Williams & Zipser 1989 |
+//! | `inspect/` | instruments that show what a network does |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
 //! Algorithm for Continually Running Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989, and
@@ -66,6 +67,8 @@ pub mod file;
 mod forecast;
 mod gradient;
 mod initial;
+#[cfg(feature = "linalg")]
+pub mod inspect;
 mod leaks;
 mod learner;
 mod loss;

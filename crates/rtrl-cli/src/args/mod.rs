@@ -1,5 +1,6 @@
 //! The command line as plain data.
 
+mod inspect;
 mod readout;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use rtrl_model::{Activation, EngineChoice, Optimizer, Pace, Threads, UpdateSettings};
 
+pub(crate) use self::inspect::InspectArgs;
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
 use crate::error::Error;
@@ -26,6 +28,8 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Run a conformance case and write what was computed
     Trace(TraceArgs),
+    /// Show what a saved network does: spectrum, stability, states, and the finite-state machine in it
+    Inspect(InspectArgs),
     /// Reproduce the experiments of Williams & Zipser 1989
     Paper(PaperArgs),
     /// Task generators: seeded streams of inputs and targets

@@ -72,7 +72,7 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         file::replace(path, &summary::json(&outcome)?)?;
     }
     if let Some(path) = &args.report {
-        let page = report::page(args, &outcome, ours.network())?;
+        let page = report::draw(args, &outcome, ours.network())?;
         file::replace(path, page.as_bytes())?;
     }
     summary::print(args, &outcome)

@@ -5,7 +5,7 @@ use rtrl_kernel::Real;
 use super::Experiment;
 use super::criterion::{Criterion, FreeRun, OSCILLATION_STEPS};
 use crate::tasks::Task;
-use crate::{Error, Learner, Targets};
+use crate::{Error, Learner, Network, Targets};
 
 /// A run of an experiment, which can be watched while it goes on.
 pub struct Run<T: Real> {
@@ -74,6 +74,11 @@ impl<T: Real> Run<T> {
     /// Number of steps taken.
     pub fn steps(&self) -> u64 {
         self.learner.steps()
+    }
+
+    /// The network as it is now.
+    pub fn network(&self) -> &Network<T> {
+        self.learner.network()
     }
 
     /// The outputs of the last step, of the units with targets.

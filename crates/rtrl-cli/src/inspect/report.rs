@@ -1,0 +1,181 @@
+//! The page that `rtrl inspect` writes.
+
+use maud::{Markup, PreEscaped, html};
+use rtrl_model::Network;
+
+use super::findings::{Findings, Held};
+use super::graph::{self, graph};
+use super::pictures::{MOST_WEIGHTS, hinton, plane, raster, trajectory};
+use super::summary::{bits, exponent, shape, share, verdict};
+use super::watched::{Extracted, OnTask};
+use crate::page;
+
+/// Steps of a run that are drawn.
+const STEPS_SHOWN: usize = 80;
+
+/// States of a run whose way is drawn.
+const STATES_SHOWN: usize = 400;
+
+/// States of units that are listed.
+const LISTED: usize = 6;
+
+const STYLE: &str = "
+.two { display: flex; flex-wrap: wrap; gap: 1rem 2rem; } .two > div { flex: 1 1 18rem; min-width: 0; }
+.square, .hinton { display: block; width: 100%; height: auto; } .square { max-width: 24rem; }
+.raster { display: block; width: 100%; min-width: 40rem; height: auto; }
+.graph { display: block; width: 100%; max-width: 44rem; height: auto; margin: 0 auto; }
+.hinton { border: 1px solid var(--line); } .ground { fill: var(--line); fill-opacity: .35; }
+.plus { fill: #dc2626; } .minus { fill: #2563eb; } .edge { stroke: var(--soft); stroke-width: .8; }
+.grid { stroke: var(--line); } .circle { fill: none; stroke: var(--soft); stroke-dasharray: 4 3; }
+.inside { fill: #2578eb; } .outside { fill: #ea7814; } .on { fill: #2578eb; }
+.way { fill: none; stroke: var(--soft); stroke-width: .5; stroke-opacity: .5; }
+.state { fill: #2578eb; fill-opacity: .6; }
+.arrow { fill: none; stroke: var(--soft); stroke-width: 1.3; } .tip { fill: var(--soft); }
+.node { fill: var(--ground); stroke: var(--ink); stroke-width: 1.6; }
+svg .number { text-anchor: middle; font-size: 14px; font-weight: 650; }
+svg .label { font-size: 12px; paint-order: stroke; stroke: var(--ground); stroke-width: 3px; }
+.wide { overflow-x: auto; } .wide table { width: auto; } .wide td { white-space: nowrap; }
+td.never { color: var(--soft); }
+";
+
+/// The page.
+pub(crate) fn draw(model: &str, findings: &Findings, network: &Network<f64>) -> String {
+    let body = html! {
+        style { (PreEscaped(STYLE)) }
+        @for line in shape(&findings.model) { p.soft { (line) "." } }
+        (weights(findings, network))
+        (dynamics(findings))
+        @if let Some(task) = &findings.task { (on_task(task)) }
+        (rest(&findings.held))
+    };
+    page::whole(model, &body)
+}
+
+fn weights(findings: &Findings, network: &Network<f64>) -> Markup {
+    let first = network.weights().columns() - network.units();
+    let inputs = network.inputs();
+    let is_small = |rows: usize, columns: usize| rows.max(columns) <= MOST_WEIGHTS;
+    html! {
+        h2 { "Weights" }
+        @if is_small(network.units(), network.weights().columns()) {
+            p.soft {
+                "A square's area is the weight, red above zero, blue below. Rows are units; columns are "
+                (inputs) " input(s), the bias if there is one, then the " (network.units()) " units."
+            }
+            (hinton(&network.weights().to_rows(), &[inputs, first]))
+        } @else { p.soft { "Too many to be drawn." } }
+        @if let Some(readout) = network.readout_weights() {
+            @if is_small(readout.rows(), readout.columns()) {
+                p.soft { "The readout: units, inputs if it sees them, bias if it has one." }
+                (hinton(&readout.to_rows(), &[network.units()]))
+            }
+        }
+        div.wide { table {
+            thead { tr { th { "block" } th { "Frobenius norm" } th { "largest singular value" } th { "largest weight" } } }
+            tbody {
+                @for block in &findings.weights {
+                    tr { td { (block.name) } @for value in [block.frobenius_norm, block.spectral_norm, block.largest] {
+                        td { (format!("{value:.4}")) }
+                    } }
+                }
+            }
+        } }
+    }
+}
+
+fn dynamics(findings: &Findings) -> Markup {
+    html! {
+        div.two {
+            div {
+                h2 { "Eigenvalues" }
+                p.soft { "Of the weights between units, with the unit circle; orange lies outside." }
+                (plane(&findings.eigenvalues))
+            }
+            @if let Some(principal) = &findings.principal {
+                div {
+                    h2 { "States" }
+                    p.soft { "Along the first two principal components; the third makes points larger." }
+                    (trajectory(&principal.coordinates[..principal.coordinates.len().min(STATES_SHOWN)]))
+                }
+            }
+        }
+        @if let Some(run) = &findings.run {
+            @let [least, mean, most] = run.jacobian_radius;
+            table { tbody {
+                tr { td { "Largest Lyapunov exponent over " (run.steps) " steps" } td { (exponent(run.lyapunov_exponent)) } }
+                tr { td { "Spectral radius of the Jacobian" } td { (format!("{least:.4} to {most:.4}, mean {mean:.4}")) } }
+                tr { td { "Shares of the principal components" } td {
+                    @for (place, share) in run.variance_shares.iter().take(LISTED).enumerate() {
+                        @if place > 0 { ", " } (format!("{:.1} %", 100.0 * share))
+                    }
+                } }
+            } }
+        }
+        @if let Some(reason) = &findings.no_run { p { "No run: " (reason) "." } }
+        @if let Some(watched) = &findings.watched {
+            @let states = &watched.run.states;
+            h2 { "Activity" }
+            p.soft { "Units (rows) over the first steps that were watched (columns), from the smallest value to the largest." }
+            div.scroll { (raster(&states[..states.len().min(STEPS_SHOWN)])) }
+        }
+    }
+}
+
+fn on_task(task: &OnTask) -> Markup {
+    html! {
+        h2 { "The machine in it" }
+        p { "Task " (task.task) "."
+            @if let Some(right) = task.right { " The network answers as the task asks in " (share(right)) "." }
+        }
+        @match &task.machine {
+            Some(machine) => (the_machine(machine, task)),
+            None => p { "No machine: " (task.no_machine.as_deref().unwrap_or_default()) "." },
+        }
+    }
+}
+
+fn the_machine(machine: &Extracted, task: &OnTask) -> Markup {
+    html! {
+        p { (verdict(machine)) "." }
+        p.soft { "Beside an arrow: symbols / output bits (" (task.outputs.join(", ")) "). In the table: next state / bits; \
+            grey is what never came while it was watched." }
+        @if machine.transitions.len() <= graph::MOST_STATES { (graph(machine)) }
+        @else { p.soft { "Too many states for a graph." } }
+        div.wide { table {
+            thead { tr { th { "state" } @for symbol in &machine.symbols { th { (symbol) } } } }
+            tbody {
+                @for (state, row) in machine.transitions.iter().enumerate() {
+                    tr { td { (state) } @for step in row {
+                        td.never[step.seen == 0] { (step.next) " / " (bits(&step.outputs)) }
+                    } }
+                }
+            }
+        } }
+    }
+}
+
+fn rest(held: &[Held]) -> Markup {
+    let start = |state: &[f64]| {
+        let shown: Vec<String> = state.iter().take(LISTED).map(|y| format!("{y:.3}")).collect();
+        shown.join(", ") + if state.len() > LISTED { ", ..." } else { "" }
+    };
+    html! {
+        h2 { "Where it comes to rest" }
+        @for held in held {
+            p { "While the input is held at " strong { (held.input) } ", from " (held.starts) " starts" }
+            div.wide { table { tbody {
+                @for point in held.fixed_points.iter().take(LISTED) {
+                    tr { td { (if point.stable { "stable" } else { "unstable" }) " fixed point" }
+                        td { (start(&point.state)) } td { (format!("radius {:.4}", point.spectral_radius)) } }
+                }
+                @for cycle in held.cycles.iter().take(LISTED).filter(|cycle| cycle.period > 1) {
+                    tr { td { "cycle of period " (cycle.period) }
+                        td { (cycle.states.first().map_or(String::new(), |state| start(state))) }
+                        td { (cycle.starts) " run(s)" } }
+                }
+                @if held.aperiodic > 0 { tr { td { "neither" } td {} td { (held.aperiodic) " run(s)" } } }
+                @if held.divergent > 0 { tr { td { "divergent" } td {} td { (held.divergent) " run(s)" } } }
+            } } }
+        }
+    }
+}

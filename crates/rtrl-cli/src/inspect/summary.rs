@@ -1,0 +1,209 @@
+//! What `rtrl inspect` prints.
+
+use rtrl_model::inspect::{Agreement, Eigenvalue};
+
+use super::findings::{Findings, Held, OnRun, Shape};
+use super::watched::{Extracted, OnTask};
+
+/// Entries of a list that are printed; the JSON file has all.
+const MOST: usize = 8;
+
+/// The summary.
+pub(crate) fn text(findings: &Findings) -> String {
+    let mut lines = shape(&findings.model);
+    lines.push(
+        "\nweights           Frobenius norm   largest singular value   largest weight".to_owned(),
+    );
+    for block in &findings.weights {
+        lines.push(format!(
+            "  {:<12}{:>18.4}{:>25.4}{:>17.4}",
+            block.name, block.frobenius_norm, block.spectral_norm, block.largest
+        ));
+    }
+    lines.push("\neigenvalues of the weights between units, by modulus".to_owned());
+    lines.extend(shortened(
+        findings.eigenvalues.iter().map(|value| format!("  {}", complex(*value))),
+    ));
+    match (&findings.run, &findings.no_run) {
+        (Some(run), _) => lines.extend(on_run(run)),
+        (None, reason) => {
+            lines.push(format!("\nno run: {}", reason.as_deref().unwrap_or_default()));
+        }
+    }
+    findings.held.iter().for_each(|held| lines.extend(while_held(held)));
+    if let Some(task) = &findings.task {
+        lines.extend(on_task(task));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The network in a line or two.
+pub(crate) fn shape(model: &Shape) -> Vec<String> {
+    let Shape { units, inputs, outputs, precision, .. } = model;
+    let bias = if model.bias { "a bias" } else { "no bias" };
+    let readout =
+        if model.readout { format!(", a readout of {outputs} output(s)") } else { String::new() };
+    let leaks =
+        model.leaks.map_or(String::new(), |[low, high]| format!(", leaks {low:.4} to {high:.4}"));
+    let (learning, frozen) = (model.learning_weights, model.frozen_weights);
+    vec![
+        format!(
+            "{units} {} unit(s), {inputs} input(s), {bias}{readout}{leaks}, saved as {precision}",
+            activations(&model.activations)
+        ),
+        format!(
+            "{learning} weights learn, {frozen} are frozen, {} are absent",
+            model.absent_weights
+        ),
+    ]
+}
+
+/// The names that occur, each once.
+fn activations(names: &[String]) -> String {
+    let mut kinds: Vec<&str> = names.iter().map(String::as_str).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds.join("/")
+}
+
+/// A complex number with its modulus.
+pub(crate) fn complex(value: Eigenvalue) -> String {
+    let Eigenvalue { real, imaginary } = value;
+    let modulus = value.modulus();
+    if imaginary == 0.0 {
+        return format!("{real:.4}   (modulus {modulus:.4})");
+    }
+    let sign = if imaginary < 0.0 { '-' } else { '+' };
+    format!("{real:.4} {sign} {:.4}i   (modulus {modulus:.4})", imaginary.abs())
+}
+
+/// The first lines, and how many more there are.
+fn shortened(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(MOST);
+    let mut shown: Vec<String> = lines.take(MOST).collect();
+    if more > 0 {
+        shown.push(format!("  and {more} more"));
+    }
+    shown
+}
+
+fn on_run(run: &OnRun) -> Vec<String> {
+    let [least, mean, most] = run.jacobian_radius;
+    let shares =
+        run.variance_shares.iter().take(MOST).map(|share| format!("{:.1} %", 100.0 * share));
+    let shares: Vec<String> = shares.collect();
+    vec![
+        format!("\nrun of {} steps", run.steps),
+        format!("  largest Lyapunov exponent        {}", exponent(run.lyapunov_exponent)),
+        format!("  spectral radius of the Jacobian  {least:.4} to {most:.4}, mean {mean:.4}"),
+        format!(
+            "  principal components             {}",
+            if shares.is_empty() {
+                "none: the state stands still".to_owned()
+            } else {
+                shares.join(", ")
+            }
+        ),
+    ]
+}
+
+/// The exponent with what it means.
+pub(crate) fn exponent(exponent: Option<f64>) -> String {
+    match exponent {
+        None => "-infinity: small changes die out within finitely many steps".to_owned(),
+        Some(value) if value.abs() < 1e-3 => format!("{value:.4}: small changes last"),
+        Some(value) if value < 0.0 => format!("{value:.4}: small changes of the state die out"),
+        Some(value) => format!("{value:.4}: small changes of the state grow"),
+    }
+}
+
+fn while_held(held: &Held) -> Vec<String> {
+    let mut lines =
+        vec![format!("\nwhile the input is held at {}, from {} starts", held.input, held.starts)];
+    lines.extend(shortened(held.fixed_points.iter().map(|point| {
+        let kind = if point.stable { "stable" } else { "unstable" };
+        let (state, radius) = (numbers(&point.state), point.spectral_radius);
+        format!("  {kind} fixed point  {state}   spectral radius {radius:.4}")
+    })));
+    lines.extend(shortened(held.cycles.iter().map(|cycle| {
+        let what = if cycle.period == 1 {
+            "fixed point".to_owned()
+        } else {
+            format!("cycle of period {}", cycle.period)
+        };
+        let state = cycle.states.first().map_or(String::new(), |state| numbers(state));
+        format!("  {} run(s) end in a {what}  {state}", cycle.starts)
+    })));
+    if held.aperiodic > 0 {
+        lines.push(format!("  {} run(s) neither rest nor come round", held.aperiodic));
+    }
+    if held.divergent > 0 {
+        lines.push(format!("  {} run(s) leave the finite numbers", held.divergent));
+    }
+    lines
+}
+
+/// A state, shortened.
+fn numbers(state: &[f64]) -> String {
+    let shown: Vec<String> = state.iter().take(MOST).map(|y| format!("{y:.3}")).collect();
+    format!("({}{})", shown.join(", "), if state.len() > MOST { ", ..." } else { "" })
+}
+
+fn on_task(task: &OnTask) -> Vec<String> {
+    let mut lines = vec![format!("\ntask {}", task.task)];
+    if let Some(right) = task.right {
+        lines.push(format!("  the network answers as the task asks in {}", share(right)));
+    }
+    match (&task.machine, &task.no_machine) {
+        (Some(machine), _) => lines.extend(table(machine)),
+        (None, reason) => {
+            lines.push(format!("  no machine: {}", reason.as_deref().unwrap_or_default()));
+        }
+    }
+    lines
+}
+
+/// A share in per cent with the counts.
+pub(crate) fn share(agreement: Agreement) -> String {
+    let Agreement { steps, same } = agreement;
+    format!("{:.3} % of the steps ({same} of {steps})", 100.0 * agreement.share())
+}
+
+/// How well a machine does.
+pub(crate) fn verdict(machine: &Extracted) -> String {
+    format!(
+        "{} state(s), from {} box(es); it gives the network's bits in {} that it has not seen{}",
+        machine.transitions.len(),
+        machine.boxes,
+        share(machine.agreement),
+        if machine.explains_all { "" } else { "; the limit of boxes was reached" }
+    )
+}
+
+/// The transitions: a row a state, a column a symbol; in brackets those that never came.
+fn table(machine: &Extracted) -> Vec<String> {
+    let cell = |entry: &rtrl_model::inspect::Transition| {
+        let step = format!("{} / {}", entry.next, bits(&entry.outputs));
+        if entry.seen == 0 { format!("({step})") } else { step }
+    };
+    let rows: Vec<Vec<String>> =
+        machine.transitions.iter().map(|row| row.iter().map(cell).collect()).collect();
+    let cells = rows.iter().flatten().chain(&machine.symbols);
+    let width = 3 + cells.map(String::len).max().unwrap_or_default();
+    let line = |head: &str, cells: &[String]| {
+        cells.iter().fold(format!("  {head:<7}"), |line, cell| format!("{line}{cell:>width$}"))
+    };
+    let mut lines = vec![
+        format!("  the machine: {}", verdict(machine)),
+        "  next state / output bits; in brackets what never came while it was watched".to_owned(),
+        line("state", &machine.symbols),
+    ];
+    lines.extend(rows.iter().enumerate().map(|(state, row)| line(&state.to_string(), row)));
+    lines
+}
+
+/// Bits as digits.
+pub(crate) fn bits(outputs: &[bool]) -> String {
+    outputs.iter().map(|&bit| if bit { '1' } else { '0' }).collect()
+}

@@ -1,0 +1,138 @@
+//! A network that is watched while it runs on a task, or by itself.
+
+use rtrl_model::Network;
+use rtrl_model::inspect::{Agreement, Dynamics, Machine, Run, Trace};
+use rtrl_model::tasks::{Entry, Task};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// Steps before anything is watched.
+const UNWATCHED: usize = 100;
+
+/// Boxes of the state space beyond which nothing is a machine that could be read.
+const MOST_BOXES: usize = 256;
+
+/// A run, with what the task asked for.
+pub(crate) struct Watched {
+    pub(crate) run: Run,
+    /// The state after the last step.
+    last: Vec<f64>,
+    /// The targets of every step.
+    targets: Vec<Vec<Option<f64>>>,
+}
+
+/// How a network does on a task, and the machine in it.
+#[derive(Debug, Serialize)]
+pub(crate) struct OnTask {
+    pub(crate) task: &'static str,
+    pub(crate) inputs: &'static [&'static str],
+    pub(crate) outputs: &'static [&'static str],
+    /// Steps with targets at which all outputs are on the right side of 1/2; where all targets are bits.
+    pub(crate) right: Option<Agreement>,
+    pub(crate) machine: Option<Extracted>,
+    /// Why there is no machine.
+    pub(crate) no_machine: Option<String>,
+}
+
+/// A machine, as plain data.
+#[derive(Debug, Serialize)]
+pub(crate) struct Extracted {
+    /// The name of each symbol.
+    pub(crate) symbols: Vec<String>,
+    pub(crate) transitions: Vec<Vec<rtrl_model::inspect::Transition>>,
+    pub(crate) boxes: usize,
+    pub(crate) explains_all: bool,
+    /// Steps on which it was checked, after those that it was made from.
+    pub(crate) agreement: Agreement,
+    #[serde(skip)]
+    pub(crate) held: Vec<Vec<f64>>,
+}
+
+/// Lets a network run from its state for so many steps, on the task of a seed or with inputs of 0.
+pub(crate) fn watch(
+    network: &Network<f64>,
+    task: Option<(&Entry, u64)>,
+    steps: usize,
+) -> Result<Watched, rtrl_model::Error> {
+    let mut dynamics = Dynamics::of(network);
+    let mut last = network.state().to_vec();
+    let mut stream = task.map(|(entry, seed)| entry.start(seed));
+    let mut targets = Vec::new();
+    let mut draw = |input: &mut [f64]| match &mut stream {
+        Some(stream) => targets.push(drawn(stream.as_mut(), input)),
+        None => input.fill(0.0),
+    };
+    Run::record(&mut dynamics, &mut last, UNWATCHED, &mut draw)?;
+    let run = Run::record(&mut dynamics, &mut last, steps, &mut draw)?;
+    targets.drain(..UNWATCHED.min(targets.len()));
+    Ok(Watched { run, last, targets })
+}
+
+/// Draws an input and returns the targets.
+fn drawn(task: &mut dyn Task, input: &mut [f64]) -> Vec<Option<f64>> {
+    let mut targets = vec![None; task.targets().len()];
+    task.draw_into(input, &mut targets);
+    targets
+}
+
+impl Watched {
+    /// What became of the task, with the machine of the first `steps` steps, checked on the others.
+    pub(crate) fn on_task(
+        &self,
+        network: &Network<f64>,
+        entry: &Entry,
+        steps: usize,
+    ) -> Result<OnTask, Error> {
+        let stream = entry.start(0);
+        let (inputs, outputs) = (stream.inputs(), stream.targets());
+        let (machine, no_machine) = match Trace::new(&self.run, &self.last, outputs.len()) {
+            Ok(trace) => (Some(extract(network, &trace, inputs, steps)?), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let right = self.right();
+        Ok(OnTask { task: entry.name, inputs, outputs, right, machine, no_machine })
+    }
+
+    fn right(&self) -> Option<Agreement> {
+        let given = || self.targets.iter().flatten().flatten();
+        if given().next().is_none() || given().any(|&target| target != 0.0 && target != 1.0) {
+            return None;
+        }
+        let mut right = Agreement { steps: 0, same: 0 };
+        for (targets, outputs) in self.targets.iter().zip(&self.run.outputs) {
+            if targets.iter().all(Option::is_none) {
+                continue;
+            }
+            let is_right = |(d, y): (&Option<f64>, &f64)| d.is_none_or(|d| (d > 0.5) == (*y > 0.5));
+            right.steps += 1;
+            right.same += usize::from(targets.iter().zip(outputs).all(is_right));
+        }
+        Some(right)
+    }
+}
+
+fn extract(
+    network: &Network<f64>,
+    trace: &Trace<'_>,
+    inputs: &[&str],
+    steps: usize,
+) -> Result<Extracted, Error> {
+    let machine = Machine::extract(&mut Dynamics::of(network), trace, steps, MOST_BOXES)?;
+    let agreement = machine.agreement(trace, steps)?;
+    let symbols = machine.symbols.iter().map(|symbol| symbol_name(symbol, inputs)).collect();
+    let Machine { transitions, boxes, explains_all, symbols: held, .. } = machine;
+    Ok(Extracted { symbols, transitions, boxes, explains_all, agreement, held })
+}
+
+/// The name of the one line that is 1 while all others are 0, or else the values.
+pub(crate) fn symbol_name(symbol: &[f64], inputs: &[&str]) -> String {
+    let ones = symbol.iter().filter(|&&value| value == 1.0).count();
+    let zeros = symbol.iter().filter(|&&value| value == 0.0).count();
+    let line = symbol.iter().position(|&value| value == 1.0);
+    match line.and_then(|line| inputs.get(line)) {
+        _ if symbol.is_empty() => "step".to_owned(),
+        Some(name) if ones == 1 && zeros + 1 == symbol.len() && zeros > 1 => (*name).to_owned(),
+        _ => symbol.iter().map(f64::to_string).collect::<Vec<_>>().join(" "),
+    }
+}

@@ -1,0 +1,179 @@
+//! `rtrl inspect` as a user meets it: networks whose behaviour is known, and everything that can be wrong
+//! with a model or a task.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use rtrl_model::paper::{Progress, TABLE};
+use rtrl_model::{Activation, EngineChoice, InitialWeights, Network, Readout, saved};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn save(network: &Network<f64>, path: &Path) {
+    saved::save(network, Value::Null, path).unwrap();
+}
+
+/// The network of a seed that has learnt an experiment of the paper.
+fn learnt(task: &str, seed: u64) -> Network<f64> {
+    let experiment = TABLE.iter().find(|experiment| experiment.task.name == task).unwrap();
+    let mut run = experiment.start::<f64>(seed, EngineChoice::Auto).unwrap();
+    assert!(matches!(run.advance(u64::MAX).unwrap(), Progress::Solved { .. }));
+    run.network().clone()
+}
+
+/// Runs `rtrl inspect` in `folder`, on the file `model` there, and asks for both outputs.
+fn inspect(folder: &TempDir, options: &[&str]) -> Output {
+    let mut command = Command::cargo_bin("rtrl").unwrap();
+    command.env_remove("RTRL_ISA").current_dir(folder.path());
+    command.args(["inspect", "model", "--json", "json", "--report", "page"]).args(options);
+    command.output().unwrap()
+}
+
+/// The summary, the JSON file and the page of a network.
+fn found(network: &Network<f64>, options: &[&str]) -> (String, Value, String) {
+    let folder = TempDir::new().unwrap();
+    save(network, &folder.path().join("model"));
+    let output = inspect(&folder, options);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let json = serde_json::from_str(&read("json")).unwrap();
+    (String::from_utf8(output.stdout).unwrap(), json, read("page"))
+}
+
+/// Fails with the code and a message that has all words, and leaves no file.
+fn fails(folder: &TempDir, options: &[&str], code: i32, words: &[&str]) {
+    let before = fs::read_dir(folder.path()).unwrap().count();
+    let output = inspect(folder, options);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    for word in words {
+        assert!(message.contains(word), "{word:?} is missing in: {message}");
+    }
+    assert!(!message.contains("panicked") && output.stdout.is_empty());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before, "files left");
+}
+
+#[test]
+fn a_network_that_has_learnt_sequences_shows_its_machine() {
+    let (printed, json, page) = found(&learnt("sequence", 1), &["--task", "sequence"]);
+    let task = &json["task"];
+    assert_eq!(task["machine"]["agreement"]["same"], 10_000);
+    assert_eq!(task["machine"]["symbols"], serde_json::json!(["a", "b", "c", "d"]));
+    assert_eq!(task["machine"]["transitions"].as_array().unwrap().len(), 2);
+    assert_eq!(task["right"]["same"], 20_000);
+    // An a leads to one state from either, a b to the other, and only a b is ever recognised.
+    let machine = |state: usize, symbol: usize| &task["machine"]["transitions"][state][symbol];
+    let waiting = machine(0, 0)["next"].as_u64().unwrap();
+    for state in 0..2u64 {
+        let at = usize::try_from(state).unwrap();
+        assert_eq!(machine(at, 0)["next"], waiting);
+        assert_eq!(machine(at, 1)["next"], 1 - waiting);
+        assert_eq!(machine(at, 1)["outputs"][0], state == waiting);
+        for symbol in [2, 3] {
+            assert_eq!(machine(at, symbol)["next"], state);
+            assert_eq!(machine(at, symbol)["outputs"][0], false);
+        }
+    }
+    for words in ["2 logistic unit(s), 4 input(s)", "the machine: 2 state(s)", "100.000 %"] {
+        assert!(printed.contains(words), "{words:?} is missing in: {printed}");
+    }
+    // Hinton diagram, eigenvalues, states, activity, machine.
+    assert!(page.starts_with("<!DOCTYPE html>") && page.matches("<svg").count() == 5);
+    let requests = ["src=", "href=", "@import", "http:", "https:"];
+    assert!(requests.iter().all(|request| !page.contains(request)));
+}
+
+/// y = tanh(2 y): two stable points and an unstable one, and no input.
+#[test]
+fn a_latch_shows_its_points() {
+    let weights = InitialWeights::Given(vec![vec![2.0]]);
+    let builder = Network::builder(1, 0).bias(false).weights(weights).initial_state(vec![0.5]);
+    let (printed, json, _) = found(&builder.build().unwrap(), &[]);
+    let points = json["held"][0]["fixed_points"].as_array().unwrap();
+    let stable: Vec<&Value> = points.iter().map(|point| &point["stable"]).collect();
+    assert_eq!(stable, [true, false, true]);
+    assert_eq!(json["held"][0]["cycles"].as_array().unwrap().len(), 2);
+    assert_eq!(json["eigenvalues"][0]["real"], 2.0);
+    assert!(json["run"]["lyapunov_exponent"].as_f64().unwrap() < -1.0);
+    assert!(json["task"].is_null() && !printed.contains("task"));
+    assert!(printed.contains("the state stands still") && printed.contains("unstable fixed point"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_findings() {
+    let network = learnt("xor-2", 1);
+    let options = ["--task", "xor-2", "--steps", "500", "--seed", "7"];
+    let [first, second] = [(); 2].map(|()| found(&network, &options));
+    assert_eq!(first, second);
+    assert_eq!(first.1["task"]["machine"]["symbols"].as_array().unwrap().len(), 4);
+}
+
+/// Everything but the machine works where inputs are no symbols; with a readout; with leaks.
+#[test]
+fn a_task_of_numbers_has_no_machine() {
+    let builder = Network::builder(3, 1).leak(0.5).readout(Readout::new(1));
+    let (printed, json, _) =
+        found(&builder.build().unwrap(), &["--task", "henon", "--steps", "50"]);
+    assert!(json["task"]["machine"].is_null() && json["task"]["right"].is_null());
+    assert!(printed.contains("more than 64 values"), "{printed}");
+    assert!(
+        printed.contains("leaks 0.5000 to 0.5000") && printed.contains("a readout of 1 output(s)")
+    );
+}
+
+#[test]
+fn a_network_that_diverges_is_described_all_the_same() {
+    let builder = Network::builder(1, 0).bias(false).activation(Activation::Identity);
+    let weights = InitialWeights::Given(vec![vec![3.0]]);
+    let network = builder.weights(weights).initial_state(vec![1.0]).build().unwrap();
+    let (printed, json, page) = found(&network, &[]);
+    assert!(json["run"].is_null() && json["held"][0]["divergent"] == 64);
+    assert!(printed.contains("no run: ") && printed.contains("leave the finite numbers"));
+    assert!(page.contains("No run: "));
+}
+
+#[test]
+fn what_is_no_model_is_refused() {
+    let folder = TempDir::new().unwrap();
+    fails(&folder, &[], 1, &["model"]);
+    fs::write(folder.path().join("model"), "y\n1\n2\n").unwrap();
+    fails(&folder, &[], 1, &["model", "not a safetensors file"]);
+    let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
+    let network = Network::<f64>::builder(1, 0).activation(own).build().unwrap();
+    save(&network, &folder.path().join("model"));
+    fails(&folder, &[], 1, &["custom:half", "function of its own"]);
+}
+
+#[test]
+fn a_task_that_does_not_fit_is_refused() {
+    let folder = TempDir::new().unwrap();
+    save(&Network::builder(2, 4).build().unwrap(), &folder.path().join("model"));
+    fails(
+        &folder,
+        &["--task", "sequences"],
+        2,
+        &["\"sequences\"", "sequence", "turing-2", "xor-2"],
+    );
+    let words = ["xor-2", "2 inputs and 1 targets", "takes 4 inputs and has 2 outputs"];
+    fails(&folder, &["--task", "xor-2"], 1, &words);
+    let words = ["4 inputs and 4 targets", "takes 4 inputs and has 2 outputs"];
+    fails(&folder, &["--task", "turing-2"], 1, &words);
+    for steps in ["0", "9", "100001", "many"] {
+        fails(&folder, &["--steps", steps], 2, &["--steps", steps]);
+    }
+}
+
+#[test]
+fn no_output_may_be_the_model() {
+    let folder = TempDir::new().unwrap();
+    let model = folder.path().join("model");
+    save(&Network::builder(2, 0).build().unwrap(), &model);
+    let before = fs::read(&model).unwrap();
+    let mut command = Command::cargo_bin("rtrl").unwrap();
+    let output = command.current_dir(folder.path()).args(["inspect", "model", "--json", "./model"]);
+    assert_eq!(output.output().unwrap().status.code(), Some(2));
+    assert_eq!(fs::read(&model).unwrap(), before);
+}
