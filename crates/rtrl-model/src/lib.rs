@@ -42,7 +42,7 @@
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
-//! | `observer.rs` | watching a learner |
+//! | `observer/` | watching a learner |
 //! | `case.rs` | conformance cases and traces |
 //! | `saved.rs`, `tensor.rs` | saved models |
 //! | `torch.rs` | weights in `PyTorch`'s names |
@@ -100,6 +100,8 @@ pub use learner::{Learner, LearnerBuilder, Mended, Recovery, StepReport, StoredL
 pub use loss::{CustomLoss, Loss};
 pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
+#[cfg(feature = "linalg")]
+pub use observer::SpectralRadius;
 pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
 pub use optimizer::{Clipping, CustomSchedule, Optimizer, RateSchedule, UpdateSettings};
 pub use random::{Generator, GeneratorState};

@@ -1,10 +1,15 @@
 //! Watching a learner while it learns.
 
+#[cfg(feature = "linalg")]
+mod spectral_radius;
+
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use rtrl_kernel::Real;
 
+#[cfg(feature = "linalg")]
+pub use self::spectral_radius::SpectralRadius;
 use crate::{Error, Learner, Matrix, StepReport, Targets};
 
 /// Somebody who is told of every step.
@@ -112,7 +117,8 @@ impl<T: Real> Observer<T> for GradientNorm {
     }
 }
 
-/// The largest |p| of all streams, looked for at every so many steps: it takes as long as n gradients.
+/// The largest |p| of all streams, looked for at every so many steps: it takes as long as n gradients, and
+/// allocates a row of p.
 #[derive(Debug, Clone, Copy)]
 pub struct LargestSensitivity {
     every: NonZeroU64,

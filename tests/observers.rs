@@ -1,0 +1,178 @@
+//! What the ready-made observers tell, against the same computed by hand.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
+use rtrl_model::{
+    Activation, Error, Generator, GradientNorm, InitialWeights, LargestSensitivity, Learner,
+    Network, Observer, Readout, ReadoutWeights, Regime, RunningLoss, SpectralRadius, StepTime,
+    Targets,
+};
+
+const UNITS: usize = 4;
+
+fn learner(regime: Regime, streams: usize) -> Learner<f64> {
+    let readout = Readout::new(2).weights(ReadoutWeights::Normal { gain: 1.0 });
+    let network = Network::<f64>::builder(UNITS, 1).readout(readout).seed(3).build().unwrap();
+    let streams = NonZeroUsize::new(streams).unwrap();
+    Learner::builder(network).regime(regime).streams(streams).build().unwrap()
+}
+
+/// Takes a step of all streams before the eyes of `observer`; every third step has no target. Returns the
+/// loss, the norm of the gradient and whether there was a target.
+fn observed(
+    learner: &mut Learner<f64>,
+    t: usize,
+    observer: &mut dyn Observer<f64>,
+) -> (f64, f64, bool) {
+    let mut generator = Generator::new(t as u64);
+    let (x, d) = ([generator.normal()], [generator.normal(), generator.normal()]);
+    let some = !t.is_multiple_of(3);
+    let targets = if some { Targets::All(&d) } else { Targets::None };
+    let report = learner.step_observed(&x, targets, &mut [observer]).unwrap();
+    let squares = report.gradient.map_or(0.0, |gradient| {
+        let matrices = [gradient.recurrent(), gradient.readout().unwrap()];
+        let values = matrices.into_iter().flat_map(|matrix| matrix.to_rows().concat());
+        values.map(|value| value * value).sum()
+    });
+    (report.loss, squares.sqrt(), some)
+}
+
+#[test]
+fn a_running_loss_is_the_weighted_mean_of_steps_with_a_target() {
+    for keep in [0.8, 1.0] {
+        let (mut learner, mut running) =
+            (learner(Regime::real_time(), 1), RunningLoss::new(keep).unwrap());
+        let mut losses = Vec::new();
+        assert_eq!(running.mean(), None);
+        for t in 0..30 {
+            let (loss, _, some) = observed(&mut learner, t, &mut running);
+            if some {
+                losses.push(loss);
+            }
+            let weight = |age: usize| keep.powi(i32::try_from(age).unwrap());
+            let weights = (0..losses.len()).rev().map(weight);
+            let sum: f64 = weights.clone().zip(&losses).map(|(weight, loss)| weight * loss).sum();
+            let expected = (!losses.is_empty()).then(|| sum / weights.sum::<f64>());
+            assert_eq!(running.mean().is_some(), expected.is_some());
+            let difference = running.mean().unwrap_or(0.0) - expected.unwrap_or(0.0);
+            assert!(difference.abs() < 1e-12, "step {t}: {difference:e}");
+        }
+    }
+    for keep in [0.0, -0.5, 1.5, f64::NAN] {
+        assert!(matches!(RunningLoss::new(keep), Err(Error::Setting { .. })), "{keep}");
+    }
+}
+
+#[test]
+fn a_step_that_is_an_error_is_not_observed() {
+    let (mut learner, mut running) =
+        (learner(Regime::real_time(), 1), RunningLoss::new(0.5).unwrap());
+    observed(&mut learner, 1, &mut running);
+    let mean = running.mean();
+    let targets = Targets::All(&[9.0, 9.0]);
+    assert!(learner.step_observed(&[f64::NAN], targets, &mut [&mut running]).is_err());
+    assert_eq!(running.mean(), mean);
+    // Negative control: a good one is.
+    learner.step_observed(&[0.0], targets, &mut [&mut running]).unwrap();
+    assert_ne!(running.mean(), mean);
+}
+
+#[test]
+fn the_norm_is_that_of_all_gradients() {
+    let mut seen = GradientNorm::default();
+    let mut real_time = learner(Regime::real_time(), 1);
+    for t in 0..10 {
+        let (_, norm, _) = observed(&mut real_time, t, &mut seen);
+        assert!((seen.last().unwrap() - norm).abs() <= 1e-14 * norm);
+    }
+    observed(&mut learner(Regime::Epochwise, 1), 1, &mut seen);
+    assert_eq!(seen.last(), None);
+}
+
+/// The largest |p| of all streams, row by row.
+fn largest(learner: &Learner<f64>) -> f64 {
+    let rows = |b| (0..UNITS).map(move |unit| learner.stream_sensitivities(b, unit).unwrap());
+    let values = (0..learner.streams()).flat_map(rows).flat_map(|row| row.to_rows().concat());
+    values.fold(0.0, |most, p| most.max(p.abs()))
+}
+
+#[test]
+fn the_largest_sensitivity_is_looked_for_at_every_third_step() {
+    let mut learner = learner(Regime::real_time(), 2);
+    let mut seen = LargestSensitivity::new(NonZeroU64::new(3).unwrap());
+    assert_eq!(seen.last(), None);
+    let mut expected = None;
+    let mut generator = Generator::new(1);
+    for t in 0..12 {
+        let x = [[generator.normal()], [generator.normal()]];
+        let samples = [(&x[0][..], Targets::None), (&x[1][..], Targets::All(&[0.5, -0.5]))];
+        let loss = learner.step_streams(&samples).unwrap().loss;
+        // A report of the same step: the observer looks at the learner alone.
+        let report = rtrl_model::StepReport {
+            step: t,
+            outputs: &[],
+            errors: &[],
+            loss,
+            gradient: None,
+            updated: true,
+            mended: learner.mended(),
+        };
+        seen.observe(&learner, &report);
+        if t.is_multiple_of(3) {
+            expected = Some(largest(&learner));
+        } else {
+            assert_ne!(expected, Some(largest(&learner)));
+        }
+        assert_eq!(seen.last(), expected, "step {t}");
+    }
+}
+
+#[test]
+fn times_grow_with_the_time() {
+    let (mut learner, mut time) = (learner(Regime::real_time(), 1), StepTime::default());
+    observed(&mut learner, 0, &mut time);
+    assert_eq!((time.mean(), time.longest()), (None, Duration::ZERO));
+    let mut longest = Duration::ZERO;
+    for t in 1..20 {
+        observed(&mut learner, t, &mut time);
+        assert!(time.longest() >= longest && time.mean().unwrap() <= time.longest());
+        longest = time.longest();
+    }
+    let pause = longest + Duration::from_millis(2);
+    std::thread::sleep(pause);
+    observed(&mut learner, 20, &mut time);
+    assert!(time.longest() >= pause);
+}
+
+/// Two linear units that turn their state by an angle and stretch it, without leak or with it.
+#[test]
+fn the_spectral_radius_is_that_of_the_jacobian() {
+    let (re, im) = (0.6, 1.1);
+    for leak in [1.0, 0.25] {
+        let rows = vec![vec![0.3, re, -im], vec![-0.2, im, re]];
+        let network = Network::<f64>::builder(2, 1)
+            .bias(false)
+            .activation(Activation::Identity)
+            .leak(leak)
+            .weights(InitialWeights::Given(rows))
+            .build()
+            .unwrap();
+        let mut learner = Learner::builder(network).build().unwrap();
+        let mut seen = SpectralRadius::new(NonZeroU64::new(2).unwrap());
+        assert_eq!(seen.last(), None);
+        let radius = (1.0 - leak + leak * re).hypot(leak * im);
+        for x in [0.5, -0.5, 0.1] {
+            learner.step_observed(&[x], Targets::None, &mut [&mut seen]).unwrap();
+            let difference = (seen.last().unwrap() - radius).abs();
+            assert!(difference < 1e-12, "{leak}: {difference:e}");
+        }
+        // Looked for at the first and the third step: a change before the fourth is not seen.
+        learner.set_weights(&[0.0; 6]).unwrap();
+        learner.step_observed(&[0.0], Targets::None, &mut [&mut seen]).unwrap();
+        assert!(seen.last().unwrap() > 0.9);
+        learner.step_observed(&[0.0], Targets::None, &mut [&mut seen]).unwrap();
+        assert!((seen.last().unwrap() - (1.0 - leak)).abs() < 1e-12);
+    }
+}
