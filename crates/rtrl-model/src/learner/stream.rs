@@ -78,6 +78,7 @@ impl<T: Real> Stream<T> {
     }
 
     /// Equations 1 to 4, and the error's way through the readout. State and p stay where they are.
+    #[inline]
     pub(super) fn compare(
         &mut self,
         layers: &Layers<T>,
