@@ -105,7 +105,7 @@ impl<T: Real> Recurrent<T> {
         let result = self.learner.step(&self.input, Targets::All(&[target]));
         let Err(error) = result else { return Ok(()) };
         match error {
-            rtrl_model::Error::UpdateRefused { .. } => {}
+            rtrl_model::Error::UpdateRefused { .. } | rtrl_model::Error::Fit { .. } => {}
             rtrl_model::Error::Overflow { .. } => self.learner.reset_sensitivities()?,
             rtrl_model::Error::NonFinite { .. } => {
                 let rest = vec![T::ZERO; self.learner.network().units()];

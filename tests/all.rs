@@ -1,0 +1,19 @@
+//! The tests over several crates, in one program: what they compile of the kernel is compiled once.
+//!
+//! `cargo test -p rtrl-bench --test all streams::` runs one file of them.
+
+mod checkpoints;
+mod conformance;
+mod deferred;
+mod differential;
+mod forecast;
+mod gradients;
+mod kills;
+mod large;
+mod learner;
+mod learning;
+mod nonfinite;
+mod observers;
+mod optimizer;
+mod streams;
+mod wiring;
