@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
     Activation, Clipping, Engine, EngineChoice, Error, Generator, InitialWeights, Isa, Learner,
-    LearnerBuilder, Network, Optimizer, Pace, Quantity, Readout, ReadoutWeights, Real, Regime,
-    Step, Targets, Threads, Timing, kernel,
+    LearnerBuilder, Network, Optimizer, Pace, Quantity, Readout, ReadoutWeights, Real, Recovery,
+    Regime, Step, Targets, Threads, Timing, kernel,
 };
 
 const UNITS: usize = 5;
@@ -576,4 +576,44 @@ fn a_clone_goes_its_own_way_from_the_same_place() {
     again.step(&x, Targets::All(&[0.5; 3])).unwrap();
     assert_eq!(learner.network().weights(), again.network().weights());
     assert_ne!(learner.network().weights(), clone.network().weights());
+}
+
+/// Weights that are set from outside are what least squares go on from.
+#[test]
+fn a_fitted_readout_goes_on_from_weights_that_are_set() {
+    let readout = Readout::new(1).recursive_least_squares(1.0, 1e6);
+    let network = Network::<f64>::builder(2, 1).readout(readout).build().unwrap();
+    let mut learner = Learner::builder(network).build().unwrap();
+    learner.set_readout_weights(&[1.0, 2.0, 3.0]).unwrap();
+    // So large a penalty hardly lets them move.
+    learner.step(&[0.5], Targets::All(&[0.0])).unwrap();
+    let rows = learner.network().readout_weights().unwrap().to_rows();
+    assert!(relative_to_largest(&rows[0], &[1.0, 2.0, 3.0]) < 1e-4, "{rows:?}");
+}
+
+#[test]
+fn frozen_and_absent_weights_cannot_be_set() {
+    let mut masks = [vec![vec![true; 3]], vec![vec![false; 3]]];
+    (masks[0][0][0], masks[1][0][1]) = (false, true);
+    let [present, frozen] = masks;
+    let network = Network::<f64>::builder(1, 1)
+        .weights(InitialWeights::Given(vec![vec![0.5; 3]]))
+        .connections(present)
+        .frozen(frozen)
+        .build()
+        .unwrap();
+    let mut learner = Learner::builder(network).build().unwrap();
+    learner.set_weights(&[9.0; 3]).unwrap();
+    assert_eq!(learner.network().weights().to_rows(), [[0.0, 0.5, 9.0]]);
+}
+
+/// A step in which p overflowed and was set to 0 has no gradient, least of all that of the step before.
+#[test]
+fn a_recovered_overflow_reports_no_gradient() {
+    let recovery = Recovery { reset_sensitivities: true, skip_updates: false };
+    let mut learner = wild(Regime::real_time(), 1e30).recovery(recovery).build().unwrap();
+    let report = learner.step(&[0.5], Targets::All(&[1.0; 2])).unwrap();
+    assert!(report.gradient.is_some());
+    let report = learner.step(&[0.5], Targets::All(&[1.0; 2])).unwrap();
+    assert_eq!((report.mended.resets, report.gradient.is_none()), (1, true));
 }

@@ -389,6 +389,15 @@ mod tests {
         ]
     }
 
+    /// A class whose label is 0 has no term, although its logit is so far off that the term would be NaN.
+    #[test]
+    fn impossible_classes_cost_nothing() {
+        let labels = [1.0f32, 0.0];
+        let (loss, errors) =
+            compare(&Loss::SoftmaxCrossEntropy, &[3e38, -3e38], Targets::All(&labels));
+        assert_eq!((loss, errors), (0.0, vec![0.0; 2]));
+    }
+
     #[test]
     fn errors_are_the_negative_derivatives_of_the_loss() {
         for (loss, labels) in all() {

@@ -328,6 +328,7 @@ mod tests {
                 "the activation is tanh, expected tanh for all",
             ),
             (refused(Network::builder(2, 0)), "the number of inputs is 0"),
+            (refused(builder().leak(0.5)), "a leak is below 1"),
             (
                 refused(builder().readout(Readout::new(1).with_inputs())),
                 "the readout is on the inputs too",

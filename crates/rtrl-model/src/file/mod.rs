@@ -139,6 +139,18 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 
+    /// Files in memory are files, and are replaced.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn shared_memory_holds_files() {
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = folder.path().join("model");
+        for contents in ["one", "two"] {
+            replace(&path, contents.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), contents);
+        }
+    }
+
     #[test]
     fn a_missing_folder_and_a_folder_are_refused() {
         let folder = tempfile::tempdir().unwrap();

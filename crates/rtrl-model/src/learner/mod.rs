@@ -397,7 +397,7 @@ impl<T: Real> Learner<T> {
 
     /// Equations 5 and 6 in every stream; moves y and the forced set to t + 1.
     fn advance(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<(), Error> {
-        let learns = self.streams.iter().any(|stream| stream.learns);
+        let learns = self.has_learnt();
         let read = match &self.updates {
             updates if updates.each_step => Read::Step,
             updates if updates.is_due() && (learns || updates.learnt) => Read::Sum,
