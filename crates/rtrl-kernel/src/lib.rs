@@ -21,6 +21,7 @@
 //! | `deferred/` | the engine that updates p when a window of steps is full |
 //! | `pack.rs` | the Jacobian of a step in strips, with lists where it is sparse |
 //! | `tile.rs`, `small.rs`, `immediate.rs` | its inner loops |
+//! | `ahead.rs` | asking for the panels that come next |
 //! | `columns.rs` | which weight sits in which lane of which panel |
 //! | `product.rs` | matrix times vector |
 //! | `elementary.rs`, `activate.rs` | exp, tanh and the logistic function; activations of many units |
@@ -31,6 +32,7 @@
 //! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.
 
 mod activate;
+mod ahead;
 mod aligned;
 mod columns;
 mod deferred;

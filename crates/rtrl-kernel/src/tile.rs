@@ -35,6 +35,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::ahead::{ask_for, is_far};
 use crate::columns::Columns;
 use crate::immediate::Immediate;
 use crate::pack::{Packing, Strip};
@@ -103,19 +104,31 @@ impl<T: Real> Part<'_, T> {
     fn advance<S: Simd, const PANELS: usize, const WIDE: usize>(self, simd: S) -> bool {
         let Self { packed, first, p, slots, scratch } = self;
         let panel_len = packed.columns.layout().states() * T::LANES;
-        let groups = p.len() / (GROUP * panel_len) - 1;
+        let group_len = GROUP * panel_len;
+        let (groups, far) = (p.len() / group_len - 1, is_far(p));
         for step in 0..groups {
             let group = if packed.spare_first { step } else { groups - 1 - step };
-            let pair = &mut p[group * GROUP * panel_len..][..2 * GROUP * panel_len];
-            let (low, high) = pair.split_at_mut(GROUP * panel_len);
-            let (old, new) = if packed.spare_first { (high, low) } else { (low, high) };
+            let (below, pair) = p.split_at_mut(group * group_len);
+            let (low, pair) = pair.split_at_mut(group_len);
+            let (high, above) = pair.split_at_mut(group_len);
+            let (old, new, next) = if packed.spare_first {
+                (high, low, above.get(..group_len))
+            } else {
+                (low, high, below.len().checked_sub(group_len).map(|start| &below[start..]))
+            };
+            let next = next.filter(|_| far);
             for panel in (0..GROUP).step_by(PANELS) {
                 let place = panel * panel_len..(panel + PANELS) * panel_len;
                 let panel = group * GROUP + panel;
                 let slots = &mut slots[panel * T::LANES..(panel + PANELS) * T::LANES];
-                let (old, new) = (&old[place.clone()], &mut new[place]);
-                let panel = first + panel;
-                advance_group::<S, T, PANELS, WIDE>(simd, packed, panel, old, new, slots, scratch);
+                let next = next.map(|next| &next[place.clone()]);
+                let panels = Panels {
+                    first: first + panel,
+                    old: &old[place.clone()],
+                    new: &mut new[place],
+                    next,
+                };
+                advance_group::<S, T, PANELS, WIDE>(simd, packed, panels, slots, scratch);
             }
         }
         let mut finite = true;
@@ -153,17 +166,26 @@ impl Place {
 /// The old rows of a tile: for each panel, WIDE registers of each row.
 type Rows<'a, V, const PANELS: usize, const WIDE: usize> = [&'a [[V; WIDE]]; PANELS];
 
-/// One step for `PANELS` panels, the first being panel `panel`.
+/// Panels that go through the step together.
+struct Panels<'a, T> {
+    /// Number of the first.
+    first: usize,
+    old: &'a [T],
+    new: &'a mut [T],
+    /// The old ones that come after these, if they are worth asking for.
+    next: Option<&'a [T]>,
+}
+
+/// One step for `PANELS` panels.
 #[inline(always)]
 fn advance_group<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     simd: S,
     packed: &Packed<'_, T>,
-    panel: usize,
-    old: &[T],
-    new: &mut [T],
+    panels: Panels<'_, T>,
     slots: &mut [T],
     scratch: &mut [T],
 ) {
+    let Panels { first: panel, old, new, next } = panels;
     let states = packed.columns.layout().states();
     let row = 64 / size_of::<T::Vector<S>>();
     let last = (panel + PANELS).min(packed.columns.panels()) - 1;
@@ -182,7 +204,7 @@ fn advance_group<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
         } else {
             copy_rows(&packed.packing.read, place, old, scratch)
         };
-        advance_tiles::<S, T, PANELS, WIDE>(simd, packed, place, new, old);
+        advance_tiles::<S, T, PANELS, WIDE>(simd, packed, place, new, old, next);
         let wide = PANELS * WIDE;
         clear_rows::<S, T>(simd, &packed.packing.cleared, place, wide, new);
         add_immediate::<S, T>(simd, packed, place, wide, new);
@@ -234,11 +256,17 @@ fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     place: Place,
     new: &mut [T::Vector<S>],
     old: Rows<'_, T::Vector<S>, PANELS, WIDE>,
+    next: Option<&[T]>,
 ) {
+    let Packing { read, strips, .. } = packed.packing;
+    let mut asked = read.chunks(read.len().div_ceil(strips.len().max(1)).max(1));
     let mut rows = packed.packing.order.as_slice();
     let mut coefficients = packed.packing.coefficients.as_slice();
     let mut from = packed.packing.from.as_slice();
-    for &Strip { height, len, sparse } in &packed.packing.strips {
+    for &Strip { height, len, sparse } in strips {
+        if let (Some(next), Some(asked)) = (next, asked.next()) {
+            ask_for_rows(next, packed.columns.layout().states(), asked);
+        }
         let (written, below) = rows.split_at(height);
         let (strip, strips) = coefficients.split_at(height * len);
         (rows, coefficients) = (below, strips);
@@ -259,6 +287,16 @@ fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
             4 => tile::<S, T, 4, PANELS, WIDE>(simd, strip, old, place, written, new),
             2 => tile::<S, T, 2, PANELS, WIDE>(simd, strip, old, place, written, new),
             _ => tile::<S, T, 1, PANELS, WIDE>(simd, strip, old, place, written, new),
+        }
+    }
+}
+
+/// Asks for these rows of every panel.
+#[inline(always)]
+fn ask_for_rows<T: Real>(panels: &[T], states: usize, rows: &[usize]) {
+    for panel in panels.chunks_exact(states * T::LANES) {
+        for &row in rows {
+            ask_for(&panel[row * T::LANES..]);
         }
     }
 }
