@@ -128,6 +128,8 @@ pub(crate) struct Columns {
     ends: Vec<usize>,
     /// The first panel that begins with weight row i or a later one; the number of panels behind.
     starts: Vec<usize>,
+    /// Slots from one weight row to the next, where every weight learns.
+    row_len: Option<usize>,
 }
 
 impl Columns {
@@ -135,25 +137,28 @@ impl Columns {
     ///
     /// `learns` has one entry for each weight, row by row.
     pub(crate) fn dense(layout: Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
-        Self::pack(layout, learns, lanes, |_, _| false)
+        Self::pack(layout, learns, lanes, layout.lines, |_, _| false)
     }
 
     /// Packs the columns of each weight row from a new panel on.
     pub(crate) fn by_row(layout: Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
-        Self::pack(layout, learns, lanes, |last, row| last.row != row)
+        let row_len = layout.lines.next_multiple_of(lanes);
+        Self::pack(layout, learns, lanes, row_len, |last, row| last.row != row)
     }
 
     /// Packs the columns; a panel ends when it is full, or where `parts` says so of its last segment and
-    /// the next weight row.
+    /// the next weight row. If every weight learns, that makes `row_len` slots to a row.
     fn pack(
         layout: Layout,
         learns: &[bool],
         lanes: usize,
+        row_len: usize,
         parts: impl Fn(Segment, usize) -> bool,
     ) -> Result<Self, Error> {
         check_length("the mask of learning weights", layout.rows * layout.lines, learns.len())?;
         let (segments, ends, starts) = (Vec::new(), Vec::new(), Vec::new());
-        let mut columns = Self { layout, count: 0, segments, ends, starts };
+        let row_len = learns.iter().all(|&learns| learns).then_some(row_len);
+        let mut columns = Self { layout, count: 0, segments, ends, starts, row_len };
         let present = learns.iter().enumerate().filter(|&(_, &learns)| learns);
         for (position, _) in present {
             let (row, line) = (position / layout.lines, position % layout.lines);
@@ -200,6 +205,7 @@ impl Columns {
     }
 
     /// The runs of columns in panel `panel`, by lane.
+    #[inline]
     pub(crate) fn segments(&self, panel: usize) -> &[Segment] {
         let start = if panel == 0 { 0 } else { self.ends[panel - 1] };
         &self.segments[start..self.ends[panel]]
@@ -211,13 +217,13 @@ impl Columns {
     }
 
     /// The weight row of the first column of panel `panel`.
+    #[inline]
     pub(crate) fn row_of_panel(&self, panel: usize) -> usize {
         self.segments(panel)[0].row
     }
 
-    /// Writes the negative of each column's slot to its place in a matrix of weights, where columns are
-    /// packed without gaps. If every weight learns and rows are padded to whole rows of lanes, the padding
-    /// becomes 0.
+    /// Writes the negative of each column's slot to its place in a matrix of weights. If every weight learns
+    /// and rows are padded to whole rows of lanes, the padding becomes 0.
     pub(crate) fn read_negative<T: Real>(
         &self,
         isa: Isa,
@@ -226,24 +232,25 @@ impl Columns {
         stride: usize,
     ) {
         let Layout { rows, lines, .. } = self.layout;
-        if rows * lines != self.count || stride != lines.next_multiple_of(T::LANES) {
-            return self.scatter_negative(slots, into, stride);
-        }
+        let row_len = match self.row_len {
+            Some(row_len) if stride == lines.next_multiple_of(T::LANES) => row_len,
+            _ => return self.scatter_negative(slots, into, stride),
+        };
         // A row is read with what stands behind it, of which there may be too little at the end.
-        let whole = slots.len().checked_sub(stride).map_or(0, |room| room / lines + 1);
+        let whole = slots.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
         let whole = whole.min(into.len() / stride).min(rows);
         let (into, below) = into.split_at_mut(whole * stride);
-        isa.run(ReadNegative { slots, lines, stride, into });
-        let slots = slots[whole * lines..self.count].chunks_exact(lines);
+        isa.run(ReadNegative { slots, row_len, lines, stride, into });
+        let slots = slots[whole * row_len..].chunks(row_len);
         for (into, slots) in below.chunks_mut(stride).zip(slots) {
-            for (into, &slot) in into.iter_mut().zip(slots) {
+            for (into, &slot) in into.iter_mut().zip(&slots[..lines]) {
                 *into = -slot;
             }
         }
     }
 
     /// Writes the negative of each column's slot to its place in a matrix of weights.
-    pub(crate) fn scatter_negative<T: Real>(&self, slots: &[T], into: &mut [T], stride: usize) {
+    fn scatter_negative<T: Real>(&self, slots: &[T], into: &mut [T], stride: usize) {
         for (panel, slots) in slots.chunks_exact(T::LANES).enumerate().take(self.panels()) {
             for segment in self.segments(panel) {
                 let start = segment.row * stride + segment.line;
@@ -281,9 +288,10 @@ impl Columns {
     }
 }
 
-/// Rows of slots without gaps, on their way to padded rows.
+/// Rows of slots, every `row_len` slots one, on their way to padded rows.
 struct ReadNegative<'a, T> {
     slots: &'a [T],
+    row_len: usize,
     lines: usize,
     stride: usize,
     into: &'a mut [T],
@@ -294,14 +302,14 @@ impl<T: Real> WithSimd for ReadNegative<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { slots, lines, stride, into } = self;
+        let Self { slots, row_len, lines, stride, into } = self;
         let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
         // What is behind a row is read, and multiplied by 0.
         let mut factors = [T::ZERO; 16];
         factors[..T::LANES - (stride - lines)].fill(-T::ONE);
         let factors = T::vectors::<S>(&factors[..T::LANES]);
         for (row, into) in into.chunks_exact_mut(stride).enumerate() {
-            let slots = &slots[row * lines..][..stride];
+            let slots = &slots[row * row_len..][..stride];
             let (into, last_into) = into.split_at_mut(stride - T::LANES);
             let (slots, last_slots) = slots.split_at(stride - T::LANES);
             let places = T::vectors_mut::<S>(into).iter_mut();
@@ -360,15 +368,19 @@ mod tests {
     fn rows_are_read_whole_where_they_are_padded() {
         for (rows, lines) in [(1, 1), (4, 9), (5, 3), (3, 16), (6, 25)] {
             let layout = Layout::simple(rows, lines).unwrap();
-            let columns = Columns::dense(layout, &vec![true; rows * lines], 16).unwrap();
-            let slots: Vec<f32> = (1u8..=200).map(f32::from).take(columns.panels() * 16).collect();
-            let stride = lines.next_multiple_of(16);
-            let mut expected = vec![0.0; rows * stride];
-            columns.scatter_negative(&slots, &mut expected, stride);
-            for isa in Isa::available() {
-                let mut got = vec![0.0; rows * stride];
-                columns.read_negative(isa, &slots, &mut got, stride);
-                assert_eq!(got, expected, "{rows} x {lines} on {isa}");
+            let learns = vec![true; rows * lines];
+            for columns in [Columns::dense, Columns::by_row].map(|pack| pack(layout, &learns, 16)) {
+                let columns = columns.unwrap();
+                let slots: Vec<f32> =
+                    (1u8..=200).map(f32::from).take(columns.panels() * 16).collect();
+                let stride = lines.next_multiple_of(16);
+                let mut expected = vec![0.0; rows * stride];
+                columns.scatter_negative(&slots, &mut expected, stride);
+                for isa in Isa::available() {
+                    let mut got = vec![0.0; rows * stride];
+                    columns.read_negative(isa, &slots, &mut got, stride);
+                    assert_eq!(got, expected, "{rows} x {lines} on {isa}");
+                }
             }
         }
     }

@@ -30,6 +30,7 @@ mod sweep;
 mod window;
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pulp::Simd;
 
@@ -168,25 +169,19 @@ impl<T: Real> Deferred<T> {
             (self.p.values_mut(), panels * panel_len),
             (self.slots.values_mut(), panels * T::LANES),
         ];
+        let finite = AtomicBool::new(true);
         workers.each(buffers, |part, [p, slots]| {
             let (first, flushed, descending) = (part * panels, progress.flushed, *descending);
             let p = &*p;
-            isa.run(Sweep {
-                columns,
-                patterns,
-                newer,
-                older,
-                flushed,
-                first,
-                p,
-                slots,
-                descending,
-            });
+            let sweep =
+                Sweep { columns, patterns, newer, older, flushed, first, p, slots, descending };
+            if !isa.run(sweep) {
+                finite.store(false, Ordering::Relaxed);
+            }
         });
         self.window.clear_errors();
         self.descending = !self.descending;
-        let overflow = check_finite("gradient", self.slots.values::<T>()).is_err();
-        if overflow { Err(self.lose("gradient")) } else { Ok(()) }
+        if finite.into_inner() { Ok(()) } else { Err(self.lose("gradient")) }
     }
 }
 
@@ -235,7 +230,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
             return Err(Error::Lost);
         }
         self.collect()?;
-        self.columns.scatter_negative(self.slots.values::<T>(), into, stride);
+        self.columns.read_negative(self.isa, self.slots.values::<T>(), into, stride);
         self.slots.values_mut::<T>().fill(T::ZERO);
         Ok(())
     }
@@ -260,7 +255,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
         above[state] = T::ONE;
         let older = self.previous.as_ref().filter(|_| self.is_flushing());
         passed.pass(self.isa, &self.window, older, Some(&above));
-        self.isa.run(Sweep {
+        let finite = self.isa.run(Sweep {
             columns: &self.columns,
             patterns: &self.patterns,
             newer: passed.newer.passed(&self.window),
@@ -271,7 +266,9 @@ impl<T: Real> Engine<T> for Deferred<T> {
             slots: slots.values_mut(),
             descending: false,
         });
-        check_finite("sensitivities", slots.values::<T>())?;
+        if !finite {
+            return Err(Error::NonFinite { quantity: "sensitivities" });
+        }
         self.columns.gather(slots.values().chunks_exact(T::LANES), row);
         Ok(())
     }

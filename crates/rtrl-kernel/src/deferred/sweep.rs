@@ -9,6 +9,7 @@ use pulp::{Simd, WithSimd};
 use super::window::{Patterns, Window};
 use crate::Real;
 use crate::columns::Columns;
+use crate::real::is_zero;
 
 /// Independent chains: they hide the latency of the multiply-adds, while one panel is read in order.
 const CHAINS: usize = 4;
@@ -46,10 +47,11 @@ pub(super) struct Sweep<'a, T> {
 }
 
 impl<T: Real> WithSimd for Sweep<'_, T> {
-    type Output = ();
+    /// Whether the gradient is finite.
+    type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
         match 64 / size_of::<T::Vector<S>>() {
             1 => self.panels::<S, 1>(simd),
             2 => self.panels::<S, 2>(simd),
@@ -63,12 +65,14 @@ impl<T: Real> WithSimd for Sweep<'_, T> {
 impl<T: Real> Sweep<'_, T> {
     /// All panels, `WIDE` registers to a row.
     #[inline(always)]
-    fn panels<S: Simd, const WIDE: usize>(mut self, simd: S) {
+    fn panels<S: Simd, const WIDE: usize>(mut self, simd: S) -> bool {
         let panel_len = self.columns.layout().states() * T::LANES;
         let count = self.columns.panels().saturating_sub(self.first);
         let count = count.min(self.p.len() / panel_len);
         let block = (BLOCK / (panel_len * size_of::<T>())).max(1);
         let blocks = count.div_ceil(block);
+        let zero = T::splat(simd, T::ZERO);
+        let mut overflow = zero;
         for step in 0..blocks {
             let first = block * if self.descending { blocks - 1 - step } else { step };
             for panel in first..count.min(first + block) {
@@ -77,9 +81,11 @@ impl<T: Real> Sweep<'_, T> {
                 let slots = &mut self.slots[panel * T::LANES..][..T::LANES];
                 for (slot, sum) in T::vectors_mut::<S>(slots).iter_mut().zip(sum) {
                     *slot = T::sum(simd, *slot, sum);
+                    overflow = T::fused(simd, *slot, zero, overflow);
                 }
             }
         }
+        is_zero::<S, T>(overflow)
     }
 
     /// The gradient of one panel.

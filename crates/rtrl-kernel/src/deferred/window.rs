@@ -38,6 +38,7 @@ impl Patterns {
         Self { runs, of_panel }
     }
 
+    #[inline]
     pub(super) fn of_panel(&self, panel: usize) -> usize {
         self.of_panel[panel]
     }
