@@ -142,12 +142,13 @@ fn the_cheap_observers_allocate_nothing() {
     assert_eq!(count, 0);
 }
 
-/// The thread pool's own queue takes a block now and then; nothing else may.
+/// The thread pool puts the job of the second thread into a box, for p and for the gradient, and its queue
+/// takes a block now and then; nothing else may.
 #[test]
-fn a_parallel_step_allocates_only_blocks_of_the_job_queue() {
+fn a_parallel_step_allocates_only_jobs() {
     for engine in engines() {
         let count = allocations(learner::<f32>(2, Regime::real_time(), engine));
-        assert!(count <= 30, "{engine:?}: {count} allocations in 600 steps");
+        assert!(count <= 2 * 600 + 30, "{engine:?}: {count} allocations in 600 steps");
     }
 }
 

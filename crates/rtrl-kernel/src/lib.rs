@@ -26,7 +26,7 @@
 //! | `product.rs` | matrix times vector |
 //! | `elementary.rs`, `activate.rs` | exp, tanh and the logistic function; activations of many units |
 //! | `descend.rs` | gradient descent |
-//! | `isa.rs`, `threads.rs` | what runs the loops |
+//! | `isa.rs`, `threads.rs`, `crew.rs` | what runs the loops |
 //! | `real.rs`, `aligned.rs` | numbers and the memory that they stand in |
 //!
 //! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.
@@ -35,6 +35,8 @@ mod activate;
 mod ahead;
 mod aligned;
 mod columns;
+#[cfg(feature = "rayon")]
+mod crew;
 mod deferred;
 mod descend;
 mod eager;

@@ -6,6 +6,8 @@
 use std::num::NonZeroUsize;
 
 use crate::Error;
+#[cfg(feature = "rayon")]
+use crate::crew::Crew;
 
 /// How many threads an engine uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,12 +36,12 @@ impl Threads {
 
 /// Floating-point operations that make a second thread worth its start.
 ///
-/// Entering and leaving a parallel region costs 10 to 18 microseconds, the time in which one core does
-/// about a million operations; below two million a thread the region costs more than it saves.
-const FLOPS_PER_THREAD: u128 = 2_000_000;
+/// To share a step with a thread that is awake costs one to two microseconds, the time in which one core
+/// does a few hundred thousand operations; below a million a thread there is little to gain.
+const FLOPS_PER_THREAD: u128 = 1_000_000;
 
 /// The number of threads for a step of `flops` operations on a machine with `available` of them: one
-/// for every two million, at least one and at most all.
+/// for every million, at least one and at most all.
 pub fn automatic_threads(flops: u128, available: NonZeroUsize) -> NonZeroUsize {
     let wanted = usize::try_from(flops / FLOPS_PER_THREAD).unwrap_or(usize::MAX);
     NonZeroUsize::new(wanted).map_or(NonZeroUsize::MIN, |wanted| wanted.min(available))
@@ -50,7 +52,7 @@ pub fn automatic_threads(flops: u128, available: NonZeroUsize) -> NonZeroUsize {
 pub struct Workers {
     count: usize,
     #[cfg(feature = "rayon")]
-    pool: Option<std::sync::Arc<rayon::ThreadPool>>,
+    crew: Option<std::sync::Arc<Crew>>,
 }
 
 impl Workers {
@@ -69,11 +71,8 @@ impl Workers {
             requested: count,
             reason: reason.to_string(),
         };
-        let pool = (count > 1)
-            .then(|| rayon::ThreadPoolBuilder::new().num_threads(count).build().map_err(refused))
-            .transpose()?
-            .map(std::sync::Arc::new);
-        Ok(Self { count, pool })
+        let crew = (count > 1).then(|| Crew::new(count).map_err(refused)).transpose()?;
+        Ok(Self { count, crew: crew.map(std::sync::Arc::new) })
     }
 
     #[cfg(not(feature = "rayon"))]
@@ -94,54 +93,19 @@ impl Workers {
     ///
     /// `buffers` are divided into pieces, given the length of one thread's piece of each; `task` gets the
     /// number of the part and its pieces. There are as many parts as the first buffer has pieces.
-    #[cfg_attr(not(feature = "rayon"), allow(clippy::unused_self, reason = "no pool to ask"))]
+    #[cfg_attr(not(feature = "rayon"), allow(clippy::unused_self, reason = "no crew to ask"))]
     pub fn each<T: Send, const K: usize>(
         &self,
         buffers: [(&mut [T], usize); K],
         task: impl Fn(usize, [&mut [T]; K]) + Sync,
     ) {
         #[cfg(feature = "rayon")]
-        if let (Some(pool), Some((first, piece))) = (&self.pool, buffers.first()) {
+        if let (Some(crew), Some((first, piece))) = (&self.crew, buffers.first()) {
             let parts = first.len().div_ceil(*piece);
-            return pool.install(|| divide(0, parts, buffers, &task));
+            return crew.share(parts, buffers, &task);
         }
         task(0, buffers.map(|(buffer, _)| buffer));
     }
-}
-
-/// Splits off so many pieces of each buffer, or what there is of them.
-#[cfg(feature = "rayon")]
-fn take_pieces<'b, T, const K: usize>(
-    buffers: &mut [(&'b mut [T], usize); K],
-    pieces: usize,
-) -> [&'b mut [T]; K] {
-    buffers.each_mut().map(|(buffer, piece)| {
-        let rest = std::mem::take(buffer);
-        let (taken, rest) = rest.split_at_mut(rest.len().min(pieces * *piece));
-        *buffer = rest;
-        taken
-    })
-}
-
-/// Shares `parts` parts out among the threads of the pool, half and half; nothing is allocated.
-#[cfg(feature = "rayon")]
-fn divide<T: Send, const K: usize>(
-    first: usize,
-    parts: usize,
-    mut buffers: [(&mut [T], usize); K],
-    task: &(impl Fn(usize, [&mut [T]; K]) + Sync),
-) {
-    if parts <= 1 {
-        return task(first, buffers.map(|(buffer, _)| buffer));
-    }
-    let half = parts / 2;
-    let lengths = buffers.each_ref().map(|(_, piece)| *piece);
-    let mut low = take_pieces(&mut buffers, half).into_iter().zip(lengths);
-    let low = std::array::from_fn(|_| low.next().unwrap_or_default());
-    rayon::join(
-        || divide(first, half, low, task),
-        || divide(first + half, parts - half, buffers, task),
-    );
 }
 
 #[cfg(test)]
@@ -152,8 +116,8 @@ mod tests {
     fn small_work_stays_serial_and_large_work_takes_every_thread() {
         let available = NonZeroUsize::new(4).unwrap();
         assert_eq!(automatic_threads(0, available).get(), 1);
-        assert_eq!(automatic_threads(3_999_999, available).get(), 1);
-        assert_eq!(automatic_threads(4_000_000, available).get(), 2);
+        assert_eq!(automatic_threads(1_999_999, available).get(), 1);
+        assert_eq!(automatic_threads(2_000_000, available).get(), 2);
         assert_eq!(automatic_threads(u128::MAX, available), available);
     }
 }

@@ -1,0 +1,209 @@
+//! Threads that share a step with the caller.
+//!
+//! A step is divided for some tens of microseconds, again and again. To wake a thread that sleeps takes as
+//! long as that, on either side, so nobody sleeps between steps: the caller takes the first part itself and
+//! waits for the others with its eyes open, and a thread of the crew that is done looks for work for a
+//! while before it lets rayon put it to sleep. Whoever waits gives way to any other thread that could run.
+//!
+//! Where other programs want the same cores, a thread of the crew may have to wait for one much longer than
+//! its part takes. The caller then does all parts itself for a while, and for longer each time that this
+//! happens again. Who does a part changes no result.
+//!
+//! Rayon puts one job for each part but the first into a box.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
+
+/// How long a thread looks for work before it may sleep: longer than what a step does between two
+/// divisions, for all sizes at which threads pay.
+const AWAKE: Duration = Duration::from_micros(200);
+
+/// Looks at what the caller waits for before it gives way for the first time: some microseconds.
+const LOOKS: u32 = 200;
+
+/// Looks after the last part is done: rayon must count it too, which takes some nanoseconds.
+const LAST_LOOKS: u32 = 16;
+
+/// By how much the last part may be done after the first, on top of the time that the first took.
+const LATE: Duration = Duration::from_micros(100);
+
+/// Divisions that the caller does by itself when the crew was late: the first time, and at most.
+const ALONE: (u32, u32) = (16, 1 << 14);
+
+/// All threads but the caller's.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    pool: ThreadPool,
+    /// Divisions that the caller will do by itself.
+    alone: AtomicU32,
+    /// How many these will be when the crew is late the next time.
+    next_alone: AtomicU32,
+}
+
+impl Crew {
+    /// With the caller, so many threads.
+    pub(crate) fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
+        let pool = ThreadPoolBuilder::new().num_threads(threads - 1).build()?;
+        Ok(Self { pool, alone: AtomicU32::new(0), next_alone: AtomicU32::new(ALONE.0) })
+    }
+
+    /// Runs `task` on each of `parts` pieces of the buffers, given the length of a piece of each.
+    pub(crate) fn share<T: Send, const K: usize>(
+        &self,
+        parts: usize,
+        mut buffers: [(&mut [T], usize); K],
+        task: &(impl Fn(usize, [&mut [T]; K]) + Sync),
+    ) {
+        let alone = self.alone.load(Ordering::Relaxed);
+        if alone > 0 {
+            self.alone.store(alone - 1, Ordering::Relaxed);
+            return (0..parts).for_each(|part| task(part, take_pieces(&mut buffers)));
+        }
+        let running = AtomicUsize::new(parts.saturating_sub(1));
+        self.pool.in_place_scope(|scope| {
+            let own = take_pieces(&mut buffers);
+            for part in 1..parts {
+                let pieces = take_pieces(&mut buffers);
+                let running = Running(&running);
+                scope.spawn(move |_| {
+                    task(part, pieces);
+                    stay_awake();
+                    drop(running);
+                });
+            }
+            let start = Instant::now();
+            task(0, own);
+            let first = start.elapsed();
+            wait_for(&running);
+            self.judge(start.elapsed() > 2 * first + LATE);
+        });
+    }
+
+    /// Draws the consequences if the crew was late, or was not.
+    fn judge(&self, was_late: bool) {
+        let next = self.next_alone.load(Ordering::Relaxed);
+        if was_late {
+            self.alone.store(next, Ordering::Relaxed);
+        }
+        let next = if was_late { next.saturating_mul(2) } else { next / 2 };
+        self.next_alone.store(next.clamp(ALONE.0, ALONE.1), Ordering::Relaxed);
+    }
+}
+
+/// A part that is not done; it counts as done where it panics, too.
+struct Running<'a>(&'a AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Waits until no part is running.
+fn wait_for(running: &AtomicUsize) {
+    let mut looks = 0;
+    while running.load(Ordering::Acquire) > 0 {
+        looks += 1;
+        if looks < LOOKS {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
+    }
+    for _ in 0..LAST_LOOKS {
+        std::hint::spin_loop();
+    }
+}
+
+thread_local! {
+    /// Whether this thread looks for work already.
+    static IS_AWAKE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets this thread of the crew look for work when its present job is done.
+fn stay_awake() {
+    if IS_AWAKE.replace(true) {
+        return;
+    }
+    rayon::spawn(|| {
+        let mut last = Instant::now();
+        while last.elapsed() < AWAKE {
+            match rayon::yield_now() {
+                Some(Yield::Executed) => last = Instant::now(),
+                _ => std::thread::yield_now(),
+            }
+        }
+        IS_AWAKE.set(false);
+    });
+}
+
+/// Splits off a piece of each buffer, or what there is of it.
+fn take_pieces<'b, T, const K: usize>(buffers: &mut [(&'b mut [T], usize); K]) -> [&'b mut [T]; K] {
+    buffers.each_mut().map(|(buffer, piece)| {
+        let rest = std::mem::take(buffer);
+        let (taken, rest) = rest.split_at_mut(rest.len().min(*piece));
+        *buffer = rest;
+        taken
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every part once and with its own pieces, also where threads have gone to sleep.
+    #[test]
+    fn each_part_gets_its_pieces() {
+        for threads in [2, 3, 5] {
+            let crew = Crew::new(threads).unwrap();
+            for round in 0..100 {
+                let (mut long, mut short) = ([0usize; 14], [0usize; 5]);
+                crew.share(5, [(&mut long, 3), (&mut short, 1)], &|part, [long, short]| {
+                    long.iter_mut().chain(short).for_each(|place| *place += part + 1);
+                });
+                assert_eq!(long, [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5]);
+                assert_eq!(short, [1, 2, 3, 4, 5]);
+                if round % 40 == 39 {
+                    std::thread::sleep(5 * AWAKE);
+                }
+            }
+        }
+    }
+
+    /// A part that takes its time makes the caller go on alone; the results are the same.
+    #[test]
+    fn a_late_crew_is_left_alone_for_a_while() {
+        let crew = Crew::new(2).unwrap();
+        let caller = std::thread::current().id();
+        let run = |pause: Duration| {
+            let mut crews = [0usize; 2];
+            crew.share(2, [(&mut crews, 1)], &|part, [place]| {
+                if std::thread::current().id() != caller {
+                    std::thread::sleep(pause);
+                    place[0] = 10;
+                }
+                place[0] += part;
+            });
+            crews
+        };
+        assert_eq!(run(Duration::from_millis(200)), [0, 11]);
+        for _ in 0..ALONE.0 {
+            assert_eq!(run(Duration::ZERO), [0, 1]);
+        }
+        assert_eq!(run(Duration::ZERO), [0, 11]);
+    }
+
+    #[test]
+    fn a_panic_of_a_part_reaches_the_caller() {
+        let crew = Crew::new(2).unwrap();
+        for bad in [0, 1] {
+            let share = || {
+                crew.share(2, [(&mut [0u8; 2], 1)], &|part, _| assert_ne!(part, bad));
+            };
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(share)).is_err());
+        }
+    }
+}
