@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::pictures::place;
 use super::summary::bits;
 use super::watched::Extracted;
+use crate::pictures::place;
 
 /// States beyond which a graph cannot be read.
 pub(crate) const MOST_STATES: usize = 24;
