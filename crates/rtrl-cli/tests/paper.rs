@@ -227,6 +227,34 @@ fn every_run_leaves_its_network() {
     assert_eq!(names().count(), 6);
 }
 
+/// A task without inputs starts anywhere in its period, and a network that was forced now runs by itself.
+#[test]
+fn forced_networks_are_right_by_themselves() {
+    let folder = TempDir::new().unwrap();
+    let nets = folder.path();
+    printed(&["paper", "0011", "0101", "sine", "--seeds", "3", "--save", path(nets)]);
+    for seed in 1..=3 {
+        for (name, task, states) in [("0011-units2", "0011", 4), ("0101-units1", "0101", 2)] {
+            let name = format!("{name}-rate1-forced-seed{seed}.safetensors");
+            let findings = inspected(nets, &name, task);
+            let right = &findings["task"]["right"];
+            assert_eq!(right["same"], right["steps"], "{name}");
+            assert!(findings["task"]["moved"].as_u64().unwrap() < states);
+            assert_eq!(
+                findings["task"]["machine"]["transitions"].as_array().unwrap().len() as u64,
+                states
+            );
+            assert_eq!(findings["held"][0]["input"], "none");
+        }
+    }
+    let wave = inspected(nets, "sine-units2-rate4-forced-seed1.safetensors", "sine");
+    assert!(wave["task"]["machine"].is_null() && wave["task"]["right"].is_null());
+    // Negative control: what has never learnt the oscillation is not right wherever it starts.
+    let failed = inspected(nets, "0011-units2-rate1-free-seed1.safetensors", "0011");
+    let share = |key: &str| failed["task"]["right"][key].as_f64().unwrap();
+    assert!(share("same") < 0.8 * share("steps"));
+}
+
 #[test]
 fn outputs_that_cannot_be_are_noticed_before_anything_runs() {
     let folder = TempDir::new().unwrap();

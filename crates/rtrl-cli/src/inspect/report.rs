@@ -6,7 +6,7 @@ use rtrl_model::Network;
 use super::findings::{Findings, Held};
 use super::graph::{self, graph};
 use super::pictures::{plane, trajectory};
-use super::summary::{bits, exponent, shape, share, verdict};
+use super::summary::{bits, exponent, moved, shape, share, verdict};
 use super::watched::{Extracted, OnTask};
 use crate::page;
 use crate::pictures::{self, MOST_WEIGHTS, hinton, raster};
@@ -123,7 +123,7 @@ fn on_task(task: &OnTask) -> Markup {
     html! {
         h2 { "The machine in it" }
         p { "Task " (task.task) "."
-            @if let Some(right) = task.right { " The network answers as the task asks in " (share(right)) "." }
+            @if let Some(right) = task.right { " The network answers as the task asks in " (share(right)) (moved(task)) "." }
         }
         @match &task.machine {
             Some(machine) => (the_machine(machine, task)),
@@ -137,7 +137,7 @@ fn the_machine(machine: &Extracted, task: &OnTask) -> Markup {
         p { (verdict(machine)) "." }
         p.soft { "Beside an arrow: symbols / output bits (" (task.outputs.join(", ")) "). In the table: next state / bits; \
             grey is what never came while it was watched." }
-        @if machine.transitions.len() <= graph::MOST_STATES { (graph(machine)) }
+        @if machine.transitions.len() <= graph::MOST_STATES { div.wide { (graph(machine)) } }
         @else { p.soft { "Too many states for a graph." } }
         div.wide { table {
             thead { tr { th { "state" } @for symbol in &machine.symbols { th { (symbol) } } } }
