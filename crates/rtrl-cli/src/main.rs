@@ -4,11 +4,13 @@
 //! Exit codes: 0 for success, 2 for a wrong command line, 1 for everything else that goes wrong.
 
 mod args;
+mod chart;
 mod error;
 mod inspect;
 mod outputs;
 mod page;
 mod paper;
+mod pictures;
 mod tasks;
 mod trace;
 mod train;

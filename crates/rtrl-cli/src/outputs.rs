@@ -9,12 +9,12 @@ use crate::error::Error;
 
 /// Fails if two of the files are the same, or if one of the outputs could not be written.
 ///
-/// `input` and `outputs` go with the names by which the user knows them.
+/// `input`, if there is one, and `outputs` go with the names by which the user knows them.
 pub(crate) fn check(
-    input: (&'static str, &Path),
+    input: Option<(&'static str, &Path)>,
     outputs: &[(&'static str, Option<&PathBuf>)],
 ) -> Result<(), Error> {
-    let mut seen = vec![(input.0, identity(input.1))];
+    let mut seen: Vec<_> = input.into_iter().map(|(name, path)| (name, identity(path))).collect();
     for &(name, path) in outputs {
         let Some(path) = path else { continue };
         let identity = identity(path);

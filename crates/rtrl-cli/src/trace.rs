@@ -10,7 +10,7 @@ use crate::outputs;
 pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
     let unreadable = |source| Error::File { path: args.case.clone(), source };
     let text = std::fs::read_to_string(&args.case).map_err(unreadable)?;
-    outputs::check(("the case", &args.case), &[("--out", Some(&args.out))])?;
+    outputs::check(Some(("the case", &args.case)), &[("--out", Some(&args.out))])?;
     let case = Case::from_json(&text).map_err(|error| rtrl_model::Error::Format {
         what: args.case.display().to_string(),
         reason: error.to_string(),

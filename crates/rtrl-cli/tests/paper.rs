@@ -1,9 +1,14 @@
 //! `rtrl paper` and `rtrl tasks` as a user meets them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs;
+use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
+use rtrl_model::EngineChoice;
+use rtrl_model::paper::TABLE;
+use rtrl_model::saved::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -112,7 +117,171 @@ fn unknown_names_are_refused_with_those_that_there_are() {
     refused(&["paper", "henon"], &["\"henon\"", "sequence"]);
     refused(&["tasks", "emit", "warp", "--steps", "1"], &["\"warp\"", "xor-2", "mackey-glass"]);
     refused(&["paper", "--seeds", "0"], &["--seeds"]);
-    refused(&["paper", "--compare", "--json", "x"], &["--json"]);
+    for option in ["--json", "--report", "--save"] {
+        refused(&["paper", "--compare", option, "x"], &[option]);
+    }
+}
+
+/// The page of a run, and what was printed with it.
+fn page(arguments: &[&str]) -> (String, String) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("page.html");
+    let printed = printed(&[&["paper"], arguments, &["--report", path(&file)]].concat());
+    (fs::read_to_string(&file).unwrap(), printed)
+}
+
+fn path(file: &Path) -> &str {
+    file.to_str().unwrap()
+}
+
+/// The curves among the lines of the charts: those in a colour of runs.
+fn curves(page: &str, colour: &str) -> usize {
+    let lines = page.split("<polyline").skip(1).filter_map(|line| line.split('>').next());
+    lines.filter(|line| line.contains(&format!("stroke=\"{colour}\""))).count()
+}
+
+#[test]
+fn the_page_shows_every_run_of_the_table_and_changes_none() {
+    let arguments = ["xor-2", "0011", "--seeds", "3"];
+    let (page, printed_with) = page(&arguments);
+    assert_eq!(printed_with, printed(&[&["paper"], &arguments[..]].concat()));
+    // 0011 without forcing at α = 1 is never learnt, and all else with these seeds but some of 3 units.
+    let rows = rows(&arguments);
+    let solved: u64 = rows.iter().map(|row| row["solved"].as_u64().unwrap()).sum();
+    let count = |colour| u64::try_from(curves(&page, colour)).unwrap();
+    assert_eq!((count("#2578EB"), count("#EA7814")), (solved, 6 * 3 - solved));
+    for task in ["xor-2", "0011"] {
+        assert_eq!(page.matches(&format!("<section id=\"{task}\">")).count(), 1);
+        assert!(page.contains(&format!("href=\"#{task}\"")));
+    }
+    assert_eq!((page.matches("<section").count(), page.matches("<h3>").count()), (2, 6));
+    assert!(page.contains("Failure is expected: without teacher forcing"));
+    // Every row of the table stands on the page, with its median.
+    for row in &rows {
+        let results = format!("<td>{}/3</td>", row["solved"]);
+        let median =
+            row["median_steps"].as_f64().map_or("-".to_owned(), |steps| format!("{steps:.0}"));
+        assert!(page.contains(&format!("{results}<td>{median}</td>")), "{row}");
+    }
+}
+
+/// Six experiments: for each a diagram of weights, rasters of inputs and units or strips by themselves.
+#[test]
+fn the_page_looks_into_a_run_of_each_experiment_and_asks_for_nothing() {
+    let (page, _) = page(&["xor-2", "0011", "sine", "--seeds", "1"]);
+    let count = |class: &str| page.matches(&format!("<svg class=\"{class}\"")).count();
+    assert_eq!((count("hinton"), count("raster"), count("strips")), (10, 13, 17));
+    assert_eq!(page.matches("<strong>Seed 1</strong>").count(), 10);
+    assert!(page.starts_with("<!DOCTYPE html>"));
+    // The name of the format, at which nobody looks.
+    let page = page.replace("http://www.w3.org/2000/svg", "");
+    for request in ["http:", "https:", "src=", "url(", "@import", "<script", "<link", "href=\"/"] {
+        assert!(!page.contains(request), "{request}");
+    }
+    assert_eq!(page.matches("href=").count(), page.matches("href=\"#").count());
+}
+
+/// The runs that take longest leave a page of some tens of kilobytes a run.
+#[test]
+fn a_page_stays_small() {
+    let (page, _) = page(&["sine", "0011", "--seeds", "20"]);
+    assert!(page.len() < 400_000, "{}", page.len());
+}
+
+/// What `rtrl inspect` finds in a network of a folder.
+fn inspected(folder: &Path, name: &str, task: &str) -> Value {
+    let found = folder.join("found.json");
+    printed(&["inspect", path(&folder.join(name)), "--task", task, "--json", path(&found)]);
+    let findings = serde_json::from_slice(&fs::read(&found).unwrap()).unwrap();
+    fs::remove_file(found).unwrap();
+    findings
+}
+
+#[test]
+fn every_run_leaves_its_network() {
+    let folder = TempDir::new().unwrap();
+    let nets = folder.path().join("new/nets");
+    let arguments = ["paper", "sequence", "--seeds", "2", "--save", path(&nets)];
+    let table = printed(&arguments);
+    assert_eq!(table, printed(&arguments[..4]));
+    let names = || fs::read_dir(&nets).unwrap().map(|file| file.unwrap().file_name());
+    assert_eq!(names().count(), 6);
+    for experiment in TABLE.iter().filter(|one| one.task.name == "sequence") {
+        for seed in 1..=2 {
+            let name = format!(
+                "sequence-units2-rate{}-free-seed{seed}.safetensors",
+                experiment.learning_rate
+            );
+            let saved = SavedModel::read(&nets.join(&name)).unwrap();
+            let mut run = experiment.start::<f64>(seed, EngineChoice::Auto).unwrap();
+            run.advance(u64::MAX).unwrap();
+            let (network, expected) = (saved.network::<f64>(&[]).unwrap(), run.network());
+            assert_eq!(network.weights(), expected.weights());
+            assert_eq!(network.state(), expected.state());
+            assert_eq!(saved.application()["steps"], run.steps());
+            assert_eq!(inspected(&nets, &name, "sequence")["task"]["right"]["same"], 20_000);
+        }
+    }
+    // Again: what is there is replaced.
+    printed(&arguments);
+    assert_eq!(names().count(), 6);
+}
+
+/// A task without inputs starts anywhere in its period, and a network that was forced now runs by itself.
+#[test]
+fn forced_networks_are_right_by_themselves() {
+    let folder = TempDir::new().unwrap();
+    let nets = folder.path();
+    printed(&["paper", "0011", "0101", "sine", "--seeds", "3", "--save", path(nets)]);
+    for seed in 1..=3 {
+        for (name, task, states) in [("0011-units2", "0011", 4), ("0101-units1", "0101", 2)] {
+            let name = format!("{name}-rate1-forced-seed{seed}.safetensors");
+            let findings = inspected(nets, &name, task);
+            let right = &findings["task"]["right"];
+            assert_eq!(right["same"], right["steps"], "{name}");
+            assert!(findings["task"]["moved"].as_u64().unwrap() < states);
+            assert_eq!(
+                findings["task"]["machine"]["transitions"].as_array().unwrap().len() as u64,
+                states
+            );
+            assert_eq!(findings["held"][0]["input"], "none");
+        }
+    }
+    let wave = inspected(nets, "sine-units2-rate4-forced-seed1.safetensors", "sine");
+    assert!(wave["task"]["machine"].is_null() && wave["task"]["right"].is_null());
+    // Negative control: what has never learnt the oscillation is not right wherever it starts.
+    let failed = inspected(nets, "0011-units2-rate1-free-seed1.safetensors", "0011");
+    let share = |key: &str| failed["task"]["right"][key].as_f64().unwrap();
+    assert!(share("same") < 0.8 * share("steps"));
+}
+
+#[test]
+fn outputs_that_cannot_be_are_noticed_before_anything_runs() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| path(&folder.path().join(name)).to_owned();
+    fs::write(at("file"), "x").unwrap();
+    fs::create_dir_all(at("taken/0101-units1-rate1-free-seed1.safetensors")).unwrap();
+    let here = path(folder.path());
+    let wrong = [
+        ("--report", at("no/page.html"), "no"),
+        ("--report", here.to_owned(), "is a folder"),
+        ("--save", at("file"), "file"),
+        ("--save", at("file/below"), "file"),
+        ("--save", at("taken"), "is a folder"),
+    ];
+    for (option, value, word) in wrong {
+        let output = rtrl(&["paper", "0101", "--json", &at("rows.json"), option, &value]);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{message}");
+        assert!(message.contains(word), "{message}");
+        // Runs that have ended would have left their rows, and one that had begun would be named.
+        assert!(!fs::exists(at("rows.json")).unwrap() && !message.contains("0101, seed"));
+    }
+    refused(
+        &["paper", "--json", &at("x"), "--report", &at("./x")],
+        &["--json and --report", "same"],
+    );
+    assert_eq!(fs::read(at("file")).unwrap(), b"x");
 }
 
 #[test]

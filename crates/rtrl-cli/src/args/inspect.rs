@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// The model: a safetensors file that `rtrl train --save` or the library has written
+    /// The model: a safetensors file that `rtrl train --save`, `rtrl paper --save` or the
+    /// library has written
     pub(crate) model: PathBuf,
 
     /// Let the network run on this task, and look for the finite-state machine in it [default: let it run

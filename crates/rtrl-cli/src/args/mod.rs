@@ -150,7 +150,7 @@ pub(crate) struct PaperArgs {
     pub(crate) quick: bool,
 
     /// Run everything with the eager engine and again with the other, and tell where the two part
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "report", "save"])]
     pub(crate) compare: bool,
 
     #[command(flatten)]
@@ -163,6 +163,14 @@ pub(crate) struct PaperArgs {
     /// Write the steps of every run to this JSON file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+
+    /// Write a page with the learning curves of all runs and a look into some to this HTML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Save the trained network of every run as a safetensors file in this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) save: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

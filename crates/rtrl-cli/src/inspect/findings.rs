@@ -254,7 +254,7 @@ fn held(network: &Network<f64>, task: Option<&OnTask>, seed: u64) -> Result<Vec<
     let machine = task.and_then(|task| task.machine.as_ref());
     let zeros = vec![0.0; network.inputs()];
     let inputs: Vec<(String, Vec<f64>)> = match machine {
-        Some(machine) if machine.held.len() <= MOST_HELD => {
+        Some(machine) if !zeros.is_empty() && machine.held.len() <= MOST_HELD => {
             machine.symbols.iter().cloned().zip(machine.held.iter().cloned()).collect()
         }
         _ => vec![(if zeros.is_empty() { "none" } else { "0" }.to_owned(), zeros)],

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::pictures::place;
 use super::summary::bits;
 use super::watched::Extracted;
+use crate::pictures::place;
 
 /// States beyond which a graph cannot be read.
 pub(crate) const MOST_STATES: usize = 24;
@@ -25,9 +25,11 @@ pub(crate) fn graph(machine: &Extracted) -> Markup {
         let angle = std::f64::consts::TAU * state as f64 / count as f64 - std::f64::consts::PI;
         (radius * angle.cos(), radius * angle.sin())
     };
+    // So wide that the labels of many states can be read.
+    let least = if count > 8 { place(1.8 * half) } else { "0".to_owned() };
     let view = [-half, -tall, 2.0 * half, 2.0 * tall].map(place).join(" ");
     html! {
-        svg.graph viewBox=(view) role="img" aria-label="the machine as a graph" {
+        svg.graph viewBox=(view) style=(format!("min-width:{least}px")) role="img" aria-label="the machine as a graph" {
             defs {
                 marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto" {
                     path.tip d="M0 0L8 4L0 8z" {}

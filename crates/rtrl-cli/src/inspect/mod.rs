@@ -22,7 +22,7 @@ use crate::outputs;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
     let files = [("--json", args.json.as_ref()), ("--report", args.report.as_ref())];
-    outputs::check(("the model", &args.model), &files)?;
+    outputs::check(Some(("the model", &args.model)), &files)?;
     let task = args.task.as_deref().map(named).transpose()?;
     let saved = SavedModel::read(&args.model)?;
     let network = network(&saved)?;

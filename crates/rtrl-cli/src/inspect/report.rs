@@ -5,10 +5,11 @@ use rtrl_model::Network;
 
 use super::findings::{Findings, Held};
 use super::graph::{self, graph};
-use super::pictures::{MOST_WEIGHTS, hinton, plane, raster, trajectory};
-use super::summary::{bits, exponent, shape, share, verdict};
+use super::pictures::{plane, trajectory};
+use super::summary::{bits, exponent, moved, shape, share, verdict};
 use super::watched::{Extracted, OnTask};
 use crate::page;
+use crate::pictures::{self, MOST_WEIGHTS, hinton, raster};
 
 /// Steps of a run that are drawn.
 const STEPS_SHOWN: usize = 80;
@@ -21,13 +22,10 @@ const LISTED: usize = 6;
 
 const STYLE: &str = "
 .two { display: flex; flex-wrap: wrap; gap: 1rem 2rem; } .two > div { flex: 1 1 18rem; min-width: 0; }
-.square, .hinton { display: block; width: 100%; height: auto; } .square { max-width: 24rem; }
-.raster { display: block; width: 100%; min-width: 40rem; height: auto; }
+.square { display: block; width: 100%; height: auto; max-width: 24rem; }
 .graph { display: block; width: 100%; max-width: 44rem; height: auto; margin: 0 auto; }
-.hinton { border: 1px solid var(--line); } .ground { fill: var(--line); fill-opacity: .35; }
-.plus { fill: #dc2626; } .minus { fill: #2563eb; } .edge { stroke: var(--soft); stroke-width: .8; }
 .grid { stroke: var(--line); } .circle { fill: none; stroke: var(--soft); stroke-dasharray: 4 3; }
-.inside { fill: #2578eb; } .outside { fill: #ea7814; } .on { fill: #2578eb; }
+.inside { fill: #2578eb; } .outside { fill: #ea7814; }
 .way { fill: none; stroke: var(--soft); stroke-width: .5; stroke-opacity: .5; }
 .state { fill: #2578eb; fill-opacity: .6; }
 .arrow { fill: none; stroke: var(--soft); stroke-width: 1.3; } .tip { fill: var(--soft); }
@@ -41,7 +39,7 @@ td.never { color: var(--soft); }
 /// The page.
 pub(crate) fn draw(model: &str, findings: &Findings, network: &Network<f64>) -> String {
     let body = html! {
-        style { (PreEscaped(STYLE)) }
+        style { (PreEscaped(pictures::STYLE)) (PreEscaped(STYLE)) }
         @for line in shape(&findings.model) { p.soft { (line) "." } }
         (weights(findings, network))
         (dynamics(findings))
@@ -62,12 +60,12 @@ fn weights(findings: &Findings, network: &Network<f64>) -> Markup {
                 "A square's area is the weight, red above zero, blue below. Rows are units; columns are "
                 (inputs) " input(s), the bias if there is one, then the " (network.units()) " units."
             }
-            (hinton(&network.weights().to_rows(), &[inputs, first]))
+            (hinton(&network.weights().to_rows(), &[inputs, first], None))
         } @else { p.soft { "Too many to be drawn." } }
         @if let Some(readout) = network.readout_weights() {
             @if is_small(readout.rows(), readout.columns()) {
                 p.soft { "The readout: units, inputs if it sees them, bias if it has one." }
-                (hinton(&readout.to_rows(), &[network.units()]))
+                (hinton(&readout.to_rows(), &[network.units()], None))
             }
         }
         div.wide { table {
@@ -116,7 +114,7 @@ fn dynamics(findings: &Findings) -> Markup {
             @let states = &watched.run.states;
             h2 { "Activity" }
             p.soft { "Units (rows) over the first steps that were watched (columns), from the smallest value to the largest." }
-            div.scroll { (raster(&states[..states.len().min(STEPS_SHOWN)])) }
+            div.scroll { (raster(&states[..states.len().min(STEPS_SHOWN)], &[])) }
         }
     }
 }
@@ -125,7 +123,7 @@ fn on_task(task: &OnTask) -> Markup {
     html! {
         h2 { "The machine in it" }
         p { "Task " (task.task) "."
-            @if let Some(right) = task.right { " The network answers as the task asks in " (share(right)) "." }
+            @if let Some(right) = task.right { " The network answers as the task asks in " (share(right)) (moved(task)) "." }
         }
         @match &task.machine {
             Some(machine) => (the_machine(machine, task)),
@@ -139,7 +137,7 @@ fn the_machine(machine: &Extracted, task: &OnTask) -> Markup {
         p { (verdict(machine)) "." }
         p.soft { "Beside an arrow: symbols / output bits (" (task.outputs.join(", ")) "). In the table: next state / bits; \
             grey is what never came while it was watched." }
-        @if machine.transitions.len() <= graph::MOST_STATES { (graph(machine)) }
+        @if machine.transitions.len() <= graph::MOST_STATES { div.wide { (graph(machine)) } }
         @else { p.soft { "Too many states for a graph." } }
         div.wide { table {
             thead { tr { th { "state" } @for symbol in &machine.symbols { th { (symbol) } } } }

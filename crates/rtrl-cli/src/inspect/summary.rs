@@ -153,7 +153,11 @@ fn numbers(state: &[f64]) -> String {
 fn on_task(task: &OnTask) -> Vec<String> {
     let mut lines = vec![format!("\ntask {}", task.task)];
     if let Some(right) = task.right {
-        lines.push(format!("  the network answers as the task asks in {}", share(right)));
+        lines.push(format!(
+            "  the network answers as the task asks in {}{}",
+            share(right),
+            moved(task)
+        ));
     }
     match (&task.machine, &task.no_machine) {
         (Some(machine), _) => lines.extend(table(machine)),
@@ -168,6 +172,14 @@ fn on_task(task: &OnTask) -> Vec<String> {
 pub(crate) fn share(agreement: Agreement) -> String {
     let Agreement { steps, same } = agreement;
     format!("{:.3} % of the steps ({same} of {steps})", 100.0 * agreement.share())
+}
+
+/// By how much a task was moved to fit.
+pub(crate) fn moved(task: &OnTask) -> String {
+    match task.moved {
+        0 => String::new(),
+        steps => format!(", with its targets moved by {steps} step(s)"),
+    }
 }
 
 /// How well a machine does.

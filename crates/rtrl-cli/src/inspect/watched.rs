@@ -30,6 +30,8 @@ pub(crate) struct OnTask {
     pub(crate) outputs: &'static [&'static str],
     /// Steps with targets at which all outputs are on the right side of 1/2; where all targets are bits.
     pub(crate) right: Option<Agreement>,
+    /// Steps by which the targets are moved to fit: a task without inputs does not say where it starts.
+    pub(crate) moved: usize,
     pub(crate) machine: Option<Extracted>,
     /// Why there is no machine.
     pub(crate) no_machine: Option<String>,
@@ -86,21 +88,35 @@ impl Watched {
     ) -> Result<OnTask, Error> {
         let stream = entry.start(0);
         let (inputs, outputs) = (stream.inputs(), stream.targets());
+        let right = self.right(if inputs.is_empty() { UNWATCHED } else { 0 });
+        let (right, moved) = (right.map(|right| right.0), right.map_or(0, |right| right.1));
         let (machine, no_machine) = match Trace::new(&self.run, &self.last, outputs.len()) {
+            // The next value of a wave is no answer to anything.
+            Ok(_) if inputs.is_empty() && right.is_none() => {
+                (None, Some("the task has no inputs, and its targets are no bits".to_owned()))
+            }
             Ok(trace) => (Some(extract(network, &trace, inputs, steps)?), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let right = self.right();
-        Ok(OnTask { task: entry.name, inputs, outputs, right, machine, no_machine })
+        Ok(OnTask { task: entry.name, inputs, outputs, right, moved, machine, no_machine })
     }
 
-    fn right(&self) -> Option<Agreement> {
+    /// The largest agreement with targets that are moved by up to so many steps, and by how many.
+    fn right(&self, most_moved: usize) -> Option<(Agreement, usize)> {
         let given = || self.targets.iter().flatten().flatten();
         if given().next().is_none() || given().any(|&target| target != 0.0 && target != 1.0) {
             return None;
         }
+        let moves = 0..=most_moved.min(self.targets.len().saturating_sub(1));
+        let by_share = |a: &(Agreement, usize), b: &(Agreement, usize)| {
+            a.0.share().total_cmp(&b.0.share()).then(b.1.cmp(&a.1))
+        };
+        moves.map(|moved| (self.right_when_moved(moved), moved)).max_by(by_share)
+    }
+
+    fn right_when_moved(&self, moved: usize) -> Agreement {
         let mut right = Agreement { steps: 0, same: 0 };
-        for (targets, outputs) in self.targets.iter().zip(&self.run.outputs) {
+        for (targets, outputs) in self.targets[moved..].iter().zip(&self.run.outputs) {
             if targets.iter().all(Option::is_none) {
                 continue;
             }
@@ -108,7 +124,7 @@ impl Watched {
             right.steps += 1;
             right.same += usize::from(targets.iter().zip(outputs).all(is_right));
         }
-        Some(right)
+        right
     }
 }
 

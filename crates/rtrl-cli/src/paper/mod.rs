@@ -1,11 +1,17 @@
 //! `rtrl paper`: the experiments of Williams & Zipser 1989.
 //!
 //! `runs.rs` shares all runs of all experiments out over the threads → `live.rs` shows how far they are →
-//! `table.rs` sums them up, or `comparison.rs` where two engines are compared.
+//! `table.rs` sums them up, or `comparison.rs` where two engines are compared. `record.rs` keeps what
+//! `report.rs` draws, with `strips.rs` and the words of `remarks.rs`; `nets.rs` saves the networks.
 
 mod comparison;
 mod live;
+mod nets;
+mod record;
+mod remarks;
+mod report;
 mod runs;
+mod strips;
 mod table;
 
 use rtrl_model::paper::{Comparison, Experiment, Progress, TABLE};
@@ -14,10 +20,20 @@ use rtrl_model::{EngineChoice, Real, file};
 use crate::args::{PaperArgs, Precision};
 use crate::error::Error;
 use crate::outputs;
+use crate::paper::record::Record;
 use crate::paper::runs::Job;
 
 /// Steps of a run between two looks at how far it is.
 const STRIDE: u64 = 10_000;
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The steps before its success began; `None` where it failed.
+    pub(crate) steps: Option<u64>,
+    /// What was seen of it, if there is to be a page.
+    pub(crate) record: Option<Record>,
+}
 
 pub(crate) fn run(args: &PaperArgs) -> Result<(), Error> {
     match args.precision {
@@ -34,12 +50,18 @@ fn run_in<T: Real>(args: &PaperArgs) -> Result<(), Error> {
         return outputs::print(&comparison::text(&rows));
     }
     let engine = args.engine.choice()?;
-    if let Some(path) = &args.json {
-        file::check_writable(path)?;
+    let files = [("--json", args.json.as_ref()), ("--report", args.report.as_ref())];
+    outputs::check(None, &files)?;
+    let seeds = args.seeds.get();
+    if let Some(folder) = &args.save {
+        nets::check(folder, &experiments, |experiment| runs::count(experiment, seeds))?;
     }
-    let rows = runs::all(&experiments, args.seeds.get(), |job| solve::<T>(job, engine))?;
+    let rows = runs::all(&experiments, seeds, |job| solve::<T>(job, engine, args))?;
     if let Some(path) = &args.json {
         file::replace(path, &table::json(&rows)?)?;
+    }
+    if let Some(path) = &args.report {
+        file::replace(path, report::draw(&rows)?.as_bytes())?;
     }
     outputs::print(&table::text(&rows))
 }
@@ -61,20 +83,31 @@ fn select(args: &PaperArgs) -> Result<Vec<&'static Experiment>, Error> {
     Ok(chosen.filter(|experiment| experiment.quick || !args.quick).collect())
 }
 
-/// The steps before the success of a run began, `None` if it failed.
-fn solve<T: Real>(job: &Job<'_>, engine: EngineChoice) -> Result<Option<u64>, rtrl_model::Error> {
+/// A run, seen if there is to be a page, and its network saved if that was asked for.
+fn solve<T: Real>(
+    job: &Job<'_>,
+    engine: EngineChoice,
+    args: &PaperArgs,
+) -> Result<Outcome, rtrl_model::Error> {
     let mut run = job.experiment.start::<T>(job.seed, engine)?;
+    let mut record = args.report.as_ref().map(|_| Record::new());
     loop {
         let before = run.steps();
-        let progress = run.advance(STRIDE)?;
+        let progress = match &mut record {
+            Some(record) => record.advance(&mut run, STRIDE)?,
+            None => run.advance(STRIDE)?,
+        };
         job.advance(run.steps() - before);
-        let solved = match progress {
+        let steps = match progress {
             Progress::Running => continue,
             Progress::Solved { steps } => Some(steps),
             Progress::Failed => None,
         };
-        job.end(solved.is_some(), job.experiment.limit - run.steps());
-        return Ok(solved);
+        if let Some(folder) = &args.save {
+            nets::save(folder, job.experiment, job.seed, &run, steps)?;
+        }
+        job.end(steps.is_some(), job.experiment.limit - run.steps());
+        return Ok(Outcome { steps, record });
     }
 }
 

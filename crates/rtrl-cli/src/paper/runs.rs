@@ -35,21 +35,27 @@ impl Job<'_> {
     }
 }
 
-/// Runs every experiment with seeds 1 to `seeds`, or half as many where its runs take long.
+/// Number of runs of an experiment: half as many as there are seeds where they take long.
+pub(crate) fn count(experiment: &Experiment, seeds: u32) -> u32 {
+    if experiment.quick { seeds } else { seeds.div_ceil(2) }
+}
+
+/// Runs every experiment with seeds 1 to `seeds`, or to half of that where its runs take long.
 pub(crate) fn all<R: Send>(
     experiments: &[&'static Experiment],
     seeds: u32,
     run: impl Fn(&Job<'_>) -> Result<R, ModelError> + Sync,
 ) -> Result<Vec<Row<R>>, Error> {
-    let count = |one: &Experiment| if one.quick { seeds } else { seeds.div_ceil(2) };
-    let live = Live::new(experiments.iter().map(|one| (*one, count(one))));
+    let live = Live::new(experiments.iter().map(|one| (*one, count(one, seeds))));
     let row = |(place, experiment): (usize, &&'static Experiment)| {
         let experiment = *experiment;
-        let outcomes = (0..count(experiment)).into_par_iter().with_max_len(1).map(|before| {
-            let job = Job { experiment, seed: u64::from(before) + 1, live: &live, place };
-            let failed = |source| Error::Run { task: experiment.task.name, seed: job.seed, source };
-            run(&job).map_err(failed)
-        });
+        let outcomes =
+            (0..count(experiment, seeds)).into_par_iter().with_max_len(1).map(|before| {
+                let job = Job { experiment, seed: u64::from(before) + 1, live: &live, place };
+                let failed =
+                    |source| Error::Run { task: experiment.task.name, seed: job.seed, source };
+                run(&job).map_err(failed)
+            });
         Ok(Row { experiment, outcomes: outcomes.collect::<Result<_, _>>()? })
     };
     let rows = experiments.par_iter().enumerate().with_max_len(1).map(row);

@@ -4,10 +4,10 @@ use rtrl_model::paper::Experiment;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::paper::runs;
+use crate::paper::{Outcome, runs};
 
-/// The steps before the success of each run began, `None` where it failed.
-type Row = runs::Row<Option<u64>>;
+/// An experiment with its runs.
+pub(crate) type Row = runs::Row<Outcome>;
 
 /// The columns of [`settings`].
 pub(crate) const SETTINGS: &str = "task       units  alpha     r  forced";
@@ -29,25 +29,32 @@ pub(crate) fn settings(experiment: &Experiment) -> String {
 }
 
 fn line(row: &Row) -> String {
-    let Summary { solved, median_steps, .. } = summarise(row);
-    let solved = format!("{solved}/{}", row.outcomes.len());
-    let median = median_steps.map_or("-".to_owned(), |steps| format!("{steps:.0}"));
-    let range = match extremes(row) {
-        Some((least, most)) => format!("  ({least} to {most})"),
-        None => String::new(),
-    };
+    let (solved, median, range) = results(row);
+    let range = range.map_or(String::new(), |range| format!("  ({range})"));
     format!("{}{solved:>10}{median:>14}{range}\n", settings(row.experiment))
+}
+
+/// How many runs are solved of how many, the median of their steps, or a dash, and the range.
+pub(crate) fn results(row: &Row) -> (String, String, Option<String>) {
+    let solved = format!("{}/{}", solved(row).count(), row.outcomes.len());
+    let median = median(row).map_or("-".to_owned(), |steps| format!("{steps:.0}"));
+    let range = extremes(row).map(|(least, most)| format!("{least} to {most}"));
+    (solved, median, range)
+}
+
+/// The steps of the runs that succeeded.
+fn solved(row: &Row) -> impl Iterator<Item = u64> {
+    row.outcomes.iter().filter_map(|outcome| outcome.steps)
 }
 
 /// The least and the most steps of the runs that succeeded.
 fn extremes(row: &Row) -> Option<(u64, u64)> {
-    let solved = || row.outcomes.iter().flatten().copied();
-    Some((solved().min()?, solved().max()?))
+    Some((solved(row).min()?, solved(row).max()?))
 }
 
 /// The median of the steps of the runs that succeeded.
 fn median(row: &Row) -> Option<f64> {
-    let mut solved: Vec<u64> = row.outcomes.iter().flatten().copied().collect();
+    let mut solved: Vec<u64> = solved(row).collect();
     solved.sort_unstable();
     let upper = *solved.get(solved.len() / 2)?;
     let lower = solved[(solved.len() - 1) / 2];
@@ -56,7 +63,7 @@ fn median(row: &Row) -> Option<f64> {
 
 /// A row for machines.
 #[derive(Debug, Serialize)]
-struct Summary<'a> {
+struct Summary {
     task: &'static str,
     units: usize,
     learning_rate: f64,
@@ -66,13 +73,13 @@ struct Summary<'a> {
     solved: usize,
     median_steps: Option<f64>,
     /// A number for each of the seeds 1, 2, …; null where the run failed.
-    steps: &'a [Option<u64>],
+    steps: Vec<Option<u64>>,
 }
 
-fn summarise(row: &Row) -> Summary<'_> {
+fn summarise(row: &Row) -> Summary {
     let Experiment { task, units, learning_rate, bound, forced, limit, .. } = *row.experiment;
-    let solved = row.outcomes.iter().flatten().count();
-    let (median_steps, steps) = (median(row), row.outcomes.as_slice());
+    let (solved, median_steps) = (solved(row).count(), median(row));
+    let steps = row.outcomes.iter().map(|outcome| outcome.steps).collect();
     let task = task.name;
     Summary { task, units, learning_rate, bound, forced, limit, solved, median_steps, steps }
 }
@@ -95,7 +102,7 @@ mod tests {
     fn medians_and_ranges_are_those_of_the_runs_that_succeeded() {
         let row = |steps: &[Option<u64>]| Row {
             experiment: &rtrl_model::paper::TABLE[0],
-            outcomes: steps.to_vec(),
+            outcomes: steps.iter().map(|&steps| Outcome { steps, record: None }).collect(),
         };
         let three = line(&row(&[Some(30), None, Some(10), Some(20)]));
         assert!(three.ends_with("3/4            20  (10 to 30)\n"), "{three:?}");

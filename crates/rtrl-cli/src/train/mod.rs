@@ -5,7 +5,6 @@
 //! `summary.rs` prints the table and `report.rs` draws the page.
 
 mod baselines;
-mod chart;
 mod forecast;
 mod report;
 mod score;
@@ -31,7 +30,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
         ("--report", args.report.as_ref()),
         ("--json", args.json.as_ref()),
     ];
-    outputs::check(("the series", &args.file), &files)?;
+    outputs::check(Some(("the series", &args.file)), &files)?;
     match args.precision {
         Precision::F32 => train::<f32>(args),
         Precision::F64 => train::<f64>(args),

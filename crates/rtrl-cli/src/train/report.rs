@@ -5,10 +5,10 @@ use plotters::style::RGBColor;
 use rtrl_model::{Network, Real};
 
 use crate::args::{ReadoutRule, TrainArgs};
+use crate::chart::{Axes, Line, css, heat_map, lines};
 use crate::error::Error;
 use crate::page;
 use crate::train::Outcome;
-use crate::train::chart::{Line, heat_map, lines};
 use crate::train::score::{NAMES, Record, Sums};
 use crate::train::summary::number;
 
@@ -91,12 +91,12 @@ fn errors(args: &TrainArgs, outcome: &Outcome) -> Markup {
 }
 
 fn figure(title: &str, content: &[Line], y_label: &str) -> Result<Markup, Error> {
-    let picture = lines(content, y_label)?;
+    let picture = lines(content, &Axes::around(content, ["row", y_label]))?;
     Ok(html! {
         h2 { (title) }
         div.key {
             @for line in content {
-                span { i style=(format!("background:{}", line.css_colour())) {} (line.name) }
+                span { i style=(format!("background:{}", css(line.colour))) {} (line.name) }
             }
         }
         div.scroll { (PreEscaped(picture)) }
@@ -112,7 +112,7 @@ fn line(
     mut value: impl FnMut(&Record) -> f64,
 ) -> Line {
     let point = |(index, record): (usize, &Record)| ((first + index + 2) as f64, value(record));
-    Line { name, colour, points: records.iter().enumerate().map(point).collect() }
+    Line { name, colour, opacity: 1.0, points: records.iter().enumerate().map(point).collect() }
 }
 
 fn close_up(records: &[Record]) -> [Line; 2] {

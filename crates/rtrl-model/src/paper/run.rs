@@ -81,9 +81,31 @@ impl<T: Real> Run<T> {
         self.learner.network()
     }
 
-    /// The outputs of the last step, of the units with targets.
+    /// The input x(t) of the last step.
+    pub fn input(&self) -> &[f64] {
+        &self.input
+    }
+
+    /// The targets for t + 1 of the last step, each where there is one.
+    pub fn targets(&self) -> &[Option<f64>] {
+        &self.targets
+    }
+
+    /// The outputs y(t + 1) of the last step, of the units with targets, before any is forced.
     pub fn outputs(&self) -> &[f64] {
         &self.outputs
+    }
+
+    /// What the network would put out in the next `steps` steps without targets, with weights that stand
+    /// still and inputs of 0: for each step the outputs of the units that have targets. The run is not moved.
+    ///
+    /// # Errors
+    /// As [`Learner::generate`].
+    pub fn free_run(&mut self, steps: usize) -> Result<Vec<Vec<f64>>, Error> {
+        let rows = self.learner.generate(0, steps, |_, _, input| input.fill(T::ZERO))?;
+        let outputs = self.outputs.len();
+        let row = |row: &Vec<T>| row[..outputs].iter().map(|y| y.to_f64()).collect();
+        Ok(rows.iter().map(row).collect())
     }
 
     fn step(&mut self) -> Result<Progress, Error> {
@@ -130,11 +152,11 @@ impl<T: Real> Run<T> {
         Ok(Progress::Solved { steps: self.since })
     }
 
-    /// Whether the network goes on by itself. It is not moved, and the task comes back to where it was: the
-    /// steps are whole periods of every oscillation.
+    /// Whether the network goes on by itself. It is not moved, and the task comes back to where it was, with
+    /// the same last target: the steps are whole periods of every oscillation.
     fn runs_on(&mut self, free_run: FreeRun) -> Result<bool, Error> {
-        let rows = self.learner.generate(0, OSCILLATION_STEPS, |_, _, _| {})?;
-        let values: Vec<f64> = rows.iter().map(|outputs| outputs[0].to_f64()).collect();
+        let values: Vec<f64> =
+            self.free_run(OSCILLATION_STEPS)?.iter().map(|outputs| outputs[0]).collect();
         let expected = (0..OSCILLATION_STEPS).filter_map(|_| {
             self.task.draw_into(&mut self.input, &mut self.targets);
             self.targets[0]
@@ -185,6 +207,47 @@ mod tests {
             assert_eq!(run.steps(), steps + right, "{name}");
             assert_eq!(experiment(name).run::<f64>(1, EngineChoice::Auto).unwrap(), Some(steps));
         }
+    }
+
+    /// What is shown of a step is what the network was given, and who looks changes nothing: the run ends
+    /// where it does unseen. The task's own stream is the oracle.
+    #[test]
+    fn a_run_that_is_watched_is_the_same_run() {
+        for (name, forced) in [("xor-2", false), ("0011", true)] {
+            let found = |one: &&Experiment| one.task.name == name && one.forced == forced;
+            let experiment = TABLE.iter().find(found).unwrap();
+            let mut stream = experiment.task.start(3 + crate::paper::TASK_SEEDS);
+            let mut run = experiment.start::<f64>(3, EngineChoice::Auto).unwrap();
+            let mut input = vec![0.0; run.input().len()];
+            let mut targets = vec![None; run.targets().len()];
+            let steps = loop {
+                let progress = run.advance(1).unwrap();
+                stream.draw_into(&mut input, &mut targets);
+                assert_eq!((run.input(), run.targets()), (&input[..], &targets[..]), "{name}");
+                assert_eq!(run.outputs(), &run.network().state()[..run.outputs().len()]);
+                run.free_run(3).unwrap();
+                if let Progress::Solved { steps } = progress {
+                    break steps;
+                }
+            };
+            assert_eq!(experiment.run::<f64>(3, EngineChoice::Auto).unwrap(), Some(steps));
+        }
+    }
+
+    /// A forced unit passes on its target once more, then its own output.
+    #[test]
+    fn a_free_run_starts_where_the_run_stands() {
+        let forced = TABLE.iter().find(|one| one.task.name == "0011" && one.forced).unwrap();
+        let mut run = forced.start::<f64>(1, EngineChoice::Auto).unwrap();
+        run.advance(u64::MAX).unwrap();
+        let free = run.free_run(2).unwrap();
+        let (last, weights) = (run.targets()[0].unwrap(), run.network().weights().to_rows());
+        let logistic = |s: f64| 1.0 / (1.0 + (-s).exp());
+        let unit = |row: &[f64], y: [f64; 2]| logistic(row[0] + row[1] * y[0] + row[2] * y[1]);
+        let next = |y: [f64; 2]| [unit(&weights[0], y), unit(&weights[1], y)];
+        let first = next([last, run.network().state()[1]]);
+        let second = next(first);
+        assert!((free[0][0] - first[0]).abs() < 1e-12 && (free[1][0] - second[0]).abs() < 1e-12);
     }
 
     #[test]

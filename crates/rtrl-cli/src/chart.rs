@@ -8,8 +8,10 @@ use plotters::prelude::*;
 
 use crate::error::Error;
 
-/// Width and height of a line chart, in units of the picture.
-const SIZE: (u32, u32) = (720, 300);
+/// Width and height of a line chart, in units of the picture, that is as wide as the page, and of one that is
+/// as wide as a telephone.
+const WIDE: (u32, u32) = (720, 300);
+pub(crate) const NARROW: (u32, u32) = (480, 260);
 
 /// Points of a line beyond which it is thinned out.
 const MOST_POINTS: usize = 1200;
@@ -30,21 +32,63 @@ const GRID: RGBColor = RGBColor(2, 2, 2);
 pub(crate) struct Line {
     pub(crate) name: &'static str,
     pub(crate) colour: RGBColor,
+    /// 1 for a line that covers what lies below it.
+    pub(crate) opacity: f64,
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-impl Line {
-    /// The colour as a style sheet writes it.
-    pub(crate) fn css_colour(&self) -> String {
-        let RGBColor(red, green, blue) = self.colour;
-        format!("rgb({red},{green},{blue})")
+/// A colour as a style sheet writes it.
+pub(crate) fn css(RGBColor(red, green, blue): RGBColor) -> String {
+    format!("rgb({red},{green},{blue})")
+}
+
+/// What stands along the two sides of a chart, x first.
+pub(crate) struct Axes<'l> {
+    pub(crate) labels: [&'l str; 2],
+    /// The ends of each axis.
+    pub(crate) ends: [(f64, f64); 2],
+    /// Whether x is logarithmic; it must then be above 0.
+    pub(crate) logarithmic: bool,
+    /// Width and height of the picture.
+    pub(crate) size: (u32, u32),
+}
+
+impl<'l> Axes<'l> {
+    /// Axes on which there is room for all lines.
+    pub(crate) fn around(lines: &[Line], labels: [&'l str; 2]) -> Self {
+        let points = || lines.iter().flat_map(|line| &line.points);
+        let ends = [range(points().map(|point| point.0)), range(points().map(|point| point.1))];
+        Self { labels, ends, logarithmic: false, size: WIDE }
+    }
+
+    /// Where an x stands on the axis.
+    fn place(&self, x: f64) -> f64 {
+        if self.logarithmic { x.log10() } else { x }
+    }
+
+    /// How many labels there are at most: on a logarithmic axis as many as powers of ten, or some would stand
+    /// between them.
+    fn x_labels(&self) -> usize {
+        let (left, right) = self.ends[0];
+        let powers = (0..=18).map(|power| 10f64.powi(power));
+        let named = powers.filter(|power| (left..=right).contains(power)).count();
+        if self.logarithmic { named.max(1) } else { 8 }
+    }
+
+    /// What is written at a place; on a logarithmic axis only powers of ten are named.
+    fn x_label(&self, place: f64) -> String {
+        match self.logarithmic {
+            false => format!("{place:.0}"),
+            true if (place - place.round()).abs() < 1e-9 => format!("{:.0}", 10f64.powf(place)),
+            true => String::new(),
+        }
     }
 }
 
-/// A chart of lines over row numbers.
-pub(crate) fn lines(lines: &[Line], y_label: &str) -> Result<String, Error> {
+/// A chart of lines.
+pub(crate) fn lines(lines: &[Line], axes: &Axes<'_>) -> Result<String, Error> {
     let mut picture = String::new();
-    draw_lines(&SVGBackend::with_string(&mut picture, SIZE).into_drawing_area(), lines, y_label)
+    draw_lines(&SVGBackend::with_string(&mut picture, axes.size).into_drawing_area(), lines, axes)
         .map_err(|error| Error::Chart(error.to_string()))?;
     Ok(picture)
 }
@@ -52,11 +96,10 @@ pub(crate) fn lines(lines: &[Line], y_label: &str) -> Result<String, Error> {
 fn draw_lines<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     lines: &[Line],
-    y_label: &str,
+    axes: &Axes<'_>,
 ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-    let points = || lines.iter().flat_map(|line| &line.points);
-    let (left, right) = range(points().map(|point| point.0));
-    let (low, high) = range(points().map(|point| point.1));
+    let [(left, right), (low, high)] = axes.ends;
+    let (left, right) = (axes.place(left), axes.place(right));
     let mut chart = ChartBuilder::on(area)
         .margin(8)
         .x_label_area_size(40)
@@ -70,16 +113,18 @@ fn draw_lines<B: DrawingBackend>(
         .light_line_style(TRANSPARENT)
         .label_style(text(14))
         .axis_desc_style(text(14))
-        .x_labels(8)
+        .x_labels(axes.x_labels())
         .y_labels(6)
-        .x_label_formatter(&|x| format!("{x:.0}"))
+        .x_label_formatter(&|place| axes.x_label(*place))
         .y_label_formatter(&|y| short(*y, high - low))
-        .x_desc("row")
-        .y_desc(y_label)
+        .x_desc(axes.labels[0])
+        .y_desc(axes.labels[1])
         .draw()?;
     for line in lines {
-        let style = line.colour.stroke_width(if line.points.len() > CROWDED { 1 } else { 2 });
-        chart.draw_series(LineSeries::new(thinned(&line.points), style))?;
+        let is_thin = line.points.len() > CROWDED || line.opacity < 1.0;
+        let style = line.colour.mix(line.opacity).stroke_width(if is_thin { 1 } else { 2 });
+        let points = thinned(&line.points).into_iter().map(|(x, y)| (axes.place(x), y));
+        chart.draw_series(LineSeries::new(points, style))?;
     }
     area.present()
 }
@@ -196,8 +241,9 @@ mod tests {
     #[test]
     fn an_empty_or_flat_line_can_be_drawn() {
         for points in [vec![], vec![(1.0, 5.0)], vec![(1.0, 5.0), (2.0, 5.0)]] {
-            let line = Line { name: "x", colour: RGBColor(9, 9, 9), points };
-            assert!(lines(&[line], "y").unwrap().starts_with("<svg"));
+            let line = [Line { name: "x", colour: RGBColor(9, 9, 9), opacity: 1.0, points }];
+            let axes = Axes::around(&line, ["x", "y"]);
+            assert!(lines(&line, &axes).unwrap().starts_with("<svg"));
         }
     }
 }
