@@ -77,13 +77,46 @@ fn a_network_that_has_learnt_sequences_shows_its_machine() {
             assert_eq!(machine(at, symbol)["outputs"][0], false);
         }
     }
-    for words in ["2 logistic unit(s), 4 input(s)", "the machine: 2 state(s)", "100.000 %"] {
+    let comparison = &task["machine"]["comparison"];
+    assert_eq!(comparison["verdict"], "equivalent");
+    assert_eq!((&comparison["taken"], &comparison["watched"]), (&8.into(), &8.into()));
+    assert_eq!(task["machine"]["reduced"].as_array().unwrap().len(), 2);
+    let same = "quivalent to the task's machine: no sequence";
+    for words in ["2 logistic unit(s), 4 input(s)", "the machine: 2 state(s)", "100.000 %", same] {
         assert!(printed.contains(words), "{words:?} is missing in: {printed}");
     }
+    assert!(page.contains(same));
     // Hinton diagram, eigenvalues, states, activity, machine.
     assert!(page.starts_with("<!DOCTYPE html>") && page.matches("<svg").count() == 5);
     let requests = ["src=", "href=", "@import", "http:", "https:"];
     assert!(requests.iter().all(|request| !page.contains(request)));
+}
+
+/// Units that are never above 1/2 miss the b after an a: nothing shorter shows it.
+#[test]
+fn a_network_that_does_not_do_the_task_shows_where() {
+    let weights = InitialWeights::Given(vec![vec![0.0; 5]]);
+    let network = Network::builder(1, 4).bias(false).weights(weights).build().unwrap();
+    let (printed, json, page) = found(&network, &["--task", "sequence"]);
+    let comparison = &json["task"]["machine"]["comparison"];
+    assert_eq!(comparison["verdict"], "differs");
+    assert_eq!((&comparison["task_states"], &comparison["taken"]), (&2.into(), &4.into()));
+    let difference = serde_json::json!(
+        {"symbols": [0, 1], "task": [true], "machine": [false], "network": [false]}
+    );
+    assert_eq!(comparison["difference"], difference);
+    let words = "fter the sequence  a b  the task asks for 1, the machine gives 0, the network 0";
+    assert!(printed.contains("differs from the task's machine\n") && printed.contains(words));
+    assert!(page.contains(words));
+}
+
+/// Without an input nothing tells the network where the oscillation of the task stands.
+#[test]
+fn a_task_without_symbols_is_not_compared() {
+    let network = Network::builder(1, 0).build().unwrap();
+    let (printed, json, _) = found(&network, &["--task", "0101", "--steps", "50"]);
+    assert!(json["task"]["machine"]["comparison"].is_null());
+    assert!(printed.contains("not compared with the task's own machine: "), "{printed}");
 }
 
 /// y = tanh(2 y): two stable points and an unstable one, and no input.

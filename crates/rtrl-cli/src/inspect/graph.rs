@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
+use rtrl_model::inspect::Transition;
 
 use super::summary::bits;
-use super::watched::Extracted;
 use crate::pictures::place;
 
 /// States beyond which a graph cannot be read.
@@ -14,10 +14,13 @@ pub(crate) const MOST_STATES: usize = 24;
 /// Radius of a state.
 const NODE: f64 = 16.0;
 
+/// Transitions of states (rows) at symbols (columns), where they were watched.
+type Rows = [Vec<Option<Transition>>];
+
 /// The graph. Transitions between the same states share an arrow, with their symbols and bits beside it.
-pub(crate) fn graph(machine: &Extracted) -> Markup {
-    let count = machine.transitions.len();
-    let radius = if count < 2 { 0.0 } else { (22.0 * count as f64).max(110.0) };
+pub(crate) fn graph(symbols: &[String], rows: &Rows) -> Markup {
+    let count = rows.len();
+    let radius = if count < 2 { 0.0 } else { (28.0 * count as f64).max(110.0) };
     let half = radius + 140.0;
     // Two states lie side by side.
     let tall = if count < 3 { 90.0 } else { half };
@@ -35,7 +38,7 @@ pub(crate) fn graph(machine: &Extracted) -> Markup {
                     path.tip d="M0 0L8 4L0 8z" {}
                 }
             }
-            @for ((from, to), labels) in arrows(machine) {
+            @for ((from, to), labels) in arrows(symbols, rows) {
                 @let arrow = Arrow::between(at(from), at(to), from == to);
                 path.arrow d=(arrow.path) marker-end="url(#tip)" {}
                 @for (line, label) in labels.iter().enumerate() {
@@ -55,11 +58,12 @@ pub(crate) fn graph(machine: &Extracted) -> Markup {
 type Answers<'a> = BTreeMap<&'a [bool], Vec<&'a str>>;
 
 /// The labels of each arrow: a line for all symbols with the same bits.
-fn arrows(machine: &Extracted) -> BTreeMap<(usize, usize), Vec<String>> {
-    let mut symbols: BTreeMap<(usize, usize), Answers<'_>> = BTreeMap::new();
-    for (from, row) in machine.transitions.iter().enumerate() {
-        for (symbol, step) in machine.symbols.iter().zip(row).filter(|(_, step)| step.seen > 0) {
-            let arrow = symbols.entry((from, step.next)).or_default();
+fn arrows(symbols: &[String], rows: &Rows) -> BTreeMap<(usize, usize), Vec<String>> {
+    let mut arrows: BTreeMap<(usize, usize), Answers<'_>> = BTreeMap::new();
+    for (from, row) in rows.iter().enumerate() {
+        for (symbol, step) in symbols.iter().zip(row) {
+            let Some(step) = step else { continue };
+            let arrow = arrows.entry((from, step.next)).or_default();
             arrow.entry(&step.outputs).or_default().push(symbol);
         }
     }
@@ -67,7 +71,7 @@ fn arrows(machine: &Extracted) -> BTreeMap<(usize, usize), Vec<String>> {
         format!("{} / {}", symbols.join(", "), bits(outputs))
     };
     let labels = |(arrow, lines): (_, Answers<'_>)| (arrow, lines.into_iter().map(label).collect());
-    symbols.into_iter().map(labels).collect()
+    arrows.into_iter().map(labels).collect()
 }
 
 /// An arrow and the place of its first label.
@@ -93,7 +97,12 @@ impl Arrow {
         let start = (from.0 + NODE * along.0, from.1 + NODE * along.1);
         let end = (to.0 - NODE * along.0, to.1 - NODE * along.1);
         let path = path(start, middle, middle, end);
-        let label = (middle.0 + 6.0 * across.0, middle.1 + 6.0 * across.1);
+        // A third of the way: in the middle, labels of arrows that cross would lie on each other.
+        let third = |from: f64, middle: f64, to: f64| 0.36 * from + 0.62 * middle + 0.02 * to;
+        let label = (
+            third(from.0, middle.0, to.0) + 6.0 * across.0,
+            third(from.1, middle.1, to.1) + 6.0 * across.1,
+        );
         Self { path, label, anchor: "middle" }
     }
 

@@ -1,8 +1,9 @@
 //! `rtrl inspect`: what a saved network does.
 //!
 //! `findings.rs` applies the instruments of `rtrl_model::inspect` → `summary.rs` prints what they found,
-//! and `report.rs` draws it, with `pictures.rs` and `graph.rs`.
+//! and `report.rs` draws it, with `pictures.rs` and `graph.rs`. `compared.rs` has words for both.
 
+mod compared;
 mod findings;
 mod graph;
 mod pictures;

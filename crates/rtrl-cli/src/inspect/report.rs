@@ -3,10 +3,11 @@
 use maud::{Markup, PreEscaped, html};
 use rtrl_model::Network;
 
+use super::compared::compared;
 use super::findings::{Findings, Held};
 use super::graph::{self, graph};
 use super::pictures::{plane, trajectory};
-use super::summary::{bits, exponent, moved, shape, share, verdict};
+use super::summary::{cell, exponent, moved, shape, share, verdict};
 use super::watched::{Extracted, OnTask};
 use crate::page;
 use crate::pictures::{self, MOST_WEIGHTS, hinton, raster};
@@ -33,7 +34,6 @@ const STYLE: &str = "
 svg .number { text-anchor: middle; font-size: 14px; font-weight: 650; }
 svg .label { font-size: 12px; paint-order: stroke; stroke: var(--ground); stroke-width: 3px; }
 .wide { overflow-x: auto; } .wide table { width: auto; } .wide td { white-space: nowrap; }
-td.never { color: var(--soft); }
 ";
 
 /// The page.
@@ -135,21 +135,28 @@ fn on_task(task: &OnTask) -> Markup {
 fn the_machine(machine: &Extracted, task: &OnTask) -> Markup {
     html! {
         p { (verdict(machine)) "." }
-        p.soft { "Beside an arrow: symbols / output bits (" (task.outputs.join(", ")) "). In the table: next state / bits; \
-            grey is what never came while it was watched." }
-        @if machine.transitions.len() <= graph::MOST_STATES { div.wide { (graph(machine)) } }
+        @for sentence in compared(machine, task.outputs) { p { (capital(&sentence)) "." } }
+        p.soft { "The smallest machine. Beside an arrow: symbols / output bits (" (task.outputs.join(", ")) "). \
+            In the table: next state / bits; - is what was never watched." }
+        @if machine.reduced.len() <= graph::MOST_STATES { div.wide { (graph(&machine.symbols, &machine.reduced)) } }
         @else { p.soft { "Too many states for a graph." } }
         div.wide { table {
             thead { tr { th { "state" } @for symbol in &machine.symbols { th { (symbol) } } } }
             tbody {
-                @for (state, row) in machine.transitions.iter().enumerate() {
+                @for (state, row) in machine.reduced.iter().enumerate() {
                     tr { td { (state) } @for step in row {
-                        td.never[step.seen == 0] { (step.next) " / " (bits(&step.outputs)) }
+                        td { (cell(step.as_ref())) }
                     } }
                 }
             }
         } }
     }
+}
+
+/// The sentence with a capital letter.
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 fn rest(held: &[Held]) -> Markup {

@@ -1,7 +1,8 @@
 //! What `rtrl inspect` prints.
 
-use rtrl_model::inspect::{Agreement, Eigenvalue};
+use rtrl_model::inspect::{Agreement, Eigenvalue, Transition};
 
+use super::compared::compared;
 use super::findings::{Findings, Held, OnRun, Shape};
 use super::watched::{Extracted, OnTask};
 
@@ -160,7 +161,7 @@ fn on_task(task: &OnTask) -> Vec<String> {
         ));
     }
     match (&task.machine, &task.no_machine) {
-        (Some(machine), _) => lines.extend(table(machine)),
+        (Some(machine), _) => lines.extend(the_machine(machine, task.outputs)),
         (None, reason) => {
             lines.push(format!("  no machine: {}", reason.as_deref().unwrap_or_default()));
         }
@@ -193,22 +194,31 @@ pub(crate) fn verdict(machine: &Extracted) -> String {
     )
 }
 
-/// The transitions: a row a state, a column a symbol; in brackets those that never came.
+fn the_machine(machine: &Extracted, outputs: &[&str]) -> Vec<String> {
+    let sentences = compared(machine, outputs).into_iter();
+    let mut lines = vec![format!("  the machine: {}", verdict(machine))];
+    lines.extend(sentences.map(|sentence| format!("  {sentence}")));
+    lines.extend(table(machine));
+    lines
+}
+
+/// A transition as next state and bits, or that it never came.
+pub(crate) fn cell(transition: Option<&Transition>) -> String {
+    transition.map_or("-".to_owned(), |step| format!("{} / {}", step.next, bits(&step.outputs)))
+}
+
+/// The transitions of the smallest machine: a row a state, a column a symbol.
 fn table(machine: &Extracted) -> Vec<String> {
-    let cell = |entry: &rtrl_model::inspect::Transition| {
-        let step = format!("{} / {}", entry.next, bits(&entry.outputs));
-        if entry.seen == 0 { format!("({step})") } else { step }
-    };
-    let rows: Vec<Vec<String>> =
-        machine.transitions.iter().map(|row| row.iter().map(cell).collect()).collect();
+    let cells =
+        |row: &Vec<Option<Transition>>| row.iter().map(|step| cell(step.as_ref())).collect();
+    let rows: Vec<Vec<String>> = machine.reduced.iter().map(cells).collect();
     let cells = rows.iter().flatten().chain(&machine.symbols);
     let width = 3 + cells.map(String::len).max().unwrap_or_default();
     let line = |head: &str, cells: &[String]| {
         cells.iter().fold(format!("  {head:<7}"), |line, cell| format!("{line}{cell:>width$}"))
     };
     let mut lines = vec![
-        format!("  the machine: {}", verdict(machine)),
-        "  next state / output bits; in brackets what never came while it was watched".to_owned(),
+        "  the smallest machine: next state / output bits, - where it was never watched".to_owned(),
         line("state", &machine.symbols),
     ];
     lines.extend(rows.iter().enumerate().map(|(state, row)| line(&state.to_string(), row)));

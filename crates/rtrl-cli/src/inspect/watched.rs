@@ -1,8 +1,8 @@
 //! A network that is watched while it runs on a task, or by itself.
 
 use rtrl_model::Network;
-use rtrl_model::inspect::{Agreement, Dynamics, Machine, Run, Trace};
-use rtrl_model::tasks::{Entry, Task};
+use rtrl_model::inspect::{Agreement, Comparison, Dynamics, Machine, Run, Trace, Transition};
+use rtrl_model::tasks::{Entry, Task, TaskMachine};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -15,6 +15,8 @@ const MOST_BOXES: usize = 256;
 
 /// A run, with what the task asked for.
 pub(crate) struct Watched {
+    /// The inputs that came before.
+    before: Vec<Vec<f64>>,
     pub(crate) run: Run,
     /// The state after the last step.
     last: Vec<f64>,
@@ -42,11 +44,17 @@ pub(crate) struct OnTask {
 pub(crate) struct Extracted {
     /// The name of each symbol.
     pub(crate) symbols: Vec<String>,
-    pub(crate) transitions: Vec<Vec<rtrl_model::inspect::Transition>>,
+    pub(crate) transitions: Vec<Vec<Transition>>,
+    /// The smallest machine that does the same wherever this one was watched.
+    pub(crate) reduced: Vec<Vec<Option<Transition>>>,
     pub(crate) boxes: usize,
     pub(crate) explains_all: bool,
     /// Steps on which it was checked, after those that it was made from.
     pub(crate) agreement: Agreement,
+    /// Beside the machine that the task asks for.
+    pub(crate) comparison: Option<Comparison>,
+    /// Why there is no comparison.
+    pub(crate) no_comparison: Option<String>,
     #[serde(skip)]
     pub(crate) held: Vec<Vec<f64>>,
 }
@@ -65,10 +73,10 @@ pub(crate) fn watch(
         Some(stream) => targets.push(drawn(stream.as_mut(), input)),
         None => input.fill(0.0),
     };
-    Run::record(&mut dynamics, &mut last, UNWATCHED, &mut draw)?;
+    let before = Run::record(&mut dynamics, &mut last, UNWATCHED, &mut draw)?.inputs;
     let run = Run::record(&mut dynamics, &mut last, steps, &mut draw)?;
     targets.drain(..UNWATCHED.min(targets.len()));
-    Ok(Watched { run, last, targets })
+    Ok(Watched { before, run, last, targets })
 }
 
 /// Draws an input and returns the targets.
@@ -95,7 +103,7 @@ impl Watched {
             Ok(_) if inputs.is_empty() && right.is_none() => {
                 (None, Some("the task has no inputs, and its targets are no bits".to_owned()))
             }
-            Ok(trace) => (Some(extract(network, &trace, inputs, steps)?), None),
+            Ok(trace) => (Some(self.extract(network, &trace, entry, steps)?), None),
             Err(error) => (None, Some(error.to_string())),
         };
         Ok(OnTask { task: entry.name, inputs, outputs, right, moved, machine, no_machine })
@@ -126,19 +134,41 @@ impl Watched {
         }
         right
     }
-}
 
-fn extract(
-    network: &Network<f64>,
-    trace: &Trace<'_>,
-    inputs: &[&str],
-    steps: usize,
-) -> Result<Extracted, Error> {
-    let machine = Machine::extract(&mut Dynamics::of(network), trace, steps, MOST_BOXES)?;
-    let agreement = machine.agreement(trace, steps)?;
-    let symbols = machine.symbols.iter().map(|symbol| symbol_name(symbol, inputs)).collect();
-    let Machine { transitions, boxes, explains_all, symbols: held, .. } = machine;
-    Ok(Extracted { symbols, transitions, boxes, explains_all, agreement, held })
+    fn extract(
+        &self,
+        network: &Network<f64>,
+        trace: &Trace<'_>,
+        entry: &Entry,
+        steps: usize,
+    ) -> Result<Extracted, Error> {
+        let mut dynamics = Dynamics::of(network);
+        let machine = Machine::extract(&mut dynamics, trace, steps, MOST_BOXES)?;
+        let agreement = machine.agreement(trace, steps)?;
+        let mut compare = |task: TaskMachine| {
+            machine.compare(&mut dynamics, trace, &task, task.follow(&self.before)?)
+        };
+        let (comparison, no_comparison) = match entry.machine().map(&mut compare) {
+            Some(Ok(comparison)) => (Some(comparison), None),
+            Some(Err(error)) => (None, Some(error.to_string())),
+            None => (None, Some("it is not known".to_owned())),
+        };
+        let inputs = entry.start(0).inputs();
+        let symbols = machine.symbols.iter().map(|symbol| symbol_name(symbol, inputs)).collect();
+        let reduced = machine.reduced(trace, steps);
+        let Machine { transitions, boxes, explains_all, symbols: held, .. } = machine;
+        Ok(Extracted {
+            symbols,
+            transitions,
+            reduced,
+            boxes,
+            explains_all,
+            agreement,
+            comparison,
+            no_comparison,
+            held,
+        })
+    }
 }
 
 /// The name of the one line that is 1 while all others are 0, or else the values.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::{
     AddTask, Counting, DelayedNonmatch, Henon, Lorenz, MackeyGlass, Narma, Oscillation,
-    PipelinedXor, Sequence, Task, Turing,
+    PipelinedXor, Sequence, Task, TaskMachine, Turing,
 };
 
 /// A task with a name.
@@ -15,12 +15,18 @@ pub struct Entry {
     /// What the task is, in a line.
     pub about: &'static str,
     start: fn(u64) -> Box<dyn Task>,
+    machine: Option<fn() -> TaskMachine>,
 }
 
 impl Entry {
     /// The stream of a seed.
     pub fn start(&self, seed: u64) -> Box<dyn Task> {
         (self.start)(seed)
+    }
+
+    /// The machine that the task asks for, where inputs are symbols and targets bits.
+    pub fn machine(&self) -> Option<TaskMachine> {
+        self.machine.map(|explore| explore())
     }
 }
 
@@ -57,81 +63,97 @@ pub(crate) const XOR_2: Entry = Entry {
     name: "xor-2",
     about: "exclusive or of two random bits, two steps later",
     start: |seed| Box::new(PipelinedXor::new(delay(2), seed)),
+    machine: Some(|| PipelinedXor::machine(delay(2))),
 };
 pub(crate) const XOR_3: Entry = Entry {
     name: "xor-3",
     about: "exclusive or of two random bits, three steps later",
     start: |seed| Box::new(PipelinedXor::new(delay(3), seed)),
+    machine: Some(|| PipelinedXor::machine(delay(3))),
 };
 pub(crate) const XOR_4: Entry = Entry {
     name: "xor-4",
     about: "exclusive or of two random bits, four steps later",
     start: |seed| Box::new(PipelinedXor::new(delay(4), seed)),
+    machine: Some(|| PipelinedXor::machine(delay(4))),
 };
 pub(crate) const SEQUENCE: Entry = Entry {
     name: "sequence",
     about: "the first b after an a among four random symbols",
     start: |seed| Box::new(Sequence::new(seed)),
+    machine: Some(Sequence::machine),
 };
 pub(crate) const NONMATCH: Entry = Entry {
     name: "nonmatch",
     about: "whether a bit differs from the last cued one, two steps later",
     start: |seed| Box::new(DelayedNonmatch::new(seed)),
+    machine: Some(DelayedNonmatch::machine),
 };
 pub(crate) const ALTERNATION: Entry = Entry {
     name: "0101",
     about: "the oscillation 0 1 without input",
     start: |_| Box::new(Oscillation::alternating()),
+    machine: None,
 };
 pub(crate) const PAIRS: Entry = Entry {
     name: "0011",
     about: "the oscillation 0 0 1 1 without input",
     start: |_| Box::new(Oscillation::in_pairs()),
+    machine: None,
 };
 pub(crate) const SINE: Entry = Entry {
     name: "sine",
     about: "0.5 + 0.4 sin(2 pi t / 25) without input",
     start: |_| Box::new(Oscillation::sine()),
+    machine: None,
 };
 pub(crate) const TURING_2: Entry = Entry {
     name: "turing-2",
     about: "the controller of a Turing machine for balanced parentheses, two steps later",
     start: |seed| Box::new(Turing::new(delay(2), seed)),
+    machine: Some(|| Turing::machine(delay(2))),
 };
 pub(crate) const TURING_1: Entry = Entry {
     name: "turing-1",
     about: "the controller of a Turing machine for balanced parentheses, one step later",
     start: |seed| Box::new(Turing::new(delay(1), seed)),
+    machine: Some(|| Turing::machine(delay(1))),
 };
 pub(crate) const ADD: Entry = Entry {
     name: "add",
     about: "the sum of two coins that lie 5 and 9 steps back, as a soft label",
     start: |seed| Box::new(AddTask::new(seed)),
+    machine: None,
 };
 pub(crate) const MACKEY_GLASS: Entry = Entry {
     name: "mackey-glass",
     about: "the Mackey-Glass equation with delay 17, one step ahead",
     start: |seed| Box::new(MackeyGlass::new(seed)),
+    machine: None,
 };
 pub(crate) const HENON: Entry = Entry {
     name: "henon",
     about: "the map of Henon, one step ahead",
     start: |seed| Box::new(Henon::new(seed)),
+    machine: None,
 };
 pub(crate) const LORENZ: Entry = Entry {
     name: "lorenz",
     about: "the system of Lorenz, one step of 0.02 ahead",
     start: |seed| Box::new(Lorenz::new(seed)),
+    machine: None,
 };
 pub(crate) const NARMA_10: Entry = Entry {
     name: "narma-10",
     about: "a nonlinear moving average of order 10 with random input",
     start: |seed| Box::new(Narma::new(seed)),
+    machine: None,
 };
 pub(crate) const COUNTING: Entry = Entry {
     name: "anbn",
     about: "the next symbol of strings of n a and n b, where it is determined",
     start: |seed| Box::new(Counting::new(seed)),
+    machine: Some(Counting::machine),
 };
 
 #[cfg(test)]

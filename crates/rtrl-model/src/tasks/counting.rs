@@ -1,5 +1,8 @@
 //! Strings of as many b as a.
 
+use std::num::NonZeroUsize;
+
+use super::machine::{Possible, TaskMachine};
 use super::task::{Task, number};
 use crate::Generator;
 
@@ -24,6 +27,25 @@ impl Counting {
         let mut generator = Generator::new(seed);
         let count = 1 + generator.below(MOST);
         Self { generator, count, place: 0 }
+    }
+
+    /// The machine that the task asks for: how many b may or must come, and whether one has.
+    pub(super) fn machine() -> TaskMachine {
+        let possible = |&(count, falls): &(usize, bool)| {
+            let a = || Possible {
+                input: symbol(false).to_vec(),
+                answer: vec![None; 2],
+                next: (count + 1, false),
+            };
+            let b = || {
+                let left = count - 1;
+                let answer = [left == 0, left > 0].map(Some).to_vec();
+                Possible { input: symbol(true).to_vec(), answer, next: (left, left > 0) }
+            };
+            let rises = (!falls && count < MOST).then(a);
+            rises.into_iter().chain((count > 0).then(b)).collect()
+        };
+        TaskMachine::explore(&(0, false), NonZeroUsize::MIN, |&place| place, possible)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `add.rs` | the Add task of Marschall, Cho & Savin 2020 |
 //! | `mackey_glass.rs`, `henon.rs`, `lorenz.rs`, `narma.rs`, `counting.rs` | series of later years |
 //! | `delay.rs` | answers that are due some steps later |
+//! | `machine.rs` | the machine that a task asks for, where it is one |
 
 mod add;
 pub(crate) mod catalogue;
@@ -15,6 +16,7 @@ mod counting;
 mod delay;
 mod henon;
 mod lorenz;
+mod machine;
 mod mackey_glass;
 mod narma;
 mod nonmatch;
@@ -29,6 +31,7 @@ pub use self::catalogue::{CATALOGUE, Entry, find};
 pub use self::counting::Counting;
 pub use self::henon::Henon;
 pub use self::lorenz::Lorenz;
+pub use self::machine::{Situation, TaskMachine, TaskStep};
 pub use self::mackey_glass::MackeyGlass;
 pub use self::narma::Narma;
 pub use self::nonmatch::DelayedNonmatch;

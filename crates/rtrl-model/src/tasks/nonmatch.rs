@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::delay::DelayLine;
+use super::machine::{PAIRS_OF_BITS, Possible, TaskMachine};
 use super::task::{Task, number};
 use crate::Generator;
 
@@ -23,6 +24,19 @@ impl DelayedNonmatch {
     /// The stream of a seed.
     pub fn new(seed: u64) -> Self {
         Self { generator: Generator::new(seed), stored: None, answers: DelayLine::new(DELAY) }
+    }
+
+    /// The machine that the task asks for, which remembers the stored bit and an answer.
+    pub(super) fn machine() -> TaskMachine {
+        let possible = |&stored: &Option<bool>| {
+            let step = |[bit, cue]: [bool; 2]| {
+                let next = if cue { Some(bit) } else { stored };
+                let answer = vec![next.map(|stored| bit != stored)];
+                Possible { input: [bit, cue].map(number).to_vec(), answer, next }
+            };
+            PAIRS_OF_BITS.map(step).into()
+        };
+        TaskMachine::explore(&None, DELAY, |&stored| stored, possible)
     }
 }
 

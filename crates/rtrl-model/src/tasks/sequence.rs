@@ -1,5 +1,8 @@
 //! Sequence recognition.
 
+use std::num::NonZeroUsize;
+
+use super::machine::{Possible, TaskMachine, one_hot};
 use super::task::{Task, number};
 use crate::Generator;
 
@@ -18,11 +21,30 @@ impl Sequence {
     pub fn new(seed: u64) -> Self {
         Self { generator: Generator::new(seed), waiting: false }
     }
+
+    /// The machine that the task asks for: whether an a waits for its b.
+    pub(super) fn machine() -> TaskMachine {
+        let possible = |&waiting: &bool| {
+            let step = |line| {
+                let (recognised, next) = step(waiting, line);
+                Possible { input: one_hot(line, LINES.len()), answer: vec![Some(recognised)], next }
+            };
+            (0..LINES.len()).map(step).collect()
+        };
+        TaskMachine::explore(&false, NonZeroUsize::MIN, |&waiting| waiting, possible)
+    }
+}
+
+const LINES: &[&str] = &["a", "b", "c", "d"];
+
+/// Whether a line ends a sequence, and whether an a waits for its b then.
+fn step(waiting: bool, line: usize) -> (bool, bool) {
+    (waiting && line == 1, line == 0 || waiting && line != 1)
 }
 
 impl Task for Sequence {
     fn inputs(&self) -> &'static [&'static str] {
-        &["a", "b", "c", "d"]
+        LINES
     }
 
     fn targets(&self) -> &'static [&'static str] {
@@ -33,8 +55,9 @@ impl Task for Sequence {
         let line = self.generator.below(input.len());
         input.fill(0.0);
         input[line] = 1.0;
-        targets[0] = Some(number(self.waiting && line == 1));
-        self.waiting = line == 0 || self.waiting && line != 1;
+        let (recognised, waiting) = step(self.waiting, line);
+        targets[0] = Some(number(recognised));
+        self.waiting = waiting;
     }
 }
 

@@ -3,8 +3,13 @@
 use std::num::NonZeroUsize;
 
 use super::delay::DelayLine;
+use super::machine::{Possible, TaskMachine};
 use super::task::{Task, number};
 use crate::Generator;
+
+/// The fewest and the most parentheses on a tape.
+const SHORTEST: usize = 2;
+const LONGEST: usize = 10;
 
 /// Balanced parentheses (Williams & Zipser 1989, section 4.4): the network takes the place of the finite
 /// controller of a Turing machine.
@@ -18,36 +23,36 @@ use crate::Generator;
 #[derive(Debug)]
 pub struct Turing {
     generator: Generator,
-    tape: Vec<Symbol>,
-    head: usize,
-    state: State,
-    reports: DelayLine<[f64; 4]>,
+    controller: Controller,
+    reports: DelayLine<[bool; 4]>,
 }
 
 impl Turing {
     /// The stream of a seed.
     pub fn new(delay: NonZeroUsize, seed: u64) -> Self {
         let mut generator = Generator::new(seed);
-        let tape = draw_tape(&mut generator);
-        Self { generator, tape, head: 1, state: State::Opening, reports: DelayLine::new(delay) }
+        let controller = Controller::on(draw_tape(&mut generator));
+        Self { generator, controller, reports: DelayLine::new(delay) }
     }
 
-    /// Does what the controller does, and on a halt goes on with the next tape.
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Move { right, write, next } => {
-                if write {
-                    self.tape[self.head] = Symbol::Crossed;
+    /// The machine that the task asks for: the state of the controller, and its last reports. A situation
+    /// has the tape as well, of which only what the head has seen is decided.
+    pub(super) fn machine(delay: NonZeroUsize) -> TaskMachine {
+        let start = Controller::on(vec![Symbol::End]);
+        let possible = |place: &Controller| {
+            let step = |symbol: Symbol| {
+                let mut next = place.clone();
+                next.tape.resize(next.tape.len().max(next.head + 1), symbol);
+                let action = control(place.state, symbol);
+                if !next.act(action) {
+                    next = start.clone();
                 }
-                // The controller turns round at both ends.
-                self.head = if right { self.head + 1 } else { self.head.saturating_sub(1) };
-                self.state = next;
-            }
-            Action::Accept | Action::Reject => {
-                self.tape = draw_tape(&mut self.generator);
-                (self.head, self.state) = (1, State::Opening);
-            }
-        }
+                let answer = action.report().map(Some).to_vec();
+                Possible { input: symbol.lines().to_vec(), answer, next }
+            };
+            place.symbols().into_iter().map(step).collect()
+        };
+        TaskMachine::explore(&start, delay, |place| place.state, possible)
     }
 }
 
@@ -61,19 +66,64 @@ impl Task for Turing {
     }
 
     fn draw_into(&mut self, input: &mut [f64], targets: &mut [Option<f64>]) {
-        let symbol = self.tape.get(self.head).copied().unwrap_or(Symbol::End);
-        let action = control(self.state, symbol);
+        let symbol = self.controller.symbol().unwrap_or(Symbol::End);
+        let action = control(self.controller.state, symbol);
         input.copy_from_slice(&symbol.lines());
         let report = self.reports.pass(action.report());
         for (k, target) in targets.iter_mut().enumerate() {
-            *target = report.map(|bits| bits[k]);
+            *target = report.map(|bits| number(bits[k]));
         }
-        self.act(action);
+        if !self.controller.act(action) {
+            self.controller = Controller::on(draw_tape(&mut self.generator));
+        }
+    }
+}
+
+/// The controller with its tape.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Controller {
+    tape: Vec<Symbol>,
+    head: usize,
+    state: State,
+}
+
+impl Controller {
+    /// At the beginning of a tape.
+    fn on(tape: Vec<Symbol>) -> Self {
+        Self { tape, head: 1, state: State::Opening }
+    }
+
+    /// The symbol under the head, unless the tape is not known so far.
+    fn symbol(&self) -> Option<Symbol> {
+        self.tape.get(self.head).copied()
+    }
+
+    /// The symbols that may be under the head if the tape goes on as tapes may.
+    fn symbols(&self) -> Vec<Symbol> {
+        if let Some(symbol) = self.symbol() {
+            return vec![symbol];
+        }
+        let parentheses = self.tape.len() - 1;
+        let more = (parentheses < LONGEST).then_some([Symbol::Open, Symbol::Close]);
+        let end = (parentheses >= SHORTEST).then_some(Symbol::End);
+        more.into_iter().flatten().chain(end).collect()
+    }
+
+    /// Does what it should; false on a halt.
+    fn act(&mut self, action: Action) -> bool {
+        let Action::Move { right, write, next } = action else { return false };
+        if write {
+            self.tape[self.head] = Symbol::Crossed;
+        }
+        // It turns round at both ends.
+        self.head = if right { self.head + 1 } else { self.head.saturating_sub(1) };
+        self.state = next;
+        true
     }
 }
 
 /// What stands on the tape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Symbol {
     /// A, at both ends.
     End,
@@ -91,7 +141,7 @@ impl Symbol {
 }
 
 /// The hidden state of the controller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     /// q0: to the right, to the first closing parenthesis.
     Opening,
@@ -111,11 +161,11 @@ enum Action {
 
 impl Action {
     /// Right, write, accept, reject.
-    fn report(self) -> [f64; 4] {
+    fn report(self) -> [bool; 4] {
         match self {
-            Self::Move { right, write, .. } => [number(right), number(write), 0.0, 0.0],
-            Self::Accept => [0.0, 0.0, 1.0, 0.0],
-            Self::Reject => [0.0, 0.0, 0.0, 1.0],
+            Self::Move { right, write, .. } => [right, write, false, false],
+            Self::Accept => [false, false, true, false],
+            Self::Reject => [false, false, false, true],
         }
     }
 }
@@ -140,10 +190,10 @@ fn control(state: State, symbol: Symbol) -> Action {
 /// A tape with its ends.
 fn draw_tape(generator: &mut Generator) -> Vec<Symbol> {
     let inner = if generator.bit() {
-        let pairs = 1 + generator.below(5);
+        let pairs = SHORTEST / 2 + generator.below(LONGEST / 2);
         draw_balanced(generator, 2 * pairs)
     } else {
-        let length = 2 + generator.below(9);
+        let length = SHORTEST + generator.below(LONGEST - SHORTEST + 1);
         (0..length).map(|_| parenthesis(generator.bit())).collect()
     };
     [vec![Symbol::End], inner, vec![Symbol::End]].concat()

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::delay::DelayLine;
+use super::machine::{PAIRS_OF_BITS, Possible, TaskMachine};
 use super::task::{Task, number};
 use crate::Generator;
 
@@ -18,6 +19,16 @@ impl PipelinedXor {
     /// The stream of a seed.
     pub fn new(delay: NonZeroUsize, seed: u64) -> Self {
         Self { generator: Generator::new(seed), answers: DelayLine::new(delay) }
+    }
+
+    /// The machine that the task asks for, which remembers nothing but answers that are due.
+    pub(super) fn machine(delay: NonZeroUsize) -> TaskMachine {
+        let step = |bits: [bool; 2]| Possible {
+            input: bits.map(number).to_vec(),
+            answer: vec![Some(bits[0] != bits[1])],
+            next: (),
+        };
+        TaskMachine::explore(&(), delay, |()| (), |()| PAIRS_OF_BITS.map(step).into())
     }
 
     /// The input x(t) and the target for time t + 1, which is absent until the delay has passed.

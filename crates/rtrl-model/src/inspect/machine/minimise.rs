@@ -12,26 +12,33 @@ pub(super) fn minimise(
     rows: &[Vec<Transition>],
     start: usize,
 ) -> (Vec<usize>, Vec<Vec<Transition>>) {
-    let bits = |row: &Vec<Transition>| -> Vec<Vec<bool>> {
-        row.iter().map(|transition| transition.outputs.clone()).collect()
-    };
-    let mut classes = numbered(rows.iter().map(bits));
-    loop {
-        let behaviour = |(class, row): (&usize, &Vec<Transition>)| {
-            let next: Vec<usize> = row.iter().map(|transition| classes[transition.next]).collect();
-            (*class, next)
-        };
-        let finer = numbered(classes.iter().zip(rows).map(behaviour));
-        let done = finer.iter().max() == classes.iter().max();
-        classes = finer;
-        if done {
-            break;
-        }
-    }
+    let step = |transition: &Transition| Some((transition.outputs.clone(), transition.next));
+    let steps: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(step).collect()).collect();
+    let classes = classes(&steps);
     let order = in_order(rows, &classes, start);
     let states: Vec<usize> = classes.iter().map(|class| order[class]).collect();
     let transitions = merged(rows, &states);
     (states, transitions)
+}
+
+/// The class of each row, where a symbol leads to an answer and another row, or nothing is known of it:
+/// rows of a class have the same answers now and whatever follows.
+pub(super) fn classes<A: Ord + Clone>(rows: &[Vec<Option<(A, usize)>>]) -> Vec<usize> {
+    let answers = |row: &Vec<Option<(A, usize)>>| -> Vec<Option<A>> {
+        row.iter().map(|step| step.as_ref().map(|(answer, _)| answer.clone())).collect()
+    };
+    let mut classes = numbered(rows.iter().map(answers));
+    loop {
+        let behaviour = |(class, row): (&usize, &Vec<Option<(A, usize)>>)| {
+            let next = row.iter().map(|step| step.as_ref().map(|(_, next)| classes[*next]));
+            (*class, next.collect::<Vec<_>>())
+        };
+        let finer = numbered(classes.iter().zip(rows).map(behaviour));
+        if finer.iter().max() == classes.iter().max() {
+            return finer;
+        }
+        classes = finer;
+    }
 }
 
 /// Numbers from 0 for what is different.

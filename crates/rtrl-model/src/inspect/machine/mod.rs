@@ -3,16 +3,19 @@
 //! A network whose inputs are few symbols and whose outputs are read as bits may be a finite-state machine
 //! in disguise. [`Machine::extract`] looks for it in a run that was watched ([`Trace`]): it divides the
 //! space of the states y into boxes (`partition.rs`), cuts a box in two as long as one symbol leads from
-//! it to different bits or to different boxes (`refine.rs`), and merges the boxes that no sequence of
+//! it to different bits or to boxes that differ (`refine.rs`), and merges the boxes that no sequence of
 //! symbols tells apart (`minimise.rs`). [`Machine::agreement`] then lets the machine run by itself beside
-//! steps of the network that it has not seen.
+//! steps of the network that it has not seen, [`Machine::compare`] puts it beside the machine that the task
+//! asks for (`compare.rs`), and [`Machine::reduced`] leaves away what was never watched (`reduce.rs`).
 //!
 //! Division of the state space into boxes and minimisation are those of Omlin & Giles, *Extraction of
 //! Rules from Discrete-Time Recurrent Neural Networks*, Neural Networks 9(1), 1996. They divide every unit
 //! evenly, ever finer; here each cut is made where the run asks for it, which 12 units would need else.
 
+mod compare;
 mod minimise;
 mod partition;
+mod reduce;
 mod refine;
 mod trace;
 
@@ -20,6 +23,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use self::compare::{Comparison, Difference, Verdict};
 pub use self::trace::Trace;
 
 use self::partition::Partition;
@@ -161,5 +165,6 @@ fn rows(
     (0..boxes).map(|number| (0..symbols.len()).map(|s| transition(number, s)).collect()).collect()
 }
 
+#[cfg(test)]
 #[cfg(test)]
 mod tests;

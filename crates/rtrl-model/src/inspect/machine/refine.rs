@@ -1,27 +1,29 @@
-//! Cutting boxes until symbols lead from them to one place.
+//! Cutting boxes until symbols lead from them to one behaviour.
 
 use std::collections::BTreeMap;
 
-use super::Trace;
 use super::partition::{Cut, Partition};
+use super::{Trace, minimise};
 
 /// Boxes, and how the watched states lie in them.
 pub(super) struct Refined {
     pub(super) partition: Partition,
     /// The box of each state that was watched, the one after the last step included.
     pub(super) boxes: Vec<usize>,
-    /// Whether every symbol leads from every box to one box and to the same bits.
+    /// Whether every symbol leads from every box to the same bits, now and whatever follows.
     pub(super) explains_all: bool,
 }
 
-/// Cuts boxes until all steps from a box at a symbol have the same bits, and then until they lead to the
-/// same box, or until there are `most` boxes. The box and symbol with most steps to explain come first.
+/// Cuts boxes until all steps from a box at a symbol have the same bits, and then until they lead to boxes
+/// that do not differ in what follows, or until there are `most` boxes. The box and symbol with most steps to explain come first.
 pub(super) fn refine(trace: &Trace<'_>, steps: usize, most: usize) -> Refined {
     let answers = dense(&(0..steps).map(|step| trace.answer(step)).collect::<Vec<_>>());
     let mut partition = Partition::whole();
     let mut boxes = vec![0; steps + 1];
     loop {
-        let places = dense(&(0..steps).map(|t| (answers[t], boxes[t + 1])).collect::<Vec<_>>());
+        let classes = classes(trace, &boxes, &answers, partition.boxes());
+        let place = |t: usize| (answers[t], classes[boxes[t + 1]]);
+        let places = dense(&(0..steps).map(place).collect::<Vec<_>>());
         let worst = |outcomes: &[usize]| worst(trace, &boxes[..steps], outcomes);
         let by_answers = worst(&answers).map(|samples| (samples, &answers));
         let Some((samples, outcomes)) =
@@ -39,6 +41,22 @@ pub(super) fn refine(trace: &Trace<'_>, steps: usize, most: usize) -> Refined {
             }
         }
     }
+}
+
+/// The class of each box: boxes from which all watched symbols lead to the same answers, as far as the
+/// commonest step from each counts.
+fn classes(trace: &Trace<'_>, boxes: &[usize], answers: &[usize], count: usize) -> Vec<usize> {
+    let mut outcomes = vec![vec![BTreeMap::<_, usize>::new(); trace.alphabet().len()]; count];
+    for (step, &answer) in answers.iter().enumerate() {
+        let place = &mut outcomes[boxes[step]][trace.symbol(step)];
+        *place.entry((answer, boxes[step + 1])).or_default() += 1;
+    }
+    let commonest = |counts: &BTreeMap<(usize, usize), usize>| {
+        counts.iter().max_by_key(|&(_, &count)| count).map(|(&outcome, _)| outcome)
+    };
+    let rows: Vec<Vec<_>> =
+        outcomes.iter().map(|row| row.iter().map(commonest).collect()).collect();
+    minimise::classes(&rows)
 }
 
 /// Numbers from 0 for what is different.

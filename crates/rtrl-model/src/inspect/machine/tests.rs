@@ -23,6 +23,35 @@ fn learnt(task: &str, seed: u64) -> Option<Network<f64>> {
     solved.then(|| run.network().clone())
 }
 
+/// The machine beside that of the task whose recorded run it was made from.
+fn compared(
+    machine: &Machine,
+    dynamics: &mut Dynamics,
+    trace: &Trace<'_>,
+    task: &str,
+) -> Comparison {
+    let entry = find(task).unwrap();
+    let (known, mut stream) = (entry.machine().unwrap(), entry.start(99));
+    let mut targets = vec![None; stream.targets().len()];
+    let draw = |_| {
+        let mut input = vec![0.0; stream.inputs().len()];
+        stream.draw_into(&mut input, &mut targets);
+        input
+    };
+    let before: Vec<Vec<f64>> = (0..100).map(draw).collect();
+    machine.compare(dynamics, trace, &known, known.follow(&before).unwrap()).unwrap()
+}
+
+/// Fails unless transitions lead through the first steps of a trace, with its bits.
+fn follows(rows: &[Vec<Option<Transition>>], trace: &Trace<'_>, steps: usize) {
+    let mut state = 0;
+    for step in 0..steps {
+        let transition = rows[state][trace.symbol(step)].as_ref().unwrap();
+        assert_eq!(transition.outputs, trace.answer(step), "step {step}");
+        state = transition.next;
+    }
+}
+
 /// The machine of the task has two states: an a has come, or not.
 #[test]
 fn a_network_that_has_learnt_sequences_is_a_machine() {
@@ -35,6 +64,13 @@ fn a_network_that_has_learnt_sequences_is_a_machine() {
         assert!(machine.explains_all, "{seed}");
         assert_eq!(agreement, Agreement { steps: 10_000, same: 10_000 }, "{seed}");
         assert_eq!(machine.transitions.len(), 2, "{seed}");
+        assert_eq!(machine.reduced(&trace, 10_000).len(), 2, "{seed}");
+        let comparison = compared(&machine, &mut dynamics, &trace, "sequence");
+        assert_eq!(
+            (comparison.verdict, comparison.task_states),
+            (Verdict::Equivalent, 2),
+            "{seed}"
+        );
     }
 }
 
@@ -42,6 +78,7 @@ fn a_network_that_has_learnt_sequences_is_a_machine() {
 /// learn it.
 #[test]
 fn networks_that_have_learnt_the_turing_machine_are_machines() {
+    let mut verdicts = Vec::new();
     for network in (1..).filter_map(|seed| learnt("turing-2", seed)).take(10) {
         let mut dynamics = Dynamics::of(&network);
         let (run, state) = record(&mut dynamics, "turing-2", 20_000);
@@ -50,7 +87,17 @@ fn networks_that_have_learnt_the_turing_machine_are_machines() {
         let agreement = machine.agreement(&trace, 10_000).unwrap();
         assert!(agreement.share() >= 0.999, "{agreement:?}");
         assert!((10..50).contains(&machine.transitions.len()), "{}", machine.transitions.len());
+        let reduced = machine.reduced(&trace, 10_000);
+        assert!((6..=10).contains(&reduced.len()), "{}", reduced.len());
+        follows(&reduced, &trace, 10_000);
+        let comparison = compared(&machine, &mut dynamics, &trace, "turing-2");
+        assert_eq!(comparison.task_states, 7);
+        // Where the machine is wrong, the network is.
+        assert!(comparison.difference.is_none_or(|found| found.machine == found.network));
+        verdicts.push(comparison.verdict);
     }
+    let same = verdicts.iter().filter(|&&verdict| verdict == Verdict::Equivalent).count();
+    assert_eq!(same, 8, "{verdicts:?}");
 }
 
 /// With a single box there is no memory: the machine is then wrong about some of the b.
