@@ -21,7 +21,7 @@ const CELL: f64 = 14.0;
 
 /// Room for the names of rows, at the left, and of columns, above, in units of the picture.
 pub(crate) const MARGIN: f64 = 64.0;
-const ABOVE: f64 = 40.0;
+const ABOVE: f64 = 48.0;
 
 /// Width of a step in a raster.
 pub(crate) const STEP: usize = 8;
