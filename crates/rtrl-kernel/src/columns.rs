@@ -242,7 +242,7 @@ impl Columns {
         let (into, below) = into.split_at_mut(whole * stride);
         isa.run(ReadNegative { slots, row_len, lines, stride, into });
         let slots = slots[whole * row_len..].chunks(row_len);
-        for (into, slots) in below.chunks_mut(stride).zip(slots) {
+        for (into, slots) in below.chunks_mut(stride).zip(slots).take(rows - whole) {
             for (into, &slot) in into.iter_mut().zip(&slots[..lines]) {
                 *into = -slot;
             }
@@ -380,6 +380,12 @@ mod tests {
                     let mut got = vec![0.0; rows * stride];
                     columns.read_negative(isa, &slots, &mut got, stride);
                     assert_eq!(got, expected, "{rows} x {lines} on {isa}");
+                    // What lies behind the matrix is not its business.
+                    let mut longer = vec![0.0; (rows + 1) * stride];
+                    longer[rows * stride..].fill(5.0);
+                    columns.read_negative(isa, &slots, &mut longer, stride);
+                    assert_eq!(longer[..rows * stride], expected, "{rows} x {lines} on {isa}");
+                    assert!(longer[rows * stride..].iter().all(|&value| value == 5.0));
                 }
             }
         }

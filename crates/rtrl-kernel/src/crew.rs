@@ -6,13 +6,14 @@
 //! while before it lets rayon put it to sleep. Whoever waits gives way to any other thread that could run.
 //!
 //! Where other programs want the same cores, a thread of the crew may have to wait for one much longer than
-//! its part takes. The caller then does all parts itself for a while, and for longer each time that this
-//! happens again. Who does a part changes no result.
+//! its part takes; where steps come seldom, it has gone to sleep. If it would have been faster without the
+//! crew, the caller does all parts itself for a while, and for longer each time that this happens again. Who
+//! does a part changes no result.
 //!
 //! Rayon puts one job for each part but the first into a box.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
@@ -27,17 +28,17 @@ const LOOKS: u32 = 200;
 /// Looks after the last part is done: rayon must count it too, which takes some nanoseconds.
 const LAST_LOOKS: u32 = 16;
 
-/// By how much the last part may be done after the first, on top of the time that the first took.
-const LATE: Duration = Duration::from_micros(100);
+/// Divisions that the caller does by itself when the crew was late for the first time.
+const FIRST_ALONE: u32 = 16;
 
-/// Divisions that the caller does by itself when the crew was late: the first time, and at most.
-const ALONE: (u32, u32) = (16, 1 << 14);
+/// How long the caller goes on by itself at most.
+const LONGEST_ALONE: Duration = Duration::from_secs(1);
 
 /// All threads but the caller's.
 #[derive(Debug)]
 pub(crate) struct Crew {
     pool: ThreadPool,
-    /// Divisions that the caller will do by itself.
+    /// Divisions that the caller will do by itself, and one in which the crew is woken and may be late.
     alone: AtomicU32,
     /// How many these will be when the crew is late the next time.
     next_alone: AtomicU32,
@@ -47,7 +48,7 @@ impl Crew {
     /// With the caller, so many threads.
     pub(crate) fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads - 1).build()?;
-        Ok(Self { pool, alone: AtomicU32::new(0), next_alone: AtomicU32::new(ALONE.0) })
+        Ok(Self { pool, alone: AtomicU32::new(1), next_alone: AtomicU32::new(FIRST_ALONE) })
     }
 
     /// Runs `task` on each of `parts` pieces of the buffers, given the length of a piece of each.
@@ -58,8 +59,9 @@ impl Crew {
         task: &(impl Fn(usize, [&mut [T]; K]) + Sync),
     ) {
         let alone = self.alone.load(Ordering::Relaxed);
-        if alone > 0 {
-            self.alone.store(alone - 1, Ordering::Relaxed);
+        self.alone.store(alone.saturating_sub(1), Ordering::Relaxed);
+        // A thread of the crew that waited here for itself would wait for ever.
+        if alone > 1 || self.pool.current_thread_index().is_some() {
             return (0..parts).for_each(|part| task(part, take_pieces(&mut buffers)));
         }
         let running = AtomicUsize::new(parts.saturating_sub(1));
@@ -78,18 +80,24 @@ impl Crew {
             task(0, own);
             let first = start.elapsed();
             wait_for(&running);
-            self.judge(start.elapsed() > 2 * first + LATE);
+            if alone == 0 {
+                let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+                self.judge(start.elapsed(), first.saturating_mul(parts));
+            }
         });
     }
 
-    /// Draws the consequences if the crew was late, or was not.
-    fn judge(&self, was_late: bool) {
+    /// Draws the consequences from the time that all took, and that the caller would have taken by itself.
+    fn judge(&self, time: Duration, by_itself: Duration) {
         let next = self.next_alone.load(Ordering::Relaxed);
-        if was_late {
-            self.alone.store(next, Ordering::Relaxed);
+        if time <= by_itself {
+            self.next_alone.store((next / 2).max(FIRST_ALONE), Ordering::Relaxed);
+            return;
         }
-        let next = if was_late { next.saturating_mul(2) } else { next / 2 };
-        self.next_alone.store(next.clamp(ALONE.0, ALONE.1), Ordering::Relaxed);
+        let most = LONGEST_ALONE.as_nanos() / by_itself.as_nanos().max(1);
+        let alone = next.min(u32::try_from(most).unwrap_or(u32::MAX - 1)).max(FIRST_ALONE);
+        self.alone.store(alone + 1, Ordering::Relaxed);
+        self.next_alone.store(alone.saturating_mul(2), Ordering::Relaxed);
     }
 }
 
@@ -119,16 +127,17 @@ fn wait_for(running: &AtomicUsize) {
 }
 
 thread_local! {
-    /// Whether this thread looks for work already.
-    static IS_AWAKE: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread has a loop that looks for work. Another thread may have taken the loop over.
+    static IS_AWAKE: Arc<AtomicBool> = Arc::default();
 }
 
 /// Lets this thread of the crew look for work when its present job is done.
 fn stay_awake() {
-    if IS_AWAKE.replace(true) {
+    let is_awake = IS_AWAKE.with(Arc::clone);
+    if is_awake.swap(true, Ordering::Relaxed) {
         return;
     }
-    rayon::spawn(|| {
+    rayon::spawn(move || {
         let mut last = Instant::now();
         while last.elapsed() < AWAKE {
             match rayon::yield_now() {
@@ -136,7 +145,7 @@ fn stay_awake() {
                 _ => std::thread::yield_now(),
             }
         }
-        IS_AWAKE.set(false);
+        is_awake.store(false, Ordering::Relaxed);
     });
 }
 
@@ -189,11 +198,38 @@ mod tests {
             });
             crews
         };
-        assert_eq!(run(Duration::from_millis(200)), [0, 11]);
-        for _ in 0..ALONE.0 {
+        assert_eq!(run(Duration::ZERO), [0, 11], "it is woken");
+        assert_eq!(run(Duration::from_millis(200)), [0, 11], "it is late");
+        for _ in 0..FIRST_ALONE {
             assert_eq!(run(Duration::ZERO), [0, 1]);
         }
         assert_eq!(run(Duration::ZERO), [0, 11]);
+    }
+
+    /// It once waited for ever, its own parts behind itself in its queue.
+    #[test]
+    fn a_part_may_share_again() {
+        let workers = Crew::new(2).unwrap();
+        let sums: [AtomicUsize; 2] = Default::default();
+        workers.share(2, [(&mut [0u8; 2], 1)], &|part, _| {
+            workers.share(2, [(&mut [1usize; 2], 1)], &|_, [one]| {
+                sums[part].fetch_add(one[0], Ordering::Relaxed);
+            });
+        });
+        assert_eq!(sums.map(AtomicUsize::into_inner), [2, 2]);
+    }
+
+    /// A loop that looks for work may end on another thread than the one it belongs to.
+    #[test]
+    fn who_has_no_loop_may_start_one() {
+        let crew = Crew::new(5).unwrap();
+        for _ in 0..20 {
+            crew.alone.store(1, Ordering::Relaxed);
+            crew.share(5, [(&mut [0u8; 5], 1)], &|_, _| std::thread::sleep(AWAKE / 4));
+            std::thread::sleep(20 * AWAKE);
+            let awake = crew.pool.broadcast(|_| IS_AWAKE.with(|flag| flag.load(Ordering::Relaxed)));
+            assert_eq!(awake, [false; 4]);
+        }
     }
 
     #[test]
