@@ -102,6 +102,12 @@ pub(crate) enum Error {
         /// The names that there are.
         known: Vec<&'static str>,
     },
+    /// `--quick` leaves out all tasks that were named.
+    #[error("--quick leaves out {}, so that nothing is left to run", tasks.join(", "))]
+    NothingQuick {
+        /// The names that came.
+        tasks: Vec<String>,
+    },
     /// A task that does not fit a model.
     #[error(
         "task {task} has {} inputs and {} targets, the model takes {} inputs and has {} outputs",
@@ -149,7 +155,8 @@ impl Error {
             Self::SameFile { .. }
             | Self::RepeatedInput { .. }
             | Self::NeedsLeastSquares { .. }
-            | Self::Task { .. } => 2,
+            | Self::Task { .. }
+            | Self::NothingQuick { .. } => 2,
             _ => 1,
         }
     }

@@ -105,7 +105,7 @@ fn a_network_that_does_not_do_the_task_shows_where() {
         {"symbols": [0, 1], "task": [true], "machine": [false], "network": [false]}
     );
     assert_eq!(comparison["difference"], difference);
-    let words = "fter the sequence  a b  the task asks for 1, the machine gives 0, the network 0";
+    let words = "fter what came before and then  a b  the task asks for 1, the machine gives 0, the network 0";
     assert!(printed.contains("differs from the task's machine\n") && printed.contains(words));
     assert!(page.contains(words));
 }

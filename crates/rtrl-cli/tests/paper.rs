@@ -165,7 +165,7 @@ fn the_page_shows_every_run_of_the_table_and_changes_none() {
     }
 }
 
-/// Six experiments: for each a diagram of weights, rasters of inputs and units or strips by themselves.
+/// Ten experiments: for each a diagram of weights, rasters of inputs and units or strips by themselves.
 #[test]
 fn the_page_looks_into_a_run_of_each_experiment_and_asks_for_nothing() {
     let (page, _) = page(&["xor-2", "0011", "sine", "--seeds", "1"]);
@@ -181,7 +181,7 @@ fn the_page_looks_into_a_run_of_each_experiment_and_asks_for_nothing() {
     assert_eq!(page.matches("href=").count(), page.matches("href=\"#").count());
 }
 
-/// The runs that take longest leave a page of some tens of kilobytes a run.
+/// The runs that take longest leave a page of some kilobytes a run.
 #[test]
 fn a_page_stays_small() {
     let (page, _) = page(&["sine", "0011", "--seeds", "20"]);
@@ -319,4 +319,22 @@ fn absent_targets_are_empty_cells() {
     assert_eq!(lines[0], "first,second,xor");
     assert!(lines[1].ends_with(',') && lines[2].ends_with(','), "{text}");
     assert!(!lines[3].ends_with(',') && !lines[4].ends_with(','), "{text}");
+}
+
+#[test]
+fn tasks_of_which_nothing_is_quick_are_refused() {
+    refused(&["paper", "turing-1", "turing-2", "--quick"], &["--quick", "turing-1, turing-2"]);
+}
+
+/// The page used to be refused, and a folder in its place was noticed only when all was done.
+#[test]
+fn the_page_may_stand_in_the_folder_of_the_networks_but_not_for_it() {
+    let folder = TempDir::new().unwrap();
+    let nets = folder.path().join("nets");
+    let page = nets.join("page.html");
+    let run = ["paper", "0101", "--seeds", "1", "--save", path(&nets), "--report"];
+    let output = rtrl(&[&run[..], &[path(&nets)]].concat());
+    assert!(!output.status.success() && fs::read_dir(&nets).unwrap().count() == 0);
+    printed(&[&run[..], &[path(&page)]].concat());
+    assert!(page.exists() && fs::read_dir(&nets).unwrap().count() == 3);
 }

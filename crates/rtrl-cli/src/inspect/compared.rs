@@ -7,7 +7,12 @@ use super::watched::Extracted;
 
 /// Sentences without full stops. `outputs` are the names of the targets.
 pub(crate) fn compared(machine: &Extracted, outputs: &[&str]) -> Vec<String> {
-    let left = format!("{} state(s) are enough for all that was watched", machine.reduced.len());
+    let states = machine.reduced.len();
+    let left = if machine.smallest {
+        format!("{states} state(s) are enough for all that was watched")
+    } else {
+        format!("{states} state(s) do all that was watched; the search for fewer was too long")
+    };
     match (&machine.comparison, &machine.no_comparison) {
         (Some(comparison), _) => {
             let states = format!("{left}; the task's own machine has {}", comparison.task_states);
@@ -40,11 +45,12 @@ fn told(difference: &Difference, machine: &Extracted, outputs: &[&str]) -> Strin
     let Difference { symbols, task, machine: given, network } = difference;
     let name = |&symbol: &usize| machine.symbols[symbol].as_str();
     let symbols: Vec<&str> = symbols.iter().map(name).collect();
+    let between = if symbols.iter().any(|name| name.contains(' ')) { ", " } else { " " };
     let asked: String = task.iter().map(|bit| bit.map_or("-".to_owned(), |b| bits(&[b]))).collect();
     let asked_for: Vec<bool> = task.iter().map(|bit| *bit == Some(true)).collect();
     format!(
-        "after the sequence  {}  the task asks for {asked}{}, the machine gives {}{}, the network {}{}",
-        symbols.join(" "),
+        "after what came before and then  {}  the task asks for {asked}{}, the machine gives {}{}, the network {}{}",
+        symbols.join(between),
         named(&asked_for, outputs),
         bits(given),
         named(given, outputs),

@@ -7,7 +7,7 @@ use super::compared::compared;
 use super::findings::{Findings, Held};
 use super::graph::{self, graph};
 use super::pictures::{plane, trajectory};
-use super::summary::{cell, exponent, moved, shape, share, verdict};
+use super::summary::{cell, exponent, moved, reduced, shape, share, verdict};
 use super::watched::{Extracted, OnTask};
 use crate::page;
 use crate::pictures::{self, MOST_WEIGHTS, hinton, raster};
@@ -136,7 +136,7 @@ fn the_machine(machine: &Extracted, task: &OnTask) -> Markup {
     html! {
         p { (verdict(machine)) "." }
         @for sentence in compared(machine, task.outputs) { p { (capital(&sentence)) "." } }
-        p.soft { "The smallest machine. Beside an arrow: symbols / output bits (" (task.outputs.join(", ")) "). \
+        p.soft { (capital(reduced(machine))) ". Beside an arrow: symbols / output bits (" (task.outputs.join(", ")) "). \
             In the table: next state / bits; - is what was never watched." }
         @if machine.reduced.len() <= graph::MOST_STATES { div.wide { (graph(&machine.symbols, &machine.reduced)) } }
         @else { p.soft { "Too many states for a graph." } }

@@ -207,7 +207,12 @@ pub(crate) fn cell(transition: Option<&Transition>) -> String {
     transition.map_or("-".to_owned(), |step| format!("{} / {}", step.next, bits(&step.outputs)))
 }
 
-/// The transitions of the smallest machine: a row a state, a column a symbol.
+/// What the reduced machine is called.
+pub(crate) fn reduced(machine: &Extracted) -> &'static str {
+    if machine.smallest { "the smallest machine" } else { "a machine for all that was watched" }
+}
+
+/// The transitions of the reduced machine: a row a state, a column a symbol.
 fn table(machine: &Extracted) -> Vec<String> {
     let cells =
         |row: &Vec<Option<Transition>>| row.iter().map(|step| cell(step.as_ref())).collect();
@@ -218,7 +223,7 @@ fn table(machine: &Extracted) -> Vec<String> {
         cells.iter().fold(format!("  {head:<7}"), |line, cell| format!("{line}{cell:>width$}"))
     };
     let mut lines = vec![
-        "  the smallest machine: next state / output bits, - where it was never watched".to_owned(),
+        format!("  {}: next state / output bits, - where it was never watched", reduced(machine)),
         line("state", &machine.symbols),
     ];
     lines.extend(rows.iter().enumerate().map(|(state, row)| line(&state.to_string(), row)));

@@ -1,7 +1,9 @@
 //! A network that is watched while it runs on a task, or by itself.
 
 use rtrl_model::Network;
-use rtrl_model::inspect::{Agreement, Comparison, Dynamics, Machine, Run, Trace, Transition};
+use rtrl_model::inspect::{
+    Agreement, Comparison, Dynamics, Machine, Reduced, Run, Trace, Transition,
+};
 use rtrl_model::tasks::{Entry, Task, TaskMachine};
 use serde::Serialize;
 
@@ -45,8 +47,10 @@ pub(crate) struct Extracted {
     /// The name of each symbol.
     pub(crate) symbols: Vec<String>,
     pub(crate) transitions: Vec<Vec<Transition>>,
-    /// The smallest machine that does the same wherever this one was watched.
+    /// A smaller machine that does the same wherever this one was watched.
     pub(crate) reduced: Vec<Vec<Option<Transition>>>,
+    /// Whether none is smaller than that.
+    pub(crate) smallest: bool,
     pub(crate) boxes: usize,
     pub(crate) explains_all: bool,
     /// Steps on which it was checked, after those that it was made from.
@@ -119,12 +123,14 @@ impl Watched {
         let by_share = |a: &(Agreement, usize), b: &(Agreement, usize)| {
             a.0.share().total_cmp(&b.0.share()).then(b.1.cmp(&a.1))
         };
-        moves.map(|moved| (self.right_when_moved(moved), moved)).max_by(by_share)
+        // The same steps for all, or the share of fewer might win.
+        let steps = self.run.outputs.len() - moves.end();
+        moves.map(|moved| (self.right_when_moved(moved, steps), moved)).max_by(by_share)
     }
 
-    fn right_when_moved(&self, moved: usize) -> Agreement {
+    fn right_when_moved(&self, moved: usize, steps: usize) -> Agreement {
         let mut right = Agreement { steps: 0, same: 0 };
-        for (targets, outputs) in self.targets[moved..].iter().zip(&self.run.outputs) {
+        for (targets, outputs) in self.targets[moved..].iter().zip(&self.run.outputs[..steps]) {
             if targets.iter().all(Option::is_none) {
                 continue;
             }
@@ -155,12 +161,13 @@ impl Watched {
         };
         let inputs = entry.start(0).inputs();
         let symbols = machine.symbols.iter().map(|symbol| symbol_name(symbol, inputs)).collect();
-        let reduced = machine.reduced(trace, steps);
+        let Reduced { transitions: reduced, smallest } = machine.reduced(trace, steps)?;
         let Machine { transitions, boxes, explains_all, symbols: held, .. } = machine;
         Ok(Extracted {
             symbols,
             transitions,
             reduced,
+            smallest,
             boxes,
             explains_all,
             agreement,

@@ -50,12 +50,13 @@ fn run_in<T: Real>(args: &PaperArgs) -> Result<(), Error> {
         return outputs::print(&comparison::text(&rows));
     }
     let engine = args.engine.choice()?;
-    let files = [("--json", args.json.as_ref()), ("--report", args.report.as_ref())];
-    outputs::check(None, &files)?;
     let seeds = args.seeds.get();
+    // This makes the folder, in which the files may be meant to be.
     if let Some(folder) = &args.save {
         nets::check(folder, &experiments, |experiment| runs::count(experiment, seeds))?;
     }
+    let files = [("--json", args.json.as_ref()), ("--report", args.report.as_ref())];
+    outputs::check(None, &files)?;
     let rows = runs::all(&experiments, seeds, |job| solve::<T>(job, engine, args))?;
     if let Some(path) = &args.json {
         file::replace(path, &table::json(&rows)?)?;
@@ -80,7 +81,11 @@ fn select(args: &PaperArgs) -> Result<Vec<&'static Experiment>, Error> {
         args.tasks.is_empty() || args.tasks.iter().any(|name| name == experiment.task.name)
     };
     let chosen = TABLE.iter().filter(|experiment| named(experiment));
-    Ok(chosen.filter(|experiment| experiment.quick || !args.quick).collect())
+    let chosen: Vec<_> = chosen.filter(|experiment| experiment.quick || !args.quick).collect();
+    if chosen.is_empty() {
+        return Err(Error::NothingQuick { tasks: args.tasks.clone() });
+    }
+    Ok(chosen)
 }
 
 /// A run, seen if there is to be a page, and its network saved if that was asked for.

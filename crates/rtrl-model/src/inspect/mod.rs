@@ -43,7 +43,9 @@ pub use self::cycles::{Attractors, Cycle, attractors};
 pub use self::dynamics::Dynamics;
 pub use self::fixed_points::{FixedPoint, fixed_points};
 pub use self::lyapunov::largest_lyapunov_exponent;
-pub use self::machine::{Agreement, Comparison, Difference, Machine, Trace, Transition, Verdict};
+pub use self::machine::{
+    Agreement, Comparison, Difference, Machine, Reduced, Trace, Transition, Verdict,
+};
 pub use self::principal::{Principal, principal_components};
 pub use self::run::Run;
 pub use self::spectrum::{Eigenvalue, eigenvalues, singular_values, spectral_radius};

@@ -52,13 +52,21 @@ impl TaskMachine {
     /// What happens in a situation at an input.
     ///
     /// # Errors
-    /// [`Error::Setting`] at an input that the task does not give there.
+    /// [`Error::Setting`] if there is no such situation, or at an input that the task does not give there.
     pub fn step(&self, situation: usize, input: &[f64]) -> Result<&TaskStep, Error> {
-        let steps = &self.situations[situation].steps;
+        let steps = &self.situation(situation)?.steps;
         steps.iter().find(|step| step.input == input).ok_or_else(|| Error::Setting {
             what: "the input",
             expected: "one that the task gives there".to_owned(),
             got: format!("{input:?}"),
+        })
+    }
+
+    pub(crate) fn situation(&self, number: usize) -> Result<&Situation, Error> {
+        self.situations.get(number).ok_or_else(|| Error::Setting {
+            what: "the situation",
+            expected: format!("below {}", self.situations.len()),
+            got: number.to_string(),
         })
     }
 

@@ -68,6 +68,7 @@ impl Machine {
         task: &TaskMachine,
         situation: usize,
     ) -> Result<Comparison, Error> {
+        check_outputs(trace, task)?;
         let (step, situation) = beginning(trace, task, situation)?;
         let start = (situation, self.locate(trace.state(step)));
         let watched = self.walk(task, start, |seen| seen > 0)?;
@@ -89,7 +90,7 @@ impl Machine {
         let seen = |&&(state, symbol): &&(usize, usize)| self.transitions[state][symbol].seen > 0;
         Ok(Comparison {
             verdict,
-            task_states: states(task, situation),
+            task_states: states(task, situation)?,
             taken: walk.taken.len(),
             watched: walk.taken.iter().filter(seen).count(),
             difference,
@@ -110,7 +111,7 @@ impl Machine {
         let mut pairs = vec![(start, 0, 0)];
         let mut place = 0;
         while let Some(&((situation, state), ..)) = pairs.get(place) {
-            for step in &task.situations[situation].steps {
+            for step in &task.situation(situation)?.steps {
                 let symbol = self.symbol(&step.input)?;
                 let transition = &self.transitions[state][symbol];
                 if !may_take(transition.seen) {
@@ -155,7 +156,7 @@ struct Walk {
 fn beginning(trace: &Trace<'_>, task: &TaskMachine, first: usize) -> Result<(usize, usize), Error> {
     let mut situation = first;
     for step in 0..trace.steps() {
-        if task.situations[situation].begins {
+        if task.situation(situation)?.begins {
             return Ok((step, situation));
         }
         let input = &trace.alphabet()[trace.symbol(step)];
@@ -182,14 +183,30 @@ fn way(pairs: &[((usize, usize), usize, usize)], mut place: usize, last: usize) 
 }
 
 /// How many states of the task's machine come back again and again.
-fn states(task: &TaskMachine, situation: usize) -> usize {
+fn states(task: &TaskMachine, situation: usize) -> Result<usize, Error> {
     let mut reached = BTreeSet::from([situation]);
     let mut queue = vec![situation];
+    let mut states = BTreeSet::new();
     while let Some(situation) = queue.pop() {
-        let next = task.situations[situation].steps.iter().map(|step| step.next);
+        let situation = task.situation(situation)?;
+        states.insert(situation.state);
+        let next = situation.steps.iter().map(|step| step.next);
         queue.extend(next.filter(|&next| reached.insert(next)));
     }
-    reached.iter().map(|&situation| task.situations[situation].state).collect::<BTreeSet<_>>().len()
+    Ok(states.len())
+}
+
+/// Fails unless a trace has as many outputs as the task has answers.
+fn check_outputs(trace: &Trace<'_>, task: &TaskMachine) -> Result<(), Error> {
+    let mut steps = task.situations.iter().flat_map(|situation| &situation.steps);
+    match steps.find(|step| step.answer.len() != trace.outputs()) {
+        None => Ok(()),
+        Some(step) => Err(Error::Setting {
+            what: "the outputs of the trace",
+            expected: format!("{}, as many as the task has answers", step.answer.len()),
+            got: trace.outputs().to_string(),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -254,6 +271,25 @@ mod tests {
         assert_eq!(difference.symbols, [0, 0, 1]);
         assert_eq!((difference.task, difference.machine), (vec![Some(true)], vec![false]));
         assert_eq!(difference.network.len(), 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let machine = doubled();
+        let mut dynamics = Dynamics::of(&Network::<f64>::builder(2, 4).build().unwrap());
+        let mut state = [0.0; 2];
+        let draw = |input: &mut [f64]| input.copy_from_slice(&machine.symbols[0]);
+        let run = Run::record(&mut dynamics, &mut state, 5, draw).unwrap();
+        let task = find("sequence").unwrap().machine().unwrap();
+        let mut refused = |outputs: usize, situation: usize| {
+            let trace = Trace::new(&run, &state, outputs).unwrap();
+            machine.compare(&mut dynamics, &trace, &task, situation).unwrap_err().to_string()
+        };
+        assert!(refused(2, 0).contains("the outputs of the trace"));
+        assert!(refused(1, 99).contains("the situation"));
+        let trace = Trace::new(&run, &state, 1).unwrap();
+        let reduced = machine.reduced(&trace, 5).unwrap_err().to_string();
+        assert!(reduced.contains("one with the machine's symbols"), "{reduced}");
     }
 
     #[test]

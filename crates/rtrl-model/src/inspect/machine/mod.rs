@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use self::compare::{Comparison, Difference, Verdict};
+pub use self::reduce::Reduced;
 pub use self::trace::Trace;
 
 use self::partition::Partition;
@@ -114,8 +115,9 @@ impl Machine {
     /// # Errors
     /// [`Error::Setting`] if no step is left, or if the trace has other symbols.
     pub fn agreement(&self, trace: &Trace<'_>, first: usize) -> Result<Agreement, Error> {
-        if first >= trace.steps() || trace.alphabet() != self.symbols {
-            let expected = format!("below {}, with the symbols of the machine", trace.steps());
+        self.check_symbols(trace)?;
+        if first >= trace.steps() {
+            let expected = format!("below {}", trace.steps());
             let what = "the first step to compare";
             return Err(Error::Setting { what, expected, got: first.to_string() });
         }
@@ -128,6 +130,20 @@ impl Machine {
             state = *next;
         }
         Ok(agreement)
+    }
+}
+
+impl Machine {
+    /// Fails unless a trace has the symbols of the machine.
+    fn check_symbols(&self, trace: &Trace<'_>) -> Result<(), Error> {
+        if trace.alphabet() == self.symbols {
+            return Ok(());
+        }
+        Err(Error::Setting {
+            what: "the trace",
+            expected: format!("one with the machine's symbols {:?}", self.symbols),
+            got: format!("{:?}", trace.alphabet()),
+        })
     }
 }
 
@@ -165,6 +181,5 @@ fn rows(
     (0..boxes).map(|number| (0..symbols.len()).map(|s| transition(number, s)).collect()).collect()
 }
 
-#[cfg(test)]
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,22 @@ use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Machine, Trace, Transition};
+use crate::Error;
 
 /// States beyond which nothing is merged: there would be too many ways to try.
 const MOST_STATES: usize = 128;
 
 /// Mergers that are tried in search of the fewest states.
 const MOST_TRIALS: usize = 20_000;
+
+/// What [`Machine::reduced`] finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reduced {
+    /// For each state and symbol what follows; nothing where that was never watched.
+    pub transitions: Vec<Vec<Option<Transition>>>,
+    /// Whether no machine has fewer states. Otherwise the search was too long.
+    pub smallest: bool,
+}
 
 impl Machine {
     /// The smallest machine that takes the first `steps` steps of a trace as this one does; where these never
@@ -20,10 +30,28 @@ impl Machine {
     /// contradict each other when what follows on the same symbols is merged with them. Since that is no
     /// equivalence, the fewest states have to be searched for, by the method of A. L. Oliveira & J. P. M.
     /// Silva, *Efficient Algorithms for the Inference of Minimum Size DFAs*, Machine Learning 44, 2001. Where
-    /// it takes more than 20 000 mergers, the first way that leads to an end counts; more than 128 states are
-    /// left as they are.
-    pub fn reduced(&self, trace: &Trace<'_>, steps: usize) -> Vec<Vec<Option<Transition>>> {
-        reduce(&self.split(trace, steps))
+    /// it takes more than 20 000 mergers, the first way that leads to an end counts; of more than 128 states,
+    /// the machine is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the symbols of the trace are not those of the machine.
+    pub fn reduced(&self, trace: &Trace<'_>, steps: usize) -> Result<Reduced, Error> {
+        self.check_symbols(trace)?;
+        Ok(match reduce(&self.split(trace, steps)) {
+            // Splitting may cost more than merging brings back, if the search was too long.
+            Some((transitions, smallest))
+                if smallest || transitions.len() <= self.transitions.len() =>
+            {
+                Reduced { transitions, smallest }
+            }
+            _ => Reduced { transitions: self.watched(), smallest: false },
+        })
+    }
+
+    /// The transitions that were watched.
+    fn watched(&self) -> Vec<Vec<Option<Transition>>> {
+        let watched = |step: &Transition| (step.seen > 0).then(|| step.clone());
+        self.transitions.iter().map(|row| row.iter().map(watched).collect()).collect()
     }
 
     /// The machine whose states are those of this one with the symbols that led there, as far as the steps
@@ -48,21 +76,23 @@ impl Machine {
     }
 }
 
-fn reduce(rows: &[Vec<Transition>]) -> Vec<Vec<Option<Transition>>> {
-    let whole = Merged { classes: (0..rows.len()).collect(), kept: vec![0] };
+/// A machine with as few states as can be found, and whether these are the fewest; nothing if there are too
+/// many to begin with.
+fn reduce(rows: &[Vec<Transition>]) -> Option<(Vec<Vec<Option<Transition>>>, bool)> {
     if rows.len() > MOST_STATES {
-        return Merged { kept: whole.classes.clone(), ..whole }.rows(rows);
+        return None;
     }
+    let whole = Merged { classes: (0..rows.len()).collect(), kept: vec![0] };
     let mut search = Search { rows, limit: 0, trials: 0 };
     while search.trials < MOST_TRIALS {
         search.limit += 1;
         if let Some(merged) = search.finish(&whole) {
-            return merged.rows(rows);
+            return Some((merged.rows(rows), true));
         }
     }
     // As many states as there are: whatever is tried first succeeds.
     search = Search { rows, limit: rows.len(), trials: 0 };
-    search.finish(&whole).unwrap_or(whole).rows(rows)
+    search.finish(&whole).map(|merged| (merged.rows(rows), false))
 }
 
 /// States, some of them merged.
@@ -85,12 +115,7 @@ impl Search<'_> {
     /// Merges what follows on the states that are kept with these, or keeps it as well, to the end; nothing
     /// if more states than the limit were needed, or trials are used up.
     fn finish(&mut self, merged: &Merged) -> Option<Merged> {
-        let fringe = merged.fringe(self.rows);
-        // The state with the fewest ways to go on first.
-        let ways = fringe.into_iter().map(|state| (state, self.ways(merged, state)));
-        let Some((state, ways)) = ways.min_by_key(|(_, ways)| ways.len()) else {
-            return Some(merged.clone());
-        };
+        let Some((state, ways)) = self.narrowest(merged) else { return Some(merged.clone()) };
         for Folded { classes, .. } in ways {
             let kept = merged.kept.iter().map(|&state| classes[state]).collect();
             let found = self.finish(&Merged { classes, kept });
@@ -104,6 +129,21 @@ impl Search<'_> {
         let mut more = merged.clone();
         more.kept.push(state);
         self.finish(&more)
+    }
+
+    /// The state of the fringe with the fewest ways to go on, and these. One without any is the first found.
+    fn narrowest(&mut self, merged: &Merged) -> Option<(usize, Vec<Folded>)> {
+        let mut narrowest: Option<(usize, Vec<Folded>)> = None;
+        for state in merged.fringe(self.rows) {
+            let ways = self.ways(merged, state);
+            if ways.is_empty() {
+                return Some((state, ways));
+            }
+            if narrowest.as_ref().is_none_or(|(_, least)| ways.len() < least.len()) {
+                narrowest = Some((state, ways));
+            }
+        }
+        narrowest
     }
 
     /// The ways to merge a state with one that is kept; what the most transitions speak for first.
@@ -205,7 +245,8 @@ mod tests {
             row([None, Some((0, false))]),
             row([Some((1, true)), None]),
         ];
-        let reduced = reduce(&rows);
+        let (reduced, smallest) = reduce(&rows).unwrap();
+        assert!(smallest);
         let even = [(0, false, 1), (1, true, 2)];
         let odd = [(1, true, 2), (0, false, 1)];
         let step = |(next, bit, seen)| Some(Transition { next, outputs: vec![bit], seen });
@@ -220,8 +261,9 @@ mod tests {
             let ends = [row([None, Some((0, false))]), row([Some((0, false)), Some((0, last))])];
             [vec![first, row([Some(second), Some((1, false))])], ends.to_vec()].concat()
         };
-        assert_eq!(reduce(&bit(false)).len(), 1);
-        assert_eq!(reduce(&bit(true)).len(), 4);
+        let states = |rows: &[Vec<Transition>]| reduce(rows).unwrap().0.len();
+        assert_eq!(states(&bit(false)), 1);
+        assert_eq!(states(&bit(true)), 4);
     }
 
     #[test]
@@ -232,7 +274,7 @@ mod tests {
             rows.push(row([None, None]));
             rows
         };
-        assert_eq!(reduce(&chain(MOST_STATES - 1)).len(), 1);
-        assert_eq!(reduce(&chain(MOST_STATES)).len(), MOST_STATES + 1);
+        assert_eq!(reduce(&chain(MOST_STATES - 1)).unwrap().0.len(), 1);
+        assert_eq!(reduce(&chain(MOST_STATES)), None);
     }
 }
