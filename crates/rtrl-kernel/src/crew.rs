@@ -6,14 +6,13 @@
 //! while before it lets rayon put it to sleep. Whoever waits gives way to any other thread that could run.
 //!
 //! Where other programs want the same cores, a thread of the crew may have to wait for one much longer than
-//! its part takes; where steps come seldom, it has gone to sleep. If it would have been faster without the
-//! crew, the caller does all parts itself for a while, and for longer each time that this happens again. Who
-//! does a part changes no result.
+//! its part takes. If it would have been faster without the crew, the caller does all parts itself for a
+//! while, and for longer each time that this happens again. Who does a part changes no result.
 //!
 //! Rayon puts one job for each part but the first into a box.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
@@ -28,6 +27,9 @@ const LOOKS: u32 = 200;
 /// Looks after the last part is done: rayon must count it too, which takes some nanoseconds.
 const LAST_LOOKS: u32 = 16;
 
+/// What a thread that sleeps may take to wake, where it gets a core at once.
+const WAKING: Duration = Duration::from_micros(300);
+
 /// Divisions that the caller does by itself when the crew was late for the first time.
 const FIRST_ALONE: u32 = 16;
 
@@ -38,17 +40,21 @@ const LONGEST_ALONE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Crew {
     pool: ThreadPool,
-    /// Divisions that the caller will do by itself, and one in which the crew is woken and may be late.
+    /// Divisions that the caller will do by itself.
     alone: AtomicU32,
     /// How many these will be when the crew is late the next time.
     next_alone: AtomicU32,
+    /// When the last division with the crew was over, in microseconds since `birth`.
+    last: AtomicU64,
+    birth: Instant,
 }
 
 impl Crew {
     /// With the caller, so many threads.
     pub(crate) fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads - 1).build()?;
-        Ok(Self { pool, alone: AtomicU32::new(1), next_alone: AtomicU32::new(FIRST_ALONE) })
+        let (alone, next_alone) = (AtomicU32::new(0), AtomicU32::new(FIRST_ALONE));
+        Ok(Self { pool, alone, next_alone, last: AtomicU64::new(0), birth: Instant::now() })
     }
 
     /// Runs `task` on each of `parts` pieces of the buffers, given the length of a piece of each.
@@ -61,7 +67,7 @@ impl Crew {
         let alone = self.alone.load(Ordering::Relaxed);
         self.alone.store(alone.saturating_sub(1), Ordering::Relaxed);
         // A thread of the crew that waited here for itself would wait for ever.
-        if alone > 1 || self.pool.current_thread_index().is_some() {
+        if alone > 0 || self.pool.current_thread_index().is_some() {
             return (0..parts).for_each(|part| task(part, take_pieces(&mut buffers)));
         }
         let running = AtomicUsize::new(parts.saturating_sub(1));
@@ -80,24 +86,28 @@ impl Crew {
             task(0, own);
             let first = start.elapsed();
             wait_for(&running);
-            if alone == 0 {
-                let parts = u32::try_from(parts).unwrap_or(u32::MAX);
-                self.judge(start.elapsed(), first.saturating_mul(parts));
-            }
+            let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+            self.judge(start, first.saturating_mul(parts));
         });
     }
 
-    /// Draws the consequences from the time that all took, and that the caller would have taken by itself.
-    fn judge(&self, time: Duration, by_itself: Duration) {
+    /// Draws the consequences from a division that began at `start` and is over, and from the time that the
+    /// caller would have taken by itself.
+    fn judge(&self, start: Instant, by_itself: Duration) {
+        let time = start.elapsed();
+        let since_birth = |time: Instant| time.duration_since(self.birth).as_micros();
+        let now = u64::try_from(since_birth(start + time)).unwrap_or(u64::MAX);
+        let last = self.last.swap(now, Ordering::Relaxed);
+        let slept = since_birth(start) > u128::from(last) + AWAKE.as_micros();
         let next = self.next_alone.load(Ordering::Relaxed);
-        if time <= by_itself {
+        if time > by_itself + if slept { WAKING } else { Duration::ZERO } {
+            let most = LONGEST_ALONE.as_nanos() / by_itself.as_nanos().max(1);
+            let alone = next.min(u32::try_from(most).unwrap_or(u32::MAX)).max(FIRST_ALONE);
+            self.alone.store(alone, Ordering::Relaxed);
+            self.next_alone.store(alone.saturating_mul(2), Ordering::Relaxed);
+        } else if !slept {
             self.next_alone.store((next / 2).max(FIRST_ALONE), Ordering::Relaxed);
-            return;
         }
-        let most = LONGEST_ALONE.as_nanos() / by_itself.as_nanos().max(1);
-        let alone = next.min(u32::try_from(most).unwrap_or(u32::MAX - 1)).max(FIRST_ALONE);
-        self.alone.store(alone + 1, Ordering::Relaxed);
-        self.next_alone.store(alone.saturating_mul(2), Ordering::Relaxed);
     }
 }
 
@@ -198,8 +208,7 @@ mod tests {
             });
             crews
         };
-        assert_eq!(run(Duration::ZERO), [0, 11], "it is woken");
-        assert_eq!(run(Duration::from_millis(200)), [0, 11], "it is late");
+        assert_eq!(run(Duration::from_millis(200)), [0, 11]);
         for _ in 0..FIRST_ALONE {
             assert_eq!(run(Duration::ZERO), [0, 1]);
         }
@@ -224,7 +233,7 @@ mod tests {
     fn who_has_no_loop_may_start_one() {
         let crew = Crew::new(5).unwrap();
         for _ in 0..20 {
-            crew.alone.store(1, Ordering::Relaxed);
+            crew.alone.store(0, Ordering::Relaxed);
             crew.share(5, [(&mut [0u8; 5], 1)], &|_, _| std::thread::sleep(AWAKE / 4));
             std::thread::sleep(20 * AWAKE);
             let awake = crew.pool.broadcast(|_| IS_AWAKE.with(|flag| flag.load(Ordering::Relaxed)));
