@@ -6,8 +6,9 @@
 //! while before it lets rayon put it to sleep. Whoever waits gives way to any other thread that could run.
 //!
 //! Where other programs want the same cores, a thread of the crew may have to wait for one much longer than
-//! its part takes. If it would have been faster without the crew, the caller does all parts itself for a
-//! while, and for longer each time that this happens again. Who does a part changes no result.
+//! its part takes. When the crew has cost a few milliseconds more than it has brought, the caller does all
+//! parts itself for a while, and for longer each time that this happens again. Who does a part changes no
+//! result.
 //!
 //! Rayon puts one job for each part but the first into a box.
 
@@ -30,7 +31,11 @@ const LAST_LOOKS: u32 = 16;
 /// What a thread that sleeps may take to wake, where it gets a core at once.
 const WAKING: Duration = Duration::from_micros(300);
 
-/// Divisions that the caller does by itself when the crew was late for the first time.
+/// Microseconds that the crew may cost before the caller goes on by itself: as long as a system takes to
+/// move a thread that was woken on the caller's own core to another.
+const PATIENCE: u64 = 5_000;
+
+/// Divisions that the caller does by itself when its patience is at an end for the first time.
 const FIRST_ALONE: u32 = 16;
 
 /// How long the caller goes on by itself at most.
@@ -44,6 +49,8 @@ pub(crate) struct Crew {
     alone: AtomicU32,
     /// How many these will be when the crew is late the next time.
     next_alone: AtomicU32,
+    /// Microseconds that the crew has cost since it was last in time.
+    lost: AtomicU64,
     /// When the last division with the crew was over, in microseconds since `birth`.
     last: AtomicU64,
     birth: Instant,
@@ -54,7 +61,8 @@ impl Crew {
     pub(crate) fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads - 1).build()?;
         let (alone, next_alone) = (AtomicU32::new(0), AtomicU32::new(FIRST_ALONE));
-        Ok(Self { pool, alone, next_alone, last: AtomicU64::new(0), birth: Instant::now() })
+        let (lost, last) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { pool, alone, next_alone, lost, last, birth: Instant::now() })
     }
 
     /// Runs `task` on each of `parts` pieces of the buffers, given the length of a piece of each.
@@ -100,12 +108,17 @@ impl Crew {
         let last = self.last.swap(now, Ordering::Relaxed);
         let slept = since_birth(start) > u128::from(last) + AWAKE.as_micros();
         let next = self.next_alone.load(Ordering::Relaxed);
-        if time > by_itself + if slept { WAKING } else { Duration::ZERO } {
+        let late = time.saturating_sub(by_itself + if slept { WAKING } else { Duration::ZERO });
+        let late_us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        let lost = self.lost.load(Ordering::Relaxed).saturating_add(late_us);
+        self.lost.store(if late > Duration::ZERO || slept { lost } else { 0 }, Ordering::Relaxed);
+        if lost > PATIENCE {
             let most = LONGEST_ALONE.as_nanos() / by_itself.as_nanos().max(1);
             let alone = next.min(u32::try_from(most).unwrap_or(u32::MAX)).max(FIRST_ALONE);
             self.alone.store(alone, Ordering::Relaxed);
             self.next_alone.store(alone.saturating_mul(2), Ordering::Relaxed);
-        } else if !slept {
+            self.lost.store(0, Ordering::Relaxed);
+        } else if late == Duration::ZERO && !slept {
             self.next_alone.store((next / 2).max(FIRST_ALONE), Ordering::Relaxed);
         }
     }
