@@ -148,7 +148,7 @@ impl<T: Real> Eager<T> {
         let finite = AtomicBool::new(true);
         workers.each(parts, |part, [p, slots, scratch]| {
             let first = part * panels;
-            if !isa.run(Part { packed: &packed, first, p, slots, scratch }) {
+            if !isa.run_large(Part { packed: &packed, first, p, slots, scratch }) {
                 finite.store(false, Ordering::Relaxed);
             }
         });

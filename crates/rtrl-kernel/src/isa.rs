@@ -76,6 +76,12 @@ impl Isa {
     pub(crate) fn run<Op: WithSimd>(self, op: Op) -> Op::Output {
         self.0.dispatch(op)
     }
+
+    /// As `run`, for the large loops: the scalar ones would be compiled anew wherever this is called.
+    #[inline(never)]
+    pub(crate) fn run_large<Op: WithSimd>(self, op: Op) -> Op::Output {
+        self.run(op)
+    }
 }
 
 impl FromStr for Isa {

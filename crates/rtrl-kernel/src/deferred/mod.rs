@@ -175,7 +175,7 @@ impl<T: Real> Deferred<T> {
             let p = &*p;
             let sweep =
                 Sweep { columns, patterns, newer, older, flushed, first, p, slots, descending };
-            if !isa.run(sweep) {
+            if !isa.run_large(sweep) {
                 finite.store(false, Ordering::Relaxed);
             }
         });
@@ -255,7 +255,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
         above[state] = T::ONE;
         let older = self.previous.as_ref().filter(|_| self.is_flushing());
         passed.pass(self.isa, &self.window, older, Some(&above));
-        let finite = self.isa.run(Sweep {
+        let finite = self.isa.run_large(Sweep {
             columns: &self.columns,
             patterns: &self.patterns,
             newer: passed.newer.passed(&self.window),

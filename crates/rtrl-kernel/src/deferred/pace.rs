@@ -56,7 +56,7 @@ impl<T: Real> Deferred<T> {
         let piece = panels * (window.capacity() + 1) * n * T::LANES;
         let isa = self.isa;
         self.workers.each([(self.chain.values_mut(), piece)], |_, [panels]| {
-            isa.run(Chain { window, records: range.clone(), panels });
+            isa.run_large(Chain { window, records: range.clone(), panels });
         });
         self.progress.chained += records;
     }
@@ -77,7 +77,7 @@ impl<T: Real> Deferred<T> {
         let buffers = [(p, panels * panel_len), (scratch.values_mut(), piece)];
         workers.each(buffers, |part, [p, scratch]| {
             let first = start + part * panels;
-            isa.run(Flush { columns, patterns, window, chain, first, p, scratch });
+            isa.run_large(Flush { columns, patterns, window, chain, first, p, scratch });
         });
         self.progress.flushed = end;
         let checks = scratch.values::<T>().chunks_exact(piece).map(|piece| &piece[..T::LANES]);
