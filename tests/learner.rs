@@ -57,7 +57,7 @@ fn loss(recurrent: &[Vec<f64>], readout: &[Vec<f64>]) -> f64 {
 }
 
 /// Central differences of `loss` with respect to one of the two tables.
-fn differences(loss: impl Fn(&[Vec<f64>]) -> f64, at: &[Vec<f64>]) -> Vec<f64> {
+pub(crate) fn differences(loss: impl Fn(&[Vec<f64>]) -> f64, at: &[Vec<f64>]) -> Vec<f64> {
     let h = 1e-5;
     let mut moved = at.to_vec();
     let mut list = Vec::new();

@@ -12,6 +12,8 @@ use rtrl_model::{
     Targets,
 };
 
+use crate::learner::differences;
+
 const UNITS: usize = 4;
 const INPUTS: usize = 2;
 const COLUMNS: usize = INPUTS + 1 + UNITS;
@@ -81,7 +83,7 @@ impl Task {
     }
 
     /// The loss of the whole run with these weights.
-    fn total(&self, w: &Table, r: &Table) -> f64 {
+    fn total(&self, w: &[Vec<f64>], r: &[Vec<f64>]) -> f64 {
         let (mut y, mut forced) = (vec![0.0; UNITS], vec![None; UNITS]);
         let mut total = 0.0;
         for (t, x) in table(STEPS, INPUTS, 3).iter().enumerate() {
@@ -123,23 +125,6 @@ impl Task {
             .build()
             .unwrap()
     }
-}
-
-/// Central differences of `loss` with respect to a table.
-fn differences(loss: impl Fn(&Table) -> f64, at: &Table) -> Vec<f64> {
-    let h = 1e-5;
-    let mut moved = at.clone();
-    let mut list = Vec::new();
-    for i in 0..at.len() {
-        for j in 0..at[i].len() {
-            moved[i][j] = at[i][j] + h;
-            let above = loss(&moved);
-            moved[i][j] = at[i][j] - h;
-            list.push((above - loss(&moved)) / (2.0 * h));
-            moved[i][j] = at[i][j];
-        }
-    }
-    list
 }
 
 /// `sum of (d - o)^4 / 4`; `scale` 1 is its error.
