@@ -1,5 +1,5 @@
-//! The engines against the reference: equal bits on every instruction set, with any number of
-//! threads, in both precisions.
+//! The eager engine against the reference, equal by `==`, and against itself, equal in every bit, on
+//! every instruction set, with any number of threads, in both precisions.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::num::NonZeroUsize;
@@ -22,10 +22,12 @@ fn eager<T: Real>(case: &Case, isa: Isa, threads: Threads) -> Trace {
 
 fn compare_all<T: Real>(case: &Case) -> Result<(), TestCaseError> {
     let expected = reference::run::<T>(case);
+    let first = eager::<T>(case, Isa::scalar(), Threads::SERIAL);
     for isa in Isa::available() {
         for count in [1, 2, 3, 7] {
             let got = eager::<T>(case, isa, threads(count));
-            trace(&got, &expected, Tolerance::Exact).map_err(|difference| {
+            let exact = trace(&got, &expected, Tolerance::Exact);
+            exact.and(trace(&got, &first, Tolerance::Bits)).map_err(|difference| {
                 let what = format!("{} on {isa}, {count} threads: {difference}", T::NAME);
                 TestCaseError::fail(what)
             })?;

@@ -25,7 +25,9 @@ impl std::fmt::Display for Difference {
 /// How close two numbers must be.
 #[derive(Debug, Clone, Copy)]
 pub enum Tolerance {
-    /// Equal by `==`: the same bits, but for the sign of zero.
+    /// The same bits, those of a zero's sign included.
+    Bits,
+    /// Equal by `==`: the same bits except for the sign of zero.
     Exact,
     /// Within this factor of the larger of 1 and the expected absolute value.
     Relative(f64),
@@ -37,6 +39,7 @@ impl Tolerance {
             return false;
         }
         match self {
+            Self::Bits => got.to_bits() == expected.to_bits(),
             Self::Exact => got == expected,
             Self::Relative(factor) => (got - expected).abs() <= factor * expected.abs().max(1.0),
         }
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn what_is_not_finite_never_passes() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            for tolerance in [Tolerance::Exact, LOOSE] {
+            for tolerance in [Tolerance::Bits, Tolerance::Exact, LOOSE] {
                 assert!(list("bad", &[bad], &[1.0], tolerance).is_err());
                 assert!(list("bad", &[1.0], &[bad], tolerance).is_err());
                 assert!(list("bad", &[bad], &[bad], tolerance).is_err());
@@ -179,6 +182,8 @@ mod tests {
     #[test]
     fn exact_means_exact() {
         assert!(list("x", &[0.0, 1.0], &[-0.0, 1.0], Tolerance::Exact).is_ok());
+        assert!(list("x", &[0.0, 1.0], &[-0.0, 1.0], Tolerance::Bits).is_err());
+        assert!(list("x", &[-0.0, 1.0], &[-0.0, 1.0], Tolerance::Bits).is_ok());
         assert!(list("x", &[1.0 + f64::EPSILON], &[1.0], Tolerance::Exact).is_err());
     }
 

@@ -222,8 +222,9 @@ impl Columns {
         self.segments(panel)[0].row
     }
 
-    /// Writes the negative of each column's slot to its place in a matrix of weights. If every weight learns
-    /// and rows are padded to whole rows of lanes, the padding becomes 0.
+    /// Writes the negative of each column's slot to its place in a matrix of weights; what is zero becomes
+    /// +0, whichever loop it goes through. If every weight learns and rows are padded to whole rows of lanes,
+    /// the padding becomes 0.
     pub(crate) fn read_negative<T: Real>(
         &self,
         isa: Isa,
@@ -244,7 +245,7 @@ impl Columns {
         let slots = slots[whole * row_len..].chunks(row_len);
         for (into, slots) in below.chunks_mut(stride).zip(slots).take(rows - whole) {
             for (into, &slot) in into.iter_mut().zip(&slots[..lines]) {
-                *into = -slot;
+                *into = T::ZERO - slot;
             }
         }
     }
@@ -256,7 +257,7 @@ impl Columns {
                 let start = segment.row * stride + segment.line;
                 let into = &mut into[start..start + segment.len];
                 for (into, &slot) in into.iter_mut().zip(&slots[segment.lane..]) {
-                    *into = -slot;
+                    *into = T::ZERO - slot;
                 }
             }
         }

@@ -108,14 +108,14 @@ impl<T: Real> Immediate<T> {
         &self.values[start..start + T::LANES]
     }
 
-    /// The first and last weight row with a column in panels `first` to `last`.
+    /// The first and last weight row with a column in panel `panel`.
     #[inline(always)]
-    pub(crate) fn rows(&self, first: usize, last: usize) -> (usize, usize) {
-        (self.rows[first].0, self.rows[last].1)
+    pub(crate) fn rows(&self, panel: usize) -> (usize, usize) {
+        self.rows[panel]
     }
 
     /// The z[j] of weight row `row` for `len` slots from `slot` on, 0 where a slot is another row's. The
-    /// row must lie in the range of [`Immediate::rows`] for the slot's group of panels.
+    /// row must lie in the range of [`Immediate::rows`] for the slot's panel.
     #[inline(always)]
     pub(crate) fn lines(&self, row: usize, slot: usize, len: usize) -> &[T] {
         let start = self.origins[row].wrapping_add(slot);
@@ -136,8 +136,8 @@ mod tests {
         immediate.fill(&z);
         for first in (0..columns.panels()).step_by(MOST_PANELS) {
             let last = (first + MOST_PANELS - 1).min(columns.panels() - 1);
-            let (low, high) = immediate.rows(first, last);
             for panel in first..=last {
+                let (low, high) = immediate.rows(panel);
                 for row in low..=high {
                     let mut expected = vec![0.0; f64::LANES];
                     for segment in columns.segments(panel).iter().filter(|s| s.row == row) {

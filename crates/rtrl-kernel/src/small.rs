@@ -263,8 +263,9 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
         }
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
         let slot = self.first * T::LANES + register * lanes;
-        let panel = |register| self.first + register * lanes / T::LANES;
-        let (first, last) = self.immediate.rows(panel(register), panel(register + NV - 1));
+        let panel = |v| self.first + (register + v) * lanes / T::LANES;
+        let rows: [(usize, usize); NV] = std::array::from_fn(|v| self.immediate.rows(panel(v)));
+        let (first, last) = (rows[0].0, rows[NV - 1].1);
         for r in 0..TALL {
             let k = top + r;
             if k < N {
@@ -272,8 +273,11 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
                     let lines = self.immediate.lines(k, slot, NV * lanes);
                     let lines = T::vectors::<S>(lines);
                     let factor = T::splat(simd, self.injection[k]);
+                    // Adding 0 turns -0 into +0, so it must not depend on which panels come together.
                     for v in 0..NV {
-                        acc[r][v] = T::fused(simd, factor, lines[v], acc[r][v]);
+                        if k >= rows[v].0 && k <= rows[v].1 {
+                            acc[r][v] = T::fused(simd, factor, lines[v], acc[r][v]);
+                        }
                     }
                 }
                 let error = T::splat(simd, self.error[k]);

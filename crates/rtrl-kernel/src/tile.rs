@@ -150,8 +150,6 @@ struct Place {
     panel: usize,
     /// First slot of the group.
     slot: usize,
-    /// First and last weight row with a column in the group.
-    rows: (usize, usize),
 }
 
 impl Place {
@@ -192,12 +190,11 @@ fn advance_group<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     if panel > last {
         return;
     }
-    let rows = packed.immediate.rows(panel, last);
     let (old, new) = (T::vectors::<S>(old), T::vectors_mut::<S>(new));
     let slots = T::vectors_mut::<S>(slots);
     let scratch = T::vectors_mut::<S>(scratch);
     for first in (0..slots.len()).step_by(PANELS * WIDE) {
-        let place = Place { first, row, panel: states * row, slot: panel * T::LANES, rows };
+        let place = Place { first, row, panel: states * row, slot: panel * T::LANES };
         // Where all rows are read, they are read where they stand.
         let old: Rows<'_, _, PANELS, WIDE> = if packed.packing.read.len() == states && row == WIDE {
             std::array::from_fn(|g| old[g * states * row..(g + 1) * states * row].as_chunks().0)
@@ -207,7 +204,7 @@ fn advance_group<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
         advance_tiles::<S, T, PANELS, WIDE>(simd, packed, place, new, old, next);
         let wide = PANELS * WIDE;
         clear_rows::<S, T>(simd, &packed.packing.cleared, place, wide, new);
-        add_immediate::<S, T>(simd, packed, place, wide, new);
+        add_immediate::<S, T, PANELS, WIDE>(simd, packed, place, (panel, last), new);
         gradient::<S, T, PANELS, WIDE>(simd, packed, place, new, &mut slots[first..first + wide]);
     }
 }
@@ -379,25 +376,32 @@ fn store<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usi
 }
 
 /// Adds `injection[i] z[j]` for every weight row i with a column in these panels.
+///
+/// A row is added to all lanes of the panels in which it has columns, with z = 0 in the lanes of other
+/// rows, and to no other panel: adding 0 turns -0 into +0, so it must not depend on which panels are
+/// worked on together.
 #[inline(always)]
-fn add_immediate<S: Simd, T: Real>(
+fn add_immediate<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     simd: S,
     packed: &Packed<'_, T>,
     place: Place,
-    wide: usize,
+    (first, last): (usize, usize),
     new: &mut [T::Vector<S>],
 ) {
     let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
     let states = packed.columns.layout().states();
-    for row in place.rows.0..=place.rows.1 {
-        // A division would be felt in layers of a few dozen simple units.
-        let state = if row < states { row } else { packed.columns.layout().owner(row) };
-        let factor = T::splat(simd, packed.step.injection[row]);
-        for v in 0..wide {
-            let slot = place.slot + (place.first + v) * lanes;
-            let lines = T::vectors::<S>(packed.immediate.lines(row, slot, lanes))[0];
-            let place = &mut new[place.of(state, v)];
-            *place = T::fused(simd, factor, lines, *place);
+    for (g, panel) in (first..=last).enumerate() {
+        let (low, high) = packed.immediate.rows(panel);
+        for row in low..=high {
+            // A division would be felt in layers of a few dozen simple units.
+            let state = if row < states { row } else { packed.columns.layout().owner(row) };
+            let factor = T::splat(simd, packed.step.injection[row]);
+            for v in g * WIDE..(g + 1) * WIDE {
+                let slot = place.slot + (place.first + v) * lanes;
+                let lines = T::vectors::<S>(packed.immediate.lines(row, slot, lanes))[0];
+                let place = &mut new[place.of(state, v)];
+                *place = T::fused(simd, factor, lines, *place);
+            }
         }
     }
 }

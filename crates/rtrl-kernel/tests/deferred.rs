@@ -204,10 +204,11 @@ fn same_bits<T: Real>(pace: Pace) {
         let make = |isa, threads| {
             Deferred::<T>::new(layout, &learns, window(6), pace, isa, threads).unwrap()
         };
-        let expected = outputs(&mut make(Isa::scalar(), Threads::SERIAL), layout, 0..20);
+        let bits = |outputs: Vec<T>| bytemuck::cast_slice::<_, u8>(&outputs).to_vec();
+        let expected = bits(outputs(&mut make(Isa::scalar(), Threads::SERIAL), layout, 0..20));
         for isa in Isa::available() {
             for count in [1, 2, 3] {
-                let got = outputs(&mut make(isa, threads(count)), layout, 0..20);
+                let got = bits(outputs(&mut make(isa, threads(count)), layout, 0..20));
                 assert!(got == expected, "{states} states, {gates} gates, {isa}, {count} threads");
             }
         }

@@ -155,6 +155,76 @@ fn equals_the_loops() {
     }
 }
 
+/// The bits of all gradients and of the last p over some steps from p = 0, in which sums are zero at
+/// first and later products underflow, so that zeros of both signs appear.
+fn bits_from_zero<T: Real>(
+    layout: Layout,
+    learns: &[bool],
+    isa: Isa,
+    threads: Threads,
+) -> Vec<Vec<u8>> {
+    let (n, width) = (layout.states(), layout.lines());
+    let mut engine = Eager::<T>::new(layout, learns, isa, threads).unwrap();
+    let stride = width.next_multiple_of(T::LANES);
+    let mut numbers = Numbers(n as u64);
+    let mut rows = Vec::new();
+    let mut bits = |row: &[T]| rows.push(bytemuck::cast_slice(row).to_vec());
+    for t in 0..6 {
+        // Its square is 0 in this precision.
+        let tiny = T::from_f64(if T::NAME == "f32" { 1e-30 } else { 1e-200 });
+        let shrink = if t > 0 { tiny } else { T::ONE };
+        let scaled = |list: Vec<T>| list.into_iter().map(|x| x * shrink).collect::<Vec<T>>();
+        let (recurrent, scale) = (numbers.list::<T>(n * n), scaled(numbers.list(n)));
+        let (injection, mut z) = (numbers.list::<T>(layout.rows()), numbers.list::<T>(width));
+        z[width - n.min(width)..].fill(if t == 0 { T::ZERO } else { shrink });
+        let error: Vec<T> = numbers.list(n);
+        let step = Step {
+            recurrent: &recurrent,
+            stride: n,
+            scale: &scale,
+            diagonal: None,
+            injection: &injection,
+            lines: &z,
+            forced: &vec![false; n],
+        };
+        engine.advance(&step, Some(&error)).unwrap();
+        let mut gradient = vec![T::ZERO; layout.rows() * stride];
+        engine.gradient(&mut gradient, stride).unwrap();
+        bits(&gradient);
+    }
+    for k in 0..n {
+        let mut row = vec![T::ZERO; engine.columns()];
+        engine.sensitivities(k, &mut row).unwrap();
+        bits(&row);
+    }
+    rows
+}
+
+/// `==` does not see the sign of a zero, on which it once depended how many threads there were and how
+/// wide the registers.
+#[test]
+fn even_zeros_have_the_same_bits_everywhere() {
+    fn check<T: Real>(units: usize, width: usize, kept: f64) {
+        let layout = Layout::simple(units, width).unwrap();
+        let mut numbers = Numbers(7);
+        let learns: Vec<bool> = (0..units * width).map(|_| numbers.next() < kept).collect();
+        let expected = bits_from_zero::<T>(layout, &learns, Isa::scalar(), Threads::SERIAL);
+        for isa in Isa::available() {
+            for count in [1, 2, 3, 5] {
+                let got = bits_from_zero::<T>(layout, &learns, isa, threads(count));
+                let place = got.iter().zip(&expected).position(|(got, expected)| got != expected);
+                assert_eq!(place, None, "{units} x {width}, {}, {isa}, {count} threads", T::NAME);
+            }
+        }
+    }
+    for units in [1, 2, 4, 7, 8, 9, 12, 13, 16, 17, 19, 33] {
+        for kept in [1.1, 0.6] {
+            check::<f32>(units, units + 2, kept);
+            check::<f64>(units, units + 2, kept);
+        }
+    }
+}
+
 /// Layers of more than 16 units whose rows have few weights run loops of their own.
 #[test]
 fn equals_the_loops_where_weights_are_absent() {
