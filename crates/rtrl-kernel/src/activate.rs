@@ -1,10 +1,10 @@
 //! Activation functions of many units at once, with their derivatives (equation 2).
 
-use pulp::{Scalar, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use crate::elementary::{exp_of_minus_magnitude, logistic, tanh};
 use crate::error::check_length;
-use crate::real::is_zero;
+use crate::real::{compiled, is_zero};
 use crate::{Error, Isa, Real};
 
 /// A function f with a derivative.
@@ -27,7 +27,7 @@ impl Function {
     pub fn evaluate<T: Real>(self, s: T) -> (T, T) {
         let (mut value, mut slope) = ([T::ZERO], [T::ZERO]);
         let (sums, values, slopes) = (&[s], &mut value, &mut slope);
-        Activate { function: self, sums, values, slopes }.with_simd(Scalar);
+        T::run::<ActivateLoop>(Isa::scalar(), Activate { function: self, sums, values, slopes });
         (value[0], slope[0])
     }
 
@@ -83,10 +83,12 @@ pub fn activate<T: Real>(
 ) -> Result<bool, Error> {
     check_length("the values", sums.len(), values.len())?;
     check_length("the slopes", sums.len(), slopes.len())?;
-    Ok(isa.run(Activate { function, sums, values, slopes }))
+    Ok(T::run::<ActivateLoop>(isa, Activate { function, sums, values, slopes }))
 }
 
-struct Activate<'a, T> {
+compiled!(pub(crate) ActivateLoop: Activate -> bool);
+
+pub(crate) struct Activate<'a, T> {
     function: Function,
     sums: &'a [T],
     values: &'a mut [T],

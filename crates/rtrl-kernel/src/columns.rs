@@ -18,6 +18,7 @@ use pulp::{Simd, WithSimd};
 
 use crate::aligned::Aligned;
 use crate::error::check_length;
+use crate::real::compiled;
 use crate::{Error, Isa, Real};
 
 /// The sizes of a recurrent layer.
@@ -241,7 +242,7 @@ impl Columns {
         let whole = slots.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
         let whole = whole.min(into.len() / stride).min(rows);
         let (into, below) = into.split_at_mut(whole * stride);
-        isa.run(ReadNegative { slots, row_len, lines, stride, into });
+        T::run::<ReadNegativeLoop>(isa, ReadNegative { slots, row_len, lines, stride, into });
         let slots = slots[whole * row_len..].chunks(row_len);
         for (into, slots) in below.chunks_mut(stride).zip(slots).take(rows - whole) {
             for (into, &slot) in into.iter_mut().zip(&slots[..lines]) {
@@ -290,13 +291,15 @@ impl Columns {
 }
 
 /// Rows of slots, every `row_len` slots one, on their way to padded rows.
-struct ReadNegative<'a, T> {
+pub(crate) struct ReadNegative<'a, T> {
     slots: &'a [T],
     row_len: usize,
     lines: usize,
     stride: usize,
     into: &'a mut [T],
 }
+
+compiled!(pub(crate) ReadNegativeLoop: ReadNegative -> ());
 
 impl<T: Real> WithSimd for ReadNegative<'_, T> {
     type Output = ();

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::error::check_length;
-use crate::real::is_zero;
+use crate::real::{compiled, is_zero};
 use crate::{Error, Isa, Real};
 
 /// Writes `next[i] = weights[i] - rate * gradient[i]`, rounded twice. Returns whether all of it is finite.
@@ -22,10 +22,12 @@ pub fn descend<T: Real>(
     check_length("the padding of the weights", 0, weights.len() % T::LANES)?;
     check_length("the gradient", weights.len(), gradient.len())?;
     check_length("the next weights", weights.len(), next.len())?;
-    Ok(isa.run(Descend { rate, weights, gradient, next }))
+    Ok(T::run::<DescendLoop>(isa, Descend { rate, weights, gradient, next }))
 }
 
-struct Descend<'a, T> {
+compiled!(pub(crate) DescendLoop: Descend -> bool);
+
+pub(crate) struct Descend<'a, T> {
     rate: T,
     weights: &'a [T],
     gradient: &'a [T],

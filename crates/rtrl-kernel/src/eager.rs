@@ -14,7 +14,7 @@ use crate::immediate::Immediate;
 use crate::pack::Packing;
 use crate::small;
 use crate::threads::Workers;
-use crate::tile::{GROUP, Packed, Part};
+use crate::tile::{GROUP, Packed, Part, PartLoop};
 use crate::{Engine, Error, Isa, Layout, Pending, Real, Step, Threads};
 
 /// The exact engine that computes p(t) at every step.
@@ -148,7 +148,7 @@ impl<T: Real> Eager<T> {
         let finite = AtomicBool::new(true);
         workers.each(parts, |part, [p, slots, scratch]| {
             let first = part * panels;
-            if !isa.run_large(Part { packed: &packed, first, p, slots, scratch }) {
+            if !T::run::<PartLoop>(*isa, Part { packed: &packed, first, p, slots, scratch }) {
                 finite.store(false, Ordering::Relaxed);
             }
         });

@@ -71,16 +71,10 @@ impl Isa {
         }
     }
 
-    /// Runs `op` compiled for this set. Only what is inlined into it uses the set.
+    /// Runs `work` compiled for this set. Only what is inlined into it uses the set.
     #[inline(always)]
-    pub(crate) fn run<Op: WithSimd>(self, op: Op) -> Op::Output {
-        self.0.dispatch(op)
-    }
-
-    /// As `run`, for the large loops: the scalar ones would be compiled anew wherever this is called.
-    #[inline(never)]
-    pub(crate) fn run_large<Op: WithSimd>(self, op: Op) -> Op::Output {
-        self.run(op)
+    pub(crate) fn run<W: WithSimd>(self, work: W) -> W::Output {
+        self.0.dispatch(work)
     }
 }
 

@@ -21,6 +21,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::real::compiled;
 use crate::{Isa, Real, Step};
 
 /// Heights of sparse strips, on every instruction set: 4 rows of 2 registers hide the latency.
@@ -112,7 +113,7 @@ impl<T: Real> Packing<T> {
         zero: &mut [bool],
     ) {
         self.choose_rows(rows, step, error, zero);
-        isa.run(Pack { packing: self, step });
+        T::run::<PackLoop>(isa, Pack { packing: self, step });
     }
 
     /// Decides which rows are read, computed and cleared.
@@ -230,12 +231,14 @@ fn strip_height(heights: &[usize], rows: usize) -> usize {
 }
 
 /// The part of the packing that goes over the whole matrix, for an instruction set.
-struct Pack<'a, 'b, T> {
+pub(crate) struct Pack<'a, T> {
     packing: &'a mut Packing<T>,
-    step: &'a Step<'b, T>,
+    step: &'a Step<'a, T>,
 }
 
-impl<T: Real> WithSimd for Pack<'_, '_, T> {
+compiled!(pub(crate) PackLoop: Pack -> ());
+
+impl<T: Real> WithSimd for Pack<'_, T> {
     type Output = ();
 
     #[inline(always)]

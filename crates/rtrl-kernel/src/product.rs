@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::error::check_length;
+use crate::real::compiled;
 use crate::{Error, Isa, Real};
 
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.
@@ -22,35 +23,42 @@ pub fn product<T: Real>(isa: Isa, matrix: &[T], vector: &[T], out: &mut [T]) -> 
     if vector.is_empty() {
         out.fill(T::ZERO);
     } else {
-        isa.run(Product { matrix, vector, out });
+        T::run::<ProductLoop>(isa, Product { matrix, vector, out });
     }
     Ok(())
 }
 
 /// The sum of the squares of `values`: one chain of fused multiply-adds from +0, in their order.
 pub fn sum_of_squares<T: Real>(isa: Isa, values: &[T]) -> T {
-    isa.run(Squares { values })
+    let mut sum = T::ZERO;
+    T::run::<SquaresLoop>(isa, Squares { values, sum: &mut sum });
+    sum
 }
 
-struct Squares<'a, T> {
+compiled!(pub(crate) SquaresLoop: Squares -> ());
+
+pub(crate) struct Squares<'a, T> {
     values: &'a [T],
+    sum: &'a mut T,
 }
 
 impl<T: Real> WithSimd for Squares<'_, T> {
-    type Output = T;
+    type Output = ();
 
     /// Scalar, but with the set's multiply-add instead of a call of the C library's.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> T {
+    fn with_simd<S: Simd>(self, _: S) {
         let mut sum = T::ZERO;
         for value in self.values {
             sum = value.mul_add(*value, sum);
         }
-        sum
+        *self.sum = sum;
     }
 }
 
-struct Product<'a, T> {
+compiled!(pub(crate) ProductLoop: Product -> ());
+
+pub(crate) struct Product<'a, T> {
     matrix: &'a [T],
     vector: &'a [T],
     out: &'a mut [T],

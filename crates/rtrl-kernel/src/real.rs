@@ -9,6 +9,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 use bytemuck::Pod;
 use pulp::{Scalar, Simd};
 
+use crate::Isa;
 use crate::elementary::{self, Elementary};
 
 /// A floating-point number of the kernel: `f32` or `f64`.
@@ -61,7 +62,50 @@ pub trait Real:
     fn ln_1p(self) -> Self;
     /// The hyperbolic tangent, within 2 units in the last place.
     fn tanh(self) -> Self;
+
+    /// Runs a loop on the instruction set `isa`. Not for use outside the kernel.
+    #[doc(hidden)]
+    fn run<L: Loop>(isa: Isa, work: L::Work<'_, Self>) -> L::Output;
 }
+
+/// A loop over registers, compiled in this crate once for each precision and instruction set.
+///
+/// Generic code is compiled anew in every crate that uses it. A loop is therefore reached through two
+/// functions that are not generic; [`Real::run`] takes the one for the precision. Implemented by
+/// `compiled!`.
+pub trait Loop {
+    /// What the loop works on.
+    type Work<'a, T: Real>;
+    /// What it returns.
+    type Output;
+    /// The loop in single precision.
+    fn single(isa: Isa, work: Self::Work<'_, f32>) -> Self::Output;
+    /// The loop in double precision.
+    fn double(isa: Isa, work: Self::Work<'_, f64>) -> Self::Output;
+}
+
+/// Compiles `$work`, a [`pulp::WithSimd`] that is generic over the precision, as the [`Loop`] `$name`.
+macro_rules! compiled {
+    ($vis:vis $name:ident: $work:ident -> $output:ty) => {
+        $vis struct $name;
+
+        impl $crate::real::Loop for $name {
+            type Work<'a, T: $crate::Real> = $work<'a, T>;
+            type Output = $output;
+
+            #[inline(never)]
+            fn single(isa: $crate::Isa, work: $work<'_, f32>) -> $output {
+                isa.run(work)
+            }
+
+            #[inline(never)]
+            fn double(isa: $crate::Isa, work: $work<'_, f64>) -> $output {
+                isa.run(work)
+            }
+        }
+    };
+}
+pub(crate) use compiled;
 
 /// Registers of a [`Real`]. Implemented for `f32` and `f64` only; not for use outside the kernel.
 pub trait Vectorised: Pod {
@@ -140,7 +184,7 @@ pub(crate) fn is_zero<S: Simd, T: Real>(register: T::Vector<S>) -> bool {
 macro_rules! real {
     ($type:ident, $bits:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $product:ident,
      $quotient:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $select:ident,
-     $as_simd:ident, $as_mut_simd:ident, $ln_1p:path) => {
+     $as_simd:ident, $as_mut_simd:ident, $ln_1p:path, $run:ident) => {
         impl Vectorised for $type {
             type Vector<S: Simd> = S::$vector;
 
@@ -252,24 +296,25 @@ macro_rules! real {
                 <$type>::sqrt(self)
             }
 
-            #[inline]
             fn exp(self) -> Self {
                 elementary::exp::<Scalar, $type>(Scalar, self)
             }
 
-            #[inline]
             fn logistic(self) -> Self {
                 elementary::logistic::<Scalar, $type>(Scalar, self)
             }
 
-            #[inline]
             fn ln_1p(self) -> Self {
                 $ln_1p(self)
             }
 
-            #[inline]
             fn tanh(self) -> Self {
                 elementary::tanh::<Scalar, $type>(Scalar, self)
+            }
+
+            #[inline(always)]
+            fn run<L: Loop>(isa: Isa, work: L::Work<'_, Self>) -> L::Output {
+                L::$run(isa, work)
             }
         }
     };
@@ -291,7 +336,8 @@ real!(
     select_f32s,
     as_simd_f32s,
     as_mut_simd_f32s,
-    libm::log1pf
+    libm::log1pf,
+    single
 );
 real!(
     f64,
@@ -309,5 +355,6 @@ real!(
     select_f64s,
     as_simd_f64s,
     as_mut_simd_f64s,
-    libm::log1p
+    libm::log1p,
+    double
 );

@@ -39,6 +39,7 @@ use crate::ahead::{ask_for, is_far};
 use crate::columns::Columns;
 use crate::immediate::Immediate;
 use crate::pack::{Packing, Strip};
+use crate::real::compiled;
 use crate::small;
 use crate::{Real, Step};
 
@@ -78,6 +79,8 @@ pub(crate) struct Part<'a, T> {
     /// Room for the old rows that are read, where some are not.
     pub(crate) scratch: &'a mut [T],
 }
+
+compiled!(pub(crate) PartLoop: Part -> bool);
 
 impl<T: Real> WithSimd for Part<'_, T> {
     /// Whether the gradient is finite.

@@ -14,6 +14,7 @@ use pulp::{Simd, WithSimd};
 use super::sweep::Passed;
 use super::window::Window;
 use crate::aligned::Aligned;
+use crate::real::compiled;
 use crate::{Error, Isa, Real};
 
 /// Rows of lanes up to which four chains hide the latency; above, the many columns do.
@@ -57,7 +58,7 @@ impl<T: Real> Back<T> {
             Some(above) => deltas[top..].copy_from_slice(above),
             None => deltas[top..].fill(T::ZERO),
         }
-        isa.run(Backward { window, deltas, with_errors: above.is_none() });
+        T::run::<BackwardLoop>(isa, Backward { window, deltas, with_errors: above.is_none() });
         let above = self.deltas.values::<T>().chunks_exact(stride).skip(1);
         for (record, above) in above.take(window.len()).enumerate() {
             let mut places =
@@ -112,11 +113,13 @@ impl<T: Real> Deltas<T> {
 /// `deltas` is `[len + 1][stride]`: what reaches the state after the last record is given in the last
 /// row; the others are computed, row w being that before record w. Errors that have not been read are
 /// added on the way if `with_errors`.
-struct Backward<'a, T> {
+pub(super) struct Backward<'a, T> {
     window: &'a Window<T>,
     deltas: &'a mut [T],
     with_errors: bool,
 }
+
+compiled!(pub(super) BackwardLoop: Backward -> ());
 
 impl<T: Real> WithSimd for Backward<'_, T> {
     type Output = ();

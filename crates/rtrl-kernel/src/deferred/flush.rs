@@ -22,6 +22,7 @@ use pulp::{Simd, WithSimd};
 use super::window::{Patterns, Window};
 use crate::Real;
 use crate::columns::Columns;
+use crate::real::compiled;
 
 /// Panels that are worked on together at most.
 pub(super) const GROUP: usize = 3;
@@ -77,6 +78,8 @@ pub(super) struct Chain<'a, T> {
     /// `[panel of k][slot][l][lane]`
     pub(super) panels: &'a mut [T],
 }
+
+compiled!(pub(super) ChainLoop: Chain -> ());
 
 impl<T: Real> WithSimd for Chain<'_, T> {
     type Output = ();
@@ -162,6 +165,8 @@ pub(super) struct Flush<'a, T> {
 pub(super) fn scratch_rows(states: usize, lanes: usize, records: usize) -> u128 {
     1 + states.div_ceil(lanes) as u128 * records as u128 + (GROUP * states) as u128
 }
+
+compiled!(pub(super) FlushLoop: Flush -> ());
 
 impl<T: Real> WithSimd for Flush<'_, T> {
     type Output = ();

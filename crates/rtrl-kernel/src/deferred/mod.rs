@@ -36,7 +36,7 @@ use pulp::Simd;
 
 use self::backward::Deltas;
 use self::pace::Progress;
-use self::sweep::Sweep;
+use self::sweep::{Sweep, SweepLoop};
 use self::window::{Patterns, Window, record_len};
 use crate::aligned::Aligned;
 use crate::columns::Columns;
@@ -175,7 +175,7 @@ impl<T: Real> Deferred<T> {
             let p = &*p;
             let sweep =
                 Sweep { columns, patterns, newer, older, flushed, first, p, slots, descending };
-            if !isa.run_large(sweep) {
+            if !T::run::<SweepLoop>(*isa, sweep) {
                 finite.store(false, Ordering::Relaxed);
             }
         });
@@ -255,7 +255,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
         above[state] = T::ONE;
         let older = self.previous.as_ref().filter(|_| self.is_flushing());
         passed.pass(self.isa, &self.window, older, Some(&above));
-        let finite = self.isa.run_large(Sweep {
+        let sweep = Sweep {
             columns: &self.columns,
             patterns: &self.patterns,
             newer: passed.newer.passed(&self.window),
@@ -265,8 +265,8 @@ impl<T: Real> Engine<T> for Deferred<T> {
             p: self.p.values(),
             slots: slots.values_mut(),
             descending: false,
-        });
-        if !finite {
+        };
+        if !T::run::<SweepLoop>(self.isa, sweep) {
             return Err(Error::NonFinite { quantity: "sensitivities" });
         }
         self.columns.gather(slots.values().chunks_exact(T::LANES), row);

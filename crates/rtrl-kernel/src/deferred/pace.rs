@@ -1,7 +1,7 @@
 //! When the work of a flush is done: at once, or a share in every step.
 
 use super::Deferred;
-use super::flush::{self, Chain, Flush};
+use super::flush::{self, Chain, ChainLoop, Flush, FlushLoop};
 use crate::{Error, Real};
 
 /// How far the flush of a window has come.
@@ -56,7 +56,7 @@ impl<T: Real> Deferred<T> {
         let piece = panels * (window.capacity() + 1) * n * T::LANES;
         let isa = self.isa;
         self.workers.each([(self.chain.values_mut(), piece)], |_, [panels]| {
-            isa.run_large(Chain { window, records: range.clone(), panels });
+            T::run::<ChainLoop>(isa, Chain { window, records: range.clone(), panels });
         });
         self.progress.chained += records;
     }
@@ -77,7 +77,8 @@ impl<T: Real> Deferred<T> {
         let buffers = [(p, panels * panel_len), (scratch.values_mut(), piece)];
         workers.each(buffers, |part, [p, scratch]| {
             let first = start + part * panels;
-            isa.run_large(Flush { columns, patterns, window, chain, first, p, scratch });
+            let flush = Flush { columns, patterns, window, chain, first, p, scratch };
+            T::run::<FlushLoop>(*isa, flush);
         });
         self.progress.flushed = end;
         let checks = scratch.values::<T>().chunks_exact(piece).map(|piece| &piece[..T::LANES]);

@@ -9,7 +9,7 @@ use pulp::{Simd, WithSimd};
 use super::window::{Patterns, Window};
 use crate::Real;
 use crate::columns::Columns;
-use crate::real::is_zero;
+use crate::real::{compiled, is_zero};
 
 /// Independent chains: they hide the latency of the multiply-adds, while one panel is read in order.
 const CHAINS: usize = 4;
@@ -45,6 +45,8 @@ pub(super) struct Sweep<'a, T> {
     /// the one before has left there.
     pub(super) descending: bool,
 }
+
+compiled!(pub(super) SweepLoop: Sweep -> bool);
 
 impl<T: Real> WithSimd for Sweep<'_, T> {
     /// Whether the gradient is finite.

@@ -7,6 +7,7 @@ use pulp::{Simd, WithSimd};
 use crate::aligned::Aligned;
 use crate::columns::{Columns, Segment};
 use crate::error::{check_finite, check_length};
+use crate::real::compiled;
 use crate::{Error, Isa, Layout, Real, Step};
 
 /// Which z belong in the lanes of a panel.
@@ -128,7 +129,7 @@ impl<T: Real> Window<T> {
     ) -> bool {
         let (n, stride, record) = (self.states, self.stride, self.len);
         let jacobian = &mut self.jacobians.values_mut()[record * n * stride..][..n * stride];
-        let finite = isa.run(Scale { step, stride, jacobian });
+        let finite = T::run::<ScaleLoop>(isa, Scale { step, stride, jacobian });
         let injection = &mut self.injections.values_mut()[record * self.rows..][..self.rows];
         injection.copy_from_slice(&step.injection[..self.rows]);
         let errors = &mut self.errors.values_mut()[record * n..][..n];
@@ -253,11 +254,13 @@ impl<T: Real> Window<T> {
 
 /// Writes `scale[k] recurrent[k][l]` with the diagonal added, zero where l is forced, into a Jacobian with
 /// rows `stride` apart; says whether all are finite.
-struct Scale<'a, T> {
+pub(super) struct Scale<'a, T> {
     step: &'a Step<'a, T>,
     stride: usize,
     jacobian: &'a mut [T],
 }
+
+compiled!(pub(super) ScaleLoop: Scale -> bool);
 
 impl<T: Real> WithSimd for Scale<'_, T> {
     type Output = bool;
