@@ -2,8 +2,6 @@
 
 use thiserror::Error;
 
-use crate::Real;
-
 /// An error of the kernel. Each variant says what was expected and what came.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -68,13 +66,22 @@ pub enum Error {
     Lost,
 }
 
-/// Fails unless all values are finite.
-pub(crate) fn check_finite<T: Real>(quantity: &'static str, values: &[T]) -> Result<(), Error> {
-    let finite = values.iter().fold(true, |all, value| all & value.is_finite());
-    if finite { Ok(()) } else { Err(Error::NonFinite { quantity }) }
-}
-
 /// Fails unless `got` equals `expected`.
 pub(crate) fn check_length(what: &'static str, expected: usize, got: usize) -> Result<(), Error> {
     if got == expected { Ok(()) } else { Err(Error::Length { what, expected, got }) }
+}
+
+/// Fails unless `got` values hold `rows` rows of `columns` values, `stride` apart.
+pub(crate) fn check_matrix(
+    what: &'static str,
+    rows: usize,
+    columns: usize,
+    stride: usize,
+    got: usize,
+) -> Result<(), Error> {
+    if stride < columns {
+        return Err(Error::Length { what: "a row of the matrix", expected: columns, got: stride });
+    }
+    let needed = (rows - 1).saturating_mul(stride).saturating_add(columns);
+    if got < needed { check_length(what, needed, got) } else { Ok(()) }
 }

@@ -16,51 +16,33 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `engine.rs` | the trait and its [`Step`] |
-//! | `eager.rs` | the engine that updates p at every step |
+//! | `layout.rs`, `step.rs`, `engine.rs` | the sizes of a layer, one time step, and the trait of the engines |
+//! | `eager/` | the engine that updates p at every step |
 //! | `deferred/` | the engine that updates p when a window of steps is full |
-//! | `pack.rs` | the Jacobian of a step in strips, with lists where it is sparse |
-//! | `tile.rs`, `small.rs`, `immediate.rs` | its inner loops |
-//! | `ahead.rs` | asking for the panels that come next |
-//! | `columns.rs` | which weight sits in which lane of which panel |
-//! | `product.rs` | matrix times vector |
-//! | `elementary.rs`, `activate.rs` | exp, tanh and the logistic function; activations of many units |
-//! | `descend.rs` | gradient descent |
-//! | `isa.rs`, `threads.rs`, `crew.rs` | what runs the loops |
-//! | `real.rs`, `aligned.rs` | numbers and the memory that they stand in |
+//! | `panels.rs` | which weight sits in which lane of which panel |
+//! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
+//! | `threads/` | how many threads share a step, and how they do it |
+//! | `error.rs` | what can go wrong |
 //!
 //! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.
 
-mod activate;
-mod ahead;
-mod aligned;
-mod columns;
-#[cfg(feature = "rayon")]
-mod crew;
 mod deferred;
-mod descend;
 mod eager;
-mod elementary;
 mod engine;
 mod error;
-mod immediate;
-mod isa;
-mod pack;
-mod product;
-mod real;
-mod small;
+mod layout;
+mod panels;
+mod simd;
+mod step;
 mod threads;
-mod tile;
 
-pub use activate::{Function, activate};
-pub use columns::Layout;
 pub use deferred::{Deferred, Pace};
-pub use descend::descend;
 pub use eager::Eager;
-pub use elementary::Elementary;
-pub use engine::{Engine, Pending, Step};
+pub use engine::{Engine, Pending};
 pub use error::Error;
-pub use isa::Isa;
-pub use product::{product, sum_of_squares};
-pub use real::{Real, Vectorised};
+pub use layout::Layout;
+pub use simd::{
+    Elementary, Function, Isa, Real, Vectorised, activate, descend, product, sum_of_squares,
+};
+pub use step::Step;
 pub use threads::{Threads, Workers, automatic_threads};

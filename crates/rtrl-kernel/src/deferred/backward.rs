@@ -7,15 +7,13 @@
 //! k mod 4, each ascending and fused, then (0 + 1) + (2 + 3); above, one chain. That depends on the shape
 //! and the precision only.
 
-use std::marker::PhantomData;
-
 use pulp::{Simd, WithSimd};
 
+use super::chains::add_chains;
 use super::sweep::Passed;
 use super::window::Window;
-use crate::aligned::Aligned;
-use crate::real::compiled;
-use crate::{Error, Isa, Real};
+use crate::error::Error;
+use crate::simd::{Buffer, Isa, Real, compiled};
 
 /// Rows of lanes up to which four chains hide the latency; above, the many columns do.
 const NARROW: usize = 4;
@@ -31,21 +29,16 @@ pub(super) struct Deltas<T> {
 #[derive(Debug, Clone)]
 pub(super) struct Back<T> {
     /// `[record + 1][stride]`, see [`Backward`].
-    deltas: Aligned,
+    deltas: Buffer<T>,
     /// See [`Passed`].
-    factors: Aligned,
-    numbers: PhantomData<T>,
+    factors: Buffer<T>,
 }
 
 impl<T: Real> Back<T> {
     fn new(window: &Window<T>, capacity: usize) -> Result<Self, Error> {
         let deltas = (capacity as u128 + 1) * window.stride() as u128;
         let factors = capacity as u128 * window.rows() as u128;
-        Ok(Self {
-            deltas: Aligned::numbers::<T>(deltas)?,
-            factors: Aligned::numbers::<T>(factors)?,
-            numbers: PhantomData,
-        })
+        Ok(Self { deltas: Buffer::numbers(deltas)?, factors: Buffer::numbers(factors)? })
     }
 
     /// Goes back through `window`, with `above` reaching the state after its last record, or with the
@@ -53,16 +46,16 @@ impl<T: Real> Back<T> {
     fn pass(&mut self, isa: Isa, window: &Window<T>, above: Option<&[T]>) {
         let stride = window.stride();
         let top = window.len() * stride;
-        let deltas = &mut self.deltas.values_mut::<T>()[..top + stride];
+        let deltas = &mut self.deltas.values_mut()[..top + stride];
         match above {
             Some(above) => deltas[top..].copy_from_slice(above),
             None => deltas[top..].fill(T::ZERO),
         }
         T::run::<BackwardLoop>(isa, Backward { window, deltas, with_errors: above.is_none() });
-        let above = self.deltas.values::<T>().chunks_exact(stride).skip(1);
+        let above = self.deltas.values().chunks_exact(stride).skip(1);
         for (record, above) in above.take(window.len()).enumerate() {
             let mut places =
-                self.factors.values_mut::<T>()[record..].iter_mut().step_by(window.capacity());
+                self.factors.values_mut()[record..].iter_mut().step_by(window.capacity());
             for injections in window.injection(record).chunks_exact(window.states()) {
                 let products = injections.iter().zip(above).map(|(&factor, &delta)| delta * factor);
                 places.by_ref().zip(products).for_each(|(place, product)| *place = product);
@@ -205,6 +198,6 @@ fn block<S: Simd, T: Real, const CHAINS: usize, const NB: usize>(
             sums[v] = T::fused(simd, factor, jacobian[v], sums[v]);
         }
     }
-    below[first..first + NB].copy_from_slice(&super::add_chains::<S, T, CHAINS, NB>(simd, sums));
+    below[first..first + NB].copy_from_slice(&add_chains::<S, T, CHAINS, NB>(simd, sums));
     NB
 }

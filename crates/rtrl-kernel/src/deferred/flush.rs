@@ -20,9 +20,8 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::window::{Patterns, Window};
-use crate::Real;
-use crate::columns::Columns;
-use crate::real::compiled;
+use crate::panels::Columns;
+use crate::simd::{Real, compiled};
 
 /// Panels that are worked on together at most.
 pub(super) const GROUP: usize = 3;

@@ -18,12 +18,14 @@
 //! | file | subject |
 //! |---|---|
 //! | `window.rs` | records |
+//! | `chains.rs` | sums in several chains |
 //! | `backward.rs` | the errors' way back through a window |
 //! | `sweep.rs` | the gradient: one read of p |
 //! | `flush.rs` | moving p to the end of a window |
 //! | `pace.rs` | when that is done |
 
 mod backward;
+mod chains;
 mod flush;
 mod pace;
 mod sweep;
@@ -32,18 +34,17 @@ mod window;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pulp::Simd;
-
 use self::backward::Deltas;
 use self::pace::Progress;
 use self::sweep::{Sweep, SweepLoop};
 use self::window::{Patterns, Window, record_len};
-use crate::aligned::Aligned;
-use crate::columns::Columns;
-use crate::engine::{check_matrix, check_row};
-use crate::error::{check_finite, check_length};
-use crate::threads::Workers;
-use crate::{Engine, Error, Isa, Layout, Pending, Real, Step, Threads};
+use crate::engine::{Engine, Pending};
+use crate::error::{Error, check_length, check_matrix};
+use crate::layout::Layout;
+use crate::panels::Columns;
+use crate::simd::{Buffer, Isa, Real, check_finite};
+use crate::step::Step;
+use crate::threads::{Threads, Workers};
 
 /// When the work of a flush is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,13 +70,13 @@ pub struct Deferred<T> {
     isa: Isa,
     workers: Workers,
     /// p at the start of the window, or of the one before for the panels that are not flushed yet.
-    p: Aligned,
+    p: Buffer<T>,
     /// The gradient of each column, with the sign of `sum e p`, of errors that have left the window.
-    slots: Aligned,
+    slots: Buffer<T>,
     /// The products of Jacobians, as `flush.rs` draws them.
-    chain: Aligned,
+    chain: Buffer<T>,
     /// For each thread, what a flush needs: see [`flush::scratch_rows`].
-    scratch: Aligned,
+    scratch: Buffer<T>,
     window: Window<T>,
     /// The window before, which is flushed little by little.
     previous: Option<Window<T>>,
@@ -116,10 +117,10 @@ impl<T: Real> Deferred<T> {
             Pace::Even => Some(Window::new(&columns, &patterns, records)?),
         };
         Ok(Self {
-            p: Aligned::zeroed(columns.panels() as u128 * n as u128)?,
-            slots: Aligned::zeroed(columns.panels() as u128)?,
-            chain: Aligned::zeroed(chain_rows)?,
-            scratch: Aligned::zeroed(workers.count() as u128 * scratch_rows)?,
+            p: Buffer::zeroed(columns.panels() as u128 * n as u128)?,
+            slots: Buffer::zeroed(columns.panels() as u128)?,
+            chain: Buffer::zeroed(chain_rows)?,
+            scratch: Buffer::zeroed(workers.count() as u128 * scratch_rows)?,
             progress: Progress { chained: records, flushed: columns.panels() },
             passed: Deltas::new(&window, previous.is_some())?,
             columns,
@@ -146,7 +147,7 @@ impl<T: Real> Deferred<T> {
     fn lose(&mut self, quantity: &'static str) -> Error {
         self.lost = true;
         self.unread = false;
-        self.slots.values_mut::<T>().fill(T::ZERO);
+        self.slots.values_mut().fill(T::ZERO);
         Error::NonFinite { quantity }
     }
 
@@ -185,25 +186,6 @@ impl<T: Real> Deferred<T> {
     }
 }
 
-/// The sum of one or four chains, in the order (0 + 1) + (2 + 3).
-#[inline(always)]
-fn add_chains<S: Simd, T: Real, const CHAINS: usize, const NV: usize>(
-    simd: S,
-    mut chains: [[T::Vector<S>; NV]; CHAINS],
-) -> [T::Vector<S>; NV] {
-    let mut count = CHAINS;
-    while count > 1 {
-        count /= 2;
-        for chain in 0..count {
-            let (low, high) = (chains[2 * chain], chains[2 * chain + 1]);
-            for v in 0..NV {
-                chains[chain][v] = T::sum(simd, low[v], high[v]);
-            }
-        }
-    }
-    chains[0]
-}
-
 impl<T: Real> Engine<T> for Deferred<T> {
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
         step.check(self.columns.layout(), error)?;
@@ -230,8 +212,8 @@ impl<T: Real> Engine<T> for Deferred<T> {
             return Err(Error::Lost);
         }
         self.collect()?;
-        self.columns.read_negative(self.isa, self.slots.values::<T>(), into, stride);
-        self.slots.values_mut::<T>().fill(T::ZERO);
+        self.columns.read_negative(self.isa, self.slots.values(), into, stride);
+        self.slots.values_mut().fill(T::ZERO);
         Ok(())
     }
 
@@ -242,15 +224,15 @@ impl<T: Real> Engine<T> for Deferred<T> {
             previous.clear();
         }
         self.progress.flushed = self.columns.panels();
-        self.p.values_mut::<T>().fill(T::ZERO);
+        self.p.values_mut().fill(T::ZERO);
         self.lost = false;
         collected
     }
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        check_row(&self.columns, self.lost, state, row.len())?;
+        self.columns.check_row(self.lost, state, row.len())?;
         let mut passed = self.passed.clone();
-        let mut slots = Aligned::zeroed(self.columns.panels() as u128)?;
+        let mut slots = Buffer::zeroed(self.columns.panels() as u128)?;
         let mut above = vec![T::ZERO; self.window.stride()];
         above[state] = T::ONE;
         let older = self.previous.as_ref().filter(|_| self.is_flushing());
@@ -274,14 +256,14 @@ impl<T: Real> Engine<T> for Deferred<T> {
     }
 
     fn stored(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        check_row(&self.columns, self.lost, state, row.len())?;
+        self.columns.check_row(self.lost, state, row.len())?;
         let rows = self.p.values().chunks_exact(T::LANES);
         self.columns.gather(rows.skip(state).step_by(self.window.states()), row);
         Ok(())
     }
 
     fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
-        check_row(&self.columns, self.lost, state, row.len())?;
+        self.columns.check_row(self.lost, state, row.len())?;
         check_finite("sensitivities", row)?;
         let rows = self.p.values_mut().chunks_exact_mut(T::LANES);
         self.columns.spread(row, rows.skip(state).step_by(self.window.states()));
@@ -290,7 +272,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
 
     fn pending(&self) -> Pending<T> {
         let mut gradient = Vec::new();
-        if self.slots.values::<T>().iter().any(|&slot| slot != T::ZERO) {
+        if self.slots.values().iter().any(|&slot| slot != T::ZERO) {
             gradient.resize(self.columns.count(), T::ZERO);
             self.columns.gather(self.slots.values().chunks_exact(T::LANES), &mut gradient);
         }
@@ -320,7 +302,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
             check_length("the records of the previous window", expected, previous.len())?;
             self.window.check_records(layout, previous)?;
         }
-        self.slots.values_mut::<T>().fill(T::ZERO);
+        self.slots.values_mut().fill(T::ZERO);
         if !gradient.is_empty() {
             self.columns.spread(gradient, self.slots.values_mut().chunks_exact_mut(T::LANES));
         }
@@ -344,7 +326,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
     fn state_bytes(&self) -> usize {
         let previous = self.previous.as_ref().map_or(0, Window::bytes);
         let buffers = [&self.p, &self.slots, &self.chain, &self.scratch];
-        let buffers: usize = buffers.into_iter().map(Aligned::bytes).sum();
+        let buffers: usize = buffers.into_iter().map(Buffer::bytes).sum();
         let backs = self.passed.newer.bytes() + self.passed.older.bytes();
         buffers + self.window.bytes() + previous + backs
     }

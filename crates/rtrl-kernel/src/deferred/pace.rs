@@ -2,7 +2,8 @@
 
 use super::Deferred;
 use super::flush::{self, Chain, ChainLoop, Flush, FlushLoop};
-use crate::{Error, Real};
+use crate::error::Error;
+use crate::simd::Real;
 
 /// How far the flush of a window has come.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +36,7 @@ impl<T: Real> Deferred<T> {
     pub(super) fn start_chain(&mut self) {
         let (n, records) = (self.window.states(), self.window.capacity());
         let slot_len = n * T::LANES;
-        let chain = self.chain.values_mut::<T>().chunks_exact_mut((records + 1) * slot_len);
+        let chain = self.chain.values_mut().chunks_exact_mut((records + 1) * slot_len);
         for (panel, chain) in chain.enumerate() {
             let identity = &mut chain[records * slot_len..];
             identity.fill(T::ZERO);
@@ -68,10 +69,10 @@ impl<T: Real> Deferred<T> {
         let panel_len = window.states() * T::LANES;
         let start = self.progress.flushed;
         let panels = (end - start).div_ceil(workers.count());
-        let piece = scratch.values::<T>().len() / workers.count();
+        let piece = scratch.values().len() / workers.count();
         let chain = chain.values();
         let p = &mut p.values_mut()[start * panel_len..end * panel_len];
-        for piece in scratch.values_mut::<T>().chunks_exact_mut(piece) {
+        for piece in scratch.values_mut().chunks_exact_mut(piece) {
             piece[..T::LANES].fill(T::ZERO);
         }
         let buffers = [(p, panels * panel_len), (scratch.values_mut(), piece)];
@@ -81,7 +82,7 @@ impl<T: Real> Deferred<T> {
             T::run::<FlushLoop>(*isa, flush);
         });
         self.progress.flushed = end;
-        let checks = scratch.values::<T>().chunks_exact(piece).map(|piece| &piece[..T::LANES]);
+        let checks = scratch.values().chunks_exact(piece).map(|piece| &piece[..T::LANES]);
         if checks.flatten().all(|&check| check == T::ZERO) {
             return Ok(());
         }

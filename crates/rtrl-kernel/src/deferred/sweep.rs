@@ -6,10 +6,10 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::chains::add_chains;
 use super::window::{Patterns, Window};
-use crate::Real;
-use crate::columns::Columns;
-use crate::real::{compiled, is_zero};
+use crate::panels::Columns;
+use crate::simd::{Real, compiled, is_zero};
 
 /// Independent chains: they hide the latency of the multiply-adds, while one panel is read in order.
 const CHAINS: usize = 4;
@@ -108,7 +108,7 @@ impl<T: Real> Sweep<'_, T> {
         }
         sums = add_records(simd, &self.newer, row, pattern, sums);
         sums = add_products(simd, start, T::vectors::<S>(p).as_chunks().0, sums);
-        super::add_chains::<S, T, CHAINS, WIDE>(simd, sums)
+        add_chains::<S, T, CHAINS, WIDE>(simd, sums)
     }
 }
 

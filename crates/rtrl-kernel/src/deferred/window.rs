@@ -1,14 +1,12 @@
 //! The records of the steps since t0: what equation 5 needs of each, and the errors that came with them.
 
-use std::marker::PhantomData;
-
 use pulp::{Simd, WithSimd};
 
-use crate::aligned::Aligned;
-use crate::columns::{Columns, Segment};
-use crate::error::{check_finite, check_length};
-use crate::real::compiled;
-use crate::{Error, Isa, Layout, Real, Step};
+use crate::error::{Error, check_length};
+use crate::layout::Layout;
+use crate::panels::{Columns, Segment};
+use crate::simd::{Buffer, Isa, Real, check_finite, compiled};
+use crate::step::Step;
 
 /// Which z belong in the lanes of a panel.
 ///
@@ -61,14 +59,13 @@ pub(super) struct Window<T> {
     /// Numbers in a row of a Jacobian: n, padded with zeros to whole rows of lanes.
     stride: usize,
     /// `[record][k][l]`, zero in the columns of forced units.
-    jacobians: Aligned,
+    jacobians: Buffer<T>,
     /// `[record][weight row]`
-    injections: Aligned,
+    injections: Buffer<T>,
     /// `[pattern][record][lane]`, zero in lanes without a column.
-    lines: Aligned,
+    lines: Buffer<T>,
     /// `[record][k]`: e(t0 + w + 1), zero where it has been read or there was none.
-    errors: Aligned,
-    numbers: PhantomData<T>,
+    errors: Buffer<T>,
 }
 
 impl<T: Real> Window<T> {
@@ -87,11 +84,10 @@ impl<T: Real> Window<T> {
             capacity,
             len: 0,
             stride,
-            jacobians: Aligned::zeroed(records * (states * stride / T::LANES) as u128)?,
-            injections: Aligned::numbers::<T>(records * rows as u128)?,
-            lines: Aligned::zeroed(records * patterns.runs.len() as u128)?,
-            errors: Aligned::numbers::<T>(records * states as u128)?,
-            numbers: PhantomData,
+            jacobians: Buffer::zeroed(records * (states * stride / T::LANES) as u128)?,
+            injections: Buffer::numbers(records * rows as u128)?,
+            lines: Buffer::zeroed(records * patterns.runs.len() as u128)?,
+            errors: Buffer::numbers(records * states as u128)?,
         })
     }
 
@@ -137,7 +133,7 @@ impl<T: Real> Window<T> {
             Some(error) => errors.copy_from_slice(error),
             None => errors.fill(T::ZERO),
         }
-        let lines = self.lines.values_mut::<T>().chunks_exact_mut(self.capacity * T::LANES);
+        let lines = self.lines.values_mut().chunks_exact_mut(self.capacity * T::LANES);
         for (lines, runs) in lines.zip(&patterns.runs) {
             let lines = &mut lines[record * T::LANES..][..T::LANES];
             for run in runs {
@@ -150,7 +146,7 @@ impl<T: Real> Window<T> {
 
     /// Forgets the errors: their gradient has been counted.
     pub(super) fn clear_errors(&mut self) {
-        self.errors.values_mut::<T>()[..self.len * self.states].fill(T::ZERO);
+        self.errors.values_mut()[..self.len * self.states].fill(T::ZERO);
     }
 
     /// The Jacobian of record `record`, rows [`Window::stride`] apart.
@@ -180,7 +176,7 @@ impl<T: Real> Window<T> {
 
     /// Whether an error has not been read.
     pub(super) fn has_errors(&self) -> bool {
-        let errors = &self.errors.values::<T>()[..self.len * self.states];
+        let errors = &self.errors.values()[..self.len * self.states];
         errors.iter().any(|&error| error != T::ZERO)
     }
 
@@ -248,7 +244,7 @@ impl<T: Real> Window<T> {
 
     pub(super) fn bytes(&self) -> usize {
         let buffers = [&self.jacobians, &self.injections, &self.lines, &self.errors];
-        buffers.into_iter().map(Aligned::bytes).sum()
+        buffers.into_iter().map(Buffer::bytes).sum()
     }
 }
 

@@ -33,78 +33,29 @@
 //! not (a closure without `#[inline(always)]`, say) would silently lose the set and run a hundred times
 //! slower.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
-use crate::ahead::{ask_for, is_far};
-use crate::columns::Columns;
-use crate::immediate::Immediate;
-use crate::pack::{Packing, Strip};
-use crate::real::compiled;
-use crate::small;
-use crate::{Real, Step};
+use super::ahead::{ask_for, is_far};
+use super::pack::{Packing, Strip};
+use super::share::{GROUP, Packed, Share};
+use crate::simd::Real;
 
-/// Panels of a group.
-pub(crate) const GROUP: usize = 2;
-
-/// Panels that are worked on together at most: by `small.rs`.
-pub(crate) const MOST_PANELS: usize = 3;
-
-/// What all panels need of one step.
-#[derive(Debug)]
-pub(crate) struct Packed<'a, T> {
-    pub(crate) columns: &'a Columns,
-    pub(crate) immediate: &'a Immediate<T>,
-    pub(crate) step: &'a Step<'a, T>,
-    /// Whether the layer takes the path of `small.rs`, which needs no packing.
-    pub(crate) small: bool,
-    /// Whether the spare group is the first of each part (else the last).
-    pub(crate) spare_first: bool,
-    /// e(t + 1), if there is a target.
-    pub(crate) target_error: Option<&'a [T]>,
-    /// The rows, the Jacobian and the error, where the layer is not small.
-    pub(crate) packing: &'a Packing<T>,
-    /// Whether the gradient is added to the slots (else it replaces them).
-    pub(crate) accumulate: bool,
-}
-
-/// One thread's part of the panels.
-pub(crate) struct Part<'a, T> {
-    pub(crate) packed: &'a Packed<'a, T>,
-    /// Number of the first panel of this part.
-    pub(crate) first: usize,
-    /// The panels and, unless the layer is small, the spare group.
-    pub(crate) p: &'a mut [T],
-    /// The gradient of each column of these panels.
-    pub(crate) slots: &'a mut [T],
-    /// Room for the old rows that are read, where some are not.
-    pub(crate) scratch: &'a mut [T],
-}
-
-compiled!(pub(crate) PartLoop: Part -> bool);
-
-impl<T: Real> WithSimd for Part<'_, T> {
-    /// Whether the gradient is finite.
-    type Output = bool;
-
+impl<T: Real> Share<'_, T> {
+    /// One step for the panels of a share. Returns whether the gradient is finite.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
-        if self.packed.small {
-            return small::advance(simd, self);
-        }
+    pub(super) fn advance<S: Simd>(self, simd: S) -> bool {
         // Registers in a row of a panel: 64 bytes on every instruction set.
         match 64 / size_of::<T::Vector<S>>() {
-            1 => self.advance::<S, GROUP, 1>(simd),
-            2 => self.advance::<S, 1, 2>(simd),
-            _ => self.advance::<S, 1, 4>(simd),
+            1 => self.advance_groups::<S, GROUP, 1>(simd),
+            2 => self.advance_groups::<S, 1, 2>(simd),
+            _ => self.advance_groups::<S, 1, 4>(simd),
         }
     }
-}
 
-impl<T: Real> Part<'_, T> {
     /// Moves every group by one place into the spare one and through the step on its way, in tiles of
     /// `PANELS` panels and `WIDE` registers of each.
     #[inline(always)]
-    fn advance<S: Simd, const PANELS: usize, const WIDE: usize>(self, simd: S) -> bool {
+    fn advance_groups<S: Simd, const PANELS: usize, const WIDE: usize>(self, simd: S) -> bool {
         let Self { packed, first, p, slots, scratch } = self;
         let panel_len = packed.columns.layout().states() * T::LANES;
         let group_len = GROUP * panel_len;

@@ -21,10 +21,11 @@
 
 use pulp::Simd;
 
-use crate::immediate::{Immediate, Touch};
-use crate::real::is_zero;
-use crate::tile::Part;
-use crate::{Layout, Real, Step};
+use super::immediate::{Immediate, Touch};
+use super::share::Share;
+use crate::layout::Layout;
+use crate::simd::{Real, is_zero};
+use crate::step::Step;
 
 /// Units at most.
 const MOST: usize = 16;
@@ -39,11 +40,11 @@ pub(crate) fn fits(layout: Layout) -> bool {
 
 /// One step for all panels of a part of a small layer. Returns whether its gradient is finite.
 #[inline(always)]
-pub(crate) fn advance<S: Simd, T: Real>(simd: S, part: Part<'_, T>) -> bool {
+pub(crate) fn advance<S: Simd, T: Real>(simd: S, share: Share<'_, T>) -> bool {
     macro_rules! by_size {
         ($($n:literal in passes of $tall:literal,)*) => {
-            match part.packed.columns.layout().states() {
-                $($n => advance_units::<S, T, $n, $tall>(simd, part),)*
+            match share.packed.columns.layout().states() {
+                $($n => advance_units::<S, T, $n, $tall>(simd, share),)*
                 units => unreachable!("a layer of {units} units is not small"),
             }
         };
@@ -72,9 +73,9 @@ pub(crate) fn advance<S: Simd, T: Real>(simd: S, part: Part<'_, T>) -> bool {
 #[inline(always)]
 fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
     simd: S,
-    part: Part<'_, T>,
+    share: Share<'_, T>,
 ) -> bool {
-    let Part { packed, first, p, slots, .. } = part;
+    let Share { packed, first, p, slots, .. } = share;
     let (step, immediate) = (packed.step, packed.immediate);
     let (Some(&injection), Some(scale), Some(forced)) =
         (step.injection.first_chunk(), step.scale.first_chunk(), step.forced.first_chunk())

@@ -21,8 +21,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::real::compiled;
-use crate::{Isa, Real, Step};
+use crate::simd::{Isa, Real, compiled};
+use crate::step::Step;
 
 /// Heights of sparse strips, on every instruction set: 4 rows of 2 registers hide the latency.
 const SPARSE_HEIGHTS: &[usize] = &[4, 2, 1];

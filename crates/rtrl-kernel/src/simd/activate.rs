@@ -2,10 +2,11 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::elementary::{exp_of_minus_magnitude, logistic, tanh};
-use crate::error::check_length;
-use crate::real::{compiled, is_zero};
-use crate::{Error, Isa, Real};
+use super::functions::{exp_of_minus_magnitude, logistic, tanh};
+use super::isa::Isa;
+use super::real::{Real, compiled};
+use super::vector::is_zero;
+use crate::error::{Error, check_length};
 
 /// A function f with a derivative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::error::check_length;
-use crate::real::compiled;
-use crate::{Error, Isa, Real};
+use super::isa::Isa;
+use super::real::{Real, compiled};
+use crate::error::{Error, check_length};
 
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.
 const ROWS: usize = 4;

@@ -16,83 +16,9 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use crate::aligned::Aligned;
-use crate::error::check_length;
-use crate::real::compiled;
-use crate::{Error, Isa, Real};
-
-/// The sizes of a recurrent layer.
-///
-/// Rows and states are the same for simple units. Cells with gates have several weight rows for each
-/// state unit, stacked: row i drives state unit `i % states`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
-    states: usize,
-    rows: usize,
-    lines: usize,
-}
-
-impl Layout {
-    /// `states` state units, `rows` weight rows (a multiple of `states`) over `lines` columns of the
-    /// weight matrix.
-    ///
-    /// # Errors
-    /// [`Error::Layout`] if there are no states, or rows that do not divide among them;
-    /// [`Error::Memory`] if the weights are more than can be counted.
-    pub fn new(states: usize, rows: usize, lines: usize) -> Result<Self, Error> {
-        if states == 0 || rows == 0 || !rows.is_multiple_of(states) {
-            return Err(Error::Layout { states, rows });
-        }
-        let weights = rows as u128 * lines as u128;
-        if weights > isize::MAX as u128 {
-            return Err(Error::Memory { bytes: weights });
-        }
-        Ok(Self { states, rows, lines })
-    }
-
-    /// Simple units: one weight row each.
-    ///
-    /// # Errors
-    /// [`Error::Layout`] if there are no units.
-    pub fn simple(units: usize, lines: usize) -> Result<Self, Error> {
-        Self::new(units, units, lines)
-    }
-
-    /// Number of state units, n.
-    pub fn states(self) -> usize {
-        self.states
-    }
-
-    /// Number of rows of the weight matrix.
-    pub fn rows(self) -> usize {
-        self.rows
-    }
-
-    /// Number of columns of the weight matrix, c: the length of z.
-    pub fn lines(self) -> usize {
-        self.lines
-    }
-
-    /// The state unit that weight row `row` drives.
-    pub fn owner(self, row: usize) -> usize {
-        row % self.states
-    }
-
-    /// Fails unless the system would give the memory for p if every weight learns; keeps nothing.
-    ///
-    /// # Errors
-    /// [`Error::Memory`] with [`Layout::sensitivity_bytes`].
-    pub fn check_memory<T: Real>(self) -> Result<(), Error> {
-        // The compiler may drop an allocation that nobody looks at, and with it the refusal.
-        Aligned::zeroed(self.sensitivity_bytes::<T>() / 64).map(|p| drop(std::hint::black_box(p)))
-    }
-
-    /// Bytes of p if every weight learns, whether or not they can be had.
-    pub fn sensitivity_bytes<T: Real>(self) -> u128 {
-        let columns = self.rows as u128 * self.lines as u128;
-        columns.div_ceil(T::LANES as u128).saturating_mul(self.states as u128 * 64)
-    }
-}
+use crate::error::{Error, check_length};
+use crate::layout::Layout;
+use crate::simd::{Isa, Real, compiled};
 
 /// A run of columns that are neighbours both in a panel and in a row of the weight matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,12 +64,12 @@ impl Columns {
     ///
     /// `learns` has one entry for each weight, row by row.
     pub(crate) fn dense(layout: Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
-        Self::pack(layout, learns, lanes, layout.lines, |_, _| false)
+        Self::pack(layout, learns, lanes, layout.lines(), |_, _| false)
     }
 
     /// Packs the columns of each weight row from a new panel on.
     pub(crate) fn by_row(layout: Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
-        let row_len = layout.lines.next_multiple_of(lanes);
+        let row_len = layout.lines().next_multiple_of(lanes);
         Self::pack(layout, learns, lanes, row_len, |last, row| last.row != row)
     }
 
@@ -156,13 +82,13 @@ impl Columns {
         row_len: usize,
         parts: impl Fn(Segment, usize) -> bool,
     ) -> Result<Self, Error> {
-        check_length("the mask of learning weights", layout.rows * layout.lines, learns.len())?;
+        check_length("the mask of learning weights", layout.rows() * layout.lines(), learns.len())?;
         let (segments, ends, starts) = (Vec::new(), Vec::new(), Vec::new());
         let row_len = learns.iter().all(|&learns| learns).then_some(row_len);
         let mut columns = Self { layout, count: 0, segments, ends, starts, row_len };
         let present = learns.iter().enumerate().filter(|&(_, &learns)| learns);
         for (position, _) in present {
-            let (row, line) = (position / layout.lines, position % layout.lines);
+            let (row, line) = (position / layout.lines(), position % layout.lines());
             let last = columns.segments.last().copied();
             let lane = match last {
                 Some(last) if last.end() < lanes && !parts(last, row) => last.end(),
@@ -172,7 +98,7 @@ impl Columns {
         }
         let begins: Vec<_> = (0..columns.panels()).map(|b| columns.segments(b)[0].row).collect();
         columns.starts =
-            (0..=layout.rows).map(|row| begins.partition_point(|&b| b < row)).collect();
+            (0..=layout.rows()).map(|row| begins.partition_point(|&b| b < row)).collect();
         Ok(columns)
     }
 
@@ -193,6 +119,16 @@ impl Columns {
     /// The sizes of the layer.
     pub(crate) fn layout(&self) -> Layout {
         self.layout
+    }
+
+    /// Fails unless `len` values are a row of p, there is such a state and p is not lost.
+    pub(crate) fn check_row(&self, lost: bool, state: usize, len: usize) -> Result<(), Error> {
+        check_length("a row of sensitivities", self.count, len)?;
+        let states = self.layout.states();
+        if state >= states {
+            return Err(Error::State { states, got: state });
+        }
+        if lost { Err(Error::Lost) } else { Ok(()) }
     }
 
     /// Number of columns, q.
@@ -233,7 +169,7 @@ impl Columns {
         into: &mut [T],
         stride: usize,
     ) {
-        let Layout { rows, lines, .. } = self.layout;
+        let (rows, lines) = (self.layout.rows(), self.layout.lines());
         let row_len = match self.row_len {
             Some(row_len) if stride == lines.next_multiple_of(T::LANES) => row_len,
             _ => return self.scatter_negative(slots, into, stride),
@@ -399,18 +335,5 @@ mod tests {
     fn no_learning_weight_means_no_panel() {
         let columns = Columns::dense(Layout::simple(2, 3).unwrap(), &[false; 6], 16).unwrap();
         assert_eq!((columns.count(), columns.panels()), (0, 0));
-    }
-
-    #[test]
-    fn impossible_layouts_are_refused() {
-        assert_eq!(Layout::new(0, 0, 3), Err(Error::Layout { states: 0, rows: 0 }));
-        assert_eq!(Layout::new(4, 6, 3), Err(Error::Layout { states: 4, rows: 6 }));
-        assert_eq!(Layout::new(4, 12, 3).unwrap().owner(9), 1);
-    }
-
-    #[test]
-    fn bytes_of_p_do_not_overflow() {
-        let layout = Layout::simple(100_000, 100_002).unwrap();
-        assert_eq!(layout.sensitivity_bytes::<f32>(), 4_000_080_000_000_000);
     }
 }

@@ -1,18 +1,23 @@
 //! A buffer that starts on a cache line.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{Error, Real};
+use super::real::Real;
+use crate::error::Error;
 
 /// One cache line: a row of a panel.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// Zeroed numbers on 64-byte boundaries, a whole number of cache lines.
-pub(crate) struct Aligned(Storage);
+/// Numbers on 64-byte boundaries, a whole number of cache lines of them.
+pub(crate) struct Buffer<T> {
+    storage: Storage,
+    numbers: PhantomData<T>,
+}
 
 enum Storage {
     Boxed(Box<[Line]>),
@@ -25,7 +30,7 @@ enum Storage {
 #[cfg(target_os = "linux")]
 const LARGE: usize = 2 << 20;
 
-impl Aligned {
+impl<T: Real> Buffer<T> {
     /// Room for `rows` rows of [`Real::LANES`] zeros.
     ///
     /// Pages are taken from the system as they are first written.
@@ -38,42 +43,33 @@ impl Aligned {
         if count.checked_mul(64).is_none_or(|bytes| bytes > isize::MAX as usize) {
             return Err(refused);
         }
-        Storage::zeroed(count).map(Self).ok_or(refused)
+        let storage = Storage::zeroed(count).ok_or(refused)?;
+        Ok(Self { storage, numbers: PhantomData })
     }
 
     /// Room for `count` zeros, at least.
     ///
     /// # Errors
     /// [`Error::Memory`] if the system refuses.
-    pub(crate) fn numbers<T: Real>(count: u128) -> Result<Self, Error> {
+    pub(crate) fn numbers(count: u128) -> Result<Self, Error> {
         Self::zeroed(count.div_ceil(T::LANES as u128))
     }
 
     /// The numbers.
-    pub(crate) fn values<T: Real>(&self) -> &[T] {
-        match &self.0 {
-            Storage::Boxed(lines) => bytemuck::cast_slice(lines),
-            #[cfg(target_os = "linux")]
-            Storage::Mapped(bytes) => bytemuck::cast_slice(bytes),
-        }
+    pub(crate) fn values(&self) -> &[T] {
+        bytemuck::cast_slice(self.storage.lines())
     }
 
     /// The numbers, to be written.
-    pub(crate) fn values_mut<T: Real>(&mut self) -> &mut [T] {
-        match &mut self.0 {
-            Storage::Boxed(lines) => bytemuck::cast_slice_mut(lines),
-            #[cfg(target_os = "linux")]
-            Storage::Mapped(bytes) => bytemuck::cast_slice_mut(bytes),
-        }
+    pub(crate) fn values_mut(&mut self) -> &mut [T] {
+        bytemuck::cast_slice_mut(self.storage.lines_mut())
     }
+}
 
+impl<T> Buffer<T> {
     /// Size in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        match &self.0 {
-            Storage::Boxed(lines) => lines.len() * 64,
-            #[cfg(target_os = "linux")]
-            Storage::Mapped(bytes) => bytes.len(),
-        }
+        size_of_val(self.storage.lines())
     }
 }
 
@@ -88,28 +84,42 @@ impl Storage {
         }
         bytemuck::allocation::try_zeroed_slice_box(lines).ok().map(Self::Boxed)
     }
-}
 
-impl Clone for Aligned {
-    fn clone(&self) -> Self {
-        let lines: &[Line] = match &self.0 {
-            Storage::Boxed(lines) => lines,
+    fn lines(&self) -> &[Line] {
+        match self {
+            Self::Boxed(lines) => lines,
             #[cfg(target_os = "linux")]
-            Storage::Mapped(bytes) => bytemuck::cast_slice(bytes),
-        };
-        let Some(storage) = Storage::zeroed(lines.len()) else {
-            // As every collection does where there is no memory for a copy.
-            return Self(Storage::Boxed(lines.into()));
-        };
-        let mut copy = Self(storage);
-        copy.values_mut::<f64>().copy_from_slice(self.values());
-        copy
+            Self::Mapped(bytes) => bytemuck::cast_slice(bytes),
+        }
+    }
+
+    fn lines_mut(&mut self) -> &mut [Line] {
+        match self {
+            Self::Boxed(lines) => lines,
+            #[cfg(target_os = "linux")]
+            Self::Mapped(bytes) => bytemuck::cast_slice_mut(bytes),
+        }
     }
 }
 
-impl fmt::Debug for Aligned {
+impl<T> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        let lines = self.storage.lines();
+        let storage = match Storage::zeroed(lines.len()) {
+            Some(mut storage) => {
+                storage.lines_mut().copy_from_slice(lines);
+                storage
+            }
+            // Aborts, as every collection does where there is no memory for a copy.
+            None => Storage::Boxed(lines.into()),
+        };
+        Self { storage, numbers: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Buffer<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Aligned({} bytes)", self.bytes())
+        write!(out, "Buffer({} bytes)", self.bytes())
     }
 }
 
@@ -119,28 +129,28 @@ mod tests {
 
     #[test]
     fn starts_on_a_cache_line_and_is_zero() {
-        let mut buffer = Aligned::zeroed(3).unwrap();
-        assert_eq!(buffer.values::<f32>().as_ptr().addr() % 64, 0);
-        assert!(buffer.values::<f64>().iter().all(|&value| value == 0.0));
-        assert_eq!(buffer.values_mut::<f32>().len(), 48);
+        let mut buffer = Buffer::<f32>::zeroed(3).unwrap();
+        assert_eq!(buffer.values().as_ptr().addr() % 64, 0);
+        assert!(buffer.values().iter().all(|&value| value == 0.0));
+        assert_eq!(buffer.values_mut().len(), 48);
     }
 
     #[test]
     fn a_large_buffer_is_like_a_small_one_and_so_is_its_copy() {
         let rows = 3 << 20 >> 6;
-        let mut buffer = Aligned::zeroed(rows).unwrap();
-        assert_eq!((buffer.bytes(), buffer.values::<f32>().as_ptr().addr() % 64), (3 << 20, 0));
-        buffer.values_mut::<f64>()[rows as usize * 8 - 1] = 5.0;
+        let mut buffer = Buffer::<f64>::zeroed(rows).unwrap();
+        assert_eq!((buffer.bytes(), buffer.values().as_ptr().addr() % 64), (3 << 20, 0));
+        buffer.values_mut()[rows as usize * 8 - 1] = 5.0;
         let copy = buffer.clone();
-        buffer.values_mut::<f64>()[0] = 7.0;
-        let sum = copy.values::<f64>().iter().sum::<f64>();
+        buffer.values_mut()[0] = 7.0;
+        let sum = copy.values().iter().sum::<f64>();
         assert_eq!((sum, copy.bytes()), (5.0, buffer.bytes()));
     }
 
     #[test]
     fn too_much_is_an_error_that_names_the_bytes() {
         for rows in [1 << 56, u128::MAX / 64] {
-            let refused = std::hint::black_box(Aligned::zeroed(rows)).err();
+            let refused = std::hint::black_box(Buffer::<f64>::zeroed(rows)).err();
             assert_eq!(refused, Some(Error::Memory { bytes: rows * 64 }));
         }
     }

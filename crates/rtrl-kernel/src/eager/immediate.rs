@@ -13,9 +13,11 @@
 //!
 //! Where every weight learns, one copy serves all rows; with a mask each row has its own.
 
-use crate::Real;
-use crate::columns::Columns;
-use crate::tile::MOST_PANELS;
+use crate::panels::Columns;
+use crate::simd::Real;
+
+/// Panels that are worked on together at most: by `small.rs`.
+const MOST_PANELS: usize = 3;
 
 /// A panel in which a weight row has columns.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +128,7 @@ impl<T: Real> Immediate<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Layout;
+    use crate::layout::Layout;
 
     /// Every slot of every group holds the z of its own row and zeros for the other rows of the group.
     fn check(learns: &[bool], layout: Layout) {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use pulp::{Arch, WithSimd};
 
-use crate::Error;
+use crate::error::Error;
 
 /// An instruction set that this processor has. A value of this type is the proof of it.
 ///

@@ -3,19 +3,36 @@
 //! Cost of a step: 2 n² q floating-point operations for q learning weights and n units, that is O(n⁴);
 //! memory: n q numbers, updated in place, and for each thread a spare group of panels and a scratch.
 //! Source: Williams & Zipser, Neural Computation 1(2), 1989.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `share.rs` | how the panels are divided among the threads |
+//! | `pack.rs` | the Jacobian of a step in strips, with lists where it is sparse |
+//! | `tile.rs`, `small.rs` | the inner loops, and those of layers of a few units |
+//! | `immediate.rs` | the immediate influence |
+//! | `ahead.rs` | prefetching the panels that come next |
+
+mod ahead;
+mod immediate;
+mod pack;
+mod share;
+mod small;
+mod tile;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::aligned::Aligned;
-use crate::columns::Columns;
-use crate::engine::{check_matrix, check_row};
-use crate::error::{check_finite, check_length};
-use crate::immediate::Immediate;
-use crate::pack::Packing;
-use crate::small;
-use crate::threads::Workers;
-use crate::tile::{GROUP, Packed, Part, PartLoop};
-use crate::{Engine, Error, Isa, Layout, Pending, Real, Step, Threads};
+use pulp::{Simd, WithSimd};
+
+use self::immediate::Immediate;
+use self::pack::Packing;
+use self::share::{GROUP, Packed, Share, Shares};
+use crate::engine::{Engine, Pending};
+use crate::error::{Error, check_length, check_matrix};
+use crate::layout::Layout;
+use crate::panels::Columns;
+use crate::simd::{Buffer, Isa, Real, check_finite, compiled};
+use crate::step::Step;
+use crate::threads::{Threads, Workers};
 
 /// The exact engine that computes p(t) at every step.
 ///
@@ -30,54 +47,20 @@ pub struct Eager<T> {
     isa: Isa,
     /// Whether the path of `small.rs` is taken.
     small: bool,
-    parts: Parts,
+    shares: Shares,
     workers: Workers,
     /// p, panel by panel.
-    p: Aligned,
+    p: Buffer<T>,
     /// The gradient of each column, panel by panel, with the sign of `sum e p`.
-    slots: Aligned,
+    slots: Buffer<T>,
     /// Old rows that are read, of one group of panels, for each thread.
-    scratch: Aligned,
+    scratch: Buffer<T>,
     /// Rows of p that are zero throughout.
     zero: Vec<bool>,
     /// Whether the slots hold errors that have not been read.
     unread: bool,
     lost: bool,
     packing: Packing<T>,
-}
-
-/// How the panels are divided among the threads, and where they stand.
-#[derive(Debug, Clone, Copy)]
-struct Parts {
-    /// Number of parts.
-    count: usize,
-    /// Panels of a part, a whole number of groups.
-    panels: usize,
-    /// Panels of the spare group of a part; none in small layers.
-    spare: usize,
-    /// Whether the spare group of each part is its first (else its last).
-    spare_first: bool,
-}
-
-impl Parts {
-    fn new(panels: usize, threads: usize, small: bool) -> Self {
-        let group = if small { 1 } else { GROUP };
-        let groups = panels.div_ceil(group);
-        let panels = groups.div_ceil(threads).max(1) * group;
-        let count = (groups * group).div_ceil(panels);
-        Self { count, panels, spare: if small { 0 } else { GROUP }, spare_first: false }
-    }
-
-    /// Rooms for panels, the spare ones included.
-    fn rooms(self) -> usize {
-        self.count * (self.panels + self.spare)
-    }
-
-    /// The room in which panel `panel` stands.
-    fn room(self, panel: usize) -> usize {
-        let front = if self.spare_first { self.spare } else { 0 };
-        panel / self.panels * (self.panels + self.spare) + front + panel % self.panels
-    }
 }
 
 impl<T: Real> Eager<T> {
@@ -91,12 +74,12 @@ impl<T: Real> Eager<T> {
         let n = layout.states();
         let workers = Workers::new(threads, Self::flops(layout, columns.count()))?;
         let small = small::fits(layout);
-        let parts = Parts::new(columns.panels(), workers.count(), small);
-        let p = Aligned::zeroed(parts.rooms() as u128 * n as u128)?;
-        let slots = Aligned::zeroed((parts.count * parts.panels) as u128)?;
+        let shares = Shares::new(columns.panels(), workers.count(), small);
+        let p = Buffer::zeroed(shares.rooms() as u128 * n as u128)?;
+        let slots = Buffer::zeroed((shares.count * shares.panels) as u128)?;
         // A part of no length could not be handed out.
         let room = if small { 1 } else { GROUP * n };
-        let scratch = Aligned::zeroed((workers.count() * room) as u128)?;
+        let scratch = Buffer::zeroed((workers.count() * room) as u128)?;
         let packing = Packing::new(n, isa);
         let (immediate, zero) = (Immediate::new(&columns), vec![true; n]);
         let (unread, lost) = (false, false);
@@ -105,7 +88,7 @@ impl<T: Real> Eager<T> {
             immediate,
             isa,
             small,
-            parts,
+            shares,
             workers,
             p,
             slots,
@@ -132,14 +115,14 @@ impl<T: Real> Eager<T> {
             columns,
             immediate,
             small: self.small,
-            spare_first: self.parts.spare_first,
+            spare_first: self.shares.spare_first,
             step,
             target_error,
             packing,
             accumulate: self.unread,
         };
-        let Parts { panels, spare, .. } = self.parts;
-        let scratch_part = scratch.bytes() / size_of::<T>() / workers.count();
+        let Shares { panels, spare, .. } = self.shares;
+        let scratch_part = scratch.values().len() / workers.count();
         let parts = [
             (p.values_mut(), (panels + spare) * n * T::LANES),
             (slots.values_mut(), panels * T::LANES),
@@ -148,29 +131,41 @@ impl<T: Real> Eager<T> {
         let finite = AtomicBool::new(true);
         workers.each(parts, |part, [p, slots, scratch]| {
             let first = part * panels;
-            if !T::run::<PartLoop>(*isa, Part { packed: &packed, first, p, slots, scratch }) {
+            if !T::run::<ShareLoop>(*isa, Share { packed: &packed, first, p, slots, scratch }) {
                 finite.store(false, Ordering::Relaxed);
             }
         });
-        self.parts.spare_first = !self.parts.spare_first;
+        self.shares.spare_first = !self.shares.spare_first;
         finite.into_inner()
     }
 
     /// Marks p as lost, and says what has overflowed.
     fn lose(&mut self) -> Error {
         self.lost = true;
-        self.slots.values_mut::<T>().fill(T::ZERO);
+        self.slots.values_mut().fill(T::ZERO);
         self.unread = false;
-        let p_stands = check_finite("sensitivities", self.p.values::<T>()).is_ok();
+        let p_stands = check_finite("sensitivities", self.p.values()).is_ok();
         let quantity = if p_stands { "gradient" } else { "sensitivities" };
         Error::NonFinite { quantity }
     }
 
     /// Row `state` of panel `panel` in p.
     fn row(&self, state: usize, panel: usize) -> std::ops::Range<usize> {
-        let room = self.parts.room(panel);
+        let room = self.shares.room(panel);
         let start = (room * self.columns.layout().states() + state) * T::LANES;
         start..start + self.columns.width(panel)
+    }
+}
+
+compiled!(pub(self) ShareLoop: Share -> bool);
+
+impl<T: Real> WithSimd for Share<'_, T> {
+    /// Whether the gradient is finite.
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        if self.packed.small { small::advance(simd, self) } else { self.advance(simd) }
     }
 }
 
@@ -195,23 +190,23 @@ impl<T: Real> Engine<T> for Eager<T> {
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
         let layout = self.columns.layout();
         check_matrix("the gradient", layout.rows(), layout.lines(), stride, into.len())?;
-        self.columns.read_negative(self.isa, self.slots.values::<T>(), into, stride);
+        self.columns.read_negative(self.isa, self.slots.values(), into, stride);
         if self.unread {
-            self.slots.values_mut::<T>().fill(T::ZERO);
+            self.slots.values_mut().fill(T::ZERO);
             self.unread = false;
         }
         Ok(())
     }
 
     fn reset(&mut self) -> Result<(), Error> {
-        self.p.values_mut::<T>().fill(T::ZERO);
+        self.p.values_mut().fill(T::ZERO);
         self.zero.fill(true);
         self.lost = false;
         Ok(())
     }
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        check_row(&self.columns, self.lost, state, row.len())?;
+        self.columns.check_row(self.lost, state, row.len())?;
         for (panel, row) in row.chunks_mut(T::LANES).enumerate() {
             row.copy_from_slice(&self.p.values()[self.row(state, panel)]);
         }
@@ -223,7 +218,7 @@ impl<T: Real> Engine<T> for Eager<T> {
     }
 
     fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
-        check_row(&self.columns, self.lost, state, row.len())?;
+        self.columns.check_row(self.lost, state, row.len())?;
         check_finite("sensitivities", row)?;
         for (panel, row) in row.chunks(T::LANES).enumerate() {
             let place = self.row(state, panel);
@@ -252,7 +247,7 @@ impl<T: Real> Engine<T> for Eager<T> {
         }
         check_finite("gradient", gradient)?;
         self.unread = !gradient.is_empty();
-        self.slots.values_mut::<T>().fill(T::ZERO);
+        self.slots.values_mut().fill(T::ZERO);
         if self.unread {
             self.columns.spread(gradient, self.slots.values_mut().chunks_exact_mut(T::LANES));
         }

@@ -19,11 +19,15 @@
 
 use pulp::Simd;
 
-use crate::{Real, Vectorised};
+use super::vector::Vectorised;
 
 /// The constants of the functions in one precision. Implemented for `f32` and `f64` only; not for use
 /// outside the kernel.
 pub trait Elementary: Vectorised + 'static {
+    #[doc(hidden)]
+    const HALF: Self;
+    #[doc(hidden)]
+    const TWO: Self;
     /// 1 / ln(2)
     #[doc(hidden)]
     const PER_LN_2: Self;
@@ -45,6 +49,8 @@ pub trait Elementary: Vectorised + 'static {
 }
 
 impl Elementary for f32 {
+    const HALF: Self = 0.5;
+    const TWO: Self = 2.0;
     const PER_LN_2: Self = std::f32::consts::LOG2_E;
     const MINUS_LN_2: [Self; 2] = [-std::f32::consts::LN_2, 1.904_654_2e-9];
     const ROUNDER: Self = 12_582_912.0 + 127.0;
@@ -55,6 +61,8 @@ impl Elementary for f32 {
 }
 
 impl Elementary for f64 {
+    const HALF: Self = 0.5;
+    const TWO: Self = 2.0;
     const PER_LN_2: Self = std::f64::consts::LOG2_E;
     const MINUS_LN_2: [Self; 2] = [-std::f64::consts::LN_2, -2.319_046_813_846_299_6e-17];
     const ROUNDER: Self = 6_755_399_441_055_744.0 + 1023.0;
@@ -71,7 +79,7 @@ impl Elementary for f64 {
 
 /// e to the power of x. The result may be subnormal, and is infinite where it is too large.
 #[inline(always)]
-pub(crate) fn exp<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
+pub(crate) fn exp<S: Simd, T: Elementary>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
     let [low, high] = T::EXP_ENDS.map(|end| T::splat(simd, end));
     let x = T::where_greater(simd, low, x, low, x);
     let x = T::where_greater(simd, x, high, high, x);
@@ -79,7 +87,7 @@ pub(crate) fn exp<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
     let rest = T::sum(simd, rest, T::splat(simd, T::ONE));
     // 2^k may have no exponent of its own, so its root goes first: that product is exact.
     let (rounder, minus) = (T::splat(simd, T::ROUNDER), T::splat(simd, -T::ROUNDER));
-    let first = T::fused(simd, k, T::splat(simd, T::from_f64(0.5)), rounder);
+    let first = T::fused(simd, k, T::splat(simd, T::HALF), rounder);
     let minus_first = T::fused(simd, T::sum(simd, first, minus), T::splat(simd, -T::ONE), k);
     let second = T::sum(simd, minus_first, rounder);
     let rest = T::product(simd, rest, T::as_exponent(simd, first));
@@ -88,14 +96,17 @@ pub(crate) fn exp<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
 
 /// `exp(-|x|)`
 #[inline(always)]
-pub(crate) fn exp_of_minus_magnitude<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
+pub(crate) fn exp_of_minus_magnitude<S: Simd, T: Elementary>(
+    simd: S,
+    x: T::Vector<S>,
+) -> T::Vector<S> {
     let minus_one = T::splat(simd, -T::ONE);
     exp::<S, T>(simd, T::product(simd, T::magnitude(simd, x), minus_one))
 }
 
 /// `1 / (1 + exp(-x))`
 #[inline(always)]
-pub(crate) fn logistic<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
+pub(crate) fn logistic<S: Simd, T: Elementary>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
     let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
     let e = exp_of_minus_magnitude::<S, T>(simd, x);
     let above = T::where_greater(simd, zero, x, e, one);
@@ -104,8 +115,8 @@ pub(crate) fn logistic<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> T::Vector<
 
 /// The hyperbolic tangent.
 #[inline(always)]
-pub(crate) fn tanh<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
-    let (minus_one, two) = (T::splat(simd, -T::ONE), T::splat(simd, T::from_f64(2.0)));
+pub(crate) fn tanh<S: Simd, T: Elementary>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
+    let (minus_one, two) = (T::splat(simd, -T::ONE), T::splat(simd, T::TWO));
     let end = T::splat(simd, T::TANH_END);
     let magnitude = T::magnitude(simd, x);
     let magnitude = T::where_greater(simd, magnitude, end, end, magnitude);
@@ -119,7 +130,7 @@ pub(crate) fn tanh<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
 /// rounding of the sum (b > c, else it does not matter) and its own have left. Without it, tanh is up to
 /// 2.5 units off.
 #[inline(always)]
-fn over_sum<S: Simd, T: Real>(
+fn over_sum<S: Simd, T: Elementary>(
     simd: S,
     a: T::Vector<S>,
     b: T::Vector<S>,
@@ -137,7 +148,7 @@ fn over_sum<S: Simd, T: Real>(
 
 /// k and expm1(r) for `x = k ln(2) + r`, k being the integer nearest to x / ln(2).
 #[inline(always)]
-fn reduce<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> (T::Vector<S>, T::Vector<S>) {
+fn reduce<S: Simd, T: Elementary>(simd: S, x: T::Vector<S>) -> (T::Vector<S>, T::Vector<S>) {
     let rounded = T::fused(simd, x, T::splat(simd, T::PER_LN_2), T::splat(simd, T::ROUNDER));
     let k = T::sum(simd, rounded, T::splat(simd, -T::ROUNDER));
     let [near, left] = T::MINUS_LN_2.map(|part| T::splat(simd, part));
@@ -157,7 +168,7 @@ fn reduce<S: Simd, T: Real>(simd: S, x: T::Vector<S>) -> (T::Vector<S>, T::Vecto
 #[cfg(test)]
 #[allow(clippy::cast_possible_truncation, reason = "exponents, and rounding to f32")]
 mod tests {
-    use super::*;
+    use crate::simd::Real;
 
     /// Distance of `value` from `exact` in units in the last place of numbers like `exact` with so many
     /// binary digits, the smallest of which have the exponent `least`.

@@ -2,9 +2,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::error::check_length;
-use crate::real::{compiled, is_zero};
-use crate::{Error, Isa, Real};
+use super::isa::Isa;
+use super::real::{Real, compiled};
+use super::vector::is_zero;
+use crate::error::{Error, check_length};
 
 /// Writes `next[i] = weights[i] - rate * gradient[i]`, rounded twice. Returns whether all of it is finite.
 ///

@@ -3,11 +3,14 @@
 //! Panels never mix, so the number of threads changes nothing in the results. Each thread gets one
 //! contiguous run of panels, the same one in every step.
 
+#[cfg(feature = "rayon")]
+mod crew;
+
 use std::num::NonZeroUsize;
 
-use crate::Error;
 #[cfg(feature = "rayon")]
-use crate::crew::Crew;
+use self::crew::Crew;
+use crate::error::Error;
 
 /// How many threads an engine uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

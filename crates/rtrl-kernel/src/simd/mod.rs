@@ -1,0 +1,30 @@
+//! Numbers, registers and the instruction sets that work on them.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `isa.rs` | which instruction set runs, and how to force one |
+//! | `vector.rs` | one register of either precision |
+//! | `functions.rs` | exp, the logistic function and tanh |
+//! | `real.rs` | the two precisions, and loops that are compiled in this crate |
+//! | `buffer.rs` | memory that starts on a cache line |
+//! | `product.rs`, `activate.rs`, `descend.rs` | matrix times vector; activations; gradient descent |
+
+mod activate;
+mod buffer;
+mod descend;
+mod functions;
+mod isa;
+mod product;
+mod real;
+mod vector;
+
+pub use self::activate::{Function, activate};
+pub(crate) use self::buffer::Buffer;
+pub use self::descend::descend;
+pub use self::functions::Elementary;
+pub use self::isa::Isa;
+pub use self::product::{product, sum_of_squares};
+pub use self::real::Real;
+pub(crate) use self::real::{Loop, check_finite, compiled};
+pub use self::vector::Vectorised;
+pub(crate) use self::vector::is_zero;

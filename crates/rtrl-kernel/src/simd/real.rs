@@ -1,0 +1,175 @@
+//! The two precisions, written once: arithmetic, the functions of a network with the same bits on every
+//! machine, and the way from generic code to loops that are compiled here.
+
+use std::fmt::{Debug, Display};
+use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
+
+use pulp::Scalar;
+
+use super::functions::{self, Elementary};
+use super::isa::Isa;
+use crate::error::Error;
+
+/// A floating-point number of the kernel: `f32` or `f64`.
+///
+/// The elementary functions do not depend on the processor: `exp`, `logistic` and `tanh` are those of
+/// `functions.rs`, of which [`activate`](crate::activate) computes many at once with the same bits;
+/// `ln_1p` is libm's portable code.
+pub trait Real:
+    Elementary
+    + PartialOrd
+    + Default
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + AddAssign
+    + SubAssign
+{
+    /// Numbers in a row of a panel: 64 bytes' worth, on every instruction set.
+    const LANES: usize = 64 / size_of::<Self>();
+    /// `f32` or `f64`.
+    const NAME: &'static str;
+
+    /// The nearest number of this type.
+    fn from_f64(value: f64) -> Self;
+    /// The same number, exactly.
+    fn to_f64(self) -> f64;
+    /// `self * a + b`, rounded once.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// The absolute value.
+    fn abs(self) -> Self;
+    /// The square root, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// e to the power of `self`, within 2 units in the last place.
+    fn exp(self) -> Self;
+    /// `1 / (1 + exp(-self))`, within 2 units in the last place.
+    fn logistic(self) -> Self;
+    /// The natural logarithm of `1 + self`.
+    fn ln_1p(self) -> Self;
+    /// The hyperbolic tangent, within 2 units in the last place.
+    fn tanh(self) -> Self;
+
+    /// Runs a loop on the instruction set `isa`. Not for use outside the kernel.
+    #[doc(hidden)]
+    fn run<L: Loop>(isa: Isa, work: L::Work<'_, Self>) -> L::Output;
+}
+
+/// A loop over registers, compiled in this crate once for each precision and instruction set.
+///
+/// Generic code is compiled anew in every crate that uses it. A loop is therefore reached through two
+/// functions that are not generic; [`Real::run`] takes the one for the precision. Implemented by
+/// `compiled!`.
+pub trait Loop {
+    /// What the loop works on.
+    type Work<'a, T: Real>;
+    /// What it returns.
+    type Output;
+    /// The loop in single precision.
+    fn single(isa: Isa, work: Self::Work<'_, f32>) -> Self::Output;
+    /// The loop in double precision.
+    fn double(isa: Isa, work: Self::Work<'_, f64>) -> Self::Output;
+}
+
+/// Compiles `$work`, a [`pulp::WithSimd`] that is generic over the precision, as the [`Loop`] `$name`.
+macro_rules! compiled {
+    ($vis:vis $name:ident: $work:ident -> $output:ty) => {
+        $vis struct $name;
+
+        impl $crate::simd::Loop for $name {
+            type Work<'a, T: $crate::simd::Real> = $work<'a, T>;
+            type Output = $output;
+
+            #[inline(never)]
+            fn single(isa: $crate::simd::Isa, work: $work<'_, f32>) -> $output {
+                isa.run(work)
+            }
+
+            #[inline(never)]
+            fn double(isa: $crate::simd::Isa, work: $work<'_, f64>) -> $output {
+                isa.run(work)
+            }
+        }
+    };
+}
+pub(crate) use compiled;
+
+/// Fails unless all values are finite.
+pub(crate) fn check_finite<T: Real>(quantity: &'static str, values: &[T]) -> Result<(), Error> {
+    let finite = values.iter().fold(true, |all, value| all & value.is_finite());
+    if finite { Ok(()) } else { Err(Error::NonFinite { quantity }) }
+}
+
+macro_rules! real {
+    ($type:ident, $ln_1p:path, $run:ident) => {
+        impl Real for $type {
+            const NAME: &'static str = stringify!($type);
+
+            #[inline(always)]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::unnecessary_cast,
+                clippy::cast_lossless,
+                reason = "one text for both precisions; rounding to f32 is the point"
+            )]
+            fn from_f64(value: f64) -> Self {
+                value as $type
+            }
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self.into()
+            }
+
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                <$type>::mul_add(self, a, b)
+            }
+
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                <$type>::is_finite(self)
+            }
+
+            #[inline(always)]
+            fn abs(self) -> Self {
+                <$type>::abs(self)
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$type>::sqrt(self)
+            }
+
+            fn exp(self) -> Self {
+                functions::exp::<Scalar, $type>(Scalar, self)
+            }
+
+            fn logistic(self) -> Self {
+                functions::logistic::<Scalar, $type>(Scalar, self)
+            }
+
+            fn ln_1p(self) -> Self {
+                $ln_1p(self)
+            }
+
+            fn tanh(self) -> Self {
+                functions::tanh::<Scalar, $type>(Scalar, self)
+            }
+
+            #[inline(always)]
+            fn run<L: Loop>(isa: Isa, work: L::Work<'_, Self>) -> L::Output {
+                L::$run(isa, work)
+            }
+        }
+    };
+}
+
+real!(f32, libm::log1pf, single);
+real!(f64, libm::log1p, double);

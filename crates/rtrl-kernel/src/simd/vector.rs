@@ -1,0 +1,199 @@
+//! One SIMD register of either precision, written once: what the inner loops see.
+
+use std::ops::Neg;
+
+use bytemuck::Pod;
+use pulp::Simd;
+
+/// Registers of a [`Real`]. Implemented for `f32` and `f64` only; not for use outside the kernel.
+pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+
+    /// One register of the instruction set `S`.
+    #[doc(hidden)]
+    type Vector<S: Simd>: Pod;
+
+    /// All lanes equal to `value`.
+    #[doc(hidden)]
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+
+    /// `a * b + c` in each lane, rounded once.
+    #[doc(hidden)]
+    fn fused<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+
+    /// `a + b` in each lane.
+    #[doc(hidden)]
+    fn sum<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `a * b` in each lane.
+    #[doc(hidden)]
+    fn product<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `a / b` in each lane.
+    #[doc(hidden)]
+    fn quotient<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The absolute value of each lane.
+    #[doc(hidden)]
+    fn magnitude<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `a`, which is not negative, with the sign of `sign` in each lane.
+    #[doc(hidden)]
+    fn with_sign<S: Simd>(simd: S, a: Self::Vector<S>, sign: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `yes` where `a > b`, else `no`, in each lane.
+    #[doc(hidden)]
+    fn where_greater<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        yes: Self::Vector<S>,
+        no: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+
+    /// The bits of each lane moved up by the width of the mantissa, so that its lowest bits become the
+    /// exponent.
+    #[doc(hidden)]
+    fn as_exponent<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The registers of a slice whose length is a multiple of the lanes.
+    #[doc(hidden)]
+    fn vectors<S: Simd>(slice: &[Self]) -> &[Self::Vector<S>];
+
+    /// The registers of a slice whose length is a multiple of the lanes, to be written.
+    #[doc(hidden)]
+    fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Vector<S>];
+}
+
+/// Whether every lane is 0.
+#[inline(always)]
+pub(crate) fn is_zero<S: Simd, T: Vectorised>(register: T::Vector<S>) -> bool {
+    let lanes: &[T] = bytemuck::cast_slice(std::slice::from_ref(&register));
+    let mut all = true;
+    for &lane in lanes {
+        all &= lane == T::ZERO;
+    }
+    all
+}
+
+macro_rules! vectorised {
+    ($type:ident, $bits:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $product:ident,
+     $quotient:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $select:ident,
+     $as_simd:ident, $as_mut_simd:ident) => {
+        impl Vectorised for $type {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+
+            type Vector<S: Simd> = S::$vector;
+
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
+                simd.$splat(value)
+            }
+
+            #[inline(always)]
+            fn fused<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                simd.$fused(a, b, c)
+            }
+
+            #[inline(always)]
+            fn sum<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sum(a, b)
+            }
+
+            #[inline(always)]
+            fn product<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$product(a, b)
+            }
+
+            #[inline(always)]
+            fn quotient<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$quotient(a, b)
+            }
+
+            #[inline(always)]
+            fn magnitude<S: Simd>(simd: S, a: S::$vector) -> S::$vector {
+                simd.$magnitude(a)
+            }
+
+            #[inline(always)]
+            fn with_sign<S: Simd>(simd: S, a: S::$vector, sign: S::$vector) -> S::$vector {
+                simd.$or(a, simd.$and(sign, simd.$splat(-0.0)))
+            }
+
+            #[inline(always)]
+            fn where_greater<S: Simd>(
+                simd: S,
+                a: S::$vector,
+                b: S::$vector,
+                yes: S::$vector,
+                no: S::$vector,
+            ) -> S::$vector {
+                simd.$select(simd.$greater(a, b), yes, no)
+            }
+
+            #[inline(always)]
+            fn as_exponent<S: Simd>(_: S, mut a: S::$vector) -> S::$vector {
+                // pulp has no such shift for 64 bits; the compiler makes one of the loop.
+                let lanes: &mut [$bits] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut a));
+                for bits in lanes {
+                    *bits <<= <$type>::MANTISSA_DIGITS - 1;
+                }
+                a
+            }
+
+            #[inline(always)]
+            fn vectors<S: Simd>(slice: &[Self]) -> &[S::$vector] {
+                S::$as_simd(slice).0
+            }
+
+            #[inline(always)]
+            fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [S::$vector] {
+                S::$as_mut_simd(slice).0
+            }
+        }
+    };
+}
+
+vectorised!(
+    f32,
+    u32,
+    f32s,
+    splat_f32s,
+    mul_add_f32s,
+    add_f32s,
+    mul_f32s,
+    div_f32s,
+    abs_f32s,
+    and_f32s,
+    or_f32s,
+    greater_than_f32s,
+    select_f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s
+);
+vectorised!(
+    f64,
+    u64,
+    f64s,
+    splat_f64s,
+    mul_add_f64s,
+    add_f64s,
+    mul_f64s,
+    div_f64s,
+    abs_f64s,
+    and_f64s,
+    or_f64s,
+    greater_than_f64s,
+    select_f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s
+);
