@@ -4,7 +4,7 @@
 
 use std::num::NonZeroUsize;
 
-use rtrl_model::tasks::{AddTask, PipelinedXor};
+use rtrl_lab::tasks::{AddTask, PipelinedXor};
 use rtrl_model::{
     Activation, InitialWeights, Learner, Loss, Network, Optimizer, Readout, ReadoutWeights, Real,
     Regime, Targets, Timing,

@@ -4,10 +4,10 @@
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use rtrl_lab::inspect::SpectralRadius;
 use rtrl_model::{
     Activation, Error, Generator, GradientNorm, InitialWeights, LargestSensitivity, Learner,
-    Network, Observer, Readout, ReadoutWeights, Regime, RunningLoss, SpectralRadius, StepTime,
-    Targets,
+    Network, Observer, Readout, ReadoutWeights, Regime, RunningLoss, StepTime, Targets,
 };
 
 const UNITS: usize = 4;

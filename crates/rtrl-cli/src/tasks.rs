@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use rtrl_model::tasks::{CATALOGUE, Entry, find};
+use rtrl_lab::tasks::{CATALOGUE, Entry, find};
 
 use crate::args::{EmitArgs, TasksCommand};
 use crate::error::Error;

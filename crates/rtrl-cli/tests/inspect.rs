@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
-use rtrl_model::paper::{Progress, TABLE};
+use rtrl_lab::paper::{Progress, TABLE};
 use rtrl_model::{Activation, EngineChoice, InitialWeights, Network, Readout, saved};
 use serde_json::Value;
 use tempfile::TempDir;

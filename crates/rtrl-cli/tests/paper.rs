@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
+use rtrl_lab::paper::TABLE;
 use rtrl_model::EngineChoice;
-use rtrl_model::paper::TABLE;
 use rtrl_model::saved::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;

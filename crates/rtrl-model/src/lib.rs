@@ -42,15 +42,12 @@
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
 //! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
-//! | `observer/` | watching a learner |
+//! | `observer.rs` | watching a learner |
 //! | `case.rs` | conformance cases and traces |
 //! | `saved.rs`, `tensor.rs` | saved models |
 //! | `torch.rs` | weights in `PyTorch`'s names |
 //! | `checkpoint/` | checkpoints: tensors that are streamed and verified |
 //! | `file/` | files that are replaced whole |
-//! | `scale.rs`, `tasks/` | running standardisation, task generators |
-//! | `paper/` | the experiments of Williams & Zipser 1989 |
-//! | `inspect/` | instruments that show what a network does |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
 //! Algorithm for Continually Running Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989, and
@@ -67,8 +64,6 @@ pub mod file;
 mod forecast;
 mod gradient;
 mod initial;
-#[cfg(feature = "linalg")]
-pub mod inspect;
 mod leaks;
 mod learner;
 mod loss;
@@ -76,16 +71,13 @@ mod matrix;
 mod network;
 mod observer;
 mod optimizer;
-pub mod paper;
 mod random;
 mod readout;
 mod readout_rls;
 mod regime;
 mod rls;
 pub mod saved;
-pub mod scale;
 mod targets;
-pub mod tasks;
 mod tensor;
 pub mod torch;
 
@@ -100,8 +92,6 @@ pub use learner::{Learner, LearnerBuilder, Mended, Recovery, StepReport, StoredL
 pub use loss::{CustomLoss, Loss};
 pub use matrix::Matrix;
 pub use network::{Network, NetworkBuilder};
-#[cfg(feature = "linalg")]
-pub use observer::SpectralRadius;
 pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
 pub use optimizer::{Clipping, CustomSchedule, Optimizer, RateSchedule, UpdateSettings};
 pub use random::{Generator, GeneratorState};

@@ -86,6 +86,12 @@ impl<T: Real> Network<T> {
         &self.state
     }
 
+    /// dy(t)/ds(t-1) of the last step that the network took, one value a unit: f'(s(t-1)), times the leak
+    /// a where units leak. Zeros before the first step; without meaning after one that failed.
+    pub fn slopes(&self) -> &[T] {
+        self.pass.slope()
+    }
+
     /// W, units x (inputs, bias, units).
     pub fn weights(&self) -> &Matrix<T> {
         &self.layers.weights

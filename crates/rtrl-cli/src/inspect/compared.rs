@@ -1,6 +1,6 @@
 //! What is said about an extracted machine and the one that its task asks for.
 
-use rtrl_model::inspect::{Comparison, Difference, Verdict};
+use rtrl_lab::inspect::{Comparison, Difference, Verdict};
 
 use super::summary::bits;
 use super::watched::Extracted;

@@ -1,10 +1,10 @@
 //! What the instruments find.
 
-use rtrl_model::inspect::{
+use rtrl_lab::inspect::{
     Attractors, Dynamics, Eigenvalue, FixedPoint, Principal, attractors, eigenvalues, fixed_points,
     largest_lyapunov_exponent, principal_components, singular_values, spectral_radius,
 };
-use rtrl_model::tasks::Entry;
+use rtrl_lab::tasks::Entry;
 use rtrl_model::{Activation, Connection, Network};
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use rtrl_model::inspect::Transition;
+use rtrl_lab::inspect::Transition;
 
 use super::summary::bits;
 use crate::pictures::place;

@@ -1,6 +1,6 @@
 //! `rtrl inspect`: what a saved network does.
 //!
-//! `findings.rs` applies the instruments of `rtrl_model::inspect` → `summary.rs` prints what they found,
+//! `findings.rs` applies the instruments of `rtrl_lab::inspect` → `summary.rs` prints what they found,
 //! and `report.rs` draws it, with `pictures.rs` and `graph.rs`. `compared.rs` has words for both.
 
 mod compared;
@@ -11,9 +11,9 @@ mod report;
 mod summary;
 mod watched;
 
-use rtrl_model::inspect::Dynamics;
+use rtrl_lab::inspect::Dynamics;
+use rtrl_lab::tasks::{CATALOGUE, Entry, find};
 use rtrl_model::saved::SavedModel;
-use rtrl_model::tasks::{CATALOGUE, Entry, find};
 use rtrl_model::{Network, file};
 
 use crate::args::InspectArgs;

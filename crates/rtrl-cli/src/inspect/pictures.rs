@@ -1,7 +1,7 @@
 //! Pictures of states and eigenvalues as SVG, coloured by classes of the page's style sheet.
 
 use maud::{Markup, html};
-use rtrl_model::inspect::Eigenvalue;
+use rtrl_lab::inspect::Eigenvalue;
 
 use crate::pictures::place;
 

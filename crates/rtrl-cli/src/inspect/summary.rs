@@ -1,6 +1,6 @@
 //! What `rtrl inspect` prints.
 
-use rtrl_model::inspect::{Agreement, Eigenvalue, Transition};
+use rtrl_lab::inspect::{Agreement, Eigenvalue, Transition};
 
 use super::compared::compared;
 use super::findings::{Findings, Held, OnRun, Shape};

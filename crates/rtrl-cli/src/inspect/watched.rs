@@ -1,10 +1,10 @@
 //! A network that is watched while it runs on a task, or by itself.
 
-use rtrl_model::Network;
-use rtrl_model::inspect::{
+use rtrl_lab::inspect::{
     Agreement, Comparison, Dynamics, Machine, Reduced, Run, Trace, Transition,
 };
-use rtrl_model::tasks::{Entry, Task, TaskMachine};
+use rtrl_lab::tasks::{Entry, Task, TaskMachine};
+use rtrl_model::Network;
 use serde::Serialize;
 
 use crate::error::Error;

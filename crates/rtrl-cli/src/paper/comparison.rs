@@ -1,6 +1,6 @@
 //! What is printed where two engines are compared.
 
-use rtrl_model::paper::Comparison;
+use rtrl_lab::paper::Comparison;
 
 use crate::paper::runs::Row;
 use crate::paper::table::{SETTINGS, settings};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use rtrl_model::paper::Experiment;
+use rtrl_lab::paper::Experiment;
 
 use crate::paper::table;
 

@@ -14,7 +14,7 @@ mod runs;
 mod strips;
 mod table;
 
-use rtrl_model::paper::{Comparison, Experiment, Progress, TABLE};
+use rtrl_lab::paper::{Comparison, Experiment, Progress, TABLE};
 use rtrl_model::{EngineChoice, Real, file};
 
 use crate::args::{PaperArgs, Precision};

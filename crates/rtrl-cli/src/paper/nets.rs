@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use rtrl_model::paper::{Experiment, Run};
+use rtrl_lab::paper::{Experiment, Run};
 use rtrl_model::{Real, file, saved};
 
 use crate::error::Error;
 
-/// The name of a network's file, which no other run of [`TABLE`](rtrl_model::paper::TABLE) has.
+/// The name of a network's file, which no other run of [`TABLE`](rtrl_lab::paper::TABLE) has.
 fn name(experiment: &Experiment, seed: u64) -> String {
     let Experiment { task, units, learning_rate, forced, .. } = experiment;
     let forced = if *forced { "forced" } else { "free" };
@@ -56,7 +56,7 @@ pub(crate) fn save<T: Real>(
 mod tests {
     use std::collections::HashSet;
 
-    use rtrl_model::paper::TABLE;
+    use rtrl_lab::paper::TABLE;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rtrl_model::paper::{Progress, Run};
+use rtrl_lab::paper::{Progress, Run};
 use rtrl_model::{Error, Real};
 
 /// Steps at the end of a run that are drawn.
@@ -136,8 +136,8 @@ impl Curve {
 
 #[cfg(test)]
 mod tests {
+    use rtrl_lab::paper::TABLE;
     use rtrl_model::EngineChoice;
-    use rtrl_model::paper::TABLE;
 
     use super::*;
 

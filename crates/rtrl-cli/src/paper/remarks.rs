@@ -1,6 +1,6 @@
 //! What is said about the experiments: when they succeed, and why some must fail.
 
-use rtrl_model::paper::{Criterion, Experiment, FreeRun};
+use rtrl_lab::paper::{Criterion, Experiment, FreeRun};
 
 /// When a run succeeds.
 pub(crate) fn criterion(experiment: &Experiment) -> String {
@@ -50,7 +50,7 @@ pub(crate) fn failures(experiment: &Experiment) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use rtrl_model::paper::TABLE;
+    use rtrl_lab::paper::TABLE;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
-use rtrl_model::paper::Experiment;
+use rtrl_lab::paper::Experiment;
 
 use crate::chart::{Axes, Line, NARROW, css, lines};
 use crate::error::Error;

@@ -1,8 +1,8 @@
 //! Many runs of many experiments, several at a time.
 
 use rayon::prelude::*;
+use rtrl_lab::paper::Experiment;
 use rtrl_model::Error as ModelError;
-use rtrl_model::paper::Experiment;
 
 use crate::error::Error;
 use crate::paper::live::Live;

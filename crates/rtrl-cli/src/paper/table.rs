@@ -1,6 +1,6 @@
 //! The table at the end, for people and for machines.
 
-use rtrl_model::paper::Experiment;
+use rtrl_lab::paper::Experiment;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn medians_and_ranges_are_those_of_the_runs_that_succeeded() {
         let row = |steps: &[Option<u64>]| Row {
-            experiment: &rtrl_model::paper::TABLE[0],
+            experiment: &rtrl_lab::paper::TABLE[0],
             outcomes: steps.iter().map(|&steps| Outcome { steps, record: None }).collect(),
         };
         let three = line(&row(&[Some(30), None, Some(10), Some(20)]));

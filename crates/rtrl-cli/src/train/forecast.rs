@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rtrl_model::scale::RunningScale;
+use rtrl_lab::scale::RunningScale;
 use rtrl_model::{Clipping, InitialWeights, Learner, Network, Real, Targets};
 use serde_json::json;
 

@@ -1,0 +1,230 @@
+//! The network as a map of its state.
+
+use rtrl_model::{Activation, Error, Generator, Network, Quantity};
+
+use super::run::at;
+
+/// A network that runs and does not learn: the map F with `y(t+1) = F(y(t), x(t))` (equations 1 and 2).
+///
+/// The state is the caller's, so that one map serves many runs.
+#[derive(Debug, Clone)]
+pub struct Dynamics {
+    network: Network<f64>,
+    /// 1 - a of every unit: the share of its state that it keeps.
+    kept: Vec<f64>,
+    /// The outputs of the last step.
+    outputs: Vec<f64>,
+}
+
+impl Dynamics {
+    /// The map of a network, which is not touched.
+    pub fn of(network: &Network<f64>) -> Self {
+        let kept = match network.leaks() {
+            Some(leaks) => leaks.iter().map(|a| 1.0 - a).collect(),
+            None => vec![0.0; network.units()],
+        };
+        Self { network: network.clone(), kept, outputs: vec![0.0; network.outputs()] }
+    }
+
+    /// Number of units, n.
+    pub fn units(&self) -> usize {
+        self.network.units()
+    }
+
+    /// Number of external inputs, m.
+    pub fn inputs(&self) -> usize {
+        self.network.inputs()
+    }
+
+    /// The weights between units, n x n; row k holds those into unit k.
+    pub fn recurrent_weights(&self) -> Vec<Vec<f64>> {
+        let first = self.first_unit();
+        self.network.weights().iter_rows().map(|row| row[first..].to_vec()).collect()
+    }
+
+    /// Moves `state`, y(t), to y(t+1) and returns the outputs at t + 1: those of the readout if there is
+    /// one, else y(t+1).
+    ///
+    /// # Errors
+    /// [`Error::StateLength`], [`Error::InputLength`], or [`Error::NonFinite`], which counts steps from 0
+    /// at every call; the state is then as it was.
+    pub fn advance(&mut self, state: &mut [f64], input: &[f64]) -> Result<&[f64], Error> {
+        self.run(state, input)?;
+        state.copy_from_slice(self.network.state());
+        Ok(&self.outputs)
+    }
+
+    /// Moves `state` as [`Dynamics::advance`] does, and `tangent`, a small change v of y(t), to what
+    /// becomes of it: `J v`, l ascending, fused.
+    ///
+    /// # Errors
+    /// As [`Dynamics::advance`]; [`Error::Length`] for a tangent of another length. What becomes of the
+    /// tangent is not checked.
+    pub fn advance_with_tangent(
+        &mut self,
+        state: &mut [f64],
+        tangent: &mut [f64],
+        input: &[f64],
+    ) -> Result<(), Error> {
+        if tangent.len() != self.units() {
+            let expected = self.units();
+            return Err(Error::Length { what: "the tangent", expected, got: tangent.len() });
+        }
+        self.run(state, input)?;
+        state.copy_from_slice(self.network.state());
+        let (first, slopes) = (self.first_unit(), self.network.slopes());
+        let moved: Vec<f64> = (0..tangent.len())
+            .map(|k| {
+                let weights = &self.network.weights().row(k)[first..];
+                let sum = weights.iter().zip(&*tangent).fold(0.0, |sum, (w, v)| w.mul_add(*v, sum));
+                slopes[k].mul_add(sum, self.kept[k] * tangent[k])
+            })
+            .collect();
+        tangent.copy_from_slice(&moved);
+        Ok(())
+    }
+
+    /// The Jacobian of F at a state and an input, n x n: `J_kl = a_k f'_k(s_k) w_kl + (1 - a_k) δ_kl`,
+    /// where a is the leak, 1 for units without.
+    ///
+    /// # Errors
+    /// As [`Dynamics::advance`].
+    pub fn jacobian(&mut self, state: &[f64], input: &[f64]) -> Result<Vec<Vec<f64>>, Error> {
+        self.run(state, input)?;
+        let mut rows = self.recurrent_weights();
+        for (k, row) in rows.iter_mut().enumerate() {
+            let slope = self.network.slopes()[k];
+            for weight in row.iter_mut() {
+                *weight *= slope;
+            }
+            row[k] += self.kept[k];
+        }
+        Ok(rows)
+    }
+
+    /// A state drawn from a box: (0, 1) for logistic units, (-1, 1) for tanh, (0, 2) for
+    /// rectified linear units and softplus, (-2, 2) for others.
+    pub(super) fn draw_state(&self, generator: &mut Generator) -> Vec<f64> {
+        let draw = |activation: &Activation| {
+            let (low, high) = match activation {
+                Activation::Logistic => (0.0, 1.0),
+                Activation::Tanh => (-1.0, 1.0),
+                Activation::Relu | Activation::Softplus => (0.0, 2.0),
+                _ => (-2.0, 2.0),
+            };
+            generator.between(low, high)
+        };
+        self.network.activations().iter().map(draw).collect()
+    }
+
+    /// Fails unless the network takes this input.
+    pub(super) fn check_input(&self, input: &[f64]) -> Result<(), Error> {
+        if input.len() != self.inputs() {
+            return Err(Error::InputLength { expected: self.inputs(), got: input.len() });
+        }
+        match input.iter().position(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(index) => {
+                let (quantity, value) = (Quantity::Input, input[index]);
+                Err(Error::NonFinite { step: 0, quantity, index, value })
+            }
+        }
+    }
+
+    /// Moves the network from `state` by a step.
+    fn run(&mut self, state: &[f64], input: &[f64]) -> Result<(), Error> {
+        let network = &mut self.network;
+        let outputs = network.set_state(state).and_then(|()| network.forward(input));
+        self.outputs.copy_from_slice(outputs.map_err(|error| at(0, error))?);
+        Ok(())
+    }
+
+    /// The column of W of the first unit, after those of the inputs and the bias.
+    fn first_unit(&self) -> usize {
+        self.network.weights().columns() - self.units()
+    }
+}
+
+/// The network of the weights between `rows.len()` units without inputs and bias.
+#[cfg(test)]
+pub(super) fn autonomous(activation: Activation, rows: &[&[f64]]) -> Dynamics {
+    let rows: Vec<Vec<f64>> = rows.iter().map(|row| row.to_vec()).collect();
+    let builder = Network::builder(rows.len(), 0).bias(false).activation(activation);
+    Dynamics::of(&builder.weights(rtrl_model::InitialWeights::Given(rows)).build().unwrap())
+}
+
+#[cfg(test)]
+mod tests {
+    use rtrl_model::{InitialWeights, Readout, ReadoutWeights};
+
+    use super::*;
+
+    fn network() -> Network<f64> {
+        let activations = ["tanh", "logistic", "softplus", "identity"];
+        Network::builder(4, 2)
+            .activations(activations.map(|name| name.parse().unwrap()))
+            .leaks([0.3, 1.0, 0.7, 0.01])
+            .weights(InitialWeights::Normal { gain: 1.3 })
+            .readout(Readout::new(2).weights(ReadoutWeights::Normal { gain: 1.0 }))
+            .initial_state(vec![0.3, 0.1, -0.4, 0.9])
+            .seed(3)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn it_moves_as_the_network_does() {
+        let mut network = network();
+        let mut dynamics = Dynamics::of(&network);
+        let mut state = network.state().to_vec();
+        for t in 0..5 {
+            let input = [f64::from(t), -0.5];
+            let expected = network.forward(&input).unwrap().to_vec();
+            assert_eq!(dynamics.advance(&mut state, &input).unwrap(), expected);
+            assert_eq!(state, network.state());
+        }
+    }
+
+    /// Central differences of F itself, leaks included.
+    #[test]
+    fn the_jacobian_is_the_derivative_of_the_map() {
+        let network = network();
+        let mut dynamics = Dynamics::of(&network);
+        let (state, input, h) = (network.state().to_vec(), [0.4, -1.0], 1e-6);
+        let jacobian = dynamics.jacobian(&state, &input).unwrap();
+        for l in 0..4 {
+            let mut beside = |h: f64| {
+                let mut state = state.clone();
+                state[l] += h;
+                dynamics.advance(&mut state, &input).unwrap();
+                state
+            };
+            let (above, below) = (beside(h), beside(-h));
+            for k in 0..4 {
+                let slope = (above[k] - below[k]) / (2.0 * h);
+                assert!((jacobian[k][l] - slope).abs() < 1e-9, "{k} {l}");
+            }
+        }
+        // The tangent is the column.
+        for l in 0..4 {
+            let (mut moved, mut tangent) = (state.clone(), vec![0.0; 4]);
+            tangent[l] = 1.0;
+            dynamics.advance_with_tangent(&mut moved, &mut tangent, &input).unwrap();
+            for k in 0..4 {
+                assert!((tangent[k] - jacobian[k][l]).abs() < 1e-15);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut dynamics = Dynamics::of(&network());
+        let state = dynamics.advance(&mut [0.0; 5], &[0.0; 2]).unwrap_err();
+        assert!(matches!(state, Error::StateLength { expected: 4, got: 5 }));
+        let input = dynamics.jacobian(&[0.0; 4], &[0.0; 3]).unwrap_err();
+        assert!(matches!(input, Error::InputLength { expected: 2, got: 3 }));
+        let short = dynamics.advance_with_tangent(&mut [0.0; 4], &mut [1.0], &[0.0; 2]);
+        assert!(matches!(short, Err(Error::Length { expected: 4, got: 1, .. })));
+        assert!(dynamics.advance(&mut [f64::NAN; 4], &[0.0; 2]).is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! Instruments that show what a network does.
+//!
+//! Everything here looks at a network without changing it, in double precision, to which weights of
+//! single precision convert exactly. The instruments that decompose matrices (eigenvalues, singular
+//! values, Newton's method) may differ in their last bits between machines; the others, machines among
+//! them, may not.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `dynamics.rs` | the network as a map of its state, with its Jacobian |
+//! | `run.rs` | a run, step by step |
+//! | `spectrum.rs` | eigenvalues and singular values |
+//! | `spectral_radius.rs` | the spectral radius, watched while a learner learns |
+//! | `lyapunov.rs` | the largest Lyapunov exponent |
+//! | `fixed_points.rs`, `cycles.rs` | where the network comes to rest, or round again |
+//! | `principal.rs` | principal components of the states of a run |
+//! | `machine/` | finite-state machines that do what the network does |
+//!
+//! ```
+//! use rtrl_lab::inspect::{Dynamics, fixed_points};
+//! use rtrl_model::{InitialWeights, Network};
+//!
+//! # fn main() -> Result<(), rtrl_model::Error> {
+//! // One tanh unit that sees itself: y = tanh(2 y) holds at 0 and at two other points.
+//! let weights = InitialWeights::Given(vec![vec![2.0]]);
+//! let network = Network::<f64>::builder(1, 0).bias(false).weights(weights).build()?;
+//! let points = fixed_points(&mut Dynamics::of(&network), &[], 20, 1)?;
+//! let stable: Vec<bool> = points.iter().map(|point| point.is_stable()).collect();
+//! assert_eq!(stable, [true, false, true]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod cycles;
+mod dynamics;
+mod fixed_points;
+mod lyapunov;
+mod machine;
+mod principal;
+mod run;
+mod spectral_radius;
+mod spectrum;
+
+pub use self::cycles::{Attractors, Cycle, attractors};
+pub use self::dynamics::Dynamics;
+pub use self::fixed_points::{FixedPoint, fixed_points};
+pub use self::lyapunov::largest_lyapunov_exponent;
+pub use self::machine::{
+    Agreement, Comparison, Difference, Machine, Reduced, Trace, Transition, Verdict,
+};
+pub use self::principal::{Principal, principal_components};
+pub use self::run::Run;
+pub use self::spectral_radius::SpectralRadius;
+pub use self::spectrum::{Eigenvalue, eigenvalues, singular_values, spectral_radius};

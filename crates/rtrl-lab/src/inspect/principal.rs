@@ -1,0 +1,102 @@
+//! Principal components of the states of a run.
+
+use rtrl_model::Error;
+
+use super::spectrum::matrix;
+
+/// The directions in which states differ most.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Principal {
+    /// The variance along each component, the largest first.
+    pub variances: Vec<f64>,
+    /// Where each state lies along the first three components, from the mean; 0 where there are fewer. The
+    /// state that lies furthest along a component is on its positive side.
+    pub coordinates: Vec<[f64; 3]>,
+}
+
+impl Principal {
+    /// The share of each component in the whole variance; none where nothing varies.
+    pub fn shares(&self) -> Vec<f64> {
+        let whole: f64 = self.variances.iter().sum();
+        let varies = whole > 0.0;
+        self.variances.iter().filter(|_| varies).map(|variance| variance / whole).collect()
+    }
+}
+
+/// Principal components of at least 2 states, by the singular value decomposition of their differences
+/// from the mean.
+///
+/// # Errors
+/// [`Error::Setting`] for fewer states, [`Error::Shape`] if they are not equally long,
+/// [`Error::Decomposition`] if the components cannot be found.
+pub fn principal_components(states: &[Vec<f64>]) -> Result<Principal, Error> {
+    let what = "the principal components";
+    if states.len() < 2 {
+        let (expected, got) = ("at least 2".to_owned(), states.len().to_string());
+        return Err(Error::Setting { what: "the number of states", expected, got });
+    }
+    let mut centred = matrix(what, states, states[0].len())?;
+    for column in centred.col_iter_mut() {
+        let mean = column.as_ref().iter().sum::<f64>() / states.len() as f64;
+        column.iter_mut().for_each(|value| *value -= mean);
+    }
+    let parts = centred.thin_svd().map_err(|_| Error::Decomposition { what })?;
+    let (left, lengths) = (parts.U(), parts.S().column_vector());
+    // What the roundings of the mean can leave of states that are all the same.
+    let largest = states.iter().flatten().fold(0.0f64, |most, y| most.max(y.abs()));
+    let noise = 8.0 * f64::EPSILON * states.len() as f64 * largest;
+    let scale = (states.len() - 1) as f64;
+    let variance = |&length: &f64| if length > noise { length * length / scale } else { 0.0 };
+    let variances: Vec<f64> = lengths.iter().map(variance).collect();
+    if variances.iter().any(|variance| !variance.is_finite()) {
+        return Err(Error::Decomposition { what });
+    }
+    let mut coordinates = vec![[0.0; 3]; states.len()];
+    for component in 0..variances.len().min(3) {
+        let along = |t: usize| left[(t, component)] * lengths[component];
+        let furthest = (0..states.len())
+            .map(along)
+            .fold(0.0f64, |most, value| if value.abs() > most.abs() { value } else { most });
+        for (t, place) in coordinates.iter_mut().enumerate() {
+            place[component] = if furthest < 0.0 { -along(t) } else { along(t) };
+        }
+    }
+    Ok(Principal { variances, coordinates })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Points on two lines that cross at right angles, at known distances.
+    #[test]
+    fn known_directions_and_variances_come_out() {
+        let (u, v) = ([0.6, 0.8, 0.0], [-0.8, 0.6, 0.0]);
+        let at = |a: f64, b: f64| (0..3).map(|k| 5.0 + a * u[k] + b * v[k]).collect::<Vec<f64>>();
+        let states = [at(3.0, 0.0), at(-3.0, 0.0), at(0.0, 1.0), at(0.0, -1.0)];
+        let found = principal_components(&states).unwrap();
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        for (variance, expected) in found.variances.iter().zip([6.0, 2.0 / 3.0, 0.0]) {
+            assert!(near(*variance, expected), "{variance} {expected}");
+        }
+        assert!(near(found.shares()[0], 0.9));
+        assert!(near(found.coordinates[0][0].abs(), 3.0) && near(found.coordinates[2][0], 0.0));
+        assert!(near(found.coordinates[0][0], -found.coordinates[1][0]));
+        assert!(near(found.coordinates[3][1].abs(), 1.0) && near(found.coordinates[3][2], 0.0));
+    }
+
+    #[test]
+    fn one_unit_has_one_component_and_rest_has_none() {
+        let found = principal_components(&[vec![1.0], vec![4.0], vec![1.0]]).unwrap();
+        assert_eq!(found.variances.len(), 1);
+        assert!((found.coordinates[1][0] - 2.0).abs() < 1e-12);
+        let still = principal_components(&vec![vec![0.1, 0.2]; 1000]).unwrap();
+        assert!(still.shares().is_empty() && still.variances == [0.0; 2]);
+    }
+
+    #[test]
+    fn too_few_or_uneven_states_are_refused() {
+        assert!(principal_components(&[vec![1.0]]).is_err());
+        assert!(matches!(principal_components(&[vec![1.0], vec![]]), Err(Error::Shape { .. })));
+    }
+}

@@ -1,0 +1,49 @@
+//! The spectral radius of a step's Jacobian.
+
+use std::num::NonZeroU64;
+
+use rtrl_model::{Learner, Matrix, Observer, Real, StepReport};
+
+use super::spectral_radius;
+
+/// The largest absolute eigenvalue of the Jacobian of the last step ([`Learner::jacobian`]), over all streams,
+/// looked for at every so many steps. Where it stays above 1, p grows.
+///
+/// It takes `O(n^3)` and allocates. Its last bits may differ between machines; nothing of the run depends on
+/// them.
+#[derive(Debug, Clone, Copy)]
+pub struct SpectralRadius {
+    every: NonZeroU64,
+    seen: u64,
+    last: Option<f64>,
+}
+
+impl SpectralRadius {
+    /// Looks at the first step and then at every `every`-th.
+    pub fn new(every: NonZeroU64) -> Self {
+        Self { every, seen: 0, last: None }
+    }
+
+    /// What was found last; `None` before the first step, where a Jacobian is not finite, and where its
+    /// eigenvalues could not be found.
+    pub fn last(&self) -> Option<f64> {
+        self.last
+    }
+}
+
+impl<T: Real> Observer<T> for SpectralRadius {
+    fn observe(&mut self, learner: &Learner<T>, _: &StepReport<'_, T>) {
+        if self.seen.is_multiple_of(self.every.get()) {
+            let radius = |b| radius(&learner.jacobian(b).ok()?);
+            let largest = |most: f64, b| radius(b).map(|radius| radius.max(most));
+            self.last = (0..learner.streams()).try_fold(0.0, largest);
+        }
+        self.seen += 1;
+    }
+}
+
+fn radius<T: Real>(jacobian: &Matrix<T>) -> Option<f64> {
+    let finite = jacobian.iter_rows().flatten().all(|value| value.is_finite());
+    let radius = finite.then(|| spectral_radius(&jacobian.to_rows()).ok())??;
+    radius.is_finite().then_some(radius)
+}

@@ -1,0 +1,70 @@
+//! The map of Hénon.
+
+use rtrl_model::Generator;
+
+use super::task::Task;
+
+/// Steps before the first value that is shown.
+const SETTLING: usize = 100;
+
+/// The series of Hénon's map (Hénon 1976): `x(t+1) = 1 - 1.4 x(t)^2 + 0.3 x(t-1)`; the target is the next
+/// value. The seed chooses the first two.
+#[derive(Debug)]
+pub struct Henon {
+    present: f64,
+    previous: f64,
+}
+
+impl Henon {
+    /// The series of a seed.
+    pub fn new(seed: u64) -> Self {
+        let mut generator = Generator::new(seed);
+        let [previous, present] = [(); 2].map(|()| generator.between(-0.1, 0.1));
+        let mut series = Self { present, previous };
+        for _ in 0..SETTLING {
+            series.advance();
+        }
+        series
+    }
+
+    fn advance(&mut self) {
+        let next = 1.0 - 1.4 * (self.present * self.present) + 0.3 * self.previous;
+        (self.previous, self.present) = (self.present, next);
+    }
+}
+
+impl Task for Henon {
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x"]
+    }
+
+    fn targets(&self) -> &'static [&'static str] {
+        &["next_x"]
+    }
+
+    fn draw_into(&mut self, input: &mut [f64], targets: &mut [Option<f64>]) {
+        input[0] = self.present;
+        self.advance();
+        targets[0] = Some(self.present);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::task::drawn;
+
+    /// Every start leads to the attractor, whose x lies between -1.29 and 1.28.
+    #[test]
+    fn the_series_follows_the_map_and_stays_on_the_attractor() {
+        for seed in 0..200 {
+            let x: Vec<f64> = drawn(&mut Henon::new(seed), 1000).iter().map(|s| s.0[0]).collect();
+            assert!(x.iter().all(|x| (-1.3..1.3).contains(x)), "seed {seed}");
+            assert!(x.iter().any(|&x| x > 1.2) && x.iter().any(|&x| x < -1.2), "seed {seed}");
+            for t in 2..x.len() {
+                let expected = 1.0 - 1.4 * x[t - 1].powi(2) + 0.3 * x[t - 2];
+                assert!((x[t] - expected).abs() < 1e-14);
+            }
+        }
+    }
+}

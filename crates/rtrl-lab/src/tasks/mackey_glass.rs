@@ -1,0 +1,107 @@
+//! The Mackey-Glass equation.
+
+use std::collections::VecDeque;
+
+use rtrl_model::Generator;
+
+use super::task::Task;
+
+/// Steps of the integration in a unit of time.
+const SUBSTEPS: u8 = 10;
+/// The delay τ, in units of time.
+const DELAY: u8 = 17;
+/// Units of time before the first value that is shown.
+const SETTLING: usize = 500;
+
+/// The Mackey-Glass series (Mackey & Glass 1977): `dx/dt = 0.2 x(t-τ) / (1 + x(t-τ)^10) - 0.1 x(t)` with
+/// τ = 17, a value a unit of time; the target is the next value.
+///
+/// Integrated by the Runge-Kutta method of fourth order in steps of 0.1, with the delayed value in the
+/// middle of a step as the mean of those at its ends. The seed chooses the constant history.
+#[derive(Debug)]
+pub struct MackeyGlass {
+    /// x(t-τ) … x(t), a value a substep.
+    history: VecDeque<f64>,
+    present: f64,
+}
+
+impl MackeyGlass {
+    /// The series of a seed.
+    pub fn new(seed: u64) -> Self {
+        let start = Generator::new(seed).between(0.8, 1.2);
+        let delay = usize::from(DELAY) * usize::from(SUBSTEPS);
+        let mut series = Self { history: VecDeque::from(vec![start; delay + 1]), present: start };
+        for _ in 0..SETTLING {
+            series.advance();
+        }
+        series
+    }
+
+    /// Moves on by a unit of time.
+    fn advance(&mut self) {
+        let h = 1.0 / f64::from(SUBSTEPS);
+        for _ in 0..SUBSTEPS {
+            let x = self.present;
+            let [from, to] = [self.history[0], self.history[1]];
+            let middle = 0.5 * (from + to);
+            let k1 = slope(x, from);
+            let k2 = slope(x + 0.5 * h * k1, middle);
+            let k3 = slope(x + 0.5 * h * k2, middle);
+            let k4 = slope(x + h * k3, to);
+            self.present = x + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4);
+            self.history.pop_front();
+            self.history.push_back(self.present);
+        }
+    }
+}
+
+/// dx/dt
+fn slope(x: f64, delayed: f64) -> f64 {
+    let square = delayed * delayed;
+    let fourth = square * square;
+    0.2 * delayed / (1.0 + fourth * fourth * square) - 0.1 * x
+}
+
+impl Task for MackeyGlass {
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x"]
+    }
+
+    fn targets(&self) -> &'static [&'static str] {
+        &["next_x"]
+    }
+
+    fn draw_into(&mut self, input: &mut [f64], targets: &mut [Option<f64>]) {
+        input[0] = self.present;
+        self.advance();
+        targets[0] = Some(self.present);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::task::drawn;
+
+    /// Range and mean of the attractor, and the equation itself by central differences.
+    #[test]
+    fn the_series_follows_its_equation() {
+        let x: Vec<f64> = drawn(&mut MackeyGlass::new(1), 10_000).iter().map(|s| s.0[0]).collect();
+        let mean = x.iter().sum::<f64>() / x.len() as f64;
+        let (low, high) = x.iter().fold((9.0f64, 0.0f64), |(l, h), &x| (l.min(x), h.max(x)));
+        assert!((0.90..0.95).contains(&mean), "{mean}");
+        assert!((0.15..0.45).contains(&low) && (1.25..1.45).contains(&high), "{low} {high}");
+        for t in 20..x.len() - 2 {
+            // A five-point difference, which is off by about h^4 / 30 of the fifth derivative.
+            let difference = (x[t - 2] - 8.0 * x[t - 1] + 8.0 * x[t + 1] - x[t + 2]) / 12.0;
+            assert!((difference - slope(x[t], x[t - 17])).abs() < 2e-3, "step {t}");
+        }
+    }
+
+    #[test]
+    fn the_target_is_the_next_input() {
+        let steps = drawn(&mut MackeyGlass::new(1), 100);
+        assert!(steps.windows(2).all(|pair| pair[0].1[0] == Some(pair[1].0[0])));
+        assert_ne!(steps[0], drawn(&mut MackeyGlass::new(2), 1)[0]);
+    }
+}

@@ -1,0 +1,178 @@
+//! Watching a learner while it learns.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use rtrl_kernel::Real;
+
+use crate::{Error, Learner, Matrix, StepReport, Targets};
+
+/// Somebody who is told of every step.
+pub trait Observer<T: Real> {
+    /// Takes in a step that has been taken. `learner` stands where the step has left it.
+    fn observe(&mut self, learner: &Learner<T>, report: &StepReport<'_, T>);
+}
+
+impl<T: Real> Learner<T> {
+    /// [`Learner::step`], of which every observer is then told.
+    ///
+    /// # Errors
+    /// As [`Learner::step`]; the observers are not told of a step that is an error.
+    pub fn step_observed(
+        &mut self,
+        input: &[T],
+        targets: Targets<'_, T>,
+        observers: &mut [&mut dyn Observer<T>],
+    ) -> Result<StepReport<'_, T>, Error> {
+        self.step_streams_observed(&[(input, targets)], observers)
+    }
+
+    /// [`Learner::step_streams`], of which every observer is then told.
+    ///
+    /// # Errors
+    /// As [`Learner::step_streams`]; the observers are not told of a step that is an error.
+    pub fn step_streams_observed(
+        &mut self,
+        samples: &[(&[T], Targets<'_, T>)],
+        observers: &mut [&mut dyn Observer<T>],
+    ) -> Result<StepReport<'_, T>, Error> {
+        let StepReport { step, loss, updated, gradient, .. } = self.step_streams(samples)?;
+        let whole = gradient.is_some();
+        let report = self.report((step, whole), loss, updated);
+        for observer in observers {
+            observer.observe(self, &report);
+        }
+        Ok(report)
+    }
+}
+
+/// The mean loss of the last steps that had a target.
+///
+/// Each counts `keep` times as much as the one after it: with `keep = 1 - 1/N` about the last N count.
+#[derive(Debug, Clone, Copy)]
+pub struct RunningLoss {
+    keep: f64,
+    sum: f64,
+    weight: f64,
+}
+
+impl RunningLoss {
+    /// Starts with no step.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] unless `keep` is above 0 and at most 1 (every step counts as much).
+    pub fn new(keep: f64) -> Result<Self, Error> {
+        if keep > 0.0 && keep <= 1.0 {
+            return Ok(Self { keep, sum: 0.0, weight: 0.0 });
+        }
+        let expected = "above 0 and at most 1".to_owned();
+        Err(Error::Setting {
+            what: "the share that a running loss keeps",
+            expected,
+            got: keep.to_string(),
+        })
+    }
+
+    /// The mean; `None` before the first target.
+    pub fn mean(&self) -> Option<f64> {
+        (self.weight > 0.0).then(|| self.sum / self.weight)
+    }
+}
+
+impl<T: Real> Observer<T> for RunningLoss {
+    fn observe(&mut self, learner: &Learner<T>, report: &StepReport<'_, T>) {
+        if learner.has_learnt() {
+            self.sum = self.keep * self.sum + report.loss.to_f64();
+            self.weight = self.keep * self.weight + 1.0;
+        }
+    }
+}
+
+/// The joint Euclidean norm of the last step's gradient, before clipping.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GradientNorm {
+    last: Option<f64>,
+}
+
+impl GradientNorm {
+    /// The norm; `None` before the first step and where gradients add up unseen
+    /// ([`StepReport::gradient`](crate::StepReport::gradient)).
+    pub fn last(&self) -> Option<f64> {
+        self.last
+    }
+}
+
+impl<T: Real> Observer<T> for GradientNorm {
+    fn observe(&mut self, _: &Learner<T>, report: &StepReport<'_, T>) {
+        let squares = |gradient: &crate::Gradient<T>| {
+            let values = gradient.matrices().flat_map(Matrix::padded);
+            values.fold(0.0, |sum, value| sum + value.to_f64() * value.to_f64())
+        };
+        self.last = report.gradient.map(|gradient| squares(gradient).sqrt());
+    }
+}
+
+/// The largest |p| of all streams, looked for at every so many steps: it takes as long as n gradients, and
+/// allocates a row of p.
+#[derive(Debug, Clone, Copy)]
+pub struct LargestSensitivity {
+    every: NonZeroU64,
+    seen: u64,
+    last: Option<f64>,
+}
+
+impl LargestSensitivity {
+    /// Looks at the first step and then at every `every`-th.
+    pub fn new(every: NonZeroU64) -> Self {
+        Self { every, seen: 0, last: None }
+    }
+
+    /// What was found last; `None` before the first step and where p could not be had.
+    pub fn last(&self) -> Option<f64> {
+        self.last
+    }
+}
+
+impl<T: Real> Observer<T> for LargestSensitivity {
+    fn observe(&mut self, learner: &Learner<T>, _: &StepReport<'_, T>) {
+        if self.seen.is_multiple_of(self.every.get()) {
+            self.last = learner.largest_sensitivity().ok().map(Real::to_f64);
+        }
+        self.seen += 1;
+    }
+}
+
+/// The time from one step to the next, what the caller does between them included.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StepTime {
+    before: Option<Instant>,
+    count: u32,
+    total: Duration,
+    longest: Duration,
+}
+
+impl StepTime {
+    /// The mean; `None` before the second step.
+    pub fn mean(&self) -> Option<Duration> {
+        self.total.checked_div(self.count)
+    }
+
+    /// The longest so far.
+    pub fn longest(&self) -> Duration {
+        self.longest
+    }
+}
+
+impl<T: Real> Observer<T> for StepTime {
+    fn observe(&mut self, _: &Learner<T>, _: &StepReport<'_, T>) {
+        let now = Instant::now();
+        if let Some(before) = self.before.replace(now)
+            && self.count < u32::MAX
+        {
+            let time = now - before;
+            self.count += 1;
+            self.total += time;
+            self.longest = self.longest.max(time);
+        }
+    }
+}
