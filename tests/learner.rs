@@ -46,10 +46,10 @@ fn stream(steps: usize) -> Vec<(Vec<f64>, Vec<Option<f64>>)> {
 
 /// The loss of a run with these weights, by the forward pass alone.
 fn loss(recurrent: &[Vec<f64>], readout: &[Vec<f64>]) -> f64 {
-    let mut network = network::<f64>(recurrent, readout);
-    let mut loss = 0.0;
+    let network = network::<f64>(recurrent, readout);
+    let (mut state, mut loss) = (network.state(), 0.0);
     for (x, targets) in stream(12) {
-        let outputs = network.forward(&x).unwrap();
+        let outputs = network.forward(&mut state, &x).unwrap();
         let errors = outputs.iter().zip(targets).filter_map(|(o, d)| Some(d? - o));
         loss += 0.5 * errors.map(|e| e * e).sum::<f64>();
     }
@@ -128,11 +128,12 @@ fn peek_shows_the_next_output_and_changes_nothing() {
 #[test]
 fn a_network_alone_puts_out_what_a_learner_does_without_targets() {
     let mut learner = small::<f32>();
-    let mut network = learner.network().clone();
+    let mut state = learner.state(0).unwrap().clone();
     for (x, _) in stream(10) {
         let x: Vec<f32> = x.into_iter().map(f32::from_f64).collect();
-        let outputs = network.forward(&x).unwrap().to_vec();
-        assert_eq!(learner.step(&x, Targets::None).unwrap().outputs, outputs);
+        let outputs = learner.network().forward(&mut state, &x).unwrap();
+        assert_eq!(outputs, learner.clone().step(&x, Targets::None).unwrap().outputs);
+        learner.step(&x, Targets::None).unwrap();
     }
 }
 
@@ -203,18 +204,19 @@ fn after_an_overflow_the_weights_stand_the_state_has_moved_and_a_reset_helps() {
     let deferred = [Pace::Bursts, Pace::Even].map(|pace| EngineChoice::Deferred { window, pace });
     for engine in [EngineChoice::Eager].into_iter().chain(deferred) {
         let mut learner = wild(Regime::real_time(), 50.0).engine(engine).build().unwrap();
-        let mut network = learner.network().clone();
+        let network = learner.network().clone();
+        let mut state = network.state();
         let steps = overflow(&mut learner);
         for _ in 0..=steps {
-            network.forward(&[0.5]).unwrap();
+            network.forward(&mut state, &[0.5]).unwrap();
         }
-        assert_eq!(learner.network().state(), network.state());
+        assert_eq!(learner.state(0).unwrap().values(), state.values());
         assert_eq!(learner.network().weights(), network.weights());
         assert!(matches!(
             learner.step(&[0.5], Targets::None),
             Err(Error::SensitivitiesLost { step }) if step == steps
         ));
-        assert_eq!(learner.network().state(), network.state());
+        assert_eq!(learner.state(0).unwrap().values(), state.values());
         learner.reset_sensitivities().unwrap();
         let report = learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap();
         assert_eq!(report.step, steps);
@@ -229,12 +231,12 @@ fn a_gradient_that_overflows_in_the_window_is_told_before_anything_changes() {
     for _ in 0..6 {
         learner.step(&[0.5], Targets::None).unwrap();
     }
-    let before = learner.network().clone();
+    let before = learner.clone();
     let error = learner.step(&[0.5], Targets::All(&[9.0, 9.0])).unwrap_err();
     let expected = Error::Overflow { step: 6, quantity: Quantity::Gradient };
     assert_eq!(error.to_string(), expected.to_string());
-    assert_eq!(learner.network().weights(), before.weights());
-    assert_ne!(learner.network().state(), before.state());
+    assert_eq!(learner.network().weights(), before.network().weights());
+    assert_ne!(learner.state(0).unwrap().values(), before.state(0).unwrap().values());
     assert_eq!((learner.steps(), learner.updates()), (6, 0));
     learner.reset_sensitivities().unwrap();
     assert!(learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap().updated);
@@ -304,7 +306,8 @@ fn a_sum_that_is_not_finite_is_an_error_whatever_the_activation() {
             .activation(activation)
             .weights(InitialWeights::Given(vec![weights]))
             .build();
-        let error = network.unwrap().forward(&x).unwrap_err();
+        let network = network.unwrap();
+        let error = network.forward(&mut network.state(), &x).unwrap_err();
         assert!(matches!(error, Error::NonFinite { quantity: Quantity::Sum, index: 0, .. }));
     }
 }
@@ -312,10 +315,9 @@ fn a_sum_that_is_not_finite_is_an_error_whatever_the_activation() {
 #[test]
 fn a_slope_or_an_output_that_is_not_finite_is_named() {
     let quantity = |network: Network<f64>| {
-        let mut network = network;
-        let before = network.state().to_vec();
-        let error = network.forward(&[1.0]).unwrap_err();
-        assert_eq!(network.state(), before);
+        let mut state = network.state();
+        let error = network.forward(&mut state, &[1.0]).unwrap_err();
+        assert_eq!(state.values(), network.initial_state());
         match error {
             Error::NonFinite { quantity, .. } => quantity,
             other => panic!("{other}"),
@@ -384,7 +386,7 @@ fn a_refused_update_leaves_the_rest_of_the_schedule() {
     let mut epochwise = learner(Regime::Epochwise);
     epochwise.step(&[1.0], Targets::All(&[1e3])).unwrap();
     assert!(matches!(epochwise.end_epoch(&[0.25]), Err(Error::UpdateRefused { .. })));
-    assert_eq!(epochwise.network().state(), [0.25]);
+    assert_eq!(epochwise.state(0).unwrap().values(), [0.25]);
     assert_eq!(epochwise.sensitivities(0).unwrap().to_rows(), vec![vec![0.0; 3]]);
     epochwise.end_epoch(&[0.0]).unwrap();
     assert_eq!(epochwise.updates(), 0);
@@ -475,11 +477,11 @@ fn an_update_that_is_not_finite_is_refused_and_the_rest_stands() {
             .build()
             .unwrap();
         let before = learner.network().weights().clone();
-        let state = learner.network().state().to_vec();
+        let state = learner.state(0).unwrap().values().to_vec();
         let error = learner.step(&[1.0, 1.0], Targets::All(&[1e3; 3])).unwrap_err();
         assert!(matches!(error, Error::UpdateRefused { step: 1, quantity: Quantity::Weights }));
         assert_eq!(learner.network().weights(), &before);
-        assert_ne!(learner.network().state(), state);
+        assert_ne!(learner.state(0).unwrap().values(), state);
         assert_eq!((learner.steps(), learner.updates()), (1, 0));
         learner.step(&[1.0, 1.0], Targets::None).unwrap();
     }

@@ -210,7 +210,9 @@ fn show<T: Real>(learner: &Learner<T>) -> Shown<T> {
         weights: learner.network().weights().clone(),
         readout: learner.network().readout_weights().cloned(),
         optimizer: matrices.map(|(name, matrix)| (name, matrix.clone())).collect(),
-        states: (0..learner.streams()).map(|b| learner.state(b).unwrap().to_vec()).collect(),
+        states: (0..learner.streams())
+            .map(|b| learner.state(b).unwrap().values().to_vec())
+            .collect(),
         updates: learner.updates(),
     }
 }
@@ -547,9 +549,9 @@ fn twin_of<T: Real>(setup: Setup, before: &Learner<T>, state: &[T]) -> Learner<T
     let mut drawn = draw(setup, &Loss::SquaredError, 4);
     drawn[last].0.fill(T::from_f64(9.0));
     let mut moved = before.clone();
-    moved.reset_stream(last, before.state(last).unwrap()).unwrap();
+    moved.reset_stream(last, before.state(last).unwrap().values()).unwrap();
     step(&mut moved, &drawn, false).unwrap();
-    assert_eq!(moved.state(last).unwrap(), state);
+    assert_eq!(moved.state(last).unwrap().values(), state);
     // Several streams have taken the step; a single one has nothing left of it but its state.
     let mut twin = if setup.streams > 1 { moved } else { before.clone() };
     twin.reset_stream(last, state).unwrap();
@@ -714,7 +716,7 @@ fn the_comparison_notices_a_small_change() {
             let learner = started(setup, &loss, learner, 5);
             assert!(same(setup, &loss, [learner.clone(), learner.clone()], 5));
             let mut forgetful = learner.clone();
-            forgetful.reset_stream(1, learner.state(1).unwrap()).unwrap();
+            forgetful.reset_stream(1, learner.state(1).unwrap().values()).unwrap();
             assert!(!same(setup, &loss, [learner.clone(), forgetful], 5));
             let mut nudged = learner.clone();
             let mut weights = learner.network().weights().to_rows().concat();

@@ -317,7 +317,7 @@ fn fit_by_hand(streams: usize, order: impl Fn(usize) -> usize) -> Fitting {
         let gradient = report.gradient.unwrap().recurrent().to_rows().concat();
         assert!(report.gradient.unwrap().readout().is_none());
         let features: Vec<Vec<f64>> = (0..streams)
-            .map(|b| [learner.state(b).unwrap(), samples[b].0, &[1.0]].concat())
+            .map(|b| [learner.state(b).unwrap().values(), samples[b].0, &[1.0]].concat())
             .collect();
         let before: Table = fits.iter().map(|fit| fit.weights().to_vec()).collect();
         let predict =

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 fn save(network: &Network<f64>, path: &Path) {
-    saved::save(network, Value::Null, path).unwrap();
+    saved::save(network, network.initial_state(), Value::Null, path).unwrap();
 }
 
 /// The network of a seed that has learnt an experiment of the paper.

@@ -41,7 +41,7 @@ pub(crate) struct Parts {
 
 impl Description {
     pub(crate) fn of<T: Real>(network: &Network<T>) -> Self {
-        let readout = network.layers.readout.as_ref();
+        let readout = network.readout.as_ref();
         Self {
             units: network.units(),
             inputs: network.inputs(),

@@ -106,6 +106,14 @@ pub enum Error {
         /// Values that came.
         got: usize,
     },
+    /// A state of a network of another shape. Nothing has changed.
+    #[error("got a state for {}, expected one for {}", shape(got), shape(expected))]
+    StateShape {
+        /// Units, columns of W, outputs and columns of R (0 without a readout) of the network.
+        expected: [usize; 4],
+        /// Those of the network that the state was made for.
+        got: [usize; 4],
+    },
     /// A value that enters or leaves the forward pass is NaN or infinite. Nothing has changed.
     #[error("{quantity} {index} is {value} at step {step}, expected a finite number")]
     NonFinite {
@@ -277,6 +285,13 @@ pub enum Error {
     /// An error of the kernel.
     #[error(transparent)]
     Kernel(#[from] rtrl_kernel::Error),
+}
+
+fn shape([units, columns, outputs, seen]: &[usize; 4]) -> String {
+    match seen {
+        0 => format!("{units} x {columns} weights without a readout"),
+        seen => format!("{units} x {columns} weights with a readout of {outputs} x {seen}"),
+    }
 }
 
 impl Error {

@@ -2,8 +2,7 @@
 
 use rtrl_kernel::Real;
 
-use crate::network::Layers;
-use crate::{Error, Matrix};
+use crate::{Error, Matrix, Network};
 
 /// dJ/dW and, with a readout, dJ/dR. Places of weights that do not learn are 0.
 #[derive(Debug, Clone)]
@@ -13,7 +12,7 @@ pub struct Gradient<T> {
 }
 
 impl<T: Real> Gradient<T> {
-    pub(crate) fn zeros(layers: &Layers<T>) -> Result<Self, Error> {
+    pub(crate) fn zeros(layers: &Network<T>) -> Result<Self, Error> {
         let zeros = |like: &Matrix<T>| Matrix::zeros(like.rows(), like.columns());
         let readout = layers.descending_readout().map(|readout| zeros(&readout.weights));
         Ok(Self { recurrent: zeros(&layers.weights)?, readout: readout.transpose()? })
@@ -29,7 +28,7 @@ impl<T: Real> Gradient<T> {
         self.readout.as_ref()
     }
 
-    /// All matrices, in the order of [`Layers::matrices`].
+    /// All matrices, in the order of [`Network::matrices`].
     pub(crate) fn matrices(&self) -> impl Iterator<Item = &Matrix<T>> {
         std::iter::once(&self.recurrent).chain(&self.readout)
     }

@@ -82,12 +82,12 @@ mod tests {
 
     #[test]
     fn a_unit_moves_by_its_leak() {
-        let mut network = build::<f32>(&[0.25, 1.0]).unwrap();
+        let network = build::<f32>(&[0.25, 1.0]).unwrap();
         assert_eq!(network.leaks(), Some([0.25, 1.0].as_slice()));
-        assert_eq!(network.forward(&[]).unwrap(), [1.25, -3.0]);
-        let mut network = build::<f64>(&[0.5]).unwrap();
+        assert_eq!(network.forward(&mut network.state(), &[]).unwrap(), [1.25, -3.0]);
+        let network = build::<f64>(&[0.5]).unwrap();
         assert_eq!(network.leaks(), Some([0.5, 0.5].as_slice()));
-        assert_eq!(network.forward(&[]).unwrap(), [1.5, -1.0]);
+        assert_eq!(network.forward(&mut network.state(), &[]).unwrap(), [1.5, -1.0]);
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn the_largest_state_stays_finite() {
         for leak in (1..2000).map(|i| f64::from(i) / 2000.0).chain([1e-7, 3e-8, 2e-8, 1e-9]) {
-            let mut network = Network::<f32>::builder(1, 0)
+            let network = Network::<f32>::builder(1, 0)
                 .bias(false)
                 .activation(Activation::Identity)
                 .leak(leak)
@@ -125,7 +125,7 @@ mod tests {
                 .initial_state(vec![f64::from(f32::MAX)])
                 .build()
                 .unwrap();
-            assert!(network.forward(&[]).unwrap()[0].is_finite(), "{leak}");
+            assert!(network.forward(&mut network.state(), &[]).unwrap()[0].is_finite(), "{leak}");
         }
     }
 }

@@ -21,10 +21,10 @@
 //!     let targets = [Some(f64::from(t % 2)), None];
 //!     learner.step(&[], Targets::Some(&targets))?;
 //! }
-//! // It runs on by itself.
-//! let mut network = learner.into_network();
-//! let first = network.forward(&[])?[0];
-//! let second = network.forward(&[])?[0];
+//! // The network continues without targets.
+//! let (network, mut state) = (learner.network(), learner.state(0)?.clone());
+//! let first = network.forward(&mut state, &[])?[0];
+//! let second = network.forward(&mut state, &[])?[0];
 //! assert!(first < 0.5 && second > 0.5);
 //! # Ok(())
 //! # }
@@ -35,12 +35,12 @@
 //! | file | subject |
 //! |---|---|
 //! | `learner/` | the data path of a step, regimes, updates; what holds when something fails |
-//! | `network.rs` | shape, weights, state, the forward pass |
-//! | `activation.rs`, `leaks.rs`, `readout.rs`, `targets.rs`, `connections.rs` | its parts |
+//! | `network/` | shape, weights, state, the forward pass, seeded initial weights |
+//! | `activation.rs`, `leaks.rs`, `readout.rs`, `targets.rs` | its parts |
 //! | `loss.rs` | losses and their errors |
 //! | `rls.rs`, `readout_rls.rs` | recursive least squares, and readouts that learn by it |
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
-//! | `initial.rs`, `random.rs` | seeded weights with the same bits on every machine |
+//! | `random.rs` | random numbers with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
 //! | `observer.rs` | watching a learner |
 //! | `case.rs` | conformance cases and traces |
@@ -56,14 +56,12 @@
 mod activation;
 pub mod case;
 pub mod checkpoint;
-mod connections;
 mod description;
 mod engine;
 mod error;
 pub mod file;
 mod forecast;
 mod gradient;
-mod initial;
 mod leaks;
 mod learner;
 mod loss;
@@ -82,16 +80,14 @@ mod tensor;
 pub mod torch;
 
 pub use activation::{Activation, CustomActivation};
-pub use connections::{Connection, Connections};
 pub use engine::EngineChoice;
 pub use error::{Error, Quantity};
 pub use forecast::Forecaster;
 pub use gradient::Gradient;
-pub use initial::InitialWeights;
 pub use learner::{Learner, LearnerBuilder, Mended, Recovery, StepReport, StoredLearner, Supplies};
 pub use loss::{CustomLoss, Loss};
 pub use matrix::Matrix;
-pub use network::{Network, NetworkBuilder};
+pub use network::{Connection, Connections, InitialWeights, Network, NetworkBuilder, State};
 pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
 pub use optimizer::{Clipping, CustomSchedule, Optimizer, RateSchedule, UpdateSettings};
 pub use random::{Generator, GeneratorState};

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use rtrl_kernel::{Isa, Real, sum_of_squares};
 
-use crate::network::Layers;
-use crate::{Activation, Error, Targets};
+use crate::{Activation, Error, Network, Targets};
 
 /// The loss J of a step as a function of the outputs o and their targets d.
 ///
@@ -107,7 +106,7 @@ impl<T: Real> Loss<T> {
     ///
     /// # Errors
     /// [`Error::Setting`] for Huber's delta, and for a cross-entropy without logits.
-    pub(crate) fn check(&self, layers: &Layers<T>) -> Result<(), Error> {
+    pub(crate) fn check(&self, layers: &Network<T>) -> Result<(), Error> {
         let mut units = layers.activations.iter();
         let (what, expected, got) = match self {
             Self::Huber { delta } => return check_delta::<T>(*delta),
@@ -131,7 +130,7 @@ impl<T: Real> Loss<T> {
     pub(crate) fn check_targets(
         &self,
         step: u64,
-        layers: &Layers<T>,
+        layers: &Network<T>,
         targets: &Targets<'_, T>,
     ) -> Result<(), Error> {
         targets.check(step, layers.outputs())?;
@@ -143,7 +142,7 @@ impl<T: Real> Loss<T> {
     fn check_labels(
         &self,
         step: u64,
-        layers: &Layers<T>,
+        layers: &Network<T>,
         targets: &Targets<'_, T>,
     ) -> Result<(), Error> {
         if !targets.any() {
@@ -514,7 +513,7 @@ mod tests {
 
     #[test]
     fn labels_that_no_distribution_has_are_refused() {
-        let layers = network([Activation::Tanh, Activation::Tanh], true).layers;
+        let layers = network([Activation::Tanh, Activation::Tanh], true);
         let refused = |loss: &Loss<f64>, targets: Targets<'_, f64>| {
             loss.check_targets(3, &layers, &targets).err().map(|error| error.to_string())
         };
@@ -543,7 +542,7 @@ mod tests {
     #[test]
     fn cross_entropies_are_refused_without_logits() {
         let fits = |loss: Loss<f64>, activations, readout| {
-            loss.check(&network(activations, readout).layers).map_err(|error| error.to_string())
+            loss.check(&network(activations, readout)).map_err(|error| error.to_string())
         };
         let (binary, softmax) = (|| Loss::BinaryCrossEntropy, || Loss::SoftmaxCrossEntropy);
         let (saturated, mixed) =
@@ -558,7 +557,7 @@ mod tests {
         let message = fits(softmax(), mixed.clone(), false).unwrap_err();
         assert!(message.contains("a unit is tanh, expected identity or a readout"), "{message}");
         assert!(fits(Loss::SquaredError, saturated, false).is_ok());
-        let layers = network(mixed, false).layers;
+        let layers = network(mixed, false);
         let check = |targets: [Option<f64>; 2]| {
             Loss::BinaryCrossEntropy.check_targets(0, &layers, &Targets::Some(&targets))
         };
@@ -568,7 +567,7 @@ mod tests {
 
     #[test]
     fn deltas_that_mean_nothing_are_refused() {
-        let layers = network([Activation::Tanh, Activation::Tanh], false).layers;
+        let layers = network([Activation::Tanh, Activation::Tanh], false);
         for delta in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(Loss::Huber { delta }.check(&layers).is_err(), "{delta}");
         }

@@ -93,7 +93,7 @@ mod tests {
     use crate::{Generator, Network, Readout, ReadoutWeights};
 
     fn layer<T: Real>(readout: Readout) -> ReadoutLayer<T> {
-        Network::<T>::builder(3, 0).readout(readout).build().unwrap().layers.readout.unwrap()
+        Network::<T>::builder(3, 0).readout(readout).build().unwrap().readout.unwrap()
     }
 
     fn fitted() -> Readout {

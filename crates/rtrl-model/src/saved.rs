@@ -42,25 +42,32 @@ pub struct SavedModel {
     parts: Parts,
 }
 
-/// Saves a network: its weights, shape, activations (by name), leaks, connections and state.
+/// Saves a network: its weights, shape, activations (by name), leaks, connections, and `state`, n values,
+/// which is the initial state of the network that is read from the file.
 ///
-/// `application` is stored as it is, for the program that saves the model.
+/// To let the saved model start where the network did, pass [`Network::initial_state`]; to let it continue
+/// where a run is now, the [`values`](crate::State::values) of that run's state, such as
+/// `learner.state(0)?.values()`. `application` is stored as it is, for the program that saves the model.
 ///
 /// # Errors
-/// [`Error::File`] if the file cannot be written (one that was there stays), [`Error::Format`] if the
+/// [`Error::StateLength`] or [`Error::NonFinite`] for the state; [`Error::File`] if the file cannot be
+/// written (one that was there stays), [`Error::Format`] if the
 /// model is too large for the file format.
 pub fn save<T: Real>(
     network: &Network<T>,
+    state: &[T],
     application: serde_json::Value,
     path: &Path,
 ) -> Result<(), Error> {
-    file::replace(path, &to_bytes(network, application)?)
+    file::replace(path, &to_bytes(network, state, application)?)
 }
 
 fn to_bytes<T: Real>(
     network: &Network<T>,
+    state: &[T],
     application: serde_json::Value,
 ) -> Result<Vec<u8>, Error> {
+    network.check_state(state)?;
     let header = Header {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -76,7 +83,7 @@ fn to_bytes<T: Real>(
     let mut tensors = vec![
         ("connections", Dtype::U8, shape.clone(), kinds),
         ("recurrent.weight", dtype, shape, matrix_bytes(weights)),
-        ("state", dtype, vec![network.units()], bytes(network.state())),
+        ("state", dtype, vec![network.units()], bytes(state)),
     ];
     if let Some(readout) = network.readout_weights() {
         let shape = vec![readout.rows(), readout.columns()];
@@ -198,22 +205,28 @@ mod tests {
             .unwrap()
     }
 
+    fn stored<T: Real>(network: &Network<T>, application: serde_json::Value) -> Vec<u8> {
+        to_bytes(network, network.initial_state(), application).unwrap()
+    }
+
     fn check<T: Real>() {
-        let mut network = network::<T>();
-        let bytes = to_bytes(&network, json!({"column": "x"})).unwrap();
-        assert_eq!(bytes, to_bytes(&network, json!({"column": "x"})).unwrap());
+        let network = network::<T>();
+        let bytes = stored(&network, json!({"column": "x"}));
+        assert_eq!(bytes, stored(&network, json!({"column": "x"})));
         let saved = SavedModel::from_bytes(&bytes).unwrap();
         assert_eq!((saved.precision(), saved.application()), (T::NAME, &json!({"column": "x"})));
         assert!(matches!(saved.network::<T>(&[]), Err(Error::Setting { what: "activation", .. })));
         let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
-        let mut loaded = saved.network::<T>(&[own]).unwrap();
+        let loaded = saved.network::<T>(&[own]).unwrap();
         assert_eq!(loaded.weights(), network.weights());
         assert_eq!(loaded.connections(), network.connections());
         assert!(network.leaks().is_some());
         assert_eq!(loaded.leaks(), network.leaks());
+        let mut states = [loaded.state(), network.state()];
         for _ in 0..3 {
+            let [ours, theirs] = &mut states;
             let x = [T::ONE, T::ZERO];
-            assert_eq!(loaded.forward(&x).unwrap(), network.forward(&x).unwrap());
+            assert_eq!(loaded.forward(ours, &x).unwrap(), network.forward(theirs, &x).unwrap());
         }
     }
 
@@ -223,24 +236,40 @@ mod tests {
         check::<f64>();
     }
 
+    /// A model that is saved in the middle of a run continues there.
+    #[test]
+    fn the_state_of_a_run_is_where_the_saved_network_starts() {
+        let network = network::<f64>();
+        let mut state = network.state();
+        network.forward(&mut state, &[1.0, -0.5]).unwrap();
+        let bytes = to_bytes(&network, state.values(), json!(null)).unwrap();
+        let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
+        let loaded = SavedModel::from_bytes(&bytes).unwrap().network::<f64>(&[own]).unwrap();
+        assert_ne!(loaded.initial_state(), network.initial_state());
+        let expected = network.forward(&mut state, &[0.25, 0.5]).unwrap();
+        assert_eq!(loaded.forward(&mut loaded.state(), &[0.25, 0.5]).unwrap(), expected);
+        let short = to_bytes(&network, &[], json!(null));
+        assert!(matches!(short, Err(Error::StateLength { got: 0, .. })));
+    }
+
     #[test]
     fn what_is_special_about_a_readout_comes_back() {
         let readout =
             Readout::new(2).with_inputs().without_bias().recursive_least_squares(0.97, 0.1);
         let readout = readout.weights(ReadoutWeights::Normal { gain: 1.0 });
         // 14 units and 2 inputs leave no padding where a bias could hide.
-        let mut network = Network::<f32>::builder(14, 2).readout(readout).build().unwrap();
+        let network = Network::<f32>::builder(14, 2).readout(readout).build().unwrap();
         assert!(!network.readout_has_bias());
         assert_eq!(network.readout_weights().unwrap().columns(), 16);
-        let saved = SavedModel::from_bytes(&to_bytes(&network, json!(null)).unwrap()).unwrap();
-        let mut loaded = saved.network::<f32>(&[]).unwrap();
+        let saved = SavedModel::from_bytes(&stored(&network, json!(null))).unwrap();
+        let loaded = saved.network::<f32>(&[]).unwrap();
         assert!(!loaded.readout_has_bias());
-        let expected = network.forward(&[1.0, -1.0]).unwrap().to_vec();
-        assert_eq!(loaded.forward(&[1.0, -1.0]).unwrap(), expected);
-        let settings =
-            |network: &Network<f32>| network.layers.readout.as_ref().unwrap().least_squares;
+        let expected = network.forward(&mut network.state(), &[1.0, -1.0]).unwrap().to_vec();
+        let mut state = loaded.state();
+        assert_eq!(loaded.forward(&mut state, &[1.0, -1.0]).unwrap(), expected);
+        let settings = |network: &Network<f32>| network.readout.as_ref().unwrap().least_squares;
         assert_eq!(settings(&loaded), settings(&network));
-        let features = loaded.state().iter().chain(&[1.0, -1.0]);
+        let features = state.values().iter().chain(&[1.0, -1.0]);
         let row = loaded.readout_weights().unwrap().row(0).iter();
         let sum: f32 = row.zip(features).map(|(weight, feature)| weight * feature).sum();
         assert!((expected[0] - sum).abs() < 1e-6);
@@ -250,7 +279,7 @@ mod tests {
     #[test]
     fn a_file_that_is_silent_about_the_bias_has_one() {
         let network = network::<f32>();
-        let mut bytes = to_bytes(&network, json!(null)).unwrap();
+        let mut bytes = stored(&network, json!(null));
         let field = br#"\"readout_bias\":true,"#;
         let place = bytes.windows(field.len()).position(|w| w == field).unwrap();
         bytes.drain(place..place + field.len());
@@ -268,7 +297,7 @@ mod tests {
     fn a_custom_activation_is_never_replaced_by_a_built_in_one() {
         let own = Activation::custom("tanh", |s| s, |_| 1.0);
         let network = Network::<f64>::builder(1, 0).activation(own.clone()).build().unwrap();
-        let saved = SavedModel::from_bytes(&to_bytes(&network, json!(null)).unwrap()).unwrap();
+        let saved = SavedModel::from_bytes(&stored(&network, json!(null))).unwrap();
         assert!(saved.network::<f64>(&[]).is_err());
         assert!(saved.network::<f64>(&[own]).is_ok());
     }
@@ -288,19 +317,16 @@ mod tests {
         file.extend_from_slice(header.as_bytes());
         file.extend([2.0f64, 0.5, 8.0].into_iter().flat_map(f64::to_le_bytes));
         file.extend([1, 1]);
-        let mut network = SavedModel::from_bytes(&file).unwrap().network::<f64>(&[]).unwrap();
+        let network = SavedModel::from_bytes(&file).unwrap().network::<f64>(&[]).unwrap();
         assert_eq!(network.leaks(), None);
-        assert_eq!(network.forward(&[3.0]).unwrap(), [10.0]);
+        assert_eq!(network.forward(&mut network.state(), &[3.0]).unwrap(), [10.0]);
         // What has no leaks is written as it was then.
-        assert_eq!(
-            to_bytes(&network, json!(null)).unwrap()[8..][..header.len()],
-            *header.as_bytes()
-        );
+        assert_eq!(stored(&network, json!(null))[8..][..header.len()], *header.as_bytes());
     }
 
     #[test]
     fn every_cut_of_a_file_is_an_error() {
-        let bytes = to_bytes(&network::<f32>(), json!(null)).unwrap();
+        let bytes = stored(&network::<f32>(), json!(null));
         for len in 0..bytes.len() {
             assert!(SavedModel::from_bytes(&bytes[..len]).is_err(), "cut at {len}");
         }
@@ -308,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_later_version_is_refused_by_name() {
-        let bytes = to_bytes(&network::<f32>(), json!(null)).unwrap();
+        let bytes = stored(&network::<f32>(), json!(null));
         let place = bytes.windows(11).position(|w| w == b"version\\\":1").unwrap();
         let mut later = bytes.clone();
         later[place + 10] = b'9';

@@ -254,15 +254,17 @@ mod tests {
             builder().readout(without_bias()),
         ];
         for variant in variants {
-            let mut network = variant.build().unwrap();
+            let network = variant.build().unwrap();
             let weights = read(&to_bytes(&network).unwrap()).unwrap();
-            let mut back = weights.builder(network.activations()[0].clone()).build().unwrap();
+            let back = weights.builder(network.activations()[0].clone()).build().unwrap();
             assert_eq!(back.weights(), network.weights());
             assert_eq!(back.readout_weights(), network.readout_weights());
             assert_eq!(back.readout_has_bias(), network.readout_has_bias());
             let input = vec![T::ONE; network.inputs()];
+            let (mut ours, mut theirs) = (network.state(), back.state());
             for _ in 0..3 {
-                assert_eq!(back.forward(&input).unwrap(), network.forward(&input).unwrap());
+                let expected = network.forward(&mut ours, &input).unwrap();
+                assert_eq!(back.forward(&mut theirs, &input).unwrap(), expected);
             }
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn watch(
     steps: usize,
 ) -> Result<Watched, rtrl_model::Error> {
     let mut dynamics = Dynamics::of(network);
-    let mut last = network.state().to_vec();
+    let mut last = network.initial_state().to_vec();
     let mut stream = task.map(|(entry, seed)| entry.start(seed));
     let mut targets = Vec::new();
     let mut draw = |input: &mut [f64]| match &mut stream {

@@ -49,7 +49,8 @@ pub(crate) fn save<T: Real>(
         "steps": run.steps(),
         "steps_before_success": solved,
     });
-    saved::save(run.network(), application, &folder.join(name(experiment, seed)))
+    let path = folder.join(name(experiment, seed));
+    saved::save(run.network(), run.state()?.values(), application, &path)
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Record {
             let before = run.steps();
             let progress = run.advance(1)?;
             if run.steps() > before {
-                self.see(run);
+                self.see(run)?;
             }
             if progress != Progress::Running {
                 self.end(run)?;
@@ -81,7 +81,7 @@ impl Record {
         Ok(Progress::Running)
     }
 
-    fn see<T: Real>(&mut self, run: &Run<T>) {
+    fn see<T: Real>(&mut self, run: &Run<T>) -> Result<(), Error> {
         let pairs = run.targets().iter().zip(run.outputs());
         self.curve.add(run.steps(), pairs.filter_map(|(d, y)| Some((*d)? - y)));
         let is_full = self.moments.len() > LAST;
@@ -89,8 +89,9 @@ impl Record {
         let mut moment = oldest.unwrap_or_default();
         refill(&mut moment.input, run.input().iter().copied());
         refill(&mut moment.targets, run.targets().iter().copied());
-        refill(&mut moment.state, run.network().state().iter().map(|y| y.to_f64()));
+        refill(&mut moment.state, run.state()?.values().iter().map(|y| y.to_f64()));
         self.moments.push_back(moment);
+        Ok(())
     }
 
     fn end<T: Real>(&mut self, run: &mut Run<T>) -> Result<(), Error> {
@@ -171,11 +172,11 @@ mod tests {
         let steps = experiment.run::<f64>(1, EngineChoice::Auto).unwrap().unwrap();
         assert_eq!(progress, Progress::Solved { steps });
         assert_eq!(record.moments.len(), LAST + 1);
-        assert_eq!(record.moments[LAST].state, run.network().state());
+        assert_eq!(record.moments[LAST].state, run.state().unwrap().values());
         assert_eq!(record.weights, run.network().weights().to_rows());
         let mut again = experiment.start::<f64>(1, EngineChoice::Auto).unwrap();
         again.advance(run.steps() - LAST as u64).unwrap();
-        assert_eq!(record.moments[0].state, again.network().state());
+        assert_eq!(record.moments[0].state, again.state().unwrap().values());
         assert_eq!(record.moments[0].input, again.input());
         assert!(record.alone.is_empty());
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rtrl_lab::scale::RunningScale;
-use rtrl_model::{Clipping, InitialWeights, Learner, Network, Real, Targets};
+use rtrl_model::{Clipping, InitialWeights, Learner, Network, Real, State, Targets};
 use serde_json::json;
 
 use crate::args::{Predict, TrainArgs};
@@ -73,6 +73,11 @@ impl<T: Real> Recurrent<T> {
     /// The network as it is now.
     pub(crate) fn network(&self) -> &Network<T> {
         self.learner.network()
+    }
+
+    /// Where the network is now.
+    pub(crate) fn state(&self) -> Result<&State<T>, rtrl_model::Error> {
+        self.learner.state(0)
     }
 
     /// Rows that the learner took in a second.

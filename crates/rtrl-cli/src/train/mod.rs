@@ -161,5 +161,5 @@ fn save<T: Real>(
         "ridge": ridge,
         "scales": ours.scales(),
     });
-    Ok(saved::save(ours.network(), application, path)?)
+    Ok(saved::save(ours.network(), ours.state()?.values(), application, path)?)
 }

@@ -1,8 +1,6 @@
 //! The network as a map of its state.
 
-use rtrl_model::{Activation, Error, Generator, Network, Quantity};
-
-use super::run::at;
+use rtrl_model::{Activation, Error, Generator, Network, Quantity, State};
 
 /// A network that runs and does not learn: the map F with `y(t+1) = F(y(t), x(t))` (equations 1 and 2).
 ///
@@ -12,8 +10,8 @@ pub struct Dynamics {
     network: Network<f64>,
     /// 1 - a of every unit: the share of its state that it keeps.
     kept: Vec<f64>,
-    /// The outputs of the last step.
-    outputs: Vec<f64>,
+    /// Room for a step.
+    scratch: State<f64>,
 }
 
 impl Dynamics {
@@ -23,7 +21,7 @@ impl Dynamics {
             Some(leaks) => leaks.iter().map(|a| 1.0 - a).collect(),
             None => vec![0.0; network.units()],
         };
-        Self { network: network.clone(), kept, outputs: vec![0.0; network.outputs()] }
+        Self { kept, scratch: network.state(), network: network.clone() }
     }
 
     /// Number of units, n.
@@ -50,8 +48,8 @@ impl Dynamics {
     /// at every call; the state is then as it was.
     pub fn advance(&mut self, state: &mut [f64], input: &[f64]) -> Result<&[f64], Error> {
         self.run(state, input)?;
-        state.copy_from_slice(self.network.state());
-        Ok(&self.outputs)
+        state.copy_from_slice(self.scratch.values());
+        Ok(self.scratch.outputs())
     }
 
     /// Moves `state` as [`Dynamics::advance`] does, and `tangent`, a small change v of y(t), to what
@@ -71,8 +69,8 @@ impl Dynamics {
             return Err(Error::Length { what: "the tangent", expected, got: tangent.len() });
         }
         self.run(state, input)?;
-        state.copy_from_slice(self.network.state());
-        let (first, slopes) = (self.first_unit(), self.network.slopes());
+        state.copy_from_slice(self.scratch.values());
+        let (first, slopes) = (self.first_unit(), self.scratch.slopes());
         let moved: Vec<f64> = (0..tangent.len())
             .map(|k| {
                 let weights = &self.network.weights().row(k)[first..];
@@ -93,7 +91,7 @@ impl Dynamics {
         self.run(state, input)?;
         let mut rows = self.recurrent_weights();
         for (k, row) in rows.iter_mut().enumerate() {
-            let slope = self.network.slopes()[k];
+            let slope = self.scratch.slopes()[k];
             for weight in row.iter_mut() {
                 *weight *= slope;
             }
@@ -131,12 +129,10 @@ impl Dynamics {
         }
     }
 
-    /// Moves the network from `state` by a step.
+    /// Moves the scratch state from `state` by a step, which is step 0.
     fn run(&mut self, state: &[f64], input: &[f64]) -> Result<(), Error> {
-        let network = &mut self.network;
-        let outputs = network.set_state(state).and_then(|()| network.forward(input));
-        self.outputs.copy_from_slice(outputs.map_err(|error| at(0, error))?);
-        Ok(())
+        self.scratch.restart(state)?;
+        self.network.forward(&mut self.scratch, input).map(drop)
     }
 
     /// The column of W of the first unit, after those of the inputs and the bias.
@@ -174,14 +170,14 @@ mod tests {
 
     #[test]
     fn it_moves_as_the_network_does() {
-        let mut network = network();
+        let network = network();
         let mut dynamics = Dynamics::of(&network);
-        let mut state = network.state().to_vec();
+        let (mut moved, mut state) = (network.state(), network.initial_state().to_vec());
         for t in 0..5 {
             let input = [f64::from(t), -0.5];
-            let expected = network.forward(&input).unwrap().to_vec();
+            let expected = network.forward(&mut moved, &input).unwrap();
             assert_eq!(dynamics.advance(&mut state, &input).unwrap(), expected);
-            assert_eq!(state, network.state());
+            assert_eq!(state, moved.values());
         }
     }
 
@@ -190,7 +186,7 @@ mod tests {
     fn the_jacobian_is_the_derivative_of_the_map() {
         let network = network();
         let mut dynamics = Dynamics::of(&network);
-        let (state, input, h) = (network.state().to_vec(), [0.4, -1.0], 1e-6);
+        let (state, input, h) = (network.initial_state().to_vec(), [0.4, -1.0], 1e-6);
         let jacobian = dynamics.jacobian(&state, &input).unwrap();
         for l in 0..4 {
             let mut beside = |h: f64| {

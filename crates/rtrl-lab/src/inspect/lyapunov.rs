@@ -121,7 +121,7 @@ mod tests {
         };
         let found = |gain| {
             let network = random(gain);
-            exponent(&mut Dynamics::of(&network), network.state(), 2000)
+            exponent(&mut Dynamics::of(&network), network.initial_state(), 2000)
         };
         assert!(found(0.5) < -0.3 && found(4.0) > 0.1, "{} {}", found(0.5), found(4.0));
     }

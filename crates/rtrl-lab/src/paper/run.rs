@@ -1,6 +1,6 @@
 //! One run with one seed.
 
-use rtrl_model::{Error, Learner, Network, Real, Targets};
+use rtrl_model::{Error, Learner, Network, Real, State, Targets};
 
 use super::Experiment;
 use super::criterion::{Criterion, FreeRun, OSCILLATION_STEPS};
@@ -78,6 +78,14 @@ impl<T: Real> Run<T> {
     /// The network as it is now.
     pub fn network(&self) -> &Network<T> {
         self.learner.network()
+    }
+
+    /// y(t), and the outputs and slopes of the last step.
+    ///
+    /// # Errors
+    /// As [`Learner::state`]; a learner always has its first stream.
+    pub fn state(&self) -> Result<&State<T>, Error> {
+        self.learner.state(0)
     }
 
     /// The input x(t) of the last step.
@@ -224,7 +232,7 @@ mod tests {
                 let progress = run.advance(1).unwrap();
                 stream.draw_into(&mut input, &mut targets);
                 assert_eq!((run.input(), run.targets()), (&input[..], &targets[..]), "{name}");
-                assert_eq!(run.outputs(), &run.network().state()[..run.outputs().len()]);
+                assert_eq!(run.outputs(), &run.state().unwrap().values()[..run.outputs().len()]);
                 run.free_run(3).unwrap();
                 if let Progress::Solved { steps } = progress {
                     break steps;
@@ -245,7 +253,7 @@ mod tests {
         let logistic = |s: f64| 1.0 / (1.0 + (-s).exp());
         let unit = |row: &[f64], y: [f64; 2]| logistic(row[0] + row[1] * y[0] + row[2] * y[1]);
         let next = |y: [f64; 2]| [unit(&weights[0], y), unit(&weights[1], y)];
-        let first = next([last, run.network().state()[1]]);
+        let first = next([last, run.state().unwrap().values()[1]]);
         let second = next(first);
         assert!((free[0][0] - first[0]).abs() < 1e-12 && (free[1][0] - second[0]).abs() < 1e-12);
     }

@@ -184,29 +184,29 @@ impl<T: Real> LearnerBuilder<T> {
     /// [`Error::Setting`] for what does not fit together, [`Error::Kernel`] if the sensitivities do not
     /// fit in memory, with the bytes, or the threads cannot be had.
     pub fn build(self) -> Result<Learner<T>, Error> {
-        if self.teacher_forcing && self.network.layers.readout.is_some() {
+        if self.teacher_forcing && self.network.readout.is_some() {
             return Err(Error::Setting {
                 what: "teacher forcing",
                 expected: "off with a readout, whose outputs do not feed back".to_owned(),
                 got: "on".to_owned(),
             });
         }
-        self.loss.check(&self.network.layers)?;
+        self.loss.check(&self.network)?;
         let fit = self.check_fit()?;
         let (workers, threads) = self.divide_threads()?;
         let streams = self.make_streams(threads)?;
         let built_in = self.own_engine.is_none();
         let engine = built_in.then(|| self.engine.settle(&self.network, self.regime));
         let Self { network, regime, .. } = self;
-        let (layers, count) = (&network.layers, streams.len());
+        let count = streams.len();
         let together = || {
-            let gradient = Gradient::zeros(layers)?;
-            Ok::<_, Error>(Together::new(layers.outputs(), count, gradient))
+            let gradient = Gradient::zeros(&network)?;
+            Ok::<_, Error>(Together::new(network.outputs(), count, gradient))
         };
         Ok(Learner {
             together: (count > 1).then(together).transpose()?,
-            updates: Updates::new(regime, self.step_gradients, layers)?,
-            updater: Updater::new(self.updates, layers)?,
+            updates: Updates::new(regime, self.step_gradients, &network)?,
+            updater: Updater::new(self.updates, &network)?,
             loss: self.loss,
             fit,
             sensitivity_decay: self.sensitivity_decay,
@@ -217,7 +217,7 @@ impl<T: Real> LearnerBuilder<T> {
             recovery: self.recovery,
             mended: Mended::default(),
             workers,
-            ahead: network.state.clone(),
+            ahead: network.state(),
             steps: 0,
             network,
         })
@@ -225,7 +225,7 @@ impl<T: Real> LearnerBuilder<T> {
 
     /// The fits of a readout that learns by least squares, if there is one.
     fn check_fit(&self) -> Result<Option<ReadoutRls>, Error> {
-        let Some(readout) = &self.network.layers.readout else { return Ok(None) };
+        let Some(readout) = &self.network.readout else { return Ok(None) };
         let fit = ReadoutRls::new(readout)?;
         let refused = |what, expected: &str, got: &str| {
             let (expected, got) = (expected.to_owned(), got.to_owned());
@@ -257,7 +257,7 @@ impl<T: Real> LearnerBuilder<T> {
                 Some(engine) => check_engine(engine.clone(), network)?,
                 None => self.engine.make(network, self.regime, threads)?,
             };
-            Stream::new(&network.layers, &network.state, engine, decay)
+            Stream::new(network, engine, decay)
         };
         (0..self.streams.get()).map(stream).collect()
     }

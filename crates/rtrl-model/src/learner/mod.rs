@@ -29,7 +29,7 @@ use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
 use crate::readout_rls::ReadoutRls;
-use crate::{EngineChoice, Error, Loss, Matrix, Network, Regime, Targets, UpdateSettings};
+use crate::{EngineChoice, Error, Loss, Matrix, Network, Regime, State, Targets, UpdateSettings};
 
 /// A network with everything that its learning needs.
 ///
@@ -44,7 +44,6 @@ use crate::{EngineChoice, Error, Loss, Matrix, Network, Regime, Targets, UpdateS
 /// state, sensitivities, targets and resets. All of them take every step; their gradients add up.
 #[derive(Debug, Clone)]
 pub struct Learner<T: Real> {
-    /// The weights; its state is that of the first stream, its pass the room for runs ahead.
     network: Network<T>,
     streams: Vec<Stream<T>>,
     /// What has to be put together where there are several streams.
@@ -63,8 +62,8 @@ pub struct Learner<T: Real> {
     mended: Mended,
     /// The threads among which streams are divided.
     workers: Workers,
-    /// Room for the state of a run ahead.
-    ahead: Vec<T>,
+    /// The state of a run ahead.
+    ahead: State<T>,
     steps: u64,
 }
 
@@ -135,7 +134,7 @@ impl<T: Real> Learner<T> {
     /// [`Learner::reset_sensitivities`], after which the reset has been done.
     pub fn reset(&mut self, states: &[T]) -> Result<(), Error> {
         self.check_states(states)?;
-        self.restart(states);
+        self.restart(states)?;
         self.reset_sensitivities()
     }
 
@@ -146,8 +145,7 @@ impl<T: Real> Learner<T> {
     pub fn reset_stream(&mut self, stream: usize, state: &[T]) -> Result<(), Error> {
         self.check_stream(stream)?;
         self.check_state(state)?;
-        self.streams[stream].restart(state);
-        self.show_state();
+        self.streams[stream].state.restart(state)?;
         self.reset_engine(stream).or_else(|error| self.recover(error).map(drop))
     }
 
@@ -174,7 +172,7 @@ impl<T: Real> Learner<T> {
             return Err(Error::Regime { call, expected: Regime::Epochwise.name(), got });
         }
         self.check_states(states)?;
-        self.restart(states);
+        self.restart(states)?;
         let read = self.read_sum();
         let done = read.and(self.reset_engines()).and_then(|()| {
             let result = self.updates.apply_sum(&mut self.updater, &mut self.network);
@@ -194,7 +192,8 @@ impl<T: Real> Learner<T> {
         result.or_else(|quantity| self.recover(self.refused(quantity)))
     }
 
-    /// The network as it is now, in the state of the first stream.
+    /// The network with its present weights. Its initial state is what it was; where a stream is now is
+    /// [`Learner::state`].
     pub fn network(&self) -> &Network<T> {
         &self.network
     }
@@ -210,11 +209,11 @@ impl<T: Real> Learner<T> {
     /// # Errors
     /// [`Error::Length`] or [`Error::NonFinite`], with nothing changed.
     pub fn set_weights(&mut self, weights: &[T]) -> Result<(), Error> {
-        let layers = &mut self.network.layers;
-        let before = layers.weights.clone();
-        layers.weights.replace(self.steps, "the weight matrix", weights)?;
-        layers.clear_absent();
-        layers.restore_frozen(&before);
+        let network = &mut self.network;
+        let before = network.weights.clone();
+        network.weights.replace(self.steps, "the weight matrix", weights)?;
+        network.clear_absent();
+        network.restore_frozen(&before);
         Ok(())
     }
 
@@ -225,7 +224,7 @@ impl<T: Real> Learner<T> {
     /// [`Error::Length`] (of 0 without a readout) or [`Error::NonFinite`], with nothing changed.
     pub fn set_readout_weights(&mut self, weights: &[T]) -> Result<(), Error> {
         let what = "the readout matrix";
-        let Some(readout) = &mut self.network.layers.readout else {
+        let Some(readout) = &mut self.network.readout else {
             return Err(Error::Length { what, expected: 0, got: weights.len() });
         };
         readout.weights.replace(self.steps, what, weights)?;
@@ -237,11 +236,12 @@ impl<T: Real> Learner<T> {
         self.streams.len()
     }
 
-    /// y(t) of a stream, one value a unit.
+    /// The state of a stream: y(t), and the outputs and slopes of its last step. A clone of it runs on
+    /// independently with [`Network::forward`].
     ///
     /// # Errors
     /// [`Error::NoStream`].
-    pub fn state(&self, stream: usize) -> Result<&[T], Error> {
+    pub fn state(&self, stream: usize) -> Result<&State<T>, Error> {
         self.check_stream(stream)?;
         Ok(&self.streams[stream].state)
     }
@@ -264,13 +264,13 @@ impl<T: Real> Learner<T> {
     /// As [`Learner::sensitivities`], and [`Error::NoStream`].
     pub fn stream_sensitivities(&self, stream: usize, unit: usize) -> Result<Matrix<T>, Error> {
         self.check_stream(stream)?;
-        let (layers, engine) = (&self.network.layers, &self.streams[stream].engine);
+        let (network, engine) = (&self.network, &self.streams[stream].engine);
         self.streams[stream].check_lost()?;
         let mut row = vec![T::ZERO; engine.columns()];
         engine.sensitivities(unit, &mut row)?;
-        let mut matrix = Matrix::zeros(layers.weights.rows(), layers.weights.columns())?;
+        let mut matrix = Matrix::zeros(network.weights.rows(), network.weights.columns())?;
         let mut values = row.into_iter();
-        let mut learning = layers.connections.learning().into_iter();
+        let mut learning = network.connections.learning().into_iter();
         for i in 0..matrix.rows() {
             for place in matrix.row_mut(i) {
                 if learning.next() == Some(true) {
@@ -299,14 +299,12 @@ impl<T: Real> Learner<T> {
         Ok(largest)
     }
 
-    /// The Jacobian `dy_k(t+1)/dy_l(t)` of the last step of a stream, n x n, with the slopes of that step and
-    /// today's weights, as if no unit had been forced.
+    /// [`Network::jacobian`] of the last step of a stream.
     ///
     /// # Errors
     /// [`Error::NoStream`], [`Error::Memory`].
     pub fn jacobian(&self, stream: usize) -> Result<Matrix<T>, Error> {
-        self.check_stream(stream)?;
-        self.streams[stream].jacobian(&self.network.layers)
+        self.network.jacobian(self.state(stream)?)
     }
 
     /// Whether the last step had a target.
@@ -363,7 +361,7 @@ impl<T: Real> Learner<T> {
         updates: u64,
         state: &[(String, Matrix<T>)],
     ) -> Result<(), Error> {
-        self.updater.restore(&self.network.layers, updates, state)
+        self.updater.restore(&self.network, updates, state)
     }
 
     /// What the [`Recovery`] has mended so far.
@@ -381,11 +379,11 @@ impl<T: Real> Learner<T> {
 impl<T: Real> Learner<T> {
     /// Equations 1 to 4 in every stream, without moving anything. Returns the loss.
     fn compare(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<T, Error> {
-        let layers = &self.network.layers;
+        let network = &self.network;
         let several = samples.len() > 1;
         let mut loss = T::ZERO;
         for (b, (stream, (input, targets))) in self.streams.iter_mut().zip(samples).enumerate() {
-            let result = stream.compare(layers, &self.loss, self.steps, input, targets);
+            let result = stream.compare(network, &self.loss, self.steps, input, targets);
             result.map_err(|error| in_stream(several.then_some(b), error))?;
             loss += stream.loss;
         }
@@ -403,18 +401,17 @@ impl<T: Real> Learner<T> {
             updates if updates.is_due() && (learns || updates.learnt) => Read::Sum,
             _ => Read::Nothing,
         };
-        let (layers, forcing) = (&self.network.layers, self.teacher_forcing);
+        let (network, forcing) = (&self.network, self.teacher_forcing);
         if let ([stream], [(_, targets)]) = (self.streams.as_mut_slice(), samples) {
-            stream.advance(layers, forcing.then_some(targets), read);
+            stream.advance(network, forcing.then_some(targets), read);
         } else {
             let piece = samples.len().div_ceil(self.workers.count());
             self.workers.each([(self.streams.as_mut_slice(), piece)], |part, [streams]| {
                 for (stream, (_, targets)) in streams.iter_mut().zip(&samples[part * piece..]) {
-                    stream.advance(layers, forcing.then_some(targets), read);
+                    stream.advance(network, forcing.then_some(targets), read);
                 }
             });
         }
-        self.show_state();
         self.settle(read)?;
         self.steps += 1;
         Ok(())
@@ -478,12 +475,12 @@ impl<T: Real> Learner<T> {
     /// # Errors
     /// [`Error::Fit`] for the first sample that was refused; the others have been taken in.
     fn fit(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Error> {
-        let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.layers.readout) else {
+        let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.readout) else {
             return Ok(false);
         };
         let (mut fitted, mut refused) = (false, None);
         for (b, (stream, (_, targets))) in self.streams.iter().zip(samples).enumerate() {
-            match fit.update(&stream.pass.features, targets, &mut readout.weights) {
+            match fit.update(&stream.state.tape.features, targets, &mut readout.weights) {
                 Ok(()) => fitted |= stream.learns,
                 Err(quantity) => refused = refused.or(Some((b, quantity))),
             }
@@ -525,19 +522,14 @@ impl<T: Real> Learner<T> {
     }
 
     /// y as given in every stream, no unit forced; p stays.
-    fn restart(&mut self, states: &[T]) {
+    fn restart(&mut self, states: &[T]) -> Result<(), Error> {
         let one_for_all = states.len() == self.network.units();
         for (stream, own) in
             self.streams.iter_mut().zip(states.chunks(self.network.units()).cycle())
         {
-            stream.restart(if one_for_all { states } else { own });
+            stream.state.restart(if one_for_all { states } else { own })?;
         }
-        self.show_state();
-    }
-
-    /// Lets the network show the state of the first stream.
-    fn show_state(&mut self) {
-        self.network.state.copy_from_slice(&self.streams[0].state);
+        Ok(())
     }
 
     /// Mends what the [`Recovery`] allows; weights have then not changed.
@@ -579,7 +571,7 @@ impl<T: Real> Learner<T> {
         let together = self.together.as_ref();
         let (outputs, errors) = match together {
             Some(together) => (together.outputs.as_slice(), together.errors.as_slice()),
-            None => (streams[0].outputs.as_slice(), streams[0].errors.as_slice()),
+            None => (streams[0].state.outputs(), streams[0].errors.as_slice()),
         };
         StepReport {
             step,
@@ -645,7 +637,7 @@ impl<T: Real> Together<T> {
         let places =
             self.outputs.chunks_exact_mut(outputs).zip(self.errors.chunks_exact_mut(outputs));
         for (stream, (output, error)) in streams.iter().zip(places) {
-            output.copy_from_slice(&stream.outputs);
+            output.copy_from_slice(stream.state.outputs());
             error.copy_from_slice(&stream.errors);
         }
     }

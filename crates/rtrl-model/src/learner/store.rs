@@ -64,6 +64,9 @@ enum StoredEngine {
 /// Lengths of what a stream's engine holds beside p, in numbers.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 struct StreamContents {
+    /// Steps since the sequence began.
+    #[serde(default)]
+    steps: u64,
     /// Whether p is lost; there is then nothing of it in the file.
     lost: bool,
     gradient: usize,
@@ -148,6 +151,7 @@ impl<T: Real> Learner<T> {
         application: &Value,
     ) -> Result<Contents, Error> {
         let stream = |(stream, pending): (&Stream<T>, &Pending<T>)| StreamContents {
+            steps: stream.state.steps(),
             lost: stream.lost,
             gradient: pending.gradient.len(),
             window: pending.window.len(),
@@ -266,7 +270,7 @@ impl<T: Real> Learner<T> {
         writer.bytes(CONNECTIONS, &connection_codes(&self.network))?;
         for (b, stream) in self.streams.iter().enumerate() {
             let forced: Vec<u8> =
-                stream.teacher.forced.iter().map(|&forced| forced.into()).collect();
+                stream.state.teacher.forced.iter().map(|&forced| forced.into()).collect();
             writer.bytes(&in_stream(b, "forced"), &forced)?;
         }
         Ok(())
@@ -306,15 +310,15 @@ impl<T: Real> Stream<T> {
     }
 
     fn write(&self, b: usize, pending: &Pending<T>, writer: &mut Writer<'_>) -> Result<(), Error> {
-        writer.numbers(&in_stream(b, "state"), &self.state)?;
-        writer.numbers(&in_stream(b, "outputs"), &self.outputs)?;
-        writer.numbers(&in_stream(b, "slopes"), &self.slopes)?;
-        writer.numbers(&in_stream(b, "teacher"), &self.teacher.values)?;
+        writer.numbers(&in_stream(b, "state"), self.state.values())?;
+        writer.numbers(&in_stream(b, "outputs"), self.state.outputs())?;
+        writer.numbers(&in_stream(b, "slopes"), self.state.slopes())?;
+        writer.numbers(&in_stream(b, "teacher"), &self.state.teacher.values)?;
         if self.lost {
             return Ok(());
         }
         let (name, mut row) = (in_stream(b, "sensitivities"), vec![T::ZERO; self.engine.columns()]);
-        for k in 0..self.state.len() {
+        for k in 0..self.state.values().len() {
             self.engine.stored(k, &mut row)?;
             writer.numbers(&name, &row)?;
         }
@@ -329,18 +333,24 @@ impl<T: Real> Stream<T> {
         (contents, forcing): (StreamContents, bool),
         reader: &mut Reader,
     ) -> Result<(), Error> {
-        let n = self.state.len();
-        reader.numbers(&in_stream(b, "state"), 0, &mut self.state)?;
-        reader.numbers(&in_stream(b, "outputs"), 0, &mut self.outputs)?;
-        reader.numbers(&in_stream(b, "slopes"), 0, &mut self.slopes)?;
-        reader.numbers(&in_stream(b, "teacher"), 0, &mut self.teacher.values)?;
+        let n = self.state.values().len();
+        let [values, outputs, slopes, teacher] = self.state.restore(contents.steps);
+        reader.numbers(&in_stream(b, "state"), 0, values)?;
+        reader.numbers(&in_stream(b, "outputs"), 0, outputs)?;
+        reader.numbers(&in_stream(b, "slopes"), 0, slopes)?;
+        reader.numbers(&in_stream(b, "teacher"), 0, teacher)?;
         let mut forced = vec![0; n];
         reader.bytes(&in_stream(b, "forced"), 0, &mut forced)?;
         if let Some(odd) = forced.iter().find(|&&code| code > u8::from(forcing)) {
             let reason = format!("a forced unit of stream {b} has the code {odd}");
             return Err(Error::Format { what: reader.path().display().to_string(), reason });
         }
-        self.teacher.forced.iter_mut().zip(forced).for_each(|(place, code)| *place = code == 1);
+        self.state
+            .teacher
+            .forced
+            .iter_mut()
+            .zip(forced)
+            .for_each(|(place, code)| *place = code == 1);
         self.lost = contents.lost;
         if self.lost {
             return Ok(());
@@ -464,7 +474,6 @@ impl StoredLearner {
         {
             stream.read(b, (contents, forcing), reader)?;
         }
-        learner.show_state();
         learner.updates.set_counters(contents.counters);
         learner.mended = contents.mended;
         learner.steps = contents.steps;
@@ -622,7 +631,7 @@ impl<T: Real> Learner<T> {
             read_matrix(reader, &of_optimizer(&name), &mut moment)?;
             moments.push((name, moment));
         }
-        self.updater.restore(&self.network.layers, updates, &moments)
+        self.updater.restore(&self.network, updates, &moments)
     }
 }
 

@@ -4,22 +4,13 @@ use rtrl_kernel::{Engine, Real, Step};
 
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
-use crate::network::{Layers, Pass, Teacher};
-use crate::{Error, Loss, Matrix, Targets};
+use crate::{Error, Loss, Network, State, Targets};
 
 /// Everything that belongs to one sequence, the room for a step of it included.
 #[derive(Debug, Clone)]
 pub(super) struct Stream<T: Real> {
-    /// y(t)
-    pub(super) state: Vec<T>,
+    pub(super) state: State<T>,
     pub(super) engine: Box<dyn Engine<T>>,
-    /// The forced set of time t; empty without teacher forcing.
-    pub(super) teacher: Teacher<T>,
-    /// Room for the present step; what it holds counts only once the step has been accepted.
-    pub(super) pass: Pass<T>,
-    /// The outputs and the slopes of the last step that was.
-    pub(super) outputs: Vec<T>,
-    pub(super) slopes: Vec<T>,
     /// e(t+1) of the outputs, and what of it reaches the units.
     pub(super) errors: Vec<T>,
     unit_errors: Vec<T>,
@@ -50,26 +41,21 @@ pub(super) enum Read {
 }
 
 impl<T: Real> Stream<T> {
-    /// A sequence that starts in `state`.
+    /// A sequence that starts in the initial state of the network.
     pub(super) fn new(
-        layers: &Layers<T>,
-        state: &[T],
+        network: &Network<T>,
         engine: Box<dyn Engine<T>>,
         decay: T,
     ) -> Result<Self, Error> {
-        let units = layers.columns.units;
+        let units = network.units();
         Ok(Self {
-            state: state.to_vec(),
+            state: network.state(),
             engine,
-            teacher: Teacher::absent(units),
-            pass: Pass::new(layers),
-            outputs: vec![T::ZERO; layers.outputs()],
-            slopes: vec![T::ZERO; units],
-            errors: vec![T::ZERO; layers.outputs()],
+            errors: vec![T::ZERO; network.outputs()],
             unit_errors: vec![T::ZERO; units],
             loss: T::ZERO,
             learns: false,
-            gradient: Gradient::zeros(layers)?,
+            gradient: Gradient::zeros(network)?,
             gradient_is_zero: true,
             lost: false,
             fading: (decay != T::ONE).then(|| Fading::new(decay, units)),
@@ -81,22 +67,22 @@ impl<T: Real> Stream<T> {
     #[inline]
     pub(super) fn compare(
         &mut self,
-        layers: &Layers<T>,
+        network: &Network<T>,
         loss: &Loss<T>,
         step: u64,
         input: &[T],
         targets: &Targets<'_, T>,
     ) -> Result<(), Error> {
-        loss.check_targets(step, layers, targets)?;
+        loss.check_targets(step, network, targets)?;
         if self.lost {
             return Err(Error::SensitivitiesLost { step });
         }
-        self.pass.run(layers, step, &self.state, Some(&self.teacher), input)?;
+        self.state.compute(network, step, input)?;
         self.learns = targets.any();
-        self.loss = loss.compare(layers.isa, self.pass.outputs(), targets, &mut self.errors);
+        self.loss = loss.compare(network.isa, self.state.tape.outputs(), targets, &mut self.errors);
         check_finite(step, Quantity::Error, &self.errors)?;
         check_finite(step, Quantity::Loss, &[self.loss])?;
-        match &layers.readout {
+        match &network.readout {
             Some(readout) => {
                 readout.propagate(&self.errors, &mut self.unit_errors);
                 check_finite(step, Quantity::Error, &self.unit_errors)?;
@@ -110,7 +96,7 @@ impl<T: Real> Stream<T> {
     fn compare_readout(&mut self, step: u64) -> Result<(), Error> {
         let Some(gradient) = &mut self.gradient.readout else { return Ok(()) };
         self.gradient_is_zero = false;
-        let features = &self.pass.features;
+        let features = &self.state.tape.features;
         for (o, &error) in self.errors.iter().enumerate() {
             for (place, &feature) in gradient.row_mut(o).iter_mut().zip(features) {
                 *place = -(error * feature);
@@ -124,22 +110,23 @@ impl<T: Real> Stream<T> {
     #[inline]
     pub(super) fn advance(
         &mut self,
-        layers: &Layers<T>,
+        network: &Network<T>,
         forcing: Option<&Targets<'_, T>>,
         read: Read,
     ) {
+        let tape = &self.state.tape;
         let (scale, diagonal) = match &mut self.fading {
-            Some(fading) => fading.fade(self.pass.slope(), layers.diagonal()),
-            None => (self.pass.slope(), layers.diagonal()),
+            Some(fading) => fading.fade(tape.slopes(), network.diagonal()),
+            None => (tape.slopes(), network.diagonal()),
         };
         let step = Step {
-            recurrent: &layers.weights.padded()[layers.columns.first_unit()..],
-            stride: layers.weights.stride(),
+            recurrent: &network.weights.padded()[network.columns.first_unit()..],
+            stride: network.weights.stride(),
             scale,
             diagonal,
-            injection: self.pass.slope(),
-            lines: &self.pass.lines,
-            forced: &self.teacher.forced,
+            injection: tape.slopes(),
+            lines: &tape.z,
+            forced: &self.state.teacher.forced,
         };
         let error = self.learns.then_some(self.unit_errors.as_slice());
         match self.engine.advance(&step, error) {
@@ -147,11 +134,9 @@ impl<T: Real> Stream<T> {
             Err(overflow @ rtrl_kernel::Error::NonFinite { .. }) => self.fail(overflow),
             Err(other) => return self.fail(other),
         }
-        self.state.copy_from_slice(self.pass.next());
-        self.slopes.copy_from_slice(self.pass.slope());
-        self.outputs.copy_from_slice(self.pass.outputs());
+        self.state.accept();
         if let Some(targets) = forcing {
-            self.teacher.take_over(targets);
+            self.state.teacher.take_over(targets);
         }
     }
 
@@ -191,28 +176,6 @@ impl<T: Real> Stream<T> {
     #[cold]
     fn fail(&mut self, failure: rtrl_kernel::Error) {
         self.failure = Some(failure);
-    }
-
-    /// The Jacobian of the last step with the weights of `layers`, as if no unit had been forced.
-    pub(super) fn jacobian(&self, layers: &Layers<T>) -> Result<Matrix<T>, Error> {
-        let units = self.state.len();
-        let mut jacobian = Matrix::zeros(units, units)?;
-        for (k, &slope) in self.slopes.iter().enumerate() {
-            let weights = &layers.weights.row(k)[layers.columns.first_unit()..];
-            for (place, &weight) in jacobian.row_mut(k).iter_mut().zip(weights) {
-                *place = slope * weight;
-            }
-            if let Some(diagonal) = layers.diagonal() {
-                jacobian.row_mut(k)[k] += diagonal[k];
-            }
-        }
-        Ok(jacobian)
-    }
-
-    /// y as given, no unit forced; p stays.
-    pub(super) fn restart(&mut self, state: &[T]) {
-        self.state.copy_from_slice(state);
-        self.teacher.forced.fill(false);
     }
 }
 

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Quantity;
 use crate::gradient::Gradient;
-use crate::network::Layers;
 use crate::optimizer::Updater;
 use crate::{Error, Network, Regime, Timing};
 
@@ -46,9 +45,9 @@ impl<T: Real> Updates<T> {
     pub(super) fn new(
         regime: Regime,
         step_gradients: bool,
-        layers: &Layers<T>,
+        network: &Network<T>,
     ) -> Result<Self, Error> {
-        let zeros = || Gradient::zeros(layers);
+        let zeros = || Gradient::zeros(network);
         let late = matches!(regime, Regime::RealTime { timing: Timing::AfterNextStep, .. });
         Ok(Self {
             regime,
@@ -191,7 +190,7 @@ impl<T: Real> Updates<T> {
         if !std::mem::take(&mut self.learnt) {
             return Ok(false);
         }
-        updater.apply(&mut network.layers, gradient).map(|()| true)
+        updater.apply(network, gradient).map(|()| true)
     }
 
     /// Applies and clears what has added up, if a target came.
@@ -204,7 +203,7 @@ impl<T: Real> Updates<T> {
         if !std::mem::take(&mut self.learnt) {
             return Ok(false);
         }
-        let result = updater.apply(&mut network.layers, sum);
+        let result = updater.apply(network, sum);
         sum.clear();
         result.map(|()| true)
     }
@@ -233,7 +232,7 @@ impl<T: Real> Updates<T> {
     ) -> Result<bool, Quantity> {
         match &self.waiting {
             Some(waiting) if std::mem::take(&mut self.due) => {
-                updater.apply(&mut network.layers, waiting).map(|()| true)
+                updater.apply(network, waiting).map(|()| true)
             }
             _ => Ok(false),
         }

@@ -3,15 +3,14 @@
 use rtrl_kernel::Real;
 
 use crate::error::Quantity;
-use crate::network::Layers;
-use crate::{Error, Matrix};
+use crate::{Error, Matrix, Network};
 
 /// Stands for the limit in a build that cannot hold it: there is none.
 #[derive(Debug, Clone)]
 pub(super) enum SpectralLimit {}
 
 impl SpectralLimit {
-    pub(super) fn new<T: Real>(limit: f64, _: &Layers<T>) -> Result<Self, Error> {
+    pub(super) fn new<T: Real>(limit: f64, _: &Network<T>) -> Result<Self, Error> {
         let expected = "none in a build without the feature `linalg`".to_owned();
         Err(Error::Setting { what: "the spectral limit", expected, got: limit.to_string() })
     }

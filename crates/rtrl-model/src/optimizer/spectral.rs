@@ -9,8 +9,7 @@ use faer::{MatRef, Par, Spec};
 use rtrl_kernel::Real;
 
 use crate::error::{Quantity, check_setting};
-use crate::network::Layers;
-use crate::{Error, Matrix};
+use crate::{Error, Matrix, Network};
 
 /// The limit, and room for the decomposition.
 #[derive(Debug, Clone)]
@@ -29,7 +28,7 @@ impl SpectralLimit {
     ///
     /// # Errors
     /// [`Error::Setting`] if the limit is out of range or less than the frozen weights alone allow.
-    pub(super) fn new<T: Real>(limit: f64, layers: &Layers<T>) -> Result<Self, Error> {
+    pub(super) fn new<T: Real>(limit: f64, layers: &Network<T>) -> Result<Self, Error> {
         check_setting("the spectral limit", limit, 0.0)?;
         let (weights, first_unit) = (&layers.weights, layers.columns.first_unit());
         let learning = learning(layers);
@@ -77,7 +76,7 @@ impl SpectralLimit {
 }
 
 /// For each recurrent weight, row by row, whether it learns.
-fn learning<T>(layers: &Layers<T>) -> Vec<bool> {
+fn learning<T>(layers: &Network<T>) -> Vec<bool> {
     let columns = layers.columns;
     let mut learning = layers.connections.learning();
     let mut places = 0..learning.len();

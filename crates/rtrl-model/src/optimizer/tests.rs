@@ -6,20 +6,19 @@ use rtrl_kernel::Real;
 use super::*;
 use crate::error::Quantity;
 use crate::gradient::Gradient;
-use crate::network::Layers;
 use crate::{Error, InitialWeights, Matrix, Network, Readout};
 
 const UPDATES: u64 = 12;
 const RATE: f64 = 0.05;
 
 /// One unit with two inputs: the weights 0.5, -0.25, 0.125.
-fn layers<T: Real>() -> Layers<T> {
+fn layers<T: Real>() -> Network<T> {
     let weights = InitialWeights::Given(vec![vec![0.5, -0.25, 0.125]]);
     let network = Network::<T>::builder(1, 2).bias(false).weights(weights);
-    network.build().unwrap().layers
+    network.build().unwrap()
 }
 
-fn gradient<T: Real>(layers: &Layers<T>, update: u64) -> Gradient<T> {
+fn gradient<T: Real>(layers: &Network<T>, update: u64) -> Gradient<T> {
     let mut gradient = Gradient::zeros(layers).unwrap();
     for (i, place) in gradient.recurrent.row_mut(0).iter_mut().enumerate() {
         *place = T::from_f64((((7 * update + 3 * i as u64) % 11) as f64 - 5.0) / 10.0);
@@ -139,9 +138,9 @@ fn schedules_follow_their_formulas() {
 }
 
 /// An optimiser of two layers after three updates; its schedule gives `factor` from then on.
-fn running(factor: f64) -> (Layers<f64>, Updater<f64>, Gradient<f64>) {
+fn running(factor: f64) -> (Network<f64>, Updater<f64>, Gradient<f64>) {
     let network = Network::<f64>::builder(3, 2).readout(Readout::new(2));
-    let mut layers = network.build().unwrap().layers;
+    let mut layers = network.build().unwrap();
     let schedule = RateSchedule::custom("own", move |u| if u < 3 { 1.0 } else { factor });
     let settings = UpdateSettings { schedule, ..UpdateSettings::adamw(RATE) };
     let mut updater = Updater::new(settings, &layers).unwrap();
@@ -178,7 +177,7 @@ fn a_refused_update_leaves_no_trace() {
             steep(&mut gradient);
         }
         assert_eq!(updater.apply(&mut layers, &gradient), expected);
-        let readout = |layers: &Layers<f64>| layers.readout.as_ref().unwrap().weights.clone();
+        let readout = |layers: &Network<f64>| layers.readout.as_ref().unwrap().weights.clone();
         let refused = expected.is_err();
         assert_eq!(layers.weights == before.weights, refused);
         assert_eq!(readout(&layers) == readout(&before), refused);
@@ -215,7 +214,7 @@ fn a_state_that_does_not_fit_is_refused_and_nothing_changes() {
     let (_, mut updater, _) = running(1.0);
     let frozen = (0..3).map(|i| (0..6).map(|j| (i, j) == (2, 4)).collect()).collect();
     let network = Network::<f64>::builder(3, 2).frozen(frozen).readout(Readout::new(2));
-    let layers = network.build().unwrap().layers;
+    let layers = network.build().unwrap();
     let state = owned(&updater);
     let names: Vec<_> = state.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(

@@ -9,10 +9,9 @@ use super::spectral::SpectralLimit;
 use super::{Clipping, UpdateSettings};
 use crate::error::Quantity;
 use crate::gradient::Gradient;
-use crate::network::Layers;
-use crate::{Connection, Error, Matrix};
+use crate::{Connection, Error, Matrix, Network};
 
-/// Names of the layers, in the order of [`Layers::matrices`].
+/// Names of the layers, in the order of [`Network::matrices`].
 const LAYERS: [&str; 2] = ["recurrent", "readout"];
 
 /// An optimiser with its state.
@@ -26,7 +25,7 @@ pub(crate) struct Updater<T> {
 
 impl<T: Real> Updater<T> {
     /// An optimiser for these layers.
-    pub(crate) fn new(settings: UpdateSettings, layers: &Layers<T>) -> Result<Self, Error> {
+    pub(crate) fn new(settings: UpdateSettings, layers: &Network<T>) -> Result<Self, Error> {
         settings.check::<T>()?;
         if settings.readout_learning_rate.is_some() && layers.descending_readout().is_none() {
             return Err(no_readout());
@@ -81,7 +80,7 @@ impl<T: Real> Updater<T> {
     /// What is not finite.
     pub(crate) fn apply(
         &mut self,
-        layers: &mut Layers<T>,
+        layers: &mut Network<T>,
         gradient: &Gradient<T>,
     ) -> Result<(), Quantity> {
         let factor = self.settings.schedule.factor(self.updates).ok_or(Quantity::LearningRate)?;
@@ -125,7 +124,7 @@ impl<T: Real> Updater<T> {
     /// [`Error::Shape`]; nothing has changed.
     pub(crate) fn restore(
         &mut self,
-        layers: &Layers<T>,
+        layers: &Network<T>,
         updates: u64,
         stored: &[(String, Matrix<T>)],
     ) -> Result<(), Error> {
@@ -170,7 +169,7 @@ fn check_moment<T: Real>(
     name: &str,
     matrix: &Matrix<T>,
     now: &Matrix<T>,
-    layers: &Layers<T>,
+    layers: &Network<T>,
 ) -> Result<(), Error> {
     let shape = |matrix: &Matrix<T>| (matrix.rows(), matrix.columns());
     if shape(matrix) != shape(now) {
@@ -195,7 +194,7 @@ fn check_moment<T: Real>(
 }
 
 /// For each layer, 1 where weight decay acts: on weights that learn and are no bias.
-fn decaying<T: Real>(layers: &Layers<T>) -> Result<Vec<Matrix<T>>, Error> {
+fn decaying<T: Real>(layers: &Network<T>) -> Result<Vec<Matrix<T>>, Error> {
     let (columns, connections) = (layers.columns, &layers.connections);
     let bias = columns.bias.then_some(columns.inputs);
     let recurrent = marked(&layers.weights, |i, j| {

@@ -1,0 +1,263 @@
+//! The network: its checked shape and its weights (equations 1 and 2).
+//!
+//! | file | subject |
+//! |---|---|
+//! | `mod.rs` | the weights, which only a learner changes |
+//! | `state.rs` | what a network carries from step to step, and the forward pass |
+//! | `builder.rs` | the checked description |
+//! | `connections.rs` | which weights exist and which of them learn |
+//! | `initial.rs` | seeded weights with the same bits on every machine |
+
+mod builder;
+mod connections;
+mod initial;
+mod state;
+
+use rtrl_kernel::{Isa, Layout, Real};
+
+pub use self::builder::NetworkBuilder;
+pub use self::connections::{Connection, Connections};
+use self::initial::Columns;
+pub use self::initial::InitialWeights;
+pub use self::state::State;
+use crate::activation::Run;
+use crate::error::{Quantity, check_finite};
+use crate::leaks::Leaks;
+use crate::readout::ReadoutLayer;
+use crate::{Activation, Error, Matrix};
+
+/// A fully recurrent network: n units, m external inputs, an optional bias and an optional readout.
+///
+/// A network is its shape and its weights. What changes from step to step is a [`State`], so one network
+/// serves any number of sequences and threads at once:
+///
+/// ```
+/// use rtrl_model::Network;
+///
+/// # fn main() -> Result<(), rtrl_model::Error> {
+/// let network = Network::<f32>::builder(8, 1).seed(3).build()?;
+/// let last = |inputs: &[f32]| -> Result<f32, rtrl_model::Error> {
+///     let mut state = network.state();
+///     for x in inputs {
+///         network.forward(&mut state, &[*x])?;
+///     }
+///     Ok(state.outputs()[0])
+/// };
+/// let (a, b) = std::thread::scope(|scope| {
+///     let a = scope.spawn(|| last(&[0.1, 0.2]));
+///     let b = scope.spawn(|| last(&[0.1, 0.3]));
+///     (a.join().unwrap(), b.join().unwrap())
+/// });
+/// assert_eq!(a?, last(&[0.1, 0.2])?);
+/// assert_eq!(b?, last(&[0.1, 0.3])?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The shape never changes, and the weights change only in a [`Learner`](crate::Learner).
+#[derive(Debug, Clone)]
+pub struct Network<T> {
+    pub(crate) columns: Columns,
+    pub(crate) layout: Layout,
+    pub(crate) activations: Vec<Activation>,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) leaks: Option<Leaks<T>>,
+    pub(crate) connections: Connections,
+    pub(crate) weights: Matrix<T>,
+    pub(crate) readout: Option<ReadoutLayer<T>>,
+    pub(crate) isa: Isa,
+    /// y(t0)
+    initial_state: Vec<T>,
+}
+
+impl<T: Real> Network<T> {
+    /// Starts to describe a network of `units` units and `inputs` external inputs.
+    pub fn builder(units: usize, inputs: usize) -> NetworkBuilder<T> {
+        NetworkBuilder::new(units, inputs)
+    }
+
+    /// A new sequence: y(t0) is [`Network::initial_state`], and no unit is forced.
+    pub fn state(&self) -> State<T> {
+        State::new(self)
+    }
+
+    /// Runs one step: `y(t+1) = f(W z(t))`, or `(1 - a) y(t) + a f(W z(t))` where units leak, for the
+    /// input x(t), and returns the outputs at t + 1: those of the readout if there is one, else y(t+1).
+    ///
+    /// # Errors
+    /// [`Error::InputLength`], [`Error::NonFinite`], or [`Error::StateShape`] for a state of a network of
+    /// another shape; the state is then unchanged.
+    pub fn forward<'s>(&self, state: &'s mut State<T>, input: &[T]) -> Result<&'s [T], Error> {
+        state.forward(self, input)
+    }
+
+    /// Number of units, n.
+    pub fn units(&self) -> usize {
+        self.columns.units
+    }
+
+    /// Number of external inputs, m.
+    pub fn inputs(&self) -> usize {
+        self.columns.inputs
+    }
+
+    /// Whether there is a bias.
+    pub fn has_bias(&self) -> bool {
+        self.columns.bias
+    }
+
+    /// Number of outputs: those of the readout, or the units.
+    pub fn outputs(&self) -> usize {
+        self.readout.as_ref().map_or(self.columns.units, |readout| readout.weights.rows())
+    }
+
+    /// y(t0), one value a unit: where [`Network::state`] starts.
+    pub fn initial_state(&self) -> &[T] {
+        &self.initial_state
+    }
+
+    /// W, units x (inputs, bias, units).
+    pub fn weights(&self) -> &Matrix<T> {
+        &self.weights
+    }
+
+    /// R, outputs x (units, inputs if seen, 1 if it has a bias), if there is a readout.
+    pub fn readout_weights(&self) -> Option<&Matrix<T>> {
+        self.readout.as_ref().map(|readout| &readout.weights)
+    }
+
+    /// Whether the readout sees the external inputs.
+    pub fn readout_sees_inputs(&self) -> bool {
+        self.readout.as_ref().is_some_and(|readout| readout.inputs)
+    }
+
+    /// Whether there is a readout with a bias.
+    pub fn readout_has_bias(&self) -> bool {
+        self.readout.as_ref().is_some_and(|readout| readout.bias)
+    }
+
+    /// The activation of every unit.
+    pub fn activations(&self) -> &[Activation] {
+        &self.activations
+    }
+
+    /// The leak a of every unit; `None` where all are 1 and no unit keeps a share of its state.
+    pub fn leaks(&self) -> Option<&[T]> {
+        self.leaks.as_ref().map(Leaks::rates)
+    }
+
+    /// The kind of every weight.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// For each weight, row by row, whether it learns.
+    pub fn learning(&self) -> Vec<bool> {
+        self.connections.learning()
+    }
+
+    /// The sizes that an engine of the kernel needs.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The instruction set that the network runs on.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The Jacobian `dy_k(t+1)/dy_l(t)` of the last step of `state`, n x n, with the slopes of that step
+    /// and the present weights, as if no unit had been forced:
+    /// `J_kl = a_k f'_k(s_k) w_kl + (1 - a_k) δ_kl`, where a is the leak, 1 for units without one.
+    ///
+    /// # Errors
+    /// [`Error::StateShape`], [`Error::Memory`].
+    pub fn jacobian(&self, state: &State<T>) -> Result<Matrix<T>, Error> {
+        state.check(self)?;
+        let mut jacobian = Matrix::zeros(self.units(), self.units())?;
+        for (k, &slope) in state.slopes().iter().enumerate() {
+            let weights = &self.weights.row(k)[self.columns.first_unit()..];
+            for (place, &weight) in jacobian.row_mut(k).iter_mut().zip(weights) {
+                *place = slope * weight;
+            }
+            if let Some(diagonal) = self.diagonal() {
+                jacobian.row_mut(k)[k] += diagonal[k];
+            }
+        }
+        Ok(jacobian)
+    }
+}
+
+/// What a learner needs.
+impl<T: Real> Network<T> {
+    /// How many recurrent weights there are, the shares that leaky units keep included, and how many
+    /// weights learn.
+    pub(crate) fn weight_counts(&self) -> (usize, usize) {
+        let recurrent = self.columns.first_unit()..self.weights.columns();
+        let (leaky, first) = (self.leaks.is_some(), recurrent.start);
+        let keeps = move |i, j| leaky && j == first + i;
+        let exists =
+            |i| move |&j: &usize| self.connections.get(i, j) != Connection::Absent || keeps(i, j);
+        let present = (0..self.units()).map(|i| recurrent.clone().filter(exists(i)).count()).sum();
+        (present, self.connections.count(Connection::Learning))
+    }
+
+    /// Fails unless `state` holds n finite values.
+    pub(crate) fn check_state(&self, state: &[T]) -> Result<(), Error> {
+        if state.len() != self.units() {
+            return Err(Error::StateLength { expected: self.units(), got: state.len() });
+        }
+        check_finite(0, Quantity::UnitOutput, state)
+    }
+
+    /// Makes every absent weight 0.
+    pub(crate) fn clear_absent(&mut self) {
+        for i in 0..self.columns.units {
+            for (j, weight) in self.weights.row_mut(i).iter_mut().enumerate() {
+                if self.connections.get(i, j) == Connection::Absent {
+                    *weight = T::ZERO;
+                }
+            }
+        }
+    }
+
+    /// The share of its state that each unit keeps, if units leak.
+    pub(crate) fn diagonal(&self) -> Option<&[T]> {
+        self.leaks.as_ref().map(Leaks::kept)
+    }
+
+    /// Gives every frozen weight the value that it has in `from`.
+    pub(crate) fn restore_frozen(&mut self, from: &Matrix<T>) {
+        for i in 0..self.columns.units {
+            for (j, weight) in self.weights.row_mut(i).iter_mut().enumerate() {
+                if self.connections.get(i, j) == Connection::Frozen {
+                    *weight = from.row(i)[j];
+                }
+            }
+        }
+    }
+
+    /// The readout if it learns by its gradient.
+    pub(crate) fn descending_readout(&self) -> Option<&ReadoutLayer<T>> {
+        self.readout.as_ref().filter(|readout| readout.least_squares.is_none())
+    }
+
+    /// The matrices that learn by their gradients: W, then R if it does.
+    pub(crate) fn matrices(&self) -> impl Iterator<Item = &Matrix<T>> {
+        std::iter::once(&self.weights).chain(self.descending_readout().map(|r| &r.weights))
+    }
+
+    /// The matrices that learn, to be changed.
+    pub(crate) fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Matrix<T>> {
+        let readout = self.readout.as_mut().filter(|readout| readout.least_squares.is_none());
+        std::iter::once(&mut self.weights).chain(readout.map(|readout| &mut readout.weights))
+    }
+}
+
+/// Compiles only while networks can be shared by threads.
+const _: fn() = || {
+    fn shareable<S: Send + Sync>() {}
+    shareable::<Network<f32>>();
+    shareable::<Network<f64>>();
+    shareable::<State<f32>>();
+};
