@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rtrl_bench::timing::window;
-use rtrl_kernel::{Deferred, Eager, Engine, Isa, Layout, Pace, Real, Step, Threads};
+use rtrl_kernel::{Deferred, Eager, Engine, Isa, Jacobian, Layout, Pace, Real, Step, Threads};
 use rtrl_model::{
     EngineChoice, Generator, InitialWeights, Learner, Network, Optimizer, Regime, Targets,
 };
@@ -60,12 +60,9 @@ impl<T: Real> Values<T> {
 
     fn step(&self) -> Step<'_, T> {
         Step {
-            recurrent: &self.recurrent,
-            stride: self.slope.len(),
-            scale: &self.slope,
-            diagonal: None,
+            jacobian: Jacobian::scaled(&self.recurrent, self.slope.len(), &self.slope),
             injection: &self.slope,
-            lines: &self.lines,
+            z: &self.lines,
             forced: &self.forced,
         }
     }
@@ -81,14 +78,14 @@ fn layout(n: usize) -> Layout {
 
 fn eager<T: Real>(n: usize, threads: Threads) -> Eager<T> {
     let layout = layout(n);
-    Eager::new(layout, &vec![true; n * layout.lines()], Isa::best(), threads).unwrap()
+    Eager::new(&layout, &vec![true; layout.weights()], Isa::best(), threads).unwrap()
 }
 
 fn deferred<T: Real>(n: usize) -> Deferred<T> {
     let (layout, isa) = (layout(n), Isa::best());
     let (learns, window) =
-        (vec![true; n * layout.lines()], EngineChoice::default_window(layout, Regime::real_time()));
-    Deferred::new(layout, &learns, window, Pace::Bursts, isa, Threads::SERIAL).unwrap()
+        (vec![true; layout.weights()], EngineChoice::default_window(&layout, Regime::real_time()));
+    Deferred::new(&layout, &learns, window, Pace::Bursts, isa, Threads::SERIAL).unwrap()
 }
 
 /// The time of so many `iterations`, as their share in whole windows, of which `time` times the steps.
@@ -97,7 +94,7 @@ fn share_of_windows(
     iterations: u64,
     time: impl FnOnce(u64) -> Duration,
 ) -> Duration {
-    let window = window(choice, layout(n), Regime::real_time()) as u64;
+    let window = window(choice, &layout(n), Regime::real_time()) as u64;
     let calls = iterations.next_multiple_of(window);
     time(calls).mul_f64(iterations as f64 / calls as f64)
 }

@@ -4,7 +4,7 @@
 
 use std::num::NonZeroUsize;
 
-use rtrl_kernel::{Deferred, Eager, Engine, Isa, Layout, Pace, Real, Step, Threads};
+use rtrl_kernel::{Deferred, Eager, Engine, Isa, Jacobian, Layout, Pace, Real, Step, Threads};
 use rtrl_model::Generator;
 
 /// One step with its values, in the precision of the engine.
@@ -28,12 +28,9 @@ impl<T: Real> Values<T> {
 
     fn step(&self) -> Step<'_, T> {
         Step {
-            recurrent: &self.recurrent,
-            stride: self.slope.len(),
-            scale: &self.slope,
-            diagonal: None,
+            jacobian: Jacobian::scaled(&self.recurrent, self.slope.len(), &self.slope),
             injection: &self.slope,
-            lines: &self.lines,
+            z: &self.lines,
             forced: &self.forced,
         }
     }
@@ -56,8 +53,8 @@ fn difference<T: Real>(n: usize, lines: usize, isa: Isa, omitted: Option<usize>)
     let threads = Threads::Exactly(NonZeroUsize::new(2).unwrap());
     let learns = vec![true; n * lines];
     let window = NonZeroUsize::new(2).unwrap();
-    let eager = Eager::<T>::new(layout, &learns, isa, threads).unwrap();
-    let deferred = |pace| Deferred::<T>::new(layout, &learns, window, pace, isa, threads).unwrap();
+    let eager = Eager::<T>::new(&layout, &learns, isa, threads).unwrap();
+    let deferred = |pace| Deferred::<T>::new(&layout, &learns, window, pace, isa, threads).unwrap();
     let engines: [&mut dyn Engine<T>; 3] =
         [&mut { eager }, &mut deferred(Pace::Bursts), &mut deferred(Pace::Even)];
     let differences = engines.map(|engine| one_step(engine, n, lines, omitted));

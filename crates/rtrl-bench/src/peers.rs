@@ -194,7 +194,7 @@ mod foreign {
 
 #[cfg(test)]
 mod tests {
-    use rtrl_kernel::{Eager, Engine, Isa, Layout, Step, Threads};
+    use rtrl_kernel::{Eager, Engine, Isa, Jacobian, Layout, Step, Threads};
 
     use super::*;
 
@@ -207,14 +207,11 @@ mod tests {
         let z: Vec<T> = (0..lines).map(|i| number(i + 99)).collect();
         let layout = Layout::simple(n, lines).unwrap();
         let learns = vec![true; n * lines];
-        let mut engine = Eager::<T>::new(layout, &learns, Isa::best(), Threads::SERIAL).unwrap();
+        let mut engine = Eager::<T>::new(&layout, &learns, Isa::best(), Threads::SERIAL).unwrap();
         let step = Step {
-            recurrent: &weights,
-            stride: n,
-            scale: &slope,
-            diagonal: None,
+            jacobian: Jacobian::scaled(&weights, n, &slope),
             injection: &slope,
-            lines: &z,
+            z: &z,
             forced: &[false; 13],
         };
         let mut peers: Vec<_> =

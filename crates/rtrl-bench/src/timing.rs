@@ -58,7 +58,7 @@ pub fn calls(seconds: f64) -> usize {
 }
 
 /// Steps after which the work of an engine repeats: a window, or one step where there is none.
-pub fn window(choice: EngineChoice, layout: Layout, regime: Regime) -> usize {
+pub fn window(choice: EngineChoice, layout: &Layout, regime: Regime) -> usize {
     match choice {
         EngineChoice::Auto => window(EngineChoice::for_shape(layout, regime), layout, regime),
         EngineChoice::Deferred { window, .. } => {
@@ -102,11 +102,11 @@ mod tests {
     fn windows_and_updates_end_together_after_a_common_period() {
         let layout = Layout::simple(8, 13).unwrap();
         let regime = Regime::real_time();
-        let eager = window(EngineChoice::Eager, layout, regime);
-        assert_eq!((eager, window(EngineChoice::Auto, layout, regime)), (1, 1));
+        let eager = window(EngineChoice::Eager, &layout, regime);
+        assert_eq!((eager, window(EngineChoice::Auto, &layout, regime)), (1, 1));
         let steps = NonZeroUsize::new(24).unwrap();
         let choice = EngineChoice::Deferred { window: Some(steps), pace: Pace::Even };
-        assert_eq!(window(choice, layout, regime), 24);
+        assert_eq!(window(choice, &layout, regime), 24);
         assert_eq!(common_period(24, 64), 192);
         assert_eq!(common_period(1, 7), 7);
     }

@@ -24,13 +24,30 @@ pub enum Error {
         /// The number that came, from 0.
         got: usize,
     },
-    /// A layout without state units, or with weight rows that do not divide among them.
-    #[error("{rows} weight rows do not divide among {states} state units")]
+    /// A layout without states or without weight rows.
+    #[error("got {states} states and {rows} weight rows, expected at least one of each")]
     Layout {
-        /// State units asked for.
+        /// States asked for.
         states: usize,
         /// Weight rows asked for.
         rows: usize,
+    },
+    /// A drive of a weight row or a state that does not exist, or that is not in order.
+    #[error(
+        "got drive {number} from row {row} to state {state}, expected ascending drives from rows below \
+         {rows} to states below {states}"
+    )]
+    Drive {
+        /// The place of the drive in the list, from 0.
+        number: usize,
+        /// Its weight row.
+        row: u32,
+        /// Its state.
+        state: u32,
+        /// Weight rows of the layout.
+        rows: usize,
+        /// States of the layout.
+        states: usize,
     },
     /// The sensitivities would need more bytes than can be addressed or than the system gives.
     #[error("the engine needs {bytes} bytes at once, which this machine cannot provide")]

@@ -1,80 +1,199 @@
-//! The sizes of a recurrent layer.
+//! The sizes of a recurrent layer, and which weight row drives which state.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::simd::{Buffer, Real};
 
-/// The sizes of a recurrent layer.
+/// Weights at most: no machine has the memory for more.
+const MOST_WEIGHTS: u128 = 1 << 46;
+
+/// Weight row `row` has immediate influence on state `state`: equation 5's δ, generalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Drive {
+    /// The weight row.
+    pub row: u32,
+    /// The state.
+    pub state: u32,
+}
+
+/// The sizes of a recurrent layer: its states, its weight rows, what each row sees of z, and which states
+/// it drives.
 ///
-/// Rows and states are the same for simple units. Cells with gates have several weight rows for each
-/// state unit, stacked: row i drives state unit `i % states`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+/// A simple unit has one state and one weight row, which drives it. Each unit of a gated cell has several
+/// rows, and a row may drive several states. Rows of different layers see different parts of z.
+///
+/// A layout is cheap to clone: its tables are shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout(Arc<Tables>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Tables {
     states: usize,
-    rows: usize,
-    lines: usize,
+    /// The part of z that each row sees.
+    rows: Vec<Range<usize>>,
+    /// The first weight of each row, weights counted row by row; then the number of weights.
+    offsets: Vec<usize>,
+    drives: Vec<Drive>,
+    /// The first drive of each row; then the number of drives.
+    starts: Vec<usize>,
+    z_len: usize,
+    simple: bool,
 }
 
 impl Layout {
-    /// `states` state units, `rows` weight rows (a multiple of `states`) over `lines` columns of the
-    /// weight matrix.
+    /// `states` states and a weight row for each of `rows`, the part of z that it sees. `drives` are sorted,
+    /// by row and then by state.
     ///
     /// # Errors
-    /// [`Error::Layout`] if there are no states, or rows that do not divide among them;
-    /// [`Error::Memory`] if the weights are more than can be counted.
-    pub fn new(states: usize, rows: usize, lines: usize) -> Result<Self, Error> {
-        if states == 0 || rows == 0 || !rows.is_multiple_of(states) {
-            return Err(Error::Layout { states, rows });
+    /// [`Error::Layout`] without states or rows, [`Error::Drive`] for a drive of a row or state that is not
+    /// there or not in order, [`Error::Memory`] if the weights are more than can be counted.
+    pub fn new(states: usize, rows: Vec<Range<usize>>, drives: Vec<Drive>) -> Result<Self, Error> {
+        if states == 0 || rows.is_empty() {
+            return Err(Error::Layout { states, rows: rows.len() });
         }
-        let weights = rows as u128 * lines as u128;
-        if weights > isize::MAX as u128 {
+        check_drives(states, rows.len(), &drives)?;
+        let weights = rows.iter().map(|z| z.len() as u128).sum::<u128>();
+        if weights > MOST_WEIGHTS {
             return Err(Error::Memory { bytes: weights });
         }
-        Ok(Self { states, rows, lines })
+        let offsets = std::iter::once(0)
+            .chain(rows.iter().scan(0, |end, z| {
+                *end += z.len();
+                Some(*end)
+            }))
+            .collect();
+        let starts = (0..=rows.len())
+            .map(|row| drives.partition_point(|d| (d.row as usize) < row))
+            .collect();
+        let z_len = rows.iter().map(|z| z.end).max().unwrap_or(0);
+        let simple = rows.len() == states
+            && drives.len() == states
+            && drives.iter().all(|drive| drive.row == drive.state)
+            && rows.iter().all(|z| *z == rows[0]);
+        Ok(Self(Arc::new(Tables { states, rows, offsets, drives, starts, z_len, simple })))
     }
 
-    /// Simple units: one weight row each.
+    /// Simple units: each has one weight row, which sees all of z, of length `width`, and drives it.
     ///
     /// # Errors
-    /// [`Error::Layout`] if there are no units.
-    pub fn simple(units: usize, lines: usize) -> Result<Self, Error> {
-        Self::new(units, units, lines)
+    /// As [`Layout::new`].
+    pub fn simple(units: usize, width: usize) -> Result<Self, Error> {
+        Self::stacked(units, 1, width)
     }
 
-    /// Number of state units, n.
-    pub fn states(self) -> usize {
-        self.states
+    /// `blocks` weight rows for each state, stacked: row i sees all of z, of length `width`, and drives
+    /// state `i % states`.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub fn stacked(states: usize, blocks: usize, width: usize) -> Result<Self, Error> {
+        let count = states as u128 * blocks as u128;
+        let bytes = count.saturating_mul(width.max(1) as u128);
+        let (Ok(rows), true) = (u32::try_from(count), bytes <= MOST_WEIGHTS) else {
+            return Err(Error::Memory { bytes });
+        };
+        let drives = (0..blocks).flat_map(|_| 0..states).zip(0..rows);
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "there are at most as many states as rows"
+        )]
+        let drives = drives.map(|(state, row)| Drive { row, state: state as u32 }).collect();
+        Self::new(states, vec![0..width; rows as usize], drives)
     }
 
-    /// Number of rows of the weight matrix.
-    pub fn rows(self) -> usize {
-        self.rows
+    /// Number of states, n.
+    pub fn states(&self) -> usize {
+        self.0.states
     }
 
-    /// Number of columns of the weight matrix, c: the length of z.
-    pub fn lines(self) -> usize {
-        self.lines
+    /// Number of weight rows.
+    pub fn rows(&self) -> usize {
+        self.0.rows.len()
     }
 
-    /// The state unit that weight row `row` drives.
-    pub fn owner(self, row: usize) -> usize {
-        row % self.states
+    /// Length of z.
+    pub fn z_len(&self) -> usize {
+        self.0.z_len
+    }
+
+    /// The part of z that weight row `row` sees.
+    pub fn z(&self, row: usize) -> Range<usize> {
+        self.0.rows[row].clone()
+    }
+
+    /// Number of weights in row `row`.
+    pub fn width(&self, row: usize) -> usize {
+        self.0.rows[row].len()
+    }
+
+    /// The largest number of weights in a row.
+    pub fn widest(&self) -> usize {
+        self.0.rows.iter().map(Range::len).max().unwrap_or(0)
+    }
+
+    /// Number of weights, absent ones included.
+    pub fn weights(&self) -> usize {
+        self.0.offsets[self.rows()]
+    }
+
+    /// The number of weights in the rows above row `row`: where it begins in a list of all weights.
+    pub fn offset(&self, row: usize) -> usize {
+        self.0.offsets[row]
+    }
+
+    /// Every drive, in order.
+    pub fn drives(&self) -> &[Drive] {
+        &self.0.drives
+    }
+
+    /// The numbers of the drives of weight row `row`.
+    #[inline]
+    pub fn drives_of(&self, row: usize) -> Range<usize> {
+        self.0.starts[row]..self.0.starts[row + 1]
+    }
+
+    /// Whether the layer consists of simple units whose rows see the same part of z.
+    #[inline]
+    pub(crate) fn is_simple(&self) -> bool {
+        self.0.simple
+    }
+
+    /// Whether all rows see the same part of z.
+    pub(crate) fn is_uniform(&self) -> bool {
+        self.0.rows.iter().all(|z| *z == self.0.rows[0])
     }
 
     /// Fails unless the system would give the memory for p if every weight learns; keeps nothing.
     ///
     /// # Errors
     /// [`Error::Memory`] with [`Layout::sensitivity_bytes`].
-    pub fn check_memory<T: Real>(self) -> Result<(), Error> {
+    pub fn check_memory<T: Real>(&self) -> Result<(), Error> {
         // The compiler may drop an allocation that nobody looks at, and with it the refusal.
-        Buffer::<T>::zeroed(self.sensitivity_bytes::<T>() / 64)
-            .map(|p| drop(std::hint::black_box(p)))
+        let rows = self.sensitivity_bytes::<T>() / 64;
+        Buffer::<T>::zeroed(rows).map(|p| drop(std::hint::black_box(p)))
     }
 
     /// Bytes of p if every weight learns, whether or not they can be had.
-    pub fn sensitivity_bytes<T: Real>(self) -> u128 {
-        let columns = self.rows as u128 * self.lines as u128;
-        columns.div_ceil(T::LANES as u128).saturating_mul(self.states as u128 * 64)
+    pub fn sensitivity_bytes<T: Real>(&self) -> u128 {
+        let panels = (self.weights() as u128).div_ceil(T::LANES as u128);
+        panels.saturating_mul(self.states() as u128 * 64)
     }
+}
+
+/// Fails unless the drives are in order and lead from one of `rows` rows to one of `states` states.
+fn check_drives(states: usize, rows: usize, drives: &[Drive]) -> Result<(), Error> {
+    let mut last = None;
+    for (number, &drive) in drives.iter().enumerate() {
+        let Drive { row, state } = drive;
+        let exists = (row as usize) < rows && (state as usize) < states;
+        if !exists || last.is_some_and(|last| last >= drive) {
+            return Err(Error::Drive { number, row, state, rows, states });
+        }
+        last = Some(drive);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -83,9 +202,35 @@ mod tests {
 
     #[test]
     fn impossible_layouts_are_refused() {
-        assert_eq!(Layout::new(0, 0, 3), Err(Error::Layout { states: 0, rows: 0 }));
-        assert_eq!(Layout::new(4, 6, 3), Err(Error::Layout { states: 4, rows: 6 }));
-        assert_eq!(Layout::new(4, 12, 3).unwrap().owner(9), 1);
+        assert_eq!(Layout::simple(0, 3), Err(Error::Layout { states: 0, rows: 0 }));
+        assert_eq!(Layout::new(4, vec![], vec![]), Err(Error::Layout { states: 4, rows: 0 }));
+        let drive = |row, state| Drive { row, state };
+        for (bad, number) in [
+            (vec![drive(0, 4)], 0),
+            (vec![drive(0, 0), drive(2, 0)], 1),
+            (vec![drive(1, 0), drive(0, 0)], 1),
+            (vec![drive(1, 1), drive(1, 0)], 1),
+            (vec![drive(1, 1), drive(1, 1)], 1),
+        ] {
+            let refused = Layout::new(4, vec![0..3; 2], bad.clone());
+            let Drive { row, state } = bad[number];
+            assert_eq!(refused, Err(Error::Drive { number, row, state, rows: 2, states: 4 }));
+        }
+    }
+
+    #[test]
+    fn rows_may_see_different_parts_of_z_and_drive_several_states() {
+        let drives = [(0, 0), (0, 2), (2, 1)].map(|(row, state)| Drive { row, state });
+        let layout = Layout::new(3, vec![0..4, 2..2, 3..9], drives.to_vec()).unwrap();
+        assert_eq!((layout.rows(), layout.z_len(), layout.weights()), (3, 9, 10));
+        assert_eq!((layout.offset(1), layout.offset(2), layout.width(2)), (4, 4, 6));
+        assert_eq!(
+            (layout.drives_of(0), layout.drives_of(1), layout.drives_of(2)),
+            (0..2, 2..2, 2..3)
+        );
+        assert!(!layout.is_simple() && !layout.is_uniform());
+        assert!(Layout::simple(3, 4).unwrap().is_simple());
+        assert!(!Layout::stacked(3, 2, 4).unwrap().is_simple());
     }
 
     #[test]

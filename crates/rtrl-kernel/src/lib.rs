@@ -16,7 +16,8 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `layout.rs`, `step.rs`, `engine.rs` | the sizes of a layer, one time step, and the trait of the engines |
+//! | `layout.rs`, `step.rs`, `jacobian.rs` | the sizes of a layer; one time step; its Jacobian |
+//! | `engine.rs` | the trait of the engines |
 //! | `eager/` | the engine that updates p at every step |
 //! | `deferred/` | the engine that updates p when a window of steps is full |
 //! | `panels.rs` | which weight sits in which lane of which panel |
@@ -30,6 +31,7 @@ mod deferred;
 mod eager;
 mod engine;
 mod error;
+mod jacobian;
 mod layout;
 mod panels;
 mod simd;
@@ -40,7 +42,8 @@ pub use deferred::{Deferred, Pace};
 pub use eager::Eager;
 pub use engine::{Engine, Pending};
 pub use error::Error;
-pub use layout::Layout;
+pub use jacobian::Jacobian;
+pub use layout::{Drive, Layout};
 pub use simd::{
     Elementary, Function, Isa, Real, Vectorised, activate, descend, product, sum_of_squares,
 };

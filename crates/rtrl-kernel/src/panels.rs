@@ -63,42 +63,46 @@ impl Columns {
     /// Packs the columns of the weights that learn, `lanes` to a panel, without gaps.
     ///
     /// `learns` has one entry for each weight, row by row.
-    pub(crate) fn dense(layout: Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
-        Self::pack(layout, learns, lanes, layout.lines(), |_, _| false)
+    pub(crate) fn dense(layout: &Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
+        let row_len = layout.widest();
+        Self::pack(layout, learns, lanes, row_len, |_, _| false)
     }
 
     /// Packs the columns of each weight row from a new panel on.
-    pub(crate) fn by_row(layout: Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
-        let row_len = layout.lines().next_multiple_of(lanes);
+    pub(crate) fn by_row(layout: &Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
+        let row_len = layout.widest().next_multiple_of(lanes);
         Self::pack(layout, learns, lanes, row_len, |last, row| last.row != row)
     }
 
     /// Packs the columns; a panel ends when it is full, or where `parts` says so of its last segment and
     /// the next weight row. If every weight learns, that makes `row_len` slots to a row.
     fn pack(
-        layout: Layout,
+        layout: &Layout,
         learns: &[bool],
         lanes: usize,
         row_len: usize,
         parts: impl Fn(Segment, usize) -> bool,
     ) -> Result<Self, Error> {
-        check_length("the mask of learning weights", layout.rows() * layout.lines(), learns.len())?;
+        check_length("the mask of learning weights", layout.weights(), learns.len())?;
         let (segments, ends, starts) = (Vec::new(), Vec::new(), Vec::new());
-        let row_len = learns.iter().all(|&learns| learns).then_some(row_len);
-        let mut columns = Self { layout, count: 0, segments, ends, starts, row_len };
-        let present = learns.iter().enumerate().filter(|&(_, &learns)| learns);
-        for (position, _) in present {
-            let (row, line) = (position / layout.lines(), position % layout.lines());
-            let last = columns.segments.last().copied();
-            let lane = match last {
-                Some(last) if last.end() < lanes && !parts(last, row) => last.end(),
-                _ => 0,
-            };
-            columns.push(Segment { row, line, lane, len: 1 });
+        let even = layout.is_uniform() && learns.iter().all(|&learns| learns);
+        let row_len = even.then_some(row_len);
+        let rows = layout.rows();
+        let mut columns =
+            Self { layout: layout.clone(), count: 0, segments, ends, starts, row_len };
+        for row in 0..rows {
+            let first = columns.layout.offset(row);
+            let learns = &learns[first..][..columns.layout.width(row)];
+            for (line, _) in learns.iter().enumerate().filter(|&(_, &learns)| learns) {
+                let lane = match columns.segments.last() {
+                    Some(last) if last.end() < lanes && !parts(*last, row) => last.end(),
+                    _ => 0,
+                };
+                columns.push(Segment { row, line, lane, len: 1 });
+            }
         }
         let begins: Vec<_> = (0..columns.panels()).map(|b| columns.segments(b)[0].row).collect();
-        columns.starts =
-            (0..=layout.rows()).map(|row| begins.partition_point(|&b| b < row)).collect();
+        columns.starts = (0..=rows).map(|row| begins.partition_point(|&b| b < row)).collect();
         Ok(columns)
     }
 
@@ -117,8 +121,9 @@ impl Columns {
     }
 
     /// The sizes of the layer.
-    pub(crate) fn layout(&self) -> Layout {
-        self.layout
+    #[inline]
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Fails unless `len` values are a row of p, there is such a state and p is not lost.
@@ -169,7 +174,7 @@ impl Columns {
         into: &mut [T],
         stride: usize,
     ) {
-        let (rows, lines) = (self.layout.rows(), self.layout.lines());
+        let (rows, lines) = (self.layout.rows(), self.layout.widest());
         let row_len = match self.row_len {
             Some(row_len) if stride == lines.next_multiple_of(T::LANES) => row_len,
             _ => return self.scatter_negative(slots, into, stride),
@@ -273,7 +278,7 @@ mod tests {
         let layout = Layout::simple(3, 5).unwrap();
         let mut learns = [true; 15];
         learns[6] = false;
-        let columns = Columns::dense(layout, &learns, 8).unwrap();
+        let columns = Columns::dense(&layout, &learns, 8).unwrap();
         assert_eq!((columns.count(), columns.panels()), (14, 2));
         let runs = |panel| {
             let list = columns.segments(panel).iter();
@@ -289,7 +294,7 @@ mod tests {
         let layout = Layout::simple(3, 5).unwrap();
         let mut learns = [true; 15];
         learns[6] = false;
-        let columns = Columns::by_row(layout, &learns, 4).unwrap();
+        let columns = Columns::by_row(&layout, &learns, 4).unwrap();
         let runs = |panel| {
             let list = columns.segments(panel).iter();
             list.map(|s| (s.row, s.line, s.lane, s.len)).collect::<Vec<_>>()
@@ -309,7 +314,8 @@ mod tests {
         for (rows, lines) in [(1, 1), (4, 9), (5, 3), (3, 16), (6, 25)] {
             let layout = Layout::simple(rows, lines).unwrap();
             let learns = vec![true; rows * lines];
-            for columns in [Columns::dense, Columns::by_row].map(|pack| pack(layout, &learns, 16)) {
+            for columns in [Columns::dense, Columns::by_row].map(|pack| pack(&layout, &learns, 16))
+            {
                 let columns = columns.unwrap();
                 let slots: Vec<f32> =
                     (1u8..=200).map(f32::from).take(columns.panels() * 16).collect();
@@ -333,7 +339,7 @@ mod tests {
 
     #[test]
     fn no_learning_weight_means_no_panel() {
-        let columns = Columns::dense(Layout::simple(2, 3).unwrap(), &[false; 6], 16).unwrap();
+        let columns = Columns::dense(&Layout::simple(2, 3).unwrap(), &[false; 6], 16).unwrap();
         assert_eq!((columns.count(), columns.panels()), (0, 0));
     }
 }

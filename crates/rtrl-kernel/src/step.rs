@@ -1,49 +1,49 @@
 //! One time step as an engine sees it.
 
-use crate::error::{Error, check_length, check_matrix};
+use crate::error::{Error, check_length};
+use crate::jacobian::Jacobian;
 use crate::layout::Layout;
+use crate::simd::Real;
 
 /// One time step as an engine sees it: everything that equation 5 needs besides p.
 ///
-/// The Jacobian of the step is `J[k][l] = scale[k] * recurrent[k][l]`, rounded, to which for l = k
-/// `diagonal[k]` is added, rounded again; column l is zero where unit l was forced. The immediate
-/// influence of weight (i, j) is `injection[i] * lines[j]` on the state unit that row i drives. Simple
-/// units have `scale = injection = f'(s(t))` and no diagonal; leaky ones, which keep a share `1 - a` of
-/// their state, have `scale = injection = a f'(s(t))` and `diagonal = 1 - a`.
+/// The Jacobian of the step is [`Step::jacobian`] with zeros in the columns of forced units. The immediate
+/// influence of weight (i, j) is `injection[d] * z[j]` on the state that drive d of row i leads to
+/// ([`Layout::drives`]). Simple units, each driven by its own row, have the Jacobian
+/// `f'(s(t))[k] * w[k][l]` and the injection `f'(s(t))`; leaky ones, which keep a share `1 - a` of their
+/// state, have `a f'(s(t))` in both places and the diagonal `1 - a`.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a, T> {
-    /// The recurrent weights, row-major: row k starts at `k * stride` and has n values.
-    pub recurrent: &'a [T],
-    /// Distance between rows of `recurrent`, at least n.
-    pub stride: usize,
-    /// Factor of each row of the Jacobian, n values.
-    pub scale: &'a [T],
-    /// What each state unit passes on to itself beside its weights, n values; `None` where nothing is.
-    pub diagonal: Option<&'a [T]>,
-    /// Factor of the immediate influence, one value for each weight row.
+    /// How each state depends on each state of the step before, n x n, as if no unit had been forced.
+    pub jacobian: Jacobian<'a, T>,
+    /// Factor of the immediate influence, one value for each drive.
     pub injection: &'a [T],
-    /// z(t), one value for each column of the weight matrix (longer is allowed: padding).
-    pub lines: &'a [T],
+    /// z(t), what the weight rows see, [`Layout::z_len`] values (longer is allowed: padding).
+    pub z: &'a [T],
     /// Units whose output was replaced by a teacher's value at time t, n values.
     pub forced: &'a [bool],
 }
 
-impl<T> Step<'_, T> {
+impl<T: Real> Step<'_, T> {
+    /// `J[k][l]` of the step: zero where unit l was forced. All engines round it in this way.
+    pub fn coefficient(&self, k: usize, l: usize) -> T {
+        if self.forced[l] { T::ZERO } else { self.jacobian.coefficient(k, l) }
+    }
+
     /// Fails unless every slice, and the error, fit the layout.
-    pub(crate) fn check(&self, layout: Layout, error: Option<&[T]>) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Length`] that names the slice.
+    pub fn check(&self, layout: &Layout, error: Option<&[T]>) -> Result<(), Error> {
         let states = layout.states();
         if let Some(error) = error {
             check_length("the error", states, error.len())?;
         }
-        check_matrix("the recurrent matrix", states, states, self.stride, self.recurrent.len())?;
-        if self.lines.len() < layout.lines() {
-            check_length("the input lines", layout.lines(), self.lines.len())?;
+        self.jacobian.check(states)?;
+        if self.z.len() < layout.z_len() {
+            check_length("z", layout.z_len(), self.z.len())?;
         }
-        check_length("the scale of the Jacobian", states, self.scale.len())?;
-        if let Some(diagonal) = self.diagonal {
-            check_length("the diagonal of the Jacobian", states, diagonal.len())?;
-        }
-        check_length("the injection", layout.rows(), self.injection.len())?;
+        check_length("the injection", layout.drives().len(), self.injection.len())?;
         check_length("the forced set", states, self.forced.len())
     }
 }

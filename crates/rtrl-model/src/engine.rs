@@ -40,13 +40,8 @@ impl EngineChoice {
     pub const DEFERRED: Self = Self::Deferred { window: None, pace: Pace::Bursts };
 
     /// The engine that [`EngineChoice::Auto`] stands for in a layer in which every weight learns.
-    pub fn for_shape(layout: Layout, regime: Regime) -> Self {
-        Self::for_weights(
-            layout,
-            layout.states().saturating_pow(2),
-            layout.rows() * layout.lines(),
-            regime,
-        )
+    pub fn for_shape(layout: &Layout, regime: Regime) -> Self {
+        Self::for_weights(layout, layout.states().saturating_pow(2), layout.weights(), regime)
     }
 
     /// The engine that [`EngineChoice::Auto`] stands for: a function of the shape, of how many weights
@@ -56,7 +51,7 @@ impl EngineChoice {
     /// The operations of a step are compared (`docs/performance.md`): `present` recurrent weights and
     /// `columns` weights that learn are all that the eager engine works for, while the deferred one
     /// multiplies whole Jacobians.
-    fn for_weights(layout: Layout, present: usize, columns: usize, regime: Regime) -> Self {
+    fn for_weights(layout: &Layout, present: usize, columns: usize, regime: Regime) -> Self {
         let (n, p, q) = (layout.states() as u128, present as u128, columns as u128);
         let h = Self::default_window(layout, regime).get() as u128;
         let gradient = if is_seldom_read(regime) { 0 } else { 2 * n * q + h * (n * n + q) };
@@ -72,7 +67,7 @@ impl EngineChoice {
     ///
     /// A longer one makes the flush rarer; but the way back through it, which each reading of the
     /// gradient takes, becomes longer too, and its Jacobians fill the caches.
-    pub fn default_window(layout: Layout, regime: Regime) -> NonZeroUsize {
+    pub fn default_window(layout: &Layout, regime: Regime) -> NonZeroUsize {
         let row = WINDOWS.into_iter().find(|row| layout.states() <= row.0);
         let (_, often, seldom) = row.unwrap_or(LARGE);
         let steps = if is_seldom_read(regime) { seldom } else { often };
@@ -154,7 +149,7 @@ mod tests {
     #[test]
     fn auto_goes_by_the_shape_and_by_how_often_gradients_are_read() {
         let choice = |units, regime| {
-            EngineChoice::for_shape(Layout::simple(units, units + 9).unwrap(), regime)
+            EngineChoice::for_shape(&Layout::simple(units, units + 9).unwrap(), regime)
         };
         let every = |steps| Regime::RealTime {
             timing: Timing::Immediate,
@@ -171,7 +166,7 @@ mod tests {
     fn auto_is_eager_where_few_weights_learn_or_exist() {
         let layout = Layout::simple(128, 137).unwrap();
         let choice = |present, columns| {
-            EngineChoice::for_weights(layout, present, columns, Regime::real_time())
+            EngineChoice::for_weights(&layout, present, columns, Regime::real_time())
         };
         assert_eq!(choice(128 * 128, 128 * 137), EngineChoice::DEFERRED);
         assert_eq!(choice(128 * 128, 137), EngineChoice::Eager);

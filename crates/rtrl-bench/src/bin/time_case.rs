@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use rtrl_bench::timing::{Seconds, common_period, seconds, window};
-use rtrl_kernel::{Eager, Engine, Isa, Layout, Real, Step, Threads};
+use rtrl_kernel::{Eager, Engine, Isa, Jacobian, Layout, Real, Step, Threads};
 use rtrl_model::case::{Case, RegimeName};
 use rtrl_model::{EngineChoice, Generator, Learner, Network, Targets};
 use serde::Serialize;
@@ -90,7 +90,7 @@ fn run<T: Real>(case: &Case, args: &Args) -> Result<Report, Failure> {
 }
 
 /// Steps after which the work repeats, so that samples hold whole windows and their flushes.
-fn period(case: &Case, engine: EngineChoice, layout: Layout) -> usize {
+fn period(case: &Case, engine: EngineChoice, layout: &Layout) -> usize {
     common_period(window(engine, layout, case.regime()), case.update_every.get())
 }
 
@@ -122,7 +122,7 @@ impl<T: Real> Series<T> {
 
 /// Equation 5 alone, with the weights of `network` and slopes of tanh.
 fn time_update<T: Real>(network: &Network<T>, threads: Threads) -> Result<Seconds, Failure> {
-    let (units, lines) = (network.units(), network.layout().lines());
+    let (units, lines) = (network.units(), network.layout().z_len());
     let mut generator = Generator::new(1);
     let mut between = |low: f64, high: f64, len: usize| -> Vec<T> {
         (0..len).map(|_| T::from_f64(generator.between(low, high))).collect()
@@ -131,12 +131,9 @@ fn time_update<T: Real>(network: &Network<T>, threads: Threads) -> Result<Second
     let rows = network.weights().iter_rows();
     let recurrent: Vec<T> = rows.flat_map(|row| &row[lines - units..lines]).copied().collect();
     let step = Step {
-        recurrent: &recurrent,
-        stride: units,
-        scale: &slope,
-        diagonal: None,
+        jacobian: Jacobian::scaled(&recurrent, units, &slope),
         injection: &slope,
-        lines: &z,
+        z: &z,
         forced: &vec![false; units],
     };
     let (layout, learning) = (network.layout(), network.learning());

@@ -54,7 +54,7 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let mut series = Series::open(&args.file, &args.target, &inputs)?;
     let units = args.units();
     Layout::simple(units, inputs.len() + 1 + units)
-        .and_then(Layout::check_memory::<T>)
+        .and_then(|layout| layout.check_memory::<T>())
         .map_err(rtrl_model::Error::from)?;
     let predict = args.predict.unwrap_or(if inputs.contains(&args.target) {
         Predict::Change

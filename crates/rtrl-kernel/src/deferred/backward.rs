@@ -13,6 +13,7 @@ use super::chains::add_chains;
 use super::sweep::Passed;
 use super::window::Window;
 use crate::error::Error;
+use crate::layout::Layout;
 use crate::simd::{Buffer, Isa, Real, compiled};
 
 /// Rows of lanes up to which four chains hide the latency; above, the many columns do.
@@ -35,15 +36,15 @@ pub(super) struct Back<T> {
 }
 
 impl<T: Real> Back<T> {
-    fn new(window: &Window<T>, capacity: usize) -> Result<Self, Error> {
+    fn new(layout: &Layout, window: &Window<T>, capacity: usize) -> Result<Self, Error> {
         let deltas = (capacity as u128 + 1) * window.stride() as u128;
-        let factors = capacity as u128 * window.rows() as u128;
+        let factors = capacity as u128 * layout.rows() as u128;
         Ok(Self { deltas: Buffer::numbers(deltas)?, factors: Buffer::numbers(factors)? })
     }
 
     /// Goes back through `window`, with `above` reaching the state after its last record, or with the
     /// errors that the window holds.
-    fn pass(&mut self, isa: Isa, window: &Window<T>, above: Option<&[T]>) {
+    fn pass(&mut self, isa: Isa, layout: &Layout, window: &Window<T>, above: Option<&[T]>) {
         let stride = window.stride();
         let top = window.len() * stride;
         let deltas = &mut self.deltas.values_mut()[..top + stride];
@@ -53,12 +54,16 @@ impl<T: Real> Back<T> {
         }
         T::run::<BackwardLoop>(isa, Backward { window, deltas, with_errors: above.is_none() });
         let above = self.deltas.values().chunks_exact(stride).skip(1);
+        let (factors, capacity) = (self.factors.values_mut(), window.capacity());
         for (record, above) in above.take(window.len()).enumerate() {
-            let mut places =
-                self.factors.values_mut()[record..].iter_mut().step_by(window.capacity());
-            for injections in window.injection(record).chunks_exact(window.states()) {
+            let injections = window.injection(record);
+            let places = factors[record..].iter_mut().step_by(capacity);
+            if layout.is_simple() {
                 let products = injections.iter().zip(above).map(|(&factor, &delta)| delta * factor);
-                places.by_ref().zip(products).for_each(|(place, product)| *place = product);
+                places.zip(products).for_each(|(place, product)| *place = product);
+            } else {
+                let factor = |row| row_factor(layout, row, injections, above);
+                places.zip(0..layout.rows()).for_each(|(place, row)| *place = factor(row));
             }
         }
     }
@@ -77,26 +82,40 @@ impl<T: Real> Back<T> {
     }
 }
 
+/// What the adjoint `above` is worth to a weight row: the sum over its drives of adjoint times injection,
+/// the first product rounded, the others added by fused multiply-adds.
+fn row_factor<T: Real>(layout: &Layout, row: usize, injections: &[T], above: &[T]) -> T {
+    let drives = layout.drives_of(row);
+    let terms = drives.map(|d| (above[layout.drives()[d].state as usize], injections[d]));
+    let sum = terms.fold(None, |sum, (adjoint, injection)| match sum {
+        None => Some(adjoint * injection),
+        Some(sum) => Some(adjoint.mul_add(injection, sum)),
+    });
+    sum.unwrap_or(T::ZERO)
+}
+
 impl<T: Real> Deltas<T> {
     /// Room for windows like `window`: two of them, or one.
-    pub(super) fn new(window: &Window<T>, has_older: bool) -> Result<Self, Error> {
+    pub(super) fn new(layout: &Layout, window: &Window<T>, has_older: bool) -> Result<Self, Error> {
         let capacity = window.capacity();
         let older = if has_older { capacity } else { 0 };
-        Ok(Self { newer: Back::new(window, capacity)?, older: Back::new(window, older)? })
+        let back = |capacity| Back::new(layout, window, capacity);
+        Ok(Self { newer: back(capacity)?, older: back(older)? })
     }
 
     /// Goes back through both windows, or the newer alone.
     pub(super) fn pass(
         &mut self,
         isa: Isa,
+        layout: &Layout,
         newer: &Window<T>,
         older: Option<&Window<T>>,
         above: Option<&[T]>,
     ) {
-        self.newer.pass(isa, newer, above);
+        self.newer.pass(isa, layout, newer, above);
         if let Some(older) = older {
             let above = &self.newer.deltas.values()[..newer.stride()];
-            self.older.pass(isa, older, Some(above));
+            self.older.pass(isa, layout, older, Some(above));
         }
     }
 }

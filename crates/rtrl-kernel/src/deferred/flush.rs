@@ -201,23 +201,28 @@ impl<T: Real> WithSimd for Flush<'_, T> {
 }
 
 impl<T: Real> Flush<'_, T> {
-    /// Gathers column i of every A, times the injection, into the scratch: `[panel of k][record][lane]`.
+    /// Adds up the columns of every A that a weight row drives, times the injections, into the scratch:
+    /// `[panel of k][record][lane]`.
     #[inline(always)]
     fn pack_records<S: Simd>(&mut self, simd: S, row: usize) {
         let (states, records) = (self.window.states(), self.window.capacity());
-        let owner = self.columns.layout().owner(row);
-        let slot_len = states * T::LANES;
+        let (layout, slot_len) = (self.columns.layout(), states * T::LANES);
+        let zero = T::splat(simd, T::ZERO);
         let chains = self.chain.chunks_exact((records + 1) * slot_len);
         let strips = self.scratch[T::LANES..].chunks_exact_mut(records * T::LANES);
         for (chain, strips) in chains.zip(strips) {
             let slots = chain.chunks_exact(slot_len).skip(1);
             for (record, (slot, strip)) in slots.zip(strips.chunks_exact_mut(T::LANES)).enumerate()
             {
-                let factor = T::splat(simd, self.window.injection(record)[row]);
-                let zero = T::splat(simd, T::ZERO);
-                let column = T::vectors::<S>(&slot[owner * T::LANES..][..T::LANES]);
-                for (place, &value) in T::vectors_mut::<S>(strip).iter_mut().zip(column) {
-                    *place = T::fused(simd, value, factor, zero);
+                let strip = T::vectors_mut::<S>(strip);
+                strip.fill(zero);
+                for drive in layout.drives_of(row) {
+                    let state = layout.drives()[drive].state as usize;
+                    let factor = T::splat(simd, self.window.injection(record)[drive]);
+                    let column = T::vectors::<S>(&slot[state * T::LANES..][..T::LANES]);
+                    for (place, &value) in strip.iter_mut().zip(column) {
+                        *place = T::fused(simd, value, factor, *place);
+                    }
                 }
             }
         }

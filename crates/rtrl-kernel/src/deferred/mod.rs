@@ -90,14 +90,14 @@ pub struct Deferred<T> {
 }
 
 impl<T: Real> Deferred<T> {
-    /// An engine with p = 0 for the weights that `learns` marks (`rows x lines`, row by row), which is
+    /// An engine with p = 0 for the weights that `learns` marks, row by row, which is
     /// flushed after every `window` steps.
     ///
     /// # Errors
     /// [`Error::Length`] if the mask does not fit the layout, [`Error::Memory`] if p or the window does
     /// not fit in memory, [`Error::Threads`] if the threads cannot be had.
     pub fn new(
-        layout: Layout,
+        layout: &Layout,
         learns: &[bool],
         window: NonZeroUsize,
         pace: Pace,
@@ -106,8 +106,8 @@ impl<T: Real> Deferred<T> {
     ) -> Result<Self, Error> {
         let columns = Columns::by_row(layout, learns, T::LANES)?;
         let patterns = Patterns::new(&columns);
-        let (n, records) = (layout.states(), window.get());
-        let workers = Workers::new(threads, Self::flops(layout, columns.count()))?;
+        let (n, records) = (columns.layout().states(), window.get());
+        let workers = Workers::new(threads, Self::flops(columns.layout(), columns.count()))?;
         let panels_of_k = n.div_ceil(T::LANES);
         let chain_rows = panels_of_k as u128 * (records as u128 + 1) * n as u128;
         let scratch_rows = flush::scratch_rows(n, T::LANES, records);
@@ -122,7 +122,7 @@ impl<T: Real> Deferred<T> {
             chain: Buffer::zeroed(chain_rows)?,
             scratch: Buffer::zeroed(workers.count() as u128 * scratch_rows)?,
             progress: Progress { chained: records, flushed: columns.panels() },
-            passed: Deltas::new(&window, previous.is_some())?,
+            passed: Deltas::new(columns.layout(), &window, previous.is_some())?,
             columns,
             patterns,
             isa,
@@ -137,7 +137,7 @@ impl<T: Real> Deferred<T> {
 
     /// Floating-point operations of a step of a layer in which `columns` weights learn, on average, with a
     /// window of n records.
-    pub fn flops(layout: Layout, columns: usize) -> u128 {
+    pub fn flops(layout: &Layout, columns: usize) -> u128 {
         let (n, q) = (layout.states() as u128, columns as u128);
         // Reading p, the window's part, and G P and A Z of the flush; the way back and the chain.
         (2 + 1 + 2 + 2) * n * q + (1 + 2) * n * n * n
@@ -161,7 +161,7 @@ impl<T: Real> Deferred<T> {
         }
         let Self { columns, patterns, isa, workers, window, progress, descending, .. } = self;
         let older = self.previous.as_ref().filter(|_| progress.flushed < columns.panels());
-        self.passed.pass(*isa, window, older, None);
+        self.passed.pass(*isa, columns.layout(), window, older, None);
         let newer = self.passed.newer.passed(window);
         let older = older.map(|older| self.passed.older.passed(older));
         let panels = columns.panels().div_ceil(workers.count()).max(1);
@@ -207,7 +207,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
 
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
         let layout = self.columns.layout();
-        check_matrix("the gradient", layout.rows(), layout.lines(), stride, into.len())?;
+        check_matrix("the gradient", layout.rows(), layout.widest(), stride, into.len())?;
         if self.lost {
             return Err(Error::Lost);
         }
@@ -236,7 +236,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
         let mut above = vec![T::ZERO; self.window.stride()];
         above[state] = T::ONE;
         let older = self.previous.as_ref().filter(|_| self.is_flushing());
-        passed.pass(self.isa, &self.window, older, Some(&above));
+        passed.pass(self.isa, self.columns.layout(), &self.window, older, Some(&above));
         let sweep = Sweep {
             columns: &self.columns,
             patterns: &self.patterns,
@@ -294,7 +294,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
             check_length("the gradient", self.columns.count(), gradient.len())?;
         }
         check_finite("gradient", gradient)?;
-        let (layout, patterns) = (self.columns.layout(), &self.patterns);
+        let (layout, patterns) = (&self.columns.layout().clone(), &self.patterns);
         self.window.check_records(layout, window)?;
         if !previous.is_empty() {
             let records = self.window.capacity() * record_len(layout);

@@ -152,7 +152,7 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::{Engine, Isa, Layout, Pace, Step, Threads};
+    use crate::{Engine, Isa, Jacobian, Layout, Pace, Step, Threads};
 
     /// What a step does at an even pace is its share, rounded up to a record and a group of panels.
     #[test]
@@ -163,15 +163,12 @@ mod tests {
             let learns = vec![true; n * (n + 4)];
             let (isa, threads) = (Isa::best(), Threads::SERIAL);
             let mut engine =
-                Deferred::<f32>::new(layout, &learns, window, Pace::Even, isa, threads).unwrap();
+                Deferred::<f32>::new(&layout, &learns, window, Pace::Even, isa, threads).unwrap();
             let zeros = vec![0.0; n * n];
             let step = Step {
-                recurrent: &zeros,
-                stride: n,
-                scale: &zeros[..n],
-                diagonal: None,
+                jacobian: Jacobian::scaled(&zeros, n, &zeros[..n]),
                 injection: &zeros[..n],
-                lines: &vec![0.0; n + 4],
+                z: &vec![0.0; n + 4],
                 forced: &vec![false; n],
             };
             let Work { record, panel, share } = engine.work();

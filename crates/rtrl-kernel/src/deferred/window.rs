@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::error::{Error, check_length};
+use crate::jacobian::Jacobian;
 use crate::layout::Layout;
 use crate::panels::{Columns, Segment};
 use crate::simd::{Buffer, Isa, Real, check_finite, compiled};
@@ -14,7 +15,8 @@ use crate::step::Step;
 /// are as many as a weight row has panels.
 #[derive(Debug, Clone)]
 pub(super) struct Patterns {
-    /// For each pattern, its runs of lines (the row of the segments is of no account).
+    /// For each pattern, its runs of z: the `line` of a segment counts from the start of z, and its row
+    /// is of no account.
     runs: Vec<Vec<Segment>>,
     /// The pattern of each panel.
     of_panel: Vec<usize>,
@@ -25,8 +27,11 @@ impl Patterns {
         let mut numbers = std::collections::BTreeMap::new();
         let (mut runs, mut of_panel) = (Vec::new(), Vec::new());
         for panel in 0..columns.panels() {
-            let list: Vec<_> =
-                columns.segments(panel).iter().map(|&run| Segment { row: 0, ..run }).collect();
+            let in_z = |run: &Segment| {
+                let line = columns.layout().z(run.row).start + run.line;
+                Segment { row: 0, line, ..*run }
+            };
+            let list: Vec<_> = columns.segments(panel).iter().map(in_z).collect();
             let key: Vec<_> = list.iter().map(|run| (run.lane, run.line, run.len)).collect();
             let number = *numbers.entry(key).or_insert_with(|| {
                 runs.push(list);
@@ -44,23 +49,23 @@ impl Patterns {
 }
 
 /// Numbers in a stored record.
-pub(super) fn record_len(layout: Layout) -> usize {
+pub(super) fn record_len(layout: &Layout) -> usize {
     let n = layout.states();
-    n * n + layout.rows() + layout.lines() + n
+    n * n + layout.drives().len() + layout.z_len() + n
 }
 
 /// Records of up to `capacity` steps. Record w leads from time t0 + w to t0 + w + 1.
 #[derive(Debug, Clone)]
 pub(super) struct Window<T> {
     states: usize,
-    rows: usize,
+    drives: usize,
     capacity: usize,
     len: usize,
     /// Numbers in a row of a Jacobian: n, padded with zeros to whole rows of lanes.
     stride: usize,
     /// `[record][k][l]`, zero in the columns of forced units.
     jacobians: Buffer<T>,
-    /// `[record][weight row]`
+    /// `[record][drive]`
     injections: Buffer<T>,
     /// `[pattern][record][lane]`, zero in lanes without a column.
     lines: Buffer<T>,
@@ -75,17 +80,17 @@ impl<T: Real> Window<T> {
         capacity: usize,
     ) -> Result<Self, Error> {
         let layout = columns.layout();
-        let (states, rows) = (layout.states(), layout.rows());
+        let (states, drives) = (layout.states(), layout.drives().len());
         let stride = states.next_multiple_of(T::LANES);
         let records = capacity as u128;
         Ok(Self {
             states,
-            rows,
+            drives,
             capacity,
             len: 0,
             stride,
             jacobians: Buffer::zeroed(records * (states * stride / T::LANES) as u128)?,
-            injections: Buffer::numbers(records * rows as u128)?,
+            injections: Buffer::numbers(records * drives as u128)?,
             lines: Buffer::zeroed(records * patterns.runs.len() as u128)?,
             errors: Buffer::numbers(records * states as u128)?,
         })
@@ -101,10 +106,6 @@ impl<T: Real> Window<T> {
 
     pub(super) fn states(&self) -> usize {
         self.states
-    }
-
-    pub(super) fn rows(&self) -> usize {
-        self.rows
     }
 
     pub(super) fn stride(&self) -> usize {
@@ -125,9 +126,9 @@ impl<T: Real> Window<T> {
     ) -> bool {
         let (n, stride, record) = (self.states, self.stride, self.len);
         let jacobian = &mut self.jacobians.values_mut()[record * n * stride..][..n * stride];
-        let finite = T::run::<ScaleLoop>(isa, Scale { step, stride, jacobian });
-        let injection = &mut self.injections.values_mut()[record * self.rows..][..self.rows];
-        injection.copy_from_slice(&step.injection[..self.rows]);
+        let finite = T::run::<FormLoop>(isa, Form { step, stride, jacobian });
+        let injection = &mut self.injections.values_mut()[record * self.drives..][..self.drives];
+        injection.copy_from_slice(&step.injection[..self.drives]);
         let errors = &mut self.errors.values_mut()[record * n..][..n];
         match error {
             Some(error) => errors.copy_from_slice(error),
@@ -137,7 +138,7 @@ impl<T: Real> Window<T> {
         for (lines, runs) in lines.zip(&patterns.runs) {
             let lines = &mut lines[record * T::LANES..][..T::LANES];
             for run in runs {
-                lines[run.lane..][..run.len].copy_from_slice(&step.lines[run.line..][..run.len]);
+                lines[run.lane..][..run.len].copy_from_slice(&step.z[run.line..][..run.len]);
             }
         }
         self.len += 1;
@@ -155,9 +156,9 @@ impl<T: Real> Window<T> {
         &self.jacobians.values()[record * len..][..len]
     }
 
-    /// The immediate factors of all weight rows in record `record`.
+    /// The immediate factors of all drives in record `record`.
     pub(super) fn injection(&self, record: usize) -> &[T] {
-        &self.injections.values()[record * self.rows..][..self.rows]
+        &self.injections.values()[record * self.drives..][..self.drives]
     }
 
     /// The errors that came with record `record` and have not been read.
@@ -190,7 +191,7 @@ impl<T: Real> Window<T> {
             }
             records.extend_from_slice(self.injection(record));
             let start = records.len();
-            records.resize(start + layout.lines(), T::ZERO);
+            records.resize(start + layout.z_len(), T::ZERO);
             for (pattern, runs) in patterns.runs.iter().enumerate() {
                 let lanes = &self.lines(pattern)[record * T::LANES..];
                 for run in runs {
@@ -204,7 +205,7 @@ impl<T: Real> Window<T> {
     }
 
     /// Fails unless `records` are records of such a window.
-    pub(super) fn check_records(&self, layout: Layout, records: &[T]) -> Result<(), Error> {
+    pub(super) fn check_records(&self, layout: &Layout, records: &[T]) -> Result<(), Error> {
         let len = record_len(layout);
         check_length("the end of a window's records", 0, records.len() % len)?;
         if records.len() / len > self.capacity {
@@ -218,7 +219,7 @@ impl<T: Real> Window<T> {
     pub(super) fn replace_records(
         &mut self,
         isa: Isa,
-        layout: Layout,
+        layout: &Layout,
         records: &[T],
         patterns: &Patterns,
     ) {
@@ -226,18 +227,11 @@ impl<T: Real> Window<T> {
         let n = self.states;
         for record in records.chunks_exact(record_len(layout)) {
             let (recurrent, rest) = record.split_at(n * n);
-            let (injection, rest) = rest.split_at(self.rows);
-            let (lines, error) = rest.split_at(layout.lines());
+            let (injection, rest) = rest.split_at(self.drives);
+            let (z, error) = rest.split_at(layout.z_len());
             let (scale, forced) = (vec![T::ONE; n], vec![false; n]);
-            let step = Step {
-                recurrent,
-                stride: n,
-                scale: &scale,
-                diagonal: None,
-                injection,
-                lines,
-                forced: &forced,
-            };
+            let jacobian = Jacobian::scaled(recurrent, n, &scale);
+            let step = Step { jacobian, injection, z, forced: &forced };
             self.push(isa, &step, Some(error), patterns);
         }
     }
@@ -248,33 +242,28 @@ impl<T: Real> Window<T> {
     }
 }
 
-/// Writes `scale[k] recurrent[k][l]` with the diagonal added, zero where l is forced, into a Jacobian with
-/// rows `stride` apart; says whether all are finite.
-pub(super) struct Scale<'a, T> {
+/// Forms the Jacobian of a step, with zeros in the columns of forced units, in rows `stride` apart; says
+/// whether all of it is finite.
+pub(super) struct Form<'a, T> {
     step: &'a Step<'a, T>,
     stride: usize,
     jacobian: &'a mut [T],
 }
 
-compiled!(pub(super) ScaleLoop: Scale -> bool);
+compiled!(pub(super) FormLoop: Form -> bool);
 
-impl<T: Real> WithSimd for Scale<'_, T> {
+impl<T: Real> WithSimd for Form<'_, T> {
     type Output = bool;
 
     /// Plain loops, which the compiler vectorises for the set.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> bool {
-        let Step { recurrent, stride, scale, diagonal, forced, .. } = *self.step;
+        let Step { jacobian, forced, .. } = self.step;
         let mut finite = true;
         for (k, row) in self.jacobian.chunks_exact_mut(self.stride).enumerate() {
-            let weights = &recurrent[k * stride..][..scale.len()];
-            for (place, &weight) in row.iter_mut().zip(weights) {
-                *place = scale[k] * weight;
-            }
-            if let Some(diagonal) = diagonal {
-                row[k] += diagonal[k];
-            }
-            for (place, &forced) in row.iter_mut().zip(forced) {
+            let row = &mut row[..forced.len()];
+            jacobian.row(k, row);
+            for (place, &forced) in row.iter_mut().zip(*forced) {
                 *place = if forced { T::ZERO } else { *place };
                 finite &= place.is_finite();
             }

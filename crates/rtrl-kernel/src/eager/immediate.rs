@@ -49,7 +49,7 @@ impl<T: Real> Immediate<T> {
         let layout = columns.layout();
         let front = MOST_PANELS * T::LANES;
         let back = (MOST_PANELS + 1) * T::LANES;
-        let shared = columns.count() == layout.rows() * layout.lines();
+        let shared = columns.count() == layout.weights() && layout.is_uniform();
         let mut origins = vec![0; layout.rows()];
         let (mut runs, mut touches) = (Vec::new(), Vec::new());
         let mut end = 0;
@@ -65,7 +65,8 @@ impl<T: Real> Immediate<T> {
             while let Some((first, segment)) = list.next_if(|(_, segment)| segment.row == row) {
                 slot = first + segment.lane;
                 if !shared || row == 0 {
-                    runs.push((segment.line, origin.wrapping_add(slot), segment.len));
+                    let z = layout.z(row).start + segment.line;
+                    runs.push((z, origin.wrapping_add(slot), segment.len));
                 }
                 slot += segment.len;
             }
@@ -86,9 +87,9 @@ impl<T: Real> Immediate<T> {
     }
 
     /// Takes z(t).
-    pub(crate) fn fill(&mut self, lines: &[T]) {
+    pub(crate) fn fill(&mut self, z: &[T]) {
         for &(from, to, len) in &self.runs {
-            let (to, from) = (&mut self.values[to..to + len], &lines[from..from + len]);
+            let (to, from) = (&mut self.values[to..to + len], &z[from..from + len]);
             // With a mask, runs are too short to be worth a call of memcpy.
             if let ([to], &[from]) = (&mut *to, from) {
                 *to = from;
@@ -131,10 +132,10 @@ mod tests {
     use crate::layout::Layout;
 
     /// Every slot of every group holds the z of its own row and zeros for the other rows of the group.
-    fn check(learns: &[bool], layout: Layout) {
+    fn check(learns: &[bool], layout: &Layout) {
         let columns = Columns::dense(layout, learns, f64::LANES).unwrap();
         let mut immediate = Immediate::<f64>::new(&columns);
-        let z: Vec<f64> = (0..layout.lines()).map(|j| 1.0 + j as f64).collect();
+        let z: Vec<f64> = (0..layout.z_len()).map(|j| 1.0 + j as f64).collect();
         immediate.fill(&z);
         for first in (0..columns.panels()).step_by(MOST_PANELS) {
             let last = (first + MOST_PANELS - 1).min(columns.panels() - 1);
@@ -144,7 +145,8 @@ mod tests {
                     let mut expected = vec![0.0; f64::LANES];
                     for segment in columns.segments(panel).iter().filter(|s| s.row == row) {
                         for offset in 0..segment.len {
-                            expected[segment.lane + offset] = z[segment.line + offset];
+                            let first = columns.layout().z(row).start + segment.line;
+                            expected[segment.lane + offset] = z[first + offset];
                         }
                     }
                     let got = immediate.lines(row, panel * f64::LANES, f64::LANES);
@@ -159,11 +161,11 @@ mod tests {
         for (rows, lines) in [(1, 1), (3, 5), (7, 8), (4, 30), (9, 3)] {
             let layout = Layout::simple(rows, lines).unwrap();
             let count = rows * lines;
-            check(&vec![true; count], layout);
+            check(&vec![true; count], &layout);
             for step in [2, 3, 7] {
                 let mask: Vec<bool> = (0..count).map(|w| w % step != 1 && w / lines != 1).collect();
                 if mask.contains(&true) {
-                    check(&mask, layout);
+                    check(&mask, &layout);
                 }
             }
         }

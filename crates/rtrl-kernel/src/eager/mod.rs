@@ -64,16 +64,21 @@ pub struct Eager<T> {
 }
 
 impl<T: Real> Eager<T> {
-    /// An engine with p = 0 for the weights that `learns` marks (`rows x lines`, row by row).
+    /// An engine with p = 0 for the weights that `learns` marks, row by row.
     ///
     /// # Errors
     /// [`Error::Length`] if the mask does not fit the layout, [`Error::Memory`] if p does not fit in
     /// memory, [`Error::Threads`] if the threads cannot be had.
-    pub fn new(layout: Layout, learns: &[bool], isa: Isa, threads: Threads) -> Result<Self, Error> {
+    pub fn new(
+        layout: &Layout,
+        learns: &[bool],
+        isa: Isa,
+        threads: Threads,
+    ) -> Result<Self, Error> {
         let columns = Columns::dense(layout, learns, T::LANES)?;
-        let n = layout.states();
-        let workers = Workers::new(threads, Self::flops(layout, columns.count()))?;
-        let small = small::fits(layout);
+        let n = columns.layout().states();
+        let workers = Workers::new(threads, Self::flops(columns.layout(), columns.count()))?;
+        let small = small::fits(columns.layout());
         let shares = Shares::new(columns.panels(), workers.count(), small);
         let p = Buffer::zeroed(shares.rooms() as u128 * n as u128)?;
         let slots = Buffer::zeroed((shares.count * shares.panels) as u128)?;
@@ -101,7 +106,7 @@ impl<T: Real> Eager<T> {
     }
 
     /// Floating-point operations of a step of a layer in which `columns` weights learn.
-    pub fn flops(layout: Layout, columns: usize) -> u128 {
+    pub fn flops(layout: &Layout, columns: usize) -> u128 {
         2 * (layout.states() as u128).pow(2) * columns as u128
     }
 
@@ -109,7 +114,7 @@ impl<T: Real> Eager<T> {
     /// every sensitivity enters it, with the factor zero where there is no error, it shows any overflow.
     fn advance_panels(&mut self, step: &Step<'_, T>, target_error: Option<&[T]>) -> bool {
         let Self { columns, immediate, isa, workers, p, slots, scratch, packing, .. } = self;
-        immediate.fill(step.lines);
+        immediate.fill(step.z);
         let n = columns.layout().states();
         let packed = Packed {
             columns,
@@ -179,8 +184,8 @@ impl<T: Real> Engine<T> for Eager<T> {
             return Ok(());
         }
         if !self.small {
-            let rows = self.columns.layout().rows();
-            self.packing.pack(self.isa, rows, step, error, &mut self.zero);
+            let drives = self.columns.layout().drives();
+            self.packing.pack(self.isa, drives, step, error, &mut self.zero);
         }
         let finite = self.advance_panels(step, error);
         self.unread |= error.is_some();
@@ -189,7 +194,7 @@ impl<T: Real> Engine<T> for Eager<T> {
 
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
         let layout = self.columns.layout();
-        check_matrix("the gradient", layout.rows(), layout.lines(), stride, into.len())?;
+        check_matrix("the gradient", layout.rows(), layout.widest(), stride, into.len())?;
         self.columns.read_negative(self.isa, self.slots.values(), into, stride);
         if self.unread {
             self.slots.values_mut().fill(T::ZERO);

@@ -21,6 +21,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::layout::Drive;
 use crate::simd::{Isa, Real, compiled};
 use crate::step::Step;
 
@@ -73,6 +74,10 @@ pub(crate) struct Packing<T> {
     pub(crate) coefficients: Vec<T>,
     /// Which of the rows that are read each coefficient of a sparse strip belongs to.
     pub(crate) from: Vec<u32>,
+    /// The Jacobian as if no unit had been forced, row by row.
+    jacobian: Vec<T>,
+    /// Whether a weight row drives a state with a factor other than 0.
+    driven: Vec<bool>,
     /// Coefficients of each row of the Jacobian that are not 0, forced columns included.
     counts: Vec<usize>,
     /// `written` at the step before.
@@ -95,6 +100,8 @@ impl<T: Real> Packing<T> {
             strips: Vec::with_capacity(states),
             coefficients: vec![T::ZERO; states * states],
             from: vec![0; states * states],
+            jacobian: vec![T::ZERO; states * states],
+            driven: vec![false; states],
             counts: vec![0; states],
             previous: rows(),
             complete: false,
@@ -102,29 +109,32 @@ impl<T: Real> Packing<T> {
         }
     }
 
-    /// Packs a step. `rows` is the number of weight rows; `zero` tells which rows of p are zero
-    /// throughout, and is brought up to date.
+    /// Packs a step. `zero` tells which rows of p are zero throughout, and is brought up to date.
     pub(crate) fn pack(
         &mut self,
         isa: Isa,
-        rows: usize,
+        drives: &[Drive],
         step: &Step<'_, T>,
         error: Option<&[T]>,
         zero: &mut [bool],
     ) {
-        self.choose_rows(rows, step, error, zero);
+        self.choose_rows(drives, step, error, zero);
         T::run::<PackLoop>(isa, Pack { packing: self, step });
     }
 
     /// Decides which rows are read, computed and cleared.
     fn choose_rows(
         &mut self,
-        rows: usize,
+        drives: &[Drive],
         step: &Step<'_, T>,
         error: Option<&[T]>,
         zero: &mut [bool],
     ) {
         let n = zero.len();
+        self.driven.fill(false);
+        for (drive, &injection) in drives.iter().zip(step.injection) {
+            self.driven[drive.state as usize] |= injection != T::ZERO;
+        }
         self.read.clear();
         self.read.extend((0..n).filter(|&l| !step.forced[l] && !zero[l]));
         std::mem::swap(&mut self.written, &mut self.previous);
@@ -132,9 +142,7 @@ impl<T: Real> Packing<T> {
         self.cleared.clear();
         self.error.clear();
         for (k, zero) in zero.iter_mut().enumerate() {
-            let driven = (k..rows).step_by(n).any(|row| step.injection[row] != T::ZERO);
-            let kept = step.diagonal.is_some_and(|diagonal| diagonal[k] != T::ZERO);
-            *zero = !driven && !kept && step.scale[k] == T::ZERO;
+            *zero = !self.driven[k] && step.jacobian.is_zero(k);
             if *zero {
                 self.cleared.push(k);
             } else {
@@ -144,20 +152,17 @@ impl<T: Real> Packing<T> {
         }
     }
 
-    /// Counts the coefficients that are not 0. Returns whether there are as many as before.
+    /// Forms the Jacobian and counts its coefficients that are not 0. Returns whether there are as many as
+    /// before.
     #[inline(always)]
-    fn count(&mut self, step: &Step<'_, T>) -> bool {
+    fn form(&mut self, step: &Step<'_, T>) -> bool {
         let mut same = true;
-        let n = self.counts.len();
-        for (k, count) in self.counts.iter_mut().enumerate() {
-            let (weights, scale) = (&step.recurrent[k * step.stride..][..n], step.scale[k]);
+        let rows = self.jacobian.chunks_exact_mut(self.counts.len());
+        for (k, (row, count)) in rows.zip(&mut self.counts).enumerate() {
+            step.jacobian.row(k, row);
             let mut present = 0u32;
-            for &weight in weights {
-                present += u32::from(scale * weight != T::ZERO);
-            }
-            if step.diagonal.is_some() {
-                present -= u32::from(scale * weights[k] != T::ZERO);
-                present += u32::from(coefficient(step, k, k) != T::ZERO);
+            for &coefficient in &*row {
+                present += u32::from(coefficient != T::ZERO);
             }
             same &= *count == present as usize;
             *count = present as usize;
@@ -192,8 +197,8 @@ impl<T: Real> Packing<T> {
     /// Packs every strip, the sparse ones with the places that are in `from` already if `listed`.
     /// Returns whether these places hold.
     #[inline(always)]
-    fn fill(&mut self, step: &Step<'_, T>, listed: bool) -> bool {
-        let Self { read, order, strips, coefficients, from, counts, .. } = self;
+    fn fill(&mut self, listed: bool) -> bool {
+        let Self { read, order, strips, coefficients, from, jacobian, counts, .. } = self;
         let (mut coefficients, mut from) = (coefficients.as_mut_slice(), from.as_mut_slice());
         let mut rows = order.as_slice();
         for &Strip { height, len, sparse } in &*strips {
@@ -202,11 +207,11 @@ impl<T: Real> Packing<T> {
             (rows, coefficients) = (below, rest);
             if !sparse {
                 match height {
-                    8 => fill_dense::<T, 8>(step, read, strip, place),
-                    6 => fill_dense::<T, 6>(step, read, strip, place),
-                    4 => fill_dense::<T, 4>(step, read, strip, place),
-                    2 => fill_dense::<T, 2>(step, read, strip, place),
-                    _ => fill_dense::<T, 1>(step, read, strip, place),
+                    8 => fill_dense::<T, 8>(jacobian, counts.len(), read, strip, place),
+                    6 => fill_dense::<T, 6>(jacobian, counts.len(), read, strip, place),
+                    4 => fill_dense::<T, 4>(jacobian, counts.len(), read, strip, place),
+                    2 => fill_dense::<T, 2>(jacobian, counts.len(), read, strip, place),
+                    _ => fill_dense::<T, 1>(jacobian, counts.len(), read, strip, place),
                 }
                 continue;
             }
@@ -214,8 +219,9 @@ impl<T: Real> Packing<T> {
             from = rest;
             for (r, &k) in strip.iter().enumerate() {
                 let row = (r, height);
-                let count = if listed { counts[k] } else { list_row(step, read, k, list, row) };
-                if !fill_sparse(step, read, k, count, place, list, row) {
+                let values = &jacobian[k * counts.len()..][..counts.len()];
+                let count = if listed { counts[k] } else { list_row(values, read, list, row) };
+                if !fill_sparse(values, read, count, place, list, row) {
                     return false;
                 }
             }
@@ -247,25 +253,15 @@ impl<T: Real> WithSimd for Pack<'_, T> {
         // Which coefficients are 0 seldom changes. Where a row has as many others as before, and those
         // that were not 0 still are not, the lists are still right.
         let all = packing.read.len() == packing.counts.len();
-        let same = packing.count(step) && packing.written == packing.previous;
+        let same = packing.form(step) && packing.written == packing.previous;
         let listed = same && all && packing.complete;
         packing.complete = all;
         if !listed {
             packing.divide();
         }
-        if !packing.fill(step, listed) {
-            packing.fill(step, false);
+        if !packing.fill(listed) {
+            packing.fill(false);
         }
-    }
-}
-
-/// `J[k][l]`, were no unit forced.
-#[inline(always)]
-fn coefficient<T: Real>(step: &Step<'_, T>, k: usize, l: usize) -> T {
-    let product = step.scale[k] * step.recurrent[k * step.stride + l];
-    match step.diagonal {
-        Some(diagonal) if l == k => product + diagonal[k],
-        _ => product,
     }
 }
 
@@ -273,36 +269,27 @@ fn coefficient<T: Real>(step: &Step<'_, T>, k: usize, l: usize) -> T {
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn fill_dense<T: Real, const MR: usize>(
-    step: &Step<'_, T>,
+    jacobian: &[T],
+    states: usize,
     read: &[usize],
     rows: &[usize],
     strip: &mut [T],
 ) {
-    let n = step.scale.len();
-    let weights: [&[T]; MR] =
-        std::array::from_fn(|r| &step.recurrent[rows[r] * step.stride..][..n]);
-    let scale: [T; MR] = std::array::from_fn(|r| step.scale[rows[r]]);
+    let rows: [&[T]; MR] = std::array::from_fn(|r| &jacobian[rows[r] * states..][..states]);
     for (place, &l) in strip.as_chunks_mut::<MR>().0.iter_mut().zip(read) {
         for r in 0..MR {
-            place[r] = scale[r] * weights[r][l];
-        }
-    }
-    if step.diagonal.is_some() {
-        for (r, &k) in rows.iter().enumerate() {
-            if let Ok(position) = read.binary_search(&k) {
-                strip[position * MR + r] = coefficient(step, k, k);
-            }
+            place[r] = rows[r][l];
         }
     }
 }
 
-/// Lists the coefficients of row k that are not 0, as row r of a strip. Returns how many there are.
+/// Lists the coefficients of a row of the Jacobian that are not 0, as row r of a strip. Returns how many
+/// there are.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "p of 2^32 units fits in no memory")]
 fn list_row<T: Real>(
-    step: &Step<'_, T>,
+    jacobian: &[T],
     read: &[usize],
-    k: usize,
     list: &mut [u32],
     (r, height): (usize, usize),
 ) -> usize {
@@ -310,18 +297,17 @@ fn list_row<T: Real>(
     for (position, &l) in read.iter().enumerate() {
         let Some(entry) = list.get_mut(place) else { break };
         *entry = position as u32;
-        place += if coefficient(step, k, l) == T::ZERO { 0 } else { height };
+        place += if jacobian[l] == T::ZERO { 0 } else { height };
     }
     list.iter_mut().skip(place).step_by(height).for_each(|entry| *entry = 0);
     (place - r) / height
 }
 
-/// Packs the coefficients that are listed for row k. Returns whether none of the `count` of them is 0.
+/// Packs the coefficients that are listed for a row of the Jacobian. Returns whether none of the `count` of them is 0.
 #[inline(always)]
 fn fill_sparse<T: Real>(
-    step: &Step<'_, T>,
+    jacobian: &[T],
     read: &[usize],
-    k: usize,
     count: usize,
     strip: &mut [T],
     list: &[u32],
@@ -332,7 +318,7 @@ fn fill_sparse<T: Real>(
     for (entry, (strip, list)) in strip.zip(list).enumerate() {
         strip[r] = T::ZERO;
         if entry < count {
-            strip[r] = coefficient(step, k, read[list[r] as usize]);
+            strip[r] = jacobian[read[list[r] as usize]];
             all &= strip[r] != T::ZERO;
         }
     }
@@ -342,6 +328,7 @@ fn fill_sparse<T: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jacobian::Jacobian;
 
     const N: usize = 24;
 
@@ -359,15 +346,12 @@ mod tests {
             }
         }
         let step = Step {
-            recurrent: &weights,
-            stride: N,
-            scale: &[0.5; N],
-            diagonal,
+            jacobian: Jacobian::scaled(&weights, N, &[0.5; N]).with_diagonal(diagonal),
             injection: &[0.0; N],
-            lines: &[],
+            z: &[],
             forced,
         };
-        packing.pack(Isa::best(), N, &step, None, &mut [false; N]);
+        packing.pack(Isa::best(), &[], &step, None, &mut [false; N]);
         assert!(packing.strips.iter().all(|strip| strip.sparse && strip.len == 3));
         assert_eq!(packing.order[0], 0);
         let list = packing.from.iter().zip(&packing.coefficients).step_by(4).take(3);
@@ -421,16 +405,13 @@ mod tests {
         let (weights, nothing, mut diagonal) = ([1.0; N * N], [0.0; N], [0.0; N]);
         diagonal[3] = 0.5;
         let step = Step {
-            recurrent: &weights,
-            stride: N,
-            scale: &nothing,
-            diagonal: Some(&diagonal),
+            jacobian: Jacobian::scaled(&weights, N, &nothing).with_diagonal(Some(&diagonal)),
             injection: &nothing,
-            lines: &[],
+            z: &[],
             forced: &[false; N],
         };
         let (mut packing, mut zero) = (Packing::<f64>::new(N, Isa::best()), [false; N]);
-        packing.pack(Isa::best(), N, &step, None, &mut zero);
+        packing.pack(Isa::best(), &[], &step, None, &mut zero);
         assert_eq!((packing.written.as_slice(), zero[3], zero[4]), ([3].as_slice(), false, true));
     }
 
@@ -443,15 +424,12 @@ mod tests {
             row[9..].fill(0.0);
         }
         let step = Step {
-            recurrent: &weights,
-            stride: N,
-            scale: &[1.0; N],
-            diagonal: None,
+            jacobian: Jacobian::scaled(&weights, N, &[1.0; N]),
             injection: &[0.0; N],
-            lines: &[],
+            z: &[],
             forced: &[false; N],
         };
-        packing.pack(Isa::scalar(), N, &step, None, &mut [false; N]);
+        packing.pack(Isa::scalar(), &[], &step, None, &mut [false; N]);
         let strips = packing.strips.iter().map(|s| (s.height, s.len, s.sparse)).collect::<Vec<_>>();
         let dense = [(8, N, false), (8, N, false), (1, N, false)];
         let sparse = [(4, 9, true), (2, 9, true), (1, 9, true)];

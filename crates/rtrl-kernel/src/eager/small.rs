@@ -34,8 +34,8 @@ const MOST: usize = 16;
 const FEW: usize = 8;
 
 /// Whether a layer takes this path.
-pub(crate) fn fits(layout: Layout) -> bool {
-    layout.states() <= MOST && layout.rows() == layout.states()
+pub(crate) fn fits(layout: &Layout) -> bool {
+    layout.states() <= MOST && layout.is_simple()
 }
 
 /// One step for all panels of a part of a small layer. Returns whether its gradient is finite.
@@ -77,15 +77,15 @@ fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
 ) -> bool {
     let Share { packed, first, p, slots, .. } = share;
     let (step, immediate) = (packed.step, packed.immediate);
-    let (Some(&injection), Some(scale), Some(forced)) =
-        (step.injection.first_chunk(), step.scale.first_chunk(), step.forced.first_chunk())
+    let (Some(&injection), Some(forced)) =
+        (step.injection.first_chunk(), step.forced.first_chunk())
     else {
         unreachable!("the step was checked")
     };
     let error = packed.target_error.and_then(|error| error.first_chunk().copied());
     let error = error.unwrap_or([T::ZERO; N]);
     let mut jacobian = [[T::ZERO; N]; N];
-    scale_rows(step, scale, forced, &mut jacobian);
+    form_rows(step, forced, &mut jacobian);
     let accumulate = packed.accumulate;
     let layer = Layer { jacobian, injection, error, immediate, first, accumulate };
     // Else the compiler keeps every coefficient in a register of its own, and most of these on the stack.
@@ -110,28 +110,15 @@ fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
     is_zero::<S, T>(overflow)
 }
 
-/// `J[k][l] = scale[k] * recurrent[k][l]`, with the diagonal added, and with zeros in the columns of
-/// forced units.
+/// `J[k][l]`, with zeros in the columns of forced units.
 #[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-fn scale_rows<T: Real, const N: usize>(
+fn form_rows<T: Real, const N: usize>(
     step: &Step<'_, T>,
-    scale: &[T; N],
     forced: &[bool; N],
     jacobian: &mut [[T; N]; N],
 ) {
-    for k in 0..N {
-        let Some(weights) = step.recurrent[k * step.stride..].first_chunk::<N>() else {
-            unreachable!("the step was checked")
-        };
-        for l in 0..N {
-            jacobian[k][l] = scale[k] * weights[l];
-        }
-    }
-    if let Some(diagonal) = step.diagonal.and_then(|diagonal| diagonal.first_chunk::<N>()) {
-        for k in 0..N {
-            jacobian[k][k] += diagonal[k];
-        }
+    for (k, row) in jacobian.iter_mut().enumerate() {
+        step.jacobian.row(k, row);
     }
     let mut any = false;
     for l in 0..N {

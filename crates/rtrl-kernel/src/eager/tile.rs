@@ -329,7 +329,7 @@ fn store<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usi
     }
 }
 
-/// Adds `injection[i] z[j]` for every weight row i with a column in these panels.
+/// Adds `injection[d] z[j]` for every drive d of every weight row with a column in these panels.
 ///
 /// A row is added to all lanes of the panels in which it has columns, with z = 0 in the lanes of other
 /// rows, and to no other panel: adding 0 turns -0 into +0, so it must not depend on which panels are
@@ -343,18 +343,19 @@ fn add_immediate<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     new: &mut [T::Vector<S>],
 ) {
     let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-    let states = packed.columns.layout().states();
+    let layout = packed.columns.layout();
     for (g, panel) in (first..=last).enumerate() {
         let (low, high) = packed.immediate.rows(panel);
         for row in low..=high {
-            // A division would be felt in layers of a few dozen simple units.
-            let state = if row < states { row } else { packed.columns.layout().owner(row) };
-            let factor = T::splat(simd, packed.step.injection[row]);
-            for v in g * WIDE..(g + 1) * WIDE {
-                let slot = place.slot + (place.first + v) * lanes;
-                let lines = T::vectors::<S>(packed.immediate.lines(row, slot, lanes))[0];
-                let place = &mut new[place.of(state, v)];
-                *place = T::fused(simd, factor, lines, *place);
+            for drive in layout.drives_of(row) {
+                let state = layout.drives()[drive].state as usize;
+                let factor = T::splat(simd, packed.step.injection[drive]);
+                for v in g * WIDE..(g + 1) * WIDE {
+                    let slot = place.slot + (place.first + v) * lanes;
+                    let z = T::vectors::<S>(packed.immediate.lines(row, slot, lanes))[0];
+                    let place = &mut new[place.of(state, v)];
+                    *place = T::fused(simd, factor, z, *place);
+                }
             }
         }
     }

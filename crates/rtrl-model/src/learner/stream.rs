@@ -120,12 +120,9 @@ impl<T: Real> Stream<T> {
             None => (tape.slopes(), network.diagonal()),
         };
         let step = Step {
-            recurrent: &network.weights.padded()[network.columns.first_unit()..],
-            stride: network.weights.stride(),
-            scale,
-            diagonal,
+            jacobian: network.jacobian_of(scale).with_diagonal(diagonal),
             injection: tape.slopes(),
-            lines: &tape.z,
+            z: &tape.z,
             forced: &self.state.teacher.forced,
         };
         let error = self.learns.then_some(self.unit_errors.as_slice());

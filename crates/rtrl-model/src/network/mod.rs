@@ -13,7 +13,7 @@ mod connections;
 mod initial;
 mod state;
 
-use rtrl_kernel::{Isa, Layout, Real};
+use rtrl_kernel::{Isa, Jacobian, Layout, Real};
 
 pub use self::builder::NetworkBuilder;
 pub use self::connections::{Connection, Connections};
@@ -157,8 +157,8 @@ impl<T: Real> Network<T> {
     }
 
     /// The sizes that an engine of the kernel needs.
-    pub fn layout(&self) -> Layout {
-        self.layout
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The instruction set that the network runs on.
@@ -174,17 +174,10 @@ impl<T: Real> Network<T> {
     /// [`Error::StateShape`], [`Error::Memory`].
     pub fn jacobian(&self, state: &State<T>) -> Result<Matrix<T>, Error> {
         state.check(self)?;
-        let mut jacobian = Matrix::zeros(self.units(), self.units())?;
-        for (k, &slope) in state.slopes().iter().enumerate() {
-            let weights = &self.weights.row(k)[self.columns.first_unit()..];
-            for (place, &weight) in jacobian.row_mut(k).iter_mut().zip(weights) {
-                *place = slope * weight;
-            }
-            if let Some(diagonal) = self.diagonal() {
-                jacobian.row_mut(k)[k] += diagonal[k];
-            }
-        }
-        Ok(jacobian)
+        let mut matrix = Matrix::zeros(self.units(), self.units())?;
+        let jacobian = self.jacobian_of(state.slopes());
+        (0..self.units()).for_each(|k| jacobian.row(k, matrix.row_mut(k)));
+        Ok(matrix)
     }
 }
 
@@ -219,6 +212,12 @@ impl<T: Real> Network<T> {
                 }
             }
         }
+    }
+
+    /// The Jacobian for slopes that have the leaks in them, as if no unit had been forced.
+    pub(crate) fn jacobian_of<'a>(&'a self, slopes: &'a [T]) -> Jacobian<'a, T> {
+        let recurrent = &self.weights.padded()[self.columns.first_unit()..];
+        Jacobian::scaled(recurrent, self.weights.stride(), slopes).with_diagonal(self.diagonal())
     }
 
     /// The share of its state that each unit keeps, if units leak.

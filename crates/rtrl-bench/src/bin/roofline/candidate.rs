@@ -11,7 +11,7 @@ pub(crate) struct Candidate<T: Real> {
 }
 
 /// Makes an engine from its sizes and the weights that learn.
-type Alone<T> = fn(Layout, &[bool], Isa, Threads) -> Result<Box<dyn Engine<T>>, Error>;
+type Alone<T> = fn(&Layout, &[bool], Isa, Threads) -> Result<Box<dyn Engine<T>>, Error>;
 
 /// Every engine that is measured.
 pub(crate) fn candidates<T: Real>() -> [Candidate<T>; 2] {

@@ -48,7 +48,7 @@ impl Case<'_> {
 
     /// Steps in a window of the engine, 1 if it has none.
     pub(crate) fn window(self, choice: EngineChoice) -> Result<usize, Error> {
-        Ok(window(choice, self.layout()?, self.regime()))
+        Ok(window(choice, &self.layout()?, self.regime()))
     }
 
     /// Steps after which the work repeats.
@@ -66,7 +66,7 @@ impl Case<'_> {
     ) -> Result<Box<dyn Engine<T>>, Error> {
         let threads =
             Threads::Exactly(NonZeroUsize::new(self.cores.count()).unwrap_or(NonZeroUsize::MIN));
-        (candidate.alone)(self.layout()?, &values.present, self.cores.isa(), threads)
+        (candidate.alone)(&self.layout()?, &values.present, self.cores.isa(), threads)
     }
 
     /// A learner uses as many of the cores as it finds worth while.
@@ -149,7 +149,7 @@ impl Case<'_> {
     ) -> Result<Record, Error> {
         let operations = self.values::<T>().operations(self.units * self.lines());
         let record = self.record::<T>("step", engine, operations, bytes, measured);
-        let auto = EngineChoice::for_shape(self.layout()?, self.regime());
+        let auto = EngineChoice::for_shape(&self.layout()?, self.regime());
         let record = Record { auto: Some(choice == auto), ..record };
         self.of_engine(record, choice)
     }

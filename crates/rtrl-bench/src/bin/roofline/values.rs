@@ -1,6 +1,6 @@
 //! Random values for a step, with what a scenario leaves of them.
 
-use rtrl_kernel::{Real, Step};
+use rtrl_kernel::{Jacobian, Real, Step};
 use rtrl_model::Generator;
 
 use crate::scenario::Scenario;
@@ -59,12 +59,9 @@ impl<T: Real> Values<T> {
 
     pub(crate) fn step(&self) -> Step<'_, T> {
         Step {
-            recurrent: &self.weights,
-            stride: self.slope.len(),
-            scale: &self.slope,
-            diagonal: None,
+            jacobian: Jacobian::scaled(&self.weights, self.slope.len(), &self.slope),
             injection: &self.slope,
-            lines: &self.lines,
+            z: &self.lines,
             forced: &self.forced,
         }
     }

@@ -1,75 +1,9 @@
 //! The eager engine against loops, on every instruction set and with several threads: layouts that the
 //! model does not use yet, rows that drop out and come back, and what an engine promises about errors.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
+use rtrl_kernel::{Eager, Engine, Error, Isa, Jacobian, Layout, Real, Step, Threads};
 
-use std::num::NonZeroUsize;
-
-use rtrl_kernel::{Eager, Engine, Error, Isa, Layout, Real, Step, Threads};
-
-/// Numbers that look random: a linear congruential generator.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> f64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        f64::from((self.0 >> 40) as u32) / f64::from(1u32 << 23) - 1.0
-    }
-
-    fn list<T: Real>(&mut self, len: usize) -> Vec<T> {
-        (0..len).map(|_| T::from_f64(self.next())).collect()
-    }
-}
-
-/// p as loops, in the promised order.
-struct Loops<T> {
-    layout: Layout,
-    learns: Vec<bool>,
-    /// p[k][i * lines + j]
-    p: Vec<Vec<T>>,
-    /// `-sum e p` of the errors since the last reading.
-    gradient: Vec<T>,
-}
-
-impl<T: Real> Loops<T> {
-    fn new(layout: Layout, learns: &[bool]) -> Self {
-        let p = vec![vec![T::ZERO; learns.len()]; layout.states()];
-        Self { layout, learns: learns.to_vec(), p, gradient: vec![T::ZERO; learns.len()] }
-    }
-
-    fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
-        let (n, lines) = (self.layout.states(), self.layout.lines());
-        let old = self.p.clone();
-        for w in (0..self.learns.len()).filter(|&w| self.learns[w]) {
-            for k in 0..n {
-                let mut sum = T::ZERO;
-                for l in (0..n).filter(|&l| !step.forced[l]) {
-                    let mut v = step.scale[k] * step.recurrent[k * step.stride + l];
-                    if let Some(diagonal) = step.diagonal
-                        && l == k
-                    {
-                        v += diagonal[k];
-                    }
-                    sum = v.mul_add(old[l][w], sum);
-                }
-                if self.layout.owner(w / lines) == k {
-                    sum = step.injection[w / lines].mul_add(step.lines[w % lines], sum);
-                }
-                self.p[k][w] = sum;
-            }
-            if let Some(error) = error {
-                let chain = (0..n).fold(T::ZERO, |sum, k| error[k].mul_add(self.p[k][w], sum));
-                self.gradient[w] -= chain;
-            }
-        }
-    }
-
-    fn row(&self, k: usize) -> Vec<T> {
-        let columns = self.p[k].iter().zip(&self.learns);
-        columns.filter(|&(_, &learns)| learns).map(|(&p, _)| p).collect()
-    }
-}
+use crate::loops::Loops;
+use crate::random::{Numbers, Numerals, learns, threads};
 
 /// Whether the weight from unit l to unit k is 0: in rows 0, 1 and 2 of four with the probability
 /// `1 - kept`, in row 3 never.
@@ -78,77 +12,65 @@ fn absent(k: usize, l: usize, kept: f64) -> bool {
     k % 4 != 3 && (0..3).map(|_| numbers.next()).last() > Some(2.0 * kept - 1.0)
 }
 
-fn threads(count: usize) -> Threads {
-    Threads::Exactly(NonZeroUsize::new(count).unwrap())
-}
-
 /// Runs both for some steps in which units are forced, slopes vanish and a diagonal is there now and then;
 /// `kept` is the fraction of the recurrent weights that are not 0.
-fn compare<T: Real>(layout: Layout, density: f64, kept: f64, isa: Isa, threads: Threads) {
-    let (n, rows, lines) = (layout.states(), layout.rows(), layout.lines());
-    let mut numbers = Numbers(layout.rows() as u64 * 31 + layout.lines() as u64);
-    let learns: Vec<bool> = (0..rows * lines).map(|_| numbers.next() < density).collect();
+fn compare<T: Real>(layout: &Layout, density: f64, kept: f64, isa: Isa, threads: Threads) {
+    let (n, stride) = (layout.states(), layout.widest());
+    let mut numbers = Numbers(layout.rows() as u64 * 31 + layout.z_len() as u64);
+    let learns = learns(layout, &mut numbers, density);
     let mut engine = Eager::<T>::new(layout, &learns, isa, threads).unwrap();
     let mut loops = Loops::<T>::new(layout, &learns);
-    let stride = n + 3;
     for t in 0..13 {
-        let eventful = t % 5 > 2;
-        let mut recurrent: Vec<T> = numbers.list(n * stride);
-        // Which weights are 0 changes every second step, to as many in each row as before.
-        for (w, weight) in recurrent.iter_mut().enumerate() {
-            if absent(w / stride, (w % stride + t / 2) % n, kept) {
-                *weight = T::ZERO;
-            }
-        }
-        let mut scale: Vec<T> = numbers.list(n);
-        let mut injection: Vec<T> = numbers.list(rows);
-        for k in (0..n).filter(|k| eventful && (k + t) % 3 == 0) {
-            scale[k] = T::ZERO;
-            injection[k] = T::ZERO;
-        }
-        // A third of the units has nothing on it, others meet a weight or a scale of 0. It comes and goes
-        // while the weights that are 0 stay the same.
-        let mut diagonal: Vec<T> = numbers.list(n);
-        (t % 3..n).step_by(3).for_each(|k| diagonal[k] = T::ZERO);
-        let diagonal = (t % 6 > 2).then_some(diagonal.as_slice());
-        let forced: Vec<bool> = (0..n).map(|_| eventful && numbers.next() > 0.5).collect();
-        let z: Vec<T> = numbers.list(lines);
-        let error: Vec<T> = numbers.list(n);
-        let error = (t % 4 != 1).then_some(error.as_slice());
-        let step = Step {
-            recurrent: &recurrent,
-            stride,
-            scale: &scale,
-            diagonal,
-            injection: &injection,
-            lines: &z,
-            forced: &forced,
-        };
-        engine.advance(&step, error).unwrap();
-        loops.advance(&step, error);
+        let numerals = eventful(layout, &mut numbers, t, kept);
+        engine.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
+        loops.advance(&numerals);
         let mut row = vec![T::ZERO; engine.columns()];
         for k in 0..n {
             engine.sensitivities(k, &mut row).unwrap();
             assert_eq!(row, loops.row(k), "p, step {t}, unit {k}, {layout:?}, {isa}");
         }
         if t % 3 == 2 {
-            let mut gradient = vec![T::ZERO; rows * lines];
-            engine.gradient(&mut gradient, lines).unwrap();
-            assert_eq!(gradient, loops.gradient, "gradient, step {t}, {layout:?}, {isa}");
-            loops.gradient.fill(T::ZERO);
+            let mut gradient = vec![T::ZERO; layout.rows() * stride];
+            engine.gradient(&mut gradient, stride).unwrap();
+            let expected = loops.take_gradient(stride);
+            assert_eq!(gradient, expected, "gradient, step {t}, {layout:?}, {isa}");
         }
     }
+}
+
+/// The numbers of a step in which slopes vanish and units are forced now and then.
+fn eventful<T: Real>(layout: &Layout, numbers: &mut Numbers, t: usize, kept: f64) -> Numerals<T> {
+    let n = layout.states();
+    let mut numerals = Numerals::<T>::new(layout, numbers, t, 1);
+    if t % 5 <= 2 {
+        numerals.blocks[0].1 = numbers.list(n);
+        numerals.injection = numbers.list(layout.drives().len());
+        numerals.forced.fill(false);
+    }
+    // Which weights are 0 changes every second step, to as many in each row as before.
+    let stride = numerals.stride;
+    for (w, weight) in numerals.blocks[0].0.iter_mut().enumerate() {
+        if absent(w / stride, (w % stride + t / 2) % n, kept) {
+            *weight = T::ZERO;
+        }
+    }
+    // A third of the diagonal is 0 and meets weights and scales of 0 elsewhere. It comes and goes while the
+    // weights that are 0 stay the same.
+    let mut diagonal: Vec<T> = numbers.list(n);
+    (t % 3..n).step_by(3).for_each(|k| diagonal[k] = T::ZERO);
+    numerals.diagonal = (t % 6 > 2).then_some(diagonal);
+    numerals
 }
 
 #[test]
 fn equals_the_loops() {
     for isa in Isa::available() {
         for (states, gates, lines) in [(1, 1, 1), (3, 1, 9), (8, 1, 17), (5, 3, 11), (13, 2, 30)] {
-            let layout = Layout::new(states, gates * states, lines).unwrap();
+            let layout = Layout::stacked(states, gates, lines).unwrap();
             for density in [1.1, 0.3] {
                 for count in [1, 2, 5] {
-                    compare::<f32>(layout, density, 1.0, isa, threads(count));
-                    compare::<f64>(layout, density, 1.0, isa, threads(count));
+                    compare::<f32>(&layout, density, 1.0, isa, threads(count));
+                    compare::<f64>(&layout, density, 1.0, isa, threads(count));
                 }
             }
         }
@@ -158,12 +80,12 @@ fn equals_the_loops() {
 /// The bits of all gradients and of the last p over some steps from p = 0, in which sums are zero at
 /// first and later products underflow, so that zeros of both signs appear.
 fn bits_from_zero<T: Real>(
-    layout: Layout,
+    layout: &Layout,
     learns: &[bool],
     isa: Isa,
     threads: Threads,
 ) -> Vec<Vec<u8>> {
-    let (n, width) = (layout.states(), layout.lines());
+    let (n, width) = (layout.states(), layout.z_len());
     let mut engine = Eager::<T>::new(layout, learns, isa, threads).unwrap();
     let stride = width.next_multiple_of(T::LANES);
     let mut numbers = Numbers(n as u64);
@@ -179,12 +101,9 @@ fn bits_from_zero<T: Real>(
         z[width - n.min(width)..].fill(if t == 0 { T::ZERO } else { shrink });
         let error: Vec<T> = numbers.list(n);
         let step = Step {
-            recurrent: &recurrent,
-            stride: n,
-            scale: &scale,
-            diagonal: None,
+            jacobian: Jacobian::scaled(&recurrent, n, &scale),
             injection: &injection,
-            lines: &z,
+            z: &z,
             forced: &vec![false; n],
         };
         engine.advance(&step, Some(&error)).unwrap();
@@ -208,10 +127,10 @@ fn even_zeros_have_the_same_bits_everywhere() {
         let layout = Layout::simple(units, width).unwrap();
         let mut numbers = Numbers(7);
         let learns: Vec<bool> = (0..units * width).map(|_| numbers.next() < kept).collect();
-        let expected = bits_from_zero::<T>(layout, &learns, Isa::scalar(), Threads::SERIAL);
+        let expected = bits_from_zero::<T>(&layout, &learns, Isa::scalar(), Threads::SERIAL);
         for isa in Isa::available() {
             for count in [1, 2, 3, 5] {
-                let got = bits_from_zero::<T>(layout, &learns, isa, threads(count));
+                let got = bits_from_zero::<T>(&layout, &learns, isa, threads(count));
                 let place = got.iter().zip(&expected).position(|(got, expected)| got != expected);
                 assert_eq!(place, None, "{units} x {width}, {}, {isa}, {count} threads", T::NAME);
             }
@@ -230,11 +149,11 @@ fn even_zeros_have_the_same_bits_everywhere() {
 fn equals_the_loops_where_weights_are_absent() {
     for isa in Isa::available() {
         for (states, gates, lines) in [(17, 1, 20), (35, 1, 40), (20, 2, 23)] {
-            let layout = Layout::new(states, gates * states, lines).unwrap();
+            let layout = Layout::stacked(states, gates, lines).unwrap();
             for (density, kept) in [(1.1, 0.1), (-0.6, 0.2), (1.1, 0.5), (1.1, 0.0)] {
                 for count in [1, 3] {
-                    compare::<f32>(layout, density, kept, isa, threads(count));
-                    compare::<f64>(layout, density, kept, isa, threads(count));
+                    compare::<f32>(&layout, density, kept, isa, threads(count));
+                    compare::<f64>(&layout, density, kept, isa, threads(count));
                 }
             }
         }
@@ -245,30 +164,27 @@ fn equals_the_loops_where_weights_are_absent() {
 struct Small {
     recurrent: [f32; 4],
     scale: [f32; 2],
-    lines: [f32; 3],
+    z: [f32; 3],
 }
 
 impl Small {
     fn engine() -> Eager<f32> {
         let layout = Layout::simple(2, 3).unwrap();
-        Eager::new(layout, &[true; 6], Isa::best(), Threads::SERIAL).unwrap()
+        Eager::new(&layout, &[true; 6], Isa::best(), Threads::SERIAL).unwrap()
     }
 
     fn step(&self) -> Step<'_, f32> {
         Step {
-            recurrent: &self.recurrent,
-            stride: 2,
-            scale: &self.scale,
-            diagonal: None,
+            jacobian: Jacobian::scaled(&self.recurrent, 2, &self.scale),
             injection: &self.scale,
-            lines: &self.lines,
+            z: &self.z,
             forced: &[false; 2],
         }
     }
 }
 
 const TAME: Small =
-    Small { recurrent: [0.1, 0.2, 0.3, 0.4], scale: [0.5, 0.25], lines: [1.0, -1.0, 2.0] };
+    Small { recurrent: [0.1, 0.2, 0.3, 0.4], scale: [0.5, 0.25], z: [1.0, -1.0, 2.0] };
 
 #[test]
 fn a_restored_engine_continues_as_the_saved_one() {
@@ -297,12 +213,15 @@ fn slices_that_do_not_fit_are_refused_before_anything_changes() {
     engine.sensitivities(0, &mut before).unwrap();
     let refused = |error| matches!(error, Err(Error::Length { .. }));
     let good = TAME.step();
+    let scaled = |weights, stride, scale| Jacobian::scaled(weights, stride, scale);
     for bad in [
-        Step { recurrent: &[0.0; 3], ..good },
-        Step { scale: &[0.0], ..good },
-        Step { diagonal: Some(&[0.0; 3]), ..good },
+        Step { jacobian: scaled(&[0.0; 3], 2, &[0.0; 2]), ..good },
+        Step { jacobian: scaled(&[0.0; 4], 2, &[0.0]), ..good },
+        Step { jacobian: scaled(&[0.0; 4], 1, &[0.0; 2]), ..good },
+        Step { jacobian: scaled(&[0.0; 4], usize::MAX, &[0.0; 2]), ..good },
+        Step { jacobian: good.jacobian.with_diagonal(Some(&[0.0; 3])), ..good },
         Step { injection: &[0.0; 3], ..good },
-        Step { lines: &[0.0; 2], ..good },
+        Step { z: &[0.0; 2], ..good },
         Step { forced: &[false; 3], ..good },
     ] {
         assert!(refused(engine.advance(&bad, None)));
@@ -311,8 +230,6 @@ fn slices_that_do_not_fit_are_refused_before_anything_changes() {
     assert!(refused(engine.gradient(&mut [0.0; 5], 3)));
     assert!(refused(engine.sensitivities(0, &mut [0.0; 5])));
     assert!(refused(engine.gradient(&mut [0.0; 6], 2)));
-    assert!(refused(engine.advance(&Step { stride: 1, ..good }, None)));
-    assert!(refused(engine.advance(&Step { stride: usize::MAX, ..good }, None)));
     let unit = Err(Error::State { states: 2, got: 2 });
     assert_eq!(engine.sensitivities(2, &mut [0.0; 6]), unit);
     assert_eq!(engine.restore(2, &[0.0; 6]), unit);
@@ -356,7 +273,7 @@ fn a_shape_that_does_not_fit_in_memory_says_how_many_bytes_it_needs() {
 #[test]
 fn nothing_to_learn_is_nothing_to_do() {
     let layout = Layout::simple(2, 3).unwrap();
-    let mut engine = Eager::<f32>::new(layout, &[false; 6], Isa::best(), Threads::SERIAL).unwrap();
+    let mut engine = Eager::<f32>::new(&layout, &[false; 6], Isa::best(), Threads::SERIAL).unwrap();
     engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
     let mut gradient = [7.0; 6];
     engine.gradient(&mut gradient, 3).unwrap();

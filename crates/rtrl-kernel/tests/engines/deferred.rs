@@ -1,80 +1,19 @@
 //! The deferred engine against the eager one, in lockstep: the same p and the same gradients up to
 //! rounding; and against itself: the same bits on every instruction set, with any number of threads, and
 //! after it has been stored and restored in the middle of a window.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::num::NonZeroUsize;
 
-use rtrl_kernel::{Deferred, Eager, Engine, Error, Isa, Layout, Pace, Real, Step, Threads};
+use rtrl_kernel::{
+    Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Real, Step, Threads,
+};
 
-/// Numbers that look random: a linear congruential generator.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> f64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        f64::from((self.0 >> 40) as u32) / f64::from(1u32 << 23) - 1.0
-    }
-
-    fn list<T: Real>(&mut self, len: usize) -> Vec<T> {
-        (0..len).map(|_| T::from_f64(self.next())).collect()
-    }
-}
-
-/// A step in which slopes vanish, units are forced and a diagonal is there now and then.
-struct Random<T> {
-    recurrent: Vec<T>,
-    scale: Vec<T>,
-    diagonal: Option<Vec<T>>,
-    injection: Vec<T>,
-    lines: Vec<T>,
-    forced: Vec<bool>,
-    error: Option<Vec<T>>,
-}
-
-impl<T: Real> Random<T> {
-    fn new(layout: Layout, numbers: &mut Numbers, t: usize) -> Self {
-        let n = layout.states();
-        let mut scale: Vec<T> = numbers.list(n);
-        let mut injection: Vec<T> = numbers.list(layout.rows());
-        for k in (0..n).filter(|k| (k + t).is_multiple_of(3)) {
-            scale[k] = T::ZERO;
-            injection[k] = T::ZERO;
-        }
-        Self {
-            recurrent: numbers.list(n * (n + 3)),
-            scale,
-            diagonal: (t % 5 > 1).then(|| numbers.list(n)),
-            injection,
-            lines: numbers.list(layout.lines()),
-            forced: (0..n).map(|_| numbers.next() > 0.5).collect(),
-            error: (t % 4 != 1).then(|| numbers.list(n)),
-        }
-    }
-
-    fn step(&self) -> Step<'_, T> {
-        Step {
-            recurrent: &self.recurrent,
-            stride: self.scale.len() + 3,
-            scale: &self.scale,
-            diagonal: self.diagonal.as_deref(),
-            injection: &self.injection,
-            lines: &self.lines,
-            forced: &self.forced,
-        }
-    }
-}
-
-fn threads(count: usize) -> Threads {
-    Threads::Exactly(NonZeroUsize::new(count).unwrap())
-}
+use crate::random::{Numbers, Numerals, learns, threads};
 
 fn window(steps: usize) -> NonZeroUsize {
     NonZeroUsize::new(steps).unwrap()
 }
 
-fn p<T: Real>(engine: &dyn Engine<T>, layout: Layout) -> Vec<T> {
+fn p<T: Real>(engine: &dyn Engine<T>, layout: &Layout) -> Vec<T> {
     let mut rows = vec![T::ZERO; engine.columns() * layout.states()];
     for (k, row) in rows.chunks_exact_mut(engine.columns().max(1)).enumerate() {
         engine.sensitivities(k, row).unwrap();
@@ -82,9 +21,10 @@ fn p<T: Real>(engine: &dyn Engine<T>, layout: Layout) -> Vec<T> {
     rows
 }
 
-fn gradient<T: Real>(engine: &mut dyn Engine<T>, layout: Layout) -> Vec<T> {
-    let mut gradient = vec![T::ZERO; layout.rows() * layout.lines()];
-    engine.gradient(&mut gradient, layout.lines()).unwrap();
+fn gradient<T: Real>(engine: &mut dyn Engine<T>, layout: &Layout) -> Vec<T> {
+    let stride = layout.widest();
+    let mut gradient = vec![T::ZERO; layout.rows() * stride];
+    engine.gradient(&mut gradient, stride).unwrap();
     gradient
 }
 
@@ -113,29 +53,29 @@ fn lockstep<T: Real>(
     density: f64,
     (records, pace): (usize, Pace),
     (isa, threads): (Isa, Threads),
-    distort: impl Fn(&mut Random<T>),
+    distort: impl Fn(&mut Numerals<T>),
 ) -> f64 {
     let (states, gates, lines) = shape;
-    let layout = Layout::new(states, states * gates, lines).unwrap();
+    let layout = Layout::stacked(states, gates, lines).unwrap();
     let mut numbers = Numbers((states * 31 + lines) as u64);
-    let learns: Vec<bool> = (0..layout.rows() * lines).map(|_| numbers.next() < density).collect();
-    let mut eager = Eager::<T>::new(layout, &learns, isa, threads).unwrap();
+    let learns = learns(&layout, &mut numbers, density);
+    let mut eager = Eager::<T>::new(&layout, &learns, isa, threads).unwrap();
     let mut deferred =
-        Deferred::<T>::new(layout, &learns, window(records), pace, isa, threads).unwrap();
+        Deferred::<T>::new(&layout, &learns, window(records), pace, isa, threads).unwrap();
     let mut worst = 0.0f64;
     for t in 0..23 {
-        let mut random = Random::new(layout, &mut numbers, t);
+        let mut numerals = Numerals::new(&layout, &mut numbers, t, 1);
         if t == 13 {
             eager.reset().unwrap();
             deferred.reset().unwrap();
         }
-        eager.advance(&random.step(), random.error.as_deref()).unwrap();
-        distort(&mut random);
-        deferred.advance(&random.step(), random.error.as_deref()).unwrap();
-        worst = worst.max(difference(&p(&deferred, layout), &p(&eager, layout)));
+        eager.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
+        distort(&mut numerals);
+        deferred.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
+        worst = worst.max(difference(&p(&deferred, &layout), &p(&eager, &layout)));
         if t % 3 != 2 {
-            let expected = gradient(&mut eager, layout);
-            worst = worst.max(difference(&gradient(&mut deferred, layout), &expected));
+            let expected = gradient(&mut eager, &layout);
+            worst = worst.max(difference(&gradient(&mut deferred, &layout), &expected));
         }
     }
     worst
@@ -167,11 +107,11 @@ fn equals_the_eager_engine_up_to_rounding() {
 fn a_broken_term_is_seen() {
     let place = (Isa::best(), Threads::SERIAL);
     for window in [(5, Pace::Bursts), (5, Pace::Even), (40, Pace::Bursts)] {
-        let keep_forced = |step: &mut Random<f64>| step.forced.fill(false);
+        let keep_forced = |step: &mut Numerals<f64>| step.forced.fill(false);
         assert!(lockstep(SHAPES[2], 1.0, window, place, keep_forced) > 1e-3);
-        let other_weights = |step: &mut Random<f64>| step.recurrent.rotate_left(1);
+        let other_weights = |step: &mut Numerals<f64>| step.blocks[0].0.rotate_left(1);
         assert!(lockstep(SHAPES[2], 1.0, window, place, other_weights) > 1e-3);
-        let no_diagonal = |step: &mut Random<f64>| step.diagonal = None;
+        let no_diagonal = |step: &mut Numerals<f64>| step.diagonal = None;
         assert!(lockstep(SHAPES[2], 1.0, window, place, no_diagonal) > 1e-3);
     }
 }
@@ -179,13 +119,13 @@ fn a_broken_term_is_seen() {
 /// Everything that an engine gives out over some steps.
 fn outputs<T: Real>(
     engine: &mut dyn Engine<T>,
-    layout: Layout,
+    layout: &Layout,
     steps: std::ops::Range<usize>,
 ) -> Vec<T> {
     let mut all = Vec::new();
     for t in steps {
-        let random = Random::new(layout, &mut Numbers(t as u64 * 7 + 1), t);
-        engine.advance(&random.step(), random.error.as_deref()).unwrap();
+        let numerals = Numerals::new(layout, &mut Numbers(t as u64 * 7 + 1), t, 1);
+        engine.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
         if t % 5 == 3 {
             all.extend(gradient(engine, layout));
         }
@@ -199,16 +139,16 @@ fn outputs<T: Real>(
 fn same_bits<T: Real>(pace: Pace) {
     // The last is wide enough for every kind of block on the way back.
     for (states, gates, lines) in SHAPES.into_iter().chain([(130, 1, 9)]) {
-        let layout = Layout::new(states, states * gates, lines).unwrap();
-        let learns: Vec<bool> = (0..layout.rows() * lines).map(|w| w % 7 != 3).collect();
+        let layout = Layout::stacked(states, gates, lines).unwrap();
+        let learns: Vec<bool> = (0..layout.weights()).map(|w| w % 7 != 3).collect();
         let make = |isa, threads| {
-            Deferred::<T>::new(layout, &learns, window(6), pace, isa, threads).unwrap()
+            Deferred::<T>::new(&layout, &learns, window(6), pace, isa, threads).unwrap()
         };
         let bits = |outputs: Vec<T>| bytemuck::cast_slice::<_, u8>(&outputs).to_vec();
-        let expected = bits(outputs(&mut make(Isa::scalar(), Threads::SERIAL), layout, 0..20));
+        let expected = bits(outputs(&mut make(Isa::scalar(), Threads::SERIAL), &layout, 0..20));
         for isa in Isa::available() {
             for count in [1, 2, 3] {
-                let got = bits(outputs(&mut make(isa, threads(count)), layout, 0..20));
+                let got = bits(outputs(&mut make(isa, threads(count)), &layout, 0..20));
                 assert!(got == expected, "{states} states, {gates} gates, {isa}, {count} threads");
             }
         }
@@ -230,13 +170,13 @@ fn restored_in_the_middle_of_a_window_it_goes_on_with_the_same_bits() {
     for pace in [Pace::Bursts, Pace::Even] {
         let make = |threads| {
             let isa = Isa::best();
-            Deferred::<f32>::new(layout, &learns, window(6), pace, isa, threads).unwrap()
+            Deferred::<f32>::new(&layout, &learns, window(6), pace, isa, threads).unwrap()
         };
         for cut in 0..20 {
             let mut engine = make(Threads::SERIAL);
-            outputs(&mut engine, layout, 0..cut);
+            outputs(&mut engine, &layout, 0..cut);
             let mut other = make(threads(2));
-            outputs(&mut other, layout, 30..33);
+            outputs(&mut other, &layout, 30..33);
             let mut row = vec![0.0; engine.columns()];
             for k in 0..17 {
                 engine.stored(k, &mut row).unwrap();
@@ -244,8 +184,8 @@ fn restored_in_the_middle_of_a_window_it_goes_on_with_the_same_bits() {
             }
             other.resume(&engine.pending()).unwrap();
             assert_eq!(other.pending(), engine.pending());
-            let expected = outputs(&mut engine, layout, cut..30);
-            assert!(outputs(&mut other, layout, cut..30) == expected, "{pace:?}, cut at {cut}");
+            let expected = outputs(&mut engine, &layout, cut..30);
+            assert!(outputs(&mut other, &layout, cut..30) == expected, "{pace:?}, cut at {cut}");
         }
     }
 }
@@ -255,10 +195,10 @@ fn what_does_not_belong_to_the_engine_is_refused() {
     let layout = Layout::simple(2, 3).unwrap();
     let isa = Isa::best();
     let make = |pace| {
-        Deferred::<f64>::new(layout, &[true; 6], window(3), pace, isa, Threads::SERIAL).unwrap()
+        Deferred::<f64>::new(&layout, &[true; 6], window(3), pace, isa, Threads::SERIAL).unwrap()
     };
     let (mut bursts, mut even) = (make(Pace::Bursts), make(Pace::Even));
-    outputs(&mut even, layout, 0..5);
+    outputs(&mut even, &layout, 0..5);
     let pending = even.pending();
     let refused = bursts.resume(&pending);
     assert!(matches!(refused, Err(Error::Length { expected: 0, got: 33, .. })), "{refused:?}");
@@ -276,22 +216,24 @@ fn what_does_not_belong_to_the_engine_is_refused() {
     assert!(matches!(even.restore(0, &[f64::NAN; 6]), Err(Error::NonFinite { .. })));
 }
 
-/// Growth by 2⁶⁰ a step overflows float32 within a few steps.
+/// 2⁶⁰: growth by it overflows float32 within a few steps.
+const LARGE: f32 = (1u64 << 60) as f32;
+
+/// 2¹⁰⁰: the product with the other overflows by itself.
+const LARGER: f32 = (1u128 << 100) as f32;
+
 #[test]
 fn overflow_loses_p_until_it_is_reset() {
     let layout = Layout::simple(1, 2).unwrap();
     let step = Step {
-        recurrent: &[2f32.powi(60)],
-        stride: 1,
-        scale: &[1.0],
-        diagonal: None,
+        jacobian: Jacobian::scaled(&[LARGE], 1, &[1.0]),
         injection: &[1.0],
-        lines: &[1.0, 1.0],
+        z: &[1.0, 1.0],
         forced: &[false],
     };
     for pace in [Pace::Bursts, Pace::Even] {
         let mut engine =
-            Deferred::new(layout, &[true; 2], window(2), pace, Isa::best(), Threads::SERIAL)
+            Deferred::new(&layout, &[true; 2], window(2), pace, Isa::best(), Threads::SERIAL)
                 .unwrap();
         let pending = engine.pending();
         let lost = (0..12).find_map(|_| engine.advance(&step, None).err());
@@ -307,7 +249,7 @@ fn overflow_loses_p_until_it_is_reset() {
         assert_eq!(gradient, [-1.0, -1.0]);
         // Before a window is full, the gradient shows it.
         let mut engine =
-            Deferred::new(layout, &[true; 2], window(9), pace, Isa::best(), Threads::SERIAL)
+            Deferred::new(&layout, &[true; 2], window(9), pace, Isa::best(), Threads::SERIAL)
                 .unwrap();
         for _ in 0..4 {
             engine.advance(&step, None).unwrap();
@@ -321,7 +263,7 @@ fn overflow_loses_p_until_it_is_reset() {
         assert_eq!(engine.advance(&step, None), Err(Error::Lost));
         // A Jacobian that overflows by itself.
         engine.reset().unwrap();
-        let step = Step { scale: &[2f32.powi(100)], ..step };
+        let step = Step { jacobian: Jacobian::scaled(&[LARGE], 1, &[LARGER]), ..step };
         assert_eq!(engine.advance(&step, None), overflow);
     }
 }
@@ -334,7 +276,8 @@ fn memory_is_p_and_about_half_as_much() {
     let p = 256 * learns.len() * size_of::<f32>();
     for (pace, percent) in [(Pace::Bursts, 155), (Pace::Even, 180)] {
         let (isa, threads) = (Isa::best(), Threads::SERIAL);
-        let engine = Deferred::<f32>::new(layout, &learns, window(64), pace, isa, threads).unwrap();
+        let engine =
+            Deferred::<f32>::new(&layout, &learns, window(64), pace, isa, threads).unwrap();
         let bytes = engine.state_bytes();
         assert!(bytes > p && bytes * 100 <= p * percent, "{pace:?}: {bytes} of {p}");
     }
@@ -346,18 +289,15 @@ fn memory_is_p_and_about_half_as_much() {
 fn an_overflow_does_not_outlive_its_sequence() {
     let layout = Layout::simple(1, 2).unwrap();
     let wild = Step {
-        recurrent: &[2f32.powi(60)],
-        stride: 1,
-        scale: &[1.0],
-        diagonal: None,
+        jacobian: Jacobian::scaled(&[LARGE], 1, &[1.0]),
         injection: &[1.0],
-        lines: &[1.0, 1.0],
+        z: &[1.0, 1.0],
         forced: &[false],
     };
-    let tame = Step { recurrent: &[0.5], ..wild };
+    let tame = Step { jacobian: Jacobian::scaled(&[0.5], 1, &[1.0]), ..wild };
     let isa = Isa::best();
     let mut engine =
-        Deferred::new(layout, &[true; 2], window(16), Pace::Bursts, isa, Threads::SERIAL).unwrap();
+        Deferred::new(&layout, &[true; 2], window(16), Pace::Bursts, isa, Threads::SERIAL).unwrap();
     for _ in 0..4 {
         engine.advance(&wild, Some(&[1.0])).unwrap();
     }
@@ -369,7 +309,8 @@ fn an_overflow_does_not_outlive_its_sequence() {
     engine.gradient(&mut gradient, 2).unwrap();
     assert_eq!(gradient, [-4.25, -4.25]);
     // A coefficient that equation 5 leaves out may be anything.
-    let forced = Step { recurrent: &[f32::MAX], scale: &[8.0], forced: &[true], ..wild };
+    let forced =
+        Step { jacobian: Jacobian::scaled(&[f32::MAX], 1, &[8.0]), forced: &[true], ..wild };
     engine.advance(&forced, None).unwrap();
 }
 
@@ -378,17 +319,14 @@ fn an_overflow_does_not_outlive_its_sequence() {
 fn a_sum_that_overflows_is_told_at_the_flush() {
     let layout = Layout::simple(1, 2).unwrap();
     let step = Step {
-        recurrent: &[1.0],
-        stride: 1,
-        scale: &[1.0],
-        diagonal: None,
+        jacobian: Jacobian::scaled(&[1.0], 1, &[1.0]),
         injection: &[1.0],
-        lines: &[1.0, 1.0],
+        z: &[1.0, 1.0],
         forced: &[false],
     };
     let isa = Isa::best();
     let mut engine =
-        Deferred::new(layout, &[true; 2], window(2), Pace::Bursts, isa, Threads::SERIAL).unwrap();
+        Deferred::new(&layout, &[true; 2], window(2), Pace::Bursts, isa, Threads::SERIAL).unwrap();
     let told = (0..5).find_map(|_| engine.advance(&step, Some(&[3e38])).err());
     assert_eq!(told, Some(Error::NonFinite { quantity: "gradient" }));
     assert!(engine.pending().gradient.iter().all(|value: &f32| value.is_finite()));
@@ -403,7 +341,7 @@ fn a_window_that_does_not_fit_in_memory_is_refused() {
             for pace in [Pace::Bursts, Pace::Even] {
                 let (isa, threads) = (Isa::best(), Threads::SERIAL);
                 let engine =
-                    Deferred::<f64>::new(layout, &learns, window(steps), pace, isa, threads);
+                    Deferred::<f64>::new(&layout, &learns, window(steps), pace, isa, threads);
                 assert!(matches!(engine, Err(Error::Memory { .. })), "{n} units, {steps} steps");
             }
         }

@@ -1,0 +1,167 @@
+//! The Jacobian of a step: the one place that says what `J[k][l]` is and how it is rounded.
+
+use crate::error::{Error, check_length, check_matrix};
+use crate::simd::Real;
+
+/// Blocks of weights at most: a GRU has three.
+const MOST_BLOCKS: usize = 3;
+
+/// The derivative of each state at t + 1 with respect to each state at t, as if no unit had been forced:
+/// a sum of scaled blocks of weights, and a diagonal.
+///
+/// `J[k][l] = sum over blocks b of scale_b[k] * weights_b[k][l]`: the first product rounded, each further
+/// one added by a fused multiply-add; where l = k, `diagonal[k]` is added last and rounded. Entries are
+/// formed on demand, so an engine that needs few of them pays for few.
+#[derive(Debug, Clone, Copy)]
+pub struct Jacobian<'a, T> {
+    blocks: [Option<Block<'a, T>>; MOST_BLOCKS],
+    diagonal: Option<&'a [T]>,
+}
+
+/// A matrix of weights between states, each row of which has a factor.
+#[derive(Debug, Clone, Copy)]
+struct Block<'a, T> {
+    weights: &'a [T],
+    stride: usize,
+    scale: &'a [T],
+}
+
+impl<'a, T: Real> Jacobian<'a, T> {
+    /// `scale[k] * weights[k * stride + l]`, for n values of `scale` and n rows of n weights: simple
+    /// units.
+    #[inline(always)]
+    pub fn scaled(weights: &'a [T], stride: usize, scale: &'a [T]) -> Self {
+        Self::sum([(weights, stride, scale)])
+    }
+
+    /// The sum of up to three such products, each given as `(weights, stride, scale)`: a GRU has three,
+    /// an independent unit that only remembers has none.
+    #[inline(always)]
+    pub fn sum<const B: usize>(terms: [(&'a [T], usize, &'a [T]); B]) -> Self {
+        const { assert!(B <= MOST_BLOCKS, "too many blocks") };
+        let mut blocks = [None; MOST_BLOCKS];
+        for (place, (weights, stride, scale)) in blocks.iter_mut().zip(terms) {
+            *place = Some(Block { weights, stride, scale });
+        }
+        Self { blocks, diagonal: None }
+    }
+
+    /// The same with `diagonal[k]` added to `J[k][k]`: what each state passes on to itself besides its
+    /// weights, n values. For `None` nothing is added.
+    #[inline(always)]
+    pub fn with_diagonal(self, diagonal: Option<&'a [T]>) -> Self {
+        Self { diagonal, ..self }
+    }
+
+    /// Fails unless all parts fit `states` states.
+    pub(crate) fn check(&self, states: usize) -> Result<(), Error> {
+        for Block { weights, stride, scale } in self.blocks.iter().flatten() {
+            check_matrix("the recurrent matrix", states, states, *stride, weights.len())?;
+            check_length("the scale of the Jacobian", states, scale.len())?;
+        }
+        let Some(diagonal) = self.diagonal else { return Ok(()) };
+        check_length("the diagonal of the Jacobian", states, diagonal.len())
+    }
+
+    /// Writes `J[k][l]` for l = 0, 1, …, as many as `into` is long.
+    #[inline(always)]
+    pub fn row(&self, k: usize, into: &mut [T]) {
+        self.part(k, 0, into);
+    }
+
+    /// `J[k][l]`
+    pub fn coefficient(&self, k: usize, l: usize) -> T {
+        let mut value = [T::ZERO];
+        self.part(k, l, &mut value);
+        value[0]
+    }
+
+    /// Writes `J[k][l]` for l from `first` on, as many as `into` is long. This is the definition.
+    #[inline(always)]
+    fn part(&self, k: usize, first: usize, into: &mut [T]) {
+        let [first_block, others @ ..] = &self.blocks;
+        match first_block {
+            Some(Block { weights, stride, scale }) => {
+                let (weights, scale) = (&weights[k * stride + first..][..into.len()], scale[k]);
+                for (place, &weight) in into.iter_mut().zip(weights) {
+                    *place = scale * weight;
+                }
+            }
+            None => into.fill(T::ZERO),
+        }
+        for Block { weights, stride, scale } in others.iter().flatten() {
+            let (weights, scale) = (&weights[k * stride + first..][..into.len()], scale[k]);
+            for (place, &weight) in into.iter_mut().zip(weights) {
+                *place = scale.mul_add(weight, *place);
+            }
+        }
+        if let (Some(diagonal), Some(place)) = (self.diagonal, into.get_mut(k.wrapping_sub(first)))
+        {
+            *place += diagonal[k];
+        }
+    }
+
+    /// Whether row k is zero whatever the weights are.
+    pub(crate) fn is_zero(&self, k: usize) -> bool {
+        let blocks = self.blocks.iter().flatten();
+        let scales = blocks.fold(true, |all, block| all & (block.scale[k] == T::ZERO));
+        scales && self.diagonal.is_none_or(|diagonal| diagonal[k] == T::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const N: usize = 3;
+
+    /// Three blocks with different strides, and a diagonal, in numbers that round.
+    fn values() -> ([Vec<f64>; 3], [[f64; N]; 3], [f64; N]) {
+        let weights =
+            [3, 4, 7].map(|stride| (0..N * stride).map(|i| libm::sin(i as f64)).collect());
+        let scale = [0.3, 1.7, -0.9].map(|s| std::array::from_fn(|k| s / (1.0 + k as f64)));
+        (weights, scale, [0.1, 0.2, 0.3])
+    }
+
+    #[test]
+    fn rows_and_coefficients_are_those_of_the_definition() {
+        let ([a, b, c], scale, diagonal) = values();
+        let terms = [(&a[..], 3, &scale[0][..]), (&b, 4, &scale[1]), (&c, 7, &scale[2])];
+        for diagonal in [None, Some(&diagonal[..])] {
+            let jacobian = Jacobian::sum(terms).with_diagonal(diagonal);
+            jacobian.check(N).unwrap();
+            for k in 0..N {
+                let mut row = [0.0; N];
+                jacobian.row(k, &mut row);
+                for l in 0..N {
+                    let mut expected = scale[0][k] * a[k * 3 + l];
+                    expected = scale[1][k].mul_add(b[k * 4 + l], expected);
+                    expected = scale[2][k].mul_add(c[k * 7 + l], expected);
+                    let kept = diagonal.filter(|_| l == k).map_or(0.0, |diagonal| diagonal[k]);
+                    assert_eq!((row[l], jacobian.coefficient(k, l)), (expected + kept, row[l]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_blocks_only_the_diagonal_is_left() {
+        let jacobian = Jacobian::sum([]).with_diagonal(Some(&[0.0, 2.0]));
+        assert_eq!((jacobian.coefficient(1, 1), jacobian.coefficient(1, 0)), (2.0, 0.0));
+        assert_eq!((jacobian.is_zero(0), jacobian.is_zero(1)), (true, false));
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused() {
+        let weights = [0.0; 6];
+        let bad = [
+            Jacobian::scaled(&weights[..3], 2, &[0.0; 2]),
+            Jacobian::scaled(&weights, 1, &[0.0; 2]),
+            Jacobian::scaled(&weights, 3, &[0.0; 3]),
+            Jacobian::scaled(&weights, 3, &[0.0; 2]).with_diagonal(Some(&[0.0])),
+        ];
+        for jacobian in bad {
+            assert!(matches!(jacobian.check(2), Err(Error::Length { .. })), "{jacobian:?}");
+        }
+    }
+}

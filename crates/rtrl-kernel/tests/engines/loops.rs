@@ -1,0 +1,70 @@
+//! p in plain loops, in the promised order.
+
+use rtrl_kernel::{Layout, Real};
+
+use crate::random::Numerals;
+
+pub(crate) struct Loops<T> {
+    layout: Layout,
+    learns: Vec<bool>,
+    /// p[k][w], w being the number of a weight.
+    p: Vec<Vec<T>>,
+    /// `-sum e p` of the errors since the last reading.
+    pub(crate) gradient: Vec<T>,
+}
+
+impl<T: Real> Loops<T> {
+    pub(crate) fn new(layout: &Layout, learns: &[bool]) -> Self {
+        let p = vec![vec![T::ZERO; learns.len()]; layout.states()];
+        let gradient = vec![T::ZERO; learns.len()];
+        Self { layout: layout.clone(), learns: learns.to_vec(), p, gradient }
+    }
+
+    pub(crate) fn advance(&mut self, numerals: &Numerals<T>) {
+        let n = self.layout.states();
+        let old = self.p.clone();
+        for row in 0..self.layout.rows() {
+            for j in 0..self.layout.width(row) {
+                let w = self.layout.offset(row) + j;
+                if !self.learns[w] {
+                    continue;
+                }
+                for k in 0..n {
+                    let mut sum = T::ZERO;
+                    for l in (0..n).filter(|&l| !numerals.forced[l]) {
+                        sum = numerals.coefficient(k, l).mul_add(old[l][w], sum);
+                    }
+                    for (drive, &injection) in self.layout.drives().iter().zip(&numerals.injection)
+                    {
+                        if (drive.row as usize, drive.state as usize) == (row, k) {
+                            let z = numerals.z[self.layout.z(row).start + j];
+                            sum = injection.mul_add(z, sum);
+                        }
+                    }
+                    self.p[k][w] = sum;
+                }
+                if let Some(error) = &numerals.error {
+                    let chain = (0..n).fold(T::ZERO, |sum, k| error[k].mul_add(self.p[k][w], sum));
+                    self.gradient[w] -= chain;
+                }
+            }
+        }
+    }
+
+    /// Row k of p, weights that learn only.
+    pub(crate) fn row(&self, k: usize) -> Vec<T> {
+        let weights = self.p[k].iter().zip(&self.learns);
+        weights.filter(|&(_, &learns)| learns).map(|(&p, _)| p).collect()
+    }
+
+    /// The gradient in rows `stride` apart, as an engine writes it.
+    pub(crate) fn take_gradient(&mut self, stride: usize) -> Vec<T> {
+        let mut rows = vec![T::ZERO; self.layout.rows() * stride];
+        for (row, into) in rows.chunks_exact_mut(stride).enumerate() {
+            let (first, width) = (self.layout.offset(row), self.layout.width(row));
+            into[..width].copy_from_slice(&self.gradient[first..][..width]);
+        }
+        self.gradient.fill(T::ZERO);
+        rows
+    }
+}
