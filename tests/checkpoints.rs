@@ -518,11 +518,11 @@ fn what_has_been_mended_stays_counted() {
     let network = network.weights(InitialWeights::Given(vec![vec![1.0; 3]])).build().unwrap();
     let recovery = Recovery { reset_sensitivities: true, skip_updates: false };
     let mut learner = Learner::builder(network).recovery(recovery).build().unwrap();
-    while learner.mended().resets < 3 {
+    while learner.recoveries().resets < 3 {
         learner.step(&[0.5], Targets::None).unwrap();
     }
     learner.save(&path, &json!(null)).unwrap();
     let supplies = Supplies { activations: vec![wild()], ..Supplies::default() };
     let resumed = StoredLearner::open(&path).unwrap().learner::<f32>(&supplies).unwrap();
-    assert_eq!(resumed.mended(), learner.mended());
+    assert_eq!(resumed.recoveries(), learner.recoveries());
 }

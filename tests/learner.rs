@@ -617,5 +617,5 @@ fn a_recovered_overflow_reports_no_gradient() {
     let report = learner.step(&[0.5], Targets::All(&[1.0; 2])).unwrap();
     assert!(report.gradient.is_some());
     let report = learner.step(&[0.5], Targets::All(&[1.0; 2])).unwrap();
-    assert_eq!((report.mended.resets, report.gradient.is_none()), (1, true));
+    assert_eq!((report.recoveries.resets, report.gradient.is_none()), (1, true));
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rtrl_model::{
     Activation, EngineChoice, Error, Generator, InitialWeights, Learner, LearnerBuilder, Loss,
-    Matrix, Mended, Network, Optimizer, Pace, Quantity, Readout, ReadoutWeights, Real, Recovery,
-    Regime, StepReport, Targets, Timing,
+    Matrix, Network, Optimizer, Pace, Quantity, Readout, ReadoutWeights, Real, Recoveries,
+    Recovery, Regime, StepReport, Targets, Timing,
 };
 
 const UNITS: usize = 4;
@@ -297,7 +297,7 @@ fn bad_numbers<T: Real>() {
                 }
                 refuse_settings(setup, &mut learner, bad);
             }
-            assert_eq!(learner.mended(), Mended::default());
+            assert_eq!(learner.recoveries(), Recoveries::default());
             assert!(same(setup, &loss, [learner, twin], 5), "{setup:?}, {loss:?}");
         }
     }
@@ -452,7 +452,7 @@ fn bad_functions<T: Real>() {
                 assert_eq!(*quantity, expected);
             }
             switch.set(0);
-            assert_eq!(learner.mended(), Mended::default());
+            assert_eq!(learner.recoveries(), Recoveries::default());
             assert!(same(setup, &loss, [learner, twin], 4), "{setup:?}, {loss:?}");
         }
     }
@@ -523,7 +523,9 @@ fn overflown<T: Real>(setup: Setup) -> [Learner<T>; 2] {
     for _ in 0..200 {
         let before = learner.clone();
         match step(&mut learner, &drawn, false) {
-            Ok(report) if report.mended == Mended::default() => assert!(!report.outputs.is_empty()),
+            Ok(report) if report.recoveries == Recoveries::default() => {
+                assert!(!report.outputs.is_empty())
+            }
             Ok(report) => {
                 assert!(setup.recovery.reset_sensitivities);
                 assert!(!report.updated);
@@ -569,13 +571,13 @@ fn overflows<T: Real>() {
         assert_eq!(rest(&learner), rest(&before), "{setup:?}");
         let state = shown.states[last].clone();
         if setup.recovery.reset_sensitivities {
-            assert_eq!(learner.mended(), Mended { resets: 1, skipped_updates: 0 });
+            assert_eq!(learner.recoveries(), Recoveries { resets: 1, skipped_updates: 0 });
         } else {
             let error = step(&mut learner, &draw(setup, &Loss::SquaredError, 5), true).unwrap_err();
             let error = in_stream(setup, last, &error);
             assert!(matches!(error, Error::SensitivitiesLost { .. }), "{error}");
             assert_eq!(show(&learner), shown);
-            assert_eq!(learner.mended(), Mended::default());
+            assert_eq!(learner.recoveries(), Recoveries::default());
             learner.reset_stream(last, &state).unwrap();
         }
         // A twin of several streams has counted the step that the learner has not.
@@ -641,7 +643,7 @@ fn refused_updates<T: Real>() {
             let done = until_update(setup, &mut learner, true);
             if setup.recovery.skip_updates {
                 assert!(!done.unwrap(), "{setup:?}, {optimizer:?}");
-                assert_eq!(learner.mended(), Mended { resets: 0, skipped_updates: 1 });
+                assert_eq!(learner.recoveries(), Recoveries { resets: 0, skipped_updates: 1 });
             } else {
                 let error = done.unwrap_err();
                 let weights = Quantity::Weights;
@@ -649,7 +651,7 @@ fn refused_updates<T: Real>() {
                     matches!(error, Error::UpdateRefused { quantity, .. } if quantity == weights),
                     "{error}"
                 );
-                assert_eq!(learner.mended(), Mended::default());
+                assert_eq!(learner.recoveries(), Recoveries::default());
             }
             assert_eq!(show(&learner), show(&twin), "{setup:?}, {optimizer:?}");
             learner.set_learning_rate(0.01).unwrap();
@@ -683,7 +685,7 @@ fn a_sample_that_least_squares_refuse_is_left_out() {
         let done = step(&mut learner, &drawn, true).map(|report| report.updated);
         if setup.recovery.skip_updates {
             assert!(done.unwrap() || setup.regime != Regime::real_time());
-            assert_eq!(learner.mended(), Mended { resets: 0, skipped_updates: 1 });
+            assert_eq!(learner.recoveries(), Recoveries { resets: 0, skipped_updates: 1 });
         } else {
             let error = done.unwrap_err();
             let error = in_stream(setup, last, &error);

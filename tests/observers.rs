@@ -117,7 +117,7 @@ fn the_largest_sensitivity_is_looked_for_at_every_third_step() {
             loss,
             gradient: None,
             updated: true,
-            mended: learner.mended(),
+            recoveries: learner.recoveries(),
         };
         seen.observe(&learner, &report);
         if t.is_multiple_of(3) {

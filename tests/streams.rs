@@ -263,9 +263,9 @@ fn an_overflow_loses_p_of_one_stream_only() {
     let mut learner = wild(recovery);
     let mut resets = 0;
     for _ in 0..20 {
-        resets = learner.step_streams(&samples).unwrap().mended.resets;
+        resets = learner.step_streams(&samples).unwrap().recoveries.resets;
     }
     assert!((3..=6).contains(&resets), "{resets}");
-    assert_eq!(learner.mended().resets, resets);
+    assert_eq!(learner.recoveries().resets, resets);
     assert_eq!(learner.steps(), 20 - resets);
 }

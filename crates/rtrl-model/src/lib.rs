@@ -84,7 +84,9 @@ pub use engine::EngineChoice;
 pub use error::{Error, Quantity};
 pub use forecast::Forecaster;
 pub use gradient::Gradient;
-pub use learner::{Learner, LearnerBuilder, Mended, Recovery, StepReport, StoredLearner, Supplies};
+pub use learner::{
+    Learner, LearnerBuilder, Recoveries, Recovery, StepReport, StoredLearner, Supplies,
+};
 pub use loss::{CustomLoss, Loss};
 pub use matrix::Matrix;
 pub use network::{Connection, Connections, InitialWeights, Network, NetworkBuilder, State};

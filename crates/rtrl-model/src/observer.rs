@@ -81,7 +81,7 @@ impl RunningLoss {
 
 impl<T: Real> Observer<T> for RunningLoss {
     fn observe(&mut self, learner: &Learner<T>, report: &StepReport<'_, T>) {
-        if learner.has_learnt() {
+        if learner.has_target() {
             self.sum = self.keep * self.sum + report.loss.to_f64();
             self.weight = self.keep * self.weight + 1.0;
         }

@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 
 use rtrl_kernel::{Engine, Real, Threads, Workers};
 
+use super::accumulate::Accumulator;
+use super::combined::Combined;
 use super::stream::Stream;
-use super::updates::Updates;
-use super::{Learner, Mended, Recovery, Together};
+use super::{Learner, Recoveries, Recovery};
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
 use crate::readout_rls::ReadoutRls;
@@ -199,13 +200,13 @@ impl<T: Real> LearnerBuilder<T> {
         let engine = built_in.then(|| self.engine.settle(&self.network, self.regime));
         let Self { network, regime, .. } = self;
         let count = streams.len();
-        let together = || {
+        let combined = || {
             let gradient = Gradient::zeros(&network)?;
-            Ok::<_, Error>(Together::new(network.outputs(), count, gradient))
+            Ok::<_, Error>(Combined::new(network.outputs(), count, gradient))
         };
         Ok(Learner {
-            together: (count > 1).then(together).transpose()?,
-            updates: Updates::new(regime, self.step_gradients, &network)?,
+            combined: (count > 1).then(combined).transpose()?,
+            accumulator: Accumulator::new(regime, self.step_gradients, &network)?,
             updater: Updater::new(self.updates, &network)?,
             loss: self.loss,
             fit,
@@ -215,7 +216,7 @@ impl<T: Real> LearnerBuilder<T> {
             regime,
             teacher_forcing: self.teacher_forcing,
             recovery: self.recovery,
-            mended: Mended::default(),
+            recoveries: Recoveries::default(),
             workers,
             ahead: network.state(),
             steps: 0,

@@ -1,7 +1,6 @@
-//! What a step tells.
+//! The results of a step.
 
-use serde::{Deserialize, Serialize};
-
+use super::Recoveries;
 use crate::Gradient;
 
 /// What one step computed.
@@ -23,29 +22,6 @@ pub struct StepReport<'a, T> {
     pub gradient: Option<&'a Gradient<T>>,
     /// Whether weights changed in this step.
     pub updated: bool,
-    /// What a [`Recovery`] has mended so far, this step included.
-    pub mended: Mended,
-}
-
-/// What the learner does by itself when learning leaves the range of the number type. By default each is an
-/// error. Values that are not finite in inputs, targets or the forward pass are always one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recovery {
-    /// Instead of [`Error::Overflow`](crate::Error::Overflow), sets p of the stream to 0 and goes on: past
-    /// inputs get no more credit. The gradients of that step, and those that have added up in the engine, are
-    /// dropped, and the step is not counted.
-    pub reset_sensitivities: bool,
-    /// Instead of [`Error::UpdateRefused`](crate::Error::UpdateRefused), leaves the weights as they are and
-    /// goes on; the gradient of that update is dropped. Likewise instead of [`Error::Fit`](crate::Error::Fit):
-    /// the readout is not fitted to that sample.
-    pub skip_updates: bool,
-}
-
-/// How often a [`Recovery`] had something to do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mended {
-    /// Streams whose p was set to 0 after an overflow.
-    pub resets: u64,
-    /// Updates that were skipped, and steps in which least squares refused a sample.
-    pub skipped_updates: u64,
+    /// What a [`Recovery`](crate::Recovery) has done so far, this step included.
+    pub recoveries: Recoveries,
 }

@@ -11,9 +11,9 @@ use rtrl_kernel::{Pace, Pending, Real, Threads};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::accumulate::Counters;
 use super::stream::Stream;
-use super::updates::Counters;
-use super::{Learner, Mended, Recovery};
+use super::{Learner, Recoveries, Recovery};
 use crate::checkpoint::{self, Checkpoints, Plan, Reader, Saved, Tensor, Writer};
 use crate::description::{Description, Parts, connection_codes, connection_rows};
 use crate::{
@@ -33,7 +33,7 @@ struct Contents {
     steps: u64,
     updates: u64,
     counters: Counters,
-    mended: Mended,
+    mended: Recoveries,
     streams: Vec<StreamContents>,
     /// The inputs that wait for their labels, if it is a forecaster.
     forecast: Option<ForecastContents>,
@@ -166,7 +166,7 @@ impl<T: Real> Learner<T> {
                 regime: self.regime,
                 teacher_forcing: self.teacher_forcing,
                 engine: self.stored_engine()?,
-                step_gradients: self.updates.each_step,
+                step_gradients: self.accumulator.each_step,
                 loss: self.loss.saved_name(),
                 sensitivity_decay: self.sensitivity_decay,
                 recovery: self.recovery,
@@ -174,8 +174,8 @@ impl<T: Real> Learner<T> {
             },
             steps: self.steps,
             updates: self.updater.updates(),
-            counters: self.updates.counters(),
-            mended: self.mended,
+            counters: self.accumulator.counters(),
+            mended: self.recoveries,
             streams: self.streams.iter().zip(pending).map(stream).collect(),
             forecast,
             application: application.clone(),
@@ -239,7 +239,7 @@ impl<T: Real> Learner<T> {
         let weights = std::iter::once((RECURRENT.to_owned(), self.network.weights()));
         let readout = self.network.readout_weights().map(|weights| (READOUT.to_owned(), weights));
         let moments = self.updater.state().map(|(name, matrix)| (of_optimizer(&name), matrix));
-        let gradients = self.updates.gradients().flat_map(|(name, gradient)| {
+        let gradients = self.accumulator.gradients().flat_map(|(name, gradient)| {
             let recurrent = (format!("{name}.recurrent"), &gradient.recurrent);
             let readout = gradient.readout.as_ref();
             let readout = readout.map(|readout| (format!("{name}.readout"), readout));
@@ -427,7 +427,7 @@ impl StoredLearner {
     /// # Errors
     /// [`Error::Setting`] if the precision is not that of the file, it is a forecaster's, or something of the
     /// user's own has not been supplied; [`Error::Checkpoint`] and [`Error::Format`] if tensors do not fit
-    /// together; those of [`LearnerBuilder::build`](crate::LearnerBuilder::build).
+    /// combined; those of [`LearnerBuilder::build`](crate::LearnerBuilder::build).
     pub fn learner<T: Real>(mut self, supplies: &Supplies<T>) -> Result<Learner<T>, Error> {
         if self.contents.forecast.is_some() {
             let (expected, got) = ("a learner's".to_owned(), "a forecaster's".to_owned());
@@ -474,8 +474,8 @@ impl StoredLearner {
         {
             stream.read(b, (contents, forcing), reader)?;
         }
-        learner.updates.set_counters(contents.counters);
-        learner.mended = contents.mended;
+        learner.accumulator.set_counters(contents.counters);
+        learner.recoveries = contents.mended;
         learner.steps = contents.steps;
         Ok(learner)
     }
@@ -610,7 +610,7 @@ impl<T: Real> Learner<T> {
 
     fn read_gradients(&mut self, reader: &mut Reader) -> Result<(), Error> {
         let learning = self.network.learning();
-        for (name, gradient) in self.updates.gradients_mut() {
+        for (name, gradient) in self.accumulator.gradients_mut() {
             read_matrix(reader, &format!("{name}.recurrent"), &mut gradient.recurrent)?;
             let values = gradient.recurrent.iter_rows().flatten();
             if values.zip(&learning).any(|(&value, &learns)| !learns && value != T::ZERO) {

@@ -17,26 +17,26 @@ pub(super) struct Stream<T: Real> {
     /// J(t+1)
     pub(super) loss: T,
     /// Whether the present step has a target.
-    pub(super) learns: bool,
-    /// The gradient of the last step. Where the engine adds gradients up, that of W is the last sum read.
+    pub(super) has_target: bool,
+    /// The gradient of the last step. Where the engine accumulates, that of W is the last sum read.
     pub(super) gradient: Gradient<T>,
     gradient_is_zero: bool,
     /// Whether p was lost in an overflow.
     pub(super) lost: bool,
     /// What p loses in every step, if anything.
     fading: Option<Fading<T>>,
-    /// What went wrong in the engine and has not been dealt with.
+    /// A failure of the engine that has not been handled yet.
     pub(super) failure: Option<rtrl_kernel::Error>,
 }
 
 /// Which gradients a step reads from the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
-    /// None: they go on adding up.
+    /// None: the engine accumulates.
     Nothing,
     /// That of the step, if it has a target.
     Step,
-    /// All that have added up.
+    /// The sum of all since the last reading.
     Sum,
 }
 
@@ -54,7 +54,7 @@ impl<T: Real> Stream<T> {
             errors: vec![T::ZERO; network.outputs()],
             unit_errors: vec![T::ZERO; units],
             loss: T::ZERO,
-            learns: false,
+            has_target: false,
             gradient: Gradient::zeros(network)?,
             gradient_is_zero: true,
             lost: false,
@@ -78,7 +78,7 @@ impl<T: Real> Stream<T> {
             return Err(Error::SensitivitiesLost { step });
         }
         self.state.compute(network, step, input)?;
-        self.learns = targets.any();
+        self.has_target = targets.any();
         self.loss = loss.compare(network.isa, self.state.tape.outputs(), targets, &mut self.errors);
         check_finite(step, Quantity::Error, &self.errors)?;
         check_finite(step, Quantity::Loss, &[self.loss])?;
@@ -105,8 +105,8 @@ impl<T: Real> Stream<T> {
         check_finite(step, Quantity::Gradient, gradient.padded())
     }
 
-    /// Equations 5 and 6: moves p, y and, with teacher forcing, the forced set to t + 1. What goes wrong is
-    /// kept in `failure`.
+    /// Equations 5 and 6: moves p, y and, with teacher forcing, the forced set to t + 1. An error is kept in
+    /// `failure`.
     #[inline]
     pub(super) fn advance(
         &mut self,
@@ -125,7 +125,7 @@ impl<T: Real> Stream<T> {
             z: &tape.z,
             forced: &self.state.teacher.forced,
         };
-        let error = self.learns.then_some(self.unit_errors.as_slice());
+        let error = self.has_target.then_some(self.unit_errors.as_slice());
         match self.engine.advance(&step, error) {
             Ok(()) => self.read_gradient(read),
             Err(overflow @ rtrl_kernel::Error::NonFinite { .. }) => self.fail(overflow),
@@ -137,12 +137,12 @@ impl<T: Real> Stream<T> {
         }
     }
 
-    /// Takes over what the engine has computed. What goes wrong is kept in `failure`.
+    /// Takes over what the engine has computed. An error is kept in `failure`.
     pub(super) fn read_gradient(&mut self, read: Read) {
         if read == Read::Nothing {
             return;
         }
-        if read == Read::Step && !self.learns {
+        if read == Read::Step && !self.has_target {
             if !std::mem::replace(&mut self.gradient_is_zero, true) {
                 self.gradient.clear();
             }
@@ -161,7 +161,7 @@ impl<T: Real> Stream<T> {
         if self.lost { Err(rtrl_kernel::Error::Lost.into()) } else { Ok(()) }
     }
 
-    /// Sets p = 0. What goes wrong is kept in `failure`.
+    /// Sets p = 0. An error is kept in `failure`.
     pub(super) fn reset_engine(&mut self) {
         if let Err(failure) = self.engine.reset() {
             self.fail(failure);

@@ -3,22 +3,25 @@
 use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
 
+use super::Learner;
+use super::combined::gradient;
+use super::stream::Read;
 use crate::error::Quantity;
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
 use crate::{Error, Network, Regime, Timing};
 
-/// What has added up, what waits, and when the next update is due.
+/// The accumulated gradient, the one that waits, and when the next update is due.
 #[derive(Debug, Clone)]
-pub(super) struct Updates<T> {
+pub(super) struct Accumulator<T> {
     regime: Regime,
-    /// Whether each step's gradient is read on its own (else the engines add them up between updates).
+    /// Whether the gradient of each step is read (otherwise the engines accumulate between updates).
     pub(super) each_step: bool,
-    /// The sum since the last update, where several steps add up.
+    /// The sum since the last update, where several steps accumulate.
     sum: Option<Gradient<T>>,
     /// Whether a target came since the last update.
-    pub(super) learnt: bool,
-    /// What waits for the next step to be computed, in the paper's order.
+    pub(super) has_target: bool,
+    /// The gradient that waits until the next step has been computed, in the paper's order.
     waiting: Option<Gradient<T>>,
     /// Whether something waits.
     due: bool,
@@ -26,10 +29,11 @@ pub(super) struct Updates<T> {
     steps: u64,
 }
 
-/// The part of [`Updates`] that is no gradient.
+/// The part of [`Accumulator`] that is not a gradient.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Counters {
-    learnt: bool,
+    #[serde(rename = "learnt")]
+    has_target: bool,
     due: bool,
     steps: u64,
 }
@@ -41,7 +45,7 @@ impl Counters {
     }
 }
 
-impl<T: Real> Updates<T> {
+impl<T: Real> Accumulator<T> {
     pub(super) fn new(
         regime: Regime,
         step_gradients: bool,
@@ -53,31 +57,31 @@ impl<T: Real> Updates<T> {
             regime,
             each_step: step_gradients || !regime.accumulates(),
             sum: regime.accumulates().then(zeros).transpose()?,
-            learnt: false,
+            has_target: false,
             waiting: late.then(zeros).transpose()?,
             due: false,
             steps: 0,
         })
     }
 
-    /// What is due, as plain data.
+    /// The counters, to be stored.
     pub(super) fn counters(&self) -> Counters {
-        let Self { learnt, due, steps, .. } = *self;
-        Counters { learnt, due, steps }
+        let Self { has_target, due, steps, .. } = *self;
+        Counters { has_target, due, steps }
     }
 
     pub(super) fn set_counters(&mut self, counters: Counters) {
-        let Counters { learnt, due, steps } = counters;
-        (self.learnt, self.due, self.steps) = (learnt, due, steps);
+        let Counters { has_target, due, steps } = counters;
+        (self.has_target, self.due, self.steps) = (has_target, due, steps);
     }
 
-    /// The gradients that have added up and that wait, each by its name in a checkpoint.
+    /// The accumulated gradient and the one that waits, each by its name in a checkpoint.
     pub(super) fn gradients(&self) -> impl Iterator<Item = (&'static str, &Gradient<T>)> {
         let sum = self.sum.iter().map(|gradient| ("sum", gradient));
         sum.chain(self.waiting.iter().map(|gradient| ("waiting", gradient)))
     }
 
-    /// [`Updates::gradients`], to be restored.
+    /// [`Accumulator::gradients`], to be restored.
     pub(super) fn gradients_mut(
         &mut self,
     ) -> impl Iterator<Item = (&'static str, &mut Gradient<T>)> {
@@ -85,7 +89,7 @@ impl<T: Real> Updates<T> {
         sum.chain(self.waiting.iter_mut().map(|gradient| ("waiting", gradient)))
     }
 
-    /// Whether the step that comes next ends with an update.
+    /// Whether the next step ends with an update.
     pub(super) fn is_due(&self) -> bool {
         match self.regime {
             Regime::Epochwise => false,
@@ -102,13 +106,13 @@ impl<T: Real> Updates<T> {
     pub(super) fn take(
         &mut self,
         (gradient, checked): (&Gradient<T>, bool),
-        learns: bool,
+        has_target: bool,
         updater: &mut Updater<T>,
         network: &mut Network<T>,
     ) -> Result<bool, Quantity> {
         let late = self.apply_waiting(updater, network);
         let due = self.is_due();
-        let collected = self.collect((gradient, checked), learns, due);
+        let collected = self.collect((gradient, checked), has_target, due);
         let now = match self.regime {
             Regime::Epochwise => Ok(false),
             Regime::RealTime { timing, .. } => {
@@ -127,57 +131,57 @@ impl<T: Real> Updates<T> {
         collected.map(|()| updated)
     }
 
-    /// Adds a step's gradient to the sum, where there is one. That of W has been added up by the engines,
-    /// unless each step is read.
+    /// Adds a step's gradient to the sum, where there is one. The engines accumulate that of W, unless the
+    /// gradient of each step is read.
     ///
     /// # Errors
     /// [`Quantity::Gradient`] if a sum overflows, of steps or of streams; it is dropped.
     fn collect(
         &mut self,
         (gradient, checked): (&Gradient<T>, bool),
-        learns: bool,
+        has_target: bool,
         due: bool,
     ) -> Result<(), Quantity> {
-        self.learnt |= learns;
+        self.has_target |= has_target;
         let Some(sum) = &mut self.sum else {
             let finite = checked || gradient.is_finite();
-            self.learnt &= finite;
+            self.has_target &= finite;
             return if finite { Ok(()) } else { Err(Quantity::Gradient) };
         };
-        if learns {
+        if has_target {
             sum.add(gradient, self.each_step);
         }
-        let finite = !learns || sum.is_finite();
+        let finite = !has_target || sum.is_finite();
         if !finite {
             sum.clear();
-            self.learnt = false;
+            self.has_target = false;
             return Err(Quantity::Gradient);
         }
-        if !self.each_step && due && self.learnt {
+        if !self.each_step && due && self.has_target {
             self.close_sum(gradient);
         }
         Ok(())
     }
 
-    /// Takes over the sum of W's gradients that the engines have added up.
+    /// Takes over the gradient of W that the engines have accumulated.
     pub(super) fn close_sum(&mut self, gradient: &Gradient<T>) {
         if let (Some(sum), false) = (&mut self.sum, self.each_step) {
             sum.recurrent.copy_from(&gradient.recurrent);
         }
     }
 
-    /// Forgets what has added up, where an engine has lost a part of it.
+    /// Drops the accumulated gradient, a part of which an engine has lost.
     pub(super) fn drop_sum(&mut self) {
         if self.each_step {
             return;
         }
-        self.learnt = false;
+        self.has_target = false;
         if let Some(sum) = &mut self.sum {
             sum.clear();
         }
     }
 
-    /// Applies what has added up, or the step's own gradient where nothing adds up.
+    /// Applies the accumulated gradient, or the step's own where nothing accumulates.
     fn apply(
         &mut self,
         gradient: &Gradient<T>,
@@ -187,20 +191,20 @@ impl<T: Real> Updates<T> {
         if self.sum.is_some() {
             return self.apply_sum(updater, network);
         }
-        if !std::mem::take(&mut self.learnt) {
+        if !std::mem::take(&mut self.has_target) {
             return Ok(false);
         }
         updater.apply(network, gradient).map(|()| true)
     }
 
-    /// Applies and clears what has added up, if a target came.
+    /// Applies and clears the accumulated gradient, if a step had a target.
     pub(super) fn apply_sum(
         &mut self,
         updater: &mut Updater<T>,
         network: &mut Network<T>,
     ) -> Result<bool, Quantity> {
         let Some(sum) = &mut self.sum else { return Ok(false) };
-        if !std::mem::take(&mut self.learnt) {
+        if !std::mem::take(&mut self.has_target) {
             return Ok(false);
         }
         let result = updater.apply(network, sum);
@@ -208,10 +212,10 @@ impl<T: Real> Updates<T> {
         result.map(|()| true)
     }
 
-    /// Lets what has added up wait for the next step.
+    /// Lets the accumulated gradient wait for the next step.
     fn wait(&mut self, gradient: &Gradient<T>) {
         let Some(waiting) = &mut self.waiting else { return };
-        self.due = std::mem::take(&mut self.learnt);
+        self.due = std::mem::take(&mut self.has_target);
         if !self.due {
             return;
         }
@@ -224,7 +228,7 @@ impl<T: Real> Updates<T> {
         }
     }
 
-    /// Applies what waits, if something does.
+    /// Applies the gradient that waits, if there is one.
     pub(super) fn apply_waiting(
         &mut self,
         updater: &mut Updater<T>,
@@ -236,5 +240,20 @@ impl<T: Real> Updates<T> {
             }
             _ => Ok(false),
         }
+    }
+}
+
+impl<T: Real> Learner<T> {
+    /// Reads the gradients that the engines have accumulated, where they do.
+    pub(super) fn read_sum(&mut self) -> Result<(), Error> {
+        if self.accumulator.each_step || !self.accumulator.has_target {
+            return Ok(());
+        }
+        for stream in &mut self.streams {
+            stream.read_gradient(Read::Sum);
+        }
+        self.settle(Read::Sum)?;
+        self.accumulator.close_sum(gradient(self.combined.as_ref(), &self.streams));
+        Ok(())
     }
 }

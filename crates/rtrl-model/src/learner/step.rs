@@ -1,0 +1,127 @@
+//! The data path of a step, from top to bottom: compare, advance, settle, learn, report.
+
+use rtrl_kernel::Real;
+
+use super::combined::gradient;
+use super::recovery::in_stream;
+use super::stream::Read;
+use super::{Learner, StepReport};
+use crate::error::{Quantity, check_finite};
+use crate::{Error, Targets};
+
+impl<T: Real> Learner<T> {
+    /// Equations 1 to 4 in every stream, without moving anything. Returns the loss.
+    pub(super) fn compare(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<T, Error> {
+        let network = &self.network;
+        let several = samples.len() > 1;
+        let mut loss = T::ZERO;
+        for (b, (stream, (input, targets))) in self.streams.iter_mut().zip(samples).enumerate() {
+            let result = stream.compare(network, &self.loss, self.steps, input, targets);
+            result.map_err(|error| in_stream(several.then_some(b), error))?;
+            loss += stream.loss;
+        }
+        if several {
+            check_finite(self.steps, Quantity::Loss, &[loss])?;
+        }
+        Ok(loss)
+    }
+
+    /// Equations 5 and 6 in every stream; moves y and the forced set to t + 1.
+    pub(super) fn advance(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<(), Error> {
+        let has_target = self.has_target();
+        let read = match &self.accumulator {
+            sums if sums.each_step => Read::Step,
+            sums if sums.is_due() && (has_target || sums.has_target) => Read::Sum,
+            _ => Read::Nothing,
+        };
+        let (network, forcing) = (&self.network, self.teacher_forcing);
+        if let ([stream], [(_, targets)]) = (self.streams.as_mut_slice(), samples) {
+            stream.advance(network, forcing.then_some(targets), read);
+        } else {
+            let piece = samples.len().div_ceil(self.workers.count());
+            self.workers.each([(self.streams.as_mut_slice(), piece)], |part, [streams]| {
+                for (stream, (_, targets)) in streams.iter_mut().zip(&samples[part * piece..]) {
+                    stream.advance(network, forcing.then_some(targets), read);
+                }
+            });
+        }
+        self.settle(read)?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// Ends the work of all streams: sums their gradients, or reports the first failure.
+    pub(super) fn settle(&mut self, read: Read) -> Result<(), Error> {
+        if self.streams.iter().any(|stream| stream.failure.is_some()) {
+            self.lose()?;
+        }
+        if let Some(combined) = &mut self.combined {
+            combined.accumulate(&self.streams, read != Read::Nothing);
+        }
+        Ok(())
+    }
+
+    /// Equation 6: the gradient of this step, and the updates that are due. Says whether weights changed.
+    pub(super) fn learn(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Error> {
+        let has_target = self.has_target();
+        let fitted = self.fit(samples);
+        // That of one stream was checked where it was computed.
+        let checked = self.combined.is_none();
+        let gradient = (gradient(self.combined.as_ref(), &self.streams), checked);
+        let result =
+            self.accumulator.take(gradient, has_target, &mut self.updater, &mut self.network);
+        let updated = result.or_else(|quantity| self.recover(self.refused(quantity)))?;
+        Ok(fitted? | updated)
+    }
+
+    /// Fits a readout that learns by least squares to the streams, one after the other. Says whether there
+    /// was something to fit.
+    ///
+    /// # Errors
+    /// [`Error::Fit`] for the first sample that was refused; the others have been taken in.
+    fn fit(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Error> {
+        let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.readout) else {
+            return Ok(false);
+        };
+        let (mut fitted, mut refused) = (false, None);
+        for (b, (stream, (_, targets))) in self.streams.iter().zip(samples).enumerate() {
+            match fit.update(&stream.state.tape.features, targets, &mut readout.weights) {
+                Ok(()) => fitted |= stream.has_target,
+                Err(quantity) => refused = refused.or(Some((b, quantity))),
+            }
+        }
+        let Some((b, quantity)) = refused else { return Ok(fitted) };
+        let several = self.streams.len() > 1;
+        let error = in_stream(several.then_some(b), Error::Fit { quantity });
+        self.recover(error).map(|_| fitted)
+    }
+
+    /// The report of a step; `whole` says whether its gradient was computed.
+    pub(crate) fn report(
+        &self,
+        (step, whole): (u64, bool),
+        loss: T,
+        updated: bool,
+    ) -> StepReport<'_, T> {
+        let Self { streams, accumulator, recoveries, .. } = self;
+        let combined = self.combined.as_ref();
+        let (outputs, errors) = match combined {
+            Some(combined) => (combined.outputs.as_slice(), combined.errors.as_slice()),
+            None => (streams[0].state.outputs(), streams[0].errors.as_slice()),
+        };
+        StepReport {
+            step,
+            outputs,
+            errors,
+            loss,
+            gradient: (whole && accumulator.each_step).then(|| gradient(combined, streams)),
+            updated,
+            recoveries: *recoveries,
+        }
+    }
+
+    /// Whether the last step had a target.
+    pub(crate) fn has_target(&self) -> bool {
+        self.streams.iter().any(|stream| stream.has_target)
+    }
+}
