@@ -22,7 +22,7 @@ fn learner<T: Real>(threads: usize, regime: Regime, engine: EngineChoice) -> Lea
         .schedule(RateSchedule::InverseTime { decay: 0.1 })
         .spectral_limit(0.5)
         .engine(engine)
-        .threads(Threads::Exactly(NonZeroUsize::new(threads).unwrap()))
+        .threads(Threads::Exactly(threads))
         .build()
         .unwrap()
 }

@@ -89,7 +89,7 @@ fn supplies<T: Real>(threads: usize, steps: usize) -> Supplies<T> {
         isa: Some(sets[steps % sets.len()]),
         activations: vec![wave()],
         schedule: Some(schedule()),
-        threads: Threads::Exactly(count(threads)),
+        threads: Threads::Exactly(threads),
         ..Supplies::default()
     }
 }

@@ -23,7 +23,7 @@ fn contracting(recipe: &Recipe) -> Case {
 }
 
 fn run(case: &Case, engine: EngineChoice, threads: usize) -> Trace {
-    let threads = Threads::Exactly(NonZeroUsize::new(threads).unwrap());
+    let threads = Threads::Exactly(threads);
     let learner = case.learner::<f64>(Isa::best()).unwrap();
     case.run(learner.engine(engine).threads(threads)).unwrap()
 }

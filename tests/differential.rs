@@ -2,18 +2,12 @@
 //! every instruction set, with any number of threads, in both precisions.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
-
 use proptest::prelude::*;
 use rtrl_bench::compare::{Tolerance, trace};
 use rtrl_bench::generators::{Recipe, recipes};
 use rtrl_bench::reference::{self, Fault};
 use rtrl_model::case::{Case, Trace};
 use rtrl_model::{EngineChoice, Isa, Real, Threads};
-
-fn threads(count: usize) -> Threads {
-    Threads::Exactly(NonZeroUsize::new(count).unwrap())
-}
 
 fn eager<T: Real>(case: &Case, isa: Isa, threads: Threads) -> Trace {
     let learner = case.learner::<T>(isa).unwrap().engine(EngineChoice::Eager).threads(threads);
@@ -25,7 +19,7 @@ fn compare_all<T: Real>(case: &Case) -> Result<(), TestCaseError> {
     let first = eager::<T>(case, Isa::scalar(), Threads::SERIAL);
     for isa in Isa::available() {
         for count in [1, 2, 3, 7] {
-            let got = eager::<T>(case, isa, threads(count));
+            let got = eager::<T>(case, isa, Threads::Exactly(count));
             let exact = trace(&got, &expected, Tolerance::Exact);
             exact.and(trace(&got, &first, Tolerance::Bits)).map_err(|difference| {
                 let what = format!("{} on {isa}, {count} threads: {difference}", T::NAME);

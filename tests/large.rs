@@ -50,7 +50,7 @@ fn times<T: Real>(engine: &dyn Engine<T>, n: usize, v: &[f64]) -> Vec<f64> {
 /// `omitted` is a unit to be left out of J, as a negative control.
 fn difference<T: Real>(n: usize, lines: usize, isa: Isa, omitted: Option<usize>) -> f64 {
     let layout = Layout::simple(n, lines).unwrap();
-    let threads = Threads::Exactly(NonZeroUsize::new(2).unwrap());
+    let threads = Threads::Exactly(2);
     let learns = vec![true; n * lines];
     let window = NonZeroUsize::new(2).unwrap();
     let eager = Eager::<T>::new(&layout, &learns, isa, threads).unwrap();

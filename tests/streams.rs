@@ -130,7 +130,7 @@ const ENGINES: [EngineChoice; 3] = [
 fn eight_streams_are_eight_learners_with_summed_gradients() {
     for engine in ENGINES {
         for (readout, every) in [(false, 1), (true, 1), (false, 4), (true, 4)] {
-            for threads in [1, 2, 3, 16].map(|count| NonZeroUsize::new(count).unwrap()) {
+            for threads in [1, 2, 3, 16] {
                 let learner = streams(readout, every).engine(engine);
                 let learner = learner.threads(Threads::Exactly(threads));
                 let difference = difference(readout, every as u64, learner, false);
@@ -146,7 +146,7 @@ fn eight_streams_are_eight_learners_with_summed_gradients() {
 fn bits<T: Real>(engine: EngineChoice, threads: usize) -> Vec<u64> {
     let mut learner = Learner::builder(network::<T>(true))
         .engine(engine)
-        .threads(Threads::Exactly(NonZeroUsize::new(threads).unwrap()))
+        .threads(Threads::Exactly(threads))
         .streams(NonZeroUsize::new(STREAMS).unwrap())
         .build()
         .unwrap();

@@ -74,7 +74,7 @@ fn run<T: Real>(case: &Case, args: &Args) -> Result<Report, Failure> {
         return Err("only a real-time case without resets can be timed".into());
     }
     let isa = Isa::from_env()?;
-    let threads = args.threads.map_or(Threads::Auto, Threads::Exactly);
+    let threads = args.threads.map_or(Threads::Auto, |count| Threads::Exactly(count.get()));
     let mut learner = case.learner::<T>(isa)?.engine(args.engine).threads(threads).build()?;
     let series = Series::of(case)?;
     for (x, targets) in series.x.iter().zip(&series.targets) {

@@ -303,7 +303,7 @@ impl TrainArgs {
 
     /// The threads that were asked for.
     pub(crate) fn threads(&self) -> Threads {
-        self.threads.map_or(Threads::Auto, Threads::Exactly)
+        self.threads.map_or(Threads::Auto, |count| Threads::Exactly(count.get()))
     }
 }
 

@@ -1,10 +1,18 @@
-//! How the panels are shared out among threads.
+//! How the panels are divided among threads.
 //!
 //! Panels never mix, so the number of threads changes nothing in the results. Each thread gets one
 //! contiguous run of panels, the same one in every step.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `mod.rs` | how many threads, and which share each gets |
+//! | `crew.rs` | threads that share a step with the caller |
+//! | `patience.rs` | how long they wait |
 
 #[cfg(feature = "rayon")]
 mod crew;
+#[cfg(feature = "rayon")]
+mod patience;
 
 use std::num::NonZeroUsize;
 
@@ -18,20 +26,20 @@ pub enum Threads {
     /// As many as [`automatic_threads`] finds worth while on this machine.
     #[default]
     Auto,
-    /// Exactly so many, however small the work.
-    Exactly(NonZeroUsize),
+    /// This many, however small the work; at least 1.
+    Exactly(usize),
 }
 
 impl Threads {
     /// No thread but the caller's.
-    pub const SERIAL: Self = Self::Exactly(NonZeroUsize::MIN);
+    pub const SERIAL: Self = Self::Exactly(1);
 
     /// How many that is for a step of `flops` operations on this machine.
-    pub fn count(self, flops: u128) -> NonZeroUsize {
+    pub fn count(self, flops: u128) -> usize {
         let available =
             if cfg!(feature = "rayon") { std::thread::available_parallelism().ok() } else { None };
         match self {
-            Self::Auto => automatic_threads(flops, available.unwrap_or(NonZeroUsize::MIN)),
+            Self::Auto => automatic_threads(flops, available.map_or(1, NonZeroUsize::get)),
             Self::Exactly(count) => count,
         }
     }
@@ -45,9 +53,9 @@ const FLOPS_PER_THREAD: u128 = 1_000_000;
 
 /// The number of threads for a step of `flops` operations on a machine with `available` of them: one
 /// for every million, at least one and at most all.
-pub fn automatic_threads(flops: u128, available: NonZeroUsize) -> NonZeroUsize {
+pub fn automatic_threads(flops: u128, available: usize) -> usize {
     let wanted = usize::try_from(flops / FLOPS_PER_THREAD).unwrap_or(usize::MAX);
-    NonZeroUsize::new(wanted).map_or(NonZeroUsize::MIN, |wanted| wanted.min(available))
+    wanted.min(available).max(1)
 }
 
 /// A fixed number of threads, for the parts of one engine or for several engines side by side.
@@ -62,10 +70,13 @@ impl Workers {
     /// Threads for steps of `flops` operations.
     ///
     /// # Errors
-    /// [`Error::Threads`] if the system refuses them, or if several are asked for and the `rayon`
-    /// feature is off.
+    /// [`Error::Threads`] for 0 threads, if the system refuses them, or if several are asked for and the
+    /// `rayon` feature is off.
     pub fn new(threads: Threads, flops: u128) -> Result<Self, Error> {
-        Self::exactly(threads.count(flops).get())
+        match threads.count(flops) {
+            0 => Err(Error::Threads { requested: 0, reason: "expected at least 1".to_owned() }),
+            count => Self::exactly(count),
+        }
     }
 
     #[cfg(feature = "rayon")]
@@ -117,10 +128,15 @@ mod tests {
 
     #[test]
     fn small_work_stays_serial_and_large_work_takes_every_thread() {
-        let available = NonZeroUsize::new(4).unwrap();
-        assert_eq!(automatic_threads(0, available).get(), 1);
-        assert_eq!(automatic_threads(1_999_999, available).get(), 1);
-        assert_eq!(automatic_threads(2_000_000, available).get(), 2);
-        assert_eq!(automatic_threads(u128::MAX, available), available);
+        assert_eq!(automatic_threads(0, 4), 1);
+        assert_eq!(automatic_threads(1_999_999, 4), 1);
+        assert_eq!(automatic_threads(2_000_000, 4), 2);
+        assert_eq!(automatic_threads(u128::MAX, 4), 4);
+    }
+
+    #[test]
+    fn no_threads_are_refused() {
+        let refused = Workers::new(Threads::Exactly(0), 0).map(|workers| workers.count());
+        assert!(matches!(refused, Err(Error::Threads { requested: 0, .. })), "{refused:?}");
     }
 }

@@ -7,7 +7,7 @@ use rtrl_kernel::{
     Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Real, Step, Threads,
 };
 
-use crate::random::{Numbers, Numerals, learns, threads};
+use crate::random::{Numbers, Numerals, learns};
 
 fn window(steps: usize) -> NonZeroUsize {
     NonZeroUsize::new(steps).unwrap()
@@ -88,7 +88,7 @@ fn equals_the_eager_engine_up_to_rounding() {
             for records in [1, 2, 5, 40] {
                 for pace in [Pace::Bursts, Pace::Even] {
                     for density in [0.3, 1.0] {
-                        let threads = threads(1 + records % 3);
+                        let threads = Threads::Exactly(1 + records % 3);
                         let (window, place) = ((records, pace), (isa, threads));
                         let worst = lockstep::<f64>(shape, density, window, place, |_| ());
                         assert!(worst <= 1e-13, "{worst}: {shape:?}, {window:?}, {isa}");
@@ -148,7 +148,7 @@ fn same_bits<T: Real>(pace: Pace) {
         let expected = bits(outputs(&mut make(Isa::scalar(), Threads::SERIAL), &layout, 0..20));
         for isa in Isa::available() {
             for count in [1, 2, 3] {
-                let got = bits(outputs(&mut make(isa, threads(count)), &layout, 0..20));
+                let got = bits(outputs(&mut make(isa, Threads::Exactly(count)), &layout, 0..20));
                 assert!(got == expected, "{states} states, {gates} gates, {isa}, {count} threads");
             }
         }
@@ -175,7 +175,7 @@ fn restored_in_the_middle_of_a_window_it_goes_on_with_the_same_bits() {
         for cut in 0..20 {
             let mut engine = make(Threads::SERIAL);
             outputs(&mut engine, &layout, 0..cut);
-            let mut other = make(threads(2));
+            let mut other = make(Threads::Exactly(2));
             outputs(&mut other, &layout, 30..33);
             let mut row = vec![0.0; engine.columns()];
             for k in 0..17 {

@@ -2,10 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use rtrl_kernel::{Deferred, Drive, Eager, Engine, Isa, Layout, Pace, Real};
+use rtrl_kernel::{Deferred, Drive, Eager, Engine, Isa, Layout, Pace, Real, Threads};
 
 use crate::loops::Loops;
-use crate::random::{self, Numbers, Numerals, threads};
+use crate::random::{self, Numbers, Numerals};
 
 /// The largest difference of p and gradients from those of the loops over some steps, relative to the
 /// largest number; infinite if one is not finite.
@@ -61,7 +61,8 @@ fn the_eager_engine_equals_the_loops() {
     fn check<T: Real>(layout: &Layout, learns: &[bool], blocks: usize) {
         for isa in Isa::available() {
             for count in [1, 3] {
-                let mut engine = Eager::<T>::new(layout, learns, isa, threads(count)).unwrap();
+                let mut engine =
+                    Eager::<T>::new(layout, learns, isa, Threads::Exactly(count)).unwrap();
                 let mut loops = Loops::new(layout, learns);
                 let off = difference(&mut engine, &mut loops, layout, blocks);
                 assert_eq!(off, 0.0, "{layout:?}, {blocks} blocks, {isa}, {count} threads");
@@ -74,7 +75,7 @@ fn the_eager_engine_equals_the_loops() {
 
 fn deferred<T: Real>(layout: &Layout, learns: &[bool], pace: Pace) -> Deferred<T> {
     let window = NonZeroUsize::new(4).unwrap();
-    Deferred::new(layout, learns, window, pace, Isa::best(), threads(2)).unwrap()
+    Deferred::new(layout, learns, window, pace, Isa::best(), Threads::Exactly(2)).unwrap()
 }
 
 #[test]
@@ -100,7 +101,8 @@ fn a_wrong_drive_is_seen() {
         layout(&[(0, 0), (0, 2), (1, 1), (3, 2), (4, 0)]),
         layout(&[(0, 0), (1, 1), (1, 2), (3, 2), (4, 0)]),
     ] {
-        let mut eager = Eager::<f64>::new(&right, &learns, Isa::best(), threads(1)).unwrap();
+        let mut eager =
+            Eager::<f64>::new(&right, &learns, Isa::best(), Threads::Exactly(1)).unwrap();
         let mut late = deferred::<f64>(&right, &learns, Pace::Bursts);
         let engines: [&mut dyn Engine<f64>; 2] = [&mut eager, &mut late];
         for engine in engines {

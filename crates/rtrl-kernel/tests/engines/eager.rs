@@ -3,7 +3,7 @@
 use rtrl_kernel::{Eager, Engine, Error, Isa, Jacobian, Layout, Real, Step, Threads};
 
 use crate::loops::Loops;
-use crate::random::{Numbers, Numerals, learns, threads};
+use crate::random::{Numbers, Numerals, learns};
 
 /// Whether the weight from unit l to unit k is 0: in rows 0, 1 and 2 of four with the probability
 /// `1 - kept`, in row 3 never.
@@ -69,8 +69,8 @@ fn equals_the_loops() {
             let layout = Layout::stacked(states, gates, lines).unwrap();
             for density in [1.1, 0.3] {
                 for count in [1, 2, 5] {
-                    compare::<f32>(&layout, density, 1.0, isa, threads(count));
-                    compare::<f64>(&layout, density, 1.0, isa, threads(count));
+                    compare::<f32>(&layout, density, 1.0, isa, Threads::Exactly(count));
+                    compare::<f64>(&layout, density, 1.0, isa, Threads::Exactly(count));
                 }
             }
         }
@@ -130,7 +130,7 @@ fn even_zeros_have_the_same_bits_everywhere() {
         let expected = bits_from_zero::<T>(&layout, &learns, Isa::scalar(), Threads::SERIAL);
         for isa in Isa::available() {
             for count in [1, 2, 3, 5] {
-                let got = bits_from_zero::<T>(&layout, &learns, isa, threads(count));
+                let got = bits_from_zero::<T>(&layout, &learns, isa, Threads::Exactly(count));
                 let place = got.iter().zip(&expected).position(|(got, expected)| got != expected);
                 assert_eq!(place, None, "{units} x {width}, {}, {isa}, {count} threads", T::NAME);
             }
@@ -152,8 +152,8 @@ fn equals_the_loops_where_weights_are_absent() {
             let layout = Layout::stacked(states, gates, lines).unwrap();
             for (density, kept) in [(1.1, 0.1), (-0.6, 0.2), (1.1, 0.5), (1.1, 0.0)] {
                 for count in [1, 3] {
-                    compare::<f32>(&layout, density, kept, isa, threads(count));
-                    compare::<f64>(&layout, density, kept, isa, threads(count));
+                    compare::<f32>(&layout, density, kept, isa, Threads::Exactly(count));
+                    compare::<f64>(&layout, density, kept, isa, Threads::Exactly(count));
                 }
             }
         }

@@ -1,8 +1,6 @@
 //! Layouts and steps of random numbers.
 
-use std::num::NonZeroUsize;
-
-use rtrl_kernel::{Drive, Jacobian, Layout, Real, Step, Threads};
+use rtrl_kernel::{Drive, Jacobian, Layout, Real, Step};
 
 /// Numbers that look random: a linear congruential generator.
 pub(crate) struct Numbers(pub(crate) u64);
@@ -30,10 +28,6 @@ impl Numbers {
         let number = ((self.next() + 1.0) * 0.5 * end as f64) as usize;
         number.min(end - 1)
     }
-}
-
-pub(crate) fn threads(count: usize) -> Threads {
-    Threads::Exactly(NonZeroUsize::new(count).unwrap())
 }
 
 /// Which weights learn: each with a probability of `(1 + density) / 2`.

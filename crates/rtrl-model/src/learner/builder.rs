@@ -271,9 +271,9 @@ impl<T: Real> LearnerBuilder<T> {
             return Ok((Workers::new(Threads::SERIAL, 0)?, self.threads));
         }
         let flops = self.engine.flops(&self.network, self.regime).saturating_mul(streams as u128);
-        let all = self.threads.count(flops).get();
-        let side_by_side = NonZeroUsize::new(all.min(streams)).unwrap_or(NonZeroUsize::MIN);
-        let each = NonZeroUsize::new(all / side_by_side).unwrap_or(NonZeroUsize::MIN);
+        let all = self.threads.count(flops);
+        let side_by_side = all.min(streams);
+        let each = all.checked_div(side_by_side).unwrap_or(all);
         let workers = Workers::new(Threads::Exactly(side_by_side), flops)?;
         Ok((workers, Threads::Exactly(each)))
     }

@@ -1,7 +1,6 @@
 //! What is measured: a shape, what of the work is present, and who does it.
 
 use std::hint::black_box;
-use std::num::NonZeroUsize;
 
 use rtrl_bench::peak::Cores;
 use rtrl_bench::peers::{Peer, PeerReal, Sensitivities};
@@ -64,8 +63,7 @@ impl Case<'_> {
         candidate: &Candidate<T>,
         values: &Values<T>,
     ) -> Result<Box<dyn Engine<T>>, Error> {
-        let threads =
-            Threads::Exactly(NonZeroUsize::new(self.cores.count()).unwrap_or(NonZeroUsize::MIN));
+        let threads = Threads::Exactly(self.cores.count());
         (candidate.alone)(&self.layout()?, &values.present, self.cores.isa(), threads)
     }
 
