@@ -108,34 +108,11 @@ pub(crate) enum Error {
         /// The names that came.
         tasks: Vec<String>,
     },
-    /// A task that does not fit a model.
-    #[error(
-        "task {task} has {} inputs and {} targets, the model takes {} inputs and has {} outputs",
-        expected.0, expected.1, got.0, got.1
-    )]
-    TaskShape {
-        /// The task.
-        task: &'static str,
-        /// Its inputs and targets.
-        expected: (usize, usize),
-        /// Inputs and outputs of the model.
-        got: (usize, usize),
-    },
     /// A model with functions of somebody's own.
     #[error("the model has units with a function of its own, {name}, which only its program knows")]
     OwnActivation {
         /// The name of the function.
         name: String,
-    },
-    /// A run of an experiment ended in an error.
-    #[error("{task}, seed {seed}: {source}")]
-    Run {
-        /// The task.
-        task: &'static str,
-        /// The seed.
-        seed: u64,
-        /// What went wrong.
-        source: rtrl_model::Error,
     },
     /// Standard output could not be written.
     #[error("standard output: {0}")]
@@ -143,6 +120,9 @@ pub(crate) enum Error {
     /// A chart could not be drawn.
     #[error("the report could not be drawn: {0}")]
     Chart(String),
+    /// An error of the lab.
+    #[error(transparent)]
+    Lab(#[from] rtrl_lab::Error),
     /// An error of the model.
     #[error(transparent)]
     Model(#[from] rtrl_model::Error),

@@ -1,14 +1,24 @@
 //! What one does with recurrent networks: tasks for them to learn, the experiments of Williams & Zipser
-//! 1989, and instruments that show what a network has become.
+//! 1989, online forecasting against baselines, and instruments that show what a network has become.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `tasks/` | seeded generators of inputs and targets |
 //! | `paper/` | the experiments of Williams & Zipser 1989 |
 //! | `inspect/` | instruments that show what a network does |
+//! | `prequential.rs` | scores of forecasters on the same series |
+//! | `baselines.rs` | persistence and linear autoregression |
+//! | `forecast.rs` | a network that forecasts a series while it learns |
 //! | `scale.rs` | running standardisation |
+//! | `error.rs` | what can go wrong |
 
+pub mod baselines;
+mod error;
+pub mod forecast;
 pub mod inspect;
 pub mod paper;
+pub mod prequential;
 pub mod scale;
 pub mod tasks;
+
+pub use error::Error;

@@ -236,6 +236,15 @@ impl EngineArgs {
     }
 }
 
+impl From<Predict> for rtrl_lab::forecast::Predict {
+    fn from(predict: Predict) -> Self {
+        match predict {
+            Predict::Change => Self::Change,
+            Predict::Value => Self::Value,
+        }
+    }
+}
+
 /// What the readout forecasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Predict {

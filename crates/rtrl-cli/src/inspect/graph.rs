@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use rtrl_lab::inspect::Transition;
+use rtrl_lab::inspect::{Transition, bits};
 
-use super::summary::bits;
 use crate::pictures::place;
 
 /// States beyond which a graph cannot be read.

@@ -1,24 +1,20 @@
 //! `rtrl inspect`: what a saved network does.
 //!
-//! `findings.rs` applies the instruments of `rtrl_lab::inspect` → `summary.rs` prints what they found,
-//! and `report.rs` draws it, with `pictures.rs` and `graph.rs`. `compared.rs` has words for both.
+//! `rtrl_lab::inspect::Findings` gathers → `summary.rs` prints what was found, and `report.rs` draws it, with
+//! `pictures.rs` and `graph.rs`.
 
-mod compared;
-mod findings;
 mod graph;
 mod pictures;
 mod report;
 mod summary;
-mod watched;
 
-use rtrl_lab::inspect::Dynamics;
+use rtrl_lab::inspect::{Findings, Watching};
 use rtrl_lab::tasks::{CATALOGUE, Entry, find};
 use rtrl_model::saved::SavedModel;
 use rtrl_model::{Network, file};
 
 use crate::args::InspectArgs;
 use crate::error::Error;
-use crate::inspect::findings::Findings;
 use crate::outputs;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
@@ -27,12 +23,10 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
     let task = args.task.as_deref().map(named).transpose()?;
     let saved = SavedModel::read(&args.model)?;
     let network = network(&saved)?;
-    if let Some(task) = task {
-        check_shape(task, &network)?;
-    }
-    let findings = Findings::gather(&network, saved.precision(), task, args)?;
+    let watching = Watching { steps: args.steps(), seed: args.seed };
+    let findings = Findings::gather(&network, saved.precision(), task, watching)?;
     if let Some(path) = &args.json {
-        file::replace(path, &findings.json()?)?;
+        file::replace(path, &json(&findings)?)?;
     }
     if let Some(path) = &args.report {
         let name = args.model.file_name().unwrap_or_default().to_string_lossy();
@@ -59,14 +53,11 @@ fn network(saved: &SavedModel) -> Result<Network<f64>, Error> {
     })
 }
 
-/// Fails unless the network takes the inputs of a task and has an output for each of its targets.
-fn check_shape(task: &Entry, network: &Network<f64>) -> Result<(), Error> {
-    let stream = task.start(0);
-    let takes = (stream.inputs().len(), stream.targets().len());
-    let dynamics = Dynamics::of(network);
-    if takes.0 == dynamics.inputs() && takes.1 <= network.outputs() {
-        return Ok(());
-    }
-    let got = (network.inputs(), network.outputs());
-    Err(Error::TaskShape { task: task.name, expected: takes, got })
+/// The JSON file.
+fn json(findings: &Findings) -> Result<Vec<u8>, Error> {
+    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
+        what: "the findings".to_owned(),
+        reason: error.to_string(),
+    };
+    Ok(serde_json::to_vec_pretty(findings).map_err(failed)?)
 }

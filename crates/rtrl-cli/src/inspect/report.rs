@@ -1,14 +1,12 @@
 //! The page that `rtrl inspect` writes.
 
 use maud::{Markup, PreEscaped, html};
+use rtrl_lab::inspect::{Extracted, Findings, Held, OnTask};
 use rtrl_model::Network;
 
-use super::compared::compared;
-use super::findings::{Findings, Held};
 use super::graph::{self, graph};
 use super::pictures::{plane, trajectory};
 use super::summary::{cell, exponent, moved, reduced, shape, share, verdict};
-use super::watched::{Extracted, OnTask};
 use crate::page;
 use crate::pictures::{self, MOST_WEIGHTS, hinton, raster};
 
@@ -135,7 +133,7 @@ fn on_task(task: &OnTask) -> Markup {
 fn the_machine(machine: &Extracted, task: &OnTask) -> Markup {
     html! {
         p { (verdict(machine)) "." }
-        @for sentence in compared(machine, task.outputs) { p { (capital(&sentence)) "." } }
+        @for sentence in machine.in_words(task.outputs) { p { (capital(&sentence)) "." } }
         p.soft { (capital(reduced(machine))) ". Beside an arrow: symbols / output bits (" (task.outputs.join(", ")) "). \
             In the table: next state / bits; - is what was never watched." }
         @if machine.reduced.len() <= graph::MOST_STATES { div.wide { (graph(&machine.symbols, &machine.reduced)) } }

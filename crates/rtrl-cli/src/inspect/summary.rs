@@ -1,10 +1,8 @@
 //! What `rtrl inspect` prints.
 
-use rtrl_lab::inspect::{Agreement, Eigenvalue, Transition};
-
-use super::compared::compared;
-use super::findings::{Findings, Held, OnRun, Shape};
-use super::watched::{Extracted, OnTask};
+use rtrl_lab::inspect::{
+    Agreement, Eigenvalue, Extracted, Findings, Held, OnRun, OnTask, Shape, Transition, bits,
+};
 
 /// Entries of a list that are printed; the JSON file has all.
 const MOST: usize = 8;
@@ -195,7 +193,7 @@ pub(crate) fn verdict(machine: &Extracted) -> String {
 }
 
 fn the_machine(machine: &Extracted, outputs: &[&str]) -> Vec<String> {
-    let sentences = compared(machine, outputs).into_iter();
+    let sentences = machine.in_words(outputs).into_iter();
     let mut lines = vec![format!("  the machine: {}", verdict(machine))];
     lines.extend(sentences.map(|sentence| format!("  {sentence}")));
     lines.extend(table(machine));
@@ -228,9 +226,4 @@ fn table(machine: &Extracted) -> Vec<String> {
     ];
     lines.extend(rows.iter().enumerate().map(|(state, row)| line(&state.to_string(), row)));
     lines
-}
-
-/// Bits as digits.
-pub(crate) fn bits(outputs: &[bool]) -> String {
-    outputs.iter().map(|&bit| if bit { '1' } else { '0' }).collect()
 }

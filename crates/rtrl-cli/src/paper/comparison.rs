@@ -1,26 +1,23 @@
 //! What is printed where two engines are compared.
 
-use rtrl_lab::paper::Comparison;
+use rtrl_lab::paper::{Comparison, Results};
 
-use crate::paper::runs::Row;
 use crate::paper::table::{SETTINGS, settings};
 
 /// A line for each experiment, and below it one for each run in which the engines needed other steps.
-pub(crate) fn text(rows: &[Row<Comparison>]) -> String {
+pub(crate) fn text(rows: &[Results<Comparison>]) -> String {
     let header = format!("{SETTINGS}  equal steps  first parted after\n");
     let lines = rows.iter().map(|row| format!("{}{}", line(row), differences(row)));
     std::iter::once(header).chain(lines).collect()
 }
 
-fn line(row: &Row<Comparison>) -> String {
-    let equal = row.outcomes.iter().filter(|run| run.steps[0] == run.steps[1]).count();
-    let equal = format!("{equal}/{}", row.outcomes.len());
-    let first = row.outcomes.iter().filter_map(|run| run.parted).min();
-    format!("{}{equal:>13}{:>20}\n", settings(row.experiment), steps(first))
+fn line(row: &Results<Comparison>) -> String {
+    let equal = format!("{}/{}", row.equal(), row.outcomes.len());
+    format!("{}{equal:>13}{:>20}\n", settings(row.experiment), steps(row.first_parted()))
 }
 
-fn differences(row: &Row<Comparison>) -> String {
-    let runs = (1..).zip(&row.outcomes).filter(|(_, run)| run.steps[0] != run.steps[1]);
+fn differences(row: &Results<Comparison>) -> String {
+    let runs = (1..).zip(&row.outcomes).filter(|(_, run)| !run.is_equal());
     let line = |(seed, run): (u32, &Comparison)| {
         let [eager, deferred] = run.steps.map(steps);
         let parted = steps(run.parted);

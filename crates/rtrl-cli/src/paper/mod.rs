@@ -1,39 +1,29 @@
 //! `rtrl paper`: the experiments of Williams & Zipser 1989.
 //!
-//! `runs.rs` shares all runs of all experiments out over the threads → `live.rs` shows how far they are →
-//! `table.rs` sums them up, or `comparison.rs` where two engines are compared. `record.rs` keeps what
-//! `report.rs` draws, with `strips.rs` and the words of `remarks.rs`; `nets.rs` saves the networks.
+//! `rtrl_lab::paper::sweep` runs all experiments → `live.rs` shows how far they are → `table.rs` prints the
+//! results, or `comparison.rs` where two engines are compared. `report.rs` draws the records, with `strips.rs`
+//! and the words of `remarks.rs`; `nets.rs` saves the networks.
 
 mod comparison;
 mod live;
 mod nets;
-mod record;
 mod remarks;
 mod report;
-mod runs;
 mod strips;
 mod table;
 
-use rtrl_lab::paper::{Comparison, Experiment, Progress, TABLE};
+use rtrl_lab::paper::{
+    Comparison, Experiment, Job, Outcome, Progress, Record, Results, TABLE, sweep,
+};
 use rtrl_model::{EngineChoice, Real, file};
 
 use crate::args::{PaperArgs, Precision};
 use crate::error::Error;
 use crate::outputs;
-use crate::paper::record::Record;
-use crate::paper::runs::Job;
+use crate::paper::live::Live;
 
 /// Steps of a run between two looks at how far it is.
 const STRIDE: u64 = 10_000;
-
-/// What a run came to.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    /// The steps before its success began; `None` where it failed.
-    pub(crate) steps: Option<u64>,
-    /// What was seen of it, if there is to be a page.
-    pub(crate) record: Option<Record>,
-}
 
 pub(crate) fn run(args: &PaperArgs) -> Result<(), Error> {
     match args.precision {
@@ -46,18 +36,19 @@ fn run_in<T: Real>(args: &PaperArgs) -> Result<(), Error> {
     let experiments = select(args)?;
     if args.compare {
         let engines = [EngineChoice::Eager, args.engine.compared()?];
-        let rows = runs::all(&experiments, args.seeds.get(), |job| compare::<T>(job, engines))?;
+        let rows =
+            shown(&experiments, args.seeds.get(), |job, live| compare::<T>(job, live, engines))?;
         return outputs::print(&comparison::text(&rows));
     }
     let engine = args.engine.choice()?;
     let seeds = args.seeds.get();
     // This makes the folder, in which the files may be meant to be.
     if let Some(folder) = &args.save {
-        nets::check(folder, &experiments, |experiment| runs::count(experiment, seeds))?;
+        nets::check(folder, &experiments, |experiment| experiment.runs(seeds))?;
     }
     let files = [("--json", args.json.as_ref()), ("--report", args.report.as_ref())];
     outputs::check(None, &files)?;
-    let rows = runs::all(&experiments, seeds, |job| solve::<T>(job, engine, args))?;
+    let rows = shown(&experiments, seeds, |job, live| solve::<T>(job, live, engine, args))?;
     if let Some(path) = &args.json {
         file::replace(path, &table::json(&rows)?)?;
     }
@@ -65,6 +56,18 @@ fn run_in<T: Real>(args: &PaperArgs) -> Result<(), Error> {
         file::replace(path, report::draw(&rows)?.as_bytes())?;
     }
     outputs::print(&table::text(&rows))
+}
+
+/// A sweep that shows how far it is.
+fn shown<R: Send>(
+    experiments: &[&'static Experiment],
+    seeds: u32,
+    run: impl Fn(Job, &Live) -> Result<R, rtrl_model::Error> + Sync,
+) -> Result<Vec<Results<R>>, Error> {
+    let live = Live::new(experiments.iter().map(|one| (*one, one.runs(seeds))));
+    let results = sweep(experiments, seeds, |job| run(job, &live));
+    live.clear();
+    Ok(results?)
 }
 
 /// The experiments that were asked for.
@@ -90,7 +93,8 @@ fn select(args: &PaperArgs) -> Result<Vec<&'static Experiment>, Error> {
 
 /// A run, seen if there is to be a page, and its network saved if that was asked for.
 fn solve<T: Real>(
-    job: &Job<'_>,
+    job: Job,
+    live: &Live,
     engine: EngineChoice,
     args: &PaperArgs,
 ) -> Result<Outcome, rtrl_model::Error> {
@@ -102,7 +106,7 @@ fn solve<T: Real>(
             Some(record) => record.advance(&mut run, STRIDE)?,
             None => run.advance(STRIDE)?,
         };
-        job.advance(run.steps() - before);
+        live.advance(run.steps() - before);
         let steps = match progress {
             Progress::Running => continue,
             Progress::Solved { steps } => Some(steps),
@@ -111,17 +115,18 @@ fn solve<T: Real>(
         if let Some(folder) = &args.save {
             nets::save(folder, job.experiment, job.seed, &run, steps)?;
         }
-        job.end(steps.is_some(), job.experiment.limit - run.steps());
+        live.end(job.place, steps.is_some(), job.experiment.limit - run.steps());
         return Ok(Outcome { steps, record });
     }
 }
 
 /// One run by two engines.
 fn compare<T: Real>(
-    job: &Job<'_>,
+    job: Job,
+    live: &Live,
     engines: [EngineChoice; 2],
 ) -> Result<Comparison, rtrl_model::Error> {
     let comparison = job.experiment.compare::<T>(job.seed, engines)?;
-    job.end(comparison.steps[0].is_some(), job.experiment.limit);
+    live.end(job.place, comparison.steps[0].is_some(), job.experiment.limit);
     Ok(comparison)
 }

@@ -2,15 +2,14 @@
 
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
-use rtrl_lab::paper::Experiment;
+use rtrl_lab::paper::{Experiment, LAST, Moment, Outcome, Record};
 
 use crate::chart::{Axes, Line, NARROW, css, lines};
 use crate::error::Error;
 use crate::page;
-use crate::paper::record::{LAST, Moment, Record};
+use crate::paper::remarks;
 use crate::paper::strips::{self, Strip, strips};
 use crate::paper::table::{Row, results};
-use crate::paper::{Outcome, remarks};
 use crate::pictures::{self, Names, hinton, raster};
 
 /// Legible on light and dark ground.
@@ -124,7 +123,7 @@ fn table(rows: &[Row]) -> Markup {
 fn part(row: &Row, axes: &Axes<'_>) -> Result<Markup, Error> {
     let Experiment { units, learning_rate, forced, .. } = row.experiment;
     let forced = if *forced { "forced" } else { "not forced" };
-    let shown = chosen(&row.outcomes);
+    let shown = row.typical();
     let failed = row.outcomes.iter().filter(|outcome| outcome.steps.is_none()).count();
     let curves = lines(&curves(&row.outcomes, shown), axes)?;
     let key = [("solved", SOLVED, row.outcomes.len() - failed), ("not solved", FAILED, failed)];
@@ -144,14 +143,6 @@ fn part(row: &Row, axes: &Axes<'_>) -> Result<Markup, Error> {
             (inside(row.experiment, record))
         }
     })
-}
-
-/// The place of the run that is shown: of the solved ones that with the median of steps, or the first run.
-fn chosen(outcomes: &[Outcome]) -> usize {
-    let steps = |(place, outcome): (usize, &Outcome)| Some((outcome.steps?, place));
-    let mut solved: Vec<_> = outcomes.iter().enumerate().filter_map(steps).collect();
-    solved.sort_unstable();
-    solved.get(solved.len().saturating_sub(1) / 2).map_or(0, |&(_, place)| place)
 }
 
 fn how_it_ended(outcome: &Outcome) -> String {
@@ -247,13 +238,6 @@ mod tests {
 
     fn outcomes(steps: &[Option<u64>]) -> Vec<Outcome> {
         steps.iter().map(|&steps| Outcome { steps, record: None }).collect()
-    }
-
-    #[test]
-    fn the_run_that_is_shown_is_the_median_of_those_solved() {
-        assert_eq!(chosen(&outcomes(&[Some(30), None, Some(10), Some(20)])), 3);
-        assert_eq!(chosen(&outcomes(&[None, Some(30), Some(20)])), 2);
-        assert_eq!(chosen(&outcomes(&[None, None])), 0);
     }
 
     #[test]

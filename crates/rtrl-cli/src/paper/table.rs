@@ -1,13 +1,12 @@
 //! The table at the end, for people and for machines.
 
-use rtrl_lab::paper::Experiment;
+use rtrl_lab::paper::{Experiment, Outcome, Results};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::paper::{Outcome, runs};
 
 /// An experiment with its runs.
-pub(crate) type Row = runs::Row<Outcome>;
+pub(crate) type Row = Results<Outcome>;
 
 /// The columns of [`settings`].
 pub(crate) const SETTINGS: &str = "task       units  alpha     r  forced";
@@ -36,29 +35,10 @@ fn line(row: &Row) -> String {
 
 /// How many runs are solved of how many, the median of their steps, or a dash, and the range.
 pub(crate) fn results(row: &Row) -> (String, String, Option<String>) {
-    let solved = format!("{}/{}", solved(row).count(), row.outcomes.len());
-    let median = median(row).map_or("-".to_owned(), |steps| format!("{steps:.0}"));
-    let range = extremes(row).map(|(least, most)| format!("{least} to {most}"));
+    let solved = format!("{}/{}", row.solved(), row.outcomes.len());
+    let median = row.median_steps().map_or("-".to_owned(), |steps| format!("{steps:.0}"));
+    let range = row.range().map(|(least, most)| format!("{least} to {most}"));
     (solved, median, range)
-}
-
-/// The steps of the runs that succeeded.
-fn solved(row: &Row) -> impl Iterator<Item = u64> {
-    row.outcomes.iter().filter_map(|outcome| outcome.steps)
-}
-
-/// The least and the most steps of the runs that succeeded.
-fn extremes(row: &Row) -> Option<(u64, u64)> {
-    Some((solved(row).min()?, solved(row).max()?))
-}
-
-/// The median of the steps of the runs that succeeded.
-fn median(row: &Row) -> Option<f64> {
-    let mut solved: Vec<u64> = solved(row).collect();
-    solved.sort_unstable();
-    let upper = *solved.get(solved.len() / 2)?;
-    let lower = solved[(solved.len() - 1) / 2];
-    Some(0.5 * (lower as f64 + upper as f64))
 }
 
 /// A row for machines.
@@ -78,7 +58,7 @@ struct Summary {
 
 fn summarise(row: &Row) -> Summary {
     let Experiment { task, units, learning_rate, bound, forced, limit, .. } = *row.experiment;
-    let (solved, median_steps) = (solved(row).count(), median(row));
+    let (solved, median_steps) = (row.solved(), row.median_steps());
     let steps = row.outcomes.iter().map(|outcome| outcome.steps).collect();
     let task = task.name;
     Summary { task, units, learning_rate, bound, forced, limit, solved, median_steps, steps }

@@ -1,28 +1,36 @@
 //! `rtrl train`: one pass of online forecasting over a CSV file.
 //!
-//! Row by row: `series.rs` reads → `forecast.rs` forecasts the row before it is seen, then learns from
-//! it → `baselines.rs` do the same by simpler means → `score.rs` adds up the errors. At the end
+//! Row by row: `series.rs` reads → the network of `network.rs` and the baselines of `rtrl_lab` forecast the
+//! row, then see it and learn from it → `rtrl_lab::prequential` accumulates their errors. At the end
 //! `summary.rs` prints the table and `report.rs` draws the page.
 
-mod baselines;
-mod forecast;
+mod network;
 mod report;
-mod score;
 mod series;
 mod summary;
 
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use rtrl_lab::baselines::{Autoregression, Persistence};
+use rtrl_lab::forecast::{NetworkForecaster, Predict};
+use rtrl_lab::prequential::{Scores, SeriesForecaster};
 use rtrl_model::{Layout, Real, file, saved};
 
-use crate::args::{Precision, Predict, ReadoutRule, TrainArgs};
+use crate::args::{Precision, ReadoutRule, TrainArgs};
 use crate::error::Error;
 use crate::outputs;
-use crate::train::baselines::{Autoregression, Persistence};
-use crate::train::forecast::{Forecaster, Recurrent};
-use crate::train::score::Scores;
-use crate::train::series::Series;
+use crate::train::series::{Row, Series};
+
+/// Number of forecasters.
+const FORECASTERS: usize = 4;
+
+/// The names of the forecasters, in the order of all lists of them.
+const NAMES: [&str; FORECASTERS] =
+    ["exact RTRL", "persistence", "RLS-AR(12)", "same, recurrent weights still"];
+
+/// Order of the linear autoregression, which its name repeats.
+const ORDER: usize = 12;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
     let files = [
@@ -41,7 +49,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) rows: u64,
-    pub(crate) scores: Scores,
+    pub(crate) scores: Scores<FORECASTERS>,
     pub(crate) rows_per_second: f64,
     /// Rows at which an overflow kept our network from learning.
     pub(crate) mishaps: u64,
@@ -56,13 +64,12 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     Layout::simple(units, inputs.len() + 1 + units)
         .and_then(|layout| layout.check_memory::<T>())
         .map_err(rtrl_model::Error::from)?;
-    let predict = args.predict.unwrap_or(if inputs.contains(&args.target) {
-        Predict::Change
-    } else {
-        Predict::Value
-    });
-    let mut ours = Recurrent::<T>::new(args, inputs.len(), predict, true)?;
-    let mut still = Recurrent::<T>::new(args, inputs.len(), predict, false)?;
+    let predict = args.predict.map_or(
+        if inputs.contains(&args.target) { Predict::Change } else { Predict::Value },
+        Predict::from,
+    );
+    let mut ours = network::forecaster::<T>(args, inputs.len(), predict, true)?;
+    let mut still = network::forecaster::<T>(args, inputs.len(), predict, false)?;
     let outcome = pass(args, &mut series, &mut ours, &mut still)?;
     if let Some(path) = &args.save {
         save(path, args, &inputs, predict, &ours)?;
@@ -93,23 +100,21 @@ fn input_names(args: &TrainArgs) -> Result<Vec<String>, Error> {
 fn pass<T: Real>(
     args: &TrainArgs,
     series: &mut Series,
-    ours: &mut Recurrent<T>,
-    still: &mut Recurrent<T>,
+    ours: &mut NetworkForecaster<T>,
+    still: &mut NetworkForecaster<T>,
 ) -> Result<Outcome, Error> {
     let mut persistence = Persistence::default();
-    let mut autoregression = Autoregression::new()?;
-    let mut scores = Scores::new(args.skip, args.report.is_some());
+    let mut autoregression = Autoregression::new(ORDER)?;
+    let mut scores = Scores::new(args.skip);
+    if args.report.is_some() {
+        scores = scores.keep_records();
+    }
+    let mut forecasters: [&mut dyn SeriesForecaster; FORECASTERS] =
+        [ours, &mut persistence, &mut autoregression, still];
     let bar = progress_bar(series.bytes());
     while let Some(row) = series.next_row()? {
-        let forecasters: [&mut dyn Forecaster; 4] =
-            [ours, &mut persistence, &mut autoregression, still];
-        let mut forecasts = [None; 4];
-        for (forecast, forecaster) in forecasts.iter_mut().zip(forecasters) {
-            *forecast = forecaster.observe(row)?;
-        }
-        if let [Some(a), Some(b), Some(c), Some(d)] = forecasts {
-            scores.add(row.target, [a, b, c, d]);
-        }
+        let taken = scores.take(&mut forecasters, &row.inputs, row.target);
+        taken.map_err(|error| at(row, error))?;
         bar.set_position(row.position);
         if row.number.is_power_of_two() {
             bar.suspend(|| summary::print_progress(row.number, &scores));
@@ -121,8 +126,16 @@ fn pass<T: Real>(
         return Err(Error::Rows { path: args.file.clone(), got: rows });
     }
     let rows_per_second = ours.rows_per_second();
-    let (mishaps, next) = (ours.mishaps(), ours.next());
+    let (mishaps, next) = (ours.mishaps(), ours.forecast());
     Ok(Outcome { rows, scores, rows_per_second, mishaps, next })
+}
+
+/// The error with the line of its row, if it is about the values.
+fn at(row: &Row, error: rtrl_lab::Error) -> Error {
+    match error {
+        rtrl_lab::Error::Scale => Error::Scale { line: row.line },
+        other => other.into(),
+    }
 }
 
 fn progress_bar(bytes: u64) -> ProgressBar {
@@ -139,7 +152,7 @@ fn save<T: Real>(
     args: &TrainArgs,
     inputs: &[String],
     predict: Predict,
-    ours: &Recurrent<T>,
+    ours: &NetworkForecaster<T>,
 ) -> Result<(), Error> {
     let (forgetting, ridge) = match args.readout.rule()? {
         ReadoutRule::Gradient => (None, None),
@@ -159,7 +172,7 @@ fn save<T: Real>(
         "readout": args.readout.rule()?.name(),
         "forgetting": forgetting,
         "ridge": ridge,
-        "scales": ours.scales(),
+        "scales": network::scales(ours),
     });
     Ok(saved::save(ours.network(), ours.state()?.values(), application, path)?)
 }

@@ -2,21 +2,24 @@
 
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
+use rtrl_lab::prequential::ErrorSums;
 use rtrl_model::{Network, Real};
 
 use crate::args::{ReadoutRule, TrainArgs};
 use crate::chart::{Axes, Line, css, heat_map, lines};
 use crate::error::Error;
 use crate::page;
-use crate::train::Outcome;
-use crate::train::score::{NAMES, Record, Sums};
 use crate::train::summary::number;
+use crate::train::{FORECASTERS, NAMES, Outcome};
+
+/// A value and its forecasts.
+type Record = rtrl_lab::prequential::Record<FORECASTERS>;
 
 /// Rows of the chart that shows single forecasts.
 const CLOSE_UP: usize = 240;
 
 /// One colour for each forecaster, legible on light and dark ground.
-const COLOURS: [RGBColor; 4] = [
+const COLOURS: [RGBColor; FORECASTERS] = [
     RGBColor(37, 120, 235),
     RGBColor(140, 140, 150),
     RGBColor(234, 120, 20),
@@ -137,7 +140,7 @@ fn running(records: &[Record], skip: u64) -> Vec<Line> {
     [1, 2, 3, 0]
         .into_iter()
         .map(|index| {
-            let mut sums = Sums::default();
+            let mut sums = ErrorSums::default();
             let rmse = |record: &Record| {
                 sums.add(record.forecasts[index] - record.actual);
                 sums.rmse().unwrap_or_default()

@@ -7,8 +7,10 @@ use serde::Serialize;
 use crate::args::TrainArgs;
 use crate::error::Error;
 use crate::outputs;
-use crate::train::Outcome;
-use crate::train::score::{NAMES, Scores};
+use crate::train::{FORECASTERS, NAMES, Outcome};
+
+/// The errors of all forecasters.
+type Scores = rtrl_lab::prequential::Scores<FORECASTERS>;
 
 /// The line at rows 1, 2, 4, 8, … A reader who has gone away is no reason to stop learning.
 pub(crate) fn print_progress(row: u64, scores: &Scores) {

@@ -15,6 +15,9 @@
 //! | `fixed_points.rs`, `cycles.rs` | where the network comes to rest, or round again |
 //! | `principal.rs` | principal components of the states of a run |
 //! | `machine/` | finite-state machines that do what the network does |
+//! | `findings.rs` | all of these at once |
+//! | `watched.rs` | a network on a task, and the machine in it |
+//! | `compared.rs` | that machine and the task's, compared in words |
 //!
 //! ```
 //! use rtrl_lab::inspect::{Dynamics, fixed_points};
@@ -31,8 +34,10 @@
 //! # }
 //! ```
 
+mod compared;
 mod cycles;
 mod dynamics;
+mod findings;
 mod fixed_points;
 mod lyapunov;
 mod machine;
@@ -40,9 +45,12 @@ mod principal;
 mod run;
 mod spectral_radius;
 mod spectrum;
+mod watched;
 
+pub use self::compared::bits;
 pub use self::cycles::{Attractors, Cycle, attractors};
 pub use self::dynamics::Dynamics;
+pub use self::findings::{Block, Findings, Held, OnRun, Rest, Round, Shape, Watching};
 pub use self::fixed_points::{FixedPoint, fixed_points};
 pub use self::lyapunov::largest_lyapunov_exponent;
 pub use self::machine::{
@@ -52,3 +60,4 @@ pub use self::principal::{Principal, principal_components};
 pub use self::run::Run;
 pub use self::spectral_radius::SpectralRadius;
 pub use self::spectrum::{Eigenvalue, eigenvalues, singular_values, spectral_radius};
+pub use self::watched::{Extracted, OnTask, Watched};

@@ -18,6 +18,13 @@ pub struct Comparison {
     pub parted: Option<u64>,
 }
 
+impl Comparison {
+    /// Whether both engines needed the same steps, or failed both.
+    pub fn is_equal(&self) -> bool {
+        self.steps[0] == self.steps[1]
+    }
+}
+
 impl Experiment {
     /// The run of a seed by two engines. Both are exact and differ by rounding only, which a network may
     /// amplify until the runs part.

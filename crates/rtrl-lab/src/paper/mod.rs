@@ -6,6 +6,9 @@
 //! | `run.rs` | one run with one seed |
 //! | `criterion.rs` | when a run has succeeded |
 //! | `compare.rs` | one run by two engines |
+//! | `record.rs` | a record of a run: its learning curve and its last steps |
+//! | `sweep.rs` | many runs of many experiments |
+//! | `results.rs` | what the runs of an experiment came to |
 //!
 //! ```
 //! use rtrl_lab::paper;
@@ -22,12 +25,18 @@
 
 mod compare;
 mod criterion;
+mod record;
+mod results;
 mod run;
+mod sweep;
 mod table;
 
 pub use self::compare::Comparison;
 pub use self::criterion::{Criterion, FreeRun};
+pub use self::record::{Curve, LAST, Moment, Record};
+pub use self::results::{Outcome, Results};
 pub use self::run::{Progress, Run};
+pub use self::sweep::{Job, sweep};
 pub use self::table::TABLE;
 
 use std::num::NonZeroUsize;

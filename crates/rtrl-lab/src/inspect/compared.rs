@@ -1,30 +1,32 @@
-//! What is said about an extracted machine and the one that its task asks for.
+//! An extracted machine and the one that its task asks for, compared in words.
 
-use rtrl_lab::inspect::{Comparison, Difference, Verdict};
-
-use super::summary::bits;
 use super::watched::Extracted;
+use super::{Comparison, Difference, Verdict};
 
-/// Sentences without full stops. `outputs` are the names of the targets.
-pub(crate) fn compared(machine: &Extracted, outputs: &[&str]) -> Vec<String> {
-    let states = machine.reduced.len();
-    let left = if machine.smallest {
-        format!("{states} state(s) are enough for all that was watched")
-    } else {
-        format!("{states} state(s) do all that was watched; the search for fewer was too long")
-    };
-    match (&machine.comparison, &machine.no_comparison) {
-        (Some(comparison), _) => {
-            let states = format!("{left}; the task's own machine has {}", comparison.task_states);
-            let difference = comparison.difference.as_ref();
-            let difference = difference.map(|difference| told(difference, machine, outputs));
-            [states, verdict(comparison)].into_iter().chain(difference).collect()
-        }
-        (None, reason) => {
-            let reason = reason.as_deref().unwrap_or_default();
-            vec![left, format!("not compared with the task's own machine: {reason}")]
-        }
+impl Extracted {
+    /// How many states are enough, and whether the machine is that of the task or where it differs: sentences
+    /// without full stops. `outputs` are the names of the targets.
+    pub fn in_words(&self, outputs: &[&str]) -> Vec<String> {
+        let states = self.reduced.len();
+        let enough = if self.smallest {
+            format!("{states} state(s) are enough for all that was watched")
+        } else {
+            format!("{states} state(s) do all that was watched; the search for fewer was too long")
+        };
+        let Some(comparison) = &self.comparison else {
+            let reason = self.no_comparison.as_deref().unwrap_or_default();
+            return vec![enough, format!("not compared with the task's own machine: {reason}")];
+        };
+        let states = format!("{enough}; the task's own machine has {}", comparison.task_states);
+        let difference = comparison.difference.as_ref();
+        let difference = difference.map(|difference| told(difference, self, outputs));
+        [states, verdict(comparison)].into_iter().chain(difference).collect()
     }
+}
+
+/// Bits as digits.
+pub fn bits(outputs: &[bool]) -> String {
+    outputs.iter().map(|&bit| if bit { '1' } else { '0' }).collect()
 }
 
 fn verdict(comparison: &Comparison) -> String {

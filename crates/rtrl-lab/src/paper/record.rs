@@ -1,12 +1,13 @@
-//! What is kept of a run for the page, in memory that does not grow with the run.
+//! A record of a run: its learning curve and its last steps, in memory that does not grow with the run.
 
 use std::collections::VecDeque;
 
-use rtrl_lab::paper::{Progress, Run};
 use rtrl_model::{Error, Real};
 
-/// Steps at the end of a run that are drawn.
-pub(crate) const LAST: usize = 80;
+use super::{Progress, Run};
+
+/// Number of steps at the end of a run that are recorded with their outputs.
+pub const LAST: usize = 80;
 
 /// Steps of the shortest stretch of a curve: a period of the slowest task.
 const SHORTEST: u64 = 25;
@@ -14,30 +15,34 @@ const SHORTEST: u64 = 25;
 /// Stretches of a curve grow with the steps before them, which this divides.
 const GROWTH: u64 = 16;
 
-/// A run, as it was seen.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) curve: Curve,
-    /// The last steps, one more than are drawn.
-    pub(crate) moments: VecDeque<Moment>,
-    /// W at the end.
-    pub(crate) weights: Vec<Vec<f64>>,
-    /// The outputs of the steps after the end, without targets; empty where a task has inputs.
-    pub(crate) alone: Vec<Vec<f64>>,
+/// A record of a run.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// The error over the steps.
+    pub curve: Curve,
+    /// The last steps: [`LAST`] and the one before them, fewer if the run is shorter.
+    pub moments: VecDeque<Moment>,
+    /// W at the end, units x (inputs, bias, units); empty while the run continues.
+    pub weights: Vec<Vec<f64>>,
+    /// The outputs of the [`LAST`] steps after the end, which the network takes without targets and without
+    /// learning; empty where a task has inputs.
+    pub alone: Vec<Vec<f64>>,
 }
 
-/// A step: what went in at t, and what there was at t + 1.
+/// A step: the input at t, and targets and state at t + 1.
 #[derive(Debug, Default)]
-pub(crate) struct Moment {
-    pub(crate) input: Vec<f64>,
-    pub(crate) targets: Vec<Option<f64>>,
-    /// y of all units, those with targets first.
-    pub(crate) state: Vec<f64>,
+pub struct Moment {
+    /// x(t).
+    pub input: Vec<f64>,
+    /// d(t + 1).
+    pub targets: Vec<Option<f64>>,
+    /// y(t + 1) of all units, those with targets first.
+    pub state: Vec<f64>,
 }
 
-/// The error over the steps, in stretches that become longer: some 150 for a million steps.
+/// The error over the steps, averaged over stretches whose length grows: about 150 for a million steps.
 #[derive(Debug, Default)]
-pub(crate) struct Curve {
+pub struct Curve {
     stretches: Vec<Stretch>,
 }
 
@@ -52,21 +57,16 @@ struct Stretch {
 }
 
 impl Record {
-    pub(crate) fn new() -> Self {
-        Self {
-            curve: Curve::default(),
-            moments: VecDeque::with_capacity(LAST + 1),
-            weights: Vec::new(),
-            alone: Vec::new(),
-        }
+    /// A record without steps.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// [`Run::advance`], seen step by step.
-    pub(crate) fn advance<T: Real>(
-        &mut self,
-        run: &mut Run<T>,
-        steps: u64,
-    ) -> Result<Progress, Error> {
+    /// [`Run::advance`], recorded step by step.
+    ///
+    /// # Errors
+    /// As [`Run::advance`] and [`Run::free_run`].
+    pub fn advance<T: Real>(&mut self, run: &mut Run<T>, steps: u64) -> Result<Progress, Error> {
         for _ in 0..steps {
             let before = run.steps();
             let progress = run.advance(1)?;
@@ -124,8 +124,8 @@ impl Curve {
         }
     }
 
-    /// For each stretch that had targets the step in its middle and the root of the mean squared error.
-    pub(crate) fn points(&self) -> Vec<(f64, f64)> {
+    /// For each stretch with targets, the step in its middle and the root of the mean squared error.
+    pub fn points(&self) -> Vec<(f64, f64)> {
         let with_targets = self.stretches.iter().filter(|stretch| stretch.targets > 0);
         let point = |stretch: &Stretch| {
             let middle = 0.5 * (stretch.first + stretch.last) as f64;
@@ -137,10 +137,10 @@ impl Curve {
 
 #[cfg(test)]
 mod tests {
-    use rtrl_lab::paper::TABLE;
     use rtrl_model::EngineChoice;
 
     use super::*;
+    use crate::paper::TABLE;
 
     #[test]
     fn a_curve_is_short_and_loses_no_error() {

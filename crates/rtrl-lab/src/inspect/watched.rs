@@ -1,13 +1,11 @@
-//! A network that is watched while it runs on a task, or by itself.
+//! A network that is watched while it runs on a task, or without input.
 
-use rtrl_lab::inspect::{
-    Agreement, Comparison, Dynamics, Machine, Reduced, Run, Trace, Transition,
-};
-use rtrl_lab::tasks::{Entry, Task, TaskMachine};
 use rtrl_model::Network;
 use serde::Serialize;
 
-use crate::error::Error;
+use super::{Agreement, Comparison, Dynamics, Machine, Reduced, Run, Trace, Transition};
+use crate::Error;
+use crate::tasks::{Entry, Task, TaskMachine};
 
 /// Steps before anything is watched.
 const UNWATCHED: usize = 100;
@@ -16,10 +14,12 @@ const UNWATCHED: usize = 100;
 const MOST_BOXES: usize = 256;
 
 /// A run, with what the task asked for.
-pub(crate) struct Watched {
-    /// The inputs that came before.
+#[derive(Debug)]
+pub struct Watched {
+    /// The inputs before the run.
     before: Vec<Vec<f64>>,
-    pub(crate) run: Run,
+    /// The run, after 100 steps that are not watched.
+    pub run: Run,
     /// The state after the last step.
     last: Vec<f64>,
     /// The targets of every step.
@@ -28,43 +28,51 @@ pub(crate) struct Watched {
 
 /// How a network does on a task, and the machine in it.
 #[derive(Debug, Serialize)]
-pub(crate) struct OnTask {
-    pub(crate) task: &'static str,
-    pub(crate) inputs: &'static [&'static str],
-    pub(crate) outputs: &'static [&'static str],
+pub struct OnTask {
+    /// The name of the task.
+    pub task: &'static str,
+    /// The names of its inputs.
+    pub inputs: &'static [&'static str],
+    /// The names of its targets.
+    pub outputs: &'static [&'static str],
     /// Steps with targets at which all outputs are on the right side of 1/2; where all targets are bits.
-    pub(crate) right: Option<Agreement>,
+    pub right: Option<Agreement>,
     /// Steps by which the targets are moved to fit: a task without inputs does not say where it starts.
-    pub(crate) moved: usize,
-    pub(crate) machine: Option<Extracted>,
+    pub moved: usize,
+    /// The machine in the network.
+    pub machine: Option<Extracted>,
     /// Why there is no machine.
-    pub(crate) no_machine: Option<String>,
+    pub no_machine: Option<String>,
 }
 
 /// A machine, as plain data.
 #[derive(Debug, Serialize)]
-pub(crate) struct Extracted {
+pub struct Extracted {
     /// The name of each symbol.
-    pub(crate) symbols: Vec<String>,
-    pub(crate) transitions: Vec<Vec<Transition>>,
+    pub symbols: Vec<String>,
+    /// The transitions of every state, one for each symbol.
+    pub transitions: Vec<Vec<Transition>>,
     /// A smaller machine that does the same wherever this one was watched.
-    pub(crate) reduced: Vec<Vec<Option<Transition>>>,
+    pub reduced: Vec<Vec<Option<Transition>>>,
     /// Whether none is smaller than that.
-    pub(crate) smallest: bool,
-    pub(crate) boxes: usize,
-    pub(crate) explains_all: bool,
+    pub smallest: bool,
+    /// Boxes of the state space that it was made from.
+    pub boxes: usize,
+    /// Whether it gives the bits of every step that it was made from.
+    pub explains_all: bool,
     /// Steps on which it was checked, after those that it was made from.
-    pub(crate) agreement: Agreement,
-    /// Beside the machine that the task asks for.
-    pub(crate) comparison: Option<Comparison>,
+    pub agreement: Agreement,
+    /// How it differs from the machine that the task asks for.
+    pub comparison: Option<Comparison>,
     /// Why there is no comparison.
-    pub(crate) no_comparison: Option<String>,
+    pub no_comparison: Option<String>,
+    /// The input that each symbol stands for.
     #[serde(skip)]
-    pub(crate) held: Vec<Vec<f64>>,
+    pub held: Vec<Vec<f64>>,
 }
 
 /// Lets a network run from its state for so many steps, on the task of a seed or with inputs of 0.
-pub(crate) fn watch(
+pub(super) fn watch(
     network: &Network<f64>,
     task: Option<(&Entry, u64)>,
     steps: usize,
@@ -92,7 +100,7 @@ fn drawn(task: &mut dyn Task, input: &mut [f64]) -> Vec<Option<f64>> {
 
 impl Watched {
     /// What became of the task, with the machine of the first `steps` steps, checked on the others.
-    pub(crate) fn on_task(
+    pub(super) fn on_task(
         &self,
         network: &Network<f64>,
         entry: &Entry,
@@ -179,7 +187,7 @@ impl Watched {
 }
 
 /// The name of the one line that is 1 while all others are 0, or else the values.
-pub(crate) fn symbol_name(symbol: &[f64], inputs: &[&str]) -> String {
+fn symbol_name(symbol: &[f64], inputs: &[&str]) -> String {
     let ones = symbol.iter().filter(|&&value| value == 1.0).count();
     let zeros = symbol.iter().filter(|&&value| value == 0.0).count();
     let line = symbol.iter().position(|&value| value == 1.0);

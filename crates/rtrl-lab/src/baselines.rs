@@ -1,0 +1,176 @@
+//! Forecasters that a recurrent network has to beat. They look at the target's own past only, not at the
+//! inputs.
+
+use std::collections::VecDeque;
+
+use rtrl_model::RecursiveLeastSquares;
+
+use crate::Error;
+use crate::prequential::SeriesForecaster;
+
+/// Forecasts that the next value equals the last one.
+#[derive(Debug, Clone, Default)]
+pub struct Persistence {
+    last: Option<f64>,
+}
+
+impl SeriesForecaster for Persistence {
+    fn observe(&mut self, _: &[f64], target: f64) -> Result<Option<f64>, Error> {
+        Ok(self.last.replace(target))
+    }
+}
+
+/// Ridge penalty of the autoregression, for values whose largest is about 1.
+const RIDGE: f64 = 1e-6;
+
+/// A linear autoregression of order k: a linear function of a constant and the last k values, fitted by
+/// recursive least squares without forgetting, with a ridge penalty of 1e-6.
+///
+/// Values are measured in units of the largest among the first 2 k, so that the penalty means the same for
+/// every series. Until there are 2 k values the forecast is the last value. Only values with k values before
+/// them enter the fit.
+#[derive(Debug, Clone)]
+pub struct Autoregression {
+    order: usize,
+    model: RecursiveLeastSquares,
+    /// The last values, newest first.
+    past: VecDeque<f64>,
+    /// The unit, once it is known.
+    unit: Option<f64>,
+    /// 1, then the last values, newest first, in units of `unit`.
+    features: Vec<f64>,
+}
+
+impl Autoregression {
+    /// An autoregression on the last `order` values.
+    ///
+    /// # Errors
+    /// [`rtrl_model::Error::Setting`] for an order of 0, [`rtrl_model::Error::Memory`] for one that does not
+    /// fit in memory.
+    pub fn new(order: usize) -> Result<Self, Error> {
+        if order == 0 {
+            let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
+            return Err(Error::Model(rtrl_model::Error::Setting {
+                what: "the order of the autoregression",
+                expected,
+                got,
+            }));
+        }
+        let features = vec![1.0; order.saturating_add(1)];
+        let model = RecursiveLeastSquares::new(vec![0.0; features.len()], 1.0, RIDGE)?;
+        Ok(Self { order, model, past: VecDeque::new(), unit: None, features })
+    }
+
+    /// Finds the unit and catches up on the values that were collected.
+    fn begin(&mut self) -> Result<(), Error> {
+        let largest = self.past.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+        let unit = if largest > 0.0 { largest } else { 1.0 };
+        for newest in (0..self.past.len() - self.order).rev() {
+            self.measure(newest + 1, unit);
+            self.fit(self.past[newest] / unit)?;
+        }
+        self.unit = Some(unit);
+        self.past.truncate(self.order);
+        Ok(())
+    }
+
+    /// Makes the features those of the values from place `newest` of the past on.
+    fn measure(&mut self, newest: usize, unit: f64) {
+        let past = self.past.iter().skip(newest);
+        for (feature, value) in self.features[1..].iter_mut().zip(past) {
+            *feature = value / unit;
+        }
+    }
+
+    /// Takes in the value that followed the features. One that is out of range leaves the fit as it was, and
+    /// the forecasts continue.
+    fn fit(&mut self, value: f64) -> Result<(), Error> {
+        match self.model.update(&self.features, value) {
+            Ok(()) | Err(rtrl_model::Error::Fit { .. }) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+impl SeriesForecaster for Autoregression {
+    fn observe(&mut self, _: &[f64], target: f64) -> Result<Option<f64>, Error> {
+        let mut forecast = self.past.front().copied();
+        if let Some(unit) = self.unit {
+            self.measure(0, unit);
+            forecast = Some(self.model.predict(&self.features)? * unit);
+            self.fit(target / unit)?;
+            self.past.pop_back();
+        }
+        self.past.push_front(target);
+        if self.unit.is_none() && self.past.len() == 2 * self.order {
+            self.begin()?;
+        }
+        Ok(forecast)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Forecasts of a series, from the second value on.
+    fn forecasts(forecaster: &mut dyn SeriesForecaster, series: &[f64]) -> Vec<f64> {
+        series.iter().filter_map(|&value| forecaster.observe(&[], value).unwrap()).collect()
+    }
+
+    #[test]
+    fn persistence_repeats_the_last_value() {
+        assert_eq!(forecasts(&mut Persistence::default(), &[3.0, -1.0, 4.0]), [3.0, -1.0]);
+    }
+
+    /// `x(t+1) = 1.5 x(t) - 0.9 x(t-1) + 2`, from values whose size the fit does not know.
+    fn oscillation(size: f64) -> Vec<f64> {
+        let mut series = vec![size, 0.0];
+        for t in 1..60 {
+            series.push(1.5 * series[t] - 0.9 * series[t - 1] + 2.0 * size);
+        }
+        series
+    }
+
+    #[test]
+    fn an_autoregression_of_its_order_learns_a_linear_series() {
+        for size in [1e-3, 1.0, 1e6] {
+            let series = oscillation(size);
+            let found = forecasts(&mut Autoregression::new(2).unwrap(), &series);
+            let error = (found[58] - series[59]).abs() / size;
+            assert!(error < 1e-3, "{size}: {error:e}");
+        }
+    }
+
+    /// The negative control of the test above: one value is not enough to know what follows.
+    #[test]
+    fn an_autoregression_of_a_lower_order_does_not() {
+        let series = oscillation(1.0);
+        let found = forecasts(&mut Autoregression::new(1).unwrap(), &series);
+        let errors = found[30..].iter().zip(&series[31..]).map(|(a, b)| (a - b).abs());
+        let largest = errors.fold(0.0, f64::max);
+        assert!(largest > 0.1, "{largest}");
+    }
+
+    #[test]
+    fn the_first_forecasts_are_the_last_values() {
+        let series = oscillation(1.0);
+        let found = forecasts(&mut Autoregression::new(12).unwrap(), &series);
+        assert_eq!(found[..23], series[..23]);
+        assert_ne!(found[23], series[23]);
+    }
+
+    #[test]
+    fn an_order_of_0_is_refused() {
+        let error = Autoregression::new(0).unwrap_err().to_string();
+        assert!(error.contains("order") && error.contains("at least 1"), "{error}");
+    }
+
+    #[test]
+    fn values_that_the_fit_cannot_take_do_not_end_the_forecasts() {
+        let mut series = oscillation(1.0);
+        series[40] = f64::MAX;
+        let found = forecasts(&mut Autoregression::new(2).unwrap(), &series);
+        assert_eq!(found.len(), series.len() - 1);
+    }
+}

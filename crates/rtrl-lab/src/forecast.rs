@@ -1,0 +1,299 @@
+//! A recurrent network as a forecaster of a series, learning as the series arrives.
+
+use std::time::{Duration, Instant};
+
+use rtrl_model::{Learner, Network, Real, State, Targets};
+
+use crate::Error;
+use crate::prequential::SeriesForecaster;
+use crate::scale::RunningScale;
+
+/// What the output of a network forecasts, in standard deviations of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predict {
+    /// The change from the last value.
+    Change,
+    /// The distance of the value from the mean.
+    Value,
+}
+
+/// A network of one output that forecasts the next value of a series and learns online.
+///
+/// Inputs and target are standardised by the means and deviations of the rows so far ([`RunningScale`]); a row
+/// enters them after its forecast. After an overflow the forecaster resets the learner and continues;
+/// [`NetworkForecaster::mishaps`] counts these rows.
+#[derive(Debug)]
+pub struct NetworkForecaster<T: Real> {
+    learner: Learner<T>,
+    predict: Predict,
+    target_scale: RunningScale,
+    input_scales: Vec<RunningScale>,
+    /// The standardised inputs of the present row.
+    input: Vec<T>,
+    /// The target of the present row, if there has been one.
+    present: Option<f64>,
+    /// Time that the learner took for its rows.
+    time: Duration,
+    rows: u64,
+    mishaps: u64,
+}
+
+impl<T: Real> NetworkForecaster<T> {
+    /// A forecaster that has seen no row, around a learner of one stream.
+    ///
+    /// # Errors
+    /// [`rtrl_model::Error::Setting`] unless the network has one output and the learner one stream.
+    pub fn new(learner: Learner<T>, predict: Predict) -> Result<Self, Error> {
+        let network = learner.network();
+        let inputs = network.inputs();
+        check_one("the number of outputs of a forecaster", network.outputs())?;
+        check_one("the number of streams of a forecaster", learner.streams())?;
+        Ok(Self {
+            learner,
+            predict,
+            target_scale: RunningScale::default(),
+            input_scales: vec![RunningScale::default(); inputs],
+            input: vec![T::ZERO; inputs],
+            present: None,
+            time: Duration::ZERO,
+            rows: 0,
+            mishaps: 0,
+        })
+    }
+
+    /// The network as it is now.
+    pub fn network(&self) -> &Network<T> {
+        self.learner.network()
+    }
+
+    /// The state of the network after the last row that it learnt from.
+    ///
+    /// # Errors
+    /// As [`Learner::state`]; a learner always has its first stream.
+    pub fn state(&self) -> Result<&State<T>, Error> {
+        Ok(self.learner.state(0)?)
+    }
+
+    /// The forecast of the row after the present one. Where the forward pass overflows, it is the forecast of
+    /// an output of 0.
+    pub fn forecast(&mut self) -> f64 {
+        let output = self.learner.peek(&self.input).map_or(0.0, |outputs| outputs[0].to_f64());
+        self.decode(output)
+    }
+
+    /// Number of rows at which an overflow kept the network from learning.
+    pub fn mishaps(&self) -> u64 {
+        self.mishaps
+    }
+
+    /// Rows per second of the learner, over all rows that it has forecast and learnt from.
+    pub fn rows_per_second(&self) -> f64 {
+        self.rows as f64 / self.time.as_secs_f64()
+    }
+
+    /// Mean and deviation of the target.
+    pub fn target_scale(&self) -> &RunningScale {
+        &self.target_scale
+    }
+
+    /// Mean and deviation of every input.
+    pub fn input_scales(&self) -> &[RunningScale] {
+        &self.input_scales
+    }
+
+    /// Forecasts the target of the row after the present one, then learns from it.
+    fn forecast_and_learn(&mut self, target: f64) -> Result<f64, Error> {
+        let start = Instant::now();
+        let forecast = self.forecast();
+        let target = T::from_f64(self.encode(target));
+        if !target.is_finite() {
+            return Err(Error::Scale);
+        }
+        self.learn(target)?;
+        self.time += start.elapsed();
+        self.rows += 1;
+        Ok(forecast)
+    }
+
+    /// Learns that `target` followed the present row. After an overflow, continues from where learning is
+    /// possible again.
+    fn learn(&mut self, target: T) -> Result<(), Error> {
+        let result = self.learner.step(&self.input, Targets::All(&[target]));
+        let Err(error) = result else { return Ok(()) };
+        match error {
+            rtrl_model::Error::UpdateRefused { .. } | rtrl_model::Error::Fit { .. } => {}
+            rtrl_model::Error::Overflow { .. } => self.learner.reset_sensitivities()?,
+            rtrl_model::Error::NonFinite { .. } => {
+                let rest = vec![T::ZERO; self.learner.network().units()];
+                self.learner.reset(&rest)?;
+            }
+            other => return Err(other.into()),
+        }
+        self.mishaps += 1;
+        Ok(())
+    }
+
+    /// From an output of the readout to the units of the target, as seen from the present row.
+    fn decode(&self, output: f64) -> f64 {
+        self.base() + output * self.target_scale.deviation()
+    }
+
+    /// The inverse of [`NetworkForecaster::decode`].
+    fn encode(&self, target: f64) -> f64 {
+        (target - self.base()) / self.target_scale.deviation()
+    }
+
+    /// The forecast of an output of 0.
+    fn base(&self) -> f64 {
+        match (self.predict, self.present) {
+            (Predict::Change, Some(present)) => present,
+            _ => self.target_scale.mean(),
+        }
+    }
+
+    /// Makes a row the present one: its values enter the scales only now.
+    fn enter(&mut self, inputs: &[f64], target: f64) -> Result<(), Error> {
+        self.target_scale.add(target);
+        self.present = Some(target);
+        let places = self.input.iter_mut().zip(&mut self.input_scales).zip(inputs);
+        for ((place, scale), &value) in places {
+            scale.add(value);
+            *place = T::from_f64(scale.standardise(value));
+        }
+        let finite = |scale: &RunningScale| (scale.mean() * scale.deviation()).is_finite();
+        if finite(&self.target_scale) && self.input_scales.iter().all(finite) {
+            Ok(())
+        } else {
+            Err(Error::Scale)
+        }
+    }
+}
+
+impl<T: Real> SeriesForecaster for NetworkForecaster<T> {
+    fn observe(&mut self, inputs: &[f64], target: f64) -> Result<Option<f64>, Error> {
+        if inputs.len() != self.input.len() {
+            let (expected, got) = (self.input.len(), inputs.len());
+            return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
+        }
+        let mut forecast = None;
+        if self.present.is_some() {
+            forecast = Some(self.forecast_and_learn(target)?);
+        }
+        self.enter(inputs, target)?;
+        Ok(forecast)
+    }
+}
+
+/// Fails unless a number is 1.
+fn check_one(what: &'static str, number: usize) -> Result<(), Error> {
+    if number == 1 {
+        return Ok(());
+    }
+    let (expected, got) = ("1".to_owned(), number.to_string());
+    Err(Error::Model(rtrl_model::Error::Setting { what, expected, got }))
+}
+
+#[cfg(test)]
+mod tests {
+    use rtrl_model::{Optimizer, Readout};
+
+    use super::*;
+    use crate::prequential::Scores;
+
+    fn forecaster(predict: Predict, rate: f64) -> NetworkForecaster<f64> {
+        let readout = Readout::new(1).with_inputs().recursive_least_squares(1.0, 1e-3);
+        let network = Network::builder(6, 1).readout(readout).seed(1).build().unwrap();
+        let learner = Learner::builder(network).optimizer(Optimizer::sgd(rate)).build().unwrap();
+        NetworkForecaster::new(learner, predict).unwrap()
+    }
+
+    fn wave(t: usize) -> f64 {
+        40.0 + 3.0 * libm::sin(0.3 * t as f64)
+    }
+
+    fn error(predict: Predict, series: impl Iterator<Item = f64>) -> f64 {
+        let mut network = forecaster(predict, 1e-3);
+        let mut scores = Scores::new(200);
+        for value in series {
+            scores.take(&mut [&mut network], &[value], value).unwrap();
+        }
+        assert_eq!(network.mishaps(), 0);
+        scores.settled[0].rmse().unwrap()
+    }
+
+    /// Persistence has 0.63.
+    #[test]
+    fn a_wave_is_learnt_as_value_and_as_change() {
+        for predict in [Predict::Value, Predict::Change] {
+            let error = error(predict, (0..400).map(wave));
+            assert!(error < 0.3, "{predict:?}: {error}");
+        }
+    }
+
+    /// The negative control of the test above: the same values in an order that nothing can be learnt from.
+    #[test]
+    fn shuffled_values_are_not() {
+        let mut generator = rtrl_model::Generator::new(5);
+        let order = (0..400).map(|_| wave(generator.between(0.0, 400.0) as usize));
+        let error = error(Predict::Value, order);
+        assert!(error > 1.0, "{error}");
+    }
+
+    /// The forecast is made from the rows before: changing a row changes no forecast up to its own.
+    #[test]
+    fn a_forecast_does_not_see_its_row() {
+        let run = |odd: Option<usize>| {
+            let mut network = forecaster(Predict::Change, 1e-2);
+            let value = |t| if odd == Some(t) { 99.0 } else { wave(t) };
+            let mut observe = |t| network.observe(&[value(t)], value(t)).unwrap();
+            (0..60).map(|t| observe(t).map(f64::to_bits)).collect::<Vec<_>>()
+        };
+        let (plain, odd) = (run(None), run(Some(40)));
+        assert_eq!(plain[..=40], odd[..=40]);
+        assert_ne!(plain[41], odd[41]);
+        assert_eq!(plain[0], None);
+    }
+
+    #[test]
+    fn the_next_forecast_is_the_one_that_is_scored() {
+        let mut network = forecaster(Predict::Change, 1e-2);
+        for t in 0..50 {
+            let next = network.forecast();
+            let scored = network.observe(&[wave(t)], wave(t)).unwrap();
+            assert!(scored.is_none_or(|scored| scored.to_bits() == next.to_bits()), "{t}");
+        }
+    }
+
+    #[test]
+    fn an_overflow_is_a_mishap_and_forecasts_continue() {
+        let network = Network::<f32>::builder(2, 1)
+            .activation(rtrl_model::Activation::Identity)
+            .readout(Readout::new(1))
+            .build()
+            .unwrap();
+        let learner = Learner::builder(network).optimizer(Optimizer::sgd(1e30)).build().unwrap();
+        let mut network = NetworkForecaster::new(learner, Predict::Value).unwrap();
+        for t in 0..100 {
+            let forecast = network.observe(&[wave(t)], wave(t)).unwrap();
+            assert_eq!(forecast.is_none(), t == 0);
+        }
+        assert!(network.mishaps() > 0);
+    }
+
+    #[test]
+    fn values_that_cannot_be_standardised_are_refused() {
+        let mut network = forecaster(Predict::Value, 1e-3);
+        network.observe(&[0.0], f64::MAX).unwrap();
+        assert!(matches!(network.observe(&[0.0], -f64::MAX), Err(Error::Scale)));
+        let short = network.observe(&[], 1.0).unwrap_err().to_string();
+        assert!(short.contains("input has 0 values"), "{short}");
+    }
+
+    #[test]
+    fn only_one_output_and_one_stream_can_be_forecast() {
+        let two = Network::<f64>::builder(2, 1).build().unwrap();
+        let learner = Learner::builder(two).build().unwrap();
+        let error = NetworkForecaster::new(learner, Predict::Value).unwrap_err().to_string();
+        assert!(error.contains("outputs") && error.contains('2'), "{error}");
+    }
+}

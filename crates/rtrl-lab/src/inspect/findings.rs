@@ -1,0 +1,461 @@
+//! All instruments at once: what they find in a network.
+
+use rtrl_model::{Activation, Connection, Network};
+use serde::Serialize;
+
+use super::watched::{OnTask, Watched, watch};
+use super::{
+    Attractors, Dynamics, Eigenvalue, FixedPoint, Principal, attractors, eigenvalues, fixed_points,
+    largest_lyapunov_exponent, principal_components, singular_values, spectral_radius,
+};
+use crate::Error;
+use crate::tasks::Entry;
+
+/// States of a run whose Jacobian is decomposed.
+const JACOBIANS: usize = 50;
+
+/// States of a run whose principal components are taken.
+const MOST_STATES: usize = 2000;
+
+/// Period of the longest cycle that is looked for.
+const LONGEST_CYCLE: usize = 100;
+
+/// Steps below which there is nothing to see.
+const LEAST_STEPS: usize = 10;
+
+/// Symbols beyond which none is held.
+const MOST_HELD: usize = 8;
+
+/// How long to watch a network, and the seed of everything that is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watching {
+    /// Steps to watch, at least 10; on a task as many again, on which its machine is checked.
+    pub steps: usize,
+    /// Seed of the task, of the starts and of the tangent.
+    pub seed: u64,
+}
+
+impl Watching {
+    fn checked(self) -> Result<Self, Error> {
+        if self.steps >= LEAST_STEPS {
+            return Ok(self);
+        }
+        let (expected, got) = (format!("at least {LEAST_STEPS}"), self.steps.to_string());
+        let what = "the number of steps to watch";
+        Err(Error::Model(rtrl_model::Error::Setting { what, expected, got }))
+    }
+}
+
+/// Everything that was found. Serialised, it is the JSON file of `rtrl inspect`.
+#[derive(Debug, Serialize)]
+pub struct Findings {
+    /// The network in numbers.
+    pub model: Shape,
+    /// The sizes of its blocks of weights.
+    pub weights: Vec<Block>,
+    /// Eigenvalues of the weights between units, the largest first.
+    pub eigenvalues: Vec<Eigenvalue>,
+    /// What a run shows.
+    pub run: Option<OnRun>,
+    /// Why there is no run.
+    pub no_run: Option<String>,
+    /// Where the network ends while an input is held.
+    pub held: Vec<Held>,
+    /// How the network does on the task, if there is one.
+    pub task: Option<OnTask>,
+    /// The run itself.
+    #[serde(skip)]
+    pub watched: Option<Watched>,
+    /// Principal components of the first states of the run.
+    #[serde(skip)]
+    pub principal: Option<Principal>,
+}
+
+/// A network in numbers.
+#[derive(Debug, Serialize)]
+pub struct Shape {
+    /// The precision that the network was saved in.
+    pub precision: String,
+    /// Number of units.
+    pub units: usize,
+    /// Number of inputs.
+    pub inputs: usize,
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// Whether there is a readout.
+    pub readout: bool,
+    /// The activation of every unit.
+    pub activations: Vec<String>,
+    /// The smallest and the largest leak; `None` without leaks.
+    pub leaks: Option<[f64; 2]>,
+    /// Number of weights that learn.
+    pub learning_weights: usize,
+    /// Number of frozen weights.
+    pub frozen_weights: usize,
+    /// Number of absent weights.
+    pub absent_weights: usize,
+}
+
+/// The size of a block of weights.
+#[derive(Debug, Serialize)]
+pub struct Block {
+    /// `units`, `inputs`, `bias` or `readout`.
+    pub name: &'static str,
+    /// The root of the sum of squares.
+    pub frobenius_norm: f64,
+    /// The largest singular value.
+    pub spectral_norm: f64,
+    /// The largest absolute value.
+    pub largest: f64,
+}
+
+/// What a run shows.
+#[derive(Debug, Serialize)]
+pub struct OnRun {
+    /// Number of steps.
+    pub steps: usize,
+    /// The largest Lyapunov exponent; `None` where small changes of the state die out within finitely many steps.
+    pub lyapunov_exponent: Option<f64>,
+    /// The spectral radius of the Jacobian at states of the run: smallest, mean, largest.
+    pub jacobian_radius: [f64; 3],
+    /// Shares in the variance of the states, the largest first.
+    pub variance_shares: Vec<f64>,
+}
+
+/// Where the network ends while an input is held.
+#[derive(Debug, Serialize)]
+pub struct Held {
+    /// The name of the input.
+    pub input: String,
+    /// Number of states that were started from.
+    pub starts: usize,
+    /// The fixed points that Newton's method found.
+    pub fixed_points: Vec<Rest>,
+    /// The cycles that runs ended in.
+    pub cycles: Vec<Round>,
+    /// Runs that ended in no cycle of at most 100 steps.
+    pub aperiodic: usize,
+    /// Runs that overflowed.
+    pub divergent: usize,
+}
+
+/// A fixed point.
+#[derive(Debug, Serialize)]
+pub struct Rest {
+    /// The state, n values.
+    pub state: Vec<f64>,
+    /// The spectral radius of the Jacobian there.
+    pub spectral_radius: f64,
+    /// Whether that is below 1.
+    pub stable: bool,
+    /// Number of starts that lead to it.
+    pub starts: usize,
+}
+
+/// A cycle.
+#[derive(Debug, Serialize)]
+pub struct Round {
+    /// Number of its states.
+    pub period: usize,
+    /// Number of starts that lead to it.
+    pub starts: usize,
+    /// The states, n values each.
+    pub states: Vec<Vec<f64>>,
+}
+
+impl Findings {
+    /// Applies all instruments to a network, which runs from its state: on a task, or with inputs of 0.
+    /// `precision` is the one that the network was saved in.
+    ///
+    /// A network whose run overflows is no error; [`Findings::no_run`] says where it did.
+    ///
+    /// # Errors
+    /// [`Error::TaskShape`] if the task does not fit the network, [`Error::Model`] if a matrix cannot be
+    /// decomposed or there are too few steps.
+    pub fn gather(
+        network: &Network<f64>,
+        precision: &str,
+        task: Option<&'static Entry>,
+        watching: Watching,
+    ) -> Result<Self, Error> {
+        task.map_or(Ok(()), |task| check_shape(task, network))?;
+        let Watching { steps, seed } = watching.checked()?;
+        let dynamics = Dynamics::of(network);
+        let mut findings = Self {
+            model: shape(network, precision),
+            weights: blocks(network)?,
+            eigenvalues: eigenvalues(&dynamics.recurrent_weights())?,
+            run: None,
+            no_run: None,
+            held: Vec::new(),
+            task: None,
+            watched: None,
+            principal: None,
+        };
+        let length = if task.is_some() { 2 * steps } else { steps };
+        match watch(network, task.map(|task| (task, seed)), length) {
+            Ok(watched) => findings.look_at(network, watched, task, watching)?,
+            Err(error @ rtrl_model::Error::NonFinite { .. }) => {
+                findings.no_run = Some(error.to_string());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        findings.held = held(network, findings.task.as_ref(), seed)?;
+        Ok(findings)
+    }
+
+    fn look_at(
+        &mut self,
+        network: &Network<f64>,
+        watched: Watched,
+        task: Option<&Entry>,
+        Watching { steps, seed }: Watching,
+    ) -> Result<(), Error> {
+        let states = &watched.run.states;
+        let principal = principal_components(&states[..states.len().min(MOST_STATES)])?;
+        self.run = Some(OnRun {
+            steps,
+            lyapunov_exponent: exponent(network, &watched, steps, seed)?,
+            jacobian_radius: radii(network, &watched)?,
+            variance_shares: principal.shares(),
+        });
+        self.task = task.map(|task| watched.on_task(network, task, steps)).transpose()?;
+        self.principal = Some(principal);
+        self.watched = Some(watched);
+        Ok(())
+    }
+}
+
+/// Fails unless the network takes the inputs of a task and has an output for each of its targets.
+fn check_shape(task: &Entry, network: &Network<f64>) -> Result<(), Error> {
+    let stream = task.start(0);
+    let expected = (stream.inputs().len(), stream.targets().len());
+    let got = (network.inputs(), network.outputs());
+    if expected.0 == got.0 && expected.1 <= got.1 {
+        return Ok(());
+    }
+    Err(Error::TaskShape { task: task.name, expected, got })
+}
+
+fn shape(network: &Network<f64>, precision: &str) -> Shape {
+    let leaks = network.leaks().map(|leaks| {
+        let end = |f: fn(f64, f64) -> f64| leaks.iter().copied().reduce(f).unwrap_or(1.0);
+        [end(f64::min), end(f64::max)]
+    });
+    let count = |kind| network.connections().count(kind);
+    Shape {
+        precision: precision.to_owned(),
+        units: network.units(),
+        inputs: network.inputs(),
+        bias: network.has_bias(),
+        outputs: network.outputs(),
+        readout: network.readout_weights().is_some(),
+        activations: network.activations().iter().map(Activation::saved_name).collect(),
+        leaks,
+        learning_weights: count(Connection::Learning),
+        frozen_weights: count(Connection::Frozen),
+        absent_weights: count(Connection::Absent),
+    }
+}
+
+fn blocks(network: &Network<f64>) -> Result<Vec<Block>, Error> {
+    let rows = network.weights().to_rows();
+    let columns = |range: std::ops::Range<usize>| -> Vec<Vec<f64>> {
+        rows.iter().map(|row| row[range.clone()].to_vec()).collect()
+    };
+    let (inputs, all) = (network.inputs(), network.weights().columns());
+    let first = all - network.units();
+    let mut blocks = vec![("units", columns(first..all))];
+    if inputs > 0 {
+        blocks.push(("inputs", columns(0..inputs)));
+    }
+    if network.has_bias() {
+        blocks.push(("bias", columns(inputs..first)));
+    }
+    blocks.extend(network.readout_weights().map(|readout| ("readout", readout.to_rows())));
+    let measure = |(name, rows): (&'static str, Vec<Vec<f64>>)| {
+        let values = singular_values(&rows)?;
+        Ok(Block {
+            name,
+            frobenius_norm: values.iter().map(|value| value * value).sum::<f64>().sqrt(),
+            spectral_norm: values.first().copied().unwrap_or_default(),
+            largest: rows.iter().flatten().fold(0.0, |most, weight| most.max(weight.abs())),
+        })
+    };
+    blocks.into_iter().map(measure).collect()
+}
+
+/// The Lyapunov exponent over the steps, a tenth of which only turn the tangent.
+fn exponent(
+    network: &Network<f64>,
+    watched: &Watched,
+    steps: usize,
+    seed: u64,
+) -> Result<Option<f64>, Error> {
+    let (state, inputs) = (&watched.run.states[0], &watched.run.inputs[..steps]);
+    let mut dynamics = Dynamics::of(network);
+    let found = largest_lyapunov_exponent(&mut dynamics, state, inputs, steps / 10, seed)?;
+    Ok(Some(found).filter(|exponent| exponent.is_finite()))
+}
+
+/// The spectral radius of the Jacobian at states spread over the run: smallest, mean, largest.
+fn radii(network: &Network<f64>, watched: &Watched) -> Result<[f64; 3], Error> {
+    let mut dynamics = Dynamics::of(network);
+    let run = &watched.run;
+    let stride = run.states.len().div_ceil(JACOBIANS);
+    let mut radii = Vec::new();
+    for (state, input) in run.states.iter().zip(&run.inputs).step_by(stride) {
+        radii.push(spectral_radius(&dynamics.jacobian(state, input)?)?);
+    }
+    let end = |f: fn(f64, f64) -> f64| radii.iter().copied().reduce(f).unwrap_or_default();
+    let mean = radii.iter().sum::<f64>() / radii.len() as f64;
+    Ok([end(f64::min), mean, end(f64::max)])
+}
+
+/// Every symbol of the machine if they are few, else the input 0.
+fn held(network: &Network<f64>, task: Option<&OnTask>, seed: u64) -> Result<Vec<Held>, Error> {
+    let machine = task.and_then(|task| task.machine.as_ref());
+    let zeros = vec![0.0; network.inputs()];
+    let inputs: Vec<(String, Vec<f64>)> = match machine {
+        Some(machine) if !zeros.is_empty() && machine.held.len() <= MOST_HELD => {
+            machine.symbols.iter().cloned().zip(machine.held.iter().cloned()).collect()
+        }
+        _ => vec![(if zeros.is_empty() { "none" } else { "0" }.to_owned(), zeros)],
+    };
+    inputs.into_iter().map(|(name, input)| hold(network, name, &input, seed)).collect()
+}
+
+fn hold(network: &Network<f64>, name: String, input: &[f64], seed: u64) -> Result<Held, Error> {
+    let mut dynamics = Dynamics::of(network);
+    // Fewer starts where each takes long.
+    let starts = (2048 / network.units()).clamp(8, 64);
+    let rest = |point: FixedPoint| Rest {
+        spectral_radius: point.spectral_radius(),
+        stable: point.is_stable(),
+        starts: point.starts,
+        state: point.state,
+    };
+    let points = fixed_points(&mut dynamics, input, starts, seed)?;
+    let found = attractors(&mut dynamics, input, starts, LONGEST_CYCLE, seed)?;
+    let Attractors { cycles, aperiodic, divergent } = found;
+    let rounds = cycles.into_iter().map(|cycle| Round {
+        period: cycle.period(),
+        starts: cycle.starts,
+        states: cycle.states,
+    });
+    Ok(Held {
+        input: name,
+        starts,
+        fixed_points: points.into_iter().map(rest).collect(),
+        cycles: rounds.collect(),
+        aperiodic,
+        divergent,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rtrl_model::{EngineChoice, InitialWeights};
+
+    use super::*;
+    use crate::inspect::Verdict;
+    use crate::paper::TABLE;
+    use crate::tasks::find;
+
+    const WATCHING: Watching = Watching { steps: 200, seed: 1 };
+
+    fn gather(network: &Network<f64>, task: Option<&str>) -> Result<Findings, Error> {
+        let task = task.map(|name| find(name).unwrap());
+        Findings::gather(network, "f64", task, WATCHING)
+    }
+
+    /// One unit that sees itself.
+    fn unit(activation: Activation, weight: f64, state: f64) -> Network<f64> {
+        Network::builder(1, 0)
+            .bias(false)
+            .activation(activation)
+            .weights(InitialWeights::Given(vec![vec![weight]]))
+            .initial_state(vec![state])
+            .build()
+            .unwrap()
+    }
+
+    /// `y = tanh(2 y)` at 0 and at 0.9575, where the slope is `2 (1 - y^2)`.
+    #[test]
+    fn a_unit_with_two_memories_is_found_out() {
+        let findings = gather(&unit(Activation::Tanh, 2.0, 0.1), None).unwrap();
+        let sizes = &findings.weights[0];
+        let sizes = [sizes.frobenius_norm, sizes.spectral_norm, sizes.largest];
+        assert!(sizes.iter().all(|size| (size - 2.0).abs() < 1e-14), "{sizes:?}");
+        assert_eq!((findings.weights.len(), findings.eigenvalues[0].real), (1, 2.0));
+        let rest = &findings.held[0].fixed_points;
+        let states: Vec<f64> = rest.iter().map(|point| point.state[0]).collect();
+        let expected = [-0.957_504_024_08, 0.0, 0.957_504_024_08];
+        assert!(states.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{states:?}");
+        let stable: Vec<bool> = rest.iter().map(|point| point.stable).collect();
+        assert_eq!(stable, [true, false, true]);
+        let run = findings.run.unwrap();
+        let slope: f64 = 2.0 * (1.0 - expected[0] * expected[0]);
+        assert!((run.jacobian_radius[1] - slope).abs() < 1e-9);
+        assert!((run.lyapunov_exponent.unwrap() - slope.ln()).abs() < 1e-9);
+        assert!(findings.task.is_none() && findings.no_run.is_none());
+    }
+
+    /// 1 is doubled 1024 times, 100 of them before the run.
+    #[test]
+    fn a_run_that_overflows_is_a_finding() {
+        let gather = |state| {
+            let watching = Watching { steps: 2000, seed: 1 };
+            Findings::gather(&unit(Activation::Identity, 2.0, state), "f64", None, watching)
+        };
+        let overflows = gather(1.0).unwrap();
+        let reason = overflows.no_run.unwrap();
+        assert!(overflows.run.is_none() && reason.contains("inf at step 923"), "{reason}");
+        let rests = gather(0.0).unwrap();
+        assert!(rests.run.is_some() && rests.no_run.is_none());
+    }
+
+    /// A network that has learnt sequences, and, as a negative control, one whose units never change.
+    #[test]
+    fn a_machine_is_told_from_another() {
+        let experiment = TABLE.iter().find(|one| one.task.name == "sequence").unwrap();
+        let mut run = experiment.start::<f64>(1, EngineChoice::Auto).unwrap();
+        run.advance(u64::MAX).unwrap();
+        let learnt = gather(run.network(), Some("sequence")).unwrap().task.unwrap();
+        let right = learnt.right.unwrap();
+        assert_eq!(right.same, right.steps);
+        let machine = learnt.machine.unwrap();
+        assert_eq!(machine.symbols, ["a", "b", "c", "d"]);
+        assert_eq!(machine.comparison.as_ref().unwrap().verdict, Verdict::Equivalent);
+        let words = machine.in_words(&["target"]).join(". ");
+        assert!(
+            words.starts_with("2 state(s) are enough") && words.contains("equivalent"),
+            "{words}"
+        );
+
+        let weights = InitialWeights::Given(vec![vec![0.0; 5]]);
+        let idle = Network::builder(1, 4).bias(false).weights(weights).build().unwrap();
+        let idle = gather(&idle, Some("sequence")).unwrap().task.unwrap();
+        let right = idle.right.unwrap();
+        assert!(right.same < right.steps);
+        let machine = idle.machine.unwrap();
+        assert_eq!(machine.comparison.as_ref().unwrap().verdict, Verdict::Differs);
+        let words = machine.in_words(&["target"]).join(". ");
+        assert!(words.contains("a b  the task asks for 1, the machine gives 0"), "{words}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let network = unit(Activation::Tanh, 2.0, 0.1);
+        let error = gather(&network, Some("sequence")).unwrap_err();
+        let expected = (4, 1);
+        assert!(
+            matches!(error, Error::TaskShape { expected: of, got: (0, 1), .. } if of == expected)
+        );
+        let few = Watching { steps: 9, seed: 1 };
+        let error = Findings::gather(&network, "f64", None, few).unwrap_err().to_string();
+        assert!(error.contains("at least 10") && error.contains('9'), "{error}");
+    }
+}
