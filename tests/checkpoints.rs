@@ -4,12 +4,13 @@
 
 use std::num::{NonZeroU64, NonZeroUsize};
 
-use rtrl_bench::training;
 use rtrl_model::checkpoint::{self, Dtype, Plan, Reader, Tensor};
+use rtrl_model::kernel::{self, Eager, Engine, Layout, Sink, Source, Spec, Step};
 use rtrl_model::{
-    Activation, Clipping, EngineChoice, Error, Forecaster, Generator, InitialWeights, Isa, Learner,
-    LearnerBuilder, Loss, Network, Optimizer, Pace, RateSchedule, Readout, ReadoutWeights, Real,
-    Recovery, Regime, StoredLearner, Supplies, Targets, Threads, Timing, UpdateSettings,
+    Activation, Clipping, EngineChoice, EngineFactory, Error, Forecaster, Generator,
+    InitialWeights, Isa, Learner, LearnerBuilder, Loss, Network, Optimizer, Pace, RateSchedule,
+    Readout, ReadoutWeights, Real, Recovery, Regime, StoredLearner, Supplies, Targets, Threads,
+    Timing, UpdateSettings,
 };
 use serde_json::json;
 
@@ -345,21 +346,127 @@ fn losses_come_back_by_name() {
     assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
 }
 
-/// A file of the first version: `checkpoint_loop FOLDER --steps 30 --keep 1` made it.
+/// The fixture is a file of the first version, which no release has written.
 #[test]
-fn files_of_earlier_versions_can_be_read() {
+fn files_of_another_version_are_refused_by_number() {
     let path =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/checkpoints/version-1.safetensors");
-    let stored = StoredLearner::open(std::path::Path::new(path)).unwrap();
-    let mut resumed = stored.learner::<f32>(&Supplies::default()).unwrap();
-    let mut whole = training::learner().unwrap();
-    for _ in 0..30 {
-        training::advance(&mut whole).unwrap();
+    let error = StoredLearner::open(std::path::Path::new(path)).unwrap_err().to_string();
+    assert!(error.ends_with("version-1.safetensors: format version 1, expected 2"), "{error}");
+}
+
+/// A custom engine that is stored: the exact one, which counts its steps.
+#[derive(Debug, Clone)]
+struct Counting {
+    exact: Eager<f64>,
+    steps: f64,
+    name: &'static str,
+}
+
+impl Counting {
+    fn new(layout: &Layout, learns: &[bool], name: &'static str) -> Self {
+        let exact = Eager::new(layout, learns, Isa::best(), Threads::SERIAL).unwrap();
+        Self { exact, steps: 0.0, name }
     }
-    for _ in 0..40 {
-        assert_eq!(resumed.network().weights(), whole.network().weights());
-        training::advance(&mut resumed).unwrap();
-        training::advance(&mut whole).unwrap();
+}
+
+impl Engine<f64> for Counting {
+    fn advance(
+        &mut self,
+        step: &Step<'_, f64>,
+        error: Option<&[f64]>,
+    ) -> Result<(), kernel::Error> {
+        self.steps += 1.0;
+        self.exact.advance(step, error)
+    }
+
+    fn gradient(&mut self, into: &mut [f64], stride: usize) -> Result<(), kernel::Error> {
+        self.exact.gradient(into, stride)?;
+        into.iter_mut().for_each(|value| *value /= self.steps);
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), kernel::Error> {
+        self.exact.reset()
+    }
+
+    fn columns(&self) -> usize {
+        self.exact.columns()
+    }
+
+    fn save(&self, to: &mut dyn Sink<f64>) -> Result<(), kernel::Error> {
+        to.tensor("steps", [1, 1], &mut |_, row| row[0] = self.steps)?;
+        self.exact.save(to)
+    }
+
+    fn load(&mut self, from: &mut dyn Source<f64>) -> Result<(), kernel::Error> {
+        from.read("steps", [1, 1], &mut |_, row| self.steps = row[0])?;
+        self.exact.load(from)
+    }
+
+    fn spec(&self) -> Spec {
+        Spec::Custom { name: self.name.to_owned(), exact: false }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Engine<f64>> {
+        Box::new(self.clone())
+    }
+}
+
+#[test]
+fn a_custom_engine_resumes_through_its_factory() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run { streams: 2, ..plain() };
+    let engine = |network: &Network<f64>| {
+        Box::new(Counting::new(&network.layout(), &network.learning(), "counting"))
+    };
+    let mut whole = builder(&run).own_engine(engine(&network(&run))).build().unwrap();
+    let path = folder.path().join("custom.safetensors");
+    let open = || StoredLearner::open(&path).unwrap();
+    let with = |name: &'static str| Supplies::<f64> {
+        engine: Some(EngineFactory::new(move |layout, learns, stored| {
+            assert_eq!(stored, "counting");
+            Ok(Box::new(Counting::new(layout, learns, name)))
+        })),
+        ..supplies(1, 0)
+    };
+    let mut cut = whole.clone();
+    for step in 0..20 {
+        cut.save(&path, &json!(null)).unwrap();
+        cut = open().learner(&with("counting")).unwrap();
+        advance(&mut whole, &run, step);
+        advance(&mut cut, &run, step);
+        assert_eq!(whole.network().weights(), cut.network().weights(), "step {step}");
+    }
+    let message = open().learner(&supplies::<f64>(1, 0)).unwrap_err().to_string();
+    assert!(message.contains("no factory") && message.contains("counting"), "{message}");
+    let message = open().learner(&with("other")).unwrap_err().to_string();
+    assert!(message.contains("\"other\""), "{message}");
+}
+
+/// A custom engine with nothing but what is required.
+#[derive(Debug, Clone)]
+struct Forgetful(usize);
+
+impl Engine<f64> for Forgetful {
+    fn advance(&mut self, _: &Step<'_, f64>, _: Option<&[f64]>) -> Result<(), kernel::Error> {
+        Ok(())
+    }
+
+    fn gradient(&mut self, _: &mut [f64], _: usize) -> Result<(), kernel::Error> {
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), kernel::Error> {
+        Ok(())
+    }
+
+    fn columns(&self) -> usize {
+        self.0
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Engine<f64>> {
+        Box::new(self.clone())
     }
 }
 
@@ -375,14 +482,13 @@ fn what_cannot_be_resumed_is_refused_by_name() {
     let message = open().learner::<f32>(&Supplies::default()).unwrap_err().to_string();
     assert!(message.contains("wave"), "{message}");
     assert!(open().forecaster::<f32>(&supplies(1, 0)).is_err());
-    let engine = rtrl_model::kernel::Eager::<f32>::new(
-        learner.network().layout(),
-        &learner.network().learning(),
-        learner.network().isa(),
-        Threads::SERIAL,
-    );
-    let own = builder::<f32>(&plain()).own_engine(Box::new(engine.unwrap())).build().unwrap();
-    assert!(matches!(own.save(&path, &json!(null)), Err(Error::Setting { .. })));
+    let own = builder::<f64>(&plain()).own_engine(Box::new(Forgetful(6))).build();
+    assert!(matches!(own, Err(Error::Setting { .. })));
+    let columns = learner.network().learning().iter().filter(|&&learns| learns).count();
+    let own = builder::<f64>(&plain()).own_engine(Box::new(Forgetful(columns))).build().unwrap();
+    let error = own.save(&path, &json!(null)).unwrap_err();
+    let unsupported = kernel::Error::Unsupported { what: "being saved" };
+    assert!(matches!(&error, Error::Kernel(cause) if *cause == unsupported), "{error}");
     let other = Plan::new(&json!({"steps": 1}), vec![]).unwrap();
     checkpoint::save(&path, &other, |_| Ok(())).unwrap();
     let message = StoredLearner::new(Reader::open(&path).unwrap()).unwrap_err().to_string();

@@ -411,26 +411,8 @@ impl Engine<f64> for OneStep {
     fn reset(&mut self) -> Result<(), kernel::Error> {
         self.0.reset()
     }
-    fn sensitivities(&self, state: usize, row: &mut [f64]) -> Result<(), kernel::Error> {
-        self.0.sensitivities(state, row)
-    }
-    fn stored(&self, state: usize, row: &mut [f64]) -> Result<(), kernel::Error> {
-        self.0.stored(state, row)
-    }
-    fn restore(&mut self, state: usize, row: &[f64]) -> Result<(), kernel::Error> {
-        self.0.restore(state, row)
-    }
-    fn pending(&self) -> kernel::Pending<f64> {
-        self.0.pending()
-    }
-    fn resume(&mut self, pending: &kernel::Pending<f64>) -> Result<(), kernel::Error> {
-        self.0.resume(pending)
-    }
     fn columns(&self) -> usize {
         self.0.columns()
-    }
-    fn state_bytes(&self) -> usize {
-        self.0.state_bytes()
     }
     fn boxed_clone(&self) -> Box<dyn Engine<f64>> {
         Box::new(self.clone())

@@ -5,18 +5,7 @@ use std::fmt::Debug;
 use crate::error::Error;
 use crate::simd::Real;
 use crate::step::Step;
-
-/// What an engine holds beside the stored p, as numbers that do not depend on the machine.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Pending<T> {
-    /// `sum e p` of errors that have not been read, one value a column; empty if there are none.
-    pub gradient: Vec<T>,
-    /// What has happened since the stored p, a record a step, oldest first: the Jacobian (n x n), the
-    /// injection (one value a weight row), z (c) and the errors that have not been read (n).
-    pub window: Vec<T>,
-    /// Such records of the window before, where p is being moved to its end little by little.
-    pub previous: Vec<T>,
-}
+use crate::store::{Sink, Source, Spec};
 
 /// A way to carry the sensitivities `p^k_ij = dy_k/dw_ij` through time and to read gradients off them.
 ///
@@ -52,48 +41,55 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// done all the same.
     fn reset(&mut self) -> Result<(), Error>;
 
+    /// Number of columns of p: the weights that learn.
+    fn columns(&self) -> usize;
+
     /// Writes row k of p(t): `dy_k/dw` for every weight that learns, in the order of the weight
     /// matrix. Does not disturb the run.
     ///
     /// # Errors
     /// [`Error::Length`] if `row` is not one value a column, [`Error::State`] if there is no unit
     /// `state`, [`Error::Lost`] after an overflow; where the engine computes them here, [`Error::NonFinite`]
-    /// if they have overflowed, and [`Error::Memory`].
-    fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error>;
+    /// if they have overflowed, and [`Error::Memory`]. [`Error::Unsupported`] by default.
+    fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
+        let _ = (state, row);
+        Err(Error::Unsupported { what: "reading its sensitivities" })
+    }
 
-    /// Writes row k of p as it is stored: that of an older time where an engine puts off its work.
+    /// Passes everything that the engine remembers to `to`, in an order and under names of its own that
+    /// depend neither on the machine nor on the number of threads.
     ///
     /// # Errors
-    /// As [`Engine::sensitivities`].
-    fn stored(&self, state: usize, row: &mut [T]) -> Result<(), Error>;
+    /// [`Error::Lost`] after an overflow, and those of the sink. [`Error::Unsupported`] by default.
+    fn save(&self, to: &mut dyn Sink<T>) -> Result<(), Error> {
+        let _ = to;
+        Err(Error::Unsupported { what: "being saved" })
+    }
 
-    /// Replaces row k of the stored p.
+    /// Replaces everything that the engine remembers by what [`Engine::save`] passed on.
     ///
-    /// An engine like the saved one, to which every row of [`Engine::stored`] and then
-    /// [`Engine::pending`] are given back, continues as that one would, bit for bit.
-    ///
-    /// # Errors
-    /// As [`Engine::sensitivities`], and [`Error::NonFinite`] if `row` is not finite; p is then as it was.
-    fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error>;
-
-    /// What the engine holds beside the stored p.
-    fn pending(&self) -> Pending<T>;
-
-    /// Replaces what the engine holds beside the stored p: the inverse of [`Engine::pending`].
-    ///
-    /// The engine must have the shape, the window and the pace of the one that gave it; one with a longer
-    /// window goes on exactly, but with other rounding.
+    /// An engine of the same layout and [`Engine::spec`] then continues as the saved one would, bit for bit.
     ///
     /// # Errors
-    /// [`Error::Length`] if it does not fit the shape and the window, [`Error::NonFinite`] if it is not
-    /// finite, [`Error::Lost`] after an overflow; the engine is then as it was.
-    fn resume(&mut self, pending: &Pending<T>) -> Result<(), Error>;
+    /// [`Error::Tensor`] or [`Error::NonFiniteTensor`] for what does not belong to such an engine, and those
+    /// of the source; p is then lost as after an overflow. [`Error::Unsupported`] by default.
+    fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
+        let _ = from;
+        Err(Error::Unsupported { what: "being loaded" })
+    }
 
-    /// Number of columns of p: the weights that learn.
-    fn columns(&self) -> usize;
+    /// Which engine to build to load what this one saves. By default it is a custom one that is not exact,
+    /// under the name of its type, which another compiler may spell differently: an engine that implements
+    /// [`Engine::save`] should have a name of its own.
+    fn spec(&self) -> Spec {
+        Spec::Custom { name: std::any::type_name::<Self>().to_owned(), exact: false }
+    }
 
-    /// Bytes that p and whatever stands in for it occupy.
-    fn state_bytes(&self) -> usize;
+    /// Bytes that p and whatever replaces it occupy; by default those of the engine itself, without the
+    /// memory that it points to.
+    fn state_bytes(&self) -> usize {
+        size_of_val(self)
+    }
 
     /// A copy with the same state.
     fn boxed_clone(&self) -> Box<dyn Engine<T>>;

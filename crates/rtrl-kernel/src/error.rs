@@ -1,5 +1,7 @@
 //! What can go wrong in the kernel.
 
+use std::fmt;
+
 use thiserror::Error;
 
 /// An error of the kernel. Each variant says what was expected and what came.
@@ -75,12 +77,62 @@ pub enum Error {
     /// must be reset before it advances again.
     #[error("{quantity} became non-finite; the sensitivities are lost until they are reset")]
     NonFinite {
-        /// `sensitivities` or `gradient`.
-        quantity: &'static str,
+        /// What overflowed.
+        quantity: Quantity,
     },
     /// The engine was advanced although its sensitivities were lost in an earlier step.
     #[error("the sensitivities were lost in an earlier step and have not been reset")]
     Lost,
+    /// The engine lacks an optional method of the trait.
+    #[error("this engine does not support {what}")]
+    Unsupported {
+        /// What the method does.
+        what: &'static str,
+    },
+    /// A stored tensor that does not fit the engine.
+    #[error("tensor `{name}` is {}, expected {}", shape(*got), shape(Some(*expected)))]
+    Tensor {
+        /// Its name.
+        name: String,
+        /// Rows and columns that the engine takes.
+        expected: [usize; 2],
+        /// Rows and columns that are stored; `None` if there is no such tensor.
+        got: Option<[usize; 2]>,
+    },
+    /// A stored tensor holds NaN or an infinity.
+    #[error("tensor `{name}` has a number in row {row} that is not finite")]
+    NonFiniteTensor {
+        /// Its name.
+        name: String,
+        /// The first such row, from 0.
+        row: usize,
+    },
+    /// The sink or the source failed. It keeps the reason.
+    #[error("the engine could not be saved or loaded: its sink or source failed")]
+    Storage,
+}
+
+/// What an engine keeps finite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// p.
+    Sensitivities,
+    /// The gradient of the errors that have not been read.
+    Gradient,
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Sensitivities => "sensitivities",
+            Self::Gradient => "gradient",
+        })
+    }
+}
+
+/// A shape as messages show it.
+fn shape(shape: Option<[usize; 2]>) -> String {
+    shape.map_or("missing".to_owned(), |[rows, columns]| format!("{rows} x {columns}"))
 }
 
 /// Fails unless `got` equals `expected`.

@@ -20,6 +20,7 @@
 //! | `engine.rs` | the trait of the engines |
 //! | `eager/` | the engine that updates p at every step |
 //! | `deferred/` | the engine that updates p when a window of steps is full |
+//! | `store.rs` | what of an engine is stored, and how |
 //! | `panels.rs` | which weight sits in which lane of which panel |
 //! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
 //! | `threads/` | how many threads share a step, and how they do it |
@@ -36,16 +37,18 @@ mod layout;
 mod panels;
 mod simd;
 mod step;
+mod store;
 mod threads;
 
 pub use deferred::{Deferred, Pace};
 pub use eager::Eager;
-pub use engine::{Engine, Pending};
-pub use error::Error;
+pub use engine::Engine;
+pub use error::{Error, Quantity};
 pub use jacobian::Jacobian;
 pub use layout::{Drive, Layout};
 pub use simd::{
     Elementary, Function, Isa, Real, Vectorised, activate, descend, product, sum_of_squares,
 };
 pub use step::Step;
+pub use store::{Sink, Snapshot, Source, Spec};
 pub use threads::{Threads, Workers, automatic_threads};

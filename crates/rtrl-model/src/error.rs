@@ -54,6 +54,15 @@ impl Quantity {
     }
 }
 
+impl From<rtrl_kernel::Quantity> for Quantity {
+    fn from(quantity: rtrl_kernel::Quantity) -> Self {
+        match quantity {
+            rtrl_kernel::Quantity::Sensitivities => Self::Sensitivities,
+            rtrl_kernel::Quantity::Gradient => Self::Gradient,
+        }
+    }
+}
+
 impl fmt::Display for Quantity {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {

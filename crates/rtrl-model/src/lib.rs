@@ -85,7 +85,8 @@ pub use error::{Error, Quantity};
 pub use forecast::Forecaster;
 pub use gradient::Gradient;
 pub use learner::{
-    Learner, LearnerBuilder, Recoveries, Recovery, StepReport, StoredLearner, Supplies,
+    EngineFactory, Learner, LearnerBuilder, Recoveries, Recovery, StepReport, StoredLearner,
+    Supplies,
 };
 pub use loss::{CustomLoss, Loss};
 pub use matrix::Matrix;
@@ -96,5 +97,5 @@ pub use random::{Generator, GeneratorState};
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
 pub use rls::RecursiveLeastSquares;
-pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Pace, Pending, Real, Step, Threads};
+pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Pace, Real, Spec, Step, Threads};
 pub use targets::Targets;

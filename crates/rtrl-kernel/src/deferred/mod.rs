@@ -37,13 +37,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::backward::Deltas;
 use self::pace::Progress;
 use self::sweep::{Sweep, SweepLoop};
-use self::window::{Patterns, Window, record_len};
-use crate::engine::{Engine, Pending};
-use crate::error::{Error, check_length, check_matrix};
+use self::window::{Patterns, Window};
+use crate::engine::Engine;
+use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
 use crate::panels::Columns;
-use crate::simd::{Buffer, Isa, Real, check_finite};
+use crate::simd::{Buffer, Isa, Real};
 use crate::step::Step;
+use crate::store::{Sink, Source, Spec};
 use crate::threads::{Threads, Workers};
 
 /// When the work of a flush is done.
@@ -143,12 +144,49 @@ impl<T: Real> Deferred<T> {
         (2 + 1 + 2 + 2) * n * q + (1 + 2) * n * n * n
     }
 
+    /// Marks p as lost, and says what has overflowed.
+    fn lose(&mut self, quantity: Quantity) -> Error {
+        self.forget();
+        Error::NonFinite { quantity }
+    }
+
     /// Marks p as lost, and with it the errors that have not been read.
-    fn lose(&mut self, quantity: &'static str) -> Error {
+    fn forget(&mut self) {
         self.lost = true;
         self.unread = false;
         self.slots.values_mut().fill(T::ZERO);
-        Error::NonFinite { quantity }
+    }
+
+    /// Loads p and the sums that have not been read.
+    fn load_sums(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
+        let Self { columns, p, slots, window, .. } = self;
+        let (states, count) = (window.states(), columns.count());
+        from.read("sensitivities", [states, count], &mut |state, row| {
+            let rows = p.values_mut().chunks_exact_mut(T::LANES);
+            columns.spread(row, rows.skip(state).step_by(states));
+        })?;
+        if from.shape("gradient").is_none() {
+            return Ok(());
+        }
+        from.read("gradient", [1, count], &mut |_, row| {
+            columns.spread(row, slots.values_mut().chunks_exact_mut(T::LANES));
+        })
+    }
+
+    /// Loads the window before, if it was still being flushed, and brings its flush to where it was.
+    fn load_previous(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
+        self.progress.flushed = self.columns.panels();
+        let stored = window::stored_records::<T>("previous", from);
+        let Some(previous) = &mut self.previous else {
+            return stored.map_or(Ok(()), |got| self.window.check_records("previous", 0, got));
+        };
+        previous.clear();
+        let Some(got) = stored else { return Ok(()) };
+        previous.check_records("previous", previous.capacity(), got)?;
+        previous.load("previous", got, &self.columns, &self.patterns, from)?;
+        self.start_chain();
+        self.catch_up();
+        Ok(())
     }
 
     /// Adds the gradient of the errors that have not been read to the slots.
@@ -182,7 +220,7 @@ impl<T: Real> Deferred<T> {
         });
         self.window.clear_errors();
         self.descending = !self.descending;
-        if finite.into_inner() { Ok(()) } else { Err(self.lose("gradient")) }
+        if finite.into_inner() { Ok(()) } else { Err(self.lose(Quantity::Gradient)) }
     }
 }
 
@@ -199,7 +237,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
             self.make_room()?;
         }
         if !self.window.push(self.isa, step, error, &self.patterns) {
-            return Err(self.lose("sensitivities"));
+            return Err(self.lose(Quantity::Sensitivities));
         }
         self.unread |= error.is_some();
         self.flush_share()
@@ -249,74 +287,52 @@ impl<T: Real> Engine<T> for Deferred<T> {
             descending: false,
         };
         if !T::run::<SweepLoop>(self.isa, sweep) {
-            return Err(Error::NonFinite { quantity: "sensitivities" });
+            return Err(Error::NonFinite { quantity: Quantity::Sensitivities });
         }
         self.columns.gather(slots.values().chunks_exact(T::LANES), row);
         Ok(())
     }
 
-    fn stored(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        self.columns.check_row(self.lost, state, row.len())?;
-        let rows = self.p.values().chunks_exact(T::LANES);
-        self.columns.gather(rows.skip(state).step_by(self.window.states()), row);
-        Ok(())
-    }
-
-    fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
-        self.columns.check_row(self.lost, state, row.len())?;
-        check_finite("sensitivities", row)?;
-        let rows = self.p.values_mut().chunks_exact_mut(T::LANES);
-        self.columns.spread(row, rows.skip(state).step_by(self.window.states()));
-        Ok(())
-    }
-
-    fn pending(&self) -> Pending<T> {
-        let mut gradient = Vec::new();
-        if self.slots.values().iter().any(|&slot| slot != T::ZERO) {
-            gradient.resize(self.columns.count(), T::ZERO);
-            self.columns.gather(self.slots.values().chunks_exact(T::LANES), &mut gradient);
-        }
-        let records = |window: &Window<T>| window.records(&self.columns, &self.patterns);
-        let previous = self.previous.as_ref().filter(|_| self.is_flushing());
-        Pending {
-            gradient,
-            window: records(&self.window),
-            previous: previous.map(records).unwrap_or_default(),
-        }
-    }
-
-    fn resume(&mut self, pending: &Pending<T>) -> Result<(), Error> {
-        let Pending { gradient, window, previous } = pending;
+    fn save(&self, to: &mut dyn Sink<T>) -> Result<(), Error> {
         if self.lost {
             return Err(Error::Lost);
         }
-        if !gradient.is_empty() {
-            check_length("the gradient", self.columns.count(), gradient.len())?;
+        let Self { columns, patterns, window, .. } = self;
+        let (states, count) = (window.states(), columns.count());
+        to.tensor("sensitivities", [states, count], &mut |state, row| {
+            let rows = self.p.values().chunks_exact(T::LANES);
+            columns.gather(rows.skip(state).step_by(states), row);
+        })?;
+        if self.slots.values().iter().any(|&slot| slot != T::ZERO) {
+            to.tensor("gradient", [1, count], &mut |_, row| {
+                columns.gather(self.slots.values().chunks_exact(T::LANES), row);
+            })?;
         }
-        check_finite("gradient", gradient)?;
-        let (layout, patterns) = (&self.columns.layout().clone(), &self.patterns);
-        self.window.check_records(layout, window)?;
-        if !previous.is_empty() {
-            let records = self.window.capacity() * record_len(layout);
-            let expected = if self.previous.is_some() { records } else { 0 };
-            check_length("the records of the previous window", expected, previous.len())?;
-            self.window.check_records(layout, previous)?;
-        }
-        self.slots.values_mut().fill(T::ZERO);
-        if !gradient.is_empty() {
-            self.columns.spread(gradient, self.slots.values_mut().chunks_exact_mut(T::LANES));
-        }
-        self.progress.flushed = self.columns.panels();
-        if let Some(older) = self.previous.as_mut() {
-            older.replace_records(self.isa, layout, previous, patterns);
-            if !previous.is_empty() {
-                self.start_chain();
+        window.save("window", columns, patterns, to)?;
+        match &self.previous {
+            Some(previous) if self.is_flushing() => {
+                previous.save("previous", columns, patterns, to)
             }
+            _ => Ok(()),
         }
-        self.window.replace_records(self.isa, layout, window, &self.patterns);
+    }
+
+    fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
+        self.forget();
+        self.load_sums(from)?;
+        let records = window::stored_records::<T>("window", from).unwrap_or(0);
+        self.window.check_records("window", records.min(self.window.capacity()), records)?;
+        self.window.load("window", records, &self.columns, &self.patterns, from)?;
+        self.load_previous(from)?;
         self.unread = self.window.has_errors();
-        self.catch_up();
+        self.lost = false;
         Ok(())
+    }
+
+    fn spec(&self) -> Spec {
+        let pace = if self.previous.is_some() { Pace::Even } else { Pace::Bursts };
+        let window = NonZeroUsize::new(self.window.capacity()).unwrap_or(NonZeroUsize::MIN);
+        Spec::Deferred { window, pace }
     }
 
     fn columns(&self) -> usize {

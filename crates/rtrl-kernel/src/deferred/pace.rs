@@ -2,7 +2,7 @@
 
 use super::Deferred;
 use super::flush::{self, Chain, ChainLoop, Flush, FlushLoop};
-use crate::error::Error;
+use crate::error::{Error, Quantity};
 use crate::simd::Real;
 
 /// How far the flush of a window has come.
@@ -86,7 +86,7 @@ impl<T: Real> Deferred<T> {
         if checks.flatten().all(|&check| check == T::ZERO) {
             return Ok(());
         }
-        Err(self.lose("sensitivities"))
+        Err(self.lose(Quantity::Sensitivities))
     }
 
     /// Does this step's share of the flush of the previous window.

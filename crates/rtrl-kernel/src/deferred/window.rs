@@ -2,12 +2,11 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::error::{Error, check_length};
-use crate::jacobian::Jacobian;
-use crate::layout::Layout;
+use crate::error::Error;
 use crate::panels::{Columns, Segment};
-use crate::simd::{Buffer, Isa, Real, check_finite, compiled};
+use crate::simd::{Buffer, Isa, Real, compiled};
 use crate::step::Step;
+use crate::store::{Sink, Source, check_shape};
 
 /// Which z belong in the lanes of a panel.
 ///
@@ -48,10 +47,19 @@ impl Patterns {
     }
 }
 
-/// Numbers in a stored record.
-pub(super) fn record_len(layout: &Layout) -> usize {
-    let n = layout.states();
-    n * n + layout.drives().len() + layout.z_len() + n
+/// Parts of a stored window, each a tensor `WINDOW.PART` with the records one below the other.
+const JACOBIANS: &str = "jacobians";
+const INJECTIONS: &str = "injections";
+const Z: &str = "z";
+const ERRORS: &str = "errors";
+
+fn tensor_name(window: &str, part: &str) -> String {
+    format!("{window}.{part}")
+}
+
+/// Number of records of a stored window, if there is one.
+pub(super) fn stored_records<T: Real>(window: &str, from: &dyn Source<T>) -> Option<usize> {
+    from.shape(&tensor_name(window, ERRORS)).map(|[records, _]| records)
 }
 
 /// Records of up to `capacity` steps. Record w leads from time t0 + w to t0 + w + 1.
@@ -134,13 +142,7 @@ impl<T: Real> Window<T> {
             Some(error) => errors.copy_from_slice(error),
             None => errors.fill(T::ZERO),
         }
-        let lines = self.lines.values_mut().chunks_exact_mut(self.capacity * T::LANES);
-        for (lines, runs) in lines.zip(&patterns.runs) {
-            let lines = &mut lines[record * T::LANES..][..T::LANES];
-            for run in runs {
-                lines[run.lane..][..run.len].copy_from_slice(&step.z[run.line..][..run.len]);
-            }
-        }
+        self.write_z(record, patterns, step.z);
         self.len += 1;
         finite
     }
@@ -181,58 +183,88 @@ impl<T: Real> Window<T> {
         errors.iter().any(|&error| error != T::ZERO)
     }
 
-    /// All records, as [`Pending`](crate::Pending) describes them; z is zero in lines without a column.
-    pub(super) fn records(&self, columns: &Columns, patterns: &Patterns) -> Vec<T> {
-        let layout = columns.layout();
-        let mut records = Vec::with_capacity(self.len * record_len(layout));
-        for record in 0..self.len {
-            for row in self.jacobian(record).chunks_exact(self.stride) {
-                records.extend_from_slice(&row[..self.states]);
-            }
-            records.extend_from_slice(self.injection(record));
-            let start = records.len();
-            records.resize(start + layout.z_len(), T::ZERO);
-            for (pattern, runs) in patterns.runs.iter().enumerate() {
-                let lanes = &self.lines(pattern)[record * T::LANES..];
-                for run in runs {
-                    let place = &mut records[start + run.line..][..run.len];
-                    place.copy_from_slice(&lanes[run.lane..][..run.len]);
-                }
-            }
-            records.extend_from_slice(self.error(record));
-        }
-        records
-    }
-
-    /// Fails unless `records` are records of such a window.
-    pub(super) fn check_records(&self, layout: &Layout, records: &[T]) -> Result<(), Error> {
-        let len = record_len(layout);
-        check_length("the end of a window's records", 0, records.len() % len)?;
-        if records.len() / len > self.capacity {
-            let (expected, got) = (self.capacity * len, records.len());
-            return Err(Error::Length { what: "the records of the window", expected, got });
-        }
-        check_finite("sensitivities", records)
-    }
-
-    /// Replaces all records by such as [`Window::check_records`] has let pass.
-    pub(super) fn replace_records(
-        &mut self,
-        isa: Isa,
-        layout: &Layout,
-        records: &[T],
+    /// Passes all records on, oldest first; z is zero in lines without a column.
+    pub(super) fn save(
+        &self,
+        window: &str,
+        columns: &Columns,
         patterns: &Patterns,
-    ) {
-        self.clear();
-        let n = self.states;
-        for record in records.chunks_exact(record_len(layout)) {
-            let (recurrent, rest) = record.split_at(n * n);
-            let (injection, rest) = rest.split_at(self.drives);
-            let (z, error) = rest.split_at(layout.z_len());
-            let (scale, forced) = (vec![T::ONE; n], vec![false; n]);
-            let jacobian = Jacobian::scaled(recurrent, n, &scale);
-            let step = Step { jacobian, injection, z, forced: &forced };
-            self.push(isa, &step, Some(error), patterns);
+        to: &mut dyn Sink<T>,
+    ) -> Result<(), Error> {
+        let (n, len, stride) = (self.states, self.len, self.stride);
+        let name = |part| tensor_name(window, part);
+        to.tensor(&name(JACOBIANS), [len * n, n], &mut |row, values| {
+            values.copy_from_slice(&self.jacobian(row / n)[row % n * stride..][..n]);
+        })?;
+        to.tensor(&name(INJECTIONS), [len, self.drives], &mut |record, values| {
+            values.copy_from_slice(self.injection(record));
+        })?;
+        let lines = columns.layout().z_len();
+        to.tensor(&name(Z), [len, lines], &mut |record, z| self.read_z(record, patterns, z))?;
+        to.tensor(&name(ERRORS), [len, n], &mut |record, values| {
+            values.copy_from_slice(self.error(record));
+        })
+    }
+
+    /// Replaces all records by `records` stored ones, for which there must be room.
+    pub(super) fn load(
+        &mut self,
+        window: &str,
+        records: usize,
+        columns: &Columns,
+        patterns: &Patterns,
+        from: &mut dyn Source<T>,
+    ) -> Result<(), Error> {
+        self.len = records;
+        let (n, drives, stride) = (self.states, self.drives, self.stride);
+        let name = |part| tensor_name(window, part);
+        let jacobians = self.jacobians.values_mut();
+        from.read(&name(JACOBIANS), [records * n, n], &mut |row, values| {
+            jacobians[row * stride..][..n].copy_from_slice(values);
+        })?;
+        let injections = self.injections.values_mut();
+        from.read(&name(INJECTIONS), [records, drives], &mut |record, values| {
+            injections[record * drives..][..drives].copy_from_slice(values);
+        })?;
+        let lines = columns.layout().z_len();
+        from.read(&name(Z), [records, lines], &mut |record, z| {
+            self.write_z(record, patterns, z);
+        })?;
+        let errors = self.errors.values_mut();
+        from.read(&name(ERRORS), [records, n], &mut |record, values| {
+            errors[record * n..][..n].copy_from_slice(values);
+        })
+    }
+
+    /// Fails unless `got` stored records are as many as `expected`.
+    pub(super) fn check_records(
+        &self,
+        window: &str,
+        expected: usize,
+        got: usize,
+    ) -> Result<(), Error> {
+        check_shape(&tensor_name(window, ERRORS), [expected, self.states], Some([got, self.states]))
+    }
+
+    /// z of a record, zero in lines without a column.
+    fn read_z(&self, record: usize, patterns: &Patterns, z: &mut [T]) {
+        z.fill(T::ZERO);
+        for (pattern, runs) in patterns.runs.iter().enumerate() {
+            let lanes = &self.lines(pattern)[record * T::LANES..];
+            for run in runs {
+                z[run.line..][..run.len].copy_from_slice(&lanes[run.lane..][..run.len]);
+            }
+        }
+    }
+
+    /// Spreads z of a record over the lanes of all patterns.
+    fn write_z(&mut self, record: usize, patterns: &Patterns, z: &[T]) {
+        let lines = self.lines.values_mut().chunks_exact_mut(self.capacity * T::LANES);
+        for (lines, runs) in lines.zip(&patterns.runs) {
+            let lines = &mut lines[record * T::LANES..][..T::LANES];
+            for run in runs {
+                lines[run.lane..][..run.len].copy_from_slice(&z[run.line..][..run.len]);
+            }
         }
     }
 

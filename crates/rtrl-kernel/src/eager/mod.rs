@@ -26,12 +26,13 @@ use pulp::{Simd, WithSimd};
 use self::immediate::Immediate;
 use self::pack::Packing;
 use self::share::{GROUP, Packed, Share, Shares};
-use crate::engine::{Engine, Pending};
-use crate::error::{Error, check_length, check_matrix};
+use crate::engine::Engine;
+use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
 use crate::panels::Columns;
-use crate::simd::{Buffer, Isa, Real, check_finite, compiled};
+use crate::simd::{Buffer, Isa, Real, compiled};
 use crate::step::Step;
+use crate::store::{Sink, Source, Spec};
 use crate::threads::{Threads, Workers};
 
 /// The exact engine that computes p(t) at every step.
@@ -146,12 +147,33 @@ impl<T: Real> Eager<T> {
 
     /// Marks p as lost, and says what has overflowed.
     fn lose(&mut self) -> Error {
-        self.lost = true;
-        self.slots.values_mut().fill(T::ZERO);
-        self.unread = false;
-        let p_stands = check_finite("sensitivities", self.p.values()).is_ok();
-        let quantity = if p_stands { "gradient" } else { "sensitivities" };
+        self.forget();
+        let p_is_finite = self.p.values().iter().all(|value| value.is_finite());
+        let quantity = if p_is_finite { Quantity::Gradient } else { Quantity::Sensitivities };
         Error::NonFinite { quantity }
+    }
+
+    /// Marks p as lost, and with it the errors that have not been read.
+    fn forget(&mut self) {
+        self.lost = true;
+        self.unread = false;
+        self.slots.values_mut().fill(T::ZERO);
+    }
+
+    /// Writes row `state` of p, one value a column, to `row`.
+    fn read_row(&self, state: usize, row: &mut [T]) {
+        for (panel, row) in row.chunks_mut(T::LANES).enumerate() {
+            row.copy_from_slice(&self.p.values()[self.row(state, panel)]);
+        }
+    }
+
+    /// Replaces row `state` of p.
+    fn write_row(&mut self, state: usize, row: &[T]) {
+        for (panel, row) in row.chunks(T::LANES).enumerate() {
+            let place = self.row(state, panel);
+            self.p.values_mut()[place].copy_from_slice(row);
+        }
+        self.zero[state] = row.iter().all(|&value| value == T::ZERO);
     }
 
     /// Row `state` of panel `panel` in p.
@@ -212,51 +234,41 @@ impl<T: Real> Engine<T> for Eager<T> {
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
         self.columns.check_row(self.lost, state, row.len())?;
-        for (panel, row) in row.chunks_mut(T::LANES).enumerate() {
-            row.copy_from_slice(&self.p.values()[self.row(state, panel)]);
-        }
+        self.read_row(state, row);
         Ok(())
     }
 
-    fn stored(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        self.sensitivities(state, row)
-    }
-
-    fn restore(&mut self, state: usize, row: &[T]) -> Result<(), Error> {
-        self.columns.check_row(self.lost, state, row.len())?;
-        check_finite("sensitivities", row)?;
-        for (panel, row) in row.chunks(T::LANES).enumerate() {
-            let place = self.row(state, panel);
-            self.p.values_mut()[place].copy_from_slice(row);
-        }
-        self.zero[state] = row.iter().all(|&value| value == T::ZERO);
-        Ok(())
-    }
-
-    fn pending(&self) -> Pending<T> {
-        let mut gradient = vec![T::ZERO; if self.unread { self.columns.count() } else { 0 }];
-        if self.unread {
-            self.columns.gather(self.slots.values().chunks_exact(T::LANES), &mut gradient);
-        }
-        Pending { gradient, window: Vec::new(), previous: Vec::new() }
-    }
-
-    fn resume(&mut self, pending: &Pending<T>) -> Result<(), Error> {
-        let Pending { gradient, window, previous } = pending;
+    fn save(&self, to: &mut dyn Sink<T>) -> Result<(), Error> {
         if self.lost {
             return Err(Error::Lost);
         }
-        check_length("the window of the eager engine", 0, window.len() + previous.len())?;
-        if !gradient.is_empty() {
-            check_length("the gradient", self.columns.count(), gradient.len())?;
+        let shape = [self.columns.layout().states(), self.columns.count()];
+        to.tensor("sensitivities", shape, &mut |state, row| self.read_row(state, row))?;
+        if !self.unread {
+            return Ok(());
         }
-        check_finite("gradient", gradient)?;
-        self.unread = !gradient.is_empty();
-        self.slots.values_mut().fill(T::ZERO);
-        if self.unread {
-            self.columns.spread(gradient, self.slots.values_mut().chunks_exact_mut(T::LANES));
+        to.tensor("gradient", [1, self.columns.count()], &mut |_, row| {
+            self.columns.gather(self.slots.values().chunks_exact(T::LANES), row);
+        })
+    }
+
+    fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
+        self.forget();
+        let shape = [self.columns.layout().states(), self.columns.count()];
+        from.read("sensitivities", shape, &mut |state, row| self.write_row(state, row))?;
+        let unread = from.shape("gradient").is_some();
+        if unread {
+            let Self { columns, slots, .. } = self;
+            from.read("gradient", [1, columns.count()], &mut |_, row| {
+                columns.spread(row, slots.values_mut().chunks_exact_mut(T::LANES));
+            })?;
         }
+        (self.unread, self.lost) = (unread, false);
         Ok(())
+    }
+
+    fn spec(&self) -> Spec {
+        Spec::Eager
     }
 
     fn columns(&self) -> usize {

@@ -8,7 +8,6 @@ use pulp::Scalar;
 
 use super::functions::{self, Elementary};
 use super::isa::Isa;
-use crate::error::Error;
 
 /// A floating-point number of the kernel: `f32` or `f64`.
 ///
@@ -99,12 +98,6 @@ macro_rules! compiled {
     };
 }
 pub(crate) use compiled;
-
-/// Fails unless all values are finite.
-pub(crate) fn check_finite<T: Real>(quantity: &'static str, values: &[T]) -> Result<(), Error> {
-    let finite = values.iter().fold(true, |all, value| all & value.is_finite());
-    if finite { Ok(()) } else { Err(Error::NonFinite { quantity }) }
-}
 
 macro_rules! real {
     ($type:ident, $ln_1p:path, $run:ident) => {

@@ -4,7 +4,8 @@
 use std::num::NonZeroUsize;
 
 use rtrl_kernel::{
-    Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Real, Step, Threads,
+    Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Quantity, Real, Snapshot, Step,
+    Threads,
 };
 
 use crate::random::{Numbers, Numerals, learns};
@@ -177,19 +178,22 @@ fn restored_in_the_middle_of_a_window_it_goes_on_with_the_same_bits() {
             outputs(&mut engine, &layout, 0..cut);
             let mut other = make(Threads::Exactly(2));
             outputs(&mut other, &layout, 30..33);
-            let mut row = vec![0.0; engine.columns()];
-            for k in 0..17 {
-                engine.stored(k, &mut row).unwrap();
-                other.restore(k, &row).unwrap();
-            }
-            other.resume(&engine.pending()).unwrap();
-            assert_eq!(other.pending(), engine.pending());
+            assert_eq!(other.spec(), engine.spec());
+            other.load(&mut saved(&engine)).unwrap();
+            assert_eq!(saved(&other), saved(&engine));
             let expected = outputs(&mut engine, &layout, cut..30);
             assert!(outputs(&mut other, &layout, cut..30) == expected, "{pace:?}, cut at {cut}");
         }
     }
 }
 
+fn saved<T: Real>(engine: &impl Engine<T>) -> Snapshot<T> {
+    let mut snapshot = Snapshot::default();
+    engine.save(&mut snapshot).unwrap();
+    snapshot
+}
+
+/// Each stored tensor, missing, one row too long, one column too narrow and with a NaN in it.
 #[test]
 fn what_does_not_belong_to_the_engine_is_refused() {
     let layout = Layout::simple(2, 3).unwrap();
@@ -197,23 +201,64 @@ fn what_does_not_belong_to_the_engine_is_refused() {
     let make = |pace| {
         Deferred::<f64>::new(&layout, &[true; 6], window(3), pace, isa, Threads::SERIAL).unwrap()
     };
-    let (mut bursts, mut even) = (make(Pace::Bursts), make(Pace::Even));
+    let mut even = make(Pace::Even);
     outputs(&mut even, &layout, 0..5);
-    let pending = even.pending();
-    let refused = bursts.resume(&pending);
-    assert!(matches!(refused, Err(Error::Length { expected: 0, got: 33, .. })), "{refused:?}");
-    let mut odd = pending.clone();
-    odd.window.pop();
-    assert!(matches!(even.resume(&odd), Err(Error::Length { .. })));
-    odd.window.push(f64::NAN);
-    assert!(matches!(even.resume(&odd), Err(Error::NonFinite { .. })));
-    odd.window = vec![0.0; 4 * 11];
-    assert!(matches!(even.resume(&odd), Err(Error::Length { expected: 33, got: 44, .. })));
-    odd.gradient = vec![0.0; 5];
-    assert!(matches!(even.resume(&odd), Err(Error::Length { expected: 6, got: 5, .. })));
-    assert_eq!(even.pending(), pending);
-    assert!(matches!(even.restore(2, &[0.0; 6]), Err(Error::State { states: 2, got: 2 })));
-    assert!(matches!(even.restore(0, &[f64::NAN; 6]), Err(Error::NonFinite { .. })));
+    let whole = saved(&even);
+    let names: Vec<_> = whole.tensors.keys().cloned().collect();
+    assert_eq!(names.len(), 9, "{names:?}");
+    for name in &names {
+        let ([rows, columns], values) = whole.tensors[name].clone();
+        let change = |tensor| {
+            let mut odd = whole.clone();
+            odd.tensors.insert(name.clone(), tensor);
+            odd
+        };
+        let mut nan = values.clone();
+        nan[rows * columns - 1] = f64::NAN;
+        let longer = ([rows + 1, columns], [&values[..], &values[..columns]].concat());
+        let narrower = ([rows, columns - 1], values[rows..].to_vec());
+        refused(even.load(&mut change(longer)), &even);
+        refused(even.load(&mut change(narrower)), &even);
+        let error = even.load(&mut change(([rows, columns], nan)));
+        assert_eq!(error, Err(Error::NonFiniteTensor { name: name.clone(), row: rows - 1 }));
+        let optional = ["gradient", "previous.errors"];
+        if !optional.contains(&name.as_str()) {
+            let mut missing = whole.clone();
+            missing.tensors.remove(name);
+            refused(even.load(&mut missing), &even);
+        }
+    }
+    even.load(&mut whole.clone()).unwrap();
+    assert_eq!(saved(&even), whole);
+    let mut bursts = make(Pace::Bursts);
+    refused(bursts.load(&mut whole.clone()), &bursts);
+    let mut short = whole;
+    for (_, (shape, values)) in short.tensors.iter_mut().filter(|(name, _)| name.starts_with("pr"))
+    {
+        let rows = shape[0] / 3 * 2;
+        *shape = [rows, shape[1]];
+        values.truncate(rows * shape[1]);
+    }
+    refused(even.load(&mut short), &even);
+}
+
+fn step() -> Step<'static, f64> {
+    let jacobian = Jacobian::scaled(&[0.5; 4], 2, &[1.0; 2]);
+    Step { jacobian, injection: &[1.0; 2], z: &[1.0; 3], forced: &[false; 2] }
+}
+
+/// A failed load is a typed error, and p is lost until a reset.
+fn refused(result: Result<(), Error>, engine: &Deferred<f64>) {
+    assert!(matches!(result, Err(Error::Tensor { .. })), "{result:?}");
+    let mut engine = engine.clone();
+    assert_eq!(engine.advance(&step(), None), Err(Error::Lost));
+    assert_eq!(engine.save(&mut Snapshot::default()), Err(Error::Lost));
+    assert_eq!(engine.gradient(&mut [0.0; 6], 3), Err(Error::Lost));
+    engine.reset().unwrap();
+    let mut gradient = [1.0; 6];
+    engine.gradient(&mut gradient, 3).unwrap();
+    assert_eq!(gradient, [0.0; 6]);
+    engine.advance(&step(), None).unwrap();
 }
 
 /// 2⁶⁰: growth by it overflows float32 within a few steps.
@@ -235,11 +280,14 @@ fn overflow_loses_p_until_it_is_reset() {
         let mut engine =
             Deferred::new(&layout, &[true; 2], window(2), pace, Isa::best(), Threads::SERIAL)
                 .unwrap();
-        let pending = engine.pending();
+        let mut before = saved(&engine);
         let lost = (0..12).find_map(|_| engine.advance(&step, None).err());
-        assert_eq!(lost, Some(Error::NonFinite { quantity: "sensitivities" }));
+        assert_eq!(lost, Some(Error::NonFinite { quantity: Quantity::Sensitivities }));
         assert_eq!(engine.advance(&step, None), Err(Error::Lost));
-        assert_eq!(engine.resume(&pending), Err(Error::Lost));
+        assert_eq!(engine.save(&mut Snapshot::default()), Err(Error::Lost));
+        let mut loaded = engine.clone();
+        loaded.load(&mut before).unwrap();
+        loaded.advance(&step, None).unwrap();
         assert_eq!(engine.sensitivities(0, &mut [0.0; 2]), Err(Error::Lost));
         assert_eq!(engine.gradient(&mut [0.0; 2], 2), Err(Error::Lost));
         engine.reset().unwrap();
@@ -254,11 +302,11 @@ fn overflow_loses_p_until_it_is_reset() {
         for _ in 0..4 {
             engine.advance(&step, None).unwrap();
         }
-        let overflow = Err(Error::NonFinite { quantity: "sensitivities" });
+        let overflow = Err(Error::NonFinite { quantity: Quantity::Sensitivities });
         assert_eq!(engine.sensitivities(0, &mut [0.0; 2]), overflow);
         engine.advance(&step, Some(&[1.0])).unwrap();
         let lost = engine.gradient(&mut gradient, 2);
-        assert_eq!(lost, Err(Error::NonFinite { quantity: "gradient" }));
+        assert_eq!(lost, Err(Error::NonFinite { quantity: Quantity::Gradient }));
         assert_eq!(gradient, [-1.0, -1.0]);
         assert_eq!(engine.advance(&step, None), Err(Error::Lost));
         // A Jacobian that overflows by itself.
@@ -301,7 +349,7 @@ fn an_overflow_does_not_outlive_its_sequence() {
     for _ in 0..4 {
         engine.advance(&wild, Some(&[1.0])).unwrap();
     }
-    assert_eq!(engine.reset(), Err(Error::NonFinite { quantity: "gradient" }));
+    assert_eq!(engine.reset(), Err(Error::NonFinite { quantity: Quantity::Gradient }));
     for _ in 0..3 {
         engine.advance(&tame, Some(&[1.0])).unwrap();
     }
@@ -326,10 +374,11 @@ fn a_sum_that_overflows_is_told_at_the_flush() {
     };
     let isa = Isa::best();
     let mut engine =
-        Deferred::new(&layout, &[true; 2], window(2), Pace::Bursts, isa, Threads::SERIAL).unwrap();
+        Deferred::<f32>::new(&layout, &[true; 2], window(2), Pace::Bursts, isa, Threads::SERIAL)
+            .unwrap();
     let told = (0..5).find_map(|_| engine.advance(&step, Some(&[3e38])).err());
-    assert_eq!(told, Some(Error::NonFinite { quantity: "gradient" }));
-    assert!(engine.pending().gradient.iter().all(|value: &f32| value.is_finite()));
+    assert_eq!(told, Some(Error::NonFinite { quantity: Quantity::Gradient }));
+    assert_eq!(engine.save(&mut Snapshot::default()), Err(Error::Lost));
 }
 
 #[test]

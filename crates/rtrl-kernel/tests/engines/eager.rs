@@ -1,6 +1,8 @@
 //! The eager engine against loops, on every instruction set and with several threads: layouts that the
 //! model does not use yet, rows that drop out and come back, and what an engine promises about errors.
-use rtrl_kernel::{Eager, Engine, Error, Isa, Jacobian, Layout, Real, Step, Threads};
+use rtrl_kernel::{
+    Eager, Engine, Error, Isa, Jacobian, Layout, Quantity, Real, Snapshot, Step, Threads,
+};
 
 use crate::loops::Loops;
 use crate::random::{Numbers, Numerals, learns};
@@ -190,12 +192,14 @@ const TAME: Small =
 fn a_restored_engine_continues_as_the_saved_one() {
     let mut engine = Small::engine();
     engine.advance(&TAME.step(), None).unwrap();
+    engine.advance(&TAME.step(), Some(&[0.5, 2.0])).unwrap();
+    let mut saved = Snapshot::default();
+    engine.save(&mut saved).unwrap();
+    assert!(saved.tensors.keys().eq(["gradient", "sensitivities"]));
     let mut other = Small::engine();
-    for k in 0..2 {
-        let mut row = [0.0; 6];
-        engine.sensitivities(k, &mut row).unwrap();
-        other.restore(k, &row).unwrap();
-    }
+    assert_eq!(other.spec(), engine.spec());
+    other.advance(&TAME.step(), None).unwrap();
+    other.load(&mut saved).unwrap();
     let mut gradients = [[0.0f32; 6]; 2];
     for (engine, gradient) in [&mut engine, &mut other].into_iter().zip(&mut gradients) {
         engine.advance(&TAME.step(), Some(&[1.0, -1.0])).unwrap();
@@ -232,27 +236,44 @@ fn slices_that_do_not_fit_are_refused_before_anything_changes() {
     assert!(refused(engine.gradient(&mut [0.0; 6], 2)));
     let unit = Err(Error::State { states: 2, got: 2 });
     assert_eq!(engine.sensitivities(2, &mut [0.0; 6]), unit);
-    assert_eq!(engine.restore(2, &[0.0; 6]), unit);
-    assert!(matches!(engine.restore(0, &[f32::NAN; 6]), Err(Error::NonFinite { .. })));
     let mut after = [0.0; 6];
     engine.sensitivities(0, &mut after).unwrap();
     assert_eq!(before, after);
 }
 
 #[test]
+fn a_load_that_fails_loses_p_until_a_reset() {
+    let odd = [([2, 5], vec![0.0f32; 10]), ([2, 6], vec![f32::INFINITY; 12])];
+    for tensor in odd {
+        let mut engine = Small::engine();
+        engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
+        let tensors = [("sensitivities".to_owned(), tensor)].into();
+        assert!(engine.load(&mut Snapshot { tensors }).is_err());
+        assert_eq!(engine.advance(&TAME.step(), None), Err(Error::Lost));
+        engine.reset().unwrap();
+        let mut gradient = [1.0; 6];
+        engine.gradient(&mut gradient, 3).unwrap();
+        assert_eq!(gradient, [0.0; 6]);
+        engine.advance(&TAME.step(), None).unwrap();
+    }
+}
+
+#[test]
 fn an_overflow_is_told_apart_and_stays_until_a_reset() {
     let wild = Small { scale: [1e30, 1e30], ..TAME };
-    for (error, quantity) in [(None, "sensitivities"), (Some([1e30; 2]), "gradient")] {
+    for (error, quantity) in
+        [(None, Quantity::Sensitivities), (Some([1e30; 2]), Quantity::Gradient)]
+    {
         let mut engine = Small::engine();
         let error = error.as_ref().map(<[f32; 2]>::as_slice);
         let mut result = engine.advance(&wild.step(), error);
-        if quantity == "sensitivities" {
+        if quantity == Quantity::Sensitivities {
             result = engine.advance(&wild.step(), None);
         }
         assert_eq!(result, Err(Error::NonFinite { quantity }));
         assert_eq!(engine.advance(&TAME.step(), None), Err(Error::Lost));
         assert_eq!(engine.sensitivities(0, &mut [0.0; 6]), Err(Error::Lost));
-        assert_eq!(engine.restore(0, &[0.0; 6]), Err(Error::Lost));
+        assert_eq!(engine.save(&mut Snapshot::default()), Err(Error::Lost));
         engine.reset().unwrap();
         engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
         let mut gradient = [0.0; 6];

@@ -28,13 +28,13 @@ pub enum Fault {
         /// What gives it away.
         reason: String,
     },
-    /// The file is of a version that this library does not know.
-    #[error("version {got}, expected 1 to {latest}")]
+    /// The file has a version that this library does not read.
+    #[error("format version {got}, expected {expected}")]
     Version {
         /// The version of the file.
         got: u64,
-        /// The latest version that can be read.
-        latest: u32,
+        /// The version that can be read.
+        expected: u32,
     },
     /// The contents are not those that were written.
     #[error("damaged: the SHA-256 of its contents is {got}, expected {expected}")]

@@ -148,8 +148,8 @@ fn every_cut_and_whatever_is_added_is_refused() {
 fn other_files_are_refused_with_the_reason() {
     let (_folder, path) = saved();
     let bytes = fs::read(&path).unwrap();
-    let later = replaced(&bytes, "version\\\":1", "version\\\":9");
-    assert_eq!(refused(&path, &later), Fault::Version { got: 9, latest: 1 });
+    let later = replaced(&bytes, "version\\\":2", "version\\\":9");
+    assert_eq!(refused(&path, &later), Fault::Version { got: 9, expected: 2 });
     for (old, new, reason) in [
         ("rtrl-checkpoint", "rtrl-chequepoin", "rtrl-chequepoin"),
         ("\"rtrl\"", "\"trlr\"", "no key `rtrl`"),

@@ -84,8 +84,8 @@ fn contents(metadata: &Metadata) -> Result<serde_json::Value, Fault> {
     if format != FORMAT {
         return Err(foreign(format!("format {format:?}, expected {FORMAT:?}")));
     }
-    if !(1..=u64::from(VERSION)).contains(&version) {
-        return Err(Fault::Version { got: version, latest: VERSION });
+    if version != u64::from(VERSION) {
+        return Err(Fault::Version { got: version, expected: VERSION });
     }
     let Contents { contents } = serde_json::from_str(text).map_err(json)?;
     Ok(contents)

@@ -31,8 +31,8 @@ pub use reader::Reader;
 pub use series::{Checkpoints, Latest, Saved};
 pub use writer::{Writer, save};
 
-/// The version of the format that is written. All up to this one can be read.
-const VERSION: u32 = 1;
+/// The version of the format that is written and read.
+const VERSION: u32 = 2;
 
 /// What the metadata's `format` says.
 const FORMAT: &str = "rtrl-checkpoint";

@@ -196,8 +196,6 @@ impl<T: Real> LearnerBuilder<T> {
         let fit = self.check_fit()?;
         let (workers, threads) = self.divide_threads()?;
         let streams = self.make_streams(threads)?;
-        let built_in = self.own_engine.is_none();
-        let engine = built_in.then(|| self.engine.settle(&self.network, self.regime));
         let Self { network, regime, .. } = self;
         let count = streams.len();
         let combined = || {
@@ -211,7 +209,6 @@ impl<T: Real> LearnerBuilder<T> {
             loss: self.loss,
             fit,
             sensitivity_decay: self.sensitivity_decay,
-            engine,
             streams,
             regime,
             teacher_forcing: self.teacher_forcing,

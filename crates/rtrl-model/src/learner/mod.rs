@@ -35,12 +35,12 @@ use self::combined::Combined;
 pub use self::recovery::{Recoveries, Recovery};
 pub use self::report::StepReport;
 pub(crate) use self::store::Waiting;
-pub use self::store::{StoredLearner, Supplies};
+pub use self::store::{EngineFactory, StoredLearner, Supplies};
 use self::stream::Stream;
 use crate::error::{Quantity, check_finite};
 use crate::optimizer::Updater;
 use crate::readout_rls::ReadoutRls;
-use crate::{EngineChoice, Error, Loss, Network, Regime, State, Targets};
+use crate::{Error, Loss, Network, Regime, State, Targets};
 
 /// A network with everything that its learning needs.
 ///
@@ -67,8 +67,6 @@ pub struct Learner<T: Real> {
     /// The fits of a readout that learns by least squares.
     fit: Option<ReadoutRls>,
     sensitivity_decay: f64,
-    /// The engine with its window; `None` for one of the user's own.
-    engine: Option<EngineChoice>,
     recovery: Recovery,
     recoveries: Recoveries,
     /// The threads among which streams are divided.

@@ -57,9 +57,7 @@ impl<T: Real> Learner<T> {
     /// The model's error for a failure of an engine.
     fn overflow(&self, failure: rtrl_kernel::Error) -> Error {
         let rtrl_kernel::Error::NonFinite { quantity } = failure else { return failure.into() };
-        let sensitivities = quantity == "sensitivities";
-        let quantity = if sensitivities { Quantity::Sensitivities } else { Quantity::Gradient };
-        Error::Overflow { step: self.steps, quantity }
+        Error::Overflow { step: self.steps, quantity: quantity.into() }
     }
 
     /// Sets p = 0 in every stream.

@@ -4,20 +4,22 @@
 //! enforces, and reading begins by asking the file for all of it. The project's `docs/checkpoint.md` describes
 //! the tensors.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
-use rtrl_kernel::{Pace, Pending, Real, Threads};
+use rtrl_kernel::{Engine, Layout, Pace, Real, Sink, Source, Spec, Threads};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::accumulate::Counters;
 use super::stream::Stream;
 use super::{Learner, Recoveries, Recovery};
-use crate::checkpoint::{self, Checkpoints, Plan, Reader, Saved, Tensor, Writer};
+use crate::checkpoint::{self, Checkpoints, Dtype, Plan, Reader, Saved, Tensor, Writer};
 use crate::description::{Description, Parts, connection_codes, connection_rows};
 use crate::{
-    Activation, EngineChoice, Error, Forecaster, Isa, Loss, Matrix, RateSchedule, Regime,
+    Activation, EngineChoice, Error, Forecaster, Isa, Loss, Matrix, Network, RateSchedule, Regime,
     UpdateSettings,
 };
 
@@ -53,25 +55,22 @@ struct Settings {
     updates: UpdateSettings,
 }
 
-/// The engine, with the window that it has.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// The engine, with what it takes to build it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum StoredEngine {
     Eager,
     Deferred { window: NonZeroUsize, even_paced: bool },
+    Custom { name: String, exact: bool },
 }
 
-/// Lengths of what a stream's engine holds beside p, in numbers.
+/// What a stream holds besides numbers.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 struct StreamContents {
     /// Steps since the sequence began.
-    #[serde(default)]
     steps: u64,
-    /// Whether p is lost; there is then nothing of it in the file.
+    /// Whether p is lost; the file then holds p = 0.
     lost: bool,
-    gradient: usize,
-    window: usize,
-    previous: usize,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -90,6 +89,8 @@ pub struct Supplies<T: Real> {
     pub loss: Option<Loss<T>>,
     /// A schedule of one's own.
     pub schedule: Option<RateSchedule>,
+    /// What builds custom engines.
+    pub engine: Option<EngineFactory<T>>,
     /// How many threads are used. The results do not depend on it.
     pub threads: Threads,
     /// The instruction set; that of [`Isa::from_env`] by default. The results do not depend on it.
@@ -99,7 +100,32 @@ pub struct Supplies<T: Real> {
 impl<T: Real> Default for Supplies<T> {
     fn default() -> Self {
         let (activations, threads) = (Vec::new(), Threads::Auto);
-        Self { activations, loss: None, schedule: None, threads, isa: None }
+        Self { activations, loss: None, schedule: None, engine: None, threads, isa: None }
+    }
+}
+
+/// Builds the custom engines that a file names.
+#[derive(Clone)]
+pub struct EngineFactory<T: Real>(Arc<Build<T>>);
+
+type Build<T> = dyn Fn(&Layout, &[bool], &str) -> Result<Box<dyn Engine<T>>, Error> + Send + Sync;
+
+impl<T: Real> EngineFactory<T> {
+    /// A factory that calls `build` with the shape of the layer, the weights that learn (as
+    /// [`Network::learning`](crate::Network::learning)) and the name from the engine's [`Spec::Custom`].
+    pub fn new(
+        build: impl Fn(&Layout, &[bool], &str) -> Result<Box<dyn Engine<T>>, Error>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self(Arc::new(build))
+    }
+}
+
+impl<T: Real> fmt::Debug for EngineFactory<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("EngineFactory")
     }
 }
 
@@ -107,11 +133,11 @@ impl<T: Real> Learner<T> {
     /// Saves everything that the run needs to go on bit for bit, to one file. `application` is stored as it
     /// is, for the program.
     ///
-    /// p is written row by row: no second copy of it is made.
+    /// p and windows are written row by row: no second copy of them is made.
     ///
     /// # Errors
-    /// [`Error::File`] or [`Error::Checkpoint`]; a file that was there stays. [`Error::Setting`] if the
-    /// engine is one of the user's own.
+    /// [`Error::File`] or [`Error::Checkpoint`]; a file that was there stays. [`Error::Kernel`] if a custom
+    /// engine cannot be saved.
     pub fn save(&self, path: &Path, application: &Value) -> Result<(), Error> {
         self.save_with(None, application, |plan, write| checkpoint::save(path, plan, write))
     }
@@ -131,33 +157,22 @@ impl<T: Real> Learner<T> {
         application: &Value,
         save: impl FnOnce(&Plan, &dyn Fn(&mut Writer<'_>) -> Result<(), Error>) -> Result<O, Error>,
     ) -> Result<O, Error> {
-        let pending: Vec<Pending<T>> = self.streams.iter().map(Stream::pending).collect();
         let forecast = waiting.map(|waiting| waiting.contents);
-        let contents = self.contents(&pending, forecast, application)?;
+        let contents = self.contents(forecast, application);
         let failed = |error: serde_json::Error| Error::Format {
             what: "the settings of the learner".to_owned(),
             reason: error.to_string(),
         };
-        let tensors = self.tensors(&contents);
+        let tensors = self.tensors(&contents)?;
         let plan = Plan::new(&serde_json::to_value(&contents).map_err(failed)?, tensors)?;
         let inputs = waiting.map_or(&[][..], |waiting| waiting.inputs);
-        save(&plan, &|writer| self.write(&pending, inputs, writer))
+        save(&plan, &|writer| self.write(inputs, writer))
     }
 
-    fn contents(
-        &self,
-        pending: &[Pending<T>],
-        forecast: Option<ForecastContents>,
-        application: &Value,
-    ) -> Result<Contents, Error> {
-        let stream = |(stream, pending): (&Stream<T>, &Pending<T>)| StreamContents {
-            steps: stream.state.steps(),
-            lost: stream.lost,
-            gradient: pending.gradient.len(),
-            window: pending.window.len(),
-            previous: pending.previous.len(),
-        };
-        Ok(Contents {
+    fn contents(&self, forecast: Option<ForecastContents>, application: &Value) -> Contents {
+        let stream =
+            |stream: &Stream<T>| StreamContents { steps: stream.state.steps(), lost: stream.lost };
+        Contents {
             precision: T::NAME.to_owned(),
             network: Description::of(&self.network),
             outputs: self.network.outputs(),
@@ -165,7 +180,7 @@ impl<T: Real> Learner<T> {
             learner: Settings {
                 regime: self.regime,
                 teacher_forcing: self.teacher_forcing,
-                engine: self.stored_engine()?,
+                engine: StoredEngine::of(self.streams[0].engine.spec()),
                 step_gradients: self.accumulator.each_step,
                 loss: self.loss.saved_name(),
                 sensitivity_decay: self.sensitivity_decay,
@@ -176,28 +191,14 @@ impl<T: Real> Learner<T> {
             updates: self.updater.updates(),
             counters: self.accumulator.counters(),
             mended: self.recoveries,
-            streams: self.streams.iter().zip(pending).map(stream).collect(),
+            streams: self.streams.iter().map(stream).collect(),
             forecast,
             application: application.clone(),
-        })
-    }
-
-    fn stored_engine(&self) -> Result<StoredEngine, Error> {
-        match self.engine {
-            Some(EngineChoice::Deferred { window: Some(window), pace }) => {
-                Ok(StoredEngine::Deferred { window, even_paced: pace == Pace::Even })
-            }
-            Some(_) => Ok(StoredEngine::Eager),
-            None => {
-                let expected = "one of this library's, to be stored".to_owned();
-                let got = "one of the user's own".to_owned();
-                Err(Error::Setting { what: "the engine", expected, got })
-            }
         }
     }
 
     /// The tensors of a file with these contents, in their order: double precision, `T`, bytes.
-    fn tensors(&self, contents: &Contents) -> Vec<Tensor> {
+    fn tensors(&self, contents: &Contents) -> Result<Vec<Tensor>, Error> {
         let (n, outputs) = (self.network.units(), self.network.outputs());
         let like = |name: &str, matrix: &Matrix<T>| {
             Tensor::numbers::<T>(name, [matrix.rows(), matrix.columns()])
@@ -209,19 +210,11 @@ impl<T: Real> Learner<T> {
             tensors.push(Tensor::numbers::<f64>("fit.inverse", [outputs, features, features]));
         }
         tensors.extend(self.matrices().map(|(name, matrix)| like(&name, matrix)));
-        for (b, stream) in contents.streams.iter().enumerate() {
+        for (b, stream) in self.streams.iter().enumerate() {
             let vector = |name, len| Tensor::numbers::<T>(in_stream(b, name), [len]);
             tensors.extend([vector("state", n), vector("outputs", outputs)]);
             tensors.extend([vector("slopes", n), vector("teacher", n)]);
-            if !stream.lost {
-                let shape = [n, contents.columns];
-                tensors.push(Tensor::numbers::<T>(in_stream(b, "sensitivities"), shape));
-                tensors.extend([
-                    vector("gradient", stream.gradient),
-                    vector("window", stream.window),
-                    vector("previous", stream.previous),
-                ]);
-            }
+            stream.save_engine(&mut Planning { stream: b, tensors: &mut tensors })?;
         }
         if let Some(forecast) = contents.forecast {
             let shape = [forecast.waiting, self.network.inputs()];
@@ -230,8 +223,8 @@ impl<T: Real> Learner<T> {
         let weights = self.network.weights();
         tensors.push(Tensor::bytes(CONNECTIONS, [weights.rows(), weights.columns()]));
         let forced = |b| Tensor::bytes(in_stream(b, "forced"), [n]);
-        tensors.extend((0..contents.streams.len()).map(forced));
-        tensors
+        tensors.extend((0..self.streams.len()).map(forced));
+        Ok(tensors)
     }
 
     /// The matrices of a file, in their order: weights, then moments, then gradients on their way.
@@ -248,12 +241,7 @@ impl<T: Real> Learner<T> {
         weights.chain(readout).chain(moments).chain(gradients)
     }
 
-    fn write(
-        &self,
-        pending: &[Pending<T>],
-        waiting: &[T],
-        writer: &mut Writer<'_>,
-    ) -> Result<(), Error> {
+    fn write(&self, waiting: &[T], writer: &mut Writer<'_>) -> Result<(), Error> {
         if let Some(fit) = &self.fit {
             fit.outputs().iter().try_for_each(|fit| writer.numbers("fit.weight", fit.weights()))?;
             fit.outputs()
@@ -263,8 +251,8 @@ impl<T: Real> Learner<T> {
         for (name, matrix) in self.matrices() {
             matrix.iter_rows().try_for_each(|row| writer.numbers(&name, row))?;
         }
-        for (b, (stream, pending)) in self.streams.iter().zip(pending).enumerate() {
-            stream.write(b, pending, writer)?;
+        for (b, stream) in self.streams.iter().enumerate() {
+            stream.write(b, writer)?;
         }
         writer.numbers(WAITING, waiting)?;
         writer.bytes(CONNECTIONS, &connection_codes(&self.network))?;
@@ -304,27 +292,23 @@ impl<'a, T> Waiting<'a, T> {
 }
 
 impl<T: Real> Stream<T> {
-    /// What the engine holds beside p; nothing where p is lost.
-    fn pending(&self) -> Pending<T> {
-        if self.lost { Pending::default() } else { self.engine.pending() }
-    }
-
-    fn write(&self, b: usize, pending: &Pending<T>, writer: &mut Writer<'_>) -> Result<(), Error> {
+    fn write(&self, b: usize, writer: &mut Writer<'_>) -> Result<(), Error> {
         writer.numbers(&in_stream(b, "state"), self.state.values())?;
         writer.numbers(&in_stream(b, "outputs"), self.state.outputs())?;
         writer.numbers(&in_stream(b, "slopes"), self.state.slopes())?;
         writer.numbers(&in_stream(b, "teacher"), &self.state.teacher.values)?;
-        if self.lost {
-            return Ok(());
+        let mut writing = Writing { stream: b, writer, row: Vec::new(), failure: None };
+        let result = self.save_engine(&mut writing);
+        writing.failure.map_or(Ok(result?), Err)
+    }
+
+    /// What the engine remembers; p = 0 where it is lost.
+    fn save_engine(&self, to: &mut dyn Sink<T>) -> Result<(), rtrl_kernel::Error> {
+        if !self.lost {
+            return self.engine.save(to);
         }
-        let (name, mut row) = (in_stream(b, "sensitivities"), vec![T::ZERO; self.engine.columns()]);
-        for k in 0..self.state.values().len() {
-            self.engine.stored(k, &mut row)?;
-            writer.numbers(&name, &row)?;
-        }
-        writer.numbers(&in_stream(b, "gradient"), &pending.gradient)?;
-        writer.numbers(&in_stream(b, "window"), &pending.window)?;
-        writer.numbers(&in_stream(b, "previous"), &pending.previous)
+        let shape = [self.state.values().len(), self.engine.columns()];
+        to.tensor(SENSITIVITIES, shape, &mut |_, row| row.fill(T::ZERO))
     }
 
     fn read(
@@ -355,21 +339,99 @@ impl<T: Real> Stream<T> {
         if self.lost {
             return Ok(());
         }
-        let (name, mut row) = (in_stream(b, "sensitivities"), vec![T::ZERO; self.engine.columns()]);
-        for k in 0..n {
-            reader.numbers(&name, k * row.len(), &mut row)?;
-            self.engine.restore(k, &row)?;
+        let mut reading = Reading { stream: b, reader, failure: None };
+        let result = self.engine.load(&mut reading);
+        reading.failure.map_or(Ok(result?), Err)
+    }
+}
+
+/// The part of a stream that its engine saves.
+const SENSITIVITIES: &str = "sensitivities";
+
+fn of_engine(b: usize, name: &str) -> String {
+    in_stream(b, &format!("engine.{name}"))
+}
+
+/// Learns the names and shapes of an engine's tensors.
+struct Planning<'a> {
+    stream: usize,
+    tensors: &'a mut Vec<Tensor>,
+}
+
+impl<T: Real> Sink<T> for Planning<'_> {
+    fn tensor(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+        _: &mut dyn FnMut(usize, &mut [T]),
+    ) -> Result<(), rtrl_kernel::Error> {
+        self.tensors.push(Tensor::numbers::<T>(of_engine(self.stream, name), shape));
+        Ok(())
+    }
+}
+
+/// Streams an engine's tensors into a file.
+struct Writing<'a, 'b, T> {
+    stream: usize,
+    writer: &'a mut Writer<'b>,
+    /// The row that is being written.
+    row: Vec<T>,
+    /// Why the file could not take a tensor.
+    failure: Option<Error>,
+}
+
+impl<T: Real> Sink<T> for Writing<'_, '_, T> {
+    fn tensor(
+        &mut self,
+        name: &str,
+        [rows, columns]: [usize; 2],
+        fill: &mut dyn FnMut(usize, &mut [T]),
+    ) -> Result<(), rtrl_kernel::Error> {
+        let name = of_engine(self.stream, name);
+        self.row.resize(columns, T::ZERO);
+        for row in 0..rows {
+            fill(row, &mut self.row);
+            if let Err(failure) = self.writer.numbers(&name, &self.row) {
+                self.failure = Some(failure);
+                return Err(rtrl_kernel::Error::Storage);
+            }
         }
-        let mut vector = |name, len| {
-            let mut values = vec![T::ZERO; len];
-            reader.numbers(&in_stream(b, name), 0, &mut values).map(|()| values)
+        Ok(())
+    }
+}
+
+/// Reads an engine's tensors from a file.
+struct Reading<'a> {
+    stream: usize,
+    reader: &'a mut Reader,
+    /// Why the file could not provide a tensor.
+    failure: Option<Error>,
+}
+
+impl<T: Real> Source<T> for Reading<'_> {
+    fn shape(&self, name: &str) -> Option<[usize; 2]> {
+        let name = of_engine(self.stream, name);
+        let found = self.reader.tensors().find(|tensor| tensor.name == name)?;
+        if found.dtype == Dtype::of::<T>() { found.shape[..].try_into().ok() } else { None }
+    }
+
+    fn rows(
+        &mut self,
+        name: &str,
+        take: &mut dyn FnMut(usize, &[T]),
+    ) -> Result<(), rtrl_kernel::Error> {
+        let Some([rows, columns]) = Source::<T>::shape(self, name) else {
+            return Err(rtrl_kernel::Error::Storage);
         };
-        let pending = Pending {
-            gradient: vector("gradient", contents.gradient)?,
-            window: vector("window", contents.window)?,
-            previous: vector("previous", contents.previous)?,
-        };
-        Ok(self.engine.resume(&pending)?)
+        let (name, mut values) = (of_engine(self.stream, name), vec![T::ZERO; columns]);
+        for row in 0..rows {
+            if let Err(failure) = self.reader.numbers(&name, row * columns, &mut values) {
+                self.failure = Some(failure);
+                return Err(rtrl_kernel::Error::Storage);
+            }
+            take(row, &values);
+        }
+        Ok(())
     }
 }
 
@@ -465,7 +527,11 @@ impl StoredLearner {
             let reason = format!("{} columns of p, expected {columns}", contents.columns);
             return Err(self.refuse(reason));
         }
-        learner.tensors(contents).iter().try_for_each(|tensor| reader.expect(tensor))?;
+        learner
+            .tensors(contents)?
+            .iter()
+            .filter(|tensor| !tensor.name.contains(".engine."))
+            .try_for_each(|tensor| reader.expect(tensor))?;
         learner.read_fit(reader)?;
         learner.read_gradients(reader)?;
         learner.read_moments(contents.updates, reader)?;
@@ -492,17 +558,17 @@ impl StoredLearner {
 
     /// Fails unless the file has the large tensors that a learner makes room for when it is built.
     fn check_sizes<T: Real>(&self) -> Result<(), Error> {
-        let Contents { network, outputs, columns, streams, .. } = &self.contents;
+        let Contents { network, outputs, columns, learner, streams, .. } = &self.contents;
         let features = network.features();
         if network.is_fitted() {
             let shape = [*outputs, features, features];
             self.reader.expect(&Tensor::numbers::<f64>("fit.inverse", shape))?;
         }
-        for (b, stream) in streams.iter().enumerate() {
+        for b in 0..streams.len() {
             self.reader.expect(&Tensor::numbers::<T>(in_stream(b, "state"), [network.units]))?;
-            if !stream.lost {
+            if !matches!(learner.engine, StoredEngine::Custom { .. }) {
                 let shape = [network.units, *columns];
-                self.reader.expect(&Tensor::numbers::<T>(in_stream(b, "sensitivities"), shape))?;
+                self.reader.expect(&Tensor::numbers::<T>(of_engine(b, SENSITIVITIES), shape))?;
             }
         }
         Ok(())
@@ -528,7 +594,13 @@ impl StoredLearner {
         let Some(streams) = NonZeroUsize::new(streams.len()) else {
             return Err(self.refuse("it has no stream".to_owned()));
         };
-        Learner::builder(network.build()?)
+        let network = network.build()?;
+        let engine = learner.engine.custom(&network, supplies)?;
+        let mut builder = Learner::builder(network);
+        if let Some(engine) = engine {
+            builder = builder.own_engine(engine);
+        }
+        builder
             .regime(learner.regime)
             .teacher_forcing(learner.teacher_forcing)
             .engine(learner.engine.choice())
@@ -583,14 +655,42 @@ impl StoredLearner {
 }
 
 impl StoredEngine {
-    fn choice(self) -> EngineChoice {
-        match self {
-            Self::Eager => EngineChoice::Eager,
+    fn of(spec: Spec) -> Self {
+        match spec {
+            Spec::Eager => Self::Eager,
+            Spec::Deferred { window, pace } => {
+                Self::Deferred { window, even_paced: pace == Pace::Even }
+            }
+            Spec::Custom { name, exact } => Self::Custom { name, exact },
+        }
+    }
+
+    /// The choice that makes this engine; of no account for a custom one.
+    fn choice(&self) -> EngineChoice {
+        match *self {
+            Self::Eager | Self::Custom { .. } => EngineChoice::Eager,
             Self::Deferred { window, even_paced } => EngineChoice::Deferred {
                 window: Some(window),
                 pace: if even_paced { Pace::Even } else { Pace::Bursts },
             },
         }
+    }
+
+    /// The custom engine of this name, if it is one.
+    fn custom<T: Real>(
+        &self,
+        network: &Network<T>,
+        supplies: &Supplies<T>,
+    ) -> Result<Option<Box<dyn Engine<T>>>, Error> {
+        let Self::Custom { name, .. } = self else { return Ok(None) };
+        let refused = |got| {
+            let expected = format!("{name:?} from the supplied factory");
+            Err(Error::Setting { what: "the custom engine", expected, got })
+        };
+        let Some(factory) = &supplies.engine else { return refused("no factory".to_owned()) };
+        let engine = factory.0(&network.layout(), &network.learning(), name)?;
+        let spec = Self::of(engine.spec());
+        if spec == *self { Ok(Some(engine)) } else { refused(format!("{:?}", engine.spec())) }
     }
 }
 
