@@ -24,10 +24,12 @@
 //! | `panels.rs` | which weight sits in which lane of which panel |
 //! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
 //! | `threads/` | how many threads share a step, and how they do it |
+//! | `cost.rs` | how many operations a step takes |
 //! | `error.rs` | what can go wrong |
 //!
 //! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.
 
+pub mod cost;
 mod deferred;
 mod eager;
 mod engine;

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use rtrl_kernel::cost::{self, DeferredCost};
 use rtrl_kernel::{Deferred, Eager, Engine, Layout, Pace, Real, Threads};
 
 use crate::{Error, Network, Regime};
@@ -52,12 +53,12 @@ impl EngineChoice {
     /// `columns` weights that learn are all that the eager engine works for, while the deferred one
     /// multiplies whole Jacobians.
     fn for_weights(layout: &Layout, present: usize, columns: usize, regime: Regime) -> Self {
-        let (n, p, q) = (layout.states() as u128, present as u128, columns as u128);
-        let h = Self::default_window(layout, regime).get() as u128;
-        let gradient = if is_seldom_read(regime) { 0 } else { 2 * n * q + h * (n * n + q) };
-        let flush = 2 * n * n * n + 2 * n * q + 2 * n * n * q / h;
+        let n = layout.states();
+        let window = Self::default_window(layout, regime);
+        let DeferredCost { gradient, flush } = DeferredCost::new(n, columns, window.get());
+        let gradient = if is_seldom_read(regime) { 0 } else { gradient };
         // Measured: an operation of the eager engine takes two sevenths of the time of the other's.
-        let eager_is_faster = 2 * (2 * p * q) < 7 * (gradient + flush);
+        let eager_is_faster = 2 * cost::eager(present, columns) < 7 * (gradient + flush);
         // So long the eager engine stays in registers, and counting operations says little.
         let small = if is_seldom_read(regime) { 8 } else { 16 };
         if n <= small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
@@ -108,10 +109,12 @@ impl EngineChoice {
 
     /// Floating-point operations of a step of one stream.
     pub(crate) fn flops<T: Real>(self, network: &Network<T>, regime: Regime) -> u128 {
-        let (layout, columns) = (network.layout(), network.weight_counts().1);
+        let (n, columns) = (network.units(), network.weight_counts().1);
         match self.settle(network, regime) {
-            Self::Deferred { .. } => Deferred::<T>::flops(layout, columns),
-            _ => Eager::<T>::flops(layout, columns),
+            Self::Deferred { window: Some(window), .. } => {
+                DeferredCost::new(n, columns, window.get()).total()
+            }
+            _ => cost::eager(n * n, columns),
         }
     }
 }

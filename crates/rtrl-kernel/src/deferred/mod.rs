@@ -38,6 +38,7 @@ use self::backward::Deltas;
 use self::pace::Progress;
 use self::sweep::{Sweep, SweepLoop};
 use self::window::{Patterns, Window};
+use crate::cost::DeferredCost;
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
@@ -108,7 +109,8 @@ impl<T: Real> Deferred<T> {
         let columns = Columns::by_row(layout, learns, T::LANES)?;
         let patterns = Patterns::new(&columns);
         let (n, records) = (columns.layout().states(), window.get());
-        let workers = Workers::new(threads, Self::flops(columns.layout(), columns.count()))?;
+        let cost = DeferredCost::new(n, columns.count(), records);
+        let workers = Workers::new(threads, cost.total())?;
         let panels_of_k = n.div_ceil(T::LANES);
         let chain_rows = panels_of_k as u128 * (records as u128 + 1) * n as u128;
         let scratch_rows = flush::scratch_rows(n, T::LANES, records);
@@ -134,14 +136,6 @@ impl<T: Real> Deferred<T> {
             descending: false,
             lost: false,
         })
-    }
-
-    /// Floating-point operations of a step of a layer in which `columns` weights learn, on average, with a
-    /// window of n records.
-    pub fn flops(layout: &Layout, columns: usize) -> u128 {
-        let (n, q) = (layout.states() as u128, columns as u128);
-        // Reading p, the window's part, and G P and A Z of the flush; the way back and the chain.
-        (2 + 1 + 2 + 2) * n * q + (1 + 2) * n * n * n
     }
 
     /// Marks p as lost, and says what has overflowed.

@@ -26,6 +26,7 @@ use pulp::{Simd, WithSimd};
 use self::immediate::Immediate;
 use self::pack::Packing;
 use self::share::{GROUP, Packed, Share, Shares};
+use crate::cost;
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
@@ -78,7 +79,7 @@ impl<T: Real> Eager<T> {
     ) -> Result<Self, Error> {
         let columns = Columns::dense(layout, learns, T::LANES)?;
         let n = columns.layout().states();
-        let workers = Workers::new(threads, Self::flops(columns.layout(), columns.count()))?;
+        let workers = Workers::new(threads, cost::eager(n * n, columns.count()))?;
         let small = small::fits(columns.layout());
         let shares = Shares::new(columns.panels(), workers.count(), small);
         let p = Buffer::zeroed(shares.rooms() as u128 * n as u128)?;
@@ -104,11 +105,6 @@ impl<T: Real> Eager<T> {
             lost,
             packing,
         })
-    }
-
-    /// Floating-point operations of a step of a layer in which `columns` weights learn.
-    pub fn flops(layout: &Layout, columns: usize) -> u128 {
-        2 * (layout.states() as u128).pow(2) * columns as u128
     }
 
     /// Advances every panel, each thread its own part of them. Returns whether the gradient is finite; as

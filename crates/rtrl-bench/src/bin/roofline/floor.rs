@@ -1,5 +1,6 @@
 //! What the deferred step must take at least, by what it reads and computes.
 
+use rtrl_kernel::cost::DeferredCost;
 use serde::Serialize;
 
 use crate::record::{Peaks, Record};
@@ -18,13 +19,13 @@ pub(crate) struct Floor {
 impl Floor {
     /// That of a record of the deferred engine.
     pub(crate) fn of(record: &Record, peaks: &Peaks) -> Option<Self> {
-        let (n, h) = (record.units as f64, record.window? as f64);
+        let (n, h) = (record.units, record.window?);
         let size = if record.precision == "f32" { 4 } else { 8 };
         let lines = (record.inputs + 1 + record.units).next_multiple_of(64 / size);
-        let (q, size) = (n * lines as f64, size as f64);
-        let flush = 2.0 * n * n * q / h + 2.0 * n * q + 2.0 * n * n * n;
+        let flush = DeferredCost::new(n, n * lines, h).flush as f64;
+        let (q, n, size) = ((n * lines) as f64, n as f64, size as f64);
         let peak = peaks.gflops.iter().find(|peak| peak.name == record.precision)?;
-        let window = h * n * n * size;
+        let window = h as f64 * n * n * size;
         Some(Self {
             p: n * q * size / bandwidth(peaks, n * q * size, record.threads)?,
             flush: flush / (1e9 * peak.on(record.threads)),

@@ -1,0 +1,47 @@
+//! Floating-point operations of a step: what the number of threads, the choice of an engine and the floor
+//! of a measurement are computed from.
+
+/// Operations of a step of the eager engine (equation 5): a multiplication and an addition for each of
+/// `coefficients` entries of the Jacobian that are not zero, in each of `weights` columns of p.
+pub fn eager(coefficients: usize, weights: usize) -> u128 {
+    2 * coefficients as u128 * weights as u128
+}
+
+/// Operations of a step of the deferred engine, on average over a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeferredCost {
+    /// Of a step that reads the gradient: the way back through half a window, and one read of p.
+    pub gradient: u128,
+    /// A step's share of the flush: the chain, the records, and the product with p.
+    pub flush: u128,
+}
+
+impl DeferredCost {
+    /// For n `states`, q `weights` that learn and windows of h steps:
+    /// `2 n q + h (n² + q)` to read a gradient and `2 n³ + 2 n q + 2 n² q / h` for the flush.
+    pub fn new(states: usize, weights: usize, window: usize) -> Self {
+        let (n, q, h) = (states as u128, weights as u128, window.max(1) as u128);
+        Self {
+            gradient: 2 * n * q + h * (n * n + q),
+            flush: 2 * n * n * n + 2 * n * q + 2 * n * n * q / h,
+        }
+    }
+
+    /// Of a step that reads the gradient and does its share of the flush.
+    pub fn total(self) -> u128 {
+        self.gradient + self.flush
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2 units with 3 weights each, and a window of 4 steps, counted by hand.
+    #[test]
+    fn operations_are_counted() {
+        assert_eq!(eager(4, 6), 48);
+        let cost = DeferredCost::new(2, 6, 4);
+        assert_eq!((cost.gradient, cost.flush, cost.total()), (24 + 40, 16 + 24 + 12, 116));
+    }
+}
