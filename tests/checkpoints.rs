@@ -4,8 +4,8 @@
 
 use std::num::{NonZeroU64, NonZeroUsize};
 
-use rtrl_model::checkpoint::{self, Dtype, Plan, Reader, Tensor};
 use rtrl_model::kernel::{self, Eager, Engine, Layout, Sink, Source, Spec, Step};
+use rtrl_model::store::container::{self, Dtype, Plan, Reader, Tensor};
 use rtrl_model::{
     Activation, Clipping, EngineChoice, EngineFactory, Error, Forecaster, Generator,
     InitialWeights, Isa, Learner, LearnerBuilder, Loss, Network, Optimizer, Pace, RateSchedule,
@@ -490,7 +490,7 @@ fn what_cannot_be_resumed_is_refused_by_name() {
     let unsupported = kernel::Error::Unsupported { what: "being saved" };
     assert!(matches!(&error, Error::Kernel(cause) if *cause == unsupported), "{error}");
     let other = Plan::new(&json!({"steps": 1}), vec![]).unwrap();
-    checkpoint::save(&path, &other, |_| Ok(())).unwrap();
+    container::save(&path, &other, |_| Ok(())).unwrap();
     let message = StoredLearner::new(Reader::open(&path).unwrap()).unwrap_err().to_string();
     assert!(message.contains("not the checkpoint of a learner"), "{message}");
 }
@@ -603,7 +603,7 @@ fn rewrite(from: &std::path::Path, to: &std::path::Path, forge: Forge) {
     }
     forge(&mut contents, &mut tensors);
     let plan = Plan::new(&contents, tensors.iter().map(|t| t.0.clone()).collect()).unwrap();
-    checkpoint::save(to, &plan, |writer| {
+    container::save(to, &plan, |writer| {
         tensors.iter().try_for_each(|(tensor, bytes)| {
             if tensor.dtype == Dtype::U8 {
                 return writer.bytes(&tensor.name, bytes);

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use rtrl_bench::compare::{Tolerance, trace};
-use rtrl_model::case::Case;
+use rtrl_model::store::case::Case;
 use rtrl_model::{EngineChoice, Isa, Pace, Real, Threads};
 
 /// The project's own cases, and those of a neighbouring folder where it exists.

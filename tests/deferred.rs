@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use proptest::prelude::*;
 use rtrl_bench::compare::{Tolerance, trace};
 use rtrl_bench::generators::{Recipe, recipes};
-use rtrl_model::case::{Case, Trace};
+use rtrl_model::store::case::{Case, Trace};
 use rtrl_model::{EngineChoice, Isa, Pace, Threads};
 
 /// What a recipe gives, made contracting (no row of recurrent weights sums to more than 1) and with a

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rtrl_bench::compare::{Tolerance, trace};
 use rtrl_bench::generators::{Recipe, recipes};
 use rtrl_bench::reference::{self, Fault};
-use rtrl_model::case::{Case, Trace};
+use rtrl_model::store::case::{Case, Trace};
 use rtrl_model::{EngineChoice, Isa, Real, Threads};
 
 fn eager<T: Real>(case: &Case, isa: Isa, threads: Threads) -> Trace {

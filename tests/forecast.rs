@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use rtrl_bench::generators::Recipe;
 use rtrl_bench::reference;
-use rtrl_model::case::Case;
+use rtrl_model::store::case::Case;
 use rtrl_model::{EngineChoice, Error, Forecaster, Isa, Learner, Real, Targets};
 
 const STEPS: usize = 30;

@@ -4,7 +4,7 @@
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_bench::generators::Recipe;
 use rtrl_bench::oracles::{bptt, complex_step};
-use rtrl_model::case::{ActivationNames, Case};
+use rtrl_model::store::case::{ActivationNames, Case};
 use rtrl_model::{EngineChoice, Isa};
 
 /// 16 units, each of them leaky with the probability `leaky`, 50 steps, one epoch, masks and forcing on, smooth activations.

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rtrl_bench::training;
-use rtrl_model::checkpoint::{Checkpoints, Latest};
+use rtrl_model::store::container::{Checkpoints, Latest};
 use rtrl_model::{Generator, StoredLearner, Supplies};
 use serde_json::Value;
 

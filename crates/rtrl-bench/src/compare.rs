@@ -3,7 +3,7 @@
 //! A tolerance check written as `difference > tolerance` passes when the difference is NaN. Here
 //! everything that is not finite fails first, and a difference must be shown to be small.
 
-use rtrl_model::case::Trace;
+use rtrl_model::store::case::Trace;
 
 /// The first place where two sets of numbers differ.
 #[derive(Debug, Clone, PartialEq)]

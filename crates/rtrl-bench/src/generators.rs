@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 use rtrl_model::Generator;
-use rtrl_model::case::{ActivationNames, Case, Leak, RegimeName, Reset, TimingName};
+use rtrl_model::store::case::{ActivationNames, Case, Leak, RegimeName, Reset, TimingName};
 
 /// What a random case is made of; everything else follows from the seed.
 #[derive(Debug, Clone)]

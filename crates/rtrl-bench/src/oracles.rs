@@ -4,7 +4,7 @@
 //! summed loss with respect to every weight that learns (0 for the others), n x c.
 
 use num_complex::Complex64;
-use rtrl_model::case::{ActivationNames, Case, Leak};
+use rtrl_model::store::case::{ActivationNames, Case, Leak};
 
 /// Backpropagation through time: the unrolled network, error flowing backwards.
 pub fn bptt(case: &Case) -> Vec<Vec<f64>> {

@@ -5,7 +5,7 @@
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
 use rtrl_model::Real;
-use rtrl_model::case::{ActivationNames, Case, Leak, RegimeName, TimingName, Trace};
+use rtrl_model::store::case::{ActivationNames, Case, Leak, RegimeName, TimingName, Trace};
 
 /// A term of the algorithm to be broken, to see that a comparison notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

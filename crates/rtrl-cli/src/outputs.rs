@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use rtrl_model::file;
+use rtrl_model::store;
 
 use crate::error::Error;
 
@@ -22,7 +22,7 @@ pub(crate) fn check(
             return Err(Error::SameFile { first, second: name, path: path.clone() });
         }
         seen.push((name, identity));
-        file::check_writable(path)?;
+        store::check_writable(path)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `rtrl trace`: runs a conformance case.
 
-use rtrl_model::case::{Case, Trace};
-use rtrl_model::{Isa, Real, file};
+use rtrl_model::store::case::{Case, Trace};
+use rtrl_model::{Isa, Real, store};
 
 use crate::args::{Precision, TraceArgs};
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
         reason: error.to_string(),
     };
     let text = serde_json::to_vec(&trace).map_err(failed)?;
-    Ok(file::replace(&args.out, &text)?)
+    Ok(store::replace(&args.out, &text)?)
 }
 
 fn trace<T: Real>(case: &Case, args: &TraceArgs) -> Result<Trace, Error> {

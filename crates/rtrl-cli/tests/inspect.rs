@@ -8,12 +8,12 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use rtrl_lab::paper::{Progress, TABLE};
-use rtrl_model::{Activation, EngineChoice, InitialWeights, Network, Readout, saved};
+use rtrl_model::{Activation, EngineChoice, InitialWeights, Network, Readout, store};
 use serde_json::Value;
 use tempfile::TempDir;
 
 fn save(network: &Network<f64>, path: &Path) {
-    saved::save(network, network.initial_state(), Value::Null, path).unwrap();
+    store::network::save(network, network.initial_state(), Value::Null, path).unwrap();
 }
 
 /// The network of a seed that has learnt an experiment of the paper.

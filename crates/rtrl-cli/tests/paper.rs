@@ -8,7 +8,7 @@ use std::process::Output;
 use assert_cmd::Command;
 use rtrl_lab::paper::TABLE;
 use rtrl_model::EngineChoice;
-use rtrl_model::saved::SavedModel;
+use rtrl_model::store::network::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;
 

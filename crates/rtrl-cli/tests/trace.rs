@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use rtrl_model::case::{Case, Trace};
+use rtrl_model::store::case::{Case, Trace};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

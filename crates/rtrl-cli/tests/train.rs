@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use rtrl_model::saved::SavedModel;
+use rtrl_model::store::network::SavedModel;
 use tempfile::TempDir;
 
 fn rtrl() -> Command {

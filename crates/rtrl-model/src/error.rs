@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::checkpoint::Fault;
+use crate::store::container::Fault;
 
 /// A quantity that must be finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::path::Path;
 use rtrl_kernel::Real;
 use serde_json::Value;
 
-use crate::checkpoint::{self, Checkpoints, Saved};
 use crate::error::{Quantity, check_finite};
 use crate::learner::Waiting;
+use crate::store::container::{self, Checkpoints, Saved};
 use crate::{Error, Learner, StepReport, Targets};
 
 /// A learner that forecasts `horizon` calls ahead: the label of an input comes that many calls later.
@@ -74,7 +74,7 @@ impl<T: Real> Forecaster<T> {
     pub fn save(&self, path: &Path, application: &Value) -> Result<(), Error> {
         let waiting = Some(self.stored());
         self.learner
-            .save_with(waiting, application, |plan, write| checkpoint::save(path, plan, write))
+            .save_with(waiting, application, |plan, write| container::save(path, plan, write))
     }
 
     /// [`Forecaster::save`] into a series of checkpoints, as [`Learner::save_in`].

@@ -43,23 +43,15 @@
 //! | `random.rs` | random numbers with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
 //! | `observer.rs` | watching a learner |
-//! | `case.rs` | conformance cases and traces |
-//! | `saved.rs`, `tensor.rs` | saved models |
-//! | `torch.rs` | weights in `PyTorch`'s names |
-//! | `checkpoint/` | checkpoints: tensors that are streamed and verified |
-//! | `file/` | files that are replaced whole |
+//! | `store/` | files: saved models, checkpoints, `PyTorch`'s names, conformance cases |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning
 //! Algorithm for Continually Running Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989, and
 //! stand in the project's `docs/equations.md`.
 
 mod activation;
-pub mod case;
-pub mod checkpoint;
-mod description;
 mod engine;
 mod error;
-pub mod file;
 mod forecast;
 mod gradient;
 mod leaks;
@@ -74,10 +66,8 @@ mod readout;
 mod readout_rls;
 mod regime;
 mod rls;
-pub mod saved;
+pub mod store;
 mod targets;
-mod tensor;
-pub mod torch;
 
 pub use activation::{Activation, CustomActivation};
 pub use engine::EngineChoice;

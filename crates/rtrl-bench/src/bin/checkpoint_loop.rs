@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use rtrl_bench::training;
-use rtrl_model::checkpoint::{Checkpoints, Latest};
+use rtrl_model::store::container::{Checkpoints, Latest};
 use rtrl_model::{Error, StoredLearner, Supplies};
 use serde_json::Value;
 

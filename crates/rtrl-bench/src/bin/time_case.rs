@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use rtrl_bench::timing::{Seconds, common_period, seconds, window};
 use rtrl_kernel::{Eager, Engine, Isa, Jacobian, Layout, Real, Step, Threads};
-use rtrl_model::case::{Case, RegimeName};
+use rtrl_model::store::case::{Case, RegimeName};
 use rtrl_model::{EngineChoice, Generator, Learner, Network, Targets};
 use serde::Serialize;
 

@@ -10,8 +10,8 @@ mod summary;
 
 use rtrl_lab::inspect::{Findings, Watching};
 use rtrl_lab::tasks::{CATALOGUE, Entry, find};
-use rtrl_model::saved::SavedModel;
-use rtrl_model::{Network, file};
+use rtrl_model::store::network::SavedModel;
+use rtrl_model::{Network, store};
 
 use crate::args::InspectArgs;
 use crate::error::Error;
@@ -26,11 +26,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
     let watching = Watching { steps: args.steps(), seed: args.seed };
     let findings = Findings::gather(&network, saved.precision(), task, watching)?;
     if let Some(path) = &args.json {
-        file::replace(path, &json(&findings)?)?;
+        store::replace(path, &json(&findings)?)?;
     }
     if let Some(path) = &args.report {
         let name = args.model.file_name().unwrap_or_default().to_string_lossy();
-        file::replace(path, report::draw(&name, &findings, &network).as_bytes())?;
+        store::replace(path, report::draw(&name, &findings, &network).as_bytes())?;
     }
     outputs::print(&summary::text(&findings))
 }

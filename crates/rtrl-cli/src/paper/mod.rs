@@ -15,7 +15,7 @@ mod table;
 use rtrl_lab::paper::{
     Comparison, Experiment, Job, Outcome, Progress, Record, Results, TABLE, sweep,
 };
-use rtrl_model::{EngineChoice, Real, file};
+use rtrl_model::{EngineChoice, Real, store};
 
 use crate::args::{PaperArgs, Precision};
 use crate::error::Error;
@@ -50,10 +50,10 @@ fn run_in<T: Real>(args: &PaperArgs) -> Result<(), Error> {
     outputs::check(None, &files)?;
     let rows = shown(&experiments, seeds, |job, live| solve::<T>(job, live, engine, args))?;
     if let Some(path) = &args.json {
-        file::replace(path, &table::json(&rows)?)?;
+        store::replace(path, &table::json(&rows)?)?;
     }
     if let Some(path) = &args.report {
-        file::replace(path, report::draw(&rows)?.as_bytes())?;
+        store::replace(path, report::draw(&rows)?.as_bytes())?;
     }
     outputs::print(&table::text(&rows))
 }

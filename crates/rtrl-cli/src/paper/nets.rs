@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rtrl_lab::paper::{Experiment, Run};
-use rtrl_model::{Real, file, saved};
+use rtrl_model::{Real, store};
 
 use crate::error::Error;
 
@@ -25,7 +25,7 @@ pub(crate) fn check(
     std::fs::create_dir_all(folder).map_err(failed)?;
     for experiment in experiments {
         for seed in 1..=runs(experiment) {
-            file::check_writable(&folder.join(name(experiment, u64::from(seed))))?;
+            store::check_writable(&folder.join(name(experiment, u64::from(seed))))?;
         }
     }
     Ok(())
@@ -50,7 +50,7 @@ pub(crate) fn save<T: Real>(
         "steps_before_success": solved,
     });
     let path = folder.join(name(experiment, seed));
-    saved::save(run.network(), run.state()?.values(), application, &path)
+    store::network::save(run.network(), run.state()?.values(), application, &path)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rtrl_lab::baselines::{Autoregression, Persistence};
 use rtrl_lab::forecast::{NetworkForecaster, Predict};
 use rtrl_lab::prequential::{Scores, SeriesForecaster};
-use rtrl_model::{Layout, Real, file, saved};
+use rtrl_model::{Layout, Real, store};
 
 use crate::args::{Precision, ReadoutRule, TrainArgs};
 use crate::error::Error;
@@ -75,11 +75,11 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         save(path, args, &inputs, predict, &ours)?;
     }
     if let Some(path) = &args.json {
-        file::replace(path, &summary::json(&outcome)?)?;
+        store::replace(path, &summary::json(&outcome)?)?;
     }
     if let Some(path) = &args.report {
         let page = report::draw(args, &outcome, ours.network())?;
-        file::replace(path, page.as_bytes())?;
+        store::replace(path, page.as_bytes())?;
     }
     summary::print(args, &outcome)
 }
@@ -174,5 +174,5 @@ fn save<T: Real>(
         "ridge": ridge,
         "scales": network::scales(ours),
     });
-    Ok(saved::save(ours.network(), ours.state()?.values(), application, path)?)
+    Ok(store::network::save(ours.network(), ours.state()?.values(), application, path)?)
 }

@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::accumulate::Counters;
 use super::stream::Stream;
 use super::{Learner, Recoveries, Recovery};
-use crate::checkpoint::{self, Checkpoints, Dtype, Plan, Reader, Saved, Tensor, Writer};
-use crate::description::{Description, Parts, connection_codes, connection_rows};
+use crate::store::container::{self, Checkpoints, Dtype, Plan, Reader, Saved, Tensor, Writer};
+use crate::store::description::{Description, Parts, connection_codes, connection_rows};
 use crate::{
     Activation, EngineChoice, Error, Forecaster, Isa, Loss, Matrix, Network, RateSchedule, Regime,
     UpdateSettings,
@@ -139,7 +139,7 @@ impl<T: Real> Learner<T> {
     /// [`Error::File`] or [`Error::Checkpoint`]; a file that was there stays. [`Error::Kernel`] if a custom
     /// engine cannot be saved.
     pub fn save(&self, path: &Path, application: &Value) -> Result<(), Error> {
-        self.save_with(None, application, |plan, write| checkpoint::save(path, plan, write))
+        self.save_with(None, application, |plan, write| container::save(path, plan, write))
     }
 
     /// [`Learner::save`] into a series of checkpoints, of which the last few are kept, as that of step

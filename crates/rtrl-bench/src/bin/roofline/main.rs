@@ -54,7 +54,7 @@ struct Args {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     for path in args.json.iter().chain(&args.report) {
-        rtrl_model::file::check_writable(path)?;
+        rtrl_model::store::check_writable(path)?;
     }
     let isa = Isa::from_env()?;
     let available = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -74,10 +74,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     comparison::print(&comparisons, &records);
     let report = Report { peaks, records, comparisons };
     if let Some(path) = &args.json {
-        rtrl_model::file::replace(path, &serde_json::to_vec_pretty(&report)?)?;
+        rtrl_model::store::replace(path, &serde_json::to_vec_pretty(&report)?)?;
     }
     if let Some(path) = &args.report {
-        rtrl_model::file::replace(path, page::page(&report)?.as_bytes())?;
+        rtrl_model::store::replace(path, page::page(&report)?.as_bytes())?;
     }
     Ok(())
 }

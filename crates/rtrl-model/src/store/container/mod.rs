@@ -12,7 +12,7 @@
 //! | `writer.rs`, `reader.rs` | the tensors, streamed |
 //! | `series.rs` | the last few checkpoints of a run |
 //! | `fault.rs` | why a file is no good |
-//! | `../file/` | the write sequence, and the operations of a file system that it needs |
+//! | `../replace/` | the write sequence, and the operations of a file system that it needs |
 
 #[cfg(test)]
 mod crash_tests;

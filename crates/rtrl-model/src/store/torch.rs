@@ -20,10 +20,10 @@ use rtrl_kernel::Real;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use crate::tensor::{bytes, dtype, numbers};
+use crate::store::tensor::{bytes, dtype, numbers};
 use crate::{
     Activation, Error, InitialWeights, Matrix, Network, NetworkBuilder, Readout, ReadoutWeights,
-    file,
+    store,
 };
 
 const WEIGHT_IH: &str = "weight_ih_l0";
@@ -43,7 +43,7 @@ const NAMES: [&str; 6] = [WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, READOUT_WEIGHT
 /// relu, a network without inputs, a readout that sees the inputs. [`Error::File`] if the file cannot be
 /// written (one that was there stays).
 pub fn export<T: Real>(network: &Network<T>, path: &Path) -> Result<(), Error> {
-    file::replace(path, &to_bytes(network)?)
+    store::replace(path, &to_bytes(network)?)
 }
 
 /// Reads weights under the names of `nn.RNN`, of one layer in one direction, for units with this

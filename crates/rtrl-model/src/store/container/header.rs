@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{CHECKSUM, CHECKSUM_BYTES, Dtype, FORMAT, Fault, KEY, MAX_HEADER, Tensor, VERSION};
 use crate::Error;
-use crate::file::StoredFile;
+use crate::store::StoredFile;
 
 /// A header that fits the length of its file.
 pub(super) struct Header {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Plan, Reader, Writer, writer};
 use crate::Error;
-use crate::file::{self, Disk, Storage};
+use crate::store::{self, Disk, Storage};
 
 /// Checkpoints of one run: `NAME-STEP.safetensors` in a folder, where STEP is the number of the step in
 /// at least 12 digits.
@@ -45,7 +45,7 @@ impl Checkpoints {
     /// [`Error::Setting`] unless the name can be part of a file's name, [`Error::File`] if the folder
     /// cannot be made.
     pub fn new(folder: &Path, name: &str, keep: NonZeroUsize) -> Result<Self, Error> {
-        file::make_folder(folder)
+        store::make_folder(folder)
             .map_err(|source| Error::File { path: folder.to_owned(), source })?;
         Self::new_in(Arc::new(Disk), folder, name, keep)
     }
@@ -80,7 +80,7 @@ impl Checkpoints {
         write: impl FnOnce(&mut Writer<'_>) -> Result<(), Error>,
     ) -> Result<Saved, Error> {
         let path = self.path(step);
-        file::replace_in(&*self.storage, &path, None, |sink| {
+        store::replace_in(&*self.storage, &path, None, |sink| {
             writer::stream(sink, &path, plan, write)
         })?;
         // Only now, when the new one can no longer be lost.
@@ -181,7 +181,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::checkpoint::{Fault, Tensor};
+    use crate::store::container::{Fault, Tensor};
 
     fn save(checkpoints: &Checkpoints, step: u64) -> Saved {
         let plan = Plan::new(&json!(step), vec![Tensor::bytes("a", [3])]).unwrap();

@@ -8,20 +8,20 @@ use rtrl_kernel::Real;
 use sha2::{Digest, Sha256};
 
 use super::{Dtype, Fault, Plan, Tensor, reorder};
-use crate::{Error, file};
+use crate::{Error, store};
 
-/// Writes a checkpoint to `path` as [`file::replace`](crate::file::replace) does: the old file or the
+/// Writes a checkpoint to `path` as [`store::replace`](crate::store::replace) does: the old file or the
 /// new one, never half of it.
 ///
 /// # Errors
 /// Those of `write`, [`Error::Checkpoint`] if it does not follow the plan, [`Error::File`]. The file
-/// that was there is then as it was (but see [`file::replace`](crate::file::replace)).
+/// that was there is then as it was (but see [`store::replace`](crate::store::replace)).
 pub fn save(
     path: &Path,
     plan: &Plan,
     write: impl FnOnce(&mut Writer<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    file::replace_with(path, |sink| stream(sink, path, plan, write))
+    store::replace_with(path, |sink| stream(sink, path, plan, write))
 }
 
 /// Writes the bytes of a checkpoint to `sink`, which errors call `path`.

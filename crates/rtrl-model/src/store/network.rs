@@ -14,9 +14,9 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use crate::description::{Description, Parts, connection_codes, connection_rows};
-use crate::tensor::{Numbers, bytes, dtype, matrix_bytes, numbers};
-use crate::{Activation, Error, Network, file};
+use crate::store::description::{Description, Parts, connection_codes, connection_rows};
+use crate::store::tensor::{Numbers, bytes, dtype, matrix_bytes, numbers};
+use crate::{Activation, Error, Network, store};
 
 /// The version of the format that is written. All up to this one can be read.
 const VERSION: u32 = 1;
@@ -59,7 +59,7 @@ pub fn save<T: Real>(
     application: serde_json::Value,
     path: &Path,
 ) -> Result<(), Error> {
-    file::replace(path, &to_bytes(network, state, application)?)
+    store::replace(path, &to_bytes(network, state, application)?)
 }
 
 fn to_bytes<T: Real>(

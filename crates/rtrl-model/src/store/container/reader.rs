@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::header::Header;
 use super::{CHECKSUM_BYTES, Dtype, Fault, Tensor, reorder};
 use crate::Error;
-use crate::file::{Disk, Storage, StoredFile};
+use crate::store::{Disk, Storage, StoredFile};
 
 /// A checkpoint whose length, header and checksum have been found right.
 ///

@@ -1,7 +1,7 @@
 //! Files that are either the old one or the new one, never half of it.
 
 mod disk;
-mod replace;
+mod sequence;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod storage;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 
 pub(crate) use disk::{Disk, make_folder};
-pub(crate) use replace::replace_in;
+pub(crate) use sequence::replace_in;
 pub(crate) use storage::{Storage, StoredFile};
 
 /// Replaces the file at `path`, or makes it: written beside it, synced and renamed. Links are followed,
@@ -53,7 +53,7 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     let check = || match place(path)? {
         Place::Direct => append(path).map(drop),
         Place::New(place) | Place::Old(place, _) => {
-            let (beside, _) = replace::beside(&Disk, &place, None)?;
+            let (beside, _) = sequence::beside(&Disk, &place, None)?;
             fs::remove_file(beside)
         }
     };

@@ -104,7 +104,7 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::replace::{beside, is_temporary};
+    use crate::store::replace::sequence::{beside, is_temporary};
 
     #[test]
     fn only_what_no_process_holds_is_removed() {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Checkpoints, Plan, Saved, Tensor};
 use crate::Error;
-use crate::file::simulated::{Failing, Files, Flaw, Simulated, State};
+use crate::store::simulated::{Failing, Files, Flaw, Simulated, State};
 
 /// The number of the save whose state a checkpoint holds; 0 before the first one.
 type Which = u8;
