@@ -390,8 +390,8 @@ impl Engine<f64> for Counting {
         self.exact.reset()
     }
 
-    fn columns(&self) -> usize {
-        self.exact.columns()
+    fn weights(&self) -> usize {
+        self.exact.weights()
     }
 
     fn save(&self, to: &mut dyn Sink<f64>) -> Result<(), kernel::Error> {
@@ -461,7 +461,7 @@ impl Engine<f64> for Forgetful {
         Ok(())
     }
 
-    fn columns(&self) -> usize {
+    fn weights(&self) -> usize {
         self.0
     }
 

@@ -411,8 +411,8 @@ impl Engine<f64> for OneStep {
     fn reset(&mut self) -> Result<(), kernel::Error> {
         self.0.reset()
     }
-    fn columns(&self) -> usize {
-        self.0.columns()
+    fn weights(&self) -> usize {
+        self.0.weights()
     }
     fn boxed_clone(&self) -> Box<dyn Engine<f64>> {
         Box::new(self.clone())

@@ -41,8 +41,8 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// done all the same.
     fn reset(&mut self) -> Result<(), Error>;
 
-    /// Number of columns of p: the weights that learn.
-    fn columns(&self) -> usize;
+    /// Number of weights that learn: the columns of p.
+    fn weights(&self) -> usize;
 
     /// Writes row k of p(t): `dy_k/dw` for every weight that learns, in the order of the weight
     /// matrix. Does not disturb the run.

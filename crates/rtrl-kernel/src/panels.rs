@@ -47,19 +47,19 @@ impl Segment {
 
 /// The assignment of columns to lanes.
 #[derive(Debug, Clone)]
-pub(crate) struct Columns {
+pub(crate) struct Placement {
     layout: Layout,
-    count: usize,
+    weights: usize,
     segments: Vec<Segment>,
     /// Segments of panel b: `segments[ends[b - 1] .. ends[b]]`.
     ends: Vec<usize>,
     /// The first panel that begins with weight row i or a later one; the number of panels behind.
     starts: Vec<usize>,
-    /// Slots from one weight row to the next, where every weight learns.
+    /// Lanes from one weight row to the next, where every weight learns.
     row_len: Option<usize>,
 }
 
-impl Columns {
+impl Placement {
     /// Packs the columns of the weights that learn, `lanes` to a panel, without gaps.
     ///
     /// `learns` has one entry for each weight, row by row.
@@ -75,7 +75,7 @@ impl Columns {
     }
 
     /// Packs the columns; a panel ends when it is full, or where `parts` says so of its last segment and
-    /// the next weight row. If every weight learns, that makes `row_len` slots to a row.
+    /// the next weight row. If every weight learns, that makes `row_len` sums to a row.
     fn pack(
         layout: &Layout,
         learns: &[bool],
@@ -88,22 +88,23 @@ impl Columns {
         let even = layout.is_uniform() && learns.iter().all(|&learns| learns);
         let row_len = even.then_some(row_len);
         let rows = layout.rows();
-        let mut columns =
-            Self { layout: layout.clone(), count: 0, segments, ends, starts, row_len };
+        let mut placement =
+            Self { layout: layout.clone(), weights: 0, segments, ends, starts, row_len };
         for row in 0..rows {
-            let first = columns.layout.offset(row);
-            let learns = &learns[first..][..columns.layout.width(row)];
+            let first = placement.layout.offset(row);
+            let learns = &learns[first..][..placement.layout.width(row)];
             for (line, _) in learns.iter().enumerate().filter(|&(_, &learns)| learns) {
-                let lane = match columns.segments.last() {
+                let lane = match placement.segments.last() {
                     Some(last) if last.end() < lanes && !parts(*last, row) => last.end(),
                     _ => 0,
                 };
-                columns.push(Segment { row, line, lane, len: 1 });
+                placement.push(Segment { row, line, lane, len: 1 });
             }
         }
-        let begins: Vec<_> = (0..columns.panels()).map(|b| columns.segments(b)[0].row).collect();
-        columns.starts = (0..=rows).map(|row| begins.partition_point(|&b| b < row)).collect();
-        Ok(columns)
+        let begins: Vec<_> =
+            (0..placement.panels()).map(|b| placement.segments(b)[0].row).collect();
+        placement.starts = (0..=rows).map(|row| begins.partition_point(|&b| b < row)).collect();
+        Ok(placement)
     }
 
     fn push(&mut self, column: Segment) {
@@ -114,7 +115,7 @@ impl Columns {
             Some(last) if column.lane > 0 && last.is_followed_by(column) => last.len += 1,
             _ => self.segments.push(column),
         }
-        self.count += 1;
+        self.weights += 1;
         if let Some(end) = self.ends.last_mut() {
             *end = self.segments.len();
         }
@@ -128,7 +129,7 @@ impl Columns {
 
     /// Fails unless `len` values are a row of p, there is such a state and p is not lost.
     pub(crate) fn check_row(&self, lost: bool, state: usize, len: usize) -> Result<(), Error> {
-        check_length("a row of sensitivities", self.count, len)?;
+        check_length("a row of sensitivities", self.weights, len)?;
         let states = self.layout.states();
         if state >= states {
             return Err(Error::State { states, got: state });
@@ -136,9 +137,9 @@ impl Columns {
         if lost { Err(Error::Lost) } else { Ok(()) }
     }
 
-    /// Number of columns, q.
-    pub(crate) fn count(&self) -> usize {
-        self.count
+    /// Number of weights that learn, q.
+    pub(crate) fn weights(&self) -> usize {
+        self.weights
     }
 
     /// Number of panels.
@@ -164,42 +165,42 @@ impl Columns {
         self.segments(panel)[0].row
     }
 
-    /// Writes the negative of each column's slot to its place in a matrix of weights; what is zero becomes
+    /// Writes the negative of each weight's sum to its place in a matrix of weights; what is zero becomes
     /// +0, whichever loop it goes through. If every weight learns and rows are padded to whole rows of lanes,
     /// the padding becomes 0.
     pub(crate) fn read_negative<T: Real>(
         &self,
         isa: Isa,
-        slots: &[T],
+        sums: &[T],
         into: &mut [T],
         stride: usize,
     ) {
         let (rows, lines) = (self.layout.rows(), self.layout.widest());
         let row_len = match self.row_len {
             Some(row_len) if stride == lines.next_multiple_of(T::LANES) => row_len,
-            _ => return self.scatter_negative(slots, into, stride),
+            _ => return self.scatter_negative(sums, into, stride),
         };
         // A row is read with what stands behind it, of which there may be too little at the end.
-        let whole = slots.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
+        let whole = sums.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
         let whole = whole.min(into.len() / stride).min(rows);
         let (into, below) = into.split_at_mut(whole * stride);
-        T::run::<ReadNegativeLoop>(isa, ReadNegative { slots, row_len, lines, stride, into });
-        let slots = slots[whole * row_len..].chunks(row_len);
-        for (into, slots) in below.chunks_mut(stride).zip(slots).take(rows - whole) {
-            for (into, &slot) in into.iter_mut().zip(&slots[..lines]) {
-                *into = T::ZERO - slot;
+        T::run::<ReadNegativeLoop>(isa, ReadNegative { sums, row_len, lines, stride, into });
+        let sums = sums[whole * row_len..].chunks(row_len);
+        for (into, sums) in below.chunks_mut(stride).zip(sums).take(rows - whole) {
+            for (into, &sum) in into.iter_mut().zip(&sums[..lines]) {
+                *into = T::ZERO - sum;
             }
         }
     }
 
-    /// Writes the negative of each column's slot to its place in a matrix of weights.
-    fn scatter_negative<T: Real>(&self, slots: &[T], into: &mut [T], stride: usize) {
-        for (panel, slots) in slots.chunks_exact(T::LANES).enumerate().take(self.panels()) {
+    /// Writes the negative of each weight's sum to its place in a matrix of weights.
+    fn scatter_negative<T: Real>(&self, sums: &[T], into: &mut [T], stride: usize) {
+        for (panel, sums) in sums.chunks_exact(T::LANES).enumerate().take(self.panels()) {
             for segment in self.segments(panel) {
                 let start = segment.row * stride + segment.line;
                 let into = &mut into[start..start + segment.len];
-                for (into, &slot) in into.iter_mut().zip(&slots[segment.lane..]) {
-                    *into = T::ZERO - slot;
+                for (into, &sum) in into.iter_mut().zip(&sums[segment.lane..]) {
+                    *into = T::ZERO - sum;
                 }
             }
         }
@@ -215,7 +216,7 @@ impl Columns {
         }
     }
 
-    /// The inverse of [`Columns::gather`].
+    /// The inverse of [`Placement::gather`].
     pub(crate) fn spread<'a, T: Real>(&self, row: &[T], panels: impl Iterator<Item = &'a mut [T]>) {
         let mut rest = row;
         for (panel, lanes) in panels.enumerate().take(self.panels()) {
@@ -231,9 +232,9 @@ impl Columns {
     }
 }
 
-/// Rows of slots, every `row_len` slots one, on their way to padded rows.
+/// Rows of sums, every `row_len` sums one, on their way to padded rows.
 pub(crate) struct ReadNegative<'a, T> {
-    slots: &'a [T],
+    sums: &'a [T],
     row_len: usize,
     lines: usize,
     stride: usize,
@@ -247,23 +248,23 @@ impl<T: Real> WithSimd for ReadNegative<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { slots, row_len, lines, stride, into } = self;
+        let Self { sums, row_len, lines, stride, into } = self;
         let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
         // What is behind a row is read, and multiplied by 0.
         let mut factors = [T::ZERO; 16];
         factors[..T::LANES - (stride - lines)].fill(-T::ONE);
         let factors = T::vectors::<S>(&factors[..T::LANES]);
         for (row, into) in into.chunks_exact_mut(stride).enumerate() {
-            let slots = &slots[row * row_len..][..stride];
+            let sums = &sums[row * row_len..][..stride];
             let (into, last_into) = into.split_at_mut(stride - T::LANES);
-            let (slots, last_slots) = slots.split_at(stride - T::LANES);
+            let (sums, last_sums) = sums.split_at(stride - T::LANES);
             let places = T::vectors_mut::<S>(into).iter_mut();
-            for (into, &slot) in places.zip(T::vectors::<S>(slots)) {
-                *into = T::fused(simd, slot, minus_one, zero);
+            for (into, &sum) in places.zip(T::vectors::<S>(sums)) {
+                *into = T::fused(simd, sum, minus_one, zero);
             }
-            let last = T::vectors::<S>(last_slots).iter().zip(factors);
-            for (into, (&slot, &factor)) in T::vectors_mut::<S>(last_into).iter_mut().zip(last) {
-                *into = T::fused(simd, slot, factor, zero);
+            let last = T::vectors::<S>(last_sums).iter().zip(factors);
+            for (into, (&sum, &factor)) in T::vectors_mut::<S>(last_into).iter_mut().zip(last) {
+                *into = T::fused(simd, sum, factor, zero);
             }
         }
     }
@@ -278,15 +279,15 @@ mod tests {
         let layout = Layout::simple(3, 5).unwrap();
         let mut learns = [true; 15];
         learns[6] = false;
-        let columns = Columns::dense(&layout, &learns, 8).unwrap();
-        assert_eq!((columns.count(), columns.panels()), (14, 2));
+        let placement = Placement::dense(&layout, &learns, 8).unwrap();
+        assert_eq!((placement.weights(), placement.panels()), (14, 2));
         let runs = |panel| {
-            let list = columns.segments(panel).iter();
+            let list = placement.segments(panel).iter();
             list.map(|s| (s.row, s.line, s.lane, s.len)).collect::<Vec<_>>()
         };
         assert_eq!(runs(0), [(0, 0, 0, 5), (1, 0, 5, 1), (1, 2, 6, 2)]);
         assert_eq!(runs(1), [(1, 4, 0, 1), (2, 0, 1, 5)]);
-        assert_eq!((columns.width(0), columns.width(1)), (8, 6));
+        assert_eq!((placement.width(0), placement.width(1)), (8, 6));
     }
 
     #[test]
@@ -294,18 +295,18 @@ mod tests {
         let layout = Layout::simple(3, 5).unwrap();
         let mut learns = [true; 15];
         learns[6] = false;
-        let columns = Columns::by_row(&layout, &learns, 4).unwrap();
+        let placement = Placement::by_row(&layout, &learns, 4).unwrap();
         let runs = |panel| {
-            let list = columns.segments(panel).iter();
+            let list = placement.segments(panel).iter();
             list.map(|s| (s.row, s.line, s.lane, s.len)).collect::<Vec<_>>()
         };
-        assert_eq!((columns.count(), columns.panels()), (14, 5));
+        assert_eq!((placement.weights(), placement.panels()), (14, 5));
         assert_eq!(runs(0), [(0, 0, 0, 4)]);
         assert_eq!(runs(1), [(0, 4, 0, 1)]);
         assert_eq!(runs(2), [(1, 0, 0, 1), (1, 2, 1, 3)]);
         assert_eq!(runs(3), [(2, 0, 0, 4)]);
-        assert_eq!(columns.width(4), 1);
-        assert_eq!((columns.panels_of_row(0), columns.panels_of_row(1)), (0..2, 2..3));
+        assert_eq!(placement.width(4), 1);
+        assert_eq!((placement.panels_of_row(0), placement.panels_of_row(1)), (0..2, 2..3));
     }
 
     /// The same numbers, whether the matrix is padded or not.
@@ -314,22 +315,23 @@ mod tests {
         for (rows, lines) in [(1, 1), (4, 9), (5, 3), (3, 16), (6, 25)] {
             let layout = Layout::simple(rows, lines).unwrap();
             let learns = vec![true; rows * lines];
-            for columns in [Columns::dense, Columns::by_row].map(|pack| pack(&layout, &learns, 16))
+            for placement in
+                [Placement::dense, Placement::by_row].map(|pack| pack(&layout, &learns, 16))
             {
-                let columns = columns.unwrap();
-                let slots: Vec<f32> =
-                    (1u8..=200).map(f32::from).take(columns.panels() * 16).collect();
+                let placement = placement.unwrap();
+                let sums: Vec<f32> =
+                    (1u8..=200).map(f32::from).take(placement.panels() * 16).collect();
                 let stride = lines.next_multiple_of(16);
                 let mut expected = vec![0.0; rows * stride];
-                columns.scatter_negative(&slots, &mut expected, stride);
+                placement.scatter_negative(&sums, &mut expected, stride);
                 for isa in Isa::available() {
                     let mut got = vec![0.0; rows * stride];
-                    columns.read_negative(isa, &slots, &mut got, stride);
+                    placement.read_negative(isa, &sums, &mut got, stride);
                     assert_eq!(got, expected, "{rows} x {lines} on {isa}");
                     // What lies behind the matrix is not its business.
                     let mut longer = vec![0.0; (rows + 1) * stride];
                     longer[rows * stride..].fill(5.0);
-                    columns.read_negative(isa, &slots, &mut longer, stride);
+                    placement.read_negative(isa, &sums, &mut longer, stride);
                     assert_eq!(longer[..rows * stride], expected, "{rows} x {lines} on {isa}");
                     assert!(longer[rows * stride..].iter().all(|&value| value == 5.0));
                 }
@@ -339,7 +341,7 @@ mod tests {
 
     #[test]
     fn no_learning_weight_means_no_panel() {
-        let columns = Columns::dense(&Layout::simple(2, 3).unwrap(), &[false; 6], 16).unwrap();
-        assert_eq!((columns.count(), columns.panels()), (0, 0));
+        let placement = Placement::dense(&Layout::simple(2, 3).unwrap(), &[false; 6], 16).unwrap();
+        assert_eq!((placement.weights(), placement.panels()), (0, 0));
     }
 }

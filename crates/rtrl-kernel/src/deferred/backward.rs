@@ -1,7 +1,7 @@
-//! The errors' way back through a window: `delta(w) = J_wᵀ delta(w+1) + e(w)`, newest record first.
+//! The errors' way back through a window: `adjoint(w) = J_wᵀ adjoint(w+1) + e(w)`, newest record first.
 //!
-//! `delta(w)` is the derivative of the errors, summed, to the state before record w. Jacobians are stored
-//! by rows, so that `Jᵀ delta` is a sum of rows and reads memory in order.
+//! `adjoint(w)` is the derivative of the errors, summed, to the state before record w. Jacobians are stored
+//! by rows, so that `Jᵀ adjoint` is a sum of rows and reads memory in order.
 //!
 //! Order of summation, for each element: up to [`NARROW`] rows of lanes, four chains, row k of J in chain
 //! k mod 4, each ascending and fused, then (0 + 1) + (2 + 3); above, one chain. That depends on the shape
@@ -21,7 +21,7 @@ const NARROW: usize = 4;
 
 /// Room for the way back through the windows.
 #[derive(Debug, Clone)]
-pub(super) struct Deltas<T> {
+pub(super) struct Adjoints<T> {
     pub(super) newer: Back<T>,
     pub(super) older: Back<T>,
 }
@@ -30,16 +30,16 @@ pub(super) struct Deltas<T> {
 #[derive(Debug, Clone)]
 pub(super) struct Back<T> {
     /// `[record + 1][stride]`, see [`Backward`].
-    deltas: Buffer<T>,
+    adjoints: Buffer<T>,
     /// See [`Passed`].
     factors: Buffer<T>,
 }
 
 impl<T: Real> Back<T> {
     fn new(layout: &Layout, window: &Window<T>, capacity: usize) -> Result<Self, Error> {
-        let deltas = (capacity as u128 + 1) * window.stride() as u128;
+        let adjoints = (capacity as u128 + 1) * window.stride() as u128;
         let factors = capacity as u128 * layout.rows() as u128;
-        Ok(Self { deltas: Buffer::numbers(deltas)?, factors: Buffer::numbers(factors)? })
+        Ok(Self { adjoints: Buffer::numbers(adjoints)?, factors: Buffer::numbers(factors)? })
     }
 
     /// Goes back through `window`, with `above` reaching the state after its last record, or with the
@@ -47,19 +47,20 @@ impl<T: Real> Back<T> {
     fn pass(&mut self, isa: Isa, layout: &Layout, window: &Window<T>, above: Option<&[T]>) {
         let stride = window.stride();
         let top = window.len() * stride;
-        let deltas = &mut self.deltas.values_mut()[..top + stride];
+        let adjoints = &mut self.adjoints.values_mut()[..top + stride];
         match above {
-            Some(above) => deltas[top..].copy_from_slice(above),
-            None => deltas[top..].fill(T::ZERO),
+            Some(above) => adjoints[top..].copy_from_slice(above),
+            None => adjoints[top..].fill(T::ZERO),
         }
-        T::run::<BackwardLoop>(isa, Backward { window, deltas, with_errors: above.is_none() });
-        let above = self.deltas.values().chunks_exact(stride).skip(1);
+        T::run::<BackwardLoop>(isa, Backward { window, adjoints, with_errors: above.is_none() });
+        let above = self.adjoints.values().chunks_exact(stride).skip(1);
         let (factors, capacity) = (self.factors.values_mut(), window.capacity());
         for (record, above) in above.take(window.len()).enumerate() {
             let injections = window.injection(record);
             let places = factors[record..].iter_mut().step_by(capacity);
             if layout.is_simple() {
-                let products = injections.iter().zip(above).map(|(&factor, &delta)| delta * factor);
+                let products =
+                    injections.iter().zip(above).map(|(&factor, &adjoint)| adjoint * factor);
                 places.zip(products).for_each(|(place, product)| *place = product);
             } else {
                 let factor = |row| row_factor(layout, row, injections, above);
@@ -69,7 +70,7 @@ impl<T: Real> Back<T> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.deltas.bytes() + self.factors.bytes()
+        self.adjoints.bytes() + self.factors.bytes()
     }
 
     /// The way back through `window`, for a sweep.
@@ -77,7 +78,7 @@ impl<T: Real> Back<T> {
         Passed {
             window,
             factors: self.factors.values(),
-            start: &self.deltas.values()[..window.states()],
+            start: &self.adjoints.values()[..window.states()],
         }
     }
 }
@@ -94,7 +95,7 @@ fn row_factor<T: Real>(layout: &Layout, row: usize, injections: &[T], above: &[T
     sum.unwrap_or(T::ZERO)
 }
 
-impl<T: Real> Deltas<T> {
+impl<T: Real> Adjoints<T> {
     /// Room for windows like `window`: two of them, or one.
     pub(super) fn new(layout: &Layout, window: &Window<T>, has_older: bool) -> Result<Self, Error> {
         let capacity = window.capacity();
@@ -114,7 +115,7 @@ impl<T: Real> Deltas<T> {
     ) {
         self.newer.pass(isa, layout, newer, above);
         if let Some(older) = older {
-            let above = &self.newer.deltas.values()[..newer.stride()];
+            let above = &self.newer.adjoints.values()[..newer.stride()];
             self.older.pass(isa, layout, older, Some(above));
         }
     }
@@ -122,12 +123,12 @@ impl<T: Real> Deltas<T> {
 
 /// Goes through all records of `window`.
 ///
-/// `deltas` is `[len + 1][stride]`: what reaches the state after the last record is given in the last
+/// `adjoints` is `[len + 1][stride]`: what reaches the state after the last record is given in the last
 /// row; the others are computed, row w being that before record w. Errors that have not been read are
 /// added on the way if `with_errors`.
 pub(super) struct Backward<'a, T> {
     window: &'a Window<T>,
-    deltas: &'a mut [T],
+    adjoints: &'a mut [T],
     with_errors: bool,
 }
 
@@ -138,14 +139,14 @@ impl<T: Real> WithSimd for Backward<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { window, deltas, with_errors } = self;
+        let Self { window, adjoints, with_errors } = self;
         let stride = window.stride();
         for record in (0..window.len()).rev() {
-            let (below, above) = deltas.split_at_mut((record + 1) * stride);
+            let (below, above) = adjoints.split_at_mut((record + 1) * stride);
             let (below, above) = (&mut below[record * stride..], &mut above[..stride]);
             if with_errors {
-                for (delta, &error) in above.iter_mut().zip(window.error(record)) {
-                    *delta += error;
+                for (adjoint, &error) in above.iter_mut().zip(window.error(record)) {
+                    *adjoint += error;
                 }
             }
             let jacobian = T::vectors::<S>(window.jacobian(record));

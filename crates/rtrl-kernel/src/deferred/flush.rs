@@ -20,7 +20,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::window::{Patterns, Window};
-use crate::panels::Columns;
+use crate::panels::Placement;
 use crate::simd::{Real, compiled};
 
 /// Panels that are worked on together at most.
@@ -148,7 +148,7 @@ fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: 
 
 /// A part of the columns.
 pub(super) struct Flush<'a, T> {
-    pub(super) columns: &'a Columns,
+    pub(super) placement: &'a Placement,
     pub(super) patterns: &'a Patterns,
     pub(super) window: &'a Window<T>,
     /// The finished chain.
@@ -173,15 +173,15 @@ impl<T: Real> WithSimd for Flush<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let panel_len = self.window.states() * T::LANES;
-        let end = self.columns.panels().min(self.first + self.p.len() / panel_len);
+        let end = self.placement.panels().min(self.first + self.p.len() / panel_len);
         let (mut panel, mut row) = (self.first, None);
         while panel < end {
-            let this = self.columns.row_of_panel(panel);
+            let this = self.placement.row_of_panel(panel);
             if row != Some(this) {
                 self.pack_records(simd, this);
                 row = Some(this);
             }
-            let rest = self.columns.panels_of_row(this).end.min(end) - panel;
+            let rest = self.placement.panels_of_row(this).end.min(end) - panel;
             let size = match 64 / size_of::<T::Vector<S>>() {
                 1 => group(rest),
                 _ => 1,
@@ -206,7 +206,7 @@ impl<T: Real> Flush<'_, T> {
     #[inline(always)]
     fn pack_records<S: Simd>(&mut self, simd: S, row: usize) {
         let (states, records) = (self.window.states(), self.window.capacity());
-        let (layout, slot_len) = (self.columns.layout(), states * T::LANES);
+        let (layout, slot_len) = (self.placement.layout(), states * T::LANES);
         let zero = T::splat(simd, T::ZERO);
         let chains = self.chain.chunks_exact((records + 1) * slot_len);
         let strips = self.scratch[T::LANES..].chunks_exact_mut(records * T::LANES);

@@ -34,15 +34,15 @@ mod window;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use self::backward::Deltas;
-use self::pace::Progress;
+use self::backward::Adjoints;
+use self::pace::{Flushing, Site};
 use self::sweep::{Sweep, SweepLoop};
 use self::window::{Patterns, Window};
 use crate::cost::DeferredCost;
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
-use crate::panels::Columns;
+use crate::panels::Placement;
 use crate::simd::{Buffer, Isa, Real};
 use crate::step::Step;
 use crate::store::{Sink, Source, Spec};
@@ -67,23 +67,19 @@ pub enum Pace {
 /// been read are then lost with it.
 #[derive(Debug, Clone)]
 pub struct Deferred<T> {
-    columns: Columns,
+    placement: Placement,
     patterns: Patterns,
     isa: Isa,
     workers: Workers,
     /// p at the start of the window, or of the one before for the panels that are not flushed yet.
     p: Buffer<T>,
     /// The gradient of each column, with the sign of `sum e p`, of errors that have left the window.
-    slots: Buffer<T>,
-    /// The products of Jacobians, as `flush.rs` draws them.
-    chain: Buffer<T>,
-    /// For each thread, what a flush needs: see [`flush::scratch_rows`].
-    scratch: Buffer<T>,
+    sums: Buffer<T>,
     window: Window<T>,
     /// The window before, which is flushed little by little.
     previous: Option<Window<T>>,
-    progress: Progress,
-    passed: Deltas<T>,
+    flushing: Flushing<T>,
+    passed: Adjoints<T>,
     /// Whether an error in the window has not been read.
     unread: bool,
     /// The direction of the next sweep.
@@ -106,27 +102,22 @@ impl<T: Real> Deferred<T> {
         isa: Isa,
         threads: Threads,
     ) -> Result<Self, Error> {
-        let columns = Columns::by_row(layout, learns, T::LANES)?;
-        let patterns = Patterns::new(&columns);
-        let (n, records) = (columns.layout().states(), window.get());
-        let cost = DeferredCost::new(n, columns.count(), records);
+        let placement = Placement::by_row(layout, learns, T::LANES)?;
+        let patterns = Patterns::new(&placement);
+        let (n, records) = (placement.layout().states(), window.get());
+        let cost = DeferredCost::new(n, placement.weights(), records);
         let workers = Workers::new(threads, cost.total())?;
-        let panels_of_k = n.div_ceil(T::LANES);
-        let chain_rows = panels_of_k as u128 * (records as u128 + 1) * n as u128;
-        let scratch_rows = flush::scratch_rows(n, T::LANES, records);
-        let window = Window::new(&columns, &patterns, records)?;
+        let window = Window::new(&placement, &patterns, records)?;
         let previous = match pace {
             Pace::Bursts => None,
-            Pace::Even => Some(Window::new(&columns, &patterns, records)?),
+            Pace::Even => Some(Window::new(&placement, &patterns, records)?),
         };
         Ok(Self {
-            p: Buffer::zeroed(columns.panels() as u128 * n as u128)?,
-            slots: Buffer::zeroed(columns.panels() as u128)?,
-            chain: Buffer::zeroed(chain_rows)?,
-            scratch: Buffer::zeroed(workers.count() as u128 * scratch_rows)?,
-            progress: Progress { chained: records, flushed: columns.panels() },
-            passed: Deltas::new(columns.layout(), &window, previous.is_some())?,
-            columns,
+            p: Buffer::zeroed(placement.panels() as u128 * n as u128)?,
+            sums: Buffer::zeroed(placement.panels() as u128)?,
+            flushing: Flushing::new(&placement, records, &workers)?,
+            passed: Adjoints::new(placement.layout(), &window, previous.is_some())?,
+            placement,
             patterns,
             isa,
             workers,
@@ -148,66 +139,68 @@ impl<T: Real> Deferred<T> {
     fn forget(&mut self) {
         self.lost = true;
         self.unread = false;
-        self.slots.values_mut().fill(T::ZERO);
+        self.sums.values_mut().fill(T::ZERO);
     }
 
     /// Loads p and the sums that have not been read.
     fn load_sums(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
-        let Self { columns, p, slots, window, .. } = self;
-        let (states, count) = (window.states(), columns.count());
+        let Self { placement, p, sums, window, .. } = self;
+        let (states, count) = (window.states(), placement.weights());
         from.read("sensitivities", [states, count], &mut |state, row| {
             let rows = p.values_mut().chunks_exact_mut(T::LANES);
-            columns.spread(row, rows.skip(state).step_by(states));
+            placement.spread(row, rows.skip(state).step_by(states));
         })?;
         if from.shape("gradient").is_none() {
             return Ok(());
         }
         from.read("gradient", [1, count], &mut |_, row| {
-            columns.spread(row, slots.values_mut().chunks_exact_mut(T::LANES));
+            placement.spread(row, sums.values_mut().chunks_exact_mut(T::LANES));
         })
     }
 
     /// Loads the window before, if it was still being flushed, and brings its flush to where it was.
     fn load_previous(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
-        self.progress.flushed = self.columns.panels();
+        self.flushing.stop(&self.placement);
         let stored = window::stored_records::<T>("previous", from);
+        let Self { placement, patterns, isa, workers, flushing, window, .. } = self;
         let Some(previous) = &mut self.previous else {
-            return stored.map_or(Ok(()), |got| self.window.check_records("previous", 0, got));
+            return stored.map_or(Ok(()), |got| window.check_records("previous", 0, got));
         };
         previous.clear();
         let Some(got) = stored else { return Ok(()) };
         previous.check_records("previous", previous.capacity(), got)?;
-        previous.load("previous", got, &self.columns, &self.patterns, from)?;
-        self.start_chain();
-        self.catch_up();
+        previous.load("previous", got, placement, patterns, from)?;
+        let site = Site { placement, patterns, isa: *isa, workers };
+        flushing.start(previous);
+        flushing.catch_up(site, previous, window.len());
         Ok(())
     }
 
-    /// Adds the gradient of the errors that have not been read to the slots.
+    /// Adds the gradient of the errors that have not been read to the sums.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if it overflows: p and the slots are then lost.
+    /// [`Error::NonFinite`] if it overflows: p and the sums are then lost.
     fn collect(&mut self) -> Result<(), Error> {
         if !std::mem::take(&mut self.unread) {
             return Ok(());
         }
-        let Self { columns, patterns, isa, workers, window, progress, descending, .. } = self;
-        let older = self.previous.as_ref().filter(|_| progress.flushed < columns.panels());
-        self.passed.pass(*isa, columns.layout(), window, older, None);
+        let Self { placement, patterns, isa, workers, window, flushing, descending, .. } = self;
+        let older = self.previous.as_ref().filter(|_| flushing.is_under_way(placement));
+        self.passed.pass(*isa, placement.layout(), window, older, None);
         let newer = self.passed.newer.passed(window);
         let older = older.map(|older| self.passed.older.passed(older));
-        let panels = columns.panels().div_ceil(workers.count()).max(1);
+        let panels = placement.panels().div_ceil(workers.count()).max(1);
         let panel_len = window.states() * T::LANES;
         let buffers = [
             (self.p.values_mut(), panels * panel_len),
-            (self.slots.values_mut(), panels * T::LANES),
+            (self.sums.values_mut(), panels * T::LANES),
         ];
         let finite = AtomicBool::new(true);
-        workers.each(buffers, |part, [p, slots]| {
-            let (first, flushed, descending) = (part * panels, progress.flushed, *descending);
+        workers.each(buffers, |share, [p, sums]| {
+            let (first, flushed, descending) = (share * panels, flushing.flushed, *descending);
             let p = &*p;
             let sweep =
-                Sweep { columns, patterns, newer, older, flushed, first, p, slots, descending };
+                Sweep { placement, patterns, newer, older, flushed, first, p, sums, descending };
             if !T::run::<SweepLoop>(*isa, sweep) {
                 finite.store(false, Ordering::Relaxed);
             }
@@ -220,11 +213,11 @@ impl<T: Real> Deferred<T> {
 
 impl<T: Real> Engine<T> for Deferred<T> {
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
-        step.check(self.columns.layout(), error)?;
+        step.check(self.placement.layout(), error)?;
         if self.lost {
             return Err(Error::Lost);
         }
-        if self.columns.count() == 0 {
+        if self.placement.weights() == 0 {
             return Ok(());
         }
         if self.window.is_full() {
@@ -238,14 +231,14 @@ impl<T: Real> Engine<T> for Deferred<T> {
     }
 
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
-        let layout = self.columns.layout();
+        let layout = self.placement.layout();
         check_matrix("the gradient", layout.rows(), layout.widest(), stride, into.len())?;
         if self.lost {
             return Err(Error::Lost);
         }
         self.collect()?;
-        self.columns.read_negative(self.isa, self.slots.values(), into, stride);
-        self.slots.values_mut().fill(T::ZERO);
+        self.placement.read_negative(self.isa, self.sums.values(), into, stride);
+        self.sums.values_mut().fill(T::ZERO);
         Ok(())
     }
 
@@ -255,35 +248,35 @@ impl<T: Real> Engine<T> for Deferred<T> {
         if let Some(previous) = &mut self.previous {
             previous.clear();
         }
-        self.progress.flushed = self.columns.panels();
+        self.flushing.stop(&self.placement);
         self.p.values_mut().fill(T::ZERO);
         self.lost = false;
         collected
     }
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        self.columns.check_row(self.lost, state, row.len())?;
+        self.placement.check_row(self.lost, state, row.len())?;
         let mut passed = self.passed.clone();
-        let mut slots = Buffer::zeroed(self.columns.panels() as u128)?;
+        let mut sums = Buffer::zeroed(self.placement.panels() as u128)?;
         let mut above = vec![T::ZERO; self.window.stride()];
         above[state] = T::ONE;
         let older = self.previous.as_ref().filter(|_| self.is_flushing());
-        passed.pass(self.isa, self.columns.layout(), &self.window, older, Some(&above));
+        passed.pass(self.isa, self.placement.layout(), &self.window, older, Some(&above));
         let sweep = Sweep {
-            columns: &self.columns,
+            placement: &self.placement,
             patterns: &self.patterns,
             newer: passed.newer.passed(&self.window),
             older: older.map(|older| passed.older.passed(older)),
-            flushed: self.progress.flushed,
+            flushed: self.flushing.flushed,
             first: 0,
             p: self.p.values(),
-            slots: slots.values_mut(),
+            sums: sums.values_mut(),
             descending: false,
         };
         if !T::run::<SweepLoop>(self.isa, sweep) {
             return Err(Error::NonFinite { quantity: Quantity::Sensitivities });
         }
-        self.columns.gather(slots.values().chunks_exact(T::LANES), row);
+        self.placement.gather(sums.values().chunks_exact(T::LANES), row);
         Ok(())
     }
 
@@ -291,21 +284,21 @@ impl<T: Real> Engine<T> for Deferred<T> {
         if self.lost {
             return Err(Error::Lost);
         }
-        let Self { columns, patterns, window, .. } = self;
-        let (states, count) = (window.states(), columns.count());
+        let Self { placement, patterns, window, .. } = self;
+        let (states, count) = (window.states(), placement.weights());
         to.tensor("sensitivities", [states, count], &mut |state, row| {
             let rows = self.p.values().chunks_exact(T::LANES);
-            columns.gather(rows.skip(state).step_by(states), row);
+            placement.gather(rows.skip(state).step_by(states), row);
         })?;
-        if self.slots.values().iter().any(|&slot| slot != T::ZERO) {
+        if self.sums.values().iter().any(|&sum| sum != T::ZERO) {
             to.tensor("gradient", [1, count], &mut |_, row| {
-                columns.gather(self.slots.values().chunks_exact(T::LANES), row);
+                placement.gather(self.sums.values().chunks_exact(T::LANES), row);
             })?;
         }
-        window.save("window", columns, patterns, to)?;
+        window.save("window", placement, patterns, to)?;
         match &self.previous {
             Some(previous) if self.is_flushing() => {
-                previous.save("previous", columns, patterns, to)
+                previous.save("previous", placement, patterns, to)
             }
             _ => Ok(()),
         }
@@ -316,7 +309,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
         self.load_sums(from)?;
         let records = window::stored_records::<T>("window", from).unwrap_or(0);
         self.window.check_records("window", records.min(self.window.capacity()), records)?;
-        self.window.load("window", records, &self.columns, &self.patterns, from)?;
+        self.window.load("window", records, &self.placement, &self.patterns, from)?;
         self.load_previous(from)?;
         self.unread = self.window.has_errors();
         self.lost = false;
@@ -329,16 +322,16 @@ impl<T: Real> Engine<T> for Deferred<T> {
         Spec::Deferred { window, pace }
     }
 
-    fn columns(&self) -> usize {
-        self.columns.count()
+    fn weights(&self) -> usize {
+        self.placement.weights()
     }
 
     fn state_bytes(&self) -> usize {
         let previous = self.previous.as_ref().map_or(0, Window::bytes);
-        let buffers = [&self.p, &self.slots, &self.chain, &self.scratch];
+        let buffers = [&self.p, &self.sums];
         let buffers: usize = buffers.into_iter().map(Buffer::bytes).sum();
         let backs = self.passed.newer.bytes() + self.passed.older.bytes();
-        buffers + self.window.bytes() + previous + backs
+        buffers + self.flushing.bytes() + self.window.bytes() + previous + backs
     }
 
     fn boxed_clone(&self) -> Box<dyn Engine<T>> {
@@ -346,8 +339,38 @@ impl<T: Real> Engine<T> for Deferred<T> {
     }
 }
 
+/// How p moves from window to window.
 impl<T: Real> Deferred<T> {
     fn is_flushing(&self) -> bool {
-        self.progress.flushed < self.columns.panels()
+        self.flushing.is_under_way(&self.placement)
+    }
+
+    /// Makes room in the window: flushes it, or lets it become the previous one.
+    fn make_room(&mut self) -> Result<(), Error> {
+        assert!(!self.is_flushing(), "a window is flushed when the next one is full");
+        self.collect()?;
+        let Self { placement, patterns, isa, workers, p, flushing, window, .. } = self;
+        flushing.start(window);
+        if let Some(previous) = &mut self.previous {
+            std::mem::swap(previous, window);
+            window.clear();
+            return Ok(());
+        }
+        let site = Site { placement, patterns, isa: *isa, workers };
+        let finite = flushing.finish(site, window, p.values_mut());
+        window.clear();
+        if finite { Ok(()) } else { Err(self.lose(Quantity::Sensitivities)) }
+    }
+
+    /// Does this step's share of the flush of the previous window.
+    fn flush_share(&mut self) -> Result<(), Error> {
+        let Self { placement, patterns, isa, workers, p, flushing, window, .. } = self;
+        let Some(previous) = self.previous.as_ref().filter(|_| flushing.is_under_way(placement))
+        else {
+            return Ok(());
+        };
+        let site = Site { placement, patterns, isa: *isa, workers };
+        let finite = flushing.do_share(site, previous, p.values_mut(), window.len());
+        if finite { Ok(()) } else { Err(self.lose(Quantity::Sensitivities)) }
     }
 }

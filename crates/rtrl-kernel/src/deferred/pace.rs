@@ -1,40 +1,65 @@
 //! When the work of a flush is done: at once, or a share in every step.
 
-use super::Deferred;
 use super::flush::{self, Chain, ChainLoop, Flush, FlushLoop};
-use crate::error::{Error, Quantity};
-use crate::simd::Real;
+use super::window::{Patterns, Window};
+use crate::error::Error;
+use crate::panels::Placement;
+use crate::simd::{Buffer, Isa, Real};
+use crate::threads::Workers;
 
-/// How far the flush of a window has come.
+/// What stays the same for all windows of an engine.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
+pub(super) struct Site<'a> {
+    pub(super) placement: &'a Placement,
+    pub(super) patterns: &'a Patterns,
+    pub(super) isa: Isa,
+    pub(super) workers: &'a Workers,
+}
+
+/// A flush, and how far it has come.
+#[derive(Debug, Clone)]
+pub(super) struct Flushing<T> {
+    /// The products of Jacobians, as `flush.rs` draws them.
+    chain: Buffer<T>,
+    /// For each thread, what a flush needs: see [`flush::scratch_rows`].
+    scratch: Buffer<T>,
     /// Records that the chain has taken in.
-    pub(super) chained: usize,
+    chained: usize,
     /// Panels of p that stand at the end of the window.
     pub(super) flushed: usize,
 }
 
-impl<T: Real> Deferred<T> {
-    /// Makes room in the window: flushes it, or lets it become the previous one.
-    pub(super) fn make_room(&mut self) -> Result<(), Error> {
-        assert!(!self.is_flushing(), "a window is flushed when the next one is full");
-        self.collect()?;
-        self.start_chain();
-        if let Some(previous) = &mut self.previous {
-            std::mem::swap(previous, &mut self.window);
-            self.window.clear();
-            return Ok(());
-        }
-        let records = self.window.len();
-        self.extend_chain(records);
-        let result = self.flush_panels(self.columns.panels());
-        self.window.clear();
-        result
+impl<T: Real> Flushing<T> {
+    /// Nothing to flush, with room for windows of `records` records.
+    pub(super) fn new(
+        placement: &Placement,
+        records: usize,
+        workers: &Workers,
+    ) -> Result<Self, Error> {
+        let n = placement.layout().states();
+        let chain_rows = n.div_ceil(T::LANES) as u128 * (records as u128 + 1) * n as u128;
+        let scratch_rows = flush::scratch_rows(n, T::LANES, records);
+        Ok(Self {
+            chain: Buffer::zeroed(chain_rows)?,
+            scratch: Buffer::zeroed(workers.count() as u128 * scratch_rows)?,
+            chained: records,
+            flushed: placement.panels(),
+        })
     }
 
-    /// The identity, from which the chain starts.
-    pub(super) fn start_chain(&mut self) {
-        let (n, records) = (self.window.states(), self.window.capacity());
+    /// Whether panels of p are left to be flushed.
+    pub(super) fn is_under_way(&self, placement: &Placement) -> bool {
+        self.flushed < placement.panels()
+    }
+
+    /// Forgets what is left to be flushed.
+    pub(super) fn stop(&mut self, placement: &Placement) {
+        self.flushed = placement.panels();
+    }
+
+    /// Starts to flush `window`: the chain is the identity.
+    pub(super) fn start(&mut self, window: &Window<T>) {
+        let (n, records) = (window.states(), window.capacity());
         let slot_len = n * T::LANES;
         let chain = self.chain.values_mut().chunks_exact_mut((records + 1) * slot_len);
         for (panel, chain) in chain.enumerate() {
@@ -44,96 +69,103 @@ impl<T: Real> Deferred<T> {
                 identity[(panel * T::LANES + lane) * T::LANES + lane] = T::ONE;
             }
         }
-        self.progress = Progress { chained: 0, flushed: 0 };
+        (self.chained, self.flushed) = (0, 0);
     }
 
-    /// Takes the next `records` records into the chain.
-    fn extend_chain(&mut self, records: usize) {
-        let window = self.previous.as_ref().unwrap_or(&self.window);
+    /// Does all that is left. Returns whether p is finite.
+    pub(super) fn finish(&mut self, site: Site<'_>, window: &Window<T>, p: &mut [T]) -> bool {
+        self.extend_chain(site, window, window.len());
+        self.flush_panels(site, window, p, site.placement.panels())
+    }
+
+    /// Does the share of a step, after which the next window has `steps` records. Returns whether p is
+    /// finite.
+    pub(super) fn do_share(
+        &mut self,
+        site: Site<'_>,
+        window: &Window<T>,
+        p: &mut [T],
+        steps: usize,
+    ) -> bool {
+        let (chained, flushed) = self.goal(site.placement, window, steps);
+        self.extend_chain(site, window, chained);
+        self.flush_panels(site, window, p, flushed)
+    }
+
+    /// Brings the chain to where it was when p was stored with `steps` records in the next window.
+    pub(super) fn catch_up(&mut self, site: Site<'_>, window: &Window<T>, steps: usize) {
+        let (chained, flushed) = self.goal(site.placement, window, steps);
+        self.extend_chain(site, window, chained);
+        self.flushed = flushed;
+    }
+
+    /// Takes records into the chain until there are `goal`.
+    fn extend_chain(&mut self, site: Site<'_>, window: &Window<T>, goal: usize) {
+        if goal <= self.chained {
+            return;
+        }
         let n = window.states();
-        let rest = window.len() - self.progress.chained;
-        let range = rest - records..rest;
-        let panels = n.div_ceil(T::LANES).div_ceil(self.workers.count());
-        let piece = panels * (window.capacity() + 1) * n * T::LANES;
-        let isa = self.isa;
-        self.workers.each([(self.chain.values_mut(), piece)], |_, [panels]| {
-            T::run::<ChainLoop>(isa, Chain { window, records: range.clone(), panels });
+        let records = window.len() - goal..window.len() - self.chained;
+        let panels = n.div_ceil(T::LANES).div_ceil(site.workers.count());
+        let share = panels * (window.capacity() + 1) * n * T::LANES;
+        site.workers.each([(self.chain.values_mut(), share)], |_, [panels]| {
+            T::run::<ChainLoop>(site.isa, Chain { window, records: records.clone(), panels });
         });
-        self.progress.chained += records;
+        self.chained = goal;
     }
 
-    /// Moves the panels that come next, up to panel `end`, to the end of the window.
-    fn flush_panels(&mut self, end: usize) -> Result<(), Error> {
-        let Self { columns, patterns, isa, workers, p, chain, scratch, .. } = self;
-        let window = self.previous.as_ref().unwrap_or(&self.window);
+    /// Moves the panels up to panel `goal` to the end of the window. Returns whether they are finite.
+    fn flush_panels(
+        &mut self,
+        site: Site<'_>,
+        window: &Window<T>,
+        p: &mut [T],
+        goal: usize,
+    ) -> bool {
+        let start = self.flushed;
+        if goal <= start {
+            return true;
+        }
+        let Site { placement, patterns, isa, workers } = site;
         let panel_len = window.states() * T::LANES;
-        let start = self.progress.flushed;
-        let panels = (end - start).div_ceil(workers.count());
-        let piece = scratch.values().len() / workers.count();
-        let chain = chain.values();
-        let p = &mut p.values_mut()[start * panel_len..end * panel_len];
-        for piece in scratch.values_mut().chunks_exact_mut(piece) {
-            piece[..T::LANES].fill(T::ZERO);
+        let panels = (goal - start).div_ceil(workers.count());
+        let share = self.scratch.values().len() / workers.count();
+        for scratch in self.scratch.values_mut().chunks_exact_mut(share) {
+            scratch[..T::LANES].fill(T::ZERO);
         }
-        let buffers = [(p, panels * panel_len), (scratch.values_mut(), piece)];
-        workers.each(buffers, |part, [p, scratch]| {
-            let first = start + part * panels;
-            let flush = Flush { columns, patterns, window, chain, first, p, scratch };
-            T::run::<FlushLoop>(*isa, flush);
+        let chain = self.chain.values();
+        let p = &mut p[start * panel_len..goal * panel_len];
+        let buffers = [(p, panels * panel_len), (self.scratch.values_mut(), share)];
+        workers.each(buffers, |number, [p, scratch]| {
+            let first = start + number * panels;
+            let flush = Flush { placement, patterns, window, chain, first, p, scratch };
+            T::run::<FlushLoop>(isa, flush);
         });
-        self.progress.flushed = end;
-        let checks = scratch.values().chunks_exact(piece).map(|piece| &piece[..T::LANES]);
-        if checks.flatten().all(|&check| check == T::ZERO) {
-            return Ok(());
-        }
-        Err(self.lose(Quantity::Sensitivities))
+        self.flushed = goal;
+        let checks = self.scratch.values().chunks_exact(share).map(|share| &share[..T::LANES]);
+        checks.flatten().all(|&check| check == T::ZERO)
     }
 
-    /// Does this step's share of the flush of the previous window.
-    pub(super) fn flush_share(&mut self) -> Result<(), Error> {
-        if !self.is_flushing() {
-            return Ok(());
-        }
-        let goal = self.goal();
-        if goal.chained > self.progress.chained {
-            self.extend_chain(goal.chained - self.progress.chained);
-        }
-        if goal.flushed > self.progress.flushed { self.flush_panels(goal.flushed) } else { Ok(()) }
-    }
-
-    /// Brings the chain to where it was when this state, with p, was stored.
-    pub(super) fn catch_up(&mut self) {
-        if self.is_flushing() {
-            let goal = self.goal();
-            self.extend_chain(goal.chained);
-            self.progress.flushed = goal.flushed;
-        }
-    }
-
-    /// How far the flush of the previous window has to be, as a function of the shape and the number of
-    /// records in the window: after as many steps as the window holds all is done.
-    fn goal(&self) -> Progress {
-        let Work { record, panel, share } = self.work();
-        let (records, panels) = (self.window.capacity(), self.columns.panels());
-        let goal = share * self.window.len() as u64;
+    /// How many records the chain has to hold and how many panels must be flushed when the next window has
+    /// `steps` records: a function of the shape, so that a stored engine finds its place again. After as
+    /// many steps as the window holds all is done.
+    fn goal(&self, placement: &Placement, window: &Window<T>, steps: usize) -> (usize, usize) {
+        let Work { record, panel, share } = Work::of(placement, window);
+        let (records, panels) = (window.capacity(), placement.panels());
+        let goal = share * steps as u64;
         let chained = goal.div_ceil(record).min(records as u64);
         let rest = goal.saturating_sub(record * records as u64);
-        let mut flushed = self.progress.flushed;
+        let mut flushed = self.flushed;
         while flushed < panels && flushed as u64 * panel < rest {
-            let row = self.columns.panels_of_row(self.columns.row_of_panel(flushed));
+            let row = placement.panels_of_row(placement.row_of_panel(flushed));
             flushed += flush::group(row.end - flushed);
         }
-        let chained = usize::try_from(chained).unwrap_or(records);
-        Progress { chained, flushed }
+        (usize::try_from(chained).unwrap_or(records), flushed)
     }
 
-    /// What a flush costs, in units of a register's work.
-    fn work(&self) -> Work {
-        let (n, records) = (self.window.states() as u64, self.window.capacity() as u64);
-        let record = n.div_ceil(T::LANES as u64) * n * n;
-        let panel = n * (n + records);
-        let all = record * records + panel * self.columns.panels() as u64;
-        Work { record, panel, share: all.div_ceil(records) }
+    /// Bytes of its buffers.
+    pub(super) fn bytes(&self) -> usize {
+        self.chain.bytes() + self.scratch.bytes()
     }
 }
 
@@ -147,48 +179,60 @@ struct Work {
     share: u64,
 }
 
+impl Work {
+    fn of<T: Real>(placement: &Placement, window: &Window<T>) -> Self {
+        let (n, records) = (window.states() as u64, window.capacity() as u64);
+        let record = n.div_ceil(T::LANES as u64) * n * n;
+        let panel = n * (n + records);
+        let all = record * records + panel * placement.panels() as u64;
+        Self { record, panel, share: all.div_ceil(records) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
-
     use super::*;
-    use crate::{Engine, Isa, Jacobian, Layout, Pace, Step, Threads};
+    use crate::jacobian::Jacobian;
+    use crate::layout::Layout;
+    use crate::step::Step;
+    use crate::threads::Threads;
 
     /// What a step does at an even pace is its share, rounded up to a record and a group of panels.
     #[test]
     fn no_step_does_much_more_than_its_share() {
         for (n, records) in [(5, 1), (17, 2), (20, 7), (33, 40)] {
             let layout = Layout::simple(n, n + 4).unwrap();
-            let window = NonZeroUsize::new(records).unwrap();
-            let learns = vec![true; n * (n + 4)];
-            let (isa, threads) = (Isa::best(), Threads::SERIAL);
-            let mut engine =
-                Deferred::<f32>::new(&layout, &learns, window, Pace::Even, isa, threads).unwrap();
+            let placement =
+                &Placement::by_row(&layout, &vec![true; n * (n + 4)], f32::LANES).unwrap();
+            let patterns = &Patterns::new(placement);
+            let (isa, workers) = (Isa::best(), &Workers::new(Threads::SERIAL, 0).unwrap());
+            let mut window = Window::<f32>::new(placement, patterns, records).unwrap();
             let zeros = vec![0.0; n * n];
-            let step = Step {
-                jacobian: Jacobian::scaled(&zeros, n, &zeros[..n]),
-                injection: &zeros[..n],
-                z: &vec![0.0; n + 4],
-                forced: &vec![false; n],
-            };
-            let Work { record, panel, share } = engine.work();
-            for t in 0..3 * records {
-                let before = if t % records == 0 { 0 } else { done(&engine) };
-                engine.advance(&step, None).unwrap();
-                if t < records {
-                    continue;
-                }
-                let most = share + record + flush::GROUP as u64 * panel;
-                let did = done(&engine) - before;
-                assert!(did <= most, "n = {n}, h = {records}, step {t}: {did} of {most}");
+            for _ in 0..records {
+                let step = Step {
+                    jacobian: Jacobian::scaled(&zeros, n, &zeros[..n]),
+                    injection: &zeros[..n],
+                    z: &vec![0.0; n + 4],
+                    forced: &vec![false; n],
+                };
+                assert!(window.push(isa, &step, None, patterns));
             }
-            assert!(!engine.is_flushing());
+            let mut p = vec![0.0; placement.panels() * n * f32::LANES];
+            let mut flushing = Flushing::new(placement, records, workers).unwrap();
+            flushing.start(&window);
+            let Work { record, panel, share } = Work::of(placement, &window);
+            let done = |flushing: &Flushing<f32>| {
+                flushing.chained as u64 * record + flushing.flushed as u64 * panel
+            };
+            for steps in 1..=records {
+                let before = done(&flushing);
+                let site = Site { placement, patterns, isa, workers };
+                assert!(flushing.do_share(site, &window, &mut p, steps));
+                let most = share + record + flush::GROUP as u64 * panel;
+                let did = done(&flushing) - before;
+                assert!(did <= most, "n = {n}, h = {records}, step {steps}: {did} of {most}");
+            }
+            assert!(!flushing.is_under_way(placement));
         }
-    }
-
-    fn done(engine: &Deferred<f32>) -> u64 {
-        let Work { record, panel, .. } = engine.work();
-        let Progress { chained, flushed } = engine.progress;
-        chained as u64 * record + flushed as u64 * panel
     }
 }

@@ -1,6 +1,6 @@
 //! The gradient of a part of the panels, from the way back: one read of p.
 //!
-//! For column (i, j): `sum over records w of (delta(w+1)_i injection_wi) z_wj  +  sum over k of delta(0)_k p^k`.
+//! For column (i, j): `sum over records w of (adjoint(w+1)_i injection_wi) z_wj  +  sum over k of adjoint(0)_k p^k`.
 //! Order of summation: four chains, term number u (records oldest first, then k) in chain u mod 4 of its
 //! sum, each ascending and fused; then (0 + 1) + (2 + 3).
 
@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 
 use super::chains::add_chains;
 use super::window::{Patterns, Window};
-use crate::panels::Columns;
+use crate::panels::Placement;
 use crate::simd::{Real, compiled, is_zero};
 
 /// Independent chains: they hide the latency of the multiply-adds, while one panel is read in order.
@@ -22,15 +22,15 @@ const BLOCK: usize = 256 << 10;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Passed<'a, T> {
     pub(super) window: &'a Window<T>,
-    /// `[weight row][record]`: `delta(w+1)_i injection_wi`.
+    /// `[weight row][record]`: `adjoint(w+1)_i injection_wi`.
     pub(super) factors: &'a [T],
-    /// delta(0), n values: what reaches the state at the start of the window.
+    /// adjoint(0), n values: what reaches the state at the start of the window.
     pub(super) start: &'a [T],
 }
 
 /// Panels `first …`, to be read.
 pub(super) struct Sweep<'a, T> {
-    pub(super) columns: &'a Columns,
+    pub(super) placement: &'a Placement,
     pub(super) patterns: &'a Patterns,
     /// The window that is filling.
     pub(super) newer: Passed<'a, T>,
@@ -40,7 +40,7 @@ pub(super) struct Sweep<'a, T> {
     pub(super) first: usize,
     pub(super) p: &'a [T],
     /// The gradient of each column, to which that of these errors is added.
-    pub(super) slots: &'a mut [T],
+    pub(super) sums: &'a mut [T],
     /// Whether the blocks of panels are read from the last to the first: every other sweep finds in the caches what
     /// the one before has left there.
     pub(super) descending: bool,
@@ -68,8 +68,8 @@ impl<T: Real> Sweep<'_, T> {
     /// All panels, `WIDE` registers to a row.
     #[inline(always)]
     fn panels<S: Simd, const WIDE: usize>(mut self, simd: S) -> bool {
-        let panel_len = self.columns.layout().states() * T::LANES;
-        let count = self.columns.panels().saturating_sub(self.first);
+        let panel_len = self.placement.layout().states() * T::LANES;
+        let count = self.placement.panels().saturating_sub(self.first);
         let count = count.min(self.p.len() / panel_len);
         let block = (BLOCK / (panel_len * size_of::<T>())).max(1);
         let blocks = count.div_ceil(block);
@@ -80,10 +80,10 @@ impl<T: Real> Sweep<'_, T> {
             for panel in first..count.min(first + block) {
                 let p = &self.p[panel * panel_len..][..panel_len];
                 let sum = self.panel::<S, WIDE>(simd, self.first + panel, p);
-                let slots = &mut self.slots[panel * T::LANES..][..T::LANES];
-                for (slot, sum) in T::vectors_mut::<S>(slots).iter_mut().zip(sum) {
-                    *slot = T::sum(simd, *slot, sum);
-                    overflow = T::fused(simd, *slot, zero, overflow);
+                let sums = &mut self.sums[panel * T::LANES..][..T::LANES];
+                for (place, sum) in T::vectors_mut::<S>(sums).iter_mut().zip(sum) {
+                    *place = T::sum(simd, *place, sum);
+                    overflow = T::fused(simd, *place, zero, overflow);
                 }
             }
         }
@@ -98,7 +98,7 @@ impl<T: Real> Sweep<'_, T> {
         panel: usize,
         p: &[T],
     ) -> [T::Vector<S>; WIDE] {
-        let row = self.columns.row_of_panel(panel);
+        let row = self.placement.row_of_panel(panel);
         let pattern = self.patterns.of_panel(panel);
         let mut sums = [[T::splat(simd, T::ZERO); WIDE]; CHAINS];
         let mut start = self.newer.start;

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::error::Error;
-use crate::panels::{Columns, Segment};
+use crate::panels::{Placement, Segment};
 use crate::simd::{Buffer, Isa, Real, compiled};
 use crate::step::Step;
 use crate::store::{Sink, Source, check_shape};
@@ -22,15 +22,15 @@ pub(super) struct Patterns {
 }
 
 impl Patterns {
-    pub(super) fn new(columns: &Columns) -> Self {
+    pub(super) fn new(placement: &Placement) -> Self {
         let mut numbers = std::collections::BTreeMap::new();
         let (mut runs, mut of_panel) = (Vec::new(), Vec::new());
-        for panel in 0..columns.panels() {
+        for panel in 0..placement.panels() {
             let in_z = |run: &Segment| {
-                let line = columns.layout().z(run.row).start + run.line;
+                let line = placement.layout().z(run.row).start + run.line;
                 Segment { row: 0, line, ..*run }
             };
-            let list: Vec<_> = columns.segments(panel).iter().map(in_z).collect();
+            let list: Vec<_> = placement.segments(panel).iter().map(in_z).collect();
             let key: Vec<_> = list.iter().map(|run| (run.lane, run.line, run.len)).collect();
             let number = *numbers.entry(key).or_insert_with(|| {
                 runs.push(list);
@@ -83,11 +83,11 @@ pub(super) struct Window<T> {
 
 impl<T: Real> Window<T> {
     pub(super) fn new(
-        columns: &Columns,
+        placement: &Placement,
         patterns: &Patterns,
         capacity: usize,
     ) -> Result<Self, Error> {
-        let layout = columns.layout();
+        let layout = placement.layout();
         let (states, drives) = (layout.states(), layout.drives().len());
         let stride = states.next_multiple_of(T::LANES);
         let records = capacity as u128;
@@ -187,7 +187,7 @@ impl<T: Real> Window<T> {
     pub(super) fn save(
         &self,
         window: &str,
-        columns: &Columns,
+        placement: &Placement,
         patterns: &Patterns,
         to: &mut dyn Sink<T>,
     ) -> Result<(), Error> {
@@ -199,7 +199,7 @@ impl<T: Real> Window<T> {
         to.tensor(&name(INJECTIONS), [len, self.drives], &mut |record, values| {
             values.copy_from_slice(self.injection(record));
         })?;
-        let lines = columns.layout().z_len();
+        let lines = placement.layout().z_len();
         to.tensor(&name(Z), [len, lines], &mut |record, z| self.read_z(record, patterns, z))?;
         to.tensor(&name(ERRORS), [len, n], &mut |record, values| {
             values.copy_from_slice(self.error(record));
@@ -211,7 +211,7 @@ impl<T: Real> Window<T> {
         &mut self,
         window: &str,
         records: usize,
-        columns: &Columns,
+        placement: &Placement,
         patterns: &Patterns,
         from: &mut dyn Source<T>,
     ) -> Result<(), Error> {
@@ -226,7 +226,7 @@ impl<T: Real> Window<T> {
         from.read(&name(INJECTIONS), [records, drives], &mut |record, values| {
             injections[record * drives..][..drives].copy_from_slice(values);
         })?;
-        let lines = columns.layout().z_len();
+        let lines = placement.layout().z_len();
         from.read(&name(Z), [records, lines], &mut |record, z| {
             self.write_z(record, patterns, z);
         })?;

@@ -6,14 +6,14 @@
 //! and behind it:
 //!
 //! ```text
-//! slots of the panels    | … row i-1 | (i,0) (i,1) …    (i,c-1) | row i+1 …
+//! lanes of the panels    | … row i-1 | (i,0) (i,1) …    (i,c-1) | row i+1 …
 //! copy of z        0 0 0 0 0 0 0 0 0 | z[0]  z[1]  …    z[c-1]  | 0 0 0 0 0 0 0
 //!                              [ a register that straddles the start ]
 //! ```
 //!
 //! Where every weight learns, one copy serves all rows; with a mask each row has its own.
 
-use crate::panels::Columns;
+use crate::panels::Placement;
 use crate::simd::Real;
 
 /// Panels that are worked on together at most: by `small.rs`.
@@ -33,7 +33,7 @@ pub(crate) struct Touch {
 #[derive(Debug, Clone)]
 pub(crate) struct Immediate<T> {
     values: Vec<T>,
-    /// For each weight row: where in `values` the number for slot 0 would lie, modulo 2^64.
+    /// For each weight row: where in `values` the number for lane 0 would lie, modulo 2^64.
     origins: Vec<usize>,
     /// Runs to copy: from this place in z, to this place in `values`, so many.
     runs: Vec<(usize, usize, usize)>,
@@ -45,44 +45,44 @@ pub(crate) struct Immediate<T> {
 
 impl<T: Real> Immediate<T> {
     /// Makes room for the columns.
-    pub(crate) fn new(columns: &Columns) -> Self {
-        let layout = columns.layout();
+    pub(crate) fn new(placement: &Placement) -> Self {
+        let layout = placement.layout();
         let front = MOST_PANELS * T::LANES;
         let back = (MOST_PANELS + 1) * T::LANES;
-        let shared = columns.count() == layout.weights() && layout.is_uniform();
+        let shared = placement.weights() == layout.weights() && layout.is_uniform();
         let mut origins = vec![0; layout.rows()];
         let (mut runs, mut touches) = (Vec::new(), Vec::new());
         let mut end = 0;
-        let segments = (0..columns.panels()).flat_map(|panel| {
-            columns.segments(panel).iter().map(move |segment| (panel * T::LANES, segment))
+        let segments = (0..placement.panels()).flat_map(|panel| {
+            placement.segments(panel).iter().map(move |segment| (panel * T::LANES, segment))
         });
-        let mut slot = 0;
+        let mut lane = 0;
         let mut list = segments.peekable();
         for (row, origin) in origins.iter_mut().enumerate() {
             let start = if shared { front } else { end + front };
-            let begin = list.peek().map_or(slot, |(first, s)| first + s.lane);
+            let begin = list.peek().map_or(lane, |(first, s)| first + s.lane);
             *origin = start.wrapping_sub(begin);
             while let Some((first, segment)) = list.next_if(|(_, segment)| segment.row == row) {
-                slot = first + segment.lane;
+                lane = first + segment.lane;
                 if !shared || row == 0 {
                     let z = layout.z(row).start + segment.line;
-                    runs.push((z, origin.wrapping_add(slot), segment.len));
+                    runs.push((z, origin.wrapping_add(lane), segment.len));
                 }
-                slot += segment.len;
+                lane += segment.len;
             }
-            let panels = begin / T::LANES..slot.div_ceil(T::LANES).max(begin / T::LANES);
-            touches.extend(panels.filter(|_| slot > begin).map(|panel| Touch {
+            let panels = begin / T::LANES..lane.div_ceil(T::LANES).max(begin / T::LANES);
+            touches.extend(panels.filter(|_| lane > begin).map(|panel| Touch {
                 row,
                 panel,
                 start: origin.wrapping_add(panel * T::LANES),
             }));
-            end = end.max(origin.wrapping_add(slot) + back);
+            end = end.max(origin.wrapping_add(lane) + back);
         }
         let ends = |panel| {
-            let segments = columns.segments(panel);
+            let segments = placement.segments(panel);
             (segments[0].row, segments[segments.len() - 1].row)
         };
-        let rows = (0..columns.panels()).map(ends).collect();
+        let rows = (0..placement.panels()).map(ends).collect();
         Self { values: vec![T::ZERO; end], origins, runs, touches, rows }
     }
 
@@ -117,11 +117,11 @@ impl<T: Real> Immediate<T> {
         self.rows[panel]
     }
 
-    /// The z[j] of weight row `row` for `len` slots from `slot` on, 0 where a slot is another row's. The
-    /// row must lie in the range of [`Immediate::rows`] for the slot's panel.
+    /// The z[j] of weight row `row` for `len` lanes from `lane` on, 0 where a lane is another row's. The
+    /// row must lie in the range of [`Immediate::rows`] for the lane's panel.
     #[inline(always)]
-    pub(crate) fn lines(&self, row: usize, slot: usize, len: usize) -> &[T] {
-        let start = self.origins[row].wrapping_add(slot);
+    pub(crate) fn z(&self, row: usize, lane: usize, len: usize) -> &[T] {
+        let start = self.origins[row].wrapping_add(lane);
         &self.values[start..start + len]
     }
 }
@@ -131,25 +131,25 @@ mod tests {
     use super::*;
     use crate::layout::Layout;
 
-    /// Every slot of every group holds the z of its own row and zeros for the other rows of the group.
+    /// Every lane of every group holds the z of its own row and zeros for the other rows of the group.
     fn check(learns: &[bool], layout: &Layout) {
-        let columns = Columns::dense(layout, learns, f64::LANES).unwrap();
-        let mut immediate = Immediate::<f64>::new(&columns);
+        let placement = Placement::dense(layout, learns, f64::LANES).unwrap();
+        let mut immediate = Immediate::<f64>::new(&placement);
         let z: Vec<f64> = (0..layout.z_len()).map(|j| 1.0 + j as f64).collect();
         immediate.fill(&z);
-        for first in (0..columns.panels()).step_by(MOST_PANELS) {
-            let last = (first + MOST_PANELS - 1).min(columns.panels() - 1);
+        for first in (0..placement.panels()).step_by(MOST_PANELS) {
+            let last = (first + MOST_PANELS - 1).min(placement.panels() - 1);
             for panel in first..=last {
                 let (low, high) = immediate.rows(panel);
                 for row in low..=high {
                     let mut expected = vec![0.0; f64::LANES];
-                    for segment in columns.segments(panel).iter().filter(|s| s.row == row) {
+                    for segment in placement.segments(panel).iter().filter(|s| s.row == row) {
                         for offset in 0..segment.len {
-                            let first = columns.layout().z(row).start + segment.line;
+                            let first = placement.layout().z(row).start + segment.line;
                             expected[segment.lane + offset] = z[first + offset];
                         }
                     }
-                    let got = immediate.lines(row, panel * f64::LANES, f64::LANES);
+                    let got = immediate.z(row, panel * f64::LANES, f64::LANES);
                     assert_eq!(got, expected, "panel {panel}, row {row}");
                 }
             }

@@ -30,7 +30,7 @@ use crate::cost;
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
-use crate::panels::Columns;
+use crate::panels::Placement;
 use crate::simd::{Buffer, Isa, Real, compiled};
 use crate::step::Step;
 use crate::store::{Sink, Source, Spec};
@@ -44,7 +44,7 @@ use crate::threads::{Threads, Workers};
 /// on every instruction set and with any number of threads.
 #[derive(Debug, Clone)]
 pub struct Eager<T> {
-    columns: Columns,
+    placement: Placement,
     immediate: Immediate<T>,
     isa: Isa,
     /// Whether the path of `small.rs` is taken.
@@ -54,12 +54,12 @@ pub struct Eager<T> {
     /// p, panel by panel.
     p: Buffer<T>,
     /// The gradient of each column, panel by panel, with the sign of `sum e p`.
-    slots: Buffer<T>,
+    sums: Buffer<T>,
     /// Old rows that are read, of one group of panels, for each thread.
     scratch: Buffer<T>,
     /// Rows of p that are zero throughout.
     zero: Vec<bool>,
-    /// Whether the slots hold errors that have not been read.
+    /// Whether the sums hold errors that have not been read.
     unread: bool,
     lost: bool,
     packing: Packing<T>,
@@ -77,28 +77,28 @@ impl<T: Real> Eager<T> {
         isa: Isa,
         threads: Threads,
     ) -> Result<Self, Error> {
-        let columns = Columns::dense(layout, learns, T::LANES)?;
-        let n = columns.layout().states();
-        let workers = Workers::new(threads, cost::eager(n * n, columns.count()))?;
-        let small = small::fits(columns.layout());
-        let shares = Shares::new(columns.panels(), workers.count(), small);
+        let placement = Placement::dense(layout, learns, T::LANES)?;
+        let n = placement.layout().states();
+        let workers = Workers::new(threads, cost::eager(n * n, placement.weights()))?;
+        let small = small::fits(placement.layout());
+        let shares = Shares::new(placement.panels(), workers.count(), small);
         let p = Buffer::zeroed(shares.rooms() as u128 * n as u128)?;
-        let slots = Buffer::zeroed((shares.count * shares.panels) as u128)?;
+        let sums = Buffer::zeroed((shares.count * shares.panels) as u128)?;
         // A part of no length could not be handed out.
         let room = if small { 1 } else { GROUP * n };
         let scratch = Buffer::zeroed((workers.count() * room) as u128)?;
         let packing = Packing::new(n, isa);
-        let (immediate, zero) = (Immediate::new(&columns), vec![true; n]);
+        let (immediate, zero) = (Immediate::new(&placement), vec![true; n]);
         let (unread, lost) = (false, false);
         Ok(Self {
-            columns,
+            placement,
             immediate,
             isa,
             small,
             shares,
             workers,
             p,
-            slots,
+            sums,
             scratch,
             zero,
             unread,
@@ -110,11 +110,11 @@ impl<T: Real> Eager<T> {
     /// Advances every panel, each thread its own part of them. Returns whether the gradient is finite; as
     /// every sensitivity enters it, with the factor zero where there is no error, it shows any overflow.
     fn advance_panels(&mut self, step: &Step<'_, T>, target_error: Option<&[T]>) -> bool {
-        let Self { columns, immediate, isa, workers, p, slots, scratch, packing, .. } = self;
+        let Self { placement, immediate, isa, workers, p, sums, scratch, packing, .. } = self;
         immediate.fill(step.z);
-        let n = columns.layout().states();
+        let n = placement.layout().states();
         let packed = Packed {
-            columns,
+            placement,
             immediate,
             small: self.small,
             spare_first: self.shares.spare_first,
@@ -127,13 +127,13 @@ impl<T: Real> Eager<T> {
         let scratch_part = scratch.values().len() / workers.count();
         let parts = [
             (p.values_mut(), (panels + spare) * n * T::LANES),
-            (slots.values_mut(), panels * T::LANES),
+            (sums.values_mut(), panels * T::LANES),
             (scratch.values_mut(), scratch_part),
         ];
         let finite = AtomicBool::new(true);
-        workers.each(parts, |part, [p, slots, scratch]| {
+        workers.each(parts, |part, [p, sums, scratch]| {
             let first = part * panels;
-            if !T::run::<ShareLoop>(*isa, Share { packed: &packed, first, p, slots, scratch }) {
+            if !T::run::<ShareLoop>(*isa, Share { packed: &packed, first, p, sums, scratch }) {
                 finite.store(false, Ordering::Relaxed);
             }
         });
@@ -153,7 +153,7 @@ impl<T: Real> Eager<T> {
     fn forget(&mut self) {
         self.lost = true;
         self.unread = false;
-        self.slots.values_mut().fill(T::ZERO);
+        self.sums.values_mut().fill(T::ZERO);
     }
 
     /// Writes row `state` of p, one value a column, to `row`.
@@ -175,8 +175,8 @@ impl<T: Real> Eager<T> {
     /// Row `state` of panel `panel` in p.
     fn row(&self, state: usize, panel: usize) -> std::ops::Range<usize> {
         let room = self.shares.room(panel);
-        let start = (room * self.columns.layout().states() + state) * T::LANES;
-        start..start + self.columns.width(panel)
+        let start = (room * self.placement.layout().states() + state) * T::LANES;
+        start..start + self.placement.width(panel)
     }
 }
 
@@ -194,15 +194,15 @@ impl<T: Real> WithSimd for Share<'_, T> {
 
 impl<T: Real> Engine<T> for Eager<T> {
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
-        step.check(self.columns.layout(), error)?;
+        step.check(self.placement.layout(), error)?;
         if self.lost {
             return Err(Error::Lost);
         }
-        if self.columns.count() == 0 {
+        if self.placement.weights() == 0 {
             return Ok(());
         }
         if !self.small {
-            let drives = self.columns.layout().drives();
+            let drives = self.placement.layout().drives();
             self.packing.pack(self.isa, drives, step, error, &mut self.zero);
         }
         let finite = self.advance_panels(step, error);
@@ -211,11 +211,11 @@ impl<T: Real> Engine<T> for Eager<T> {
     }
 
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
-        let layout = self.columns.layout();
+        let layout = self.placement.layout();
         check_matrix("the gradient", layout.rows(), layout.widest(), stride, into.len())?;
-        self.columns.read_negative(self.isa, self.slots.values(), into, stride);
+        self.placement.read_negative(self.isa, self.sums.values(), into, stride);
         if self.unread {
-            self.slots.values_mut().fill(T::ZERO);
+            self.sums.values_mut().fill(T::ZERO);
             self.unread = false;
         }
         Ok(())
@@ -229,7 +229,7 @@ impl<T: Real> Engine<T> for Eager<T> {
     }
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
-        self.columns.check_row(self.lost, state, row.len())?;
+        self.placement.check_row(self.lost, state, row.len())?;
         self.read_row(state, row);
         Ok(())
     }
@@ -238,25 +238,25 @@ impl<T: Real> Engine<T> for Eager<T> {
         if self.lost {
             return Err(Error::Lost);
         }
-        let shape = [self.columns.layout().states(), self.columns.count()];
+        let shape = [self.placement.layout().states(), self.placement.weights()];
         to.tensor("sensitivities", shape, &mut |state, row| self.read_row(state, row))?;
         if !self.unread {
             return Ok(());
         }
-        to.tensor("gradient", [1, self.columns.count()], &mut |_, row| {
-            self.columns.gather(self.slots.values().chunks_exact(T::LANES), row);
+        to.tensor("gradient", [1, self.placement.weights()], &mut |_, row| {
+            self.placement.gather(self.sums.values().chunks_exact(T::LANES), row);
         })
     }
 
     fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         self.forget();
-        let shape = [self.columns.layout().states(), self.columns.count()];
+        let shape = [self.placement.layout().states(), self.placement.weights()];
         from.read("sensitivities", shape, &mut |state, row| self.write_row(state, row))?;
         let unread = from.shape("gradient").is_some();
         if unread {
-            let Self { columns, slots, .. } = self;
-            from.read("gradient", [1, columns.count()], &mut |_, row| {
-                columns.spread(row, slots.values_mut().chunks_exact_mut(T::LANES));
+            let Self { placement, sums, .. } = self;
+            from.read("gradient", [1, placement.weights()], &mut |_, row| {
+                placement.spread(row, sums.values_mut().chunks_exact_mut(T::LANES));
             })?;
         }
         (self.unread, self.lost) = (unread, false);
@@ -267,12 +267,12 @@ impl<T: Real> Engine<T> for Eager<T> {
         Spec::Eager
     }
 
-    fn columns(&self) -> usize {
-        self.columns.count()
+    fn weights(&self) -> usize {
+        self.placement.weights()
     }
 
     fn state_bytes(&self) -> usize {
-        self.p.bytes() + self.slots.bytes() + self.scratch.bytes()
+        self.p.bytes() + self.sums.bytes() + self.scratch.bytes()
     }
 
     fn boxed_clone(&self) -> Box<dyn Engine<T>> {

@@ -2,7 +2,7 @@
 
 use super::immediate::Immediate;
 use super::pack::Packing;
-use crate::panels::Columns;
+use crate::panels::Placement;
 use crate::step::Step;
 
 /// Panels of a group.
@@ -45,7 +45,7 @@ impl Shares {
 /// What all panels need of one step.
 #[derive(Debug)]
 pub(crate) struct Packed<'a, T> {
-    pub(crate) columns: &'a Columns,
+    pub(crate) placement: &'a Placement,
     pub(crate) immediate: &'a Immediate<T>,
     pub(crate) step: &'a Step<'a, T>,
     /// Whether the layer takes the path of `small.rs`, which needs no packing.
@@ -56,7 +56,7 @@ pub(crate) struct Packed<'a, T> {
     pub(crate) target_error: Option<&'a [T]>,
     /// The rows, the Jacobian and the error, where the layer is not small.
     pub(crate) packing: &'a Packing<T>,
-    /// Whether the gradient is added to the slots (else it replaces them).
+    /// Whether the gradient is added to the sums (else it replaces them).
     pub(crate) accumulate: bool,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Share<'a, T> {
     /// The panels and, unless the layer is small, the spare group.
     pub(crate) p: &'a mut [T],
     /// The gradient of each column of these panels.
-    pub(crate) slots: &'a mut [T],
+    pub(crate) sums: &'a mut [T],
     /// Room for the old rows that are read, where some are not.
     pub(crate) scratch: &'a mut [T],
 }

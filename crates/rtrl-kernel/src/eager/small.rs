@@ -43,7 +43,7 @@ pub(crate) fn fits(layout: &Layout) -> bool {
 pub(crate) fn advance<S: Simd, T: Real>(simd: S, share: Share<'_, T>) -> bool {
     macro_rules! by_size {
         ($($n:literal in passes of $tall:literal,)*) => {
-            match share.packed.columns.layout().states() {
+            match share.packed.placement.layout().states() {
                 $($n => advance_units::<S, T, $n, $tall>(simd, share),)*
                 units => unreachable!("a layer of {units} units is not small"),
             }
@@ -75,7 +75,7 @@ fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
     simd: S,
     share: Share<'_, T>,
 ) -> bool {
-    let Share { packed, first, p, slots, .. } = share;
+    let Share { packed, first, p, sums, .. } = share;
     let (step, immediate) = (packed.step, packed.immediate);
     let (Some(&injection), Some(forced)) =
         (step.injection.first_chunk(), step.forced.first_chunk())
@@ -91,21 +91,21 @@ fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
     // Else the compiler keeps every coefficient in a register of its own, and most of these on the stack.
     let layer = std::hint::black_box(&layer);
     // The last part may have panels that are not there.
-    let panels = packed.columns.panels().saturating_sub(first).min(slots.len() / T::LANES);
+    let panels = packed.placement.panels().saturating_sub(first).min(sums.len() / T::LANES);
     let row = 64 / size_of::<T::Vector<S>>();
     let p = &mut T::vectors_mut::<S>(p)[..panels * N * row];
-    let slots = &mut T::vectors_mut::<S>(slots)[..panels * row];
+    let sums = &mut T::vectors_mut::<S>(sums)[..panels * row];
     let mut overflow = T::splat(simd, T::ZERO);
     if row > 1 {
-        layer.advance_all::<S, 2, 4>(simd, p, slots, &mut overflow);
+        layer.advance_all::<S, 2, 4>(simd, p, sums, &mut overflow);
     } else if TALL > 6 {
-        layer.advance_all::<S, 2, TALL>(simd, p, slots, &mut overflow);
+        layer.advance_all::<S, 2, TALL>(simd, p, sums, &mut overflow);
     } else {
-        layer.advance_all::<S, 3, TALL>(simd, p, slots, &mut overflow);
+        layer.advance_all::<S, 3, TALL>(simd, p, sums, &mut overflow);
     }
     if N <= FEW {
         layer.add_immediate(simd, p);
-        layer.gradient(simd, p, slots, &mut overflow);
+        layer.gradient(simd, p, sums, &mut overflow);
     }
     is_zero::<S, T>(overflow)
 }
@@ -152,20 +152,20 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
         &self,
         simd: S,
         p: &mut [T::Vector<S>],
-        slots: &mut [T::Vector<S>],
+        sums: &mut [T::Vector<S>],
         overflow: &mut T::Vector<S>,
     ) {
         let mut register = 0;
-        while register + NV <= slots.len() {
-            self.advance::<S, NV, TALL>(simd, p, slots, register, overflow);
+        while register + NV <= sums.len() {
+            self.advance::<S, NV, TALL>(simd, p, sums, register, overflow);
             register += NV;
         }
-        if register + 2 <= slots.len() {
-            self.advance::<S, 2, TALL>(simd, p, slots, register, overflow);
+        if register + 2 <= sums.len() {
+            self.advance::<S, 2, TALL>(simd, p, sums, register, overflow);
             register += 2;
         }
-        if register < slots.len() {
-            self.advance::<S, 1, TALL>(simd, p, slots, register, overflow);
+        if register < sums.len() {
+            self.advance::<S, 1, TALL>(simd, p, sums, register, overflow);
         }
     }
 
@@ -176,7 +176,7 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
         &self,
         simd: S,
         p: &mut [T::Vector<S>],
-        slots: &mut [T::Vector<S>],
+        sums: &mut [T::Vector<S>],
         register: usize,
         overflow: &mut T::Vector<S>,
     ) {
@@ -185,26 +185,26 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
         let start = register / row * (N * row) + register % row;
         let len = if row == 1 { NV * N } else { (N - 1) * row + NV };
         let p = &mut p[start..start + len];
-        let mut sums = [T::splat(simd, T::ZERO); NV];
+        let mut chains = [T::splat(simd, T::ZERO); NV];
         // New rows that wait until the old ones are no longer needed.
         let mut waiting = [[T::splat(simd, T::ZERO); NV]; N];
         let mut top = 0;
         while top + TALL < N {
             let mut acc = self.multiply::<S, NV, TALL>(simd, top, p);
-            self.finish(simd, top, register, &mut acc, &mut sums);
+            self.finish(simd, top, register, &mut acc, &mut chains);
             waiting[top..top + TALL].copy_from_slice(&acc);
             top += TALL;
         }
         let mut acc = self.multiply::<S, NV, TALL>(simd, top, p);
-        self.finish(simd, top, register, &mut acc, &mut sums);
+        self.finish(simd, top, register, &mut acc, &mut chains);
         for k in 0..N {
             for v in 0..NV {
                 p[place::<N>(k, v, row)] = if k < top { waiting[k][v] } else { acc[k - top][v] };
             }
         }
         if N > FEW {
-            for (slot, &sum) in slots[register..register + NV].iter_mut().zip(&sums) {
-                self.store_gradient(simd, sum, slot, overflow);
+            for (sum, &chain) in sums[register..register + NV].iter_mut().zip(&chains) {
+                self.store_gradient(simd, chain, sum, overflow);
             }
         }
     }
@@ -244,13 +244,13 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
         top: usize,
         register: usize,
         acc: &mut [[T::Vector<S>; NV]; TALL],
-        sums: &mut [T::Vector<S>; NV],
+        chains: &mut [T::Vector<S>; NV],
     ) {
         if N <= FEW {
             return;
         }
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-        let slot = self.first * T::LANES + register * lanes;
+        let lane = self.first * T::LANES + register * lanes;
         let panel = |v| self.first + (register + v) * lanes / T::LANES;
         let rows: [(usize, usize); NV] = std::array::from_fn(|v| self.immediate.rows(panel(v)));
         let (first, last) = (rows[0].0, rows[NV - 1].1);
@@ -258,19 +258,19 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
             let k = top + r;
             if k < N {
                 if k >= first && k <= last {
-                    let lines = self.immediate.lines(k, slot, NV * lanes);
-                    let lines = T::vectors::<S>(lines);
+                    let z = self.immediate.z(k, lane, NV * lanes);
+                    let z = T::vectors::<S>(z);
                     let factor = T::splat(simd, self.injection[k]);
                     // Adding 0 turns -0 into +0, so it must not depend on which panels come together.
                     for v in 0..NV {
                         if k >= rows[v].0 && k <= rows[v].1 {
-                            acc[r][v] = T::fused(simd, factor, lines[v], acc[r][v]);
+                            acc[r][v] = T::fused(simd, factor, z[v], acc[r][v]);
                         }
                     }
                 }
                 let error = T::splat(simd, self.error[k]);
                 for v in 0..NV {
-                    sums[v] = T::fused(simd, error, acc[r][v], sums[v]);
+                    chains[v] = T::fused(simd, error, acc[r][v], chains[v]);
                 }
             }
         }
@@ -293,38 +293,38 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
         }
     }
 
-    /// `sum over k of e[k] p[k]` into the slots.
+    /// `sum over k of e[k] p[k]` into the sums.
     #[inline(always)]
     fn gradient<S: Simd>(
         &self,
         simd: S,
         p: &[T::Vector<S>],
-        slots: &mut [T::Vector<S>],
+        sums: &mut [T::Vector<S>],
         overflow: &mut T::Vector<S>,
     ) {
         let row = 64 / size_of::<T::Vector<S>>();
-        for (p, slots) in p.chunks_exact(N * row).zip(slots.chunks_exact_mut(row)) {
-            for (v, slot) in slots.iter_mut().enumerate() {
-                let mut sum = T::splat(simd, T::ZERO);
+        for (p, sums) in p.chunks_exact(N * row).zip(sums.chunks_exact_mut(row)) {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                let mut chain = T::splat(simd, T::ZERO);
                 for k in 0..N {
-                    sum = T::fused(simd, T::splat(simd, self.error[k]), p[k * row + v], sum);
+                    chain = T::fused(simd, T::splat(simd, self.error[k]), p[k * row + v], chain);
                 }
-                self.store_gradient(simd, sum, slot, overflow);
+                self.store_gradient(simd, chain, sum, overflow);
             }
         }
     }
 
-    /// `slot (+)= sum`; `overflow` becomes NaN if that is not finite.
+    /// `sum (+)= chain`; `overflow` becomes NaN if that is not finite.
     #[inline(always)]
     fn store_gradient<S: Simd>(
         &self,
         simd: S,
-        sum: T::Vector<S>,
-        slot: &mut T::Vector<S>,
+        chain: T::Vector<S>,
+        sum: &mut T::Vector<S>,
         overflow: &mut T::Vector<S>,
     ) {
-        *slot = if self.accumulate { T::sum(simd, *slot, sum) } else { sum };
-        *overflow = T::fused(simd, *slot, T::splat(simd, T::ZERO), *overflow);
+        *sum = if self.accumulate { T::sum(simd, *sum, chain) } else { chain };
+        *overflow = T::fused(simd, *sum, T::splat(simd, T::ZERO), *overflow);
     }
 }
 

@@ -56,8 +56,8 @@ impl<T: Real> Share<'_, T> {
     /// `PANELS` panels and `WIDE` registers of each.
     #[inline(always)]
     fn advance_groups<S: Simd, const PANELS: usize, const WIDE: usize>(self, simd: S) -> bool {
-        let Self { packed, first, p, slots, scratch } = self;
-        let panel_len = packed.columns.layout().states() * T::LANES;
+        let Self { packed, first, p, sums, scratch } = self;
+        let panel_len = packed.placement.layout().states() * T::LANES;
         let group_len = GROUP * panel_len;
         let (groups, far) = (p.len() / group_len - 1, is_far(p));
         for step in 0..groups {
@@ -74,7 +74,7 @@ impl<T: Real> Share<'_, T> {
             for panel in (0..GROUP).step_by(PANELS) {
                 let place = panel * panel_len..(panel + PANELS) * panel_len;
                 let panel = group * GROUP + panel;
-                let slots = &mut slots[panel * T::LANES..(panel + PANELS) * T::LANES];
+                let sums = &mut sums[panel * T::LANES..(panel + PANELS) * T::LANES];
                 let next = next.map(|next| &next[place.clone()]);
                 let panels = Panels {
                     first: first + panel,
@@ -82,12 +82,12 @@ impl<T: Real> Share<'_, T> {
                     new: &mut new[place],
                     next,
                 };
-                advance_group::<S, T, PANELS, WIDE>(simd, packed, panels, slots, scratch);
+                advance_group::<S, T, PANELS, WIDE>(simd, packed, panels, sums, scratch);
             }
         }
         let mut finite = true;
-        for slot in slots {
-            finite &= slot.is_finite();
+        for sum in sums {
+            finite &= sum.is_finite();
         }
         finite
     }
@@ -102,8 +102,8 @@ struct Place {
     row: usize,
     /// Registers in a panel.
     panel: usize,
-    /// First slot of the group.
-    slot: usize,
+    /// First lane of the group, counted over all panels.
+    lane: usize,
 }
 
 impl Place {
@@ -134,21 +134,21 @@ fn advance_group<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     simd: S,
     packed: &Packed<'_, T>,
     panels: Panels<'_, T>,
-    slots: &mut [T],
+    sums: &mut [T],
     scratch: &mut [T],
 ) {
     let Panels { first: panel, old, new, next } = panels;
-    let states = packed.columns.layout().states();
+    let states = packed.placement.layout().states();
     let row = 64 / size_of::<T::Vector<S>>();
-    let last = (panel + PANELS).min(packed.columns.panels()) - 1;
+    let last = (panel + PANELS).min(packed.placement.panels()) - 1;
     if panel > last {
         return;
     }
     let (old, new) = (T::vectors::<S>(old), T::vectors_mut::<S>(new));
-    let slots = T::vectors_mut::<S>(slots);
+    let sums = T::vectors_mut::<S>(sums);
     let scratch = T::vectors_mut::<S>(scratch);
-    for first in (0..slots.len()).step_by(PANELS * WIDE) {
-        let place = Place { first, row, panel: states * row, slot: panel * T::LANES };
+    for first in (0..sums.len()).step_by(PANELS * WIDE) {
+        let place = Place { first, row, panel: states * row, lane: panel * T::LANES };
         // Where all rows are read, they are read where they stand.
         let old: Rows<'_, _, PANELS, WIDE> = if packed.packing.read.len() == states && row == WIDE {
             std::array::from_fn(|g| old[g * states * row..(g + 1) * states * row].as_chunks().0)
@@ -159,7 +159,7 @@ fn advance_group<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
         let wide = PANELS * WIDE;
         clear_rows::<S, T>(simd, &packed.packing.cleared, place, wide, new);
         add_immediate::<S, T, PANELS, WIDE>(simd, packed, place, (panel, last), new);
-        gradient::<S, T, PANELS, WIDE>(simd, packed, place, new, &mut slots[first..first + wide]);
+        gradient::<S, T, PANELS, WIDE>(simd, packed, place, new, &mut sums[first..first + wide]);
     }
 }
 
@@ -216,7 +216,7 @@ fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     let mut from = packed.packing.from.as_slice();
     for &Strip { height, len, sparse } in strips {
         if let (Some(next), Some(asked)) = (next, asked.next()) {
-            ask_for_rows(next, packed.columns.layout().states(), asked);
+            ask_for_rows(next, packed.placement.layout().states(), asked);
         }
         let (written, below) = rows.split_at(height);
         let (strip, strips) = coefficients.split_at(height * len);
@@ -343,7 +343,7 @@ fn add_immediate<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     new: &mut [T::Vector<S>],
 ) {
     let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-    let layout = packed.columns.layout();
+    let layout = packed.placement.layout();
     for (g, panel) in (first..=last).enumerate() {
         let (low, high) = packed.immediate.rows(panel);
         for row in low..=high {
@@ -351,8 +351,8 @@ fn add_immediate<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
                 let state = layout.drives()[drive].state as usize;
                 let factor = T::splat(simd, packed.step.injection[drive]);
                 for v in g * WIDE..(g + 1) * WIDE {
-                    let slot = place.slot + (place.first + v) * lanes;
-                    let z = T::vectors::<S>(packed.immediate.lines(row, slot, lanes))[0];
+                    let lane = place.lane + (place.first + v) * lanes;
+                    let z = T::vectors::<S>(packed.immediate.z(row, lane, lanes))[0];
                     let place = &mut new[place.of(state, v)];
                     *place = T::fused(simd, factor, z, *place);
                 }
@@ -361,7 +361,7 @@ fn add_immediate<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     }
 }
 
-/// `slots (+)= sum over k of e[k] p[k]`, while the panels are in the cache.
+/// `sums (+)= sum over k of e[k] p[k]`, while the panels are in the cache.
 ///
 /// It runs at steps without a target too, where it gives zero, or NaN if a sensitivity has overflowed.
 #[inline(always)]
@@ -370,11 +370,11 @@ fn gradient<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     packed: &Packed<'_, T>,
     place: Place,
     new: &[T::Vector<S>],
-    slots: &mut [T::Vector<S>],
+    sums: &mut [T::Vector<S>],
 ) {
-    let mut sums = [[T::splat(simd, T::ZERO); WIDE]; PANELS];
+    let mut chains = [[T::splat(simd, T::ZERO); WIDE]; PANELS];
     let Packing { written, error, .. } = packed.packing;
-    let states = packed.columns.layout().states();
+    let states = packed.placement.layout().states();
     if written.len() == states && place.row == WIDE {
         let panels: Rows<'_, _, PANELS, WIDE> =
             std::array::from_fn(|g| &new.as_chunks().0[g * states..][..states]);
@@ -382,19 +382,19 @@ fn gradient<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
             let error = T::splat(simd, error);
             for g in 0..PANELS {
                 for w in 0..WIDE {
-                    sums[g][w] = T::fused(simd, error, panels[g][k][w], sums[g][w]);
+                    chains[g][w] = T::fused(simd, error, panels[g][k][w], chains[g][w]);
                 }
             }
         }
     } else {
         for (&row, &error) in written.iter().zip(error) {
             let error = T::splat(simd, error);
-            for (v, sum) in sums.as_flattened_mut().iter_mut().enumerate() {
+            for (v, sum) in chains.as_flattened_mut().iter_mut().enumerate() {
                 *sum = T::fused(simd, error, new[place.of(row, v)], *sum);
             }
         }
     }
-    for (slot, &sum) in slots.iter_mut().zip(sums.as_flattened()) {
-        *slot = if packed.accumulate { T::sum(simd, *slot, sum) } else { sum };
+    for (sum, &chain) in sums.iter_mut().zip(chains.as_flattened()) {
+        *sum = if packed.accumulate { T::sum(simd, *sum, chain) } else { chain };
     }
 }

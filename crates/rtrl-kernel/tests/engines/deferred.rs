@@ -15,8 +15,8 @@ fn window(steps: usize) -> NonZeroUsize {
 }
 
 fn p<T: Real>(engine: &dyn Engine<T>, layout: &Layout) -> Vec<T> {
-    let mut rows = vec![T::ZERO; engine.columns() * layout.states()];
-    for (k, row) in rows.chunks_exact_mut(engine.columns().max(1)).enumerate() {
+    let mut rows = vec![T::ZERO; engine.weights() * layout.states()];
+    for (k, row) in rows.chunks_exact_mut(engine.weights().max(1)).enumerate() {
         engine.sensitivities(k, row).unwrap();
     }
     rows

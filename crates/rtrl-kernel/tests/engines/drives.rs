@@ -30,7 +30,7 @@ fn difference<T: Real>(
         let numerals = Numerals::new(layout, &mut numbers, t, blocks);
         engine.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
         loops.advance(&numerals);
-        let mut row = vec![T::ZERO; engine.columns()];
+        let mut row = vec![T::ZERO; engine.weights()];
         for k in 0..layout.states() {
             engine.sensitivities(k, &mut row).unwrap();
             compare(&row, &loops.row(k));

@@ -26,7 +26,7 @@ fn compare<T: Real>(layout: &Layout, density: f64, kept: f64, isa: Isa, threads:
         let numerals = eventful(layout, &mut numbers, t, kept);
         engine.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
         loops.advance(&numerals);
-        let mut row = vec![T::ZERO; engine.columns()];
+        let mut row = vec![T::ZERO; engine.weights()];
         for k in 0..n {
             engine.sensitivities(k, &mut row).unwrap();
             assert_eq!(row, loops.row(k), "p, step {t}, unit {k}, {layout:?}, {isa}");
@@ -114,7 +114,7 @@ fn bits_from_zero<T: Real>(
         bits(&gradient);
     }
     for k in 0..n {
-        let mut row = vec![T::ZERO; engine.columns()];
+        let mut row = vec![T::ZERO; engine.weights()];
         engine.sensitivities(k, &mut row).unwrap();
         bits(&row);
     }
@@ -298,5 +298,5 @@ fn nothing_to_learn_is_nothing_to_do() {
     engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
     let mut gradient = [7.0; 6];
     engine.gradient(&mut gradient, 3).unwrap();
-    assert_eq!((engine.columns(), gradient), (0, [7.0; 6]));
+    assert_eq!((engine.weights(), gradient), (0, [7.0; 6]));
 }

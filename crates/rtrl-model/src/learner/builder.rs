@@ -282,9 +282,9 @@ fn check_engine<T: Real>(
     network: &Network<T>,
 ) -> Result<Box<dyn Engine<T>>, Error> {
     let expected = network.connections().count(Connection::Learning);
-    if engine.columns() == expected {
+    if engine.weights() == expected {
         return Ok(engine);
     }
-    let (expected, got) = (expected.to_string(), engine.columns().to_string());
+    let (expected, got) = (expected.to_string(), engine.weights().to_string());
     Err(Error::Setting { what: "the number of columns of the engine", expected, got })
 }

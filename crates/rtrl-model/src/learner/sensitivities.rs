@@ -26,7 +26,7 @@ impl<T: Real> Learner<T> {
         self.check_stream(stream)?;
         let (network, engine) = (&self.network, &self.streams[stream].engine);
         self.streams[stream].check_lost()?;
-        let mut row = vec![T::ZERO; engine.columns()];
+        let mut row = vec![T::ZERO; engine.weights()];
         engine.sensitivities(unit, &mut row)?;
         let mut matrix = Matrix::zeros(network.weights.rows(), network.weights.columns())?;
         let mut values = row.into_iter();
@@ -49,7 +49,7 @@ impl<T: Real> Learner<T> {
         let mut largest = T::ZERO;
         for stream in &self.streams {
             stream.check_lost()?;
-            let mut row = vec![T::ZERO; stream.engine.columns()];
+            let mut row = vec![T::ZERO; stream.engine.weights()];
             for unit in 0..self.network.units() {
                 stream.engine.sensitivities(unit, &mut row)?;
                 largest =

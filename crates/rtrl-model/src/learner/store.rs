@@ -307,7 +307,7 @@ impl<T: Real> Stream<T> {
         if !self.lost {
             return self.engine.save(to);
         }
-        let shape = [self.state.values().len(), self.engine.columns()];
+        let shape = [self.state.values().len(), self.engine.weights()];
         to.tensor(SENSITIVITIES, shape, &mut |_, row| row.fill(T::ZERO))
     }
 

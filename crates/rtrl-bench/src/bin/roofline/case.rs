@@ -86,7 +86,7 @@ impl Case<'_> {
     pub(crate) fn advance<T: Real>(self, candidate: &Candidate<T>) -> Result<Record, Error> {
         let values = self.values::<T>();
         let mut engine = self.engine(candidate, &values)?;
-        let (bytes, operations) = (engine.state_bytes(), values.operations(engine.columns()));
+        let (bytes, operations) = (engine.state_bytes(), values.operations(engine.weights()));
         let step = values.step();
         let time = repeated(|| black_box(engine.advance(&step, Some(&values.error))).is_ok());
         let measured = measure::<T>(self.cores, self.period(candidate.choice)?, time);
