@@ -4,8 +4,9 @@ use std::fmt::Debug;
 
 use crate::error::Error;
 use crate::simd::Real;
+use crate::spec::Spec;
 use crate::step::Step;
-use crate::store::{Sink, Source, Spec};
+use crate::store::{Sink, Source};
 
 /// A way to carry the sensitivities `p^k_ij = dy_k/dw_ij` through time and to read gradients off them.
 ///

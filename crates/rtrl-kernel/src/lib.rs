@@ -17,7 +17,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `layout.rs`, `step.rs`, `jacobian.rs` | the sizes of a layer; one time step; its Jacobian |
-//! | `engine.rs` | the trait of the engines |
+//! | `engine.rs`, `spec.rs` | the trait of the engines; which one it is |
 //! | `eager/` | the engine that updates p at every step |
 //! | `deferred/` | the engine that updates p when a window of steps is full |
 //! | `store.rs` | what of an engine is stored, and how |
@@ -38,11 +38,12 @@ mod jacobian;
 mod layout;
 mod panels;
 mod simd;
+mod spec;
 mod step;
 mod store;
 mod threads;
 
-pub use deferred::{Deferred, Pace};
+pub use deferred::Deferred;
 pub use eager::Eager;
 pub use engine::Engine;
 pub use error::{Error, Quantity};
@@ -51,6 +52,7 @@ pub use layout::{Drive, Layout};
 pub use simd::{
     Elementary, Function, Isa, Real, Vectorised, activate, descend, product, sum_of_squares,
 };
+pub use spec::{Pace, Spec};
 pub use step::Step;
-pub use store::{Sink, Snapshot, Source, Spec};
+pub use store::{Sink, Snapshot, Source};
 pub use threads::{Threads, Workers, automatic_threads};

@@ -1,42 +1,9 @@
-//! What an engine stores: named matrices, row by row, and which engine to build to load them again.
+//! What an engine stores: named matrices, row by row.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 
-use crate::deferred::Pace;
 use crate::error::Error;
 use crate::simd::Real;
-
-/// Which engine to build so that it can load what was saved, without the shape of the layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Spec {
-    /// [`Eager`](crate::Eager).
-    Eager,
-    /// [`Deferred`](crate::Deferred).
-    Deferred {
-        /// Steps in a window.
-        window: NonZeroUsize,
-        /// When the work of a full window is done.
-        pace: Pace,
-    },
-    /// An engine that is not part of this crate.
-    Custom {
-        /// The name under which a factory finds it; it holds the engine's own settings too, if there are any.
-        name: String,
-        /// Whether it computes equation 5 up to rounding.
-        exact: bool,
-    },
-}
-
-impl Spec {
-    /// Whether the engine computes equation 5 up to rounding.
-    pub fn is_exact(&self) -> bool {
-        match self {
-            Self::Eager | Self::Deferred { .. } => true,
-            Self::Custom { exact, .. } => *exact,
-        }
-    }
-}
 
 /// Receives the tensors of an engine that is saved.
 pub trait Sink<T> {

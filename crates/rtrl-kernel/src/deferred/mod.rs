@@ -44,19 +44,10 @@ use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
 use crate::panels::Placement;
 use crate::simd::{Buffer, Isa, Real};
+use crate::spec::{Pace, Spec};
 use crate::step::Step;
-use crate::store::{Sink, Source, Spec};
+use crate::store::{Sink, Source};
 use crate::threads::{Threads, Workers};
-
-/// When the work of a flush is done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Pace {
-    /// All at once when a window is full: the least work, one long step in h.
-    #[default]
-    Bursts,
-    /// A share in every step while the next window fills: no step is long.
-    Even,
-}
 
 /// The exact engine that computes p only when a window of steps is full.
 ///

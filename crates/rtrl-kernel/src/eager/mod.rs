@@ -32,8 +32,9 @@ use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
 use crate::panels::Placement;
 use crate::simd::{Buffer, Isa, Real, compiled};
+use crate::spec::Spec;
 use crate::step::Step;
-use crate::store::{Sink, Source, Spec};
+use crate::store::{Sink, Source};
 use crate::threads::{Threads, Workers};
 
 /// The exact engine that computes p(t) at every step.
