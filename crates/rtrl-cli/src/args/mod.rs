@@ -1,6 +1,7 @@
 //! The command line as plain data.
 
 mod inspect;
+mod numbers;
 mod readout;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use rtrl_model::{Activation, EngineChoice, Optimizer, Pace, Threads, UpdateSettings};
 
 pub(crate) use self::inspect::InspectArgs;
+use self::numbers::{positive, share};
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
 use crate::error::Error;
@@ -313,22 +315,6 @@ impl TrainArgs {
     /// The threads that were asked for.
     pub(crate) fn threads(&self) -> Threads {
         self.threads.map_or(Threads::Auto, |count| Threads::Exactly(count.get()))
-    }
-}
-
-/// A finite number above 0.
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
-        _ => Err("expected a finite number above 0".to_owned()),
-    }
-}
-
-/// A number above 0 and at most 1.
-fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
-        _ => Err("expected a number above 0 and at most 1".to_owned()),
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use rtrl_model::Readout;
 
-use super::{positive, share};
+use super::numbers::{positive, share};
 use crate::error::Error;
 
 /// A memory of about a thousand rows: series change.

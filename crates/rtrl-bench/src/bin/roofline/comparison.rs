@@ -5,6 +5,14 @@ use serde::Serialize;
 use crate::floor::Floor;
 use crate::record::{Peaks, Record, time};
 
+/// Everything that one run measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) peaks: Peaks,
+    pub(crate) records: Vec<Record>,
+    pub(crate) comparisons: Vec<Comparison>,
+}
+
 /// By how much the choice left to a learner may be slower than the other engine.
 const TOLERANCE: f64 = 1.05;
 

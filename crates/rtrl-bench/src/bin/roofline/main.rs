@@ -27,7 +27,8 @@ use rtrl_kernel::{Isa, Real};
 
 use crate::candidate::candidates;
 use crate::case::Case;
-use crate::record::{Level, Limit, Peaks, Record, Report};
+use crate::comparison::Report;
+use crate::record::{Level, Limit, Peaks, Record};
 use crate::scenario::Scenario;
 
 /// Measure kernels against the peak of the machine and against peers.

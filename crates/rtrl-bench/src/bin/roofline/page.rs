@@ -3,9 +3,9 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 
-use crate::comparison::{Comparison, HEADS, even_pace, sparse_targets};
+use crate::comparison::{Comparison, HEADS, Report, even_pace, sparse_targets};
 use crate::plot::{Engine, Roofline};
-use crate::record::{COLUMNS, Limit, Peaks, Record, Report};
+use crate::record::{COLUMNS, Limit, Peaks, Record};
 
 /// One colour for each engine, legible on light and dark ground.
 const COLOURS: [RGBColor; 7] = [

@@ -2,16 +2,6 @@
 
 use serde::Serialize;
 
-use crate::comparison::Comparison;
-
-/// Everything that one run measured.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    pub(crate) peaks: Peaks,
-    pub(crate) records: Vec<Record>,
-    pub(crate) comparisons: Vec<Comparison>,
-}
-
 /// What the machine can do, measured in the same run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Peaks {
