@@ -85,6 +85,7 @@ fn deferred<T: Real>(n: usize) -> Deferred<T> {
     let (layout, isa) = (layout(n), Isa::best());
     let (learns, window) =
         (vec![true; layout.weights()], EngineChoice::default_window(&layout, Regime::real_time()));
+    let window = NonZeroUsize::new(window).unwrap();
     Deferred::new(&layout, &learns, window, Pace::Bursts, isa, Threads::SERIAL).unwrap()
 }
 
@@ -146,7 +147,7 @@ fn learner<T: Real>(
     n: usize,
     choice: EngineChoice,
     threads: Threads,
-    streams: NonZeroUsize,
+    streams: usize,
 ) -> Learner<T> {
     let network = Network::<T>::builder(n, inputs(n))
         .weights(InitialWeights::Normal { gain: 1.0 })
@@ -167,10 +168,10 @@ fn streams<T: Real>(criterion: &mut Criterion) {
     for n in [8, 64] {
         let (x, d) = (numbers::<T>(inputs(n), 1.0), numbers::<T>(n, 0.5));
         for (engine, choice) in ENGINES {
-            for streams in [1, 8].map(|count| NonZeroUsize::new(count).unwrap()) {
+            for streams in [1, 8] {
                 let mut learner = learner(n, choice, Threads::SERIAL, streams);
-                let samples = vec![(x.as_slice(), Targets::All(&d)); streams.get()];
-                group.throughput(Throughput::Elements(streams.get() as u64));
+                let samples = vec![(x.as_slice(), Targets::All(&d)); streams];
+                group.throughput(Throughput::Elements(streams as u64));
                 group.bench_function(format!("{n}/{engine}/{streams}"), |bencher| {
                     bencher.iter_custom(|iterations| {
                         share_of_windows((n, choice), iterations, |calls| {
@@ -196,7 +197,7 @@ fn step<T: Real>(criterion: &mut Criterion) {
         group.throughput(flops(n, m + 1 + n));
         for (engine, choice) in ENGINES {
             for (name, threads) in threads() {
-                let mut learner = learner(n, choice, threads, NonZeroUsize::MIN);
+                let mut learner = learner(n, choice, threads, 1);
                 group.bench_function(format!("{n}/{engine}/{name}"), |bencher| {
                     bencher.iter_custom(|iterations| {
                         share_of_windows((n, choice), iterations, |calls| {

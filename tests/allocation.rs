@@ -1,8 +1,6 @@
 //! A step on one thread allocates nothing; with several, nothing but jobs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
-
 use rtrl_model::{
     Clipping, EngineChoice, Forecaster, GradientNorm, InitialWeights, Learner, LearnerBuilder,
     Loss, Network, Observer, Pace, RateSchedule, Readout, Real, RecursiveLeastSquares, Regime,
@@ -44,7 +42,7 @@ fn allocations<T: Real>(mut learner: Learner<T>) -> u64 {
 }
 
 fn regimes() -> [Regime; 3] {
-    let every = NonZeroUsize::new(4).unwrap();
+    let every = 4;
     [
         Regime::real_time(),
         Regime::RealTime { timing: Timing::AfterNextStep, every },
@@ -53,7 +51,7 @@ fn regimes() -> [Regime; 3] {
 }
 
 fn engines() -> [EngineChoice; 3] {
-    let even = EngineChoice::Deferred { window: NonZeroUsize::new(7), pace: Pace::Even };
+    let even = EngineChoice::Deferred { window: Some(7), pace: Pace::Even };
     [EngineChoice::Eager, EngineChoice::DEFERRED, even]
 }
 
@@ -91,7 +89,7 @@ fn losses<T: Real>() -> [Loss<T>; 5] {
 
 /// Every third step of every other stream has no target.
 fn steps_of_streams<T: Real>(builder: LearnerBuilder<T>) -> u64 {
-    let mut learner = builder.streams(NonZeroUsize::new(3).unwrap()).build().unwrap();
+    let mut learner = builder.streams(3).build().unwrap();
     let (x, d) = ([T::ONE; 3], [T::ONE, T::ZERO]);
     counted(|| {
         let targets =
@@ -121,7 +119,7 @@ fn streams_leaks_losses_and_a_decay_allocate_nothing() {
 fn a_forecast_allocates_nothing() {
     for engine in engines() {
         let learner = leaky::<f32>(Readout::new(2), engine).build().unwrap();
-        let mut forecaster = Forecaster::new(learner, NonZeroUsize::new(4).unwrap()).unwrap();
+        let mut forecaster = Forecaster::new(learner, 4).unwrap();
         let count = counted(|| {
             forecaster.observe(&[0.5; 3], Targets::All(&[1.0, 0.0])).unwrap();
             forecaster.forecast().unwrap();

@@ -2,7 +2,7 @@
 //! combination of engine, precision, optimiser, timing, streams and readout.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU64;
 
 use rtrl_model::kernel::{self, Eager, Engine, Layout, Sink, Source, Spec, Step};
 use rtrl_model::store::container::{self, Dtype, Plan, Reader, Tensor};
@@ -39,10 +39,6 @@ struct Run {
     decay: f64,
 }
 
-fn count(count: usize) -> NonZeroUsize {
-    NonZeroUsize::new(count).unwrap()
-}
-
 fn wave() -> Activation {
     Activation::custom("wave", libm::sin, libm::cos)
 }
@@ -72,14 +68,17 @@ fn network<T: Real>(run: &Run) -> Network<T> {
 }
 
 fn builder<T: Real>(run: &Run) -> LearnerBuilder<T> {
+    without_engine(run).engine(run.engine)
+}
+
+fn without_engine<T: Real>(run: &Run) -> LearnerBuilder<T> {
     Learner::builder(network::<T>(run))
-        .engine(run.engine)
         .regime(run.regime)
         .updates(run.updates.clone())
         .step_gradients(run.step_gradients)
         .teacher_forcing(run.layer == Layer::None)
         .sensitivity_decay(run.decay)
-        .streams(count(run.streams))
+        .streams(run.streams)
         .recovery(Recovery { reset_sensitivities: true, skip_updates: true })
 }
 
@@ -178,7 +177,7 @@ fn split_run_is_whole_run<T: Real>(run: &Run) {
 }
 
 fn real_time(timing: Timing, every: usize) -> Regime {
-    Regime::RealTime { timing, every: count(every) }
+    Regime::RealTime { timing, every }
 }
 
 fn optimisers() -> [UpdateSettings; 6] {
@@ -194,10 +193,8 @@ fn optimisers() -> [UpdateSettings; 6] {
     ]
 }
 
-const EVEN: EngineChoice =
-    EngineChoice::Deferred { window: NonZeroUsize::new(7), pace: Pace::Even };
-const BURSTS: EngineChoice =
-    EngineChoice::Deferred { window: NonZeroUsize::new(9), pace: Pace::Bursts };
+const EVEN: EngineChoice = EngineChoice::Deferred { window: Some(7), pace: Pace::Even };
+const BURSTS: EngineChoice = EngineChoice::Deferred { window: Some(9), pace: Pace::Bursts };
 
 /// Every engine with every timing; optimisers, readouts, streams and the rest go round.
 fn runs() -> Vec<Run> {
@@ -298,7 +295,7 @@ fn a_forecaster_resumes_with_the_inputs_that_wait() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("forecaster.safetensors");
     let learner = builder::<f32>(&plain()).build().unwrap();
-    let mut whole = Forecaster::new(learner, count(5)).unwrap();
+    let mut whole = Forecaster::new(learner, 5).unwrap();
     let mut cut = whole.clone();
     let mut generator = Generator::new(3);
     for _ in 0..60 {
@@ -306,7 +303,7 @@ fn a_forecaster_resumes_with_the_inputs_that_wait() {
         let (x, label) = ([draw(), draw()], [draw(), draw()]);
         cut.save(&path, &json!(null)).unwrap();
         let stored = StoredLearner::open(&path).unwrap();
-        assert_eq!(stored.horizon(), Some(count(5)));
+        assert_eq!(stored.horizon(), Some(5));
         cut = stored.forecaster(&supplies(1, 0)).unwrap();
         for forecaster in [&mut whole, &mut cut] {
             forecaster.observe(&x, Targets::All(&label)).unwrap();
@@ -420,7 +417,7 @@ fn a_custom_engine_resumes_through_its_factory() {
     let engine = |network: &Network<f64>| {
         Box::new(Counting::new(&network.layout(), &network.learning(), "counting"))
     };
-    let mut whole = builder(&run).own_engine(engine(&network(&run))).build().unwrap();
+    let mut whole = without_engine(&run).custom_engine(engine(&network(&run))).build().unwrap();
     let path = folder.path().join("custom.safetensors");
     let open = || StoredLearner::open(&path).unwrap();
     let with = |name: &'static str| Supplies::<f64> {
@@ -482,10 +479,13 @@ fn what_cannot_be_resumed_is_refused_by_name() {
     let message = open().learner::<f32>(&Supplies::default()).unwrap_err().to_string();
     assert!(message.contains("wave"), "{message}");
     assert!(open().forecaster::<f32>(&supplies(1, 0)).is_err());
-    let own = builder::<f64>(&plain()).own_engine(Box::new(Forgetful(6))).build();
+    let own = without_engine::<f64>(&plain()).custom_engine(Box::new(Forgetful(6))).build();
     assert!(matches!(own, Err(Error::Setting { .. })));
     let columns = learner.network().learning().iter().filter(|&&learns| learns).count();
-    let own = builder::<f64>(&plain()).own_engine(Box::new(Forgetful(columns))).build().unwrap();
+    let own = without_engine::<f64>(&plain())
+        .custom_engine(Box::new(Forgetful(columns)))
+        .build()
+        .unwrap();
     let error = own.save(&path, &json!(null)).unwrap_err();
     let unsupported = kernel::Error::Unsupported { what: "being saved" };
     assert!(matches!(&error, Error::Kernel(cause) if *cause == unsupported), "{error}");

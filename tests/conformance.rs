@@ -1,7 +1,6 @@
 //! Every conformance case with every engine, on every instruction set and in both precisions.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use rtrl_bench::compare::{Tolerance, trace};
@@ -35,7 +34,7 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
 /// The eager engine, and the deferred one with windows that fill often, seldom and never.
 fn engines() -> Vec<EngineChoice> {
     let deferred = [1, 2, 5, 32, 1000].into_iter().flat_map(|steps| {
-        let window = NonZeroUsize::new(steps);
+        let window = Some(steps);
         [Pace::Bursts, Pace::Even].map(|pace| EngineChoice::Deferred { window, pace })
     });
     std::iter::once(EngineChoice::Eager).chain(deferred).collect()

@@ -1,8 +1,6 @@
 //! The deferred engine against the eager one in whole runs: the same weights, up to rounding.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
-
 use proptest::prelude::*;
 use rtrl_bench::compare::{Tolerance, trace};
 use rtrl_bench::generators::{Recipe, recipes};
@@ -32,7 +30,7 @@ fn windows() -> impl Strategy<Value = (EngineChoice, usize)> {
     let steps = prop_oneof![Just(1), Just(2), Just(5), Just(32), Just(1000)];
     let pace = prop_oneof![Just(Pace::Bursts), Just(Pace::Even)];
     (steps, pace, 1usize..=3).prop_map(|(steps, pace, threads)| {
-        (EngineChoice::Deferred { window: NonZeroUsize::new(steps), pace }, threads)
+        (EngineChoice::Deferred { window: Some(steps), pace }, threads)
     })
 }
 

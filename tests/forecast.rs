@@ -1,8 +1,6 @@
 //! Forecasts and free runs against the reference, which replays everything from the start.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
-
 use rtrl_bench::generators::Recipe;
 use rtrl_bench::reference;
 use rtrl_model::store::case::Case;
@@ -64,8 +62,7 @@ fn forecasts_agree<T: Real>(
     horizon: usize,
     labelled: impl Fn(usize) -> usize,
 ) -> bool {
-    let mut forecaster =
-        Forecaster::new(learner::<T>(case), NonZeroUsize::new(horizon).unwrap()).unwrap();
+    let mut forecaster = Forecaster::new(learner::<T>(case), horizon).unwrap();
     (0..STEPS).all(|t| {
         let label = t.checked_sub(horizon).map(|pair| labels(&case.targets[pair]));
         let label = label.as_deref().map_or(Targets::None, Targets::Some);
@@ -137,7 +134,7 @@ fn a_free_run_is_that_of_the_reference_and_changes_nothing() {
 #[test]
 fn a_refused_call_may_be_repeated() {
     let case = case(false);
-    let mut forecaster = Forecaster::new(learner::<f64>(&case), NonZeroUsize::MIN).unwrap();
+    let mut forecaster = Forecaster::new(learner::<f64>(&case), 1).unwrap();
     let mut undisturbed = forecaster.clone();
     for (x, d) in case.x.iter().zip(&case.targets) {
         let bad = [f64::NAN; 3];
@@ -153,6 +150,6 @@ fn a_refused_call_may_be_repeated() {
     // After a reset the inputs of the old sequence wait no longer.
     forecaster.reset(&[0.0; 5]).unwrap();
     assert!(forecaster.observe(&case.x[0], Targets::None).unwrap().is_none());
-    let several = case.learner::<f64>(Isa::best()).unwrap().streams(NonZeroUsize::new(2).unwrap());
-    assert!(Forecaster::new(several.build().unwrap(), NonZeroUsize::MIN).is_err());
+    let several = case.learner::<f64>(Isa::best()).unwrap().streams(2);
+    assert!(Forecaster::new(several.build().unwrap(), 1).is_err());
 }

@@ -1,13 +1,11 @@
 //! What the learner promises beside the numbers of the conformance cases: the readout, looking ahead, and that bad input or an overflow leaves no damage.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
-
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
-    Activation, Clipping, Engine, EngineChoice, Error, Generator, InitialWeights, Isa, Learner,
-    LearnerBuilder, Network, Optimizer, Pace, Quantity, Readout, ReadoutWeights, Real, Recovery,
-    Regime, Step, Targets, Threads, Timing, kernel,
+    Activation, Clipping, Engine, EngineChoice, Error, Forecaster, Generator, InitialWeights, Isa,
+    LargestSensitivity, Learner, LearnerBuilder, Network, Optimizer, Pace, Quantity, Readout,
+    ReadoutWeights, Real, Recovery, Regime, Step, Targets, Threads, Timing, kernel,
 };
 
 const UNITS: usize = 5;
@@ -200,7 +198,7 @@ fn overflow(learner: &mut Learner<f32>) -> u64 {
 
 #[test]
 fn after_an_overflow_the_weights_stand_the_state_has_moved_and_a_reset_helps() {
-    let window = NonZeroUsize::new(2);
+    let window = Some(2);
     let deferred = [Pace::Bursts, Pace::Even].map(|pace| EngineChoice::Deferred { window, pace });
     for engine in [EngineChoice::Eager].into_iter().chain(deferred) {
         let mut learner = wild(Regime::real_time(), 50.0).engine(engine).build().unwrap();
@@ -246,7 +244,7 @@ fn a_gradient_that_overflows_in_the_window_is_told_before_anything_changes() {
 /// engine has added up is lost with p.
 #[test]
 fn an_overflow_keeps_gradients_that_the_learner_holds() {
-    let late = Regime::RealTime { timing: Timing::AfterNextStep, every: NonZeroUsize::MIN };
+    let late = Regime::RealTime { timing: Timing::AfterNextStep, every: 1 };
     for (regime, in_learner) in
         [(Regime::Epochwise, true), (Regime::Epochwise, false), (late, true)]
     {
@@ -284,7 +282,7 @@ fn a_gradient_that_is_not_finite_never_becomes_a_change() {
     let report = learner.step(&[1.0], Targets::None).unwrap();
     assert_eq!(report.gradient.unwrap().readout().unwrap().to_rows(), vec![vec![0.0; 3]]);
 
-    let every = NonZeroUsize::new(2).unwrap();
+    let every = 2;
     let regime = Regime::RealTime { timing: Timing::Immediate, every };
     let learner = Learner::builder(network()).clipping(clipping).regime(regime);
     let mut learner = learner.build().unwrap();
@@ -366,7 +364,7 @@ fn peek_takes_the_teacher_for_a_unit_that_is_forced() {
 /// a refusal has still been reset.
 #[test]
 fn a_refused_update_leaves_the_rest_of_the_schedule() {
-    let every = NonZeroUsize::MIN;
+    let every = 1;
     let late = Regime::RealTime { timing: Timing::AfterNextStep, every };
     let learner = |regime| {
         let weights = InitialWeights::Given(vec![vec![0.0, 0.0, 0.0]]);
@@ -425,7 +423,7 @@ fn an_engine_of_ones_own_can_be_compared_with_the_exact_one() {
     let own = |columns: &[bool]| {
         let engine =
             kernel::Eager::new(network.layout(), columns, network.isa(), Threads::SERIAL).unwrap();
-        Learner::builder(network.clone()).own_engine(Box::new(OneStep(engine))).build()
+        Learner::builder(network.clone()).custom_engine(Box::new(OneStep(engine))).build()
     };
     let mut exact = Learner::builder(network.clone()).build().unwrap();
     let mut forgetful = own(&network.learning()).unwrap();
@@ -442,7 +440,43 @@ fn an_engine_of_ones_own_can_be_compared_with_the_exact_one() {
     assert_eq!(differs, [false, true, true, true]);
     let mut fewer = network.learning();
     fewer[0] = false;
-    assert!(matches!(own(&fewer), Err(Error::Setting { .. })));
+    let error = own(&fewer).unwrap_err().to_string();
+    let columns = UNITS * (INPUTS + 1 + UNITS);
+    assert!(
+        error.contains(&format!("expected {columns}, one for each weight that learns")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_choice_of_engine_next_to_a_custom_one_is_refused() {
+    let network = Network::<f64>::builder(UNITS, INPUTS).build().unwrap();
+    let (layout, learning) = (network.layout(), network.learning());
+    let engine = kernel::Eager::new(layout, &learning, network.isa(), Threads::SERIAL).unwrap();
+    let builder = Learner::builder(network).custom_engine(Box::new(engine));
+    assert!(builder.clone().build().is_ok());
+    let error = builder.engine(EngineChoice::Auto).build().unwrap_err().to_string();
+    assert_eq!(error, "the engine is both, expected a built-in engine or a custom one");
+}
+
+#[test]
+fn counts_of_zero_are_refused() {
+    let builder = || Learner::builder(Network::<f64>::builder(UNITS, INPUTS).build().unwrap());
+    let every = |every| Regime::RealTime { timing: Timing::Immediate, every };
+    let window = |steps| EngineChoice::Deferred { window: Some(steps), pace: Pace::Even };
+    let build = |builder: LearnerBuilder<f64>| builder.build().map(drop);
+    let forecaster = |horizon| Forecaster::new(builder().build()?, horizon).map(drop);
+    for (what, call) in [
+        ("the number of streams", &(|n| build(builder().streams(n))) as &dyn Fn(usize) -> _),
+        ("the interval between updates", &|n| build(builder().regime(every(n)))),
+        ("the window", &|n| build(builder().engine(window(n)))),
+        ("the horizon", &forecaster),
+        ("the interval between observations", &|n| LargestSensitivity::new(n as u64).map(drop)),
+    ] {
+        call(1).unwrap();
+        let error = call(0).unwrap_err();
+        assert_eq!(error.to_string(), format!("{what} is 0, expected at least 1"));
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn learner(seed: u64, frozen: Vec<Vec<bool>>) -> Learner<f64> {
         .build()
         .unwrap();
     Learner::builder(network)
-        .regime(Regime::RealTime { timing: Timing::AfterNextStep, every: NonZeroUsize::MIN })
+        .regime(Regime::RealTime { timing: Timing::AfterNextStep, every: 1 })
         .optimizer(Optimizer::sgd(1.0))
         .build()
         .unwrap()

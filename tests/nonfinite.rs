@@ -3,7 +3,6 @@
 //! twin that did not.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -59,7 +58,7 @@ impl Setup {
             .regime(self.regime)
             .recovery(self.recovery)
             .optimizer(Optimizer::adam(0.01))
-            .streams(NonZeroUsize::new(self.streams).unwrap())
+            .streams(self.streams)
     }
 
     /// A learner with this loss; `None` where the two do not go together.
@@ -74,8 +73,7 @@ impl Setup {
 }
 
 fn regimes() -> [Regime; 4] {
-    let regime =
-        |timing, every| Regime::RealTime { timing, every: NonZeroUsize::new(every).unwrap() };
+    let regime = |timing, every| Regime::RealTime { timing, every: every };
     [
         Regime::real_time(),
         regime(Timing::AfterNextStep, 1),
@@ -86,8 +84,8 @@ fn regimes() -> [Regime; 4] {
 
 const ENGINES: [EngineChoice; 3] = [
     EngineChoice::Eager,
-    EngineChoice::Deferred { window: NonZeroUsize::new(3), pace: Pace::Bursts },
-    EngineChoice::Deferred { window: NonZeroUsize::new(3), pace: Pace::Even },
+    EngineChoice::Deferred { window: Some(3), pace: Pace::Bursts },
+    EngineChoice::Deferred { window: Some(3), pace: Pace::Even },
 ];
 
 const RECOVERIES: [Recovery; 4] = [
@@ -581,7 +579,7 @@ fn overflows<T: Real>() {
             learner.reset_stream(last, &state).unwrap();
         }
         // A twin of several streams has counted the step that the learner has not.
-        let every_step = !matches!(setup.regime, Regime::RealTime { every, .. } if every.get() > 1);
+        let every_step = !matches!(setup.regime, Regime::RealTime { every, .. } if every > 1);
         if setup.streams == 1 || every_step {
             let twin = twin_of(setup, &before, &state);
             assert!(same(setup, &Loss::SquaredError, [learner, twin], 5), "{setup:?}");
@@ -619,7 +617,7 @@ fn until_update<T: Real>(
     }
     let (steps, late) = match setup.regime {
         Regime::Epochwise => (3, false),
-        Regime::RealTime { timing, every } => (every.get(), timing == Timing::AfterNextStep),
+        Regime::RealTime { timing, every } => (every, timing == Timing::AfterNextStep),
     };
     let mut updated = false;
     for _ in 0..steps {

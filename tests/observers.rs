@@ -1,7 +1,6 @@
 //! What the ready-made observers tell, against the same computed by hand.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use rtrl_lab::inspect::SpectralRadius;
@@ -15,7 +14,6 @@ const UNITS: usize = 4;
 fn learner(regime: Regime, streams: usize) -> Learner<f64> {
     let readout = Readout::new(2).weights(ReadoutWeights::Normal { gain: 1.0 });
     let network = Network::<f64>::builder(UNITS, 1).readout(readout).seed(3).build().unwrap();
-    let streams = NonZeroUsize::new(streams).unwrap();
     Learner::builder(network).regime(regime).streams(streams).build().unwrap()
 }
 
@@ -101,7 +99,7 @@ fn largest(learner: &Learner<f64>) -> f64 {
 #[test]
 fn the_largest_sensitivity_is_looked_for_at_every_third_step() {
     let mut learner = learner(Regime::real_time(), 2);
-    let mut seen = LargestSensitivity::new(NonZeroU64::new(3).unwrap());
+    let mut seen = LargestSensitivity::new(3).unwrap();
     assert_eq!(seen.last(), None);
     let mut expected = None;
     let mut generator = Generator::new(1);
@@ -160,7 +158,7 @@ fn the_spectral_radius_is_that_of_the_jacobian() {
             .build()
             .unwrap();
         let mut learner = Learner::builder(network).build().unwrap();
-        let mut seen = SpectralRadius::new(NonZeroU64::new(2).unwrap());
+        let mut seen = SpectralRadius::new(2).unwrap();
         assert_eq!(seen.last(), None);
         let radius = (1.0 - leak + leak * re).hypot(leak * im);
         for x in [0.5, -0.5, 0.1] {

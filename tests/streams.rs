@@ -2,8 +2,6 @@
 //! are set by hand.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
-
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
     Activation, EngineChoice, Error, Generator, InitialWeights, Learner, LearnerBuilder, Network,
@@ -112,18 +110,18 @@ fn difference(readout: bool, every: u64, learner: LearnerBuilder<f64>, reset_all
 }
 
 fn streams(readout: bool, every: usize) -> LearnerBuilder<f64> {
-    let every = NonZeroUsize::new(every).unwrap();
+    let every = every;
     Learner::builder(network(readout))
         .regime(Regime::RealTime { timing: Timing::Immediate, every })
         .teacher_forcing(!readout)
         .optimizer(Optimizer::sgd(RATE))
-        .streams(NonZeroUsize::new(STREAMS).unwrap())
+        .streams(STREAMS)
 }
 
 const ENGINES: [EngineChoice; 3] = [
     EngineChoice::Eager,
-    EngineChoice::Deferred { window: NonZeroUsize::new(7), pace: Pace::Bursts },
-    EngineChoice::Deferred { window: NonZeroUsize::new(5), pace: Pace::Even },
+    EngineChoice::Deferred { window: Some(7), pace: Pace::Bursts },
+    EngineChoice::Deferred { window: Some(5), pace: Pace::Even },
 ];
 
 #[test]
@@ -147,7 +145,7 @@ fn bits<T: Real>(engine: EngineChoice, threads: usize) -> Vec<u64> {
     let mut learner = Learner::builder(network::<T>(true))
         .engine(engine)
         .threads(Threads::Exactly(threads))
-        .streams(NonZeroUsize::new(STREAMS).unwrap())
+        .streams(STREAMS)
         .build()
         .unwrap();
     let mut generator = Generator::new(5);
@@ -204,7 +202,7 @@ fn wild(recovery: Recovery) -> Learner<f32> {
         .unwrap();
     Learner::builder(network)
         .optimizer(Optimizer::sgd(1e-30))
-        .streams(NonZeroUsize::new(3).unwrap())
+        .streams(3)
         .recovery(recovery)
         .build()
         .unwrap()
@@ -218,11 +216,10 @@ fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
         .weights(InitialWeights::Given(vec![vec![0.0; 3]]))
         .build()
         .unwrap();
-    let one = NonZeroUsize::MIN;
     for timing in [Timing::Immediate, Timing::AfterNextStep] {
         let mut learner = Learner::builder(network.clone())
-            .regime(Regime::RealTime { timing, every: one })
-            .streams(NonZeroUsize::new(2).unwrap())
+            .regime(Regime::RealTime { timing, every: 1 })
+            .streams(2)
             .build()
             .unwrap();
         let (x, d) = ([1.5e154], [-1.1e154]);

@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
-use std::num::NonZeroUsize;
-
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
     Activation, EngineChoice, Error, Generator, InitialWeights, Learner, LearnerBuilder, Loss,
@@ -23,8 +21,8 @@ const STEPS: usize = 12;
 
 const ENGINES: [EngineChoice; 3] = [
     EngineChoice::Eager,
-    EngineChoice::Deferred { window: NonZeroUsize::new(5), pace: Pace::Bursts },
-    EngineChoice::Deferred { window: NonZeroUsize::new(4), pace: Pace::Even },
+    EngineChoice::Deferred { window: Some(5), pace: Pace::Bursts },
+    EngineChoice::Deferred { window: Some(4), pace: Pace::Even },
 ];
 
 type Table = Vec<Vec<f64>>;
@@ -280,7 +278,7 @@ fn fitted(streams: usize) -> Learner<f64> {
     Learner::builder(network)
         .optimizer(Optimizer::sgd(0.05))
         .engine(EngineChoice::Eager)
-        .streams(NonZeroUsize::new(streams).unwrap())
+        .streams(streams)
         .build()
         .unwrap()
 }
@@ -398,7 +396,7 @@ fn what_does_not_fit_together_is_refused() {
     for loss in [Loss::SquaredError, Loss::Huber { delta: 1.0 }, quartic(1.0)] {
         learner(units()).loss(loss).teacher_forcing(true).build().unwrap();
     }
-    let mut three = learner(units()).streams(NonZeroUsize::new(3).unwrap()).build().unwrap();
+    let mut three = learner(units()).streams(3).build().unwrap();
     let error = three.step_streams(&[(&[0.0; INPUTS][..], Targets::None); 2]).unwrap_err();
     assert!(matches!(error, Error::StreamCount { expected: 3, got: 2 }), "{error}");
 }

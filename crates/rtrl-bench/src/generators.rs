@@ -1,7 +1,5 @@
 //! Random cases for differential tests.
 
-use std::num::NonZeroUsize;
-
 use proptest::prelude::*;
 use rtrl_model::Generator;
 use rtrl_model::store::case::{ActivationNames, Case, Leak, RegimeName, Reset, TimingName};
@@ -124,7 +122,7 @@ impl Recipe {
             update_timing: late,
             teacher_forcing: self.forcing,
             learning_rate: 0.05,
-            update_every: NonZeroUsize::new(self.every).unwrap_or(NonZeroUsize::MIN),
+            update_every: self.every.max(1),
             initial_state,
             weights,
             connections,

@@ -217,7 +217,7 @@ impl<'a, T: Real> Reference<'a, T> {
             *sum += *descent;
         }
         self.steps += 1;
-        let due = self.steps.is_multiple_of(self.case.update_every.get());
+        let due = self.steps.is_multiple_of(self.case.update_every);
         if self.case.regime == RegimeName::RealTime && due {
             match self.case.update_timing {
                 TimingName::Immediate => self.apply_sum(),

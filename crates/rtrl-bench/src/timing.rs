@@ -62,7 +62,7 @@ pub fn window(choice: EngineChoice, layout: &Layout, regime: Regime) -> usize {
     match choice {
         EngineChoice::Auto => window(EngineChoice::for_shape(layout, regime), layout, regime),
         EngineChoice::Deferred { window, .. } => {
-            window.unwrap_or_else(|| EngineChoice::default_window(layout, regime)).get()
+            window.unwrap_or_else(|| EngineChoice::default_window(layout, regime))
         }
         _ => 1,
     }
@@ -92,8 +92,6 @@ pub fn quantile(values: &mut [f64], fraction: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
-
     use rtrl_kernel::Pace;
 
     use super::*;
@@ -104,8 +102,7 @@ mod tests {
         let regime = Regime::real_time();
         let eager = window(EngineChoice::Eager, &layout, regime);
         assert_eq!((eager, window(EngineChoice::Auto, &layout, regime)), (1, 1));
-        let steps = NonZeroUsize::new(24).unwrap();
-        let choice = EngineChoice::Deferred { window: Some(steps), pace: Pace::Even };
+        let choice = EngineChoice::Deferred { window: Some(24), pace: Pace::Even };
         assert_eq!(window(choice, &layout, regime), 24);
         assert_eq!(common_period(24, 64), 192);
         assert_eq!(common_period(1, 7), 7);

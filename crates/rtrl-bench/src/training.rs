@@ -1,7 +1,5 @@
 //! A small training run that follows from the number of its steps alone, to be stopped and resumed.
 
-use std::num::NonZeroUsize;
-
 use rtrl_model::{
     EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Pace, Readout,
     Real, Targets,
@@ -20,7 +18,7 @@ pub fn learner() -> Result<Learner<f32>, Error> {
         .readout(Readout::new(1).with_inputs())
         .seed(1)
         .build()?;
-    let engine = EngineChoice::Deferred { window: NonZeroUsize::new(8), pace: Pace::Even };
+    let engine = EngineChoice::Deferred { window: Some(8), pace: Pace::Even };
     Learner::builder(network).engine(engine).optimizer(Optimizer::adam(1e-3)).build()
 }
 

@@ -2,8 +2,6 @@
 //!
 //! `cargo run --release --example exact` runs it; `docs/deferred.md` says what it shows.
 
-use std::num::NonZeroUsize;
-
 use rtrl_model::{
     EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Pace, Targets,
 };
@@ -49,7 +47,7 @@ fn larger(a: f64, b: f64) -> f64 {
 }
 
 fn main() -> Result<(), Error> {
-    let deferred = |pace| EngineChoice::Deferred { window: NonZeroUsize::new(WINDOW), pace };
+    let deferred = |pace| EngineChoice::Deferred { window: Some(WINDOW), pace };
     let mut eager = learner(EngineChoice::Eager, 0.0)?;
     let mut others = [
         ("deferred, in bursts", learner(deferred(Pace::Bursts), 0.0)?, [0.0; 3]),

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use rtrl_kernel::cost::{self, DeferredCost};
 use rtrl_kernel::{Deferred, Eager, Engine, Layout, Pace, Real, Threads};
 
+use crate::error::zero;
 use crate::{Error, Network, Regime};
 
 /// Which engine carries the sensitivities. Both are exact; they differ in speed, memory and rounding.
@@ -20,7 +21,7 @@ pub enum EngineChoice {
     /// p is computed only when a window of steps is full.
     Deferred {
         /// Steps in a window; `None` for that of [`EngineChoice::default_window`].
-        window: Option<NonZeroUsize>,
+        window: Option<usize>,
         /// When the work of a full window is done.
         pace: Pace,
     },
@@ -55,7 +56,7 @@ impl EngineChoice {
     fn for_weights(layout: &Layout, present: usize, columns: usize, regime: Regime) -> Self {
         let n = layout.states();
         let window = Self::default_window(layout, regime);
-        let DeferredCost { gradient, flush } = DeferredCost::new(n, columns, window.get());
+        let DeferredCost { gradient, flush } = DeferredCost::new(n, columns, window);
         let gradient = if is_seldom_read(regime) { 0 } else { gradient };
         // Measured: an operation of the eager engine takes two sevenths of the time of the other's.
         let eager_is_faster = 2 * cost::eager(present, columns) < 7 * (gradient + flush);
@@ -68,11 +69,10 @@ impl EngineChoice {
     ///
     /// A longer one makes the flush rarer; but the way back through it, which each reading of the
     /// gradient takes, becomes longer too, and its Jacobians fill the caches.
-    pub fn default_window(layout: &Layout, regime: Regime) -> NonZeroUsize {
+    pub fn default_window(layout: &Layout, regime: Regime) -> usize {
         let row = WINDOWS.into_iter().find(|row| layout.states() <= row.0);
         let (_, often, seldom) = row.unwrap_or(LARGE);
-        let steps = if is_seldom_read(regime) { seldom } else { often };
-        NonZeroUsize::new(steps).unwrap_or(NonZeroUsize::MIN)
+        if is_seldom_read(regime) { seldom } else { often }
     }
 
     /// The engine with its window: what it is for this network and regime.
@@ -101,6 +101,7 @@ impl EngineChoice {
         let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
         match self.settle(network, regime) {
             Self::Deferred { window: Some(window), pace } => {
+                let window = NonZeroUsize::new(window).ok_or_else(|| zero("the window"))?;
                 Ok(Box::new(Deferred::new(layout, &learning, window, pace, isa, threads)?))
             }
             _ => Ok(Box::new(Eager::new(layout, &learning, isa, threads)?)),
@@ -112,7 +113,7 @@ impl EngineChoice {
         let (n, columns) = (network.units(), network.weight_counts().1);
         match self.settle(network, regime) {
             Self::Deferred { window: Some(window), .. } => {
-                DeferredCost::new(n, columns, window.get()).total()
+                DeferredCost::new(n, columns, window).total()
             }
             _ => cost::eager(n * n, columns),
         }
@@ -123,7 +124,7 @@ impl EngineChoice {
 fn is_seldom_read(regime: Regime) -> bool {
     match regime {
         Regime::Epochwise => true,
-        Regime::RealTime { every, .. } => every.get() >= SELDOM,
+        Regime::RealTime { every, .. } => every >= SELDOM,
     }
 }
 
@@ -154,10 +155,7 @@ mod tests {
         let choice = |units, regime| {
             EngineChoice::for_shape(&Layout::simple(units, units + 9).unwrap(), regime)
         };
-        let every = |steps| Regime::RealTime {
-            timing: Timing::Immediate,
-            every: NonZeroUsize::new(steps).unwrap(),
-        };
+        let every = |steps| Regime::RealTime { timing: Timing::Immediate, every: steps };
         assert_eq!(choice(16, Regime::real_time()), EngineChoice::Eager);
         assert_eq!(choice(17, Regime::real_time()), EngineChoice::DEFERRED);
         assert_eq!(choice(16, every(7)), EngineChoice::Eager);

@@ -334,6 +334,16 @@ pub(crate) fn check_finite<T: rtrl_kernel::Real>(
     Err(Error::NonFinite { step, quantity, index, value: values[index].to_f64() })
 }
 
+/// Fails unless `value` is at least 1.
+pub(crate) fn check_count(what: &'static str, value: usize) -> Result<(), Error> {
+    if value > 0 { Ok(()) } else { Err(zero(what)) }
+}
+
+/// The error of a count that must not be 0.
+pub(crate) fn zero(what: &'static str) -> Error {
+    Error::Setting { what, expected: "at least 1".to_owned(), got: "0".to_owned() }
+}
+
 /// Fails unless `value` is finite and at least `least`.
 pub(crate) fn check_setting(what: &'static str, value: f64, least: f64) -> Result<(), Error> {
     if value.is_finite() && value >= least {

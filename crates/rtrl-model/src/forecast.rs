@@ -1,12 +1,11 @@
 //! Forecasts further ahead than one step, from labels that come late.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use rtrl_kernel::Real;
 use serde_json::Value;
 
-use crate::error::{Quantity, check_finite};
+use crate::error::{Quantity, check_count, check_finite};
 use crate::learner::Waiting;
 use crate::store::container::{self, Checkpoints, Saved};
 use crate::{Error, Learner, StepReport, Targets};
@@ -21,7 +20,7 @@ use crate::{Error, Learner, StepReport, Targets};
 #[derive(Debug, Clone)]
 pub struct Forecaster<T: Real> {
     learner: Learner<T>,
-    horizon: NonZeroUsize,
+    horizon: usize,
     /// Inputs whose labels have not come, oldest first, one after the other.
     waiting: Vec<T>,
     /// How many they are.
@@ -32,17 +31,18 @@ impl<T: Real> Forecaster<T> {
     /// A forecaster around a learner of one stream.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the learner has several streams, [`Error::Memory`] if the inputs of a horizon
+    /// [`Error::Setting`] if the horizon is 0 or the learner has several streams, [`Error::Memory`] if the inputs of a horizon
     /// do not fit in memory.
-    pub fn new(learner: Learner<T>, horizon: NonZeroUsize) -> Result<Self, Error> {
+    pub fn new(learner: Learner<T>, horizon: usize) -> Result<Self, Error> {
+        check_count("the horizon", horizon)?;
         if learner.streams() != 1 {
             let (expected, got) = ("1 for forecasts".to_owned(), learner.streams().to_string());
             return Err(Error::Setting { what: "the number of streams", expected, got });
         }
         let inputs = learner.network().inputs();
-        let bytes = horizon.get() as u128 * inputs as u128 * size_of::<T>() as u128;
+        let bytes = horizon as u128 * inputs as u128 * size_of::<T>() as u128;
         let refused = Error::Memory { what: "the inputs of a horizon", bytes };
-        let Some(len) = horizon.get().checked_mul(inputs) else { return Err(refused) };
+        let Some(len) = horizon.checked_mul(inputs) else { return Err(refused) };
         let mut waiting = Vec::new();
         if waiting.try_reserve_exact(len).is_err() {
             return Err(refused);
@@ -53,11 +53,11 @@ impl<T: Real> Forecaster<T> {
     /// One whose inputs wait already.
     pub(crate) fn resumed(
         learner: Learner<T>,
-        horizon: NonZeroUsize,
+        horizon: usize,
         count: usize,
         waiting: &[T],
     ) -> Result<Self, Error> {
-        if count > horizon.get() {
+        if count > horizon {
             let (expected, got) = (format!("at most {horizon}"), count.to_string());
             return Err(Error::Setting { what: "the number of inputs that wait", expected, got });
         }
@@ -106,7 +106,7 @@ impl<T: Real> Forecaster<T> {
             return Err(Error::InputLength { expected: inputs, got: input.len() });
         }
         check_finite(self.learner.steps(), Quantity::Input, input)?;
-        if self.count < self.horizon.get() {
+        if self.count < self.horizon {
             self.waiting.extend_from_slice(input);
             self.count += 1;
             return Ok(None);
@@ -132,7 +132,7 @@ impl<T: Real> Forecaster<T> {
     }
 
     /// Calls between an input and its label.
-    pub fn horizon(&self) -> NonZeroUsize {
+    pub fn horizon(&self) -> usize {
         self.horizon
     }
 

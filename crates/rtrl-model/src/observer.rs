@@ -1,10 +1,10 @@
 //! Watching a learner while it learns.
 
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use rtrl_kernel::Real;
 
+use crate::error::zero;
 use crate::{Error, Learner, Matrix, StepReport, Targets};
 
 /// Somebody who is told of every step.
@@ -116,15 +116,21 @@ impl<T: Real> Observer<T> for GradientNorm {
 /// allocates a row of p.
 #[derive(Debug, Clone, Copy)]
 pub struct LargestSensitivity {
-    every: NonZeroU64,
+    every: u64,
     seen: u64,
     last: Option<f64>,
 }
 
 impl LargestSensitivity {
     /// Looks at the first step and then at every `every`-th.
-    pub fn new(every: NonZeroU64) -> Self {
-        Self { every, seen: 0, last: None }
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if `every` is 0.
+    pub fn new(every: u64) -> Result<Self, Error> {
+        if every == 0 {
+            return Err(zero("the interval between observations"));
+        }
+        Ok(Self { every, seen: 0, last: None })
     }
 
     /// What was found last; `None` before the first step and where p could not be had.
@@ -135,7 +141,7 @@ impl LargestSensitivity {
 
 impl<T: Real> Observer<T> for LargestSensitivity {
     fn observe(&mut self, learner: &Learner<T>, _: &StepReport<'_, T>) {
-        if self.seen.is_multiple_of(self.every.get()) {
+        if self.seen.is_multiple_of(self.every) {
             self.last = learner.largest_sensitivity().ok().map(Real::to_f64);
         }
         self.seen += 1;

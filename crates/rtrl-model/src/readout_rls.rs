@@ -4,7 +4,7 @@ use rtrl_kernel::Real;
 
 use crate::error::Quantity;
 use crate::readout::ReadoutLayer;
-use crate::{Error, Matrix, RecursiveLeastSquares, Targets};
+use crate::{Error, Loss, Matrix, Network, RecursiveLeastSquares, Regime, Targets};
 
 /// One fit for each output, since targets come and go output by output.
 ///
@@ -29,6 +29,29 @@ impl ReadoutRls {
         };
         let outputs = layer.weights.iter_rows().map(fit).collect::<Result<_, _>>()?;
         Ok(Some(Self { outputs, features: vec![0.0; layer.weights.columns()] }))
+    }
+
+    /// The fits of the readout of a network, if it learns by least squares.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a loss or a regime that least squares do not serve; those of
+    /// [`ReadoutRls::new`].
+    pub(crate) fn of<T: Real>(
+        network: &Network<T>,
+        loss: &Loss<T>,
+        regime: Regime,
+    ) -> Result<Option<Self>, Error> {
+        let Some(layer) = &network.readout else { return Ok(None) };
+        let fit = Self::new(layer)?;
+        let refused = |what, expected: &str, got: &str| {
+            let expected = format!("{expected} with a readout that learns by least squares");
+            Err(Error::Setting { what, expected, got: got.to_owned() })
+        };
+        match (&fit, loss, regime) {
+            (Some(_), Loss::SquaredError, Regime::RealTime { .. }) | (None, ..) => Ok(fit),
+            (Some(_), Loss::SquaredError, _) => refused("the regime", "real-time", regime.name()),
+            (Some(_), loss, _) => refused("the loss", "the squared error", loss.name()),
+        }
     }
 
     /// Takes in the targets of a step. `features` is what the readout saw, in the order of its columns;

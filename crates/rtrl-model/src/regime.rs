@@ -1,8 +1,9 @@
 //! When the weights change.
 
-use std::num::NonZeroUsize;
-
 use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::error::check_count;
 
 /// The learning regime (Williams & Zipser 1989, sections 2.1 to 2.3). Teacher forcing goes with either
 /// and is a switch of its own.
@@ -16,8 +17,9 @@ pub enum Regime {
     RealTime {
         /// When a gradient is applied.
         timing: Timing,
-        /// The weights change at every step whose number is a multiple of this; between, gradients add up.
-        every: NonZeroUsize,
+        /// The weights change at every step whose number, from 1, is a multiple of this; in between,
+        /// gradients accumulate. At least 1.
+        every: usize,
     },
 }
 
@@ -36,7 +38,15 @@ pub enum Timing {
 impl Regime {
     /// Real-time learning with an update after every step.
     pub fn real_time() -> Self {
-        Self::RealTime { timing: Timing::Immediate, every: NonZeroUsize::MIN }
+        Self::RealTime { timing: Timing::Immediate, every: 1 }
+    }
+
+    /// Fails unless the interval between updates is at least 1.
+    pub(crate) fn check(self) -> Result<(), Error> {
+        match self {
+            Self::Epochwise => Ok(()),
+            Self::RealTime { every, .. } => check_count("the interval between updates", every),
+        }
     }
 
     /// The name as it stands in case files.
@@ -51,7 +61,7 @@ impl Regime {
     pub(crate) fn accumulates(self) -> bool {
         match self {
             Self::Epochwise => true,
-            Self::RealTime { every, .. } => every.get() > 1,
+            Self::RealTime { every, .. } => every > 1,
         }
     }
 }

@@ -91,7 +91,7 @@ fn run<T: Real>(case: &Case, args: &Args) -> Result<Report, Failure> {
 
 /// Steps after which the work repeats, so that samples hold whole windows and their flushes.
 fn period(case: &Case, engine: EngineChoice, layout: &Layout) -> usize {
-    common_period(window(engine, layout, case.regime()), case.update_every.get())
+    common_period(window(engine, layout, case.regime()), case.update_every)
 }
 
 /// What the network sees and should answer, step by step.

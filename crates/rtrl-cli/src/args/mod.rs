@@ -233,7 +233,7 @@ impl EngineArgs {
                 expected: "deferred with --window or --even-paced".to_owned(),
                 got: "eager".to_owned(),
             }),
-            _ => Ok(EngineChoice::Deferred { window: self.window, pace }),
+            _ => Ok(EngineChoice::Deferred { window: self.window.map(NonZeroUsize::get), pace }),
         }
     }
 }
@@ -340,8 +340,7 @@ mod tests {
     #[test]
     fn window_and_pace_ask_for_the_deferred_engine() {
         let chosen = |options| engine(options).unwrap().unwrap();
-        let deferred =
-            |steps, pace| EngineChoice::Deferred { window: NonZeroUsize::new(steps), pace };
+        let deferred = |steps, pace| EngineChoice::Deferred { window: Some(steps), pace };
         assert_eq!(chosen(&[]), EngineChoice::Auto);
         assert_eq!(chosen(&["--engine", "eager"]), EngineChoice::Eager);
         assert_eq!(chosen(&["--engine", "deferred"]), EngineChoice::DEFERRED);

@@ -1,8 +1,6 @@
 //! The spectral radius of a step's Jacobian.
 
-use std::num::NonZeroU64;
-
-use rtrl_model::{Learner, Matrix, Observer, Real, StepReport};
+use rtrl_model::{Error, Learner, Matrix, Observer, Real, StepReport};
 
 use super::spectral_radius;
 
@@ -13,15 +11,26 @@ use super::spectral_radius;
 /// them.
 #[derive(Debug, Clone, Copy)]
 pub struct SpectralRadius {
-    every: NonZeroU64,
+    every: u64,
     seen: u64,
     last: Option<f64>,
 }
 
 impl SpectralRadius {
     /// Looks at the first step and then at every `every`-th.
-    pub fn new(every: NonZeroU64) -> Self {
-        Self { every, seen: 0, last: None }
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if `every` is 0.
+    pub fn new(every: u64) -> Result<Self, Error> {
+        if every == 0 {
+            let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
+            return Err(Error::Setting {
+                what: "the interval between observations",
+                expected,
+                got,
+            });
+        }
+        Ok(Self { every, seen: 0, last: None })
     }
 
     /// What was found last; `None` before the first step, where a Jacobian is not finite, and where its
@@ -33,7 +42,7 @@ impl SpectralRadius {
 
 impl<T: Real> Observer<T> for SpectralRadius {
     fn observe(&mut self, learner: &Learner<T>, _: &StepReport<'_, T>) {
-        if self.seen.is_multiple_of(self.every.get()) {
+        if self.seen.is_multiple_of(self.every) {
             let radius = |b| radius(&learner.jacobian(b).ok()?);
             let largest = |most: f64, b| radius(b).map(|radius| radius.max(most));
             self.last = (0..learner.streams()).try_fold(0.0, largest);

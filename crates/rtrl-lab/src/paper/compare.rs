@@ -75,15 +75,13 @@ fn distance<T: Real>(one: &Run<T>, other: &Run<T>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
 
     use rtrl_model::Pace;
 
     use super::*;
     use crate::paper::{Criterion, TABLE};
 
-    const EVEN: EngineChoice =
-        EngineChoice::Deferred { window: NonZeroUsize::new(5), pace: Pace::Even };
+    const EVEN: EngineChoice = EngineChoice::Deferred { window: Some(5), pace: Pace::Even };
 
     /// Equal steps to success, or a step at which rounding parted the runs. Streams of bits that are learnt
     /// within some thousand steps leave rounding no time.

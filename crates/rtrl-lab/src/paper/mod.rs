@@ -39,8 +39,6 @@ pub use self::run::{Progress, Run};
 pub use self::sweep::{Job, sweep};
 pub use self::table::TABLE;
 
-use std::num::NonZeroUsize;
-
 use rtrl_model::{
     Activation, EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Real,
     Regime, Threads, Timing,
@@ -108,7 +106,7 @@ impl Experiment {
             .seed(seed)
             .build()?;
         Learner::builder(network)
-            .regime(Regime::RealTime { timing: Timing::AfterNextStep, every: NonZeroUsize::MIN })
+            .regime(Regime::RealTime { timing: Timing::AfterNextStep, every: 1 })
             .teacher_forcing(self.forced)
             .optimizer(Optimizer::sgd(self.learning_rate))
             .engine(engine)

@@ -93,7 +93,7 @@ impl<T: Real> Accumulator<T> {
     pub(super) fn is_due(&self) -> bool {
         match self.regime {
             Regime::Epochwise => false,
-            Regime::RealTime { every, .. } => (self.steps + 1).is_multiple_of(every.get() as u64),
+            Regime::RealTime { every, .. } => (self.steps + 1).is_multiple_of(every as u64),
         }
     }
 

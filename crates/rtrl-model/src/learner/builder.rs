@@ -1,13 +1,12 @@
 //! The description of a learner, and what does not fit together in it.
 
-use std::num::NonZeroUsize;
-
 use rtrl_kernel::{Engine, Real, Threads, Workers};
 
 use super::accumulate::Accumulator;
 use super::combined::Combined;
 use super::stream::Stream;
 use super::{Learner, Recoveries, Recovery};
+use crate::error::check_count;
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
 use crate::readout_rls::ReadoutRls;
@@ -26,11 +25,11 @@ pub struct LearnerBuilder<T: Real> {
     regime: Regime,
     teacher_forcing: bool,
     updates: UpdateSettings,
-    engine: EngineChoice,
-    own_engine: Option<Box<dyn Engine<T>>>,
+    engine: Option<EngineChoice>,
+    custom_engine: Option<Box<dyn Engine<T>>>,
     threads: Threads,
     step_gradients: bool,
-    streams: NonZeroUsize,
+    streams: usize,
     recovery: Recovery,
     loss: Loss<T>,
     sensitivity_decay: f64,
@@ -43,11 +42,11 @@ impl<T: Real> LearnerBuilder<T> {
             regime: Regime::default(),
             teacher_forcing: false,
             updates: UpdateSettings::default(),
-            engine: EngineChoice::Auto,
-            own_engine: None,
+            engine: None,
+            custom_engine: None,
             threads: Threads::Auto,
             step_gradients: false,
-            streams: NonZeroUsize::MIN,
+            streams: 1,
             recovery: Recovery::default(),
             loss: Loss::SquaredError,
             sensitivity_decay: 1.0,
@@ -119,18 +118,18 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// Which engine carries the sensitivities.
+    /// Which engine carries the sensitivities. [`EngineChoice::Auto`] by default.
     #[must_use]
     pub fn engine(mut self, engine: EngineChoice) -> Self {
-        self.engine = engine;
+        self.engine = Some(engine);
         self
     }
 
-    /// An engine of one's own, made for [`Network::layout`] and [`Network::learning`]: a rule to be
-    /// compared with the exact one.
+    /// A custom engine in the place of a built-in one, made for [`Network::layout`] and
+    /// [`Network::learning`]: a rule to be compared with the exact one. Each stream gets a clone.
     #[must_use]
-    pub fn own_engine(mut self, engine: Box<dyn Engine<T>>) -> Self {
-        self.own_engine = Some(engine);
+    pub fn custom_engine(mut self, engine: Box<dyn Engine<T>>) -> Self {
+        self.custom_engine = Some(engine);
         self
     }
 
@@ -152,7 +151,7 @@ impl<T: Real> LearnerBuilder<T> {
 
     /// How many independent sequences share the weights. 1 by default.
     #[must_use]
-    pub fn streams(mut self, streams: NonZeroUsize) -> Self {
+    pub fn streams(mut self, streams: usize) -> Self {
         self.streams = streams;
         self
     }
@@ -185,6 +184,8 @@ impl<T: Real> LearnerBuilder<T> {
     /// [`Error::Setting`] for what does not fit together, [`Error::Kernel`] if the sensitivities do not
     /// fit in memory, with the bytes, or the threads cannot be had.
     pub fn build(self) -> Result<Learner<T>, Error> {
+        check_count("the number of streams", self.streams)?;
+        self.regime.check()?;
         if self.teacher_forcing && self.network.readout.is_some() {
             return Err(Error::Setting {
                 what: "teacher forcing",
@@ -192,8 +193,9 @@ impl<T: Real> LearnerBuilder<T> {
                 got: "on".to_owned(),
             });
         }
+        self.check_engine()?;
         self.loss.check(&self.network)?;
-        let fit = self.check_fit()?;
+        let fit = ReadoutRls::of(&self.network, &self.loss, self.regime)?;
         let (workers, threads) = self.divide_threads()?;
         let streams = self.make_streams(threads)?;
         let Self { network, regime, .. } = self;
@@ -221,25 +223,26 @@ impl<T: Real> LearnerBuilder<T> {
         })
     }
 
-    /// The fits of a readout that learns by least squares, if there is one.
-    fn check_fit(&self) -> Result<Option<ReadoutRls>, Error> {
-        let Some(readout) = &self.network.readout else { return Ok(None) };
-        let fit = ReadoutRls::new(readout)?;
-        let refused = |what, expected: &str, got: &str| {
-            let (expected, got) = (expected.to_owned(), got.to_owned());
-            Err(Error::Setting { what, expected, got })
-        };
-        match (&fit, &self.loss, self.regime) {
-            (Some(_), Loss::SquaredError, Regime::RealTime { .. }) | (None, ..) => Ok(fit),
-            (Some(_), Loss::SquaredError, regime) => {
-                let expected = "real-time with a readout that learns by least squares";
-                refused("the regime", expected, regime.name())
-            }
-            (Some(_), loss, _) => {
-                let expected = "the squared error with a readout that learns by least squares";
-                refused("the loss", expected, loss.name())
-            }
+    fn choice(&self) -> EngineChoice {
+        self.engine.unwrap_or_default()
+    }
+
+    /// Fails for a choice of engine next to a custom one, and for a custom one of another shape.
+    fn check_engine(&self) -> Result<(), Error> {
+        let Some(custom) = &self.custom_engine else { return Ok(()) };
+        if self.engine.is_some() {
+            let (expected, got) =
+                ("a built-in engine or a custom one".to_owned(), "both".to_owned());
+            return Err(Error::Setting { what: "the engine", expected, got });
         }
+        let (expected, got) =
+            (self.network.connections().count(Connection::Learning), custom.weights());
+        if got == expected {
+            return Ok(());
+        }
+        let expected = format!("{expected}, one for each weight that learns");
+        let what = "the number of weights of the custom engine";
+        Err(Error::Setting { what, expected, got: got.to_string() })
     }
 
     fn make_streams(&self, threads: Threads) -> Result<Vec<Stream<T>>, Error> {
@@ -251,40 +254,27 @@ impl<T: Real> LearnerBuilder<T> {
             return Err(Error::Setting { what: "the decay of the sensitivities", expected, got });
         }
         let stream = |_| {
-            let engine = match &self.own_engine {
-                Some(engine) => check_engine(engine.clone(), network)?,
-                None => self.engine.make(network, self.regime, threads)?,
+            let engine = match &self.custom_engine {
+                Some(engine) => engine.clone(),
+                None => self.choice().make(network, self.regime, threads)?,
             };
             Stream::new(network, engine, decay)
         };
-        (0..self.streams.get()).map(stream).collect()
+        (0..self.streams).map(stream).collect()
     }
 
     /// Threads among which streams are divided, and those of each engine: a stream takes as many as there are
     /// for each.
     fn divide_threads(&self) -> Result<(Workers, Threads), Error> {
-        let streams = self.streams.get();
+        let streams = self.streams;
         if streams == 1 {
             return Ok((Workers::new(Threads::SERIAL, 0)?, self.threads));
         }
-        let flops = self.engine.flops(&self.network, self.regime).saturating_mul(streams as u128);
+        let flops = self.choice().flops(&self.network, self.regime).saturating_mul(streams as u128);
         let all = self.threads.count(flops);
         let side_by_side = all.min(streams);
         let each = all.checked_div(side_by_side).unwrap_or(all);
         let workers = Workers::new(Threads::Exactly(side_by_side), flops)?;
         Ok((workers, Threads::Exactly(each)))
     }
-}
-
-/// Fails unless `engine` has as many columns as weights learn.
-fn check_engine<T: Real>(
-    engine: Box<dyn Engine<T>>,
-    network: &Network<T>,
-) -> Result<Box<dyn Engine<T>>, Error> {
-    let expected = network.connections().count(Connection::Learning);
-    if engine.weights() == expected {
-        return Ok(engine);
-    }
-    let (expected, got) = (expected.to_string(), engine.weights().to_string());
-    Err(Error::Setting { what: "the number of columns of the engine", expected, got })
 }

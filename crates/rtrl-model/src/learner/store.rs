@@ -5,7 +5,6 @@
 //! the tensors.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,7 +59,7 @@ struct Settings {
 #[serde(rename_all = "kebab-case")]
 enum StoredEngine {
     Eager,
-    Deferred { window: NonZeroUsize, even_paced: bool },
+    Deferred { window: usize, even_paced: bool },
     Custom { name: String, exact: bool },
 }
 
@@ -75,7 +74,7 @@ struct StreamContents {
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct ForecastContents {
-    horizon: NonZeroUsize,
+    horizon: usize,
     waiting: usize,
 }
 
@@ -286,7 +285,7 @@ pub(crate) struct Waiting<'a, T> {
 }
 
 impl<'a, T> Waiting<'a, T> {
-    pub(crate) fn new(horizon: NonZeroUsize, count: usize, inputs: &'a [T]) -> Self {
+    pub(crate) fn new(horizon: usize, count: usize, inputs: &'a [T]) -> Self {
         Self { contents: ForecastContents { horizon, waiting: count }, inputs }
     }
 }
@@ -480,7 +479,7 @@ impl StoredLearner {
     }
 
     /// Calls between an input and its label, if it is a forecaster's.
-    pub fn horizon(&self) -> Option<NonZeroUsize> {
+    pub fn horizon(&self) -> Option<usize> {
         self.contents.forecast.map(|forecast| forecast.horizon)
     }
 
@@ -591,25 +590,22 @@ impl StoredLearner {
         }
         let mut updates = learner.updates.clone();
         updates.supply(supplies.schedule.as_slice())?;
-        let Some(streams) = NonZeroUsize::new(streams.len()) else {
-            return Err(self.refuse("it has no stream".to_owned()));
-        };
         let network = network.build()?;
         let engine = learner.engine.custom(&network, supplies)?;
-        let mut builder = Learner::builder(network);
-        if let Some(engine) = engine {
-            builder = builder.own_engine(engine);
-        }
+        let builder = Learner::builder(network);
+        let builder = match engine {
+            Some(engine) => builder.custom_engine(engine),
+            None => builder.engine(learner.engine.choice()),
+        };
         builder
             .regime(learner.regime)
             .teacher_forcing(learner.teacher_forcing)
-            .engine(learner.engine.choice())
             .step_gradients(learner.step_gradients)
             .loss(own.map_or_else(|| learner.loss.parse(), |own| Ok(own.clone()))?)
             .sensitivity_decay(learner.sensitivity_decay)
             .recovery(learner.recovery)
             .updates(updates)
-            .streams(streams)
+            .streams(streams.len())
             .threads(supplies.threads)
             .build()
     }
@@ -659,7 +655,7 @@ impl StoredEngine {
         match spec {
             Spec::Eager => Self::Eager,
             Spec::Deferred { window, pace } => {
-                Self::Deferred { window, even_paced: pace == Pace::Even }
+                Self::Deferred { window: window.get(), even_paced: pace == Pace::Even }
             }
             Spec::Custom { name, exact } => Self::Custom { name, exact },
         }

@@ -4,8 +4,6 @@
 //! implementation computed for it. Both are JSON files, described field by field in
 //! `docs/conformance.md`.
 
-use std::num::NonZeroUsize;
-
 use rtrl_kernel::{Isa, Real};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +40,7 @@ pub struct Case {
     pub learning_rate: f64,
     /// u: the weights change at every u-th step.
     #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub update_every: NonZeroUsize,
+    pub update_every: usize,
     /// y(t0), n values.
     pub initial_state: Vec<f64>,
     /// W, n x c.
@@ -131,13 +129,13 @@ pub enum TimingName {
     AfterNextStep,
 }
 
-fn one() -> NonZeroUsize {
-    NonZeroUsize::MIN
+fn one() -> usize {
+    1
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_one(value: &NonZeroUsize) -> bool {
-    value.get() == 1
+fn is_one(value: &usize) -> bool {
+    *value == 1
 }
 
 impl Case {

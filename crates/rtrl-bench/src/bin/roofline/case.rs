@@ -52,8 +52,7 @@ impl Case<'_> {
 
     /// Steps after which the work repeats.
     fn period(self, choice: EngineChoice) -> Result<usize, Error> {
-        let rare =
-            common_period(self.scenario.update_every().get(), self.scenario.target_every().get());
+        let rare = common_period(self.scenario.update_every(), self.scenario.target_every());
         Ok(common_period(self.window(choice)?, rare))
     }
 
@@ -127,7 +126,7 @@ impl Case<'_> {
     /// Takes one step after the other and says whether it succeeded.
     pub(crate) fn stepper<T: Real>(self, learner: &mut Learner<T>) -> impl FnMut() -> bool {
         let values = self.values::<T>();
-        let (inputs, target_every) = (self.inputs(), self.scenario.target_every().get());
+        let (inputs, target_every) = (self.inputs(), self.scenario.target_every());
         let mut t = 0usize;
         move || {
             t += 1;
@@ -186,8 +185,8 @@ impl Case<'_> {
             engine,
             scenario: self.scenario.name(),
             density: self.scenario.density(),
-            update_every: self.scenario.update_every().get(),
-            target_every: self.scenario.target_every().get(),
+            update_every: self.scenario.update_every(),
+            target_every: self.scenario.target_every(),
             window: None,
             auto: None,
             units: self.units,

@@ -1,7 +1,5 @@
 //! What is present of the work.
 
-use std::num::NonZeroUsize;
-
 /// What is present of the work.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Scenario {
@@ -14,9 +12,9 @@ pub(crate) enum Scenario {
     /// Every second unit is forced.
     Forced,
     /// All of it, but weights change only at every so many steps.
-    EveryU { steps: NonZeroUsize },
+    EveryU { steps: usize },
     /// All of it, but targets come only at every so many steps.
-    SparseTargets { steps: NonZeroUsize },
+    SparseTargets { steps: usize },
     /// All of it; the deferred engine flushes its windows at once, and each step is timed by itself.
     Bursts,
     /// The same, with a share of the flush in every step.
@@ -30,9 +28,9 @@ impl Scenario {
 
     /// Those in which a whole step can save work, each with a number of units.
     pub(crate) const RARE: [(Self, usize); 3] = [
-        (Self::EveryU { steps: NonZeroUsize::new(64).unwrap() }, 64),
-        (Self::EveryU { steps: NonZeroUsize::new(64).unwrap() }, 128),
-        (Self::SparseTargets { steps: NonZeroUsize::new(8).unwrap() }, 256),
+        (Self::EveryU { steps: 64 }, 64),
+        (Self::EveryU { steps: 64 }, 128),
+        (Self::SparseTargets { steps: 8 }, 256),
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -52,12 +50,12 @@ impl Scenario {
         if let Self::Mask { density } = self { density } else { 1.0 }
     }
 
-    pub(crate) fn update_every(self) -> NonZeroUsize {
-        if let Self::EveryU { steps } = self { steps } else { NonZeroUsize::MIN }
+    pub(crate) fn update_every(self) -> usize {
+        if let Self::EveryU { steps } = self { steps } else { 1 }
     }
 
-    pub(crate) fn target_every(self) -> NonZeroUsize {
-        if let Self::SparseTargets { steps } = self { steps } else { NonZeroUsize::MIN }
+    pub(crate) fn target_every(self) -> usize {
+        if let Self::SparseTargets { steps } = self { steps } else { 1 }
     }
 
     /// Whether unit k has slope 0, and whether it is forced.
