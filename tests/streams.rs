@@ -235,6 +235,39 @@ fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
     }
 }
 
+/// Such an update may be skipped; the step then reports no gradient rather than an infinite one.
+#[test]
+fn a_step_never_reports_a_gradient_that_is_not_finite() {
+    let network = Network::<f64>::builder(1, 1)
+        .activation(Activation::Identity)
+        .weights(InitialWeights::Given(vec![vec![0.0; 3]]))
+        .build()
+        .unwrap();
+    let regimes = [
+        Regime::Epochwise,
+        Regime::RealTime { timing: Timing::Immediate, every: 2 },
+        Regime::RealTime { timing: Timing::Immediate, every: 1 },
+        Regime::RealTime { timing: Timing::AfterNextStep, every: 1 },
+    ];
+    for regime in regimes {
+        let mut learner = Learner::builder(network.clone())
+            .regime(regime)
+            .streams(2)
+            .step_gradients(true)
+            .recovery(Recovery { reset_sensitivities: false, skip_updates: true })
+            .build()
+            .unwrap();
+        for (x, d, reported) in [(1.0, 0.5, true), (1.5e154, -1.1e154, false), (1.0, 0.5, true)] {
+            let (x, d) = ([x], [d]);
+            let samples = [(&x[..], Targets::All(&d[..])); 2];
+            let report = learner.step_streams(&samples).unwrap();
+            assert_eq!(report.gradient.is_some(), reported, "{regime:?}");
+            assert_eq!(report.recoveries.skipped_updates, u64::from(report.step > 0));
+            learner.reset(&[0.0]).unwrap();
+        }
+    }
+}
+
 #[test]
 fn an_overflow_loses_p_of_one_stream_only() {
     let (calm, loud) = ([0.0f32], [1.0f32]);

@@ -116,7 +116,7 @@ impl<T: Real> Learner<T> {
         let step = self.steps;
         let loss = self.compare(samples)?;
         let (updated, whole) = match self.advance(samples) {
-            Ok(()) => (self.learn(samples)?, true),
+            Ok(()) => self.learn(samples)?,
             Err(error) => (self.recover(error)?, false),
         };
         if let Some(combined) = &mut self.combined {

@@ -18,7 +18,7 @@ pub struct StepReport<'a, T> {
     /// dJ(t+1)/dw of this step alone, summed over the streams, before clipping; zero without a target.
     /// `None` where gradients add up over several steps, unless
     /// [`LearnerBuilder::step_gradients`](crate::LearnerBuilder::step_gradients) asks for them, and in a step
-    /// in which p overflowed and was set to 0.
+    /// in which it overflowed, or p did, and a [`Recovery`](crate::Recovery) let the learner continue.
     pub gradient: Option<&'a Gradient<T>>,
     /// Whether weights changed in this step.
     pub updated: bool,

@@ -61,8 +61,12 @@ impl<T: Real> Learner<T> {
         Ok(())
     }
 
-    /// Equation 6: the gradient of this step, and the updates that are due. Says whether weights changed.
-    pub(super) fn learn(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Error> {
+    /// Equation 6: the gradient of this step, and the updates that are due. Returns whether weights changed
+    /// and whether the gradient is finite.
+    pub(super) fn learn(
+        &mut self,
+        samples: &[(&[T], Targets<'_, T>)],
+    ) -> Result<(bool, bool), Error> {
         let has_target = self.has_target();
         let fitted = self.fit(samples);
         // That of one stream was checked where it was computed.
@@ -70,8 +74,19 @@ impl<T: Real> Learner<T> {
         let gradient = (gradient(self.combined.as_ref(), &self.streams), checked);
         let result =
             self.accumulator.take(gradient, has_target, &mut self.updater, &mut self.network);
-        let updated = result.or_else(|quantity| self.recover(self.refused(quantity)))?;
-        Ok(fitted? | updated)
+        let (updated, finite) = match result {
+            Ok(updated) => (updated, true),
+            Err(quantity) => self.skip_update(quantity)?,
+        };
+        Ok((fitted? | updated, finite))
+    }
+
+    /// Recovers from an update that was refused. Returns false, since no weight has changed, and whether
+    /// the gradient of the step is finite: the sum over streams or steps may not be.
+    #[cold]
+    fn skip_update(&mut self, quantity: Quantity) -> Result<(bool, bool), Error> {
+        let updated = self.recover(self.refused(quantity))?;
+        Ok((updated, gradient(self.combined.as_ref(), &self.streams).is_finite()))
     }
 
     /// Fits a readout that learns by least squares to the streams, one after the other. Says whether there
@@ -96,7 +111,7 @@ impl<T: Real> Learner<T> {
         self.recover(error).map(|_| fitted)
     }
 
-    /// The report of a step; `whole` says whether its gradient was computed.
+    /// The report of a step; `whole` says whether its gradient was computed and is finite.
     pub(crate) fn report(
         &self,
         (step, whole): (u64, bool),
