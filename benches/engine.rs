@@ -170,7 +170,7 @@ fn streams<T: Real>(criterion: &mut Criterion) {
         for (engine, choice) in ENGINES {
             for streams in [1, 8] {
                 let mut learner = learner(n, choice, Threads::SERIAL, streams);
-                let samples = vec![(x.as_slice(), Targets::All(&d)); streams];
+                let samples = vec![Some((x.as_slice(), Targets::All(&d))); streams];
                 group.throughput(Throughput::Elements(streams as u64));
                 group.bench_function(format!("{n}/{engine}/{streams}"), |bencher| {
                     bencher.iter_custom(|iterations| {

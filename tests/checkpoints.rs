@@ -113,7 +113,8 @@ fn advance<T: Real>(learner: &mut Learner<T>, run: &Run, step: usize) {
             (x, (0..outputs).map(|_| target()).collect::<Vec<_>>())
         })
         .collect();
-    let samples: Vec<_> = drawn.iter().map(|(x, d)| (x.as_slice(), Targets::Some(d))).collect();
+    let samples: Vec<_> =
+        drawn.iter().map(|(x, d)| Some((x.as_slice(), Targets::Some(d)))).collect();
     learner.step_streams(&samples).unwrap();
     let state = [T::from_f64(0.1); UNITS];
     if step % 37 == 36 {
@@ -529,10 +530,10 @@ fn a_refused_step_changes_nothing_that_is_stored() {
     let before = bytes(&learner, folder);
     let jacobian = learner.jacobian(0).unwrap();
     let (good, bad) = ([0.5f32; 2], [f32::NAN; 2]);
-    let mut samples = [(&good[..], Targets::All(&good[..])); 3];
-    samples[2].0 = &bad;
+    let mut samples = [Some((&good[..], Targets::All(&good[..]))); 3];
+    samples[2] = Some((&bad, Targets::All(&good)));
     assert!(learner.step_streams(&samples).is_err());
-    samples[2] = (&good, Targets::All(&[f32::MAX; 2]));
+    samples[2] = Some((&good, Targets::All(&[f32::MAX; 2])));
     assert!(learner.step_streams(&samples).is_err());
     assert!(bytes(&learner, folder) == before);
     assert_eq!(learner.jacobian(0).unwrap(), jacobian);

@@ -188,7 +188,8 @@ fn step<'l, T: Real>(
     targets: bool,
 ) -> Result<StepReport<'l, T>, Error> {
     let of = |d| if targets { Targets::Some(d) } else { Targets::None };
-    let samples: Vec<_> = drawn.iter().map(|(x, d)| (x.as_slice(), of(d.as_slice()))).collect();
+    let samples: Vec<_> =
+        drawn.iter().map(|(x, d)| Some((x.as_slice(), of(d.as_slice())))).collect();
     learner.step_streams(&samples)
 }
 

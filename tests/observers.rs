@@ -105,7 +105,8 @@ fn the_largest_sensitivity_is_looked_for_at_every_third_step() {
     let mut generator = Generator::new(1);
     for t in 0..12 {
         let x = [[generator.normal()], [generator.normal()]];
-        let samples = [(&x[0][..], Targets::None), (&x[1][..], Targets::All(&[0.5, -0.5]))];
+        let targets = [Targets::None, Targets::All(&[0.5, -0.5])];
+        let samples = [0, 1].map(|b| Some((&x[b][..], targets[b])));
         let loss = learner.step_streams(&samples).unwrap().loss;
         // A report of the same step: the observer looks at the learner alone.
         let report = rtrl_model::StepReport {

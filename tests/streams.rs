@@ -55,9 +55,13 @@ fn alone(network: &Network<f64>, forcing: bool, engine: EngineChoice) -> Learner
         .unwrap()
 }
 
-/// The largest relative difference of outputs and weights over a run; `reset_all` resets p of every stream
-/// where it should be one: a fault.
-fn difference(readout: bool, every: u64, learner: LearnerBuilder<f64>, reset_all: bool) -> f64 {
+/// The largest relative difference of outputs and weights over a run. With `rest`, streams sit out about
+/// every third step; `reset_all` resets p of every stream where it should be one: a fault.
+fn difference(
+    (readout, every, rest): (bool, u64, bool),
+    learner: LearnerBuilder<f64>,
+    reset_all: bool,
+) -> f64 {
     let mut together = learner.build().unwrap();
     let forcing = !readout;
     let network = together.network().clone();
@@ -66,14 +70,18 @@ fn difference(readout: bool, every: u64, learner: LearnerBuilder<f64>, reset_all
     let (mut sum_w, mut sum_r) = (vec![0.0; w.len()], vec![0.0; r.len()]);
     let mut generator = Generator::new(17);
     let mut worst: f64 = 0.0;
+    let mut outputs = vec![vec![0.0; network.outputs()]; STREAMS];
     for step in 1..=60 {
         let drawn: Vec<_> =
             (0..STREAMS).map(|_| sample(&mut generator, network.outputs())).collect();
         let samples: Vec<_> = drawn.iter().map(|(x, d)| (x.as_slice(), Targets::Some(d))).collect();
-        let mut outputs = Vec::new();
-        for (one, &(x, d)) in single.iter_mut().zip(&samples) {
-            let report = one.step(x, d).unwrap();
-            outputs.extend_from_slice(report.outputs);
+        let resting: Vec<bool> = (0..STREAMS).map(|_| rest && generator.below(3) == 0).collect();
+        for (b, &(x, d)) in samples.iter().enumerate() {
+            if resting[b] {
+                continue;
+            }
+            let report = single[b].step(x, d).unwrap();
+            outputs[b] = report.outputs.to_vec();
             let gradient = report.gradient.unwrap();
             let add = |sum: &mut [f64], rows: Vec<Vec<f64>>| {
                 sum.iter_mut().zip(rows.concat()).for_each(|(sum, value)| *sum += value);
@@ -81,8 +89,17 @@ fn difference(readout: bool, every: u64, learner: LearnerBuilder<f64>, reset_all
             add(&mut sum_w, gradient.recurrent().to_rows());
             add(&mut sum_r, gradient.readout().map_or(vec![], rtrl_model::Matrix::to_rows));
         }
+        let samples = samples.into_iter().zip(&resting);
+        let samples: Vec<_> = samples.map(|(sample, rests)| (!rests).then_some(sample)).collect();
         let report = together.step_streams(&samples).unwrap();
-        worst = worst.max(relative_to_largest(report.outputs, &outputs));
+        worst = worst.max(relative_to_largest(report.outputs, &outputs.concat()));
+        assert!(
+            report
+                .errors
+                .chunks(network.outputs())
+                .zip(&resting)
+                .all(|(errors, &rests)| { !rests || errors.iter().all(|&error| error == 0.0) })
+        );
         if step % every == 0 {
             for (w, sum) in [(&mut w, &mut sum_w), (&mut r, &mut sum_r)] {
                 w.iter_mut().zip(sum.iter()).for_each(|(w, sum)| *w -= RATE * sum);
@@ -127,17 +144,20 @@ const ENGINES: [EngineChoice; 3] = [
 #[test]
 fn eight_streams_are_eight_learners_with_summed_gradients() {
     for engine in ENGINES {
-        for (readout, every) in [(false, 1), (true, 1), (false, 4), (true, 4)] {
+        for (readout, every, rest) in [false, true]
+            .map(|rest| [(false, 1), (true, 1), (false, 4), (true, 4)].map(|(r, e)| (r, e, rest)))
+            .concat()
+        {
             for threads in [1, 2, 3, 16] {
                 let learner = streams(readout, every).engine(engine);
                 let learner = learner.threads(Threads::Exactly(threads));
-                let difference = difference(readout, every as u64, learner, false);
+                let difference = difference((readout, every as u64, rest), learner, false);
                 assert!(difference < 1e-12, "{engine:?} {readout} {every}: {difference:e}");
             }
         }
     }
     // Negative control.
-    assert!(difference(true, 1, streams(true, 1), true) > 1e-6);
+    assert!(difference((true, 1, false), streams(true, 1), true) > 1e-6);
 }
 
 /// Bits of the weights after a few steps.
@@ -154,7 +174,8 @@ fn bits<T: Real>(engine: EngineChoice, threads: usize) -> Vec<u64> {
             .map(|_| [T::from_f64(generator.normal()), T::from_f64(generator.normal())])
             .collect();
         let (x, d) = values.split_at(STREAMS);
-        let samples: Vec<_> = x.iter().zip(d).map(|(x, d)| (&x[..], Targets::All(d))).collect();
+        let samples: Vec<_> =
+            x.iter().zip(d).map(|(x, d)| Some((&x[..], Targets::All(d)))).collect();
         learner.step_streams(&samples).unwrap();
     }
     let rows = learner.network().weights().to_rows().concat();
@@ -174,12 +195,12 @@ fn a_wrong_sample_in_one_stream_is_named_and_leaves_all_as_they_were() {
     let mut learner = streams(true, 1).build().unwrap();
     let mut undisturbed = learner.clone();
     let (good, bad) = ([0.5, -0.5], [0.5, f64::NAN]);
-    let mut samples = vec![(&good[..], Targets::All(&good[..])); STREAMS];
-    samples[5].0 = &bad;
+    let mut samples = vec![Some((&good[..], Targets::All(&good[..]))); STREAMS];
+    samples[5] = Some((&bad, Targets::All(&good)));
     let error = learner.step_streams(&samples).unwrap_err();
     assert_eq!(error.to_string(), "stream 5: input 1 is NaN at step 0, expected a finite number");
     assert!(matches!(error.cause(), Error::NonFinite { index: 1, .. }));
-    samples[5].0 = &good;
+    samples[5] = Some((&good, Targets::All(&good)));
     let error = learner.step_streams(&samples[1..]).unwrap_err();
     assert!(matches!(error, Error::StreamCount { expected: 8, got: 7 }), "{error}");
     let error = learner.step(&good, Targets::None).unwrap_err();
@@ -223,13 +244,13 @@ fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
             .build()
             .unwrap();
         let (x, d) = ([1.5e154], [-1.1e154]);
-        let samples = [(&x[..], Targets::All(&d[..])); 2];
+        let samples = [Some((&x[..], Targets::All(&d[..]))); 2];
         let error = learner.step_streams(&samples).unwrap_err();
         assert!(matches!(error, Error::UpdateRefused { .. }), "{error}");
         assert_eq!((learner.steps(), learner.updates()), (1, 0));
         learner.reset(&[0.0]).unwrap();
         let (x, d) = ([1.0], [0.5]);
-        learner.step_streams(&[(&x[..], Targets::All(&d[..])); 2]).unwrap();
+        learner.step_streams(&[Some((&x[..], Targets::All(&d[..]))); 2]).unwrap();
         assert!(learner.finish().unwrap() || learner.updates() == 1);
         assert!(learner.network().weights().to_rows()[0].iter().all(|w| w.is_finite()));
     }
@@ -259,7 +280,7 @@ fn a_step_never_reports_a_gradient_that_is_not_finite() {
             .unwrap();
         for (x, d, reported) in [(1.0, 0.5, true), (1.5e154, -1.1e154, false), (1.0, 0.5, true)] {
             let (x, d) = ([x], [d]);
-            let samples = [(&x[..], Targets::All(&d[..])); 2];
+            let samples = [Some((&x[..], Targets::All(&d[..]))); 2];
             let report = learner.step_streams(&samples).unwrap();
             assert_eq!(report.gradient.is_some(), reported, "{regime:?}");
             assert_eq!(report.recoveries.skipped_updates, u64::from(report.step > 0));
@@ -268,11 +289,37 @@ fn a_step_never_reports_a_gradient_that_is_not_finite() {
     }
 }
 
+/// A stream that sits out does not move, and one that always does leaves the others alone, bit for bit.
+#[test]
+fn a_stream_that_sits_out_is_left_as_it_was() {
+    for engine in ENGINES {
+        for every in [1, 4] {
+            let learner = || streams(true, every).engine(engine).streams(2);
+            let mut pair = learner().build().unwrap();
+            let mut single = learner().streams(1).build().unwrap();
+            let mut generator = Generator::new(8);
+            for t in 0..30 {
+                let (x, d) = sample(&mut generator, 2);
+                let one = Some((&x[..], Targets::Some(&d)));
+                let before = pair.clone();
+                pair.step_streams(&[one, None]).unwrap();
+                single.step_streams(&[one]).unwrap();
+                assert_eq!(weights(&pair), weights(&single), "{engine:?} {every} {t}");
+                let values = |learner: &Learner<f64>| learner.state(1).unwrap().values().to_vec();
+                assert_eq!(values(&pair), values(&before));
+                assert_eq!(
+                    pair.stream_sensitivities(1, 0).unwrap(),
+                    before.stream_sensitivities(1, 0).unwrap()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn an_overflow_loses_p_of_one_stream_only() {
     let (calm, loud) = ([0.0f32], [1.0f32]);
-    let samples =
-        [(&calm[..], Targets::None), (&loud[..], Targets::None), (&calm[..], Targets::None)];
+    let samples = [&calm, &loud, &calm].map(|x: &[f32; 1]| Some((&x[..], Targets::None)));
     let mut learner = wild(Recovery::default());
     let mut steps = 0;
     let error = loop {
@@ -286,6 +333,8 @@ fn an_overflow_loses_p_of_one_stream_only() {
     assert_eq!(learner.steps(), steps);
     let error = learner.step_streams(&samples).unwrap_err();
     assert!(matches!(error.cause(), Error::SensitivitiesLost { .. }), "{error}");
+    let [first, _, last] = samples;
+    learner.step_streams(&[first, None, last]).unwrap();
     learner.reset_stream(1, &[0.0]).unwrap();
     learner.step_streams(&samples).unwrap();
 

@@ -308,14 +308,16 @@ fn fit_by_hand(streams: usize, order: impl Fn(usize) -> usize) -> Fitting {
             .map(|row| row.map(|(o, &d)| (!(t + o).is_multiple_of(4)).then_some(d)).collect())
             .collect();
         let samples: Vec<_> = (0..streams)
-            .map(|b| (x[t * streams + b].as_slice(), Targets::Some(&targets[b])))
+            .map(|b| Some((x[t * streams + b].as_slice(), Targets::Some(&targets[b]))))
             .collect();
         let report = learner.step_streams(&samples).unwrap();
         let (outputs, errors) = (report.outputs.to_vec(), report.errors.to_vec());
         let gradient = report.gradient.unwrap().recurrent().to_rows().concat();
         assert!(report.gradient.unwrap().readout().is_none());
         let features: Vec<Vec<f64>> = (0..streams)
-            .map(|b| [learner.state(b).unwrap().values(), samples[b].0, &[1.0]].concat())
+            .map(|b| {
+                [learner.state(b).unwrap().values(), x[t * streams + b].as_slice(), &[1.0]].concat()
+            })
             .collect();
         let before: Table = fits.iter().map(|fit| fit.weights().to_vec()).collect();
         let predict =
@@ -397,7 +399,7 @@ fn what_does_not_fit_together_is_refused() {
         learner(units()).loss(loss).teacher_forcing(true).build().unwrap();
     }
     let mut three = learner(units()).streams(3).build().unwrap();
-    let error = three.step_streams(&[(&[0.0; INPUTS][..], Targets::None); 2]).unwrap_err();
+    let error = three.step_streams(&[Some((&[0.0; INPUTS][..], Targets::None)); 2]).unwrap_err();
     assert!(matches!(error, Error::StreamCount { expected: 3, got: 2 }), "{error}");
 }
 

@@ -88,4 +88,4 @@ pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
 pub use rls::RecursiveLeastSquares;
 pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Pace, Real, Spec, Step, Threads};
-pub use targets::Targets;
+pub use targets::{Sample, Targets};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rtrl_kernel::Real;
 
 use crate::error::zero;
-use crate::{Error, Learner, Matrix, StepReport, Targets};
+use crate::{Error, Learner, Matrix, Sample, StepReport, Targets};
 
 /// Somebody who is told of every step.
 pub trait Observer<T: Real> {
@@ -24,7 +24,7 @@ impl<T: Real> Learner<T> {
         targets: Targets<'_, T>,
         observers: &mut [&mut dyn Observer<T>],
     ) -> Result<StepReport<'_, T>, Error> {
-        self.step_streams_observed(&[(input, targets)], observers)
+        self.step_streams_observed(&[Some((input, targets))], observers)
     }
 
     /// [`Learner::step_streams`], of which every observer is then told.
@@ -33,7 +33,7 @@ impl<T: Real> Learner<T> {
     /// As [`Learner::step_streams`]; the observers are not told of a step that is an error.
     pub fn step_streams_observed(
         &mut self,
-        samples: &[(&[T], Targets<'_, T>)],
+        samples: &[Option<Sample<'_, T>>],
         observers: &mut [&mut dyn Observer<T>],
     ) -> Result<StepReport<'_, T>, Error> {
         let StepReport { step, loss, updated, gradient, .. } = self.step_streams(samples)?;

@@ -16,6 +16,9 @@ pub enum Targets<'a, T> {
     Some(&'a [Option<T>]),
 }
 
+/// What one stream sees in a step: the input x(t) and the targets for t + 1.
+pub type Sample<'a, T> = (&'a [T], Targets<'a, T>);
+
 impl<T: Real> Targets<'_, T> {
     /// The target of output `k`, if it has one.
     pub fn get(&self, k: usize) -> Option<T> {

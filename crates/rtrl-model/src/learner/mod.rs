@@ -40,7 +40,7 @@ use self::stream::Stream;
 use crate::error::{Quantity, check_finite};
 use crate::optimizer::Updater;
 use crate::readout_rls::ReadoutRls;
-use crate::{Error, Loss, Network, Regime, State, Targets};
+use crate::{Error, Loss, Network, Regime, Sample, State, Targets};
 
 /// A network with everything that its learning needs.
 ///
@@ -52,7 +52,7 @@ use crate::{Error, Loss, Network, Regime, State, Targets};
 /// still, the paper's real-time algorithm when they change at every step.
 ///
 /// A learner may have several *streams*: independent sequences that share the weights, each with its own
-/// state, sensitivities, targets and resets. All of them take every step; their gradients are summed.
+/// state, sensitivities, targets and resets. Their gradients are summed; a stream may sit out a step.
 #[derive(Debug, Clone)]
 pub struct Learner<T: Real> {
     network: Network<T>,
@@ -98,10 +98,12 @@ impl<T: Real> Learner<T> {
         input: &[T],
         targets: Targets<'_, T>,
     ) -> Result<StepReport<'_, T>, Error> {
-        self.step_streams(&[(input, targets)])
+        self.step_streams(&[Some((input, targets))])
     }
 
-    /// One time step of every stream, each with its input and its targets.
+    /// One time step of every stream, each with its input and its targets. A stream whose sample is `None`
+    /// sits out: its state, its forced set and its sensitivities stay as they are, it contributes nothing to
+    /// loss and gradient, and its part of the report shows its last outputs and errors of 0.
     ///
     /// # Errors
     /// As [`Learner::step`]; with several streams, [`Error::InStream`] says in which. What concerns one
@@ -110,7 +112,7 @@ impl<T: Real> Learner<T> {
     /// have not changed, and gradients that had added up in the engines are dropped.
     pub fn step_streams(
         &mut self,
-        samples: &[(&[T], Targets<'_, T>)],
+        samples: &[Option<Sample<'_, T>>],
     ) -> Result<StepReport<'_, T>, Error> {
         self.check_samples(samples.len())?;
         let step = self.steps;

@@ -7,15 +7,19 @@ use super::recovery::in_stream;
 use super::stream::Read;
 use super::{Learner, StepReport};
 use crate::error::{Quantity, check_finite};
-use crate::{Error, Targets};
+use crate::{Error, Sample};
 
 impl<T: Real> Learner<T> {
     /// Equations 1 to 4 in every stream, without moving anything. Returns the loss.
-    pub(super) fn compare(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<T, Error> {
+    pub(super) fn compare(&mut self, samples: &[Option<Sample<'_, T>>]) -> Result<T, Error> {
         let network = &self.network;
         let several = samples.len() > 1;
         let mut loss = T::ZERO;
-        for (b, (stream, (input, targets))) in self.streams.iter_mut().zip(samples).enumerate() {
+        for (b, (stream, sample)) in self.streams.iter_mut().zip(samples).enumerate() {
+            let Some((input, targets)) = sample else {
+                stream.sit_out();
+                continue;
+            };
             let result = stream.compare(network, &self.loss, self.steps, input, targets);
             result.map_err(|error| in_stream(several.then_some(b), error))?;
             loss += stream.loss;
@@ -27,7 +31,7 @@ impl<T: Real> Learner<T> {
     }
 
     /// Equations 5 and 6 in every stream; moves y and the forced set to t + 1.
-    pub(super) fn advance(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<(), Error> {
+    pub(super) fn advance(&mut self, samples: &[Option<Sample<'_, T>>]) -> Result<(), Error> {
         let has_target = self.has_target();
         let read = match &self.accumulator {
             sums if sums.each_step => Read::Step,
@@ -35,13 +39,18 @@ impl<T: Real> Learner<T> {
             _ => Read::Nothing,
         };
         let (network, forcing) = (&self.network, self.teacher_forcing);
-        if let ([stream], [(_, targets)]) = (self.streams.as_mut_slice(), samples) {
+        if let ([stream], [Some((_, targets))]) = (self.streams.as_mut_slice(), samples) {
             stream.advance(network, forcing.then_some(targets), read);
         } else {
             let piece = samples.len().div_ceil(self.workers.count());
             self.workers.each([(self.streams.as_mut_slice(), piece)], |part, [streams]| {
-                for (stream, (_, targets)) in streams.iter_mut().zip(&samples[part * piece..]) {
-                    stream.advance(network, forcing.then_some(targets), read);
+                for (stream, sample) in streams.iter_mut().zip(&samples[part * piece..]) {
+                    match sample {
+                        Some((_, targets)) => {
+                            stream.advance(network, forcing.then_some(targets), read);
+                        }
+                        None => stream.read_accumulated(read),
+                    }
                 }
             });
         }
@@ -65,7 +74,7 @@ impl<T: Real> Learner<T> {
     /// and whether the gradient is finite.
     pub(super) fn learn(
         &mut self,
-        samples: &[(&[T], Targets<'_, T>)],
+        samples: &[Option<Sample<'_, T>>],
     ) -> Result<(bool, bool), Error> {
         let has_target = self.has_target();
         let fitted = self.fit(samples);
@@ -94,12 +103,13 @@ impl<T: Real> Learner<T> {
     ///
     /// # Errors
     /// [`Error::Fit`] for the first sample that was refused; the others have been taken in.
-    fn fit(&mut self, samples: &[(&[T], Targets<'_, T>)]) -> Result<bool, Error> {
+    fn fit(&mut self, samples: &[Option<Sample<'_, T>>]) -> Result<bool, Error> {
         let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.readout) else {
             return Ok(false);
         };
         let (mut fitted, mut refused) = (false, None);
-        for (b, (stream, (_, targets))) in self.streams.iter().zip(samples).enumerate() {
+        for (b, (stream, sample)) in self.streams.iter().zip(samples).enumerate() {
+            let Some((_, targets)) = sample else { continue };
             match fit.update(&stream.state.tape.features, targets, &mut readout.weights) {
                 Ok(()) => fitted |= stream.has_target,
                 Err(quantity) => refused = refused.or(Some((b, quantity))),

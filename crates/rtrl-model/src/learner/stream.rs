@@ -105,6 +105,26 @@ impl<T: Real> Stream<T> {
         check_finite(step, Quantity::Gradient, gradient.padded())
     }
 
+    /// Sits out a step: without a target, a loss and an error.
+    pub(super) fn sit_out(&mut self) {
+        self.has_target = false;
+        self.loss = T::ZERO;
+        self.errors.fill(T::ZERO);
+        if let Some(gradient) = &mut self.gradient.readout {
+            gradient.padded_mut().fill(T::ZERO);
+        }
+    }
+
+    /// Reads the gradient of a stream that sits out a step: the part that it has accumulated before. Nothing
+    /// is left of it where p is lost.
+    pub(super) fn read_accumulated(&mut self, read: Read) {
+        if self.lost {
+            self.gradient.clear();
+        } else {
+            self.read_gradient(read);
+        }
+    }
+
     /// Equations 5 and 6: moves p, y and, with teacher forcing, the forced set to t + 1. An error is kept in
     /// `failure`.
     #[inline]
