@@ -71,7 +71,10 @@ fn cases_with_a_wrong_shape_are_refused() {
     );
     refused(|case| case["x"][1] = json!([1.0]), &["x is", "x 1, expected"]);
     refused(|case| case["targets"][0] = json!([null]), &["targets is"]);
-    refused(|case| case["initial_state"] = json!([0.0]), &["state has 1 values", "3 units"]);
+    refused(
+        |case| case["initial_state"] = json!([0.0]),
+        &["state: got 1 value, expected 3, one a unit"],
+    );
     refused(|case| case["connections"] = json!([[1]]), &["connection mask is 1 x 1"]);
     refused(|case| case["activation"] = json!("swish"), &["swish"]);
     refused(|case| case["activation"] = json!(["tanh", "tanh"]), &["expected 1 or 3"]);

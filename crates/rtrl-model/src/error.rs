@@ -87,32 +87,32 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// An error of the model. Each variant says what was expected and what came.
+/// An error of the model. Each variant says what was expected and what was given.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The input has another length than the network's.
-    #[error("input has {got} values, the network takes {expected}")]
+    #[error("input: got {}, expected {expected}", count(*got, "value"))]
     InputLength {
         /// Inputs of the network.
         expected: usize,
-        /// Values that came.
+        /// Values that were given.
         got: usize,
     },
     /// The targets have another length than the network's outputs.
-    #[error("{got} targets came, the network has {expected} outputs")]
+    #[error("targets: got {}, expected {expected}, one an output", count(*got, "value"))]
     TargetLength {
         /// Outputs of the network.
         expected: usize,
-        /// Targets that came.
+        /// Targets that were given.
         got: usize,
     },
     /// A state has another length than the network's.
-    #[error("state has {got} values, the network has {expected} units")]
+    #[error("state: got {}, expected {expected}, one a unit", count(*got, "value"))]
     StateLength {
         /// Units of the network.
         expected: usize,
-        /// Values that came.
+        /// Values that were given.
         got: usize,
     },
     /// A state of a network of another shape. Nothing has changed.
@@ -136,13 +136,13 @@ pub enum Error {
         value: f64,
     },
     /// Targets that the loss cannot take. Nothing has changed.
-    #[error("labels of step {step}: {got}, expected {expected}")]
+    #[error("labels of step {step}: got {got}, expected {expected}")]
     Labels {
         /// Number of the step, from 0.
         step: u64,
         /// What the loss takes.
         expected: &'static str,
-        /// What came.
+        /// What was given.
         got: String,
     },
     /// The sensitivities or the gradient left the range of the number type. The weights, the optimiser
@@ -150,7 +150,7 @@ pub enum Error {
     /// [`Learner::reset_sensitivities`](crate::Learner::reset_sensitivities) or a reset.
     #[error(
         "{quantity} overflowed at step {step}; the weights are unchanged, \
-         the sensitivities must be reset before learning goes on"
+         reset the sensitivities to continue"
     )]
     Overflow {
         /// Number of the step, from 0.
@@ -158,7 +158,7 @@ pub enum Error {
         /// What overflowed.
         quantity: Quantity,
     },
-    /// A step was asked for although the sensitivities are lost. Nothing has changed.
+    /// A step was requested while the sensitivities are lost. Nothing has changed.
     #[error("step {step}: the sensitivities were lost in an overflow and have not been reset")]
     SensitivitiesLost {
         /// Number of the step, from 0.
@@ -176,20 +176,20 @@ pub enum Error {
         /// What is out of range.
         quantity: Quantity,
     },
-    /// So many samples came for a learner with another number of streams. Nothing has changed.
-    #[error("samples for {got} streams came, the learner has {expected}")]
+    /// The number of samples is not that of the streams. Nothing has changed.
+    #[error("streams: got {}, expected {expected}", count(*got, "sample"))]
     StreamCount {
         /// Streams of the learner.
         expected: usize,
-        /// Samples that came.
+        /// Samples that were given.
         got: usize,
     },
-    /// There is no such stream.
-    #[error("there is no stream {got}, the learner has {streams} (from 0)")]
+    /// The number of a stream is too large.
+    #[error("got stream {got}, expected a number below {streams}")]
     NoStream {
         /// Streams of the learner.
         streams: usize,
-        /// The number that came.
+        /// The number that was given.
         got: usize,
     },
     /// An error of one of several streams.
@@ -197,6 +197,14 @@ pub enum Error {
     InStream {
         /// Number of the stream, from 0.
         stream: usize,
+        /// What went wrong in it.
+        source: Box<Error>,
+    },
+    /// The error of one step of a run over whole arrays.
+    #[error("step {step} of the run: {source}")]
+    AtStep {
+        /// Number of the step in the run, from 0.
+        step: usize,
         /// What went wrong in it.
         source: Box<Error>,
     },
@@ -224,17 +232,17 @@ pub enum Error {
         what: &'static str,
         /// What is allowed.
         expected: String,
-        /// What came.
+        /// What was given.
         got: String,
     },
-    /// So many values came for something of another size.
-    #[error("{what} has {expected} values, {got} came")]
+    /// The number of values is not that of what they are for.
+    #[error("{what}: got {}, expected {expected}", count(*got, "value"))]
     Length {
         /// What they were for.
         what: &'static str,
         /// Values that it has.
         expected: usize,
-        /// Values that came.
+        /// Values that were given.
         got: usize,
     },
     /// A matrix of the wrong shape.
@@ -244,7 +252,7 @@ pub enum Error {
         what: &'static str,
         /// Rows and columns that the network has.
         expected: (usize, usize),
-        /// Rows and columns that came.
+        /// Rows and columns that were given.
         got: (usize, usize),
     },
     /// Eigenvalues or singular values cannot be found.
@@ -296,6 +304,11 @@ pub enum Error {
     Kernel(#[from] rtrl_kernel::Error),
 }
 
+/// "1 value", "3 values".
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 fn shape([units, columns, outputs, seen]: &[usize; 4]) -> String {
     match seen {
         0 => format!("{units} x {columns} weights without a readout"),
@@ -312,13 +325,24 @@ impl Error {
         )
     }
 
-    /// The error itself, whichever of several streams it arose in.
+    /// The error itself, whichever stream and step of a run it arose in.
     pub fn cause(&self) -> &Self {
         match self {
-            Self::InStream { source, .. } => source.cause(),
+            Self::InStream { source, .. } | Self::AtStep { source, .. } => source.cause(),
             other => other,
         }
     }
+}
+
+/// The error of a step of a run.
+pub(crate) fn at_step(step: usize, error: Error) -> Error {
+    Error::AtStep { step, source: Box::new(error) }
+}
+
+/// Fails unless `got` values fill an array of this shape.
+pub(crate) fn check_length(what: &'static str, shape: [usize; 3], got: usize) -> Result<(), Error> {
+    let expected = shape.iter().fold(1, |len: usize, &size| len.saturating_mul(size));
+    if got == expected { Ok(()) } else { Err(Error::Length { what, expected, got }) }
 }
 
 /// Fails, naming the first one, unless every value is finite.

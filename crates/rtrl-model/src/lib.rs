@@ -75,7 +75,7 @@ pub use error::{Error, Quantity};
 pub use forecast::Forecaster;
 pub use gradient::Gradient;
 pub use learner::{
-    EngineFactory, Learner, LearnerBuilder, Recoveries, Recovery, StepReport, StoredLearner,
+    EngineFactory, Learner, LearnerBuilder, Recoveries, Recovery, Run, StepReport, StoredLearner,
     Supplies,
 };
 pub use loss::{CustomLoss, Loss};

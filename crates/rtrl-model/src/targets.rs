@@ -19,6 +19,17 @@ pub enum Targets<'a, T> {
 /// What one stream sees in a step: the input x(t) and the targets for t + 1.
 pub type Sample<'a, T> = (&'a [T], Targets<'a, T>);
 
+impl<'a, T> Targets<'a, T> {
+    /// Row `row` of targets that hold `width` values a row.
+    pub(crate) fn row(&self, row: usize, width: usize) -> Targets<'a, T> {
+        match self {
+            Self::None => Targets::None,
+            Self::All(values) => Targets::All(&values[row * width..][..width]),
+            Self::Some(values) => Targets::Some(&values[row * width..][..width]),
+        }
+    }
+}
+
 impl<T: Real> Targets<'_, T> {
     /// The target of output `k`, if it has one.
     pub fn get(&self, k: usize) -> Option<T> {
@@ -26,6 +37,15 @@ impl<T: Real> Targets<'_, T> {
             Self::None => None,
             Self::All(values) => values.get(k).copied(),
             Self::Some(values) => values.get(k).copied().flatten(),
+        }
+    }
+
+    /// Number of values, present or not; `None` for a step without targets.
+    pub(crate) fn len(&self) -> Option<usize> {
+        match self {
+            Self::None => None,
+            Self::All(values) => Some(values.len()),
+            Self::Some(values) => Some(values.len()),
         }
     }
 
@@ -54,11 +74,7 @@ impl<T: Real> Targets<'_, T> {
 
     /// Fails unless there are targets for exactly `outputs` outputs (or none), all finite.
     pub(crate) fn check(&self, step: u64, outputs: usize) -> Result<(), Error> {
-        let got = match self {
-            Self::None => return Ok(()),
-            Self::All(values) => values.len(),
-            Self::Some(values) => values.len(),
-        };
+        let Some(got) = self.len() else { return Ok(()) };
         if got != outputs {
             return Err(Error::TargetLength { expected: outputs, got });
         }

@@ -5,6 +5,7 @@
 //! | `mod.rs` | what a program calls: steps, resets, the end of an epoch |
 //! | `builder.rs` | the checked description |
 //! | `step.rs` | the data path of a step |
+//! | `run.rs` | steps over whole arrays |
 //! | `stream.rs` | one sequence: its state and its sensitivities |
 //! | `combined.rs` | sums over several streams |
 //! | `accumulate.rs` | gradients on their way to the weights |
@@ -21,6 +22,7 @@ mod builder;
 mod combined;
 mod recovery;
 mod report;
+mod run;
 mod sensitivities;
 mod step;
 mod store;
@@ -34,6 +36,7 @@ pub use self::builder::LearnerBuilder;
 use self::combined::Combined;
 pub use self::recovery::{Recoveries, Recovery};
 pub use self::report::StepReport;
+pub use self::run::Run;
 pub(crate) use self::store::Waiting;
 pub use self::store::{EngineFactory, StoredLearner, Supplies};
 use self::stream::Stream;

@@ -21,7 +21,7 @@ use self::initial::Columns;
 pub use self::initial::InitialWeights;
 pub use self::state::State;
 use crate::activation::Run;
-use crate::error::{Quantity, check_finite};
+use crate::error::{Quantity, at_step, check_finite, check_length};
 use crate::leaks::Leaks;
 use crate::readout::ReadoutLayer;
 use crate::{Activation, Error, Matrix};
@@ -89,6 +89,34 @@ impl<T: Real> Network<T> {
     /// another shape; the state is then unchanged.
     pub fn forward<'s>(&self, state: &'s mut State<T>, input: &[T]) -> Result<&'s [T], Error> {
         state.forward(self, input)
+    }
+
+    /// Runs `steps` steps over `inputs`, steps x inputs, row by row, and returns the outputs,
+    /// steps x outputs.
+    ///
+    /// ```
+    /// use rtrl_model::Network;
+    ///
+    /// # fn main() -> Result<(), rtrl_model::Error> {
+    /// let network = Network::<f32>::builder(4, 2).build()?;
+    /// let outputs = network.run(&mut network.state(), 3, &[0.5; 3 * 2])?;
+    /// assert_eq!(outputs.len(), 3 * network.outputs());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Length`] for an array of another size, with nothing changed; [`Error::AtStep`] with an
+    /// error of [`Network::forward`], after which `state` is where the steps before have brought it.
+    pub fn run(&self, state: &mut State<T>, steps: usize, inputs: &[T]) -> Result<Vec<T>, Error> {
+        let width = self.inputs();
+        check_length("the input of a run", [steps, 1, width], inputs.len())?;
+        let mut outputs = Vec::new();
+        for t in 0..steps {
+            let step = self.forward(state, &inputs[t * width..][..width]);
+            outputs.extend_from_slice(step.map_err(|error| at_step(t, error))?);
+        }
+        Ok(outputs)
     }
 
     /// Number of units, n.
