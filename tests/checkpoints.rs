@@ -503,7 +503,7 @@ fn lost_sensitivities_stay_lost() {
     let path = folder.path().join("lost.safetensors");
     let wild = || Activation::custom("wild", libm::sin, |_| 1e30);
     let network = Network::<f32>::builder(1, 1).activation(wild());
-    let network = network.weights(InitialWeights::Given(vec![vec![1.0; 3]])).build().unwrap();
+    let network = network.weights(InitialWeights::given(vec![vec![1.0; 3]])).build().unwrap();
     let mut learner = Learner::builder(network).build().unwrap();
     while learner.step(&[0.5], Targets::None).is_ok() {}
     learner.save(&path, &json!(null)).unwrap();
@@ -622,7 +622,7 @@ fn what_has_been_mended_stays_counted() {
     let path = folder.path().join("mended.safetensors");
     let wild = || Activation::custom("wild", libm::sin, |_| 1e30);
     let network = Network::<f32>::builder(1, 1).activation(wild());
-    let network = network.weights(InitialWeights::Given(vec![vec![1.0; 3]])).build().unwrap();
+    let network = network.weights(InitialWeights::given(vec![vec![1.0; 3]])).build().unwrap();
     let recovery = Recovery { reset_sensitivities: true, skip_updates: false };
     let mut learner = Learner::builder(network).recovery(recovery).build().unwrap();
     while learner.recoveries().resets < 3 {

@@ -3,9 +3,10 @@
 
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
-    Activation, Clipping, Engine, EngineChoice, Error, Forecaster, Generator, InitialWeights, Isa,
-    LargestSensitivity, Learner, LearnerBuilder, Network, Optimizer, Pace, Quantity, Readout,
-    ReadoutWeights, Real, Recovery, Regime, Step, Targets, Threads, Timing, kernel,
+    Activation, Clipping, Connection, Engine, EngineChoice, Error, Forecaster, Generator,
+    InitialWeights, Isa, LargestSensitivity, Learner, LearnerBuilder, Network, Optimizer, Pace,
+    Quantity, Readout, ReadoutWeights, Real, Recovery, Regime, Step, Table, Targets, Threads,
+    Timing, kernel,
 };
 
 const UNITS: usize = 5;
@@ -21,9 +22,9 @@ fn table(rows: usize, columns: usize, seed: u64) -> Vec<Vec<f64>> {
 /// A network with a readout on units and inputs.
 fn network<T: Real>(recurrent: &[Vec<f64>], readout: &[Vec<f64>]) -> Network<T> {
     let readout =
-        Readout::new(OUTPUTS).with_inputs().weights(ReadoutWeights::Given(readout.to_vec()));
+        Readout::new(OUTPUTS).with_inputs().weights(ReadoutWeights::given(readout.to_vec()));
     Network::<T>::builder(UNITS, INPUTS)
-        .weights(InitialWeights::Given(recurrent.to_vec()))
+        .weights(InitialWeights::given(recurrent.to_vec()))
         .readout(readout)
         .build()
         .unwrap()
@@ -172,7 +173,7 @@ fn wild(regime: Regime, slope: f64) -> LearnerBuilder<f32> {
     let activation = Activation::custom("wild", f64::sin, move |_| slope);
     let network = Network::<f32>::builder(2, 1)
         .activation(activation)
-        .weights(InitialWeights::Given(vec![vec![1.0; 4]; 2]))
+        .weights(InitialWeights::given(vec![vec![1.0; 4]; 2]))
         .isa(Isa::best())
         .build()
         .unwrap();
@@ -270,7 +271,7 @@ fn an_overflow_keeps_gradients_that_the_learner_holds() {
 #[test]
 fn a_gradient_that_is_not_finite_never_becomes_a_change() {
     let network = || {
-        let weights = InitialWeights::Given(vec![vec![0.0; 3]]);
+        let weights = InitialWeights::given(vec![vec![0.0; 3]]);
         let readout = Readout::new(1).with_inputs();
         Network::<f32>::builder(1, 1).weights(weights).readout(readout).build().unwrap()
     };
@@ -302,7 +303,7 @@ fn a_sum_that_is_not_finite_is_an_error_whatever_the_activation() {
         let network = Network::<f32>::builder(1, 2)
             .bias(false)
             .activation(activation)
-            .weights(InitialWeights::Given(vec![weights]))
+            .weights(InitialWeights::given(vec![weights]))
             .build();
         let network = network.unwrap();
         let error = network.forward(&mut network.state(), &x).unwrap_err();
@@ -326,7 +327,7 @@ fn a_slope_or_an_output_that_is_not_finite_is_named() {
     assert_eq!(quantity(builder().activation(steep).build().unwrap()), Quantity::Slope);
     let absent = Activation::custom("absent", |_| f64::NAN, |_| 0.0);
     assert_eq!(quantity(builder().activation(absent).build().unwrap()), Quantity::UnitOutput);
-    let readout = Readout::new(1).weights(ReadoutWeights::Given(vec![vec![1e308, 1e308]]));
+    let readout = Readout::new(1).weights(ReadoutWeights::given(vec![vec![1e308, 1e308]]));
     let large = Activation::custom("large", |_| 1e10, |_| 0.0);
     let network = builder().activation(large).readout(readout).build().unwrap();
     assert_eq!(quantity(network), Quantity::Output);
@@ -367,7 +368,7 @@ fn a_refused_update_leaves_the_rest_of_the_schedule() {
     let every = 1;
     let late = Regime::RealTime { timing: Timing::AfterNextStep, every };
     let learner = |regime| {
-        let weights = InitialWeights::Given(vec![vec![0.0, 0.0, 0.0]]);
+        let weights = InitialWeights::given(vec![vec![0.0, 0.0, 0.0]]);
         let network = Network::<f32>::builder(1, 1).weights(weights).build().unwrap();
         let optimizer = Optimizer::sgd(1e38);
         Learner::builder(network).regime(regime).optimizer(optimizer).build().unwrap()
@@ -530,6 +531,45 @@ fn a_network_runs_over_arrays_as_it_does_step_by_step() {
 }
 
 #[test]
+fn a_network_of_flat_arrays_is_that_of_rows() {
+    let (recurrent, readout) = weights();
+    let present: Vec<Vec<bool>> =
+        recurrent.iter().map(|row| row.iter().map(|w| *w > -0.4).collect()).collect();
+    let frozen: Vec<Vec<bool>> =
+        recurrent.iter().map(|row| row.iter().map(|w| *w > 0.4).collect()).collect();
+    let build = |weights, read, present: Table<bool>, frozen: Table<bool>| {
+        Network::<f64>::builder(UNITS, INPUTS)
+            .weights(InitialWeights::Given(weights))
+            .connections(present)
+            .frozen(frozen)
+            .readout(Readout::new(OUTPUTS).with_inputs().weights(ReadoutWeights::Given(read)))
+            .build()
+    };
+    let flat = (recurrent.concat(), readout.concat(), present.concat(), frozen.concat());
+    let rows = build(recurrent.into(), readout.into(), present.into(), frozen.into()).unwrap();
+    let (w, r, p, f) = flat;
+    let same =
+        build(w.clone().into(), r.clone().into(), p.clone().into(), f.clone().into()).unwrap();
+    assert_eq!(rows.weights(), same.weights());
+    assert_eq!(rows.readout_weights(), same.readout_weights());
+    assert_eq!(rows.connections(), same.connections());
+    assert!(rows.connections().count(Connection::Frozen) > 0);
+    let cut = |values: &[f64]| Table::from(&values[1..]);
+    let refused = [
+        build(cut(&w), r.clone().into(), p.clone().into(), f.clone().into()),
+        build(w.clone().into(), cut(&r), p.clone().into(), f.clone().into()),
+        build(w.clone().into(), r.clone().into(), p[1..].into(), f.clone().into()),
+        build(w.into(), r.into(), p.into(), f[1..].into()),
+    ];
+    for error in refused.map(Result::unwrap_err) {
+        assert!(
+            matches!(error, Error::Length { expected, got, .. } if got + 1 == expected),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_choice_of_engine_next_to_a_custom_one_is_refused() {
     let network = Network::<f64>::builder(UNITS, INPUTS).build().unwrap();
     let (layout, learning) = (network.layout(), network.learning());
@@ -637,7 +677,7 @@ fn what_does_not_fit_together_is_refused_when_built() {
         "the number of readout outputs"
     );
     assert_eq!(
-        setting(builder().weights(InitialWeights::Given(vec![vec![f64::NAN; 5]; 3])).build()),
+        setting(builder().weights(InitialWeights::given(vec![vec![f64::NAN; 5]; 3])).build()),
         "the weight matrix"
     );
     for (units, inputs) in
@@ -646,7 +686,7 @@ fn what_does_not_fit_together_is_refused_when_built() {
         let vast = Network::<f64>::builder(units, inputs).build();
         assert!(matches!(vast, Err(Error::Memory { .. })), "{units} units, {inputs} inputs");
     }
-    let narrow = builder().weights(InitialWeights::Given(vec![vec![0.0; 4]; 3])).build();
+    let narrow = builder().weights(InitialWeights::given(vec![vec![0.0; 4]; 3])).build();
     assert!(matches!(narrow, Err(Error::Shape { expected: (3, 5), got: (3, 4), .. })));
     assert!(matches!(builder().initial_state(vec![0.0]).build(), Err(Error::StateLength { .. })));
     let forced = Learner::builder(builder().readout(Readout::new(1)).build().unwrap())
@@ -696,7 +736,7 @@ fn frozen_and_absent_weights_cannot_be_set() {
     (masks[0][0][0], masks[1][0][1]) = (false, true);
     let [present, frozen] = masks;
     let network = Network::<f64>::builder(1, 1)
-        .weights(InitialWeights::Given(vec![vec![0.5; 3]]))
+        .weights(InitialWeights::given(vec![vec![0.5; 3]]))
         .connections(present)
         .frozen(frozen)
         .build()

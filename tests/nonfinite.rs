@@ -469,9 +469,9 @@ fn no_network_starts_with_what_is_not_finite() {
         let mut weights = vec![vec![0.0; UNITS + INPUTS + 1]; UNITS];
         weights[2][3] = bad;
         let builder = || Network::<T>::builder(UNITS, INPUTS);
-        assert!(builder().weights(InitialWeights::Given(weights)).build().is_err());
+        assert!(builder().weights(InitialWeights::given(weights)).build().is_err());
         let readout = vec![vec![bad; UNITS + 1]];
-        let readout = Readout::new(1).weights(ReadoutWeights::Given(readout));
+        let readout = Readout::new(1).weights(ReadoutWeights::given(readout));
         assert!(builder().readout(readout).build().is_err());
         let readout = Readout::new(1).weights(ReadoutWeights::Normal { gain: bad });
         assert!(builder().readout(readout).build().is_err());

@@ -155,7 +155,7 @@ fn the_spectral_radius_is_that_of_the_jacobian() {
             .bias(false)
             .activation(Activation::Identity)
             .leak(leak)
-            .weights(InitialWeights::Given(rows))
+            .weights(InitialWeights::given(rows))
             .build()
             .unwrap();
         let mut learner = Learner::builder(network).build().unwrap();

@@ -31,9 +31,9 @@ fn mask(seed: u64) -> Vec<Vec<bool>> {
 
 /// A network with a readout on units and inputs.
 fn network() -> Network<f64> {
-    let readout = ReadoutWeights::Given(table(OUTPUTS, COLUMNS, 2));
+    let readout = ReadoutWeights::given(table(OUTPUTS, COLUMNS, 2));
     Network::<f64>::builder(UNITS, INPUTS)
-        .weights(InitialWeights::Given(table(UNITS, COLUMNS, 1)))
+        .weights(InitialWeights::given(table(UNITS, COLUMNS, 1)))
         .readout(Readout::new(OUTPUTS).with_inputs().weights(readout))
         .build()
         .unwrap()
@@ -259,7 +259,7 @@ fn decay_moves_weights_that_learn_and_are_no_bias() {
     let (present, frozen) = (mask(11), mask(12));
     for optimizer in optimizers() {
         let network = Network::<f64>::builder(UNITS, INPUTS)
-            .weights(InitialWeights::Given(table(UNITS, COLUMNS, 1)))
+            .weights(InitialWeights::given(table(UNITS, COLUMNS, 1)))
             .connections(present.clone())
             .frozen(frozen.clone())
             .build()
@@ -389,9 +389,9 @@ fn the_spectral_limit_scales_the_recurrent_weights_and_nothing_else() {
 fn the_spectral_limit_leaves_frozen_weights_alone() {
     let (present, frozen) = (mask(11), mask(12));
     let network = Network::<f64>::builder(UNITS, INPUTS)
-        .weights(InitialWeights::Given(table(UNITS, COLUMNS, 1)))
+        .weights(InitialWeights::given(table(UNITS, COLUMNS, 1)))
         .connections(present.clone())
-        .frozen(frozen.iter().map(|row| row.iter().map(|frozen| !frozen).collect()).collect())
+        .frozen(frozen.concat().iter().map(|frozen| !frozen).collect::<Vec<_>>())
         .build()
         .unwrap();
     let before = network.weights().clone();

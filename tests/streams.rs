@@ -218,7 +218,7 @@ fn wild(recovery: Recovery) -> Learner<f32> {
     let slope = |s: f64| if s > 0.5 { 1e10 } else { 0.0 };
     let network = Network::<f32>::builder(1, 1)
         .activation(Activation::custom("wild", |_| 0.0, slope))
-        .weights(InitialWeights::Given(vec![vec![1.0, 0.0, 1.0]]))
+        .weights(InitialWeights::given(vec![vec![1.0, 0.0, 1.0]]))
         .build()
         .unwrap();
     Learner::builder(network)
@@ -234,7 +234,7 @@ fn wild(recovery: Recovery) -> Learner<f32> {
 fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
     let network = Network::<f64>::builder(1, 1)
         .activation(Activation::Identity)
-        .weights(InitialWeights::Given(vec![vec![0.0; 3]]))
+        .weights(InitialWeights::given(vec![vec![0.0; 3]]))
         .build()
         .unwrap();
     for timing in [Timing::Immediate, Timing::AfterNextStep] {
@@ -261,7 +261,7 @@ fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
 fn a_step_never_reports_a_gradient_that_is_not_finite() {
     let network = Network::<f64>::builder(1, 1)
         .activation(Activation::Identity)
-        .weights(InitialWeights::Given(vec![vec![0.0; 3]]))
+        .weights(InitialWeights::given(vec![vec![0.0; 3]]))
         .build()
         .unwrap();
     let regimes = [

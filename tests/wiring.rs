@@ -111,8 +111,8 @@ impl Task {
         let activation = if self.identity { Activation::Identity } else { Activation::Tanh };
         let network = Network::<f64>::builder(UNITS, INPUTS)
             .activation(activation)
-            .weights(InitialWeights::Given(w.clone()));
-        let layer = Readout::new(OUTPUTS).with_inputs().weights(ReadoutWeights::Given(r.clone()));
+            .weights(InitialWeights::given(w.clone()));
+        let layer = Readout::new(OUTPUTS).with_inputs().weights(ReadoutWeights::given(r.clone()));
         let network = if self.readout { network.readout(layer) } else { network };
         Learner::builder(network.build().unwrap())
             .regime(Regime::Epochwise)
@@ -196,7 +196,7 @@ fn decay_difference(engine: EngineChoice, leak: f64, decay: f64, by_hand: f64) -
     let w = table(UNITS, COLUMNS, 1);
     let network = Network::<f64>::builder(UNITS, INPUTS)
         .leak(leak)
-        .weights(InitialWeights::Given(w.clone()))
+        .weights(InitialWeights::given(w.clone()))
         .build()
         .unwrap();
     let mut learner = Learner::builder(network)
@@ -268,10 +268,10 @@ fn a_decay_of_one_is_none() {
 fn fitted(streams: usize) -> Learner<f64> {
     let layer = Readout::new(OUTPUTS)
         .with_inputs()
-        .weights(ReadoutWeights::Given(table(OUTPUTS, FEATURES, 2)))
+        .weights(ReadoutWeights::given(table(OUTPUTS, FEATURES, 2)))
         .recursive_least_squares(0.97, 0.1);
     let network = Network::<f64>::builder(UNITS, INPUTS)
-        .weights(InitialWeights::Given(table(UNITS, COLUMNS, 1)))
+        .weights(InitialWeights::given(table(UNITS, COLUMNS, 1)))
         .readout(layer)
         .build()
         .unwrap();

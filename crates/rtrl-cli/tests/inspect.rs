@@ -95,7 +95,7 @@ fn a_network_that_has_learnt_sequences_shows_its_machine() {
 /// Units that are never above 1/2 miss the b after an a: nothing shorter shows it.
 #[test]
 fn a_network_that_does_not_do_the_task_shows_where() {
-    let weights = InitialWeights::Given(vec![vec![0.0; 5]]);
+    let weights = InitialWeights::given(vec![vec![0.0; 5]]);
     let network = Network::builder(1, 4).bias(false).weights(weights).build().unwrap();
     let (printed, json, page) = found(&network, &["--task", "sequence"]);
     let comparison = &json["task"]["machine"]["comparison"];
@@ -122,7 +122,7 @@ fn a_task_without_symbols_is_not_compared() {
 /// y = tanh(2 y): two stable points and an unstable one, and no input.
 #[test]
 fn a_latch_shows_its_points() {
-    let weights = InitialWeights::Given(vec![vec![2.0]]);
+    let weights = InitialWeights::given(vec![vec![2.0]]);
     let builder = Network::builder(1, 0).bias(false).weights(weights).initial_state(vec![0.5]);
     let (printed, json, _) = found(&builder.build().unwrap(), &[]);
     let points = json["held"][0]["fixed_points"].as_array().unwrap();
@@ -160,7 +160,7 @@ fn a_task_of_numbers_has_no_machine() {
 #[test]
 fn a_network_that_diverges_is_described_all_the_same() {
     let builder = Network::builder(1, 0).bias(false).activation(Activation::Identity);
-    let weights = InitialWeights::Given(vec![vec![3.0]]);
+    let weights = InitialWeights::given(vec![vec![3.0]]);
     let network = builder.weights(weights).initial_state(vec![1.0]).build().unwrap();
     let (printed, json, page) = found(&network, &[]);
     assert!(json["run"].is_null() && json["held"][0]["divergent"] == 64);

@@ -16,7 +16,7 @@ fn learner(engine: EngineChoice, nudge: f64) -> Result<Learner<f64>, Error> {
     let network = Network::<f64>::builder(UNITS, 1).seed(1).build()?;
     let mut weights = network.weights().to_rows();
     weights[0][UNITS] *= 1.0 + nudge;
-    let network = Network::builder(UNITS, 1).weights(InitialWeights::Given(weights)).build()?;
+    let network = Network::builder(UNITS, 1).weights(InitialWeights::given(weights)).build()?;
     Learner::builder(network).optimizer(Optimizer::sgd(RATE)).engine(engine).build()
 }
 

@@ -75,7 +75,7 @@ mod tests {
             .bias(false)
             .activation(Activation::Identity)
             .leaks(leaks.iter().copied())
-            .weights(InitialWeights::Given(vec![vec![2.0, 0.0], vec![0.0, -3.0]]))
+            .weights(InitialWeights::given(vec![vec![2.0, 0.0], vec![0.0, -3.0]]))
             .initial_state(vec![1.0, 1.0])
             .build()
     }
@@ -121,7 +121,7 @@ mod tests {
                 .bias(false)
                 .activation(Activation::Identity)
                 .leak(leak)
-                .weights(InitialWeights::Given(vec![vec![1.0]]))
+                .weights(InitialWeights::given(vec![vec![1.0]]))
                 .initial_state(vec![f64::from(f32::MAX)])
                 .build()
                 .unwrap();

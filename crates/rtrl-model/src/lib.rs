@@ -79,7 +79,7 @@ pub use learner::{
     Supplies,
 };
 pub use loss::{CustomLoss, Loss};
-pub use matrix::Matrix;
+pub use matrix::{Matrix, Table};
 pub use network::{Connection, Connections, InitialWeights, Network, NetworkBuilder, State};
 pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
 pub use optimizer::{Clipping, CustomSchedule, Optimizer, RateSchedule, UpdateSettings};

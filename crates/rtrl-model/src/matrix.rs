@@ -3,9 +3,65 @@
 use rtrl_kernel::Real;
 
 use crate::Error;
-use crate::error::{Quantity, check_finite};
+use crate::error::{Quantity, check_finite, check_length};
+
+/// The values of a matrix as a caller has them: rows, or one flat array row by row.
+///
+/// Builders take whatever converts into it: `Vec<Vec<V>>`, `Vec<V>` or `&[V]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Table<V> {
+    /// One vector a row.
+    Rows(Vec<Vec<V>>),
+    /// All values, row by row.
+    Flat(Vec<V>),
+}
+
+impl<V> Table<V> {
+    /// The values, row by row.
+    ///
+    /// # Errors
+    /// Naming `what`: [`Error::Shape`] unless there are `rows` rows of `columns` values,
+    /// [`Error::Length`] unless there are as many values.
+    pub(crate) fn values(
+        &self,
+        what: &'static str,
+        (rows, columns): (usize, usize),
+    ) -> Result<impl Iterator<Item = &V>, Error> {
+        let (nested, flat) = match self {
+            Self::Rows(nested) => {
+                check_shape(what, (rows, columns), nested)?;
+                (nested.as_slice(), [].as_slice())
+            }
+            Self::Flat(values) => {
+                check_length(what, [rows, columns, 1], values.len())?;
+                ([].as_slice(), values.as_slice())
+            }
+        };
+        Ok(nested.iter().flatten().chain(flat))
+    }
+}
+
+impl<V> From<Vec<Vec<V>>> for Table<V> {
+    fn from(rows: Vec<Vec<V>>) -> Self {
+        Self::Rows(rows)
+    }
+}
+
+impl<V> From<Vec<V>> for Table<V> {
+    fn from(values: Vec<V>) -> Self {
+        Self::Flat(values)
+    }
+}
+
+impl<V: Clone> From<&[V]> for Table<V> {
+    fn from(values: &[V]) -> Self {
+        Self::Flat(values.to_vec())
+    }
+}
 
 /// A row-major matrix; each row is padded with zeros to a multiple of the kernel's lanes.
+///
+/// `matrix[(i, j)]` panics outside the matrix, as does [`Matrix::row`]; [`Matrix::get`] does not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix<T> {
     rows: usize,
@@ -33,21 +89,22 @@ impl<T: Real> Matrix<T> {
         Ok(Self { rows, columns, stride, values })
     }
 
-    /// A matrix from rows of equal length.
+    /// A matrix of given values, rounded to this precision.
     ///
     /// # Errors
-    /// [`Error::Shape`] naming `what` unless there are `rows` rows of `columns` values;
-    /// [`Error::Setting`] if one is not finite in this precision.
-    pub fn from_rows(
+    /// Naming `what`: [`Error::Shape`] unless there are `rows` rows of `columns` values,
+    /// [`Error::Length`] unless a flat array holds as many, [`Error::Setting`] if one is not finite in
+    /// this precision.
+    pub fn from_table(
         what: &'static str,
         rows: usize,
         columns: usize,
-        from: &[Vec<f64>],
+        from: &Table<f64>,
     ) -> Result<Self, Error> {
-        check_shape(what, (rows, columns), from)?;
+        let mut values = from.values(what, (rows, columns))?;
         let mut matrix = Self::zeros(rows, columns)?;
-        for (i, from) in from.iter().enumerate() {
-            for (place, &value) in matrix.row_mut(i).iter_mut().zip(from) {
+        for i in 0..rows {
+            for (place, &value) in matrix.row_mut(i).iter_mut().zip(values.by_ref()) {
                 *place = T::from_f64(value);
                 if !place.is_finite() {
                     let expected = format!("finite numbers in {}", T::NAME);
@@ -80,13 +137,31 @@ impl<T: Real> Matrix<T> {
         self.columns
     }
 
-    /// Row `i`, without padding.
+    /// The value in row `i` and column `j`, if there is one.
+    pub fn get(&self, i: usize, j: usize) -> Option<T> {
+        (i < self.rows && j < self.columns).then(|| self[(i, j)])
+    }
+
+    /// All values where they are in memory, and the distance between the starts of two rows: value (i, j)
+    /// is at `i * stride + j`. Zeros fill the gaps between rows.
+    pub fn as_slice(&self) -> (&[T], usize) {
+        (&self.values, self.stride)
+    }
+
+    /// The matrix for faer, without a copy.
+    #[cfg(feature = "linalg")]
+    pub fn as_faer(&self) -> faer::MatRef<'_, T> {
+        let Self { rows, columns, stride, values } = self;
+        faer::MatRef::from_row_major_slice_with_stride(values, *rows, *columns, *stride)
+    }
+
+    /// Row `i`, without padding. Panics if there is no such row.
     pub fn row(&self, i: usize) -> &[T] {
         &self.values[i * self.stride..][..self.columns]
     }
 
-    /// Row `i`, without padding, to be written.
-    pub(crate) fn row_mut(&mut self, i: usize) -> &mut [T] {
+    /// Row `i`, without padding, to be written. Panics if there is no such row.
+    pub fn row_mut(&mut self, i: usize) -> &mut [T] {
         &mut self.values[i * self.stride..][..self.columns]
     }
 
@@ -167,4 +242,46 @@ pub(crate) fn check_shape<V>(
     }
     let columns = odd.unwrap_or(expected.1);
     Err(Error::Shape { what, expected, got: (from.len(), columns) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_flat_values_make_the_same_matrix() {
+        let rows = Table::from(vec![vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]]);
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let matrix = Matrix::<f32>::from_table("m", 2, 3, &rows).unwrap();
+        for flat in [Table::from(values.to_vec()), Table::from(&values[..])] {
+            assert_eq!(Matrix::<f32>::from_table("m", 2, 3, &flat).unwrap(), matrix);
+            let error = Matrix::<f32>::from_table("m", 2, 2, &flat).unwrap_err();
+            assert!(matches!(error, Error::Length { expected: 4, got: 6, .. }), "{error}");
+        }
+        let error = Matrix::<f32>::from_table("m", 2, 2, &rows).unwrap_err();
+        assert!(matches!(error, Error::Shape { expected: (2, 2), got: (2, 3), .. }), "{error}");
+        let error = Matrix::<f32>::from_table("m", 1, 1, &vec![1e300].into()).unwrap_err();
+        assert!(matches!(error, Error::Setting { .. }), "{error}");
+    }
+
+    #[test]
+    fn values_are_where_the_stride_says() {
+        let mut matrix = Matrix::<f64>::zeros(3, 9).unwrap();
+        matrix.row_mut(2)[8] = 5.0;
+        let (values, stride) = matrix.as_slice();
+        assert_eq!(values[2 * stride + 8], 5.0);
+        assert_eq!(values.iter().filter(|&&value| value != 0.0).count(), 1);
+        assert_eq!((matrix.get(2, 8), matrix[(2, 8)]), (Some(5.0), 5.0));
+        assert_eq!((matrix.get(3, 0), matrix.get(0, 9)), (None, None));
+    }
+
+    #[cfg(feature = "linalg")]
+    #[test]
+    fn faer_sees_the_same_matrix() {
+        let values: Vec<f64> = (0..6u8).map(f64::from).collect();
+        let matrix = Matrix::<f64>::from_table("m", 2, 3, &values.into()).unwrap();
+        let view = matrix.as_faer();
+        assert_eq!((view.nrows(), view.ncols()), (2, 3));
+        assert!((0..2).all(|i| (0..3).all(|j| view[(i, j)] == matrix[(i, j)])));
+    }
 }

@@ -4,7 +4,7 @@ use rtrl_kernel::Real;
 
 use crate::error::check_setting;
 use crate::rls::LeastSquares;
-use crate::{Error, Generator, Matrix};
+use crate::{Error, Generator, Matrix, Table};
 
 /// A linear layer on the units, trained along with them. Targets then belong to its outputs, and the
 /// error reaches the units through its weights.
@@ -28,8 +28,15 @@ pub enum ReadoutWeights {
         /// Factor of the standard deviation.
         gain: f64,
     },
-    /// These rows, in the order (units, inputs if seen, 1 if there is a bias).
-    Given(Vec<Vec<f64>>),
+    /// These values, outputs x (units, inputs if seen, 1 if there is a bias).
+    Given(Table<f64>),
+}
+
+impl ReadoutWeights {
+    /// These values, outputs x (units, inputs if seen, 1 if there is a bias), as rows or flat.
+    pub fn given(values: impl Into<Table<f64>>) -> Self {
+        Self::Given(values.into())
+    }
 }
 
 impl Readout {
@@ -87,8 +94,8 @@ impl Readout {
         let columns = drawn + usize::from(self.bias);
         self.least_squares.map_or(Ok(()), |settings| settings.check(columns))?;
         let weights = match &self.weights {
-            ReadoutWeights::Given(rows) => {
-                Matrix::from_rows("the readout matrix", self.outputs, columns, rows)?
+            ReadoutWeights::Given(values) => {
+                Matrix::from_table("the readout matrix", self.outputs, columns, values)?
             }
             ReadoutWeights::Zero => Matrix::zeros(self.outputs, columns)?,
             ReadoutWeights::Normal { gain } => {

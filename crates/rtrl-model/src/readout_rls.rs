@@ -121,7 +121,7 @@ mod tests {
 
     fn fitted() -> Readout {
         let start = vec![vec![0.5, 0.0, 0.0, 1.0], vec![0.0; 4]];
-        let readout = Readout::new(2).weights(ReadoutWeights::Given(start));
+        let readout = Readout::new(2).weights(ReadoutWeights::given(start));
         readout.recursive_least_squares(0.98, 0.1)
     }
 

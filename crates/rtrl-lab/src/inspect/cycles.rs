@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_input_is_held() {
-        let weights = InitialWeights::Given(vec![vec![2.0, -3.0]]);
+        let weights = InitialWeights::given(vec![vec![2.0, -3.0]]);
         let builder = Network::builder(1, 1).bias(false).weights(weights);
         let mut unit = Dynamics::of(&builder.build().unwrap());
         assert_eq!(periods(&attractors(&mut unit, &[0.0], 9, 4, 1).unwrap()), [2]);

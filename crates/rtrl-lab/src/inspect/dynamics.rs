@@ -146,7 +146,7 @@ impl Dynamics {
 pub(super) fn autonomous(activation: Activation, rows: &[&[f64]]) -> Dynamics {
     let rows: Vec<Vec<f64>> = rows.iter().map(|row| row.to_vec()).collect();
     let builder = Network::builder(rows.len(), 0).bias(false).activation(activation);
-    Dynamics::of(&builder.weights(rtrl_model::InitialWeights::Given(rows)).build().unwrap())
+    Dynamics::of(&builder.weights(rtrl_model::InitialWeights::given(rows)).build().unwrap())
 }
 
 #[cfg(test)]

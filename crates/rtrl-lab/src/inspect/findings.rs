@@ -376,7 +376,7 @@ mod tests {
         Network::builder(1, 0)
             .bias(false)
             .activation(activation)
-            .weights(InitialWeights::Given(vec![vec![weight]]))
+            .weights(InitialWeights::given(vec![vec![weight]]))
             .initial_state(vec![state])
             .build()
             .unwrap()
@@ -435,7 +435,7 @@ mod tests {
             "{words}"
         );
 
-        let weights = InitialWeights::Given(vec![vec![0.0; 5]]);
+        let weights = InitialWeights::given(vec![vec![0.0; 5]]);
         let idle = Network::builder(1, 4).bias(false).weights(weights).build().unwrap();
         let idle = gather(&idle, Some("sequence")).unwrap().task.unwrap();
         let right = idle.right.unwrap();

@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn one_logistic_unit_has_one_or_three() {
         let unit = |w: f64, b: f64| {
-            let weights = InitialWeights::Given(vec![vec![b, w]]);
+            let weights = InitialWeights::given(vec![vec![b, w]]);
             let builder = Network::builder(1, 0).activation(Activation::Logistic);
             Dynamics::of(&builder.weights(weights).build().unwrap())
         };
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_held_input_moves_the_point() {
-        let weights = InitialWeights::Given(vec![vec![1.0, 0.5]]);
+        let weights = InitialWeights::given(vec![vec![1.0, 0.5]]);
         let builder = Network::builder(1, 1).bias(false).activation(Activation::Identity);
         let mut linear = Dynamics::of(&builder.leak(0.25).weights(weights).build().unwrap());
         let points = fixed_points(&mut linear, &[3.0], 5, 1).unwrap();
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_map_without_a_fixed_point_has_none() {
-        let weights = InitialWeights::Given(vec![vec![1.0, 1.0]]);
+        let weights = InitialWeights::given(vec![vec![1.0, 1.0]]);
         let builder = Network::builder(1, 0).activation(Activation::Identity);
         let mut shift = Dynamics::of(&builder.weights(weights).build().unwrap());
         assert!(fixed_points(&mut shift, &[], 10, 1).unwrap().is_empty());

@@ -104,7 +104,7 @@ mod tests {
         let rows = vec![vec![0.0, slope, -2.0 * slope], vec![-0.5, slope, -2.0 * slope]];
         let network = Network::builder(2, 0)
             .activation(Activation::Relu)
-            .weights(InitialWeights::Given(rows))
+            .weights(InitialWeights::given(rows))
             .build()
             .unwrap();
         let found = exponent(&mut Dynamics::of(&network), &[0.3, 0.0], 4000);

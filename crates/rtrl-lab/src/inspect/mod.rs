@@ -25,7 +25,7 @@
 //!
 //! # fn main() -> Result<(), rtrl_model::Error> {
 //! // One tanh unit that sees itself: y = tanh(2 y) holds at 0 and at two other points.
-//! let weights = InitialWeights::Given(vec![vec![2.0]]);
+//! let weights = InitialWeights::given(vec![vec![2.0]]);
 //! let network = Network::<f64>::builder(1, 0).bias(false).weights(weights).build()?;
 //! let points = fixed_points(&mut Dynamics::of(&network), &[], 20, 1)?;
 //! let stable: Vec<bool> = points.iter().map(|point| point.is_stable()).collect();

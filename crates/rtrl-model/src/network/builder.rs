@@ -10,7 +10,7 @@ use crate::activation::runs;
 use crate::error::{Quantity, check_finite};
 use crate::leaks::Leaks;
 use crate::readout::Readout;
-use crate::{Activation, Error, Generator, Matrix};
+use crate::{Activation, Error, Generator, Matrix, Table};
 
 /// Describes a network in the precision `T`; [`NetworkBuilder::build`] checks the description.
 ///
@@ -22,8 +22,8 @@ pub struct NetworkBuilder<T> {
     columns: Columns,
     activations: Vec<Activation>,
     leaks: Vec<f64>,
-    present: Option<Vec<Vec<bool>>>,
-    frozen: Option<Vec<Vec<bool>>>,
+    present: Option<Table<bool>>,
+    frozen: Option<Table<bool>>,
     weights: InitialWeights,
     seed: u64,
     state: Option<Vec<f64>>,
@@ -83,18 +83,18 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
-    /// Which weights exist: units x (inputs, bias, units). An absent weight is 0 whatever the initial
+    /// Which weights exist: units x (inputs, bias, units), as rows or flat. An absent weight is 0 whatever the initial
     /// weights say.
     #[must_use]
-    pub fn connections(mut self, present: Vec<Vec<bool>>) -> Self {
-        self.present = Some(present);
+    pub fn connections(mut self, present: impl Into<Table<bool>>) -> Self {
+        self.present = Some(present.into());
         self
     }
 
-    /// Which weights never change: units x (inputs, bias, units).
+    /// Which weights never change: units x (inputs, bias, units), as rows or flat.
     #[must_use]
-    pub fn frozen(mut self, frozen: Vec<Vec<bool>>) -> Self {
-        self.frozen = Some(frozen);
+    pub fn frozen(mut self, frozen: impl Into<Table<bool>>) -> Self {
+        self.frozen = Some(frozen.into());
         self
     }
 

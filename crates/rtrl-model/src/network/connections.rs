@@ -1,7 +1,6 @@
 //! Which weights exist and which of them learn.
 
-use crate::Error;
-use crate::matrix::check_shape;
+use crate::{Error, Table};
 
 /// What a place of the weight matrix is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +42,12 @@ impl Connections {
     pub(crate) fn mark(
         &mut self,
         what: &'static str,
-        mask: &[Vec<bool>],
+        mask: &Table<bool>,
         value: bool,
         kind: Connection,
     ) -> Result<(), Error> {
-        check_shape(what, (self.rows, self.columns), mask)?;
-        for (place, &marked) in self.kinds.iter_mut().zip(mask.iter().flatten()) {
+        let mask = mask.values(what, (self.rows, self.columns))?;
+        for (place, &marked) in self.kinds.iter_mut().zip(mask) {
             if marked == value && *place != Connection::Absent {
                 *place = kind;
             }

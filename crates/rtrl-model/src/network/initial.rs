@@ -3,7 +3,7 @@
 use rtrl_kernel::Real;
 
 use crate::error::check_setting;
-use crate::{Error, Generator, Matrix};
+use crate::{Error, Generator, Matrix, Table};
 
 /// How the weights of the units start.
 ///
@@ -27,8 +27,8 @@ pub enum InitialWeights {
         /// Factor of the orthogonal matrix: the modulus of all its eigenvalues.
         gain: f64,
     },
-    /// These rows, in the order (inputs, bias, units).
-    Given(Vec<Vec<f64>>),
+    /// These values, units x (inputs, bias, units).
+    Given(Table<f64>),
 }
 
 /// The columns of a weight row, in their order.
@@ -60,6 +60,11 @@ impl Columns {
 }
 
 impl InitialWeights {
+    /// These values, units x (inputs, bias, units), as rows or flat.
+    pub fn given(values: impl Into<Table<f64>>) -> Self {
+        Self::Given(values.into())
+    }
+
     /// The weight matrix, n x c.
     ///
     /// # Errors
@@ -72,7 +77,7 @@ impl InitialWeights {
         let (n, c) = (columns.units, columns.count());
         let mut generator = Generator::new(seed);
         match self {
-            Self::Given(rows) => Matrix::from_rows("the weight matrix", n, c, rows),
+            Self::Given(rows) => Matrix::from_table("the weight matrix", n, c, rows),
             Self::Uniform { bound } => {
                 check_setting("the bound of the initial weights", *bound, 0.0)?;
                 filled(n, c, |_| generator.between(-bound, *bound))

@@ -13,7 +13,7 @@ const RATE: f64 = 0.05;
 
 /// One unit with two inputs: the weights 0.5, -0.25, 0.125.
 fn layers<T: Real>() -> Network<T> {
-    let weights = InitialWeights::Given(vec![vec![0.5, -0.25, 0.125]]);
+    let weights = InitialWeights::given(vec![vec![0.5, -0.25, 0.125]]);
     let network = Network::<T>::builder(1, 2).bias(false).weights(weights);
     network.build().unwrap()
 }
@@ -212,7 +212,7 @@ type Change = fn(&mut Vec<(String, Matrix<f64>)>);
 #[test]
 fn a_state_that_does_not_fit_is_refused_and_nothing_changes() {
     let (_, mut updater, _) = running(1.0);
-    let frozen = (0..3).map(|i| (0..6).map(|j| (i, j) == (2, 4)).collect()).collect();
+    let frozen: Vec<bool> = (0..18).map(|place| place == 2 * 6 + 4).collect();
     let network = Network::<f64>::builder(3, 2).frozen(frozen).readout(Readout::new(2));
     let layers = network.build().unwrap();
     let state = owned(&updater);

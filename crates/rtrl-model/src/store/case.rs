@@ -189,7 +189,7 @@ impl Case {
         let mut builder = Network::<T>::builder(self.units, self.inputs)
             .bias(self.bias)
             .activations(activations.collect::<Result<Vec<_>, _>>()?)
-            .weights(InitialWeights::Given(self.weights.clone()))
+            .weights(InitialWeights::given(self.weights.clone()))
             .initial_state(self.initial_state.clone())
             .isa(isa);
         builder = match &self.leak {

@@ -97,7 +97,7 @@ impl Description {
         let mut builder = Network::<T>::builder(self.units, self.inputs)
             .bias(self.bias)
             .activations(activations.collect::<Result<Vec<_>, _>>()?)
-            .weights(InitialWeights::Given(parts.weights))
+            .weights(InitialWeights::given(parts.weights))
             .connections(present)
             .frozen(frozen)
             .initial_state(parts.state);
@@ -111,7 +111,7 @@ impl Description {
     }
 
     fn readout(&self, rows: Vec<Vec<f64>>) -> Readout {
-        let mut readout = Readout::new(rows.len()).weights(ReadoutWeights::Given(rows));
+        let mut readout = Readout::new(rows.len()).weights(ReadoutWeights::given(rows));
         if self.readout_sees_inputs == Some(true) {
             readout = readout.with_inputs();
         }

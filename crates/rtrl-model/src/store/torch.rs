@@ -172,7 +172,7 @@ impl Weights {
         let builder = Network::builder(self.rows.len(), self.inputs)
             .bias(self.bias)
             .activation(nonlinearity)
-            .weights(InitialWeights::Given(self.rows));
+            .weights(InitialWeights::given(self.rows));
         match self.readout {
             Some(readout) => builder.readout(readout),
             None => builder,
@@ -190,7 +190,7 @@ fn read_readout(tensors: &SafeTensors<'_>, units: usize, bias: bool) -> Result<R
     } else {
         readout = readout.without_bias();
     }
-    Ok(readout.weights(ReadoutWeights::Given(rows)))
+    Ok(readout.weights(ReadoutWeights::given(rows)))
 }
 
 /// The shape of a tensor with two dimensions, neither of them 0.
@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn readout() -> Readout {
-        Readout::new(2).weights(ReadoutWeights::Given(vec![
+        Readout::new(2).weights(ReadoutWeights::given(vec![
             vec![0.1, 0.2, 0.3, 0.4],
             vec![-1.0, 0.5, 0.25, -2.0],
         ]))
@@ -228,7 +228,7 @@ mod tests {
 
     fn without_bias() -> Readout {
         let rows = vec![vec![0.1, 0.2, 0.3], vec![-1.0, 0.5, 0.25]];
-        readout().without_bias().weights(ReadoutWeights::Given(rows))
+        readout().without_bias().weights(ReadoutWeights::given(rows))
     }
 
     fn read(contents: &[u8]) -> Result<Weights, String> {
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn numbers_that_are_not_finite_in_this_precision_are_refused() {
         let huge = Network::<f64>::builder(1, 1)
-            .weights(InitialWeights::Given(vec![vec![1e300, 0.0, 0.0]]));
+            .weights(InitialWeights::given(vec![vec![1e300, 0.0, 0.0]]));
         let weights = read(&to_bytes(&huge.build().unwrap()).unwrap()).unwrap();
         assert!(matches!(
             weights.builder::<f32>(Activation::Tanh).build(),

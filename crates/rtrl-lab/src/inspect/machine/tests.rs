@@ -119,7 +119,7 @@ fn a_machine_without_memory_is_found_out() {
 fn a_shift_register_is_the_machine_that_it_was_built_as() {
     let row = |from: usize| (0..4).map(|j| f64::from(u8::from(j == from))).collect::<Vec<_>>();
     // Columns: the input, then units; the output is the unit that comes last.
-    let weights = InitialWeights::Given(vec![row(2), row(3), row(0)]);
+    let weights = InitialWeights::given(vec![row(2), row(3), row(0)]);
     let builder = Network::builder(3, 1).bias(false).activation(Activation::Identity);
     let network = builder.weights(weights).build().unwrap();
     let mut dynamics = Dynamics::of(&network);
