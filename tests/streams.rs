@@ -4,8 +4,9 @@
 
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
-    Activation, EngineChoice, Error, Generator, InitialWeights, Learner, LearnerBuilder, Network,
-    Optimizer, Pace, Readout, ReadoutWeights, Real, Recovery, Regime, Targets, Threads, Timing,
+    Activation, EngineChoice, Error, Generator, Gradient, InitialWeights, Learner, LearnerBuilder,
+    Matrix, Network, Optimizer, Pace, Readout, ReadoutWeights, Real, Recovery, Regime, Targets,
+    Threads, Timing,
 };
 
 const UNITS: usize = 6;
@@ -227,6 +228,62 @@ fn wild(recovery: Recovery) -> Learner<f32> {
         .recovery(recovery)
         .build()
         .unwrap()
+}
+
+/// The accumulated gradient is the sum of the gradients of the steps, as often as it is read, and to read it
+/// disturbs nothing.
+#[test]
+fn the_accumulated_gradient_can_be_read_before_it_is_applied() {
+    let regimes = [Regime::Epochwise, Regime::RealTime { timing: Timing::Immediate, every: 12 }];
+    for (engine, regime, readout) in ENGINES
+        .into_iter()
+        .flat_map(|engine| regimes.map(|regime| (engine, regime)))
+        .flat_map(|(engine, regime)| [true, false].map(|readout| (engine, regime, readout)))
+    {
+        let builder = || streams(readout, 1).regime(regime).engine(engine).streams(3);
+        let mut watched = builder().step_gradients(true).build().unwrap();
+        let mut undisturbed = builder().build().unwrap();
+        let mut learner = builder().build().unwrap();
+        let outputs = learner.network().outputs();
+        let mut generator = Generator::new(9);
+        let mut sums: Vec<f64> = Vec::new();
+        for t in 0..12 {
+            let drawn: Vec<_> = (0..3).map(|_| sample(&mut generator, outputs)).collect();
+            let samples: Vec<_> =
+                drawn.iter().map(|(x, d)| Some((&x[..], Targets::Some(d)))).collect();
+            let report = watched.step_streams(&samples).unwrap();
+            let flat = |gradient: &Gradient<f64>| {
+                let readout = gradient.readout().map_or(vec![], Matrix::to_rows);
+                [gradient.recurrent().to_rows(), readout].concat().concat()
+            };
+            let gradient = flat(report.gradient.unwrap());
+            sums.resize(gradient.len(), 0.0);
+            sums.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g);
+            learner.step_streams(&samples).unwrap();
+            undisturbed.step_streams(&samples).unwrap();
+            for _ in 0..(t % 3) {
+                let gradient = learner.accumulated_gradient().unwrap().unwrap();
+                if t < 11 {
+                    let difference = relative_to_largest(&flat(gradient), &sums);
+                    assert!(difference < 1e-12, "{engine:?} {regime:?} {t}: {difference:e}");
+                } else {
+                    // In the real-time regime it has just been applied.
+                    let applied = flat(gradient).iter().all(|&g| g == 0.0);
+                    assert_eq!(applied, regime != Regime::Epochwise);
+                }
+            }
+        }
+        if regime == Regime::Epochwise {
+            learner.end_epoch(&[0.0; UNITS]).unwrap();
+            undisturbed.end_epoch(&[0.0; UNITS]).unwrap();
+        }
+        let ([w, r], [expected_w, expected_r]) = (weights(&learner), weights(&undisturbed));
+        assert!(relative_to_largest(&w, &expected_w) < 1e-13);
+        assert!(!readout || relative_to_largest(&r, &expected_r) < 1e-13);
+        assert_ne!(w, network::<f64>(readout).weights().to_rows().concat());
+    }
+    let mut single = streams(false, 1).build().unwrap();
+    assert!(single.accumulated_gradient().unwrap().is_none());
 }
 
 /// Each stream's gradient is finite, but not their sum.

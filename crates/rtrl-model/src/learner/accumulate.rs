@@ -163,10 +163,10 @@ impl<T: Real> Accumulator<T> {
         Ok(())
     }
 
-    /// Takes over the gradient of W that the engines have accumulated.
+    /// Adds the gradient of W that the engines have accumulated since they were last read.
     pub(super) fn close_sum(&mut self, gradient: &Gradient<T>) {
         if let (Some(sum), false) = (&mut self.sum, self.each_step) {
-            sum.recurrent.copy_from(&gradient.recurrent);
+            sum.recurrent.add(&gradient.recurrent);
         }
     }
 
@@ -244,6 +244,21 @@ impl<T: Real> Accumulator<T> {
 }
 
 impl<T: Real> Learner<T> {
+    /// dL/dw, accumulated and summed over the streams since the last update, which it does not end; before
+    /// clipping, and 0 before the first target. `None` where every step's gradient is applied on its own.
+    ///
+    /// The engines hand over what they have accumulated, so the sum that is applied in the end may differ by
+    /// rounding from that of a run in which it is not read. It takes as long as the reading of a gradient.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] as after a step: gradients that have accumulated are dropped, and the
+    /// sensitivities must be reset, unless a [`Recovery`](crate::Recovery) has done so.
+    pub fn accumulated_gradient(&mut self) -> Result<Option<&Gradient<T>>, Error> {
+        let read = self.read_sum();
+        read.or_else(|error| self.recover(error).map(drop))?;
+        Ok(self.accumulator.sum.as_ref())
+    }
+
     /// Reads the gradients that the engines have accumulated, where they do.
     pub(super) fn read_sum(&mut self) -> Result<(), Error> {
         if self.accumulator.each_step || !self.accumulator.has_target {
