@@ -7,10 +7,10 @@ use std::num::NonZeroU64;
 use rtrl_model::kernel::{self, Eager, Engine, Layout, Sink, Source, Spec, Step};
 use rtrl_model::store::container::{self, Dtype, Plan, Reader, Tensor};
 use rtrl_model::{
-    Activation, Clipping, EngineChoice, EngineFactory, Error, Forecaster, Generator,
-    InitialWeights, Isa, Learner, LearnerBuilder, Loss, Network, Optimizer, Pace, RateSchedule,
-    Readout, ReadoutWeights, Real, Recovery, Regime, StoredLearner, Supplies, Targets, Threads,
-    Timing, UpdateSettings,
+    Activation, Clipping, CustomOptimizer, EngineChoice, EngineFactory, Error, Forecaster,
+    Generator, InitialWeights, Isa, Learner, LearnerBuilder, Loss, Network, Optimizer, Pace,
+    RateSchedule, Readout, ReadoutWeights, Real, Recovery, Regime, StoredLearner, Supplies,
+    Targets, Threads, Timing, UpdateSettings,
 };
 use serde_json::json;
 
@@ -89,6 +89,7 @@ fn supplies<T: Real>(threads: usize, steps: usize) -> Supplies<T> {
         isa: Some(sets[steps % sets.len()]),
         activations: vec![wave()],
         schedule: Some(schedule()),
+        optimizer: Some(Optimizer::custom(1.0, TwoAverages)),
         threads: Threads::Exactly(threads),
         ..Supplies::default()
     }
@@ -181,7 +182,25 @@ fn real_time(timing: Timing, every: usize) -> Regime {
     Regime::RealTime { timing, every }
 }
 
-fn optimisers() -> [UpdateSettings; 6] {
+/// Averages of the gradient of two lengths; the direction is the shorter one and a part of the longer.
+#[derive(Debug)]
+struct TwoAverages;
+
+impl CustomOptimizer for TwoAverages {
+    fn name(&self) -> &str {
+        "two-averages"
+    }
+    fn moments(&self) -> &[&'static str] {
+        &["short", "long"]
+    }
+    fn direction(&self, update: u64, weight: f64, gradient: f64, moments: &mut [f64]) -> f64 {
+        moments[0] = 0.5 * moments[0] + gradient;
+        moments[1] = 0.95 * moments[1] + gradient;
+        moments[0] + moments[1] / (1.0 + update as f64) + 0.01 * weight
+    }
+}
+
+fn optimisers() -> [UpdateSettings; 7] {
     let clipping = Clipping { value: Some(0.5), norm: Some(0.8) };
     let step = RateSchedule::Step { every: NonZeroU64::new(50).unwrap(), factor: 0.7 };
     [
@@ -191,6 +210,7 @@ fn optimisers() -> [UpdateSettings; 6] {
         UpdateSettings { clipping, ..Optimizer::adam(0.005).into() },
         UpdateSettings::adamw(0.005),
         Optimizer::sgd(0.05).into(),
+        Optimizer::custom(0.02, TwoAverages).into(),
     ]
 }
 
@@ -480,6 +500,13 @@ fn what_cannot_be_resumed_is_refused_by_name() {
     let message = open().learner::<f32>(&Supplies::default()).unwrap_err().to_string();
     assert!(message.contains("wave"), "{message}");
     assert!(open().forecaster::<f32>(&supplies(1, 0)).is_err());
+    let updates = Optimizer::custom(0.02, TwoAverages).into();
+    builder::<f32>(&Run { updates, ..plain() }).build().unwrap().save(&path, &json!(null)).unwrap();
+    open().learner::<f32>(&supplies(1, 0)).unwrap();
+    let none = Supplies { optimizer: None, ..supplies(1, 0) };
+    let message = open().learner::<f32>(&none).unwrap_err().to_string();
+    assert!(message.contains("two-averages"), "{message}");
+    learner.save(&path, &json!(null)).unwrap();
     let own = without_engine::<f64>(&plain()).custom_engine(Box::new(Forgetful(6))).build();
     assert!(matches!(own, Err(Error::Setting { .. })));
     let columns = learner.network().learning().iter().filter(|&&learns| learns).count();

@@ -634,7 +634,7 @@ fn until_update<T: Real>(
 fn refused_updates<T: Real>() {
     for setup in setups().into_iter().filter(|setup| setup.output != Output::Fitted) {
         for optimizer in optimizers() {
-            let mut learner = ready::<T>(setup, Activation::Tanh, optimizer);
+            let mut learner = ready::<T>(setup, Activation::Tanh, optimizer.clone());
             learner.finish().unwrap();
             let mut twin = learner.clone();
             until_update(setup, &mut twin, false).unwrap();

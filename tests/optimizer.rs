@@ -169,7 +169,7 @@ fn combinations() -> Vec<UpdateSettings> {
                     readout_learning_rate: full.then_some(0.05),
                     clipping: Clipping { value: full.then_some(0.05), norm: full.then_some(0.1) },
                     weight_decay: if full { 0.3 } else { 0.0 },
-                    ..optimizer.into()
+                    ..optimizer.clone().into()
                 });
             }
         }
@@ -265,7 +265,7 @@ fn decay_moves_weights_that_learn_and_are_no_bias() {
             .build()
             .unwrap();
         let before = network.weights().clone();
-        let learner = Learner::builder(network).optimizer(optimizer).weight_decay(0.1);
+        let learner = Learner::builder(network).optimizer(optimizer.clone()).weight_decay(0.1);
         let mut learner = learner.build().unwrap();
         for _ in 0..10 {
             // No error, no gradient.

@@ -82,7 +82,9 @@ pub use loss::{CustomLoss, Loss};
 pub use matrix::{Matrix, Table};
 pub use network::{Connection, Connections, InitialWeights, Network, NetworkBuilder, State};
 pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
-pub use optimizer::{Clipping, CustomSchedule, Optimizer, RateSchedule, UpdateSettings};
+pub use optimizer::{
+    Clipping, CustomOptimizer, CustomRule, CustomSchedule, Optimizer, RateSchedule, UpdateSettings,
+};
 pub use random::{Generator, GeneratorState};
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};

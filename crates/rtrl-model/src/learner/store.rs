@@ -18,8 +18,8 @@ use super::{Learner, Recoveries, Recovery};
 use crate::store::container::{self, Checkpoints, Dtype, Plan, Reader, Saved, Tensor, Writer};
 use crate::store::description::{Description, Parts, connection_codes, connection_rows};
 use crate::{
-    Activation, EngineChoice, Error, Forecaster, Isa, Loss, Matrix, Network, RateSchedule, Regime,
-    UpdateSettings,
+    Activation, EngineChoice, Error, Forecaster, Isa, Loss, Matrix, Network, Optimizer,
+    RateSchedule, Regime, UpdateSettings,
 };
 
 /// What stands beside the tensors.
@@ -86,8 +86,10 @@ pub struct Supplies<T: Real> {
     pub activations: Vec<Activation>,
     /// A loss of one's own.
     pub loss: Option<Loss<T>>,
-    /// A schedule of one's own.
+    /// A custom schedule.
     pub schedule: Option<RateSchedule>,
+    /// A custom optimiser; its learning rate is that of the file.
+    pub optimizer: Option<Optimizer>,
     /// What builds custom engines.
     pub engine: Option<EngineFactory<T>>,
     /// How many threads are used. The results do not depend on it.
@@ -99,7 +101,16 @@ pub struct Supplies<T: Real> {
 impl<T: Real> Default for Supplies<T> {
     fn default() -> Self {
         let (activations, threads) = (Vec::new(), Threads::Auto);
-        Self { activations, loss: None, schedule: None, engine: None, threads, isa: None }
+        let optimizer = None;
+        Self {
+            activations,
+            loss: None,
+            schedule: None,
+            optimizer,
+            engine: None,
+            threads,
+            isa: None,
+        }
     }
 }
 
@@ -589,7 +600,7 @@ impl StoredLearner {
             return Err(Error::Setting { what: "the loss of one's own", expected, got });
         }
         let mut updates = learner.updates.clone();
-        updates.supply(supplies.schedule.as_slice())?;
+        updates.supply(supplies.schedule.as_ref(), supplies.optimizer.as_ref())?;
         let network = network.build()?;
         let engine = learner.engine.custom(&network, supplies)?;
         let builder = Learner::builder(network);

@@ -4,6 +4,7 @@ use rtrl_kernel::{Isa, Real, descend};
 
 use super::Optimizer;
 use super::clip::Clip;
+use super::custom::CustomState;
 use super::rule::Rule;
 use crate::{Error, Matrix};
 
@@ -14,6 +15,8 @@ pub(super) struct LayerState<T> {
     /// The moments that the optimiser has.
     first: Option<Moments<T>>,
     second: Option<Moments<T>>,
+    /// Those of a custom rule.
+    custom: Option<CustomState<T>>,
     /// 1 where weight decay acts, else 0; `None` without decay.
     decays: Option<Matrix<T>>,
     pub(super) next_weights: Matrix<T>,
@@ -21,10 +24,10 @@ pub(super) struct LayerState<T> {
 
 /// A moment now and after the update.
 #[derive(Debug, Clone)]
-struct Moments<T> {
+pub(super) struct Moments<T> {
     name: &'static str,
-    now: Matrix<T>,
-    next: Matrix<T>,
+    pub(super) now: Matrix<T>,
+    pub(super) next: Matrix<T>,
 }
 
 /// What multiplies the directions and the weights of one layer in one update.
@@ -43,7 +46,7 @@ impl<T: Real> Rates<T> {
 }
 
 impl<T: Real> Moments<T> {
-    fn zeros(name: &'static str, like: &Matrix<T>) -> Result<Self, Error> {
+    pub(super) fn zeros(name: &'static str, like: &Matrix<T>) -> Result<Self, Error> {
         let zeros = || Matrix::zeros(like.rows(), like.columns());
         Ok(Self { name, now: zeros()?, next: zeros()? })
     }
@@ -61,22 +64,28 @@ impl<T: Real> Moments<T> {
 }
 
 impl<T: Real> LayerState<T> {
-    /// A state of zeros for `weights`; `decays` says where weight decay acts.
+    /// A state of zeros for `weights`; `decays` says where weight decay acts, and `learning` which weights
+    /// learn, row by row.
     pub(super) fn new(
-        optimizer: Optimizer,
+        optimizer: &Optimizer,
         weights: &Matrix<T>,
         decays: Option<Matrix<T>>,
+        learning: impl FnOnce() -> Vec<bool>,
     ) -> Result<Self, Error> {
         let moments =
             |name: Option<&'static str>| name.map(|name| Moments::zeros(name, weights)).transpose();
         let (first, second) = match optimizer {
-            Optimizer::Sgd { .. } => (None, None),
+            Optimizer::Sgd { .. } | Optimizer::Custom { .. } => (None, None),
             Optimizer::Momentum { .. } => (Some("momentum"), None),
             Optimizer::RmsProp { .. } => (None, Some("second_moment")),
             Optimizer::Adam { .. } => (Some("first_moment"), Some("second_moment")),
         };
+        let custom = match optimizer {
+            Optimizer::Custom { rule, .. } => Some(CustomState::new(rule, weights, learning())?),
+            _ => None,
+        };
         let next_weights = Matrix::zeros(weights.rows(), weights.columns())?;
-        Ok(Self { first: moments(first)?, second: moments(second)?, decays, next_weights })
+        Ok(Self { first: moments(first)?, second: moments(second)?, custom, decays, next_weights })
     }
 
     /// Computes the next weights and moments; says whether all of them are finite.
@@ -89,13 +98,17 @@ impl<T: Real> LayerState<T> {
         weights: &[T],
         gradient: &[T],
     ) -> bool {
-        let plain = self.first.is_none() && self.second.is_none() && self.decays.is_none();
-        if plain && clip.is_none() {
+        let plain = self.first.is_none() && self.second.is_none() && self.custom.is_none();
+        if plain && self.decays.is_none() && clip.is_none() {
             let next = self.next_weights.padded_mut();
             // All three have the same shape.
             return descend(isa, rates.step, weights, gradient, next).unwrap_or(false);
         }
-        self.find_direction(rule, clip, gradient) & self.follow_direction(rates, weights)
+        let finite = self.find_direction(rule, clip, gradient);
+        let found = self.custom.as_mut().is_none_or(|custom| {
+            custom.find_direction(rule.update, weights, &mut self.next_weights)
+        });
+        finite & found & self.follow_direction(rates, weights)
     }
 
     /// Writes the direction, which is to be multiplied by the rate, to the place of the next weights, and
@@ -149,18 +162,25 @@ impl<T: Real> LayerState<T> {
     /// Makes what was prepared current.
     pub(super) fn commit(&mut self, weights: &mut Matrix<T>) {
         std::mem::swap(weights, &mut self.next_weights);
-        for moments in self.first.iter_mut().chain(&mut self.second) {
+        for moments in self.all_moments_mut() {
             std::mem::swap(&mut moments.now, &mut moments.next);
         }
     }
 
     /// The moments with their names.
     pub(super) fn moments(&self) -> impl Iterator<Item = (&'static str, &Matrix<T>)> {
-        self.first.iter().chain(&self.second).map(|moments| (moments.name, &moments.now))
+        let custom = self.custom.iter().flat_map(|custom| &custom.moments);
+        let all = self.first.iter().chain(&self.second).chain(custom);
+        all.map(|moments| (moments.name, &moments.now))
     }
 
     /// The moments, to be replaced, in the order of [`LayerState::moments`].
     pub(super) fn moments_mut(&mut self) -> impl Iterator<Item = &mut Matrix<T>> {
-        self.first.iter_mut().chain(&mut self.second).map(|moments| &mut moments.now)
+        self.all_moments_mut().map(|moments| &mut moments.now)
+    }
+
+    fn all_moments_mut(&mut self) -> impl Iterator<Item = &mut Moments<T>> {
+        let custom = self.custom.iter_mut().flat_map(|custom| &mut custom.moments);
+        self.first.iter_mut().chain(&mut self.second).chain(custom)
     }
 }

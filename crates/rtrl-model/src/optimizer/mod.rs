@@ -5,6 +5,7 @@
 //! are those of `torch.optim` and `torch.nn.utils.clip_grad_norm_`; they stand in `docs/equations.md`.
 
 mod clip;
+mod custom;
 mod layer;
 mod rule;
 mod schedule;
@@ -17,10 +18,13 @@ mod spectral;
 mod updater;
 
 pub use clip::Clipping;
+pub use custom::{CustomOptimizer, CustomRule};
 pub use rule::Optimizer;
 pub use schedule::{CustomSchedule, RateSchedule};
 pub use settings::UpdateSettings;
 pub(crate) use updater::Updater;
 
+#[cfg(test)]
+mod custom_tests;
 #[cfg(test)]
 mod tests;

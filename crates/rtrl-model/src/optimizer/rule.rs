@@ -3,6 +3,7 @@
 use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
 
+use super::custom::{CustomOptimizer, CustomRule};
 use crate::Error;
 use crate::error::check_setting;
 
@@ -10,7 +11,7 @@ use crate::error::check_setting;
 ///
 /// Formulas and defaults are those of `torch.optim`. Momenta and moments start at 0. The rate is
 /// multiplied by the factor of the [`RateSchedule`](super::RateSchedule).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Optimizer {
@@ -49,6 +50,13 @@ pub enum Optimizer {
         /// Added to the denominator.
         epsilon: f64,
     },
+    /// The user's own; see [`Optimizer::custom`].
+    Custom {
+        /// The rate, which multiplies the direction of the rule.
+        learning_rate: f64,
+        /// The rule, of which a file keeps the name.
+        rule: CustomRule,
+    },
 }
 
 impl Optimizer {
@@ -72,13 +80,51 @@ impl Optimizer {
         Self::Adam { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
     }
 
+    /// A rule of the user's, whose directions are multiplied by the rate.
+    ///
+    /// Clipping, schedules, weight decay and the rate of the readout work as with any optimiser. What the
+    /// rule remembers is part of a checkpoint, which keeps the rule's name; a program that reads it supplies
+    /// the rule again ([`Supplies`](crate::Supplies)).
+    ///
+    /// ```
+    /// use rtrl_model::{CustomOptimizer, Learner, Network, Optimizer};
+    ///
+    /// /// Only the sign of the momentum counts (Chen et al. 2023).
+    /// #[derive(Debug)]
+    /// struct Lion;
+    ///
+    /// impl CustomOptimizer for Lion {
+    ///     fn name(&self) -> &str {
+    ///         "lion"
+    ///     }
+    ///     fn moments(&self) -> &[&'static str] {
+    ///         &["momentum"]
+    ///     }
+    ///     fn direction(&self, _: u64, _: f64, gradient: f64, moments: &mut [f64]) -> f64 {
+    ///         let direction = 0.9 * moments[0] + 0.1 * gradient;
+    ///         moments[0] = 0.99 * moments[0] + 0.01 * gradient;
+    ///         if direction == 0.0 { 0.0 } else { direction.signum() }
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), rtrl_model::Error> {
+    /// let network = Network::<f32>::builder(4, 1).build()?;
+    /// let learner = Learner::builder(network).optimizer(Optimizer::custom(1e-4, Lion)).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn custom(learning_rate: f64, rule: impl CustomOptimizer + 'static) -> Self {
+        Self::Custom { learning_rate, rule: CustomRule::new(rule) }
+    }
+
     /// The rate before any schedule.
-    pub fn learning_rate(self) -> f64 {
+    pub fn learning_rate(&self) -> f64 {
         match self {
             Self::Sgd { learning_rate }
             | Self::Momentum { learning_rate, .. }
             | Self::RmsProp { learning_rate, .. }
-            | Self::Adam { learning_rate, .. } => learning_rate,
+            | Self::Adam { learning_rate, .. }
+            | Self::Custom { learning_rate, .. } => *learning_rate,
         }
     }
 
@@ -87,15 +133,33 @@ impl Optimizer {
             Self::Sgd { learning_rate }
             | Self::Momentum { learning_rate, .. }
             | Self::RmsProp { learning_rate, .. }
-            | Self::Adam { learning_rate, .. } => learning_rate,
+            | Self::Adam { learning_rate, .. }
+            | Self::Custom { learning_rate, .. } => learning_rate,
         }
     }
 
-    /// Fails unless every constant is in its range, in the precision of the weights.
-    pub(super) fn check<T: Real>(self) -> Result<(), Error> {
-        check_rate::<T>("the learning rate", self.learning_rate())?;
+    /// Gives a custom rule that was read from a file its functions again, if `other` is the one.
+    pub(super) fn supply(&mut self, other: &Self) {
+        if let (Self::Custom { rule, .. }, Self::Custom { rule: other, .. }) = (self, other) {
+            rule.supply(other);
+        }
+    }
+
+    /// Fails unless a custom rule has been supplied.
+    pub(super) fn check_rule(&self) -> Result<(), Error> {
         match self {
+            Self::Custom { rule, .. } => rule.get().map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails unless every constant is in its range, in the precision of the weights, and a custom rule is
+    /// there.
+    pub(super) fn check<T: Real>(&self) -> Result<(), Error> {
+        check_rate::<T>("the learning rate", self.learning_rate())?;
+        match *self {
             Self::Sgd { .. } => Ok(()),
+            Self::Custom { .. } => self.check_rule(),
             Self::Momentum { momentum, .. } => check_decay::<T>("the momentum", momentum),
             Self::RmsProp { alpha, epsilon, .. } => {
                 check_decay::<T>("RMSProp's alpha", alpha)?;
@@ -139,6 +203,8 @@ pub(super) struct Rule<T> {
     pub(super) second: Option<Scale<T>>,
     /// Adam's first bias correction, by which the rate is divided.
     pub(super) bias: f64,
+    /// The number of the update, from 1.
+    pub(super) update: u64,
 }
 
 /// `moment = decay * moment + rest * new`
@@ -164,25 +230,28 @@ impl<T: Real> Average<T> {
 
 impl<T: Real> Rule<T> {
     /// The rule of `optimizer` at update `update`, from 1.
-    pub(super) fn new(optimizer: Optimizer, update: u64) -> Self {
-        match optimizer {
-            Optimizer::Sgd { .. } => Self { first: None, second: None, bias: 1.0 },
+    pub(super) fn new(optimizer: &Optimizer, update: u64) -> Self {
+        match *optimizer {
+            Optimizer::Sgd { .. } | Optimizer::Custom { .. } => {
+                Self { first: None, second: None, bias: 1.0, update }
+            }
             Optimizer::Momentum { momentum, .. } => {
                 let average = Average { decay: T::from_f64(momentum), rest: T::ONE };
-                Self { first: Some(average), second: None, bias: 1.0 }
+                Self { first: Some(average), second: None, bias: 1.0, update }
             }
             Optimizer::RmsProp { alpha, epsilon, .. } => {
                 let epsilon = T::from_f64(epsilon);
                 let average = Average::of(alpha);
                 let second = Some(Scale { average, root_bias: T::ONE, epsilon });
-                Self { first: None, second, bias: 1.0 }
+                Self { first: None, second, bias: 1.0, update }
             }
             Optimizer::Adam { beta1, beta2, epsilon, .. } => {
                 let correction = |beta| 1.0 - libm::pow(beta, update as f64);
                 let root_bias = T::from_f64(correction(beta2).sqrt());
                 let epsilon = T::from_f64(epsilon);
                 let second = Some(Scale { average: Average::of(beta2), root_bias, epsilon });
-                Self { first: Some(Average::of(beta1)), second, bias: correction(beta1) }
+                let bias = correction(beta1);
+                Self { first: Some(Average::of(beta1)), second, bias, update }
             }
         }
     }

@@ -104,15 +104,14 @@ impl RateSchedule {
         (factor.is_finite() && factor >= 0.0).then_some(factor)
     }
 
-    /// Takes the function that belongs to a name from `own`.
-    pub(super) fn supply(&mut self, own: &[Self]) -> Result<(), Error> {
+    /// Takes over the function of `other` if it has the same name.
+    pub(super) fn supply(&mut self, other: Option<&Self>) -> Result<(), Error> {
         let Self::Custom(custom) = self else { return Ok(()) };
-        let function = own.iter().find_map(|own| match own {
-            Self::Custom(own) if own.name == custom.name => own.factor.clone(),
-            _ => None,
-        });
-        if function.is_some() {
-            custom.factor = function;
+        if let Some(Self::Custom(other)) = other
+            && other.name == custom.name
+            && other.factor.is_some()
+        {
+            custom.factor.clone_from(&other.factor);
         }
         custom.check()
     }

@@ -65,13 +65,21 @@ impl UpdateSettings {
         Self { weight_decay: 0.01, ..Optimizer::adam(learning_rate).into() }
     }
 
-    /// Gives a schedule of the user's own its function again, by its name, after a file has kept the name
-    /// only. Other schedules need nothing.
+    /// Gives a custom schedule and a custom optimiser their functions again, by their names, after a file has
+    /// kept the names only. Others need nothing.
     ///
     /// # Errors
-    /// [`Error::Setting`] if `own` has no schedule of that name.
-    pub fn supply(&mut self, own: &[RateSchedule]) -> Result<(), Error> {
-        self.schedule.supply(own)
+    /// [`Error::Setting`] if the one of that name has not been supplied.
+    pub fn supply(
+        &mut self,
+        schedule: Option<&RateSchedule>,
+        optimizer: Option<&Optimizer>,
+    ) -> Result<(), Error> {
+        self.schedule.supply(schedule)?;
+        if let Some(optimizer) = optimizer {
+            self.optimizer.supply(optimizer);
+        }
+        self.optimizer.check_rule()
     }
 
     /// The rates of the recurrent weights and of the readout, before the schedule.

@@ -9,16 +9,16 @@ use crate::gradient::Gradient;
 use crate::{Error, InitialWeights, Matrix, Network, Readout};
 
 const UPDATES: u64 = 12;
-const RATE: f64 = 0.05;
+pub(super) const RATE: f64 = 0.05;
 
 /// One unit with two inputs: the weights 0.5, -0.25, 0.125.
-fn layers<T: Real>() -> Network<T> {
+pub(super) fn layers<T: Real>() -> Network<T> {
     let weights = InitialWeights::given(vec![vec![0.5, -0.25, 0.125]]);
     let network = Network::<T>::builder(1, 2).bias(false).weights(weights);
     network.build().unwrap()
 }
 
-fn gradient<T: Real>(layers: &Network<T>, update: u64) -> Gradient<T> {
+pub(super) fn gradient<T: Real>(layers: &Network<T>, update: u64) -> Gradient<T> {
     let mut gradient = Gradient::zeros(layers).unwrap();
     for (i, place) in gradient.recurrent.row_mut(0).iter_mut().enumerate() {
         *place = T::from_f64((((7 * update + 3 * i as u64) % 11) as f64 - 5.0) / 10.0);
@@ -27,7 +27,7 @@ fn gradient<T: Real>(layers: &Network<T>, update: u64) -> Gradient<T> {
 }
 
 /// The weights after all updates.
-fn run<T: Real>(settings: UpdateSettings) -> Vec<f64> {
+pub(super) fn run<T: Real>(settings: UpdateSettings) -> Vec<f64> {
     let mut layers = layers::<T>();
     let mut updater = Updater::new(settings, &layers).unwrap();
     for update in 0..UPDATES {
@@ -38,11 +38,11 @@ fn run<T: Real>(settings: UpdateSettings) -> Vec<f64> {
     layers.weights.to_rows().concat()
 }
 
-fn momentum(schedule: RateSchedule) -> UpdateSettings {
+pub(super) fn momentum(schedule: RateSchedule) -> UpdateSettings {
     UpdateSettings { schedule, ..Optimizer::momentum(RATE, 0.9).into() }
 }
 
-fn cosine() -> RateSchedule {
+pub(super) fn cosine() -> RateSchedule {
     RateSchedule::Cosine { updates: UPDATES.try_into().unwrap(), floor: 0.1 }
 }
 
@@ -50,7 +50,7 @@ fn halving() -> RateSchedule {
     RateSchedule::Step { every: 4.try_into().unwrap(), factor: 0.5 }
 }
 
-fn differ(got: &[f64], expected: &[f64], tolerance: f64) -> bool {
+pub(super) fn differ(got: &[f64], expected: &[f64], tolerance: f64) -> bool {
     // NaN is within no tolerance.
     let near = |(got, expected): (&f64, &f64)| (got - expected).abs() <= tolerance;
     !got.iter().zip(expected).all(near)
@@ -153,7 +153,7 @@ fn running(factor: f64) -> (Network<f64>, Updater<f64>, Gradient<f64>) {
     (layers, updater, gradient)
 }
 
-fn owned(updater: &Updater<f64>) -> Vec<(String, Matrix<f64>)> {
+pub(super) fn owned(updater: &Updater<f64>) -> Vec<(String, Matrix<f64>)> {
     updater.state().map(|(name, matrix)| (name, matrix.clone())).collect()
 }
 
@@ -259,11 +259,13 @@ fn settings_survive_a_file_and_a_schedule_of_ones_own_is_found_by_name() {
     let mut read: UpdateSettings = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), text);
     assert_eq!(read.readout_learning_rate, settings.readout_learning_rate);
-    assert_eq!((read.optimizer, read.clipping), (settings.optimizer, settings.clipping));
+    assert_eq!(read.optimizer, settings.optimizer);
+    assert_eq!(read.clipping, settings.clipping);
     let refused = |settings: &UpdateSettings| settings.check::<f64>().unwrap_err().to_string();
     assert!(refused(&read).contains("\"warm\""), "{}", refused(&read));
-    assert!(read.supply(&[RateSchedule::custom("other", |_| 1.0)]).is_err());
-    read.supply(&[RateSchedule::Constant, own]).unwrap();
+    assert!(read.supply(None, None).is_err());
+    assert!(read.supply(Some(&RateSchedule::custom("other", |_| 1.0)), None).is_err());
+    read.supply(Some(&own), None).unwrap();
     read.check::<f64>().unwrap();
     assert_eq!(read.schedule.factor(7), Some(7.0));
     for schedule in [cosine(), halving(), RateSchedule::Constant] {

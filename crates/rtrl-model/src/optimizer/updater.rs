@@ -34,7 +34,12 @@ impl<T: Real> Updater<T> {
         let decay = settings.weight_decay > 0.0;
         let masks = decay.then(|| decaying(layers)).transpose()?.unwrap_or_default();
         let mut masks = masks.into_iter();
-        let state = |weights| LayerState::new(settings.optimizer, weights, masks.next());
+        let mut learning = std::iter::once(layers.connections.learning());
+        let state = |weights: &Matrix<T>| {
+            let all = || vec![true; weights.rows() * weights.columns()];
+            let learning = || learning.next().unwrap_or_else(all);
+            LayerState::new(&settings.optimizer, weights, masks.next(), learning)
+        };
         let layers = layers.matrices().map(state).collect::<Result<_, Error>>()?;
         Ok(Self { spectral: spectral.transpose()?, settings, updates: 0, layers })
     }
@@ -88,7 +93,7 @@ impl<T: Real> Updater<T> {
             Clipping { value: None, norm: None } => None,
             clipping => Clip::new(clipping, gradient)?,
         };
-        let rule = Rule::new(self.settings.optimizer, self.updates + 1);
+        let rule = Rule::new(&self.settings.optimizer, self.updates + 1);
         let rates = self.settings.learning_rates();
         let places = self.layers.iter_mut().zip(layers.matrices()).zip(gradient.matrices());
         for (((layer, weights), gradient), rate) in places.zip(rates) {
