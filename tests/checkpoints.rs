@@ -315,21 +315,27 @@ fn sensitivities_that_are_lost_on_the_way_are_noticed() {
 fn a_forecaster_resumes_with_the_inputs_that_wait() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("forecaster.safetensors");
-    let learner = builder::<f32>(&plain()).build().unwrap();
+    let learner = builder::<f32>(&Run { streams: 2, ..plain() }).build().unwrap();
     let mut whole = Forecaster::new(learner, 5).unwrap();
     let mut cut = whole.clone();
     let mut generator = Generator::new(3);
-    for _ in 0..60 {
+    for t in 0..60 {
         let mut draw = || f32::from_f64(generator.uniform());
         let (x, label) = ([draw(), draw()], [draw(), draw()]);
+        let sample = Some((&x[..], Targets::All(&label)));
+        // The second stream sits out some calls.
+        let samples = [sample, sample.filter(|_| t % 4 > 0)];
         cut.save(&path, &json!(null)).unwrap();
         let stored = StoredLearner::open(&path).unwrap();
         assert_eq!(stored.horizon(), Some(5));
         cut = stored.forecaster(&supplies(1, 0)).unwrap();
         for forecaster in [&mut whole, &mut cut] {
-            forecaster.observe(&x, Targets::All(&label)).unwrap();
+            forecaster.observe_streams(&samples).unwrap();
         }
-        assert_eq!(whole.forecast().unwrap(), cut.forecast().unwrap());
+        for b in 0..2 {
+            let expected = whole.forecast_stream(b).unwrap();
+            assert_eq!(expected, cut.forecast_stream(b).unwrap());
+        }
     }
     let stored = StoredLearner::open(&path).unwrap();
     assert!(matches!(stored.learner::<f32>(&supplies(1, 0)), Err(Error::Setting { .. })));

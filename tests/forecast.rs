@@ -1,9 +1,11 @@
 //! Forecasts and free runs against the reference, which replays everything from the start.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::VecDeque;
+
 use rtrl_bench::generators::Recipe;
 use rtrl_bench::reference;
-use rtrl_model::store::case::Case;
+use rtrl_model::store::case::{Case, TimingName};
 use rtrl_model::{EngineChoice, Error, Forecaster, Isa, Learner, Real, Targets};
 
 const STEPS: usize = 30;
@@ -150,6 +152,73 @@ fn a_refused_call_may_be_repeated() {
     // After a reset the inputs of the old sequence wait no longer.
     forecaster.reset(&[0.0; 5]).unwrap();
     assert!(forecaster.observe(&case.x[0], Targets::None).unwrap().is_none());
-    let several = case.learner::<f64>(Isa::best()).unwrap().streams(2);
-    assert!(Forecaster::new(several.build().unwrap(), 1).is_err());
+}
+
+/// Streams whose labels arrive independently, against a learner that is given the pairs by hand.
+#[test]
+fn each_stream_has_its_own_inputs_that_wait() {
+    let case = case(true);
+    let learner = case.learner::<f64>(Isa::best()).unwrap().streams(2).build().unwrap();
+    let (mut by_hand, horizon) = (learner.clone(), 3);
+    let mut forecaster = Forecaster::new(learner, horizon).unwrap();
+    let mut waiting = [VecDeque::new(), VecDeque::new()];
+    let mut reports = 0;
+    for t in 0..STEPS {
+        let shift = |b: usize| (t + 7 * b) % STEPS;
+        // The second stream sits out every third call.
+        let present = |b: usize| b == 0 || t % 3 > 0;
+        let x = [0, 1].map(|b| &case.x[shift(b)]);
+        let d = [0, 1].map(|b| Targets::Some(&case.targets[shift(b)]));
+        let samples = [0, 1].map(|b| present(b).then(|| (&x[b][..], d[b])));
+        let mut bad = samples;
+        bad[0] = Some((&[f64::NAN; 3], Targets::None));
+        let error = forecaster.observe_streams(&bad).unwrap_err();
+        assert!(matches!(error, Error::InStream { stream: 0, .. }), "{error}");
+        let report = forecaster.observe_streams(&samples).unwrap().map(|report| report.loss);
+        let pairs = [0, 1].map(|b| {
+            let complete = present(b) && waiting[b].len() == horizon;
+            complete.then(|| waiting[b].pop_front().unwrap())
+        });
+        let pairs = [0, 1].map(|b| pairs[b].map(|x: &Vec<f64>| (&x[..], d[b])));
+        let expected =
+            (pairs.iter().any(Option::is_some)).then(|| by_hand.step_streams(&pairs).unwrap().loss);
+        assert_eq!(report, expected, "{t}");
+        reports += usize::from(report.is_some());
+        for b in 0..2 {
+            if present(b) {
+                waiting[b].push_back(x[b]);
+            }
+            let mut state = by_hand.state(b).unwrap().clone();
+            for x in &waiting[b] {
+                by_hand.network().forward(&mut state, x).unwrap();
+            }
+            assert_eq!(forecaster.forecast_stream(b).unwrap(), state.outputs(), "{t} {b}");
+        }
+    }
+    assert_eq!(reports, STEPS - horizon);
+    assert!(forecaster.forecast_stream(2).is_err());
+    assert!(matches!(
+        forecaster.observe(&case.x[0], Targets::None),
+        Err(Error::StreamCount { expected: 2, got: 1 })
+    ));
+    // A reset of one stream drops its inputs alone.
+    forecaster.reset_stream(1, &[0.0; 5]).unwrap();
+    let last = forecaster.learner().state(1).unwrap().outputs().to_vec();
+    assert_eq!(forecaster.forecast_stream(1).unwrap(), last);
+}
+
+#[test]
+fn the_learner_of_a_forecaster_can_be_reached() {
+    let mut case = case(false);
+    case.update_timing = TimingName::AfterNextStep;
+    let mut forecaster = Forecaster::new(learner::<f64>(&case), 1).unwrap();
+    for (x, d) in case.x.iter().zip(&case.targets) {
+        forecaster.observe(x, Targets::Some(d)).unwrap();
+    }
+    let updates = forecaster.learner().updates();
+    assert!(forecaster.learner_mut().finish().unwrap());
+    assert_eq!(forecaster.learner().updates(), updates + 1);
+    let before = forecaster.forecast().unwrap().to_vec();
+    forecaster.learner_mut().set_weights(&vec![0.0; 5 * (3 + 1 + 5)]).unwrap();
+    assert_ne!(forecaster.forecast().unwrap(), before);
 }

@@ -6,64 +6,112 @@ use rtrl_kernel::Real;
 use serde_json::Value;
 
 use crate::error::{Quantity, check_count, check_finite};
-use crate::learner::Waiting;
+use crate::learner::{Waiting, in_stream};
 use crate::store::container::{self, Checkpoints, Saved};
-use crate::{Error, Learner, StepReport, Targets};
+use crate::{Error, Learner, Sample, StepReport, Targets};
 
-/// A learner that forecasts `horizon` calls ahead: the label of an input comes that many calls later.
+/// A learner that forecasts `horizon` calls ahead: the label of an input arrives that many calls later.
 ///
 /// Call number t brings the input x(t) and the label of x(t - horizon). The learner then takes its step with
-/// that pair; so it stands where the youngest complete pair ends, and the inputs since wait. A forecast
-/// replays these with today's weights, forward only, and leaves the learner as it is.
+/// that pair, so it is where the youngest complete pair ends, and the inputs since then wait. A forecast
+/// replays these with the present weights, forward only, and leaves the learner as it is.
 ///
 /// With horizon 1 that is: learn from the last input and its label, then look at the new input.
+///
+/// Each of several streams has its own inputs that wait, and may sit out a call.
 #[derive(Debug, Clone)]
 pub struct Forecaster<T: Real> {
     learner: Learner<T>,
     horizon: usize,
-    /// Inputs whose labels have not come, oldest first, one after the other.
-    waiting: Vec<T>,
-    /// How many they are.
+    /// One for each stream.
+    waiting: Vec<Queue<T>>,
+}
+
+/// Inputs whose labels have not arrived.
+#[derive(Debug, Clone)]
+struct Queue<T> {
+    /// Oldest first, one after the other.
+    inputs: Vec<T>,
     count: usize,
 }
 
-impl<T: Real> Forecaster<T> {
-    /// A forecaster around a learner of one stream.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] if the horizon is 0 or the learner has several streams, [`Error::Memory`] if the inputs of a horizon
-    /// do not fit in memory.
-    pub fn new(learner: Learner<T>, horizon: usize) -> Result<Self, Error> {
-        check_count("the horizon", horizon)?;
-        if learner.streams() != 1 {
-            let (expected, got) = ("1 for forecasts".to_owned(), learner.streams().to_string());
-            return Err(Error::Setting { what: "the number of streams", expected, got });
+impl<T: Real> Queue<T> {
+    /// An empty queue with room for `len` values.
+    fn with_capacity(len: usize) -> Result<Self, Error> {
+        let mut inputs = Vec::new();
+        if inputs.try_reserve_exact(len).is_err() {
+            let bytes = len as u128 * size_of::<T>() as u128;
+            return Err(Error::Memory { what: "the inputs of a horizon", bytes });
         }
-        let inputs = learner.network().inputs();
-        let bytes = horizon as u128 * inputs as u128 * size_of::<T>() as u128;
-        let refused = Error::Memory { what: "the inputs of a horizon", bytes };
-        let Some(len) = horizon.checked_mul(inputs) else { return Err(refused) };
-        let mut waiting = Vec::new();
-        if waiting.try_reserve_exact(len).is_err() {
-            return Err(refused);
-        }
-        Ok(Self { learner, horizon, waiting, count: 0 })
+        Ok(Self { inputs, count: 0 })
     }
 
-    /// One whose inputs wait already.
+    /// The oldest input with the label of `sample`, if `horizon` inputs of `width` values wait.
+    fn pair<'a>(
+        &'a self,
+        sample: &Option<Sample<'a, T>>,
+        (horizon, width): (usize, usize),
+    ) -> Option<Sample<'a, T>> {
+        let (_, label) = (*sample)?;
+        (self.count == horizon).then(|| (&self.inputs[..width], label))
+    }
+
+    /// Takes in an input, in the place of the oldest one if `horizon` of them wait.
+    fn push(&mut self, input: &[T], horizon: usize) {
+        if self.count < horizon {
+            self.inputs.extend_from_slice(input);
+            self.count += 1;
+        } else {
+            self.inputs.copy_within(input.len().., 0);
+            let newest = self.inputs.len() - input.len();
+            self.inputs[newest..].copy_from_slice(input);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.inputs.clear();
+        self.count = 0;
+    }
+}
+
+impl<T: Real> Forecaster<T> {
+    /// A forecaster around a learner.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the horizon is 0, [`Error::Memory`] if the inputs of a horizon do not fit in
+    /// memory.
+    pub fn new(learner: Learner<T>, horizon: usize) -> Result<Self, Error> {
+        check_count("the horizon", horizon)?;
+        let len = horizon.saturating_mul(learner.network().inputs());
+        let waiting = (0..learner.streams()).map(|_| Queue::with_capacity(len));
+        Ok(Self { waiting: waiting.collect::<Result<_, _>>()?, learner, horizon })
+    }
+
+    /// One in which `counts[b]` inputs of stream b wait already, stream by stream in `inputs`.
     pub(crate) fn resumed(
         learner: Learner<T>,
         horizon: usize,
-        count: usize,
-        waiting: &[T],
+        counts: &[usize],
+        mut inputs: &[T],
     ) -> Result<Self, Error> {
-        if count > horizon {
-            let (expected, got) = (format!("at most {horizon}"), count.to_string());
-            return Err(Error::Setting { what: "the number of inputs that wait", expected, got });
+        let refused = |what, expected: String, got: usize| {
+            Err(Error::Setting { what, expected, got: got.to_string() })
+        };
+        if counts.len() != learner.streams() {
+            let expected = format!("{}, one a stream", learner.streams());
+            return refused("the number of queues of inputs", expected, counts.len());
+        }
+        if let Some(&odd) = counts.iter().find(|&&count| count > horizon) {
+            return refused("the number of inputs that wait", format!("at most {horizon}"), odd);
         }
         let mut forecaster = Self::new(learner, horizon)?;
-        forecaster.waiting.extend_from_slice(waiting);
-        forecaster.count = count;
+        let width = forecaster.learner.network().inputs();
+        for (queue, &count) in forecaster.waiting.iter_mut().zip(counts) {
+            let (own, rest) = inputs.split_at(count * width);
+            queue.inputs.extend_from_slice(own);
+            queue.count = count;
+            inputs = rest;
+        }
         Ok(forecaster)
     }
 
@@ -86,49 +134,91 @@ impl<T: Real> Forecaster<T> {
         self.learner.save_with(waiting, application, |plan, write| series.save(step, plan, write))
     }
 
-    fn stored(&self) -> Waiting<'_, T> {
-        Waiting::new(self.horizon, self.count, &self.waiting)
+    fn stored(&self) -> Waiting<T> {
+        let counts = self.waiting.iter().map(|queue| queue.count).collect();
+        let inputs = self.waiting.iter().flat_map(|queue| &queue.inputs).copied().collect();
+        Waiting::new(self.horizon, counts, inputs)
     }
 
-    /// Takes in x(t), and learns from the pair that `label` completes. The report is that of the learner's
-    /// step; there is none in the first `horizon` calls, whose labels belong to nothing and are left out.
+    /// Takes in x(t) of a learner of one stream, and learns from the pair that `label` completes. The report
+    /// is that of the learner's step; there is none in the first `horizon` calls, whose labels belong to
+    /// nothing and are left out.
     ///
     /// # Errors
     /// Those of [`Learner::step`]. Where the learner is left as it was, so is the forecaster: the call may be
-    /// repeated. Else x(t) has been taken in, and the pair is gone.
+    /// repeated. Otherwise x(t) has been taken in, and the pair is gone.
     pub fn observe(
         &mut self,
         input: &[T],
         label: Targets<'_, T>,
     ) -> Result<Option<StepReport<'_, T>>, Error> {
-        let inputs = self.learner.network().inputs();
-        if input.len() != inputs {
-            return Err(Error::InputLength { expected: inputs, got: input.len() });
-        }
-        check_finite(self.learner.steps(), Quantity::Input, input)?;
-        if self.count < self.horizon {
-            self.waiting.extend_from_slice(input);
-            self.count += 1;
-            return Ok(None);
-        }
-        let result = self.learner.step(&self.waiting[..inputs], label);
-        if result.as_ref().map_or_else(Error::has_moved, |_| true) {
-            self.waiting.copy_within(inputs.., 0);
-            let newest = self.waiting.len() - inputs;
-            self.waiting[newest..].copy_from_slice(input);
-        }
-        result.map(Some)
+        self.observe_streams(&[Some((input, label))])
     }
 
-    /// The forecast of the label that comes `horizon` calls from now; changes nothing.
+    /// [`Forecaster::observe`] for every stream: its x(t), and the label of its input `horizon` of its calls
+    /// ago. A stream whose sample is `None` sits out the call, and one without a complete pair sits out the
+    /// learner's step. There is no report if all do.
+    ///
+    /// # Errors
+    /// Those of [`Learner::step_streams`]; otherwise as [`Forecaster::observe`].
+    pub fn observe_streams(
+        &mut self,
+        samples: &[Option<Sample<'_, T>>],
+    ) -> Result<Option<StepReport<'_, T>>, Error> {
+        self.check(samples)?;
+        let Self { learner, horizon, waiting } = self;
+        let width = learner.network().inputs();
+        let complete = (*horizon, width);
+        let result = if let ([queue], [sample]) = (waiting.as_slice(), samples) {
+            queue.pair(sample, complete).map(|pair| learner.step_streams(&[Some(pair)]))
+        } else {
+            let pairs = waiting.iter().zip(samples).map(|(queue, s)| queue.pair(s, complete));
+            let pairs: Vec<_> = pairs.collect();
+            pairs.iter().any(Option::is_some).then(|| learner.step_streams(&pairs))
+        };
+        if !matches!(&result, Some(Err(error)) if !error.has_moved()) {
+            for (queue, sample) in waiting.iter_mut().zip(samples) {
+                if let Some((input, _)) = sample {
+                    queue.push(input, *horizon);
+                }
+            }
+        }
+        result.transpose()
+    }
+
+    /// Fails unless there is a sample for each stream with an input that the network takes.
+    fn check(&self, samples: &[Option<Sample<'_, T>>]) -> Result<(), Error> {
+        self.learner.check_samples(samples.len())?;
+        let (expected, step) = (self.learner.network().inputs(), self.learner.steps());
+        for (b, sample) in samples.iter().enumerate() {
+            let Some((input, _)) = sample else { continue };
+            let checked = match input.len() {
+                got if got != expected => Err(Error::InputLength { expected, got }),
+                _ => check_finite(step, Quantity::Input, input),
+            };
+            checked.map_err(|error| in_stream((samples.len() > 1).then_some(b), error))?;
+        }
+        Ok(())
+    }
+
+    /// The forecast of the label that arrives `horizon` calls from now, in the first of several streams;
+    /// changes nothing.
     ///
     /// # Errors
     /// [`Error::NonFinite`] if the network leaves the range of the number type.
     pub fn forecast(&mut self) -> Result<&[T], Error> {
-        let inputs = self.learner.network().inputs();
-        let waiting = &self.waiting;
-        let input = |i: usize| &waiting[i * inputs..][..inputs];
-        self.learner.replay(0, (0..self.count).map(input))
+        self.forecast_stream(0)
+    }
+
+    /// [`Forecaster::forecast`] of one stream.
+    ///
+    /// # Errors
+    /// As [`Forecaster::forecast`], and [`Error::NoStream`].
+    pub fn forecast_stream(&mut self, stream: usize) -> Result<&[T], Error> {
+        self.learner.check_stream(stream)?;
+        let Queue { inputs, count } = &self.waiting[stream];
+        let width = self.learner.network().inputs();
+        self.learner.replay(stream, (0..*count).map(|i| &inputs[i * width..][..width]))
     }
 
     /// Calls between an input and its label.
@@ -136,43 +226,52 @@ impl<T: Real> Forecaster<T> {
         self.horizon
     }
 
-    /// The learner, which stands where the youngest complete pair ends.
+    /// The learner, which is where the youngest complete pair ends.
     pub fn learner(&self) -> &Learner<T> {
         &self.learner
     }
 
-    /// Starts a new sequence, as [`Learner::reset`]; the inputs that wait are dropped, since their labels belong
-    /// to the old one.
+    /// The learner, for everything that is not a step: rates, weights, a gradient that waits
+    /// ([`Learner::finish`]), sensitivities. Steps and resets that are taken on it bypass the inputs that wait.
+    pub fn learner_mut(&mut self) -> &mut Learner<T> {
+        &mut self.learner
+    }
+
+    /// Starts new sequences, as [`Learner::reset`]; the inputs that wait are dropped, since their labels belong
+    /// to the old ones.
     ///
     /// # Errors
     /// As [`Learner::reset`].
-    pub fn reset(&mut self, state: &[T]) -> Result<(), Error> {
-        let result = self.learner.reset(state);
-        if !matches!(result, Err(Error::StateLength { .. } | Error::NonFinite { .. })) {
-            self.waiting.clear();
-            self.count = 0;
+    pub fn reset(&mut self, states: &[T]) -> Result<(), Error> {
+        let result = self.learner.reset(states);
+        if was_reset(&result) {
+            self.waiting.iter_mut().for_each(Queue::clear);
         }
         result
     }
 
-    /// As [`Learner::reset_sensitivities`].
+    /// [`Forecaster::reset`] of one stream.
     ///
     /// # Errors
-    /// As [`Learner::reset_sensitivities`].
-    pub fn reset_sensitivities(&mut self) -> Result<(), Error> {
-        self.learner.reset_sensitivities()
-    }
-
-    /// As [`Learner::set_learning_rate`].
-    ///
-    /// # Errors
-    /// As [`Learner::set_learning_rate`].
-    pub fn set_learning_rate(&mut self, rate: f64) -> Result<(), Error> {
-        self.learner.set_learning_rate(rate)
+    /// As [`Learner::reset_stream`].
+    pub fn reset_stream(&mut self, stream: usize, state: &[T]) -> Result<(), Error> {
+        let result = self.learner.reset_stream(stream, state);
+        if was_reset(&result) {
+            self.waiting[stream].clear();
+        }
+        result
     }
 
     /// The learner, without the inputs that wait.
     pub fn into_learner(self) -> Learner<T> {
         self.learner
     }
+}
+
+/// Whether a reset has been done, with an error or without.
+fn was_reset(result: &Result<(), Error>) -> bool {
+    !matches!(
+        result,
+        Err(Error::StateLength { .. } | Error::NonFinite { .. } | Error::NoStream { .. })
+    )
 }

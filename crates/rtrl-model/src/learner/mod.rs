@@ -34,6 +34,7 @@ use rtrl_kernel::{Real, Workers};
 use self::accumulate::Accumulator;
 pub use self::builder::LearnerBuilder;
 use self::combined::Combined;
+pub(crate) use self::recovery::in_stream;
 pub use self::recovery::{Recoveries, Recovery};
 pub use self::report::StepReport;
 pub use self::run::Run;
@@ -247,12 +248,12 @@ impl<T: Real> Learner<T> {
 
 /// Checks of what a call is given.
 impl<T: Real> Learner<T> {
-    pub(super) fn check_samples(&self, got: usize) -> Result<(), Error> {
+    pub(crate) fn check_samples(&self, got: usize) -> Result<(), Error> {
         let expected = self.streams.len();
         if got == expected { Ok(()) } else { Err(Error::StreamCount { expected, got }) }
     }
 
-    pub(super) fn check_stream(&self, got: usize) -> Result<(), Error> {
+    pub(crate) fn check_stream(&self, got: usize) -> Result<(), Error> {
         let streams = self.streams.len();
         if got < streams { Ok(()) } else { Err(Error::NoStream { streams, got }) }
     }

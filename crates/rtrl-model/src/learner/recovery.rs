@@ -119,7 +119,7 @@ impl<T: Real> Learner<T> {
 }
 
 /// Names the stream of an error, where there are several.
-pub(super) fn in_stream(stream: Option<usize>, error: Error) -> Error {
+pub(crate) fn in_stream(stream: Option<usize>, error: Error) -> Error {
     match stream {
         Some(stream) => Error::InStream { stream, source: Box::new(error) },
         None => error,

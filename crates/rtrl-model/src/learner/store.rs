@@ -72,10 +72,11 @@ struct StreamContents {
     lost: bool,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct ForecastContents {
     horizon: usize,
-    waiting: usize,
+    /// Inputs that wait, for each stream.
+    waiting: Vec<usize>,
 }
 
 /// What a file keeps by name only, to be supplied when a learner is taken out of it, and what is a matter
@@ -163,11 +164,11 @@ impl<T: Real> Learner<T> {
 
     pub(crate) fn save_with<O>(
         &self,
-        waiting: Option<Waiting<'_, T>>,
+        waiting: Option<Waiting<T>>,
         application: &Value,
         save: impl FnOnce(&Plan, &dyn Fn(&mut Writer<'_>) -> Result<(), Error>) -> Result<O, Error>,
     ) -> Result<O, Error> {
-        let forecast = waiting.map(|waiting| waiting.contents);
+        let (forecast, inputs) = waiting.map(|waiting| (waiting.contents, waiting.inputs)).unzip();
         let contents = self.contents(forecast, application);
         let failed = |error: serde_json::Error| Error::Format {
             what: "the settings of the learner".to_owned(),
@@ -175,8 +176,8 @@ impl<T: Real> Learner<T> {
         };
         let tensors = self.tensors(&contents)?;
         let plan = Plan::new(&serde_json::to_value(&contents).map_err(failed)?, tensors)?;
-        let inputs = waiting.map_or(&[][..], |waiting| waiting.inputs);
-        save(&plan, &|writer| self.write(inputs, writer))
+        let inputs = inputs.unwrap_or_default();
+        save(&plan, &|writer| self.write(&inputs, writer))
     }
 
     fn contents(&self, forecast: Option<ForecastContents>, application: &Value) -> Contents {
@@ -226,8 +227,8 @@ impl<T: Real> Learner<T> {
             tensors.extend([vector("slopes", n), vector("teacher", n)]);
             stream.save_engine(&mut Planning { stream: b, tensors: &mut tensors })?;
         }
-        if let Some(forecast) = contents.forecast {
-            let shape = [forecast.waiting, self.network.inputs()];
+        if let Some(forecast) = &contents.forecast {
+            let shape = [forecast.waiting.iter().sum(), self.network.inputs()];
             tensors.push(Tensor::numbers::<T>(WAITING, shape));
         }
         let weights = self.network.weights();
@@ -289,15 +290,15 @@ fn of_optimizer(name: &str) -> String {
 }
 
 /// Inputs of a forecaster that wait for their labels.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Waiting<'a, T> {
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting<T> {
     contents: ForecastContents,
-    inputs: &'a [T],
+    inputs: Vec<T>,
 }
 
-impl<'a, T> Waiting<'a, T> {
-    pub(crate) fn new(horizon: usize, count: usize, inputs: &'a [T]) -> Self {
-        Self { contents: ForecastContents { horizon, waiting: count }, inputs }
+impl<T> Waiting<T> {
+    pub(crate) fn new(horizon: usize, counts: Vec<usize>, inputs: Vec<T>) -> Self {
+        Self { contents: ForecastContents { horizon, waiting: counts }, inputs }
     }
 }
 
@@ -491,7 +492,7 @@ impl StoredLearner {
 
     /// Calls between an input and its label, if it is a forecaster's.
     pub fn horizon(&self) -> Option<usize> {
-        self.contents.forecast.map(|forecast| forecast.horizon)
+        self.contents.forecast.as_ref().map(|forecast| forecast.horizon)
     }
 
     /// The learner, which goes on as the saved one would have, bit for bit.
@@ -513,14 +514,16 @@ impl StoredLearner {
     /// # Errors
     /// As [`StoredLearner::learner`].
     pub fn forecaster<T: Real>(mut self, supplies: &Supplies<T>) -> Result<Forecaster<T>, Error> {
-        let Some(ForecastContents { horizon, waiting }) = self.contents.forecast else {
+        let Some(ForecastContents { horizon, waiting }) = self.contents.forecast.take() else {
             let (expected, got) = ("a forecaster's".to_owned(), "a learner's".to_owned());
             return Err(Error::Setting { what: "the checkpoint", expected, got });
         };
         let learner = self.take(supplies)?;
-        let mut inputs = vec![T::ZERO; waiting * learner.network().inputs()];
+        let count = waiting.iter().fold(0, |sum: usize, &count| sum.saturating_add(count));
+        self.reader.expect(&Tensor::numbers::<T>(WAITING, [count, learner.network().inputs()]))?;
+        let mut inputs = vec![T::ZERO; count * learner.network().inputs()];
         self.reader.numbers(WAITING, 0, &mut inputs)?;
-        Forecaster::resumed(learner, horizon, waiting, &inputs)
+        Forecaster::resumed(learner, horizon, &waiting, &inputs)
     }
 
     fn take<T: Real>(&mut self, supplies: &Supplies<T>) -> Result<Learner<T>, Error> {
