@@ -120,7 +120,7 @@ impl EngineChoice {
     }
 }
 
-/// Whether gradients add up over so many steps that reading them hardly counts.
+/// Whether gradients accumulate over so many steps that the time of reading them hardly matters.
 fn is_seldom_read(regime: Regime) -> bool {
     match regime {
         Regime::Epochwise => true,

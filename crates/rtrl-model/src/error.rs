@@ -1,4 +1,4 @@
-//! What can go wrong in a network or a learner.
+//! The errors of networks and learners.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub enum Quantity {
     Gradient,
     /// The joint norm of the gradient.
     GradientNorm,
-    /// What an update made of the weights.
+    /// The weights after an update.
     Weights,
     /// The learning rate with the factor of its schedule, which must not be negative either.
     LearningRate,
@@ -48,7 +48,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// What is wrong with one that an update was refused for.
+    /// Why an update was refused for it.
     fn fault(self) -> &'static str {
         if self == Self::LearningRate { "negative or not finite" } else { "not finite" }
     }
@@ -165,7 +165,7 @@ pub enum Error {
         step: u64,
     },
     /// The optimiser's result, or what it needs, is out of range. The update was refused and its gradient
-    /// dropped; everything else of the step stands, and the learner goes on.
+    /// dropped; everything else of the step is done, and the learner continues.
     #[error(
         "update refused after step {step}: {quantity} {}; the weights are unchanged",
         quantity.fault()
@@ -209,7 +209,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// A sample that recursive least squares cannot take in; the fit is as it was. In a learner, everything else
-    /// of the step stands.
+    /// of the step is done.
     #[error("sample refused: {quantity} out of range; the fit is unchanged")]
     Fit {
         /// What is not finite, or not above 0.

@@ -7,17 +7,17 @@ use rtrl_kernel::Real;
 use crate::error::zero;
 use crate::{Error, Learner, Matrix, Sample, StepReport, Targets};
 
-/// Somebody who is told of every step.
+/// An observer of every step.
 pub trait Observer<T: Real> {
-    /// Takes in a step that has been taken. `learner` stands where the step has left it.
+    /// Observes a step. `learner` is as the step has left it.
     fn observe(&mut self, learner: &Learner<T>, report: &StepReport<'_, T>);
 }
 
 impl<T: Real> Learner<T> {
-    /// [`Learner::step`], of which every observer is then told.
+    /// [`Learner::step`], which every observer then observes.
     ///
     /// # Errors
-    /// As [`Learner::step`]; the observers are not told of a step that is an error.
+    /// As [`Learner::step`]; a step that is an error is not observed.
     pub fn step_observed(
         &mut self,
         input: &[T],
@@ -27,10 +27,10 @@ impl<T: Real> Learner<T> {
         self.step_streams_observed(&[Some((input, targets))], observers)
     }
 
-    /// [`Learner::step_streams`], of which every observer is then told.
+    /// [`Learner::step_streams`], which every observer then observes.
     ///
     /// # Errors
-    /// As [`Learner::step_streams`]; the observers are not told of a step that is an error.
+    /// As [`Learner::step_streams`]; a step that is an error is not observed.
     pub fn step_streams_observed(
         &mut self,
         samples: &[Option<Sample<'_, T>>],
@@ -95,7 +95,7 @@ pub struct GradientNorm {
 }
 
 impl GradientNorm {
-    /// The norm; `None` before the first step and where gradients add up unseen
+    /// The norm; `None` before the first step and where gradients accumulate unread
     /// ([`StepReport::gradient`](crate::StepReport::gradient)).
     pub fn last(&self) -> Option<f64> {
         self.last

@@ -10,7 +10,7 @@ use crate::error::check_count;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Regime {
-    /// The basic algorithm: the weights stand still while the gradient adds up;
+    /// The basic algorithm: the weights are constant while the gradient accumulates;
     /// [`Learner::end_epoch`](crate::Learner::end_epoch) applies the sum.
     Epochwise,
     /// The weights change while the network runs.
@@ -49,7 +49,7 @@ impl Regime {
         }
     }
 
-    /// The name as it stands in case files.
+    /// The name in case files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Epochwise => "epochwise",
@@ -57,7 +57,7 @@ impl Regime {
         }
     }
 
-    /// Whether gradients of several steps add up before they are applied.
+    /// Whether gradients of several steps accumulate before they are applied.
     pub(crate) fn accumulates(self) -> bool {
         match self {
             Self::Epochwise => true,

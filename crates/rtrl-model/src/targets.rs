@@ -8,7 +8,7 @@ use crate::error::{Quantity, check_finite};
 /// The targets d(t+1) of a step: for no output, for all of them or for some.
 #[derive(Debug, Clone, Copy)]
 pub enum Targets<'a, T> {
-    /// The step has no target: state and sensitivities move on, nothing is learnt.
+    /// The step has no target: state and sensitivities advance, nothing is learnt.
     None,
     /// One for each output.
     All(&'a [T]),
@@ -16,7 +16,7 @@ pub enum Targets<'a, T> {
     Some(&'a [Option<T>]),
 }
 
-/// What one stream sees in a step: the input x(t) and the targets for t + 1.
+/// The data of one stream for a step: the input x(t) and the targets for t + 1.
 pub type Sample<'a, T> = (&'a [T], Targets<'a, T>);
 
 impl<'a, T> Targets<'a, T> {

@@ -75,7 +75,7 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// What turns gradients into changes of the weights.
+    /// The optimiser, which turns gradients into changes of the weights.
     #[must_use]
     pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
         self.updates.optimizer = optimizer;
@@ -133,8 +133,8 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// Whether the gradient of each step is computed on its own even where several add up before the
-    /// weights change (epochwise, or an update at every u-th step). It costs the deferred engine most of
+    /// Whether the gradient of each step is computed even where several accumulate before the weights
+    /// change (epochwise, or an update at every u-th step). It costs the deferred engine most of
     /// what it saves there, and changes the sum by rounding. Off by default.
     #[must_use]
     pub fn step_gradients(mut self, each: bool) -> Self {
@@ -156,14 +156,14 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// What the learner does by itself when learning leaves the range of the number type.
+    /// The automatic recoveries when learning leaves the range of the number type.
     #[must_use]
     pub fn recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = recovery;
         self
     }
 
-    /// What the outputs are compared by. The squared error by default.
+    /// The loss by which outputs are compared with targets. The squared error by default.
     #[must_use]
     pub fn loss(mut self, loss: Loss<T>) -> Self {
         self.loss = loss;

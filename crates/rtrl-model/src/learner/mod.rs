@@ -61,7 +61,7 @@ use crate::{Error, Loss, Network, Regime, Sample, State, Targets};
 pub struct Learner<T: Real> {
     network: Network<T>,
     streams: Vec<Stream<T>>,
-    /// What has to be put combined where there are several streams.
+    /// The sums over several streams.
     combined: Option<Combined<T>>,
     regime: Regime,
     teacher_forcing: bool,
@@ -94,9 +94,9 @@ impl<T: Real> Learner<T> {
     /// # Errors
     /// [`Error::InputLength`], [`Error::TargetLength`], [`Error::NonFinite`] and
     /// [`Error::SensitivitiesLost`] leave the learner as it was, and so does [`Error::StreamCount`] if it has
-    /// several streams. After [`Error::Overflow`] the state has advanced, p is lost, and so are gradients
-    /// that have added up in the engine; [`Error::UpdateRefused`] concerns the change of the weights alone,
-    /// and [`Error::Fit`] the readout that learns by least squares.
+    /// several streams. After [`Error::Overflow`] the state has advanced, but p is lost, and so are the
+    /// gradients that the engine has accumulated. [`Error::UpdateRefused`] concerns the change of the weights
+    /// alone, and [`Error::Fit`] the readout that learns by least squares.
     pub fn step(
         &mut self,
         input: &[T],
@@ -110,10 +110,10 @@ impl<T: Real> Learner<T> {
     /// loss and gradient, and its part of the report shows its last outputs and errors of 0.
     ///
     /// # Errors
-    /// As [`Learner::step`]; with several streams, [`Error::InStream`] says in which. What concerns one
-    /// stream before anything has changed leaves all of them as they were. After an [`Error::Overflow`] all
-    /// streams have advanced, and those that the error does not concern have kept their p, but the weights
-    /// have not changed, and gradients that had added up in the engines are dropped.
+    /// As [`Learner::step`]; with several streams, [`Error::InStream`] names the stream. An error that arises
+    /// before anything has changed leaves all streams as they were. After an [`Error::Overflow`] all streams
+    /// have advanced, and the others have kept their p, but the weights have not changed, and the gradients
+    /// that the engines have accumulated are dropped.
     pub fn step_streams(
         &mut self,
         samples: &[Option<Sample<'_, T>>],
@@ -131,8 +131,8 @@ impl<T: Real> Learner<T> {
         Ok(self.report((step, whole), loss, updated))
     }
 
-    /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters and
-    /// gradients that wait or have added up stay.
+    /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters, and
+    /// gradients that wait or have accumulated stay.
     ///
     /// `states` is the state of every stream, n values, or one state a stream, one after the other.
     ///
@@ -156,17 +156,17 @@ impl<T: Real> Learner<T> {
         self.reset_engine(stream).or_else(|error| self.recover(error).map(drop))
     }
 
-    /// Sets p = 0 in every stream and leaves everything else: past inputs get no more credit. The way on
-    /// after an [`Error::Overflow`].
+    /// Sets p = 0 in every stream and leaves everything else: past inputs get no more credit. The way to
+    /// continue after an [`Error::Overflow`].
     ///
     /// # Errors
-    /// [`Error::Overflow`] if gradients that have added up turn out to have overflowed. They are dropped,
-    /// and the reset has been done.
+    /// [`Error::Overflow`] if accumulated gradients turn out to have overflowed. They are dropped, and the
+    /// reset has been done.
     pub fn reset_sensitivities(&mut self) -> Result<(), Error> {
         self.reset_engines().or_else(|error| self.recover(error).map(drop))
     }
 
-    /// Ends an epoch: applies the gradient that has added up, then resets to `states` as
+    /// Ends an epoch: applies the accumulated gradient, then resets to `states` as
     /// [`Learner::reset`].
     ///
     /// # Errors
@@ -190,7 +190,7 @@ impl<T: Real> Learner<T> {
 
     /// Applies the gradient that waits for the next step in
     /// [`Timing::AfterNextStep`](crate::Timing::AfterNextStep), if there is one, and says whether there
-    /// was. Gradients that have not added up to a whole update stay.
+    /// was. Gradients that have accumulated since the last update stay.
     ///
     /// # Errors
     /// [`Error::UpdateRefused`]; the gradient is dropped.
@@ -235,7 +235,7 @@ impl<T: Real> Learner<T> {
         self.updater.updates()
     }
 
-    /// What the [`Recovery`] has done so far.
+    /// How often the [`Recovery`] was needed so far.
     pub fn recoveries(&self) -> Recoveries {
         self.recoveries
     }

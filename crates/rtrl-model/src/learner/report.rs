@@ -3,7 +3,7 @@
 use super::Recoveries;
 use crate::Gradient;
 
-/// What one step computed.
+/// The results of one step.
 #[derive(Debug)]
 pub struct StepReport<'a, T> {
     /// Number of the step, from 0.
@@ -16,12 +16,12 @@ pub struct StepReport<'a, T> {
     /// J(t+1), summed over the streams.
     pub loss: T,
     /// dJ(t+1)/dw of this step alone, summed over the streams, before clipping; zero without a target.
-    /// `None` where gradients add up over several steps, unless
+    /// `None` where gradients accumulate over several steps, unless
     /// [`LearnerBuilder::step_gradients`](crate::LearnerBuilder::step_gradients) asks for them, and in a step
     /// in which it overflowed, or p did, and a [`Recovery`](crate::Recovery) let the learner continue.
     pub gradient: Option<&'a Gradient<T>>,
     /// Whether weights changed in this step.
     pub updated: bool,
-    /// What a [`Recovery`](crate::Recovery) has done so far, this step included.
+    /// How often a [`Recovery`](crate::Recovery) was needed so far, this step included.
     pub recoveries: Recoveries,
 }

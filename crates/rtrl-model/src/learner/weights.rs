@@ -39,7 +39,7 @@ impl<T: Real> Learner<T> {
         self.updater.settings()
     }
 
-    /// Replaces the learning rate, which the schedule goes on to multiply. A readout follows unless it has a
+    /// Replaces the learning rate, which the schedule multiplies as before. A readout follows unless it has a
     /// rate of its own.
     ///
     /// # Errors
@@ -56,14 +56,14 @@ impl<T: Real> Learner<T> {
         self.updater.set_readout_learning_rate(rate)
     }
 
-    /// What the optimiser remembers beside [`Learner::updates`]: matrices of the shape of the weights, named
+    /// The optimiser's state next to [`Learner::updates`]: matrices of the shape of the weights, named
     /// `recurrent.momentum`, `readout.second_moment` and alike; nothing for plain gradient descent.
     pub fn optimizer_state(&self) -> impl Iterator<Item = (String, &Matrix<T>)> {
         self.updater.state()
     }
 
-    /// Goes on from what [`Learner::optimizer_state`] and [`Learner::updates`] were in a learner with the
-    /// same settings and shape.
+    /// Replaces the optimiser's state by [`Learner::optimizer_state`] and [`Learner::updates`] of a learner
+    /// with the same settings and shape.
     ///
     /// # Errors
     /// [`Error::Setting`] for names that are missing or unknown and for numbers that no such matrix holds,

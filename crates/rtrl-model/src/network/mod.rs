@@ -28,8 +28,8 @@ use crate::{Activation, Error, Matrix};
 
 /// A fully recurrent network: n units, m external inputs, an optional bias and an optional readout.
 ///
-/// A network is its shape and its weights. What changes from step to step is a [`State`], so one network
-/// serves any number of sequences and threads at once:
+/// A network is its shape and its weights. A [`State`] holds everything that changes from step to step, so
+/// one network serves any number of sequences and threads at once:
 ///
 /// ```
 /// use rtrl_model::Network;
@@ -209,7 +209,7 @@ impl<T: Real> Network<T> {
     }
 }
 
-/// What a learner needs.
+/// For the learner.
 impl<T: Real> Network<T> {
     /// How many recurrent weights there are, the shares that leaky units keep included, and how many
     /// weights learn.

@@ -9,7 +9,7 @@ use crate::error::{Quantity, check_finite};
 use crate::readout::ReadoutLayer;
 use crate::{Error, Targets};
 
-/// What a network carries from step to step: y(t), the forced set, and the room for a step.
+/// The state that a network carries from step to step: y(t), the forced set, and the room for a step.
 ///
 /// There is one state for each sequence, free run or instrument. [`Network::state`] starts one, and
 /// [`Network::forward`] moves it; a clone continues independently.
