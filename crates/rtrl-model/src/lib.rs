@@ -34,15 +34,18 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `learner/` | the data path of a step, regimes, updates; what holds when something fails |
+//! | `learner/` | the data path of a step, accumulated gradients, recovery from failures |
 //! | `network/` | shape, weights, state, the forward pass, seeded initial weights |
 //! | `activation.rs`, `leaks.rs`, `readout.rs`, `targets.rs` | its parts |
 //! | `loss.rs` | losses and their errors |
 //! | `rls.rs`, `readout_rls.rs` | recursive least squares, and readouts that learn by it |
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
+//! | `engine.rs` | the choice of the engine that carries the sensitivities |
+//! | `matrix.rs` | matrices as the kernel has them, and as callers give them |
 //! | `random.rs` | random numbers with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
 //! | `observer.rs` | watching a learner |
+//! | `error.rs` | the errors |
 //! | `store/` | files: saved models, checkpoints, `PyTorch`'s names, conformance cases |
 //!
 //! The equations that the documentation refers to by number are those of Williams & Zipser, *A Learning

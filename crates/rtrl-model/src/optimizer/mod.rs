@@ -2,7 +2,18 @@
 //!
 //! The chain: clip by value, then clip by the joint norm of all gradients, then the optimiser at the rate
 //! of the schedule, then decoupled weight decay, then, if asked, the spectral limit. Formulas and defaults
-//! are those of `torch.optim` and `torch.nn.utils.clip_grad_norm_`; they stand in `docs/equations.md`.
+//! are those of `torch.optim` and `torch.nn.utils.clip_grad_norm_`; `docs/equations.md` lists them.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `settings.rs` | all settings of the chain, as plain data |
+//! | `updater.rs` | an update: all weights change, or none |
+//! | `clip.rs` | limits on the gradient |
+//! | `rule.rs` | the optimisers and their constants |
+//! | `custom.rs` | optimisers of the user's |
+//! | `layer.rs` | the moments and the next weights of one matrix |
+//! | `schedule.rs` | the learning rate over the updates |
+//! | `spectral.rs`, `no_spectral.rs` | the spectral limit, with linear algebra and without |
 
 mod clip;
 mod custom;
