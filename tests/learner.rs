@@ -577,7 +577,7 @@ fn a_choice_of_engine_next_to_a_custom_one_is_refused() {
     let builder = Learner::builder(network).custom_engine(Box::new(engine));
     assert!(builder.clone().build().is_ok());
     let error = builder.engine(EngineChoice::Auto).build().unwrap_err().to_string();
-    assert_eq!(error, "the engine is both, expected a built-in engine or a custom one");
+    assert_eq!(error, "the engine is set twice, expected `engine` or `custom_engine`");
 }
 
 #[test]

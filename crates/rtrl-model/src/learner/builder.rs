@@ -231,8 +231,8 @@ impl<T: Real> LearnerBuilder<T> {
     fn check_engine(&self) -> Result<(), Error> {
         let Some(custom) = &self.custom_engine else { return Ok(()) };
         if self.engine.is_some() {
-            let (expected, got) =
-                ("a built-in engine or a custom one".to_owned(), "both".to_owned());
+            let expected = "`engine` or `custom_engine`".to_owned();
+            let got = "set twice".to_owned();
             return Err(Error::Setting { what: "the engine", expected, got });
         }
         let (expected, got) =
