@@ -7,19 +7,6 @@ use rtrl_bench::generators::{Recipe, recipes};
 use rtrl_model::store::case::{Case, Trace};
 use rtrl_model::{EngineChoice, Isa, Pace, Threads};
 
-/// What a recipe gives, made contracting (no row of recurrent weights sums to more than 1) and with a
-/// small learning rate: there, rounding differences do not grow.
-fn contracting(recipe: &Recipe) -> Case {
-    let mut case = recipe.case();
-    case.learning_rate = 0.01;
-    let recurrent = case.inputs + usize::from(case.bias);
-    for row in &mut case.weights {
-        let sum: f64 = row[recurrent..].iter().map(|weight| weight.abs()).sum();
-        row[recurrent..].iter_mut().for_each(|weight| *weight /= sum.max(1.0));
-    }
-    case
-}
-
 fn run(case: &Case, engine: EngineChoice, threads: usize) -> Trace {
     let threads = Threads::Exactly(threads);
     let learner = case.learner::<f64>(Isa::best()).unwrap();
@@ -41,7 +28,7 @@ proptest! {
     fn weights_agree_after_two_hundred_steps(mut recipe in recipes(24, 200), (engine, threads) in windows()) {
         // Without targets no weight would move.
         recipe.targets = recipe.targets.max(0.05);
-        let case = contracting(&recipe);
+        let case = recipe.contracting_case();
         let expected = run(&case, EngineChoice::Eager, 1);
         let got = run(&case, engine, threads);
         let result = trace(&got, &expected, Tolerance::Relative(1e-12));
@@ -69,7 +56,7 @@ fn another_learning_rate_is_noticed() {
         every: 1,
         resets: true,
     };
-    let mut case = contracting(&recipe);
+    let mut case = recipe.contracting_case();
     let expected = run(&case, EngineChoice::Eager, 1);
     case.learning_rate *= 1.0 + 1e-9;
     let got = run(&case, EngineChoice::DEFERRED, 1);
