@@ -155,7 +155,10 @@ impl Case {
     }
 
     /// Fails unless the network can be built and everything else has the right shape.
-    fn check(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// As [`Case::from_json`].
+    pub fn check(&self) -> Result<(), Error> {
         self.network::<f64>(Isa::scalar())?;
         let steps = self.x.len();
         check_shape("x", (steps, self.inputs), &self.x)?;
@@ -260,7 +263,11 @@ impl Case {
             }
         }
         for unit in 0..self.units {
-            trace.sensitivities.push(learner.sensitivities(unit)?.to_rows());
+            match learner.sensitivities(unit) {
+                // A custom engine need not offer them: the trace then has none.
+                Err(Error::Kernel(rtrl_kernel::Error::Unsupported { .. })) => break,
+                sensitivities => trace.sensitivities.push(sensitivities?.to_rows()),
+            }
         }
         match self.regime {
             RegimeName::Epochwise => learner.end_epoch(&vec![T::ZERO; self.units])?,
