@@ -8,7 +8,8 @@ use rtrl_kernel::{
     Threads,
 };
 
-use crate::random::{Numbers, Numerals, learns};
+use crate::numerals::Numerals;
+use crate::random::{self, Numbers, learns};
 
 fn window(steps: usize) -> NonZeroUsize {
     NonZeroUsize::new(steps).unwrap()
@@ -65,7 +66,7 @@ fn lockstep<T: Real>(
         Deferred::<T>::new(&layout, &learns, window(records), pace, isa, threads).unwrap();
     let mut worst = 0.0f64;
     for t in 0..23 {
-        let mut numerals = Numerals::new(&layout, &mut numbers, t, 1);
+        let mut numerals = random::numerals(&layout, &mut numbers, t, 1);
         if t == 13 {
             eager.reset().unwrap();
             deferred.reset().unwrap();
@@ -110,7 +111,7 @@ fn a_broken_term_is_seen() {
     for window in [(5, Pace::Bursts), (5, Pace::Even), (40, Pace::Bursts)] {
         let keep_forced = |step: &mut Numerals<f64>| step.forced.fill(false);
         assert!(lockstep(SHAPES[2], 1.0, window, place, keep_forced) > 1e-3);
-        let other_weights = |step: &mut Numerals<f64>| step.blocks[0].0.rotate_left(1);
+        let other_weights = |step: &mut Numerals<f64>| step.blocks[0].weights.rotate_left(1);
         assert!(lockstep(SHAPES[2], 1.0, window, place, other_weights) > 1e-3);
         let no_diagonal = |step: &mut Numerals<f64>| step.diagonal = None;
         assert!(lockstep(SHAPES[2], 1.0, window, place, no_diagonal) > 1e-3);
@@ -125,7 +126,7 @@ fn outputs<T: Real>(
 ) -> Vec<T> {
     let mut all = Vec::new();
     for t in steps {
-        let numerals = Numerals::new(layout, &mut Numbers(t as u64 * 7 + 1), t, 1);
+        let numerals = random::numerals(layout, &mut Numbers(t as u64 * 7 + 1), t, 1);
         engine.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
         if t % 5 == 3 {
             all.extend(gradient(engine, layout));

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use rtrl_kernel::{Deferred, Drive, Eager, Engine, Isa, Layout, Pace, Real, Threads};
 
 use crate::loops::Loops;
-use crate::random::{self, Numbers, Numerals};
+use crate::random::{self, Numbers};
 
 /// The largest difference of p and gradients from those of the loops over some steps, relative to the
 /// largest number; infinite if one is not finite.
@@ -27,7 +27,7 @@ fn difference<T: Real>(
         }
     };
     for t in 0..11 {
-        let numerals = Numerals::new(layout, &mut numbers, t, blocks);
+        let numerals = random::numerals(layout, &mut numbers, t, blocks);
         engine.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
         loops.advance(&numerals);
         let mut row = vec![T::ZERO; engine.weights()];

@@ -5,7 +5,8 @@ use rtrl_kernel::{
 };
 
 use crate::loops::Loops;
-use crate::random::{Numbers, Numerals, learns};
+use crate::numerals::Numerals;
+use crate::random::{self, Numbers, learns};
 
 /// Whether the weight from unit l to unit k is 0: in rows 0, 1 and 2 of four with the probability
 /// `1 - kept`, in row 3 never.
@@ -43,15 +44,15 @@ fn compare<T: Real>(layout: &Layout, density: f64, kept: f64, isa: Isa, threads:
 /// The numbers of a step in which slopes vanish and units are forced now and then.
 fn eventful<T: Real>(layout: &Layout, numbers: &mut Numbers, t: usize, kept: f64) -> Numerals<T> {
     let n = layout.states();
-    let mut numerals = Numerals::<T>::new(layout, numbers, t, 1);
+    let mut numerals = random::numerals::<T>(layout, numbers, t, 1);
     if t % 5 <= 2 {
-        numerals.blocks[0].1 = numbers.list(n);
+        numerals.blocks[0].scale = numbers.list(n);
         numerals.injection = numbers.list(layout.drives().len());
         numerals.forced.fill(false);
     }
     // Which weights are 0 changes every second step, to as many in each row as before.
     let stride = numerals.stride;
-    for (w, weight) in numerals.blocks[0].0.iter_mut().enumerate() {
+    for (w, weight) in numerals.blocks[0].weights.iter_mut().enumerate() {
         if absent(w / stride, (w % stride + t / 2) % n, kept) {
             *weight = T::ZERO;
         }

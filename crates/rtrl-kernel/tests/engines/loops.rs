@@ -1,28 +1,34 @@
-//! p in plain loops, in the promised order.
+//! Equations 5 and 6 in plain loops, in the order that `docs/equations.md` promises.
+#![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
 use rtrl_kernel::{Layout, Real};
 
-use crate::random::Numerals;
+use super::numerals::Numerals;
 
+/// p and the gradient in plain loops.
 pub(crate) struct Loops<T> {
     layout: Layout,
     learns: Vec<bool>,
     /// p[k][w], w being the number of a weight.
     p: Vec<Vec<T>>,
-    /// `-sum e p` of the errors since the last reading.
+    /// `-sum e p` of the errors since the last reading, one value a weight.
     pub(crate) gradient: Vec<T>,
 }
 
 impl<T: Real> Loops<T> {
+    /// p = 0 for the weights that learn, one flag for each weight of the layout.
     pub(crate) fn new(layout: &Layout, learns: &[bool]) -> Self {
         let p = vec![vec![T::ZERO; learns.len()]; layout.states()];
         let gradient = vec![T::ZERO; learns.len()];
         Self { layout: layout.clone(), learns: learns.to_vec(), p, gradient }
     }
 
+    /// Equation 5, and equation 6 where the step has an error.
     pub(crate) fn advance(&mut self, numerals: &Numerals<T>) {
         let n = self.layout.states();
         let old = self.p.clone();
+        let row = |k| (0..n).map(move |l| numerals.coefficient(k, l)).collect();
+        let jacobian: Vec<Vec<T>> = (0..n).map(row).collect();
         for row in 0..self.layout.rows() {
             for j in 0..self.layout.width(row) {
                 let w = self.layout.offset(row) + j;
@@ -32,13 +38,12 @@ impl<T: Real> Loops<T> {
                 for k in 0..n {
                     let mut sum = T::ZERO;
                     for l in (0..n).filter(|&l| !numerals.forced[l]) {
-                        sum = numerals.coefficient(k, l).mul_add(old[l][w], sum);
+                        sum = jacobian[k][l].mul_add(old[l][w], sum);
                     }
-                    for (drive, &injection) in self.layout.drives().iter().zip(&numerals.injection)
-                    {
-                        if (drive.row as usize, drive.state as usize) == (row, k) {
+                    for d in self.layout.drives_of(row) {
+                        if self.layout.drives()[d].state as usize == k {
                             let z = numerals.z[self.layout.z(row).start + j];
-                            sum = injection.mul_add(z, sum);
+                            sum = numerals.injection[d].mul_add(z, sum);
                         }
                     }
                     self.p[k][w] = sum;
@@ -57,7 +62,7 @@ impl<T: Real> Loops<T> {
         weights.filter(|&(_, &learns)| learns).map(|(&p, _)| p).collect()
     }
 
-    /// The gradient in rows `stride` apart, as an engine writes it.
+    /// The gradient in rows `stride` apart, as an engine writes it; then it is 0.
     pub(crate) fn take_gradient(&mut self, stride: usize) -> Vec<T> {
         let mut rows = vec![T::ZERO; self.layout.rows() * stride];
         for (row, into) in rows.chunks_exact_mut(stride).enumerate() {

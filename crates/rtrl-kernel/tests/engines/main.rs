@@ -3,7 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `random.rs` | layouts and steps of random numbers |
-//! | `loops.rs` | p in plain loops |
+//! | `loops.rs`, `numerals.rs` | p in plain loops; the numbers of a step |
 //! | `eager.rs`, `deferred.rs` | what each engine promises |
 //! | `drives.rs` | layouts in which rows drive any states |
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -13,4 +13,5 @@ mod deferred;
 mod drives;
 mod eager;
 mod loops;
+mod numerals;
 mod random;

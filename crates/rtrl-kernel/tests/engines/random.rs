@@ -1,6 +1,8 @@
 //! Layouts and steps of random numbers.
 
-use rtrl_kernel::{Drive, Jacobian, Layout, Real, Step};
+use rtrl_kernel::{Drive, Layout, Real};
+
+use crate::numerals::{Block, Numerals};
 
 /// Numbers that look random: a linear congruential generator.
 pub(crate) struct Numbers(pub(crate) u64);
@@ -56,79 +58,35 @@ pub(crate) fn layout(numbers: &mut Numbers, states: usize) -> Layout {
     Layout::new(states, z, drives).unwrap()
 }
 
-/// The numbers of a step, with the terms of its Jacobian in the open.
-pub(crate) struct Numerals<T> {
-    /// Weights, with `stride` between rows, and the scale of each row.
-    pub(crate) blocks: Vec<(Vec<T>, Vec<T>)>,
-    pub(crate) stride: usize,
-    pub(crate) diagonal: Option<Vec<T>>,
-    pub(crate) injection: Vec<T>,
-    pub(crate) z: Vec<T>,
-    pub(crate) forced: Vec<bool>,
-    pub(crate) error: Option<Vec<T>>,
-}
-
-impl<T: Real> Numerals<T> {
-    /// Numbers for step t with `blocks` blocks, in which slopes vanish, units are forced and a diagonal is
-    /// there now and then.
-    pub(crate) fn new(layout: &Layout, numbers: &mut Numbers, t: usize, blocks: usize) -> Self {
-        let n = layout.states();
-        let stride = n + 3;
-        let block = |numbers: &mut Numbers| {
-            let mut scale: Vec<T> = numbers.list(n);
-            (0..n).filter(|k| (k + t).is_multiple_of(3)).for_each(|k| scale[k] = T::ZERO);
-            (numbers.list(n * stride), scale)
-        };
-        let blocks = (0..blocks).map(|_| block(numbers)).collect();
-        let mut injection: Vec<T> = numbers.list(layout.drives().len());
-        for (drive, injection) in layout.drives().iter().zip(&mut injection) {
-            if (drive.state as usize + t).is_multiple_of(3) {
-                *injection = T::ZERO;
-            }
-        }
-        Self {
-            blocks,
-            stride,
-            diagonal: (t % 5 > 1).then(|| numbers.list(n)),
-            injection,
-            z: numbers.list(layout.z_len()),
-            forced: (0..n).map(|_| numbers.next() > 0.5).collect(),
-            error: (t % 4 != 1).then(|| numbers.list(n)),
+/// Numbers for step t with `blocks` blocks, in which slopes vanish, units are forced and a diagonal is there now
+/// and then.
+pub(crate) fn numerals<T: Real>(
+    layout: &Layout,
+    numbers: &mut Numbers,
+    t: usize,
+    blocks: usize,
+) -> Numerals<T> {
+    let n = layout.states();
+    let stride = n + 3;
+    let block = |numbers: &mut Numbers| {
+        let mut scale: Vec<T> = numbers.list(n);
+        (0..n).filter(|k| (k + t).is_multiple_of(3)).for_each(|k| scale[k] = T::ZERO);
+        Block { weights: numbers.list(n * stride), scale }
+    };
+    let blocks = (0..blocks).map(|_| block(numbers)).collect();
+    let mut injection: Vec<T> = numbers.list(layout.drives().len());
+    for (drive, injection) in layout.drives().iter().zip(&mut injection) {
+        if (drive.state as usize + t).is_multiple_of(3) {
+            *injection = T::ZERO;
         }
     }
-
-    pub(crate) fn step(&self) -> Step<'_, T> {
-        let term = |b: usize| {
-            let (weights, scale) = &self.blocks[b];
-            (weights.as_slice(), self.stride, scale.as_slice())
-        };
-        let jacobian = match self.blocks.len() {
-            0 => Jacobian::sum([]),
-            1 => Jacobian::sum([term(0)]),
-            2 => Jacobian::sum([term(0), term(1)]),
-            _ => Jacobian::sum([term(0), term(1), term(2)]),
-        };
-        Step {
-            jacobian: jacobian.with_diagonal(self.diagonal.as_deref()),
-            injection: &self.injection,
-            z: &self.z,
-            forced: &self.forced,
-        }
-    }
-
-    /// `J[k][l]` by its definition, zero where unit l was forced.
-    pub(crate) fn coefficient(&self, k: usize, l: usize) -> T {
-        if self.forced[l] {
-            return T::ZERO;
-        }
-        let mut value = T::ZERO;
-        for (b, (weights, scale)) in self.blocks.iter().enumerate() {
-            let weight = weights[k * self.stride + l];
-            value = if b == 0 { scale[k] * weight } else { scale[k].mul_add(weight, value) };
-        }
-        match &self.diagonal {
-            Some(diagonal) if k == l => value + diagonal[k],
-            _ => value,
-        }
+    Numerals {
+        blocks,
+        stride,
+        diagonal: (t % 5 > 1).then(|| numbers.list(n)),
+        injection,
+        z: numbers.list(layout.z_len()),
+        forced: (0..n).map(|_| numbers.next() > 0.5).collect(),
+        error: (t % 4 != 1).then(|| numbers.list(n)),
     }
 }
