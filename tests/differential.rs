@@ -1,13 +1,22 @@
 //! The eager engine against the reference, equal by `==`, and against itself, equal in every bit, on
-//! every instruction set, with any number of threads, in both precisions.
+//! every instruction set, with any number of threads, in both precisions. Then every engine by the check that
+//! is for custom engines too, and wrong engines, which it must catch.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod wrong;
+
+use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 use rtrl_bench::compare::{Tolerance, trace};
+use rtrl_bench::differential::{Feature, Offer, Options, Report, check, replay};
 use rtrl_bench::generators::{Recipe, recipes};
 use rtrl_bench::reference::{self, Fault};
+use rtrl_kernel::{Deferred, Eager, Engine, Layout, Pace};
 use rtrl_model::store::case::{Case, Trace};
 use rtrl_model::{EngineChoice, Isa, Real, Threads};
+
+use self::wrong::{Forgetful, Plain, Wrong};
 
 fn eager<T: Real>(case: &Case, isa: Isa, threads: Threads) -> Trace {
     let learner = case.learner::<T>(isa).unwrap().engine(EngineChoice::Eager).threads(threads);
@@ -91,4 +100,161 @@ fn a_broken_term_is_caught() {
     ] {
         assert!(compare(fault).is_err(), "{fault:?} was not noticed");
     }
+}
+
+/// The project's engines, on every instruction set and in either precision, by the call that anyone can make.
+fn check_ours<T: Real>(
+    options: Options,
+    engine: impl Fn(&Layout, &[bool], Isa) -> Result<Box<dyn Engine<T>>, rtrl_kernel::Error>,
+) {
+    for isa in Isa::available() {
+        let report = check::<T>(options, |layout, learns| engine(layout, learns, isa));
+        let report = report.into_result().unwrap();
+        assert!(report.not_offered.is_empty(), "{report}");
+    }
+}
+
+#[test]
+fn the_eager_engine_is_exactly_right() {
+    fn eager<T: Real>() {
+        let options = Options { tolerance: Some(0.0), ..Options::default() };
+        check_ours::<T>(options, |layout, learns, isa| {
+            Ok(Box::new(Eager::new(layout, learns, isa, Threads::Exactly(2))?))
+        });
+    }
+    eager::<f32>();
+    eager::<f64>();
+}
+
+#[test]
+fn the_deferred_engine_is_right_up_to_rounding() {
+    fn deferred<T: Real>() {
+        for window in [1, 5, 32].map(|window| NonZeroUsize::new(window).unwrap()) {
+            for pace in [Pace::Bursts, Pace::Even] {
+                check_ours::<T>(Options::default(), |layout, learns, isa| {
+                    let threads = Threads::Exactly(2);
+                    Ok(Box::new(Deferred::new(layout, learns, window, pace, isa, threads)?))
+                });
+            }
+        }
+    }
+    deferred::<f32>();
+    deferred::<f64>();
+}
+
+/// Whatever a report can count is in fact tried.
+#[test]
+fn a_check_tries_everything() {
+    let report = check::<f64>(Options::default(), |layout, learns| {
+        Ok(Box::new(Eager::new(layout, learns, Isa::best(), Threads::SERIAL)?))
+    });
+    for feature in Feature::ALL {
+        let count = report.exercised.get(&feature).copied().unwrap_or_default();
+        assert!(count >= 5, "{}: {count} times in {report}", feature.name());
+    }
+}
+
+/// What makes an engine, or fails to.
+type Made = Result<Box<dyn Engine<f64>>, rtrl_kernel::Error>;
+
+fn plain(wrong: Wrong) -> impl Fn(&Layout, &[bool]) -> Made {
+    move |layout, learns| Ok(Box::new(Plain::new(layout, learns, wrong)))
+}
+
+#[test]
+fn a_right_engine_in_plain_loops_is_right() {
+    let report = check(Options::default(), plain(Wrong::Nothing)).into_result().unwrap();
+    assert_eq!(report.not_offered.iter().collect::<Vec<_>>(), [&Offer::Sensitivities]);
+}
+
+/// Negative controls: each engine is caught; its case, stored and replayed, fails in the same way, and a
+/// right engine passes it.
+#[test]
+fn wrong_engines_are_caught() {
+    for wrong in [
+        Wrong::ForcedColumn,
+        Wrong::ImmediateInfluence,
+        Wrong::SecondDrive,
+        Wrong::Sign,
+        Wrong::ReadTwice,
+        Wrong::NoReset,
+        Wrong::ResetDropsErrors,
+        Wrong::NoTargetRepeatsError,
+        Wrong::LoadAdds,
+        Wrong::SharedCopy,
+        Wrong::TouchesFrozenWeights,
+        Wrong::NotFinite,
+        Wrong::Count,
+        Wrong::Panics,
+    ] {
+        let report = check(Options::default(), plain(wrong));
+        assert!(!report.is_ok(), "{wrong:?} was not noticed");
+        println!("{wrong:?}: {report}");
+        replays(&report, plain(wrong), plain(Wrong::Nothing));
+    }
+}
+
+fn replays(
+    report: &Report,
+    wrong: impl Fn(&Layout, &[bool]) -> Made,
+    right: impl Fn(&Layout, &[bool]) -> Made,
+) {
+    let json = report.failure.as_ref().unwrap().to_json();
+    let again = replay(&json, wrong).unwrap();
+    assert_eq!(again.failure, report.failure, "{report}");
+    assert!(replay(&json, right).unwrap().is_ok(), "{report}");
+}
+
+#[test]
+fn a_load_that_forgets_the_window_is_caught() {
+    let deferred = |layout: &Layout, learns: &[bool]| {
+        let window = NonZeroUsize::new(5).unwrap();
+        Deferred::new(layout, learns, window, Pace::Even, Isa::best(), Threads::SERIAL)
+    };
+    let wrong = |layout: &Layout, learns: &[bool]| -> Made {
+        Ok(Box::new(Forgetful(Box::new(deferred(layout, learns)?))))
+    };
+    let report = check(Options::default(), wrong);
+    println!("{report}");
+    replays(&report, wrong, |layout, learns| Ok(Box::new(deferred(layout, learns)?)));
+}
+
+/// An engine that does not claim to be exact is measured; it is judged only by a tolerance.
+#[test]
+fn an_estimator_is_judged_by_its_own_tolerance() {
+    let vague = |layout: &Layout, learns: &[bool]| -> Made {
+        Ok(Box::new(Plain::new(layout, learns, Wrong::Vague)))
+    };
+    let options = Options { cases: 12, ..Options::default() };
+    let report = check(options, vague);
+    let worst = report.worst.clone().unwrap().difference;
+    assert!(!report.is_ok() && report.failure.is_none() && worst > 1e-3, "{report}");
+    assert!(report.to_string().starts_with("not judged"), "{report}");
+    let judged = |tolerance| check(Options { tolerance: Some(tolerance), ..options }, vague);
+    assert!(judged(2.0 * worst).is_ok());
+    assert!(judged(f64::INFINITY).is_ok());
+    assert!(!judged(0.5 * worst).is_ok());
+}
+
+#[test]
+fn text_that_is_no_failure_is_refused() {
+    let report = check(Options::default(), plain(Wrong::Sign));
+    let json = report.failure.unwrap().to_json();
+    let single = replay::<f32>(&json, |layout, learns| {
+        Ok(Box::new(Eager::new(layout, learns, Isa::best(), Threads::SERIAL)?))
+    });
+    assert_eq!(single.unwrap_err().to_string(), "the failure is in f64, expected f32");
+    let mut other: serde_json::Value = serde_json::from_str(&json).unwrap();
+    other["case"]["engine"]["states"] = 99.into();
+    for bad in [&json[1..], &other.to_string()] {
+        assert!(replay(bad, plain(Wrong::Nothing)).is_err());
+    }
+}
+
+#[test]
+fn the_documentation_shows_the_engine_of_the_example() {
+    let example = include_str!("../crates/rtrl-bench/examples/check_rule.rs");
+    let (_, engine) = example.split_once("/// Equations 5 and 6").unwrap();
+    let (engine, _) = engine.split_once("fn main()").unwrap();
+    assert!(include_str!("../docs/conformance.md").contains(engine.trim_end()));
 }

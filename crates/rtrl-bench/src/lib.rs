@@ -2,6 +2,7 @@
 //!
 //! * [`mod@reference`]: the paper in loops, in its own symbols;
 //! * [`oracles`]: gradients by other roads;
+//! * [`differential`]: one call that tells whether an engine, also a custom one, is right;
 //! * [`compare`]: comparisons that cannot pass by accident;
 //! * [`generators`]: random cases;
 //! * [`peak`] and [`peers`]: what the machine can do at most, and the same update by other libraries;
@@ -13,6 +14,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this crate is for tests only")]
 
 pub mod compare;
+pub mod differential;
 pub mod generators;
 pub mod oracles;
 pub mod peak;

@@ -3,7 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `random.rs` | layouts and steps of random numbers |
-//! | `loops.rs`, `numerals.rs` | p in plain loops; the numbers of a step |
+//! | `rtrl-bench/src/differential/loops.rs`, `numerals.rs` | p in plain loops; the numbers of a step |
 //! | `eager.rs`, `deferred.rs` | what each engine promises |
 //! | `drives.rs` | layouts in which rows drive any states |
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -12,6 +12,12 @@
 mod deferred;
 mod drives;
 mod eager;
-mod loops;
-mod numerals;
 mod random;
+
+// The reference of the differential tests: a file of its own crate, which depends on this one.
+#[path = "../../../rtrl-bench/src/differential/loops.rs"]
+#[allow(dead_code, reason = "the tests here need a part of it")]
+mod loops;
+#[path = "../../../rtrl-bench/src/differential/numerals.rs"]
+#[allow(unreachable_pub, reason = "it is public in its own crate")]
+mod numerals;

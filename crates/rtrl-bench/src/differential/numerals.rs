@@ -1,38 +1,41 @@
 //! The numbers of one time step, with the terms of its Jacobian in the open.
 
 use rtrl_kernel::{Jacobian, Real, Step};
+use serde::{Deserialize, Serialize};
 
 /// The numbers of one time step: what a [`Step`] borrows, and the errors that go with it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Numerals<T> {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Numerals<T> {
     /// The blocks of the Jacobian, three at most.
-    pub(crate) blocks: Vec<Block<T>>,
+    pub blocks: Vec<Block<T>>,
     /// Distance between the rows of a block, at least n.
-    pub(crate) stride: usize,
+    pub stride: usize,
     /// What is added to the diagonal of the Jacobian, n values.
-    pub(crate) diagonal: Option<Vec<T>>,
+    pub diagonal: Option<Vec<T>>,
     /// Factor of the immediate influence, one value for each drive.
-    pub(crate) injection: Vec<T>,
+    pub injection: Vec<T>,
     /// z(t)
-    pub(crate) z: Vec<T>,
+    pub z: Vec<T>,
     /// Which states were forced, n values.
-    pub(crate) forced: Vec<bool>,
+    pub forced: Vec<bool>,
     /// e(t + 1), n values; `None` at a step without a target.
-    pub(crate) error: Option<Vec<T>>,
+    pub error: Option<Vec<T>>,
 }
 
 /// A block of the Jacobian: `scale[k] * weights[k * stride + l]`.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Block<T> {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block<T> {
     /// n rows of weights.
-    pub(crate) weights: Vec<T>,
+    pub weights: Vec<T>,
     /// The factor of each row.
-    pub(crate) scale: Vec<T>,
+    pub scale: Vec<T>,
 }
 
 impl<T: Real> Numerals<T> {
     /// The step as an engine sees it. Blocks after the third are left out.
-    pub(crate) fn step(&self) -> Step<'_, T> {
+    pub fn step(&self) -> Step<'_, T> {
         let term = |b: usize| {
             let Block { weights, scale } = &self.blocks[b];
             (weights.as_slice(), self.stride, scale.as_slice())
@@ -52,7 +55,7 @@ impl<T: Real> Numerals<T> {
     }
 
     /// `J[k][l]` by its definition, zero where unit l was forced.
-    pub(crate) fn coefficient(&self, k: usize, l: usize) -> T {
+    pub fn coefficient(&self, k: usize, l: usize) -> T {
         if self.forced[l] {
             return T::ZERO;
         }

@@ -56,6 +56,11 @@ impl<T: Real> Loops<T> {
         }
     }
 
+    /// p = 0; the gradient is kept.
+    pub(crate) fn reset(&mut self) {
+        self.p.iter_mut().flatten().for_each(|p| *p = T::ZERO);
+    }
+
     /// Row k of p, weights that learn only.
     pub(crate) fn row(&self, k: usize) -> Vec<T> {
         let weights = self.p[k].iter().zip(&self.learns);

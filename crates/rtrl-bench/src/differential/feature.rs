@@ -1,0 +1,104 @@
+//! What a check has exercised, and what an engine need not offer.
+
+use std::fmt;
+
+/// What the cases of a check have exercised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "`Feature::name` describes each of them")]
+#[non_exhaustive]
+pub enum Feature {
+    Step,
+    NoTarget,
+    Forced,
+    ZeroSlope,
+    NoBlock,
+    SeveralBlocks,
+    Diagonal,
+    Mask,
+    ManyDrives,
+    UnequalRows,
+    Gradient,
+    Sum,
+    Sensitivities,
+    Reset,
+    UnreadReset,
+    Resume,
+    Copy,
+    Network,
+    Epochwise,
+    LateUpdate,
+    TeacherForcing,
+}
+
+impl Feature {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::Step,
+        Self::NoTarget,
+        Self::Forced,
+        Self::ZeroSlope,
+        Self::NoBlock,
+        Self::SeveralBlocks,
+        Self::Diagonal,
+        Self::Mask,
+        Self::ManyDrives,
+        Self::UnequalRows,
+        Self::Gradient,
+        Self::Sum,
+        Self::Sensitivities,
+        Self::Reset,
+        Self::UnreadReset,
+        Self::Resume,
+        Self::Copy,
+        Self::Network,
+        Self::Epochwise,
+        Self::LateUpdate,
+        Self::TeacherForcing,
+    ];
+
+    /// Its name in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Step => "steps",
+            Self::NoTarget => "steps without a target",
+            Self::Forced => "steps with forced units",
+            Self::ZeroSlope => "steps with zero slopes",
+            Self::NoBlock => "Jacobians without blocks",
+            Self::SeveralBlocks => "Jacobians of several blocks",
+            Self::Diagonal => "Jacobians with a diagonal",
+            Self::Mask => "masks",
+            Self::ManyDrives => "layouts with any drives",
+            Self::UnequalRows => "layouts with unequal rows",
+            Self::Gradient => "gradients of one step",
+            Self::Sum => "gradients of several steps",
+            Self::Sensitivities => "readings of p",
+            Self::Reset => "resets",
+            Self::UnreadReset => "resets with unread errors",
+            Self::Resume => "resumptions from what was saved",
+            Self::Copy => "copies",
+            Self::Network => "networks",
+            Self::Epochwise => "epochwise networks",
+            Self::LateUpdate => "networks with late updates",
+            Self::TeacherForcing => "networks with teacher forcing",
+        }
+    }
+}
+
+/// An optional part of the engine trait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Offer {
+    /// [`Engine::sensitivities`](rtrl_kernel::Engine::sensitivities)
+    Sensitivities,
+    /// [`Engine::save`](rtrl_kernel::Engine::save) and [`Engine::load`](rtrl_kernel::Engine::load)
+    Storage,
+}
+
+impl fmt::Display for Offer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Sensitivities => "sensitivities",
+            Self::Storage => "save and load",
+        })
+    }
+}
