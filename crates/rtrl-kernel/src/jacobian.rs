@@ -26,6 +26,32 @@ struct Block<'a, T> {
     scale: &'a [T],
 }
 
+impl<T: Real> Block<'_, T> {
+    /// Writes `scale[k] * weights[k][l]`, rounded, for n states in rows `stride` apart.
+    #[inline(always)]
+    fn write(&self, n: usize, into: &mut [T], stride: usize) {
+        let rows = into.chunks_mut(stride).zip(&self.scale[..n]).enumerate();
+        for (k, (row, &scale)) in rows {
+            let weights = &self.weights[k * self.stride..][..n];
+            for (place, &weight) in row[..n].iter_mut().zip(weights) {
+                *place = scale * weight;
+            }
+        }
+    }
+
+    /// Adds `scale[k] * weights[k][l]` by a fused multiply-add, likewise.
+    #[inline(always)]
+    fn add(&self, n: usize, into: &mut [T], stride: usize) {
+        let rows = into.chunks_mut(stride).zip(&self.scale[..n]).enumerate();
+        for (k, (row, &scale)) in rows {
+            let weights = &self.weights[k * self.stride..][..n];
+            for (place, &weight) in row[..n].iter_mut().zip(weights) {
+                *place = scale.mul_add(weight, *place);
+            }
+        }
+    }
+}
+
 impl<'a, T: Real> Jacobian<'a, T> {
     /// `scale[k] * weights[k * stride + l]`, for n values of `scale` and n rows of n weights: simple
     /// units.
@@ -63,42 +89,37 @@ impl<'a, T: Real> Jacobian<'a, T> {
         check_length("the diagonal of the Jacobian", states, diagonal.len())
     }
 
-    /// Writes `J[k][l]` for l = 0, 1, …, as many as `into` is long.
+    /// Writes `J[k][l]` to `into[k * stride + l]` for n states; what is between the rows stays. This is the
+    /// definition of all coefficients.
     #[inline(always)]
-    pub fn row(&self, k: usize, into: &mut [T]) {
-        self.part(k, 0, into);
+    pub fn write(&self, n: usize, into: &mut [T], stride: usize) {
+        let [first, others @ ..] = &self.blocks;
+        match first {
+            Some(block) => block.write(n, into, stride),
+            None => into.chunks_mut(stride).for_each(|row| row[..n].fill(T::ZERO)),
+        }
+        for block in others.iter().flatten() {
+            block.add(n, into, stride);
+        }
+        if let Some(diagonal) = self.diagonal {
+            for (k, &kept) in diagonal[..n].iter().enumerate() {
+                into[k * stride + k] += kept;
+            }
+        }
     }
 
     /// `J[k][l]`
     pub fn coefficient(&self, k: usize, l: usize) -> T {
+        let at = |values: &'a [T]| &values[k..=k];
+        let one = |block: &Block<'a, T>| {
+            let weights = &block.weights[k * block.stride + l..];
+            Block { weights, stride: 1, scale: at(block.scale) }
+        };
+        let blocks = self.blocks.each_ref().map(|block| block.as_ref().map(one));
         let mut value = [T::ZERO];
-        self.part(k, l, &mut value);
+        let diagonal = self.diagonal.filter(|_| k == l).map(at);
+        Self { blocks, diagonal }.write(1, &mut value, 1);
         value[0]
-    }
-
-    /// Writes `J[k][l]` for l from `first` on, as many as `into` is long. This is the definition.
-    #[inline(always)]
-    fn part(&self, k: usize, first: usize, into: &mut [T]) {
-        let [first_block, others @ ..] = &self.blocks;
-        match first_block {
-            Some(Block { weights, stride, scale }) => {
-                let (weights, scale) = (&weights[k * stride + first..][..into.len()], scale[k]);
-                for (place, &weight) in into.iter_mut().zip(weights) {
-                    *place = scale * weight;
-                }
-            }
-            None => into.fill(T::ZERO),
-        }
-        for Block { weights, stride, scale } in others.iter().flatten() {
-            let (weights, scale) = (&weights[k * stride + first..][..into.len()], scale[k]);
-            for (place, &weight) in into.iter_mut().zip(weights) {
-                *place = scale.mul_add(weight, *place);
-            }
-        }
-        if let (Some(diagonal), Some(place)) = (self.diagonal, into.get_mut(k.wrapping_sub(first)))
-        {
-            *place += diagonal[k];
-        }
     }
 
     /// Whether row k is zero whatever the weights are.
@@ -130,15 +151,17 @@ mod tests {
         for diagonal in [None, Some(&diagonal[..])] {
             let jacobian = Jacobian::sum(terms).with_diagonal(diagonal);
             jacobian.check(N).unwrap();
+            let mut rows = [7.0; N * 5];
+            jacobian.write(N, &mut rows, 5);
             for k in 0..N {
-                let mut row = [0.0; N];
-                jacobian.row(k, &mut row);
+                assert_eq!(rows[k * 5 + N..][..2], [7.0; 2]);
                 for l in 0..N {
                     let mut expected = scale[0][k] * a[k * 3 + l];
                     expected = scale[1][k].mul_add(b[k * 4 + l], expected);
                     expected = scale[2][k].mul_add(c[k * 7 + l], expected);
                     let kept = diagonal.filter(|_| l == k).map_or(0.0, |diagonal| diagonal[k]);
-                    assert_eq!((row[l], jacobian.coefficient(k, l)), (expected + kept, row[l]));
+                    let value = rows[k * 5 + l];
+                    assert_eq!((value, jacobian.coefficient(k, l)), (expected + kept, value));
                 }
             }
         }

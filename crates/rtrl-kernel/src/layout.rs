@@ -39,6 +39,8 @@ struct Tables {
     /// The first drive of each row; then the number of drives.
     starts: Vec<usize>,
     z_len: usize,
+    widest: usize,
+    uniform: bool,
     simple: bool,
 }
 
@@ -68,11 +70,13 @@ impl Layout {
             .map(|row| drives.partition_point(|d| (d.row as usize) < row))
             .collect();
         let z_len = rows.iter().map(|z| z.end).max().unwrap_or(0);
-        let simple = rows.len() == states
-            && drives.len() == states
-            && drives.iter().all(|drive| drive.row == drive.state)
-            && rows.iter().all(|z| *z == rows[0]);
-        Ok(Self(Arc::new(Tables { states, rows, offsets, drives, starts, z_len, simple })))
+        let widest = rows.iter().map(Range::len).max().unwrap_or(0);
+        let uniform = rows.iter().all(|z| *z == rows[0]);
+        let identical = drives.iter().all(|drive| drive.row == drive.state);
+        let simple = uniform && identical && (rows.len(), drives.len()) == (states, states);
+        let tables =
+            Tables { states, rows, offsets, drives, starts, z_len, widest, uniform, simple };
+        Ok(Self(Arc::new(tables)))
     }
 
     /// Simple units: each has one weight row, which sees all of z, of length `width`, and drives it.
@@ -130,7 +134,7 @@ impl Layout {
 
     /// The largest number of weights in a row.
     pub fn widest(&self) -> usize {
-        self.0.rows.iter().map(Range::len).max().unwrap_or(0)
+        self.0.widest
     }
 
     /// Number of weights, absent ones included.
@@ -162,7 +166,7 @@ impl Layout {
 
     /// Whether all rows see the same part of z.
     pub(crate) fn is_uniform(&self) -> bool {
-        self.0.rows.iter().all(|z| *z == self.0.rows[0])
+        self.0.uniform
     }
 
     /// Fails unless the system would give the memory for p if every weight learns; keeps nothing.

@@ -291,12 +291,16 @@ impl<T: Real> WithSimd for Form<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> bool {
         let Step { jacobian, forced, .. } = self.step;
+        jacobian.write(forced.len(), self.jacobian, self.stride);
+        let any_forced = forced.iter().fold(false, |any, &forced| any | forced);
         let mut finite = true;
-        for (k, row) in self.jacobian.chunks_exact_mut(self.stride).enumerate() {
-            let row = &mut row[..forced.len()];
-            jacobian.row(k, row);
-            for (place, &forced) in row.iter_mut().zip(*forced) {
-                *place = if forced { T::ZERO } else { *place };
+        for row in self.jacobian.chunks_exact_mut(self.stride) {
+            if any_forced {
+                for (place, &forced) in row.iter_mut().zip(*forced) {
+                    *place = if forced { T::ZERO } else { *place };
+                }
+            }
+            for place in row {
                 finite &= place.is_finite();
             }
         }

@@ -19,14 +19,16 @@ use crate::simd::Real;
 /// Panels that are worked on together at most: by `small.rs`.
 const MOST_PANELS: usize = 3;
 
-/// A panel in which a weight row has columns.
+/// A drive of a weight row that has columns in a panel.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Touch {
-    /// The weight row.
-    pub(crate) row: usize,
-    pub(crate) panel: usize,
+pub(super) struct Touch {
+    pub(super) panel: usize,
+    /// The state that is driven.
+    pub(super) state: usize,
+    /// The number of the drive.
+    pub(super) drive: usize,
     /// Where the z[j] for the panel start.
-    pub(crate) start: usize,
+    start: usize,
 }
 
 /// Copies of z, with their places.
@@ -37,8 +39,10 @@ pub(crate) struct Immediate<T> {
     origins: Vec<usize>,
     /// Runs to copy: from this place in z, to this place in `values`, so many.
     runs: Vec<(usize, usize, usize)>,
-    /// Which weight row has columns in which panel.
+    /// Panel by panel, the drives of the weight rows that have columns in it.
     touches: Vec<Touch>,
+    /// Touches of panel b: `touches[ends[b] .. ends[b + 1]]`.
+    ends: Vec<usize>,
     /// First and last weight row of each panel.
     rows: Vec<(usize, usize)>,
 }
@@ -71,11 +75,13 @@ impl<T: Real> Immediate<T> {
                 lane += segment.len;
             }
             let panels = begin / T::LANES..lane.div_ceil(T::LANES).max(begin / T::LANES);
-            touches.extend(panels.filter(|_| lane > begin).map(|panel| Touch {
-                row,
-                panel,
-                start: origin.wrapping_add(panel * T::LANES),
-            }));
+            for panel in panels.filter(|_| lane > begin) {
+                let start = origin.wrapping_add(panel * T::LANES);
+                touches.extend(layout.drives_of(row).map(|drive| {
+                    let state = layout.drives()[drive].state as usize;
+                    Touch { panel, state, drive, start }
+                }));
+            }
             end = end.max(origin.wrapping_add(lane) + back);
         }
         let ends = |panel| {
@@ -83,7 +89,11 @@ impl<T: Real> Immediate<T> {
             (segments[0].row, segments[segments.len() - 1].row)
         };
         let rows = (0..placement.panels()).map(ends).collect();
-        Self { values: vec![T::ZERO; end], origins, runs, touches, rows }
+        touches.sort_by_key(|touch| touch.panel);
+        let ends = (0..=placement.panels())
+            .map(|panel| touches.partition_point(|touch| touch.panel < panel))
+            .collect();
+        Self { values: vec![T::ZERO; end], origins, runs, touches, ends, rows }
     }
 
     /// Takes z(t).
@@ -99,16 +109,22 @@ impl<T: Real> Immediate<T> {
         }
     }
 
-    /// The panels that each weight row has columns in, by weight row.
+    /// The touches of all panels.
     #[inline(always)]
-    pub(crate) fn touches(&self) -> &[Touch] {
+    pub(super) fn touches(&self) -> &[Touch] {
         &self.touches
     }
 
-    /// The z[j] for a panel, from the place of a [`Touch`] on.
+    /// The touches of panel `panel`.
     #[inline(always)]
-    pub(crate) fn values(&self, start: usize) -> &[T] {
-        &self.values[start..start + T::LANES]
+    pub(super) fn touches_of(&self, panel: usize) -> &[Touch] {
+        &self.touches[self.ends[panel]..self.ends[panel + 1]]
+    }
+
+    /// The z[j] for the panel of a touch, a row of lanes.
+    #[inline(always)]
+    pub(super) fn values(&self, touch: Touch) -> &[T] {
+        &self.values[touch.start..touch.start + T::LANES]
     }
 
     /// The first and last weight row with a column in panel `panel`.

@@ -156,12 +156,12 @@ impl<T: Real> Packing<T> {
     /// before.
     #[inline(always)]
     fn form(&mut self, step: &Step<'_, T>) -> bool {
+        let n = self.counts.len();
+        step.jacobian.write(n, &mut self.jacobian, n);
         let mut same = true;
-        let rows = self.jacobian.chunks_exact_mut(self.counts.len());
-        for (k, (row, count)) in rows.zip(&mut self.counts).enumerate() {
-            step.jacobian.row(k, row);
+        for (row, count) in self.jacobian.chunks_exact(n).zip(&mut self.counts) {
             let mut present = 0u32;
-            for &coefficient in &*row {
+            for &coefficient in row {
                 present += u32::from(coefficient != T::ZERO);
             }
             same &= *count == present as usize;

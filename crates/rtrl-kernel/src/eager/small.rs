@@ -21,7 +21,7 @@
 
 use pulp::Simd;
 
-use super::immediate::{Immediate, Touch};
+use super::immediate::Immediate;
 use super::share::Share;
 use crate::layout::Layout;
 use crate::simd::{Real, is_zero};
@@ -117,9 +117,7 @@ fn form_rows<T: Real, const N: usize>(
     forced: &[bool; N],
     jacobian: &mut [[T; N]; N],
 ) {
-    for (k, row) in jacobian.iter_mut().enumerate() {
-        step.jacobian.row(k, row);
-    }
+    step.jacobian.write(N, jacobian.as_flattened_mut(), N);
     let mut any = false;
     for l in 0..N {
         any |= forced[l];
@@ -280,15 +278,15 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
     #[inline(always)]
     fn add_immediate<S: Simd>(&self, simd: S, p: &mut [T::Vector<S>]) {
         let row = 64 / size_of::<T::Vector<S>>();
-        for &Touch { row: k, panel, start } in self.immediate.touches() {
-            // Other parts have the other panels.
-            let Some(panel) = panel.checked_sub(self.first) else { continue };
-            let place = panel * (N * row) + k * row;
+        for &touch in self.immediate.touches() {
+            // Other shares have the other panels.
+            let Some(panel) = touch.panel.checked_sub(self.first) else { continue };
+            let place = panel * (N * row) + touch.state * row;
             let Some(p) = p.get_mut(place..place + row) else { continue };
-            let factor = T::splat(simd, self.injection[k]);
-            let lines = T::vectors::<S>(self.immediate.values(start));
+            let factor = T::splat(simd, self.injection[touch.drive]);
+            let z = T::vectors::<S>(self.immediate.values(touch));
             for w in 0..row {
-                p[w] = T::fused(simd, factor, lines[w], p[w]);
+                p[w] = T::fused(simd, factor, z[w], p[w]);
             }
         }
     }

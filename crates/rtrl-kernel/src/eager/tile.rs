@@ -102,8 +102,6 @@ struct Place {
     row: usize,
     /// Registers in a panel.
     panel: usize,
-    /// First lane of the group, counted over all panels.
-    lane: usize,
 }
 
 impl Place {
@@ -148,7 +146,7 @@ fn advance_group<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     let sums = T::vectors_mut::<S>(sums);
     let scratch = T::vectors_mut::<S>(scratch);
     for first in (0..sums.len()).step_by(PANELS * WIDE) {
-        let place = Place { first, row, panel: states * row, lane: panel * T::LANES };
+        let place = Place { first, row, panel: states * row };
         // Where all rows are read, they are read where they stand.
         let old: Rows<'_, _, PANELS, WIDE> = if packed.packing.read.len() == states && row == WIDE {
             std::array::from_fn(|g| old[g * states * row..(g + 1) * states * row].as_chunks().0)
@@ -342,20 +340,14 @@ fn add_immediate<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     (first, last): (usize, usize),
     new: &mut [T::Vector<S>],
 ) {
-    let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-    let layout = packed.placement.layout();
     for (g, panel) in (first..=last).enumerate() {
-        let (low, high) = packed.immediate.rows(panel);
-        for row in low..=high {
-            for drive in layout.drives_of(row) {
-                let state = layout.drives()[drive].state as usize;
-                let factor = T::splat(simd, packed.step.injection[drive]);
-                for v in g * WIDE..(g + 1) * WIDE {
-                    let lane = place.lane + (place.first + v) * lanes;
-                    let z = T::vectors::<S>(packed.immediate.z(row, lane, lanes))[0];
-                    let place = &mut new[place.of(state, v)];
-                    *place = T::fused(simd, factor, z, *place);
-                }
+        for &touch in packed.immediate.touches_of(panel) {
+            let factor = T::splat(simd, packed.step.injection[touch.drive]);
+            let z = T::vectors::<S>(packed.immediate.values(touch));
+            for v in g * WIDE..(g + 1) * WIDE {
+                let place_of_state = place.of(touch.state, v);
+                let z = z[(place.first + v) % place.row];
+                new[place_of_state] = T::fused(simd, factor, z, new[place_of_state]);
             }
         }
     }

@@ -204,7 +204,8 @@ impl<T: Real> Network<T> {
         state.check(self)?;
         let mut matrix = Matrix::zeros(self.units(), self.units())?;
         let jacobian = self.jacobian_of(state.slopes());
-        (0..self.units()).for_each(|k| jacobian.row(k, matrix.row_mut(k)));
+        let stride = matrix.stride();
+        jacobian.write(self.units(), matrix.padded_mut(), stride);
         Ok(matrix)
     }
 }
