@@ -216,18 +216,17 @@ fn a_wrong_sample_in_one_stream_is_named_and_leaves_all_as_they_were() {
 /// Sensitivities grow by a factor of 1e10 a step in a stream whose input is 1, and not at all in one whose
 /// input is 0.
 fn wild(recovery: Recovery) -> Learner<f32> {
+    wild_builder().recovery(recovery).build().unwrap()
+}
+
+fn wild_builder() -> LearnerBuilder<f32> {
     let slope = |s: f64| if s > 0.5 { 1e10 } else { 0.0 };
     let network = Network::<f32>::builder(1, 1)
         .activation(Activation::custom("wild", |_| 0.0, slope))
         .weights(InitialWeights::given(vec![vec![1.0, 0.0, 1.0]]))
         .build()
         .unwrap();
-    Learner::builder(network)
-        .optimizer(Optimizer::sgd(1e-30))
-        .streams(3)
-        .recovery(recovery)
-        .build()
-        .unwrap()
+    Learner::builder(network).optimizer(Optimizer::sgd(1e-30)).streams(3)
 }
 
 /// The accumulated gradient is the sum of the gradients of the steps, as often as it is read, and to read it
@@ -310,6 +309,28 @@ fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
         learner.step_streams(&[Some((&x[..], Targets::All(&d[..]))); 2]).unwrap();
         assert!(learner.finish().unwrap() || learner.updates() == 1);
         assert!(learner.network().weights().to_rows()[0].iter().all(|w| w.is_finite()));
+    }
+}
+
+/// A stream that has lost its p and sits out does not stop the others from learning.
+#[test]
+fn an_epoch_ends_although_a_stream_has_lost_its_sensitivities() {
+    for engine in ENGINES {
+        let builder = wild_builder().regime(Regime::Epochwise).engine(engine);
+        let mut learner = builder.build().unwrap();
+        let (calm, loud, d) = ([0.0f32], [1.0f32], [0.5f32]);
+        let taught = Some((&calm[..], Targets::All(&d)));
+        let loud = [None, Some((&loud[..], Targets::None)), None];
+        let error = (0..20).find_map(|_| learner.step_streams(&loud).err()).unwrap();
+        assert!(matches!(error, Error::InStream { stream: 1, .. }), "{error}");
+        for _ in 0..12 {
+            learner.step_streams(&[taught, None, taught]).unwrap();
+        }
+        assert!(learner.step_streams(&[taught; 3]).is_err());
+        assert!(learner.accumulated_gradient().unwrap().is_some(), "{engine:?}");
+        learner.end_epoch(&[0.0]).unwrap();
+        assert_eq!(learner.updates(), 1);
+        learner.step_streams(&[taught; 3]).unwrap();
     }
 }
 

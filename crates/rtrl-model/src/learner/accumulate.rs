@@ -244,8 +244,9 @@ impl<T: Real> Accumulator<T> {
 }
 
 impl<T: Real> Learner<T> {
-    /// dL/dw, accumulated and summed over the streams since the last update, which it does not end; before
-    /// clipping, and 0 before the first target. `None` where every step's gradient is applied on its own.
+    /// The gradient accumulated since the last update, summed over the streams and not clipped; the epoch
+    /// continues. It is 0 before the first target, and `None` where every step's gradient is applied on its
+    /// own.
     ///
     /// The engines hand over what they have accumulated, so the sum that is applied in the end may differ by
     /// rounding from that of a run in which it is not read. It takes as long as the reading of a gradient.
@@ -265,7 +266,7 @@ impl<T: Real> Learner<T> {
             return Ok(());
         }
         for stream in &mut self.streams {
-            stream.read_gradient(Read::Sum);
+            stream.read_accumulated(Read::Sum);
         }
         self.settle(Read::Sum)?;
         self.accumulator.close_sum(gradient(self.combined.as_ref(), &self.streams));

@@ -11,7 +11,7 @@ use crate::{Error, Targets};
 pub struct Run<T> {
     /// The outputs at t + 1, steps x streams x outputs, row by row.
     pub outputs: Vec<T>,
-    /// L(t + 1), summed over the streams, one a step.
+    /// The loss at t + 1, summed over the streams, one value a step.
     pub losses: Vec<T>,
 }
 

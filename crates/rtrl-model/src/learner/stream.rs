@@ -115,8 +115,8 @@ impl<T: Real> Stream<T> {
         }
     }
 
-    /// Reads the gradient of a stream that sits out a step: the part that it has accumulated before. Nothing
-    /// is left of it where p is lost.
+    /// Reads the gradient that the stream has accumulated, between steps or in a step that it sits out. It is
+    /// 0 where p is lost: the gradient was lost with it.
     pub(super) fn read_accumulated(&mut self, read: Read) {
         if self.lost {
             self.gradient.clear();
