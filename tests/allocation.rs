@@ -94,7 +94,7 @@ fn steps_of_streams<T: Real>(builder: LearnerBuilder<T>) -> u64 {
     counted(|| {
         let targets =
             if learner.steps().is_multiple_of(3) { Targets::None } else { Targets::All(&d) };
-        let resting = learner.steps() % 2 == 0;
+        let resting = learner.steps().is_multiple_of(2);
         let last = (!resting).then_some((&x[..], targets));
         let samples = [Some((&x[..], targets)), Some((&x, Targets::All(&d))), last];
         learner.step_streams(&samples).unwrap();

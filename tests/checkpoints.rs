@@ -187,7 +187,7 @@ fn real_time(timing: Timing, every: usize) -> Regime {
 struct TwoAverages;
 
 impl CustomOptimizer for TwoAverages {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "two-averages"
     }
     fn moments(&self) -> &[&'static str] {

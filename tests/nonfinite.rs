@@ -73,7 +73,7 @@ impl Setup {
 }
 
 fn regimes() -> [Regime; 4] {
-    let regime = |timing, every| Regime::RealTime { timing, every: every };
+    let regime = |timing, every| Regime::RealTime { timing, every };
     [
         Regime::real_time(),
         regime(Timing::AfterNextStep, 1),
@@ -523,7 +523,7 @@ fn overflown<T: Real>(setup: Setup) -> [Learner<T>; 2] {
         let before = learner.clone();
         match step(&mut learner, &drawn, false) {
             Ok(report) if report.recoveries == Recoveries::default() => {
-                assert!(!report.outputs.is_empty())
+                assert!(!report.outputs.is_empty());
             }
             Ok(report) => {
                 assert!(setup.recovery.reset_sensitivities);

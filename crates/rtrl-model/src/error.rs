@@ -116,12 +116,14 @@ pub enum Error {
         got: usize,
     },
     /// A state of a network of another shape. Nothing has changed.
-    #[error("got a state for {}, expected one for {}", shape(got), shape(expected))]
+    #[error("state: got one for {got} {what}, expected {expected}")]
     StateShape {
-        /// Units, columns of W, outputs and columns of R (0 without a readout) of the network.
-        expected: [usize; 4],
-        /// Those of the network that the state was made for.
-        got: [usize; 4],
+        /// The number that differs.
+        what: &'static str,
+        /// That of the network.
+        expected: usize,
+        /// That of the network which the state was made for.
+        got: usize,
     },
     /// A value that enters or leaves the forward pass is NaN or infinite. Nothing has changed.
     #[error("{quantity} {index} is {value} at step {step}, expected a finite number")]
@@ -307,13 +309,6 @@ pub enum Error {
 /// "1 value", "3 values".
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn shape([units, columns, outputs, seen]: &[usize; 4]) -> String {
-    match seen {
-        0 => format!("{units} x {columns} weights without a readout"),
-        seen => format!("{units} x {columns} weights with a readout of {outputs} x {seen}"),
-    }
 }
 
 impl Error {

@@ -49,10 +49,10 @@ impl<T: Real> Queue<T> {
     /// The oldest input with the label of `sample`, if `horizon` inputs of `width` values wait.
     fn pair<'a>(
         &'a self,
-        sample: &Option<Sample<'a, T>>,
+        sample: Option<&Sample<'a, T>>,
         (horizon, width): (usize, usize),
     ) -> Option<Sample<'a, T>> {
-        let (_, label) = (*sample)?;
+        let (_, label) = *sample?;
         (self.count == horizon).then(|| (&self.inputs[..width], label))
     }
 
@@ -170,9 +170,10 @@ impl<T: Real> Forecaster<T> {
         let width = learner.network().inputs();
         let complete = (*horizon, width);
         let result = if let ([queue], [sample]) = (waiting.as_slice(), samples) {
-            queue.pair(sample, complete).map(|pair| learner.step_streams(&[Some(pair)]))
+            queue.pair(sample.as_ref(), complete).map(|pair| learner.step_streams(&[Some(pair)]))
         } else {
-            let pairs = waiting.iter().zip(samples).map(|(queue, s)| queue.pair(s, complete));
+            let pairs =
+                waiting.iter().zip(samples).map(|(queue, s)| queue.pair(s.as_ref(), complete));
             let pairs: Vec<_> = pairs.collect();
             pairs.iter().any(Option::is_some).then(|| learner.step_streams(&pairs))
         };

@@ -11,7 +11,7 @@ use crate::{Matrix, Network, Readout};
 struct Heavy;
 
 impl CustomOptimizer for Heavy {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "heavy"
     }
     fn moments(&self) -> &[&'static str] {
@@ -28,7 +28,7 @@ impl CustomOptimizer for Heavy {
 struct Constant(f64, &'static [&'static str]);
 
 impl CustomOptimizer for Constant {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "constant"
     }
     fn moments(&self) -> &[&'static str] {
