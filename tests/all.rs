@@ -12,6 +12,7 @@ mod kills;
 mod large;
 mod learner;
 mod learning;
+mod maps;
 mod nonfinite;
 mod observers;
 mod optimizer;

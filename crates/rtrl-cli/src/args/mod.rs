@@ -1,4 +1,11 @@
 //! The command line as plain data.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `mod.rs` | the commands and their flags |
+//! | `inspect.rs` | the flags of `rtrl inspect` |
+//! | `numbers.rs` | numbers within a range |
+//! | `readout.rs` | how a readout learns |
 
 mod inspect;
 mod numbers;

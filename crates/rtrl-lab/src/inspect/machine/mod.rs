@@ -1,7 +1,7 @@
 //! Finite-state machines that do what a network does.
 //!
 //! A network whose inputs are few symbols and whose outputs are read as bits may be a finite-state machine
-//! in disguise. [`Machine::extract`] looks for it in a run that was watched ([`Trace`]): it divides the
+//! in disguise. [`Machine::extract`] looks for it in a run that was watched ([`Trace`], `trace.rs`): it divides the
 //! space of the states y into boxes (`partition.rs`), cuts a box in two as long as one symbol leads from
 //! it to different bits or to boxes that differ (`refine.rs`), and merges the boxes that no sequence of
 //! symbols tells apart (`minimise.rs`). [`Machine::agreement`] then lets the machine run by itself beside

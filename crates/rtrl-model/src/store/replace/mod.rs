@@ -1,4 +1,10 @@
 //! Files that are either the old one or the new one, never half of it.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `sequence.rs` | the write sequence |
+//! | `storage.rs` | the operations of a disk, as a trait |
+//! | `disk.rs` | those of the real disk |
 
 mod disk;
 mod sequence;
