@@ -23,7 +23,7 @@ pub enum Activation {
     Identity,
     /// `ln(1 + exp(s))`
     Softplus,
-    /// The user's own; see [`Activation::custom`].
+    /// A custom function; see [`Activation::custom`].
     Custom(CustomActivation),
 }
 
@@ -42,10 +42,10 @@ impl fmt::Debug for CustomActivation {
 }
 
 impl Activation {
-    /// A function of one's own: its value and its derivative at s.
+    /// A custom function: its value and its derivative at s.
     ///
     /// Both are evaluated in double precision and rounded. Results are the same on every machine as far
-    /// as the two functions are. A saved model keeps the name only; whoever loads it supplies the
+    /// as the two functions are. A saved model keeps the name only; a program that loads it supplies the
     /// functions again.
     pub fn custom(
         name: &str,
@@ -57,7 +57,7 @@ impl Activation {
     }
 
     /// The name under which a saved model finds it: lower case for the built-in functions, `custom:` and
-    /// the given name for one's own.
+    /// the given name of a custom one.
     pub fn saved_name(&self) -> String {
         match self {
             Self::Custom(custom) => format!("custom:{}", custom.name),
@@ -111,7 +111,7 @@ impl CustomActivation {
     }
 }
 
-/// Neighbouring units with the same built-in function, or a unit with one of the user's own.
+/// Neighbouring units with the same built-in function, or a unit with a custom one.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     function: Option<Function>,

@@ -115,7 +115,7 @@ impl<T: Real> Forecaster<T> {
         Ok(forecaster)
     }
 
-    /// Saves everything that the run needs to go on bit for bit, as [`Learner::save`].
+    /// Saves everything that the run needs to continue bit for bit, as [`Learner::save`].
     ///
     /// # Errors
     /// As [`Learner::save`].

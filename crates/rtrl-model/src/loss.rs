@@ -39,14 +39,14 @@ pub enum Loss<T> {
         /// Where the squares end; above 0.
         delta: f64,
     },
-    /// The user's own; see [`Loss::custom`].
+    /// A custom loss; see [`Loss::custom`].
     Custom(CustomLoss<T>),
 }
 
 /// J of the outputs and targets; writes the errors.
 type Compare<T> = dyn Fn(&[T], Targets<'_, T>, &mut [T]) -> T + Send + Sync;
 
-/// A loss of the user's with its error.
+/// A custom loss with its error.
 #[derive(Clone)]
 pub struct CustomLoss<T> {
     name: Arc<str>,
@@ -63,12 +63,12 @@ impl<T> fmt::Debug for CustomLoss<T> {
 const SUM_TOLERANCE: f64 = 1e-3;
 
 impl<T: Real> Loss<T> {
-    /// A loss of one's own: `compare(outputs, targets, errors)` writes `e_k = -dJ/do_k` into `errors`,
-    /// which come as 0, and returns J.
+    /// A custom loss: `compare(outputs, targets, errors)` writes `e_k = -dJ/do_k` into `errors`,
+    /// which is 0 before, and returns J.
     ///
     /// It is called in steps that have a target. Results are the same on every machine as far as the
     /// function's are, and what is not finite is refused as in any loss. A saved model keeps the name
-    /// only; whoever loads it supplies the function again.
+    /// only; a program that loads it supplies the function again.
     pub fn custom(
         name: &str,
         compare: impl Fn(&[T], Targets<'_, T>, &mut [T]) -> T + Send + Sync + 'static,
@@ -88,7 +88,7 @@ impl<T: Real> Loss<T> {
     }
 
     /// The text under which a saved model finds it: the name, with its delta `huber:0.5`, and
-    /// `custom:` before the name of one's own.
+    /// `custom:` before the name of a custom one.
     pub fn saved_name(&self) -> String {
         match self {
             Self::Huber { delta } => format!("huber:{delta}"),
@@ -185,7 +185,7 @@ impl<T: Real> Loss<T> {
     }
 }
 
-/// The sum of the losses of the outputs that have a target, each of them by itself; `of` gives the loss
+/// The sum of the losses of the outputs that have a target, each on its own; `of` gives the loss
 /// and the error of an output and its target.
 ///
 /// This and the softmax stay functions of their own, else their registers cost the squared error, which

@@ -29,7 +29,7 @@ impl Generator {
         Self(ChaCha12Rng::from_seed(key))
     }
 
-    /// The generator that was in this state: it goes on with the same numbers.
+    /// The generator that was in this state: it continues with the same numbers.
     pub fn from_state(state: GeneratorState) -> Self {
         let mut generator = Self::new(state.seed);
         generator.0.set_word_pos(u128::from(state.drawn) * WORDS);

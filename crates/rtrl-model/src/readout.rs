@@ -68,7 +68,7 @@ impl Readout {
     }
 
     /// Lets the readout learn by recursive least squares instead of by its gradient: after every step its
-    /// weights are those that fit all targets so far best, each output by itself.
+    /// weights are those that fit all targets so far best, each output on its own.
     ///
     /// `forgetting`, above 0 and at most 1, is how much a target counts one target later; `ridge`, above
     /// 0, is the penalty of the distance from the initial weights. See

@@ -285,7 +285,7 @@ mod tests {
         assert!((model.predict(&[1.0]).unwrap() - 5.0 / 7.0).abs() < 1e-14);
     }
 
-    /// `R P = I` and `R w = b`, with the weighted sums R and b added up as they are defined.
+    /// `R P = I` and `R w = b`, with the weighted sums R and b accumulated as they are defined.
     #[test]
     fn weights_solve_the_exponentially_weighted_normal_equations() {
         let (forgetting, ridge, start) = (0.9, 0.01, [0.3, -1.0, 2.0]);

@@ -50,7 +50,7 @@ pub enum Optimizer {
         /// Added to the denominator.
         epsilon: f64,
     },
-    /// The user's own; see [`Optimizer::custom`].
+    /// A custom rule; see [`Optimizer::custom`].
     Custom {
         /// The rate, which multiplies the direction of the rule.
         learning_rate: f64,

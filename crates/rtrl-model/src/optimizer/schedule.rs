@@ -40,11 +40,11 @@ pub enum RateSchedule {
         /// The last factor, from 0 to 1.
         floor: f64,
     },
-    /// The user's own; see [`RateSchedule::custom`].
+    /// A custom schedule; see [`RateSchedule::custom`].
     Custom(CustomSchedule),
 }
 
-/// A schedule of the user's.
+/// A custom schedule, of which a file keeps the name.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomSchedule {
@@ -61,11 +61,11 @@ impl fmt::Debug for CustomSchedule {
 }
 
 impl RateSchedule {
-    /// A schedule of one's own: the factor at update u. A factor that is negative or not finite refuses
+    /// A custom schedule: the factor at update u. A factor that is negative or not finite refuses
     /// the update.
     ///
     /// Results are the same on every machine as far as the function's are. A file keeps the name only;
-    /// whoever reads it supplies the function again, with
+    /// a program that reads it supplies the function again, with
     /// [`UpdateSettings::supply`](super::UpdateSettings::supply).
     pub fn custom(name: &str, factor: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
         Self::Custom(CustomSchedule { name: name.to_owned(), factor: Some(Arc::new(factor)) })
