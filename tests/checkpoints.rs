@@ -154,6 +154,7 @@ fn split_run_is_whole_run<T: Real>(run: &Run) {
     for step in 0..STEPS {
         cut_at_every_step = resumed(&cut_at_every_step, folder, 1 + step % 2);
         if step % 17 == 5 {
+            assert_eq!(cut_at_every_step.first_difference(&whole).unwrap(), None, "step {step}");
             assert!(bytes(&cut_at_every_step, folder) == bytes(&whole, folder), "step {step}");
         }
         if step % 59 == 13 {
@@ -376,7 +377,8 @@ fn files_of_another_version_are_refused_by_number() {
     let path =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/checkpoints/version-1.safetensors");
     let error = StoredLearner::open(std::path::Path::new(path)).unwrap_err().to_string();
-    assert!(error.ends_with("version-1.safetensors: format version 1, expected 2"), "{error}");
+    let expected = r#"format "rtrl-checkpoint" version 1, expected "rtrl" version 2"#;
+    assert!(error.ends_with(expected), "{error}");
 }
 
 /// A custom engine that is stored: the exact one, which counts its steps.
@@ -581,39 +583,180 @@ type Forge = fn(&mut serde_json::Value, &mut [(Tensor, Vec<u8>)]);
 /// Files that were made by hand, with a checksum that is right: each is refused, none is a panic.
 #[test]
 fn contents_that_contradict_the_tensors_are_refused() {
+    let regime = real_time(Timing::AfterNextStep, 4);
+    let updates = UpdateSettings::adamw(0.005);
+    let run = Run { regime, updates, step_gradients: true, ..plain() };
+    refuse_forgeries(
+        &run,
+        &[
+            ("columns", |contents, _| contents["columns"] = json!(7)),
+            ("streams", |contents, _| contents["learner"]["streams"] = json!(1000)),
+            ("units", |contents, _| contents["network"]["units"] = json!(1u64 << 40)),
+            ("inputs", |contents, _| contents["network"]["inputs"] = json!(u64::MAX)),
+            ("a field", |contents, _| contents["network"]["colour"] = json!("red")),
+            ("another field", |contents, _| contents["colour"] = json!("red")),
+            ("an unknown count", |contents, _| contents["counts"]["colours"] = json!(1)),
+            ("a precision", |contents, _| contents["precision"] = json!("f16")),
+            ("forced", |_, tensors| tensor(tensors, "stream.0.forced")[0] = 1),
+            ("sum", |_, tensors| put(tensor(tensors, "sum.recurrent"), ABSENT, 1.0)),
+            ("waiting", |_, tensors| put(tensor(tensors, "waiting.recurrent"), ABSENT, 1.0)),
+            ("a moment", |_, tensors| {
+                put(tensor(tensors, "optimizer.recurrent.first_moment"), ABSENT, 1.0);
+            }),
+            ("a negative moment", |_, tensors| {
+                put(tensor(tensors, "optimizer.readout.second_moment"), 0, -1.0);
+            }),
+            ("a missing tensor", |_, tensors| rename(tensors, "stream.0.slopes")),
+            ("a missing part of a window", |_, tensors| {
+                rename(tensors, "stream.0.engine.window.z");
+            }),
+        ],
+    );
+    let run = Run { layer: Layer::LeastSquares, ..plain() };
+    refuse_forgeries(
+        &run,
+        &[("inverse", |_, tensors| put(tensor(tensors, "fit.0.inverse"), 1, 9.0))],
+    );
+}
+
+/// No run counts so far, and one that could would overflow.
+#[test]
+fn counts_that_no_run_reaches_are_refused() {
+    refuse_forgeries(
+        &plain(),
+        &[
+            ("steps", |contents, _| contents["counts"]["steps"] = json!(u64::MAX / 2)),
+            ("more steps", |contents, _| contents["counts"]["steps"] = json!(u64::MAX)),
+            ("negative steps", |contents, _| contents["counts"]["steps"] = json!(-1)),
+            ("updates", |contents, _| contents["counts"]["updates"] = json!(u64::MAX / 2)),
+            ("accumulated steps", |contents, _| {
+                contents["counts"]["accumulator.steps"] = json!(u64::MAX);
+            }),
+            ("a stream's steps", |contents, _| {
+                contents["counts"]["stream.0.steps"] = json!(u64::MAX);
+            }),
+            ("resets", |contents, _| {
+                contents["counts"]["recoveries.resets"] = json!(u64::MAX);
+            }),
+            ("skipped updates", |contents, _| {
+                contents["counts"]["recoveries.skipped_updates"] = json!(u64::MAX);
+            }),
+            ("a flag", |contents, _| contents["counts"]["accumulator.due"] = json!(2)),
+            ("no count", |contents, _| {
+                contents["counts"].as_object_mut().unwrap().remove("updates");
+            }),
+        ],
+    );
+}
+
+/// Lists of one value for all units, and readouts that are half described.
+#[test]
+fn a_network_that_is_not_fully_described_is_refused() {
+    let run = Run { leaky: true, ..plain() };
+    refuse_forgeries(
+        &run,
+        &[
+            ("one activation", |contents, _| {
+                contents["network"]["activations"] = json!(["tanh"]);
+            }),
+            ("one leak", |contents, _| contents["network"]["leaks"] = json!([0.5])),
+            ("no readout", |contents, _| contents["network"]["readout"] = json!(null)),
+            ("a readout without outputs", |contents, _| {
+                contents["network"]["readout"]["outputs"] = json!(0);
+            }),
+            ("half a readout", |contents, _| {
+                contents["network"]["readout"] = json!({"outputs": 2, "sees_inputs": true});
+            }),
+            ("least squares without a readout", |contents, _| {
+                contents["network"]["readout"] =
+                    json!({"least_squares": {"forgetting": 0.9, "ridge": 0.1}});
+            }),
+        ],
+    );
+}
+
+/// Weight (1, 0), which is absent.
+const ABSENT: usize = 7;
+
+fn tensor<'a>(tensors: &'a mut [(Tensor, Vec<u8>)], name: &str) -> &'a mut [u8] {
+    &mut tensors.iter_mut().find(|(tensor, _)| tensor.name == name).unwrap().1
+}
+
+fn rename(tensors: &mut [(Tensor, Vec<u8>)], name: &str) {
+    tensors.iter_mut().find(|(tensor, _)| tensor.name == name).unwrap().0.name += "s";
+}
+
+fn put(bytes: &mut [u8], place: usize, value: f64) {
+    bytes[place * 8..][..8].copy_from_slice(&value.to_le_bytes());
+}
+
+fn refuse_forgeries(run: &Run, forgeries: &[(&str, Forge)]) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("forged.safetensors");
-    let run = Run { regime: real_time(Timing::Immediate, 4), step_gradients: true, ..plain() };
-    let mut learner = builder::<f64>(&run).build().unwrap();
-    (0..6).for_each(|step| advance(&mut learner, &run, step));
+    let (path, forged) = (folder.path().join("original"), folder.path().join("forged"));
+    let mut learner = builder::<f64>(run).build().unwrap();
+    (0..6).for_each(|step| advance(&mut learner, run, step));
     learner.save(&path, &json!(null)).unwrap();
-    let forgeries: [(&str, Forge); 8] = [
-        ("nothing", |_, _| {}),
-        ("columns", |contents, _| contents["columns"] = json!(7)),
-        ("steps", |contents, _| contents["steps"] = json!(u64::MAX)),
-        ("updates", |contents, _| contents["updates"] = json!(u64::MAX)),
-        ("streams", |contents, _| {
-            let stream = contents["streams"][0].clone();
-            contents["streams"] = json!(vec![stream; 1000]);
-        }),
-        ("units", |contents, _| contents["network"]["units"] = json!(1u64 << 40)),
-        ("forced", |_, tensors| {
-            let (_, bytes) = tensors.iter_mut().find(|t| t.0.name == "stream.0.forced").unwrap();
-            bytes[0] = 1;
-        }),
-        ("sum", |_, tensors| {
-            let (_, bytes) = tensors.iter_mut().find(|t| t.0.name == "sum.recurrent").unwrap();
-            // Weight (1, 0) is absent.
-            let place = 7 * 8;
-            bytes[place..place + 8].copy_from_slice(&1.0f64.to_le_bytes());
-        }),
-    ];
-    for (what, forge) in forgeries {
-        let forged = folder.path().join(what);
+    let read = |forge| {
         rewrite(&path, &forged, forge);
-        let result = StoredLearner::open(&forged).unwrap().learner::<f64>(&supplies(1, 0));
-        assert_eq!(result.is_ok(), what == "nothing", "{what}: {:?}", result.err());
+        StoredLearner::open(&forged).and_then(|stored| stored.learner::<f64>(&supplies(1, 0)))
+    };
+    assert!(read(|_, _| {}).is_ok());
+    for &(what, forge) in forgeries {
+        assert!(read(forge).is_err(), "{what}");
     }
+}
+
+/// Memory is reserved in proportion to what the file holds, whatever its header claims.
+#[test]
+fn memory_follows_the_bytes_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, forged) = (folder.path().join("original"), folder.path().join("forged"));
+    let mut forecaster = Forecaster::new(builder(&plain()).build().unwrap(), 5).unwrap();
+    for _ in 0..3 {
+        forecaster.observe(&[0.1f64, 0.2], Targets::None).unwrap();
+    }
+    forecaster.save(&path, &json!(null)).unwrap();
+    rewrite(&path, &forged, |contents, _| contents["forecast"]["horizon"] = json!(1u64 << 30));
+    let mut read = None;
+    let used = allocation_counter::measure(|| {
+        let stored = StoredLearner::open(&forged).unwrap();
+        read = Some(stored.forecaster::<f64>(&supplies(1, 0)));
+    });
+    let mut forecaster = read.unwrap().unwrap();
+    assert!(used.bytes_max < 4 << 20, "{} bytes", used.bytes_max);
+    forecaster.observe(&[0.1, 0.2], Targets::None).unwrap();
+}
+
+/// A stream whose p is lost takes as much of the file as any other.
+#[test]
+fn lost_streams_are_not_for_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, forged) = (folder.path().join("original"), folder.path().join("forged"));
+    builder::<f64>(&plain()).build().unwrap().save(&path, &json!(null)).unwrap();
+    rewrite(&path, &forged, |contents, tensors| {
+        contents["counts"]["stream.0.lost"] = json!(true);
+        rename(tensors, "stream.0.engine.sensitivities");
+    });
+    let refused = StoredLearner::open(&forged).unwrap().learner::<f64>(&supplies(1, 0));
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("`stream.0.engine.sensitivities`: missing"), "{message}");
+}
+
+/// Two learners are told apart by the name of what differs.
+#[test]
+fn a_difference_has_a_name() {
+    let run = Run { streams: 2, ..plain() };
+    let mut ours = builder::<f32>(&run).build().unwrap();
+    (0..5).for_each(|step| advance(&mut ours, &run, step));
+    let mut theirs = ours.clone();
+    assert_eq!(ours.first_difference(&theirs).unwrap(), None);
+    theirs.reset_stream(1, &[0.1; UNITS]).unwrap();
+    let name = ours.first_difference(&theirs).unwrap().unwrap();
+    assert!(name.starts_with("stream.1.engine."), "{name}");
+    theirs.set_learning_rate(0.5).unwrap();
+    advance(&mut theirs, &run, 5);
+    advance(&mut ours, &run, 5);
+    assert_eq!(ours.first_difference(&theirs).unwrap().unwrap(), "readout.weight");
 }
 
 /// Copies a checkpoint with other contents.

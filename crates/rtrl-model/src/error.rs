@@ -293,9 +293,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A checkpoint cannot be used, or what should become one does not follow its plan.
+    /// A checkpoint or a saved model cannot be used, or does not follow its plan while it is written.
     #[error("{}: {fault}", path.display())]
-    Checkpoint {
+    Container {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

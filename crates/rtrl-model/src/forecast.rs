@@ -6,7 +6,8 @@ use rtrl_kernel::Real;
 use serde_json::Value;
 
 use crate::error::{Quantity, check_count, check_finite};
-use crate::learner::{Waiting, in_stream};
+use crate::learner::in_stream;
+use crate::store::Waiting;
 use crate::store::container::{self, Checkpoints, Saved};
 use crate::{Error, Learner, Sample, StepReport, Targets};
 
@@ -87,7 +88,8 @@ impl<T: Real> Forecaster<T> {
         Ok(Self { waiting: waiting.collect::<Result<_, _>>()?, learner, horizon })
     }
 
-    /// One in which `counts[b]` inputs of stream b wait already, stream by stream in `inputs`.
+    /// One in which `counts[b]` inputs of stream b wait already, stream by stream in `inputs`. Memory for the
+    /// rest of the horizon is reserved when they arrive: a file confirms only the inputs that it holds.
     pub(crate) fn resumed(
         learner: Learner<T>,
         horizon: usize,
@@ -104,15 +106,14 @@ impl<T: Real> Forecaster<T> {
         if let Some(&odd) = counts.iter().find(|&&count| count > horizon) {
             return refused("the number of inputs that wait", format!("at most {horizon}"), odd);
         }
-        let mut forecaster = Self::new(learner, horizon)?;
-        let width = forecaster.learner.network().inputs();
-        for (queue, &count) in forecaster.waiting.iter_mut().zip(counts) {
+        check_count("the horizon", horizon)?;
+        let width = learner.network().inputs();
+        let queue = |&count: &usize| {
             let (own, rest) = inputs.split_at(count * width);
-            queue.inputs.extend_from_slice(own);
-            queue.count = count;
             inputs = rest;
-        }
-        Ok(forecaster)
+            Queue { inputs: own.to_vec(), count }
+        };
+        Ok(Self { waiting: counts.iter().map(queue).collect(), learner, horizon })
     }
 
     /// Saves everything that the run needs to continue bit for bit, as [`Learner::save`].

@@ -77,10 +77,7 @@ pub use engine::EngineChoice;
 pub use error::{Error, Quantity};
 pub use forecast::Forecaster;
 pub use gradient::Gradient;
-pub use learner::{
-    EngineFactory, Learner, LearnerBuilder, Recoveries, Recovery, Run, StepReport, StoredLearner,
-    Supplies,
-};
+pub use learner::{Learner, LearnerBuilder, Recoveries, Recovery, Run, StepReport};
 pub use loss::{CustomLoss, Loss};
 pub use matrix::{Matrix, Table};
 pub use network::{Connection, Connections, InitialWeights, Network, NetworkBuilder, State};
@@ -93,4 +90,5 @@ pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
 pub use rls::RecursiveLeastSquares;
 pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Pace, Real, Spec, Step, Threads};
+pub use store::{EngineFactory, StoredLearner, Supplies};
 pub use targets::{Sample, Targets};

@@ -11,7 +11,7 @@ use crate::{Error, Loss, Matrix, Network, RecursiveLeastSquares, Regime, Targets
 /// Everything is in double precision; the weights of the layer are those of the fits, rounded.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadoutRls {
-    outputs: Vec<RecursiveLeastSquares>,
+    pub(crate) outputs: Vec<RecursiveLeastSquares>,
     /// What the readout sees.
     features: Vec<f64>,
 }
@@ -98,16 +98,6 @@ impl ReadoutRls {
         }
         Ok(())
     }
-
-    /// The fits, to be stored.
-    pub(crate) fn outputs(&self) -> &[RecursiveLeastSquares] {
-        &self.outputs
-    }
-
-    /// The fits, to be restored.
-    pub(crate) fn outputs_mut(&mut self) -> &mut [RecursiveLeastSquares] {
-        &mut self.outputs
-    }
 }
 
 #[cfg(test)]
@@ -126,8 +116,7 @@ mod tests {
     }
 
     fn bits(rls: &ReadoutRls) -> Vec<u64> {
-        let numbers =
-            rls.outputs().iter().flat_map(|fit| fit.weights().iter().chain(fit.inverse()));
+        let numbers = rls.outputs.iter().flat_map(|fit| fit.weights().iter().chain(fit.inverse()));
         numbers.map(|number| number.to_bits()).collect()
     }
 
@@ -145,7 +134,7 @@ mod tests {
         for t in 0..50 {
             if t == 25 {
                 let mut restored = ReadoutRls::new(&layer).unwrap().unwrap();
-                for (to, from) in restored.outputs_mut().iter_mut().zip(rls.outputs()) {
+                for (to, from) in restored.outputs.iter_mut().zip(&rls.outputs) {
                     to.restore(from.weights(), from.inverse()).unwrap();
                 }
                 rls = restored;
@@ -159,7 +148,7 @@ mod tests {
                 if let Some(target) = target {
                     fit.update(&features, target.to_f64()).unwrap();
                 }
-                assert_eq!(rls.outputs()[o].weights(), fit.weights());
+                assert_eq!(rls.outputs[o].weights(), fit.weights());
                 let rounded: Vec<T> = fit.weights().iter().map(|&w| T::from_f64(w)).collect();
                 assert_eq!(layer.weights.row(o), rounded);
             }

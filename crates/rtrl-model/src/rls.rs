@@ -57,9 +57,9 @@ impl LeastSquares {
 #[derive(Debug, Clone)]
 pub struct RecursiveLeastSquares {
     settings: LeastSquares,
-    weights: Vec<f64>,
+    pub(crate) weights: Vec<f64>,
     /// P, row-major.
-    inverse: Vec<f64>,
+    pub(crate) inverse: Vec<f64>,
     gain: Vec<f64>,
     /// What an update has computed, until it is known that all of it is finite.
     next_weights: Vec<f64>,
@@ -142,16 +142,15 @@ impl RecursiveLeastSquares {
         }
         check_finite("a weight", weights)?;
         check_finite("an element of the inverse", inverse)?;
-        let k = weights.len();
-        let odd = (0..k * k).find(|&at| inverse[at] != inverse[at % k * k + at / k]);
-        if let Some(at) = odd {
-            let (what, got) =
-                ("the inverse", format!("not so at row {}, column {}", at / k, at % k));
-            return Err(Error::Setting { what, expected: "symmetric".to_owned(), got });
-        }
+        check_symmetric(inverse, weights.len())?;
         self.weights.copy_from_slice(weights);
         self.inverse.copy_from_slice(inverse);
         Ok(())
+    }
+
+    /// Fails unless P is exactly symmetric.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_symmetric(&self.inverse, self.weights.len())
     }
 
     /// Computes an update without making it; `x` has the length of the weights.
@@ -243,6 +242,14 @@ fn check_finite(what: &'static str, values: &[f64]) -> Result<(), Error> {
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).fold(0.0, |sum, (a, b)| sum + a * b)
+}
+
+/// Fails unless the k x k numbers of `inverse` are exactly symmetric.
+fn check_symmetric(inverse: &[f64], k: usize) -> Result<(), Error> {
+    let odd = (0..k * k).find(|&at| inverse[at] != inverse[at % k * k + at / k]);
+    let Some(at) = odd else { return Ok(()) };
+    let got = format!("asymmetric at row {}, column {}", at / k, at % k);
+    Err(Error::Setting { what: "the inverse", expected: "symmetric".to_owned(), got })
 }
 
 #[cfg(test)]
@@ -444,7 +451,7 @@ mod tests {
         assert!(model.restore(&[0.0, f64::NAN], &unit).is_err());
         assert!(model.restore(&[0.0; 2], &[1.0, 0.0, 0.0, f64::INFINITY]).is_err());
         let message = model.restore(&[0.0; 2], &[1.0, 0.5, 0.4, 1.0]).unwrap_err().to_string();
-        assert_eq!(message, "the inverse is not so at row 0, column 1, expected symmetric");
+        assert_eq!(message, "the inverse is asymmetric at row 0, column 1, expected symmetric");
         assert_eq!(bits(&model), before);
     }
 

@@ -1,7 +1,6 @@
 //! Gradients on their way to the weights.
 
 use rtrl_kernel::Real;
-use serde::{Deserialize, Serialize};
 
 use super::Learner;
 use super::combined::gradient;
@@ -18,31 +17,15 @@ pub(super) struct Accumulator<T> {
     /// Whether the gradient of each step is read (otherwise the engines accumulate between updates).
     pub(super) each_step: bool,
     /// The sum since the last update, where several steps accumulate.
-    sum: Option<Gradient<T>>,
+    pub(super) sum: Option<Gradient<T>>,
     /// Whether a target came since the last update.
     pub(super) has_target: bool,
     /// The gradient that waits until the next step has been computed, in the paper's order.
-    waiting: Option<Gradient<T>>,
+    pub(super) waiting: Option<Gradient<T>>,
     /// Whether something waits.
-    due: bool,
+    pub(super) due: bool,
     /// Steps of the real-time regime so far.
-    steps: u64,
-}
-
-/// The part of [`Accumulator`] that is not a gradient.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Counters {
-    #[serde(rename = "learnt")]
-    has_target: bool,
-    due: bool,
-    steps: u64,
-}
-
-impl Counters {
-    /// Steps of the real-time regime.
-    pub(super) fn steps(self) -> u64 {
-        self.steps
-    }
+    pub(super) steps: u64,
 }
 
 impl<T: Real> Accumulator<T> {
@@ -62,31 +45,6 @@ impl<T: Real> Accumulator<T> {
             due: false,
             steps: 0,
         })
-    }
-
-    /// The counters, to be stored.
-    pub(super) fn counters(&self) -> Counters {
-        let Self { has_target, due, steps, .. } = *self;
-        Counters { has_target, due, steps }
-    }
-
-    pub(super) fn set_counters(&mut self, counters: Counters) {
-        let Counters { has_target, due, steps } = counters;
-        (self.has_target, self.due, self.steps) = (has_target, due, steps);
-    }
-
-    /// The accumulated gradient and the one that waits, each by its name in a checkpoint.
-    pub(super) fn gradients(&self) -> impl Iterator<Item = (&'static str, &Gradient<T>)> {
-        let sum = self.sum.iter().map(|gradient| ("sum", gradient));
-        sum.chain(self.waiting.iter().map(|gradient| ("waiting", gradient)))
-    }
-
-    /// [`Accumulator::gradients`], to be restored.
-    pub(super) fn gradients_mut(
-        &mut self,
-    ) -> impl Iterator<Item = (&'static str, &mut Gradient<T>)> {
-        let sum = self.sum.iter_mut().map(|gradient| ("sum", gradient));
-        sum.chain(self.waiting.iter_mut().map(|gradient| ("waiting", gradient)))
     }
 
     /// Whether the next step ends with an update.

@@ -14,7 +14,8 @@
 //! | `ahead.rs` | runs ahead that change nothing |
 //! | `sensitivities.rs` | reading p and the Jacobian |
 //! | `weights.rs` | reading and replacing weights, rates and the optimiser's state |
-//! | `store.rs` | the parts of a learner that a checkpoint holds |
+//! | `state.rs` | everything that a learner remembers, each thing named once |
+//! | `settings.rs` | what a learner was built with, as plain data |
 
 mod accumulate;
 mod ahead;
@@ -24,8 +25,9 @@ mod recovery;
 mod report;
 mod run;
 mod sensitivities;
+mod settings;
+mod state;
 mod step;
-mod store;
 mod stream;
 mod weights;
 
@@ -38,8 +40,8 @@ pub(crate) use self::recovery::in_stream;
 pub use self::recovery::{Recoveries, Recovery};
 pub use self::report::StepReport;
 pub use self::run::Run;
-pub(crate) use self::store::Waiting;
-pub use self::store::{EngineFactory, StoredLearner, Supplies};
+pub(crate) use self::settings::{Settings, StoredEngine};
+pub(crate) use self::state::stream_field;
 use self::stream::Stream;
 use crate::error::{Quantity, check_finite};
 use crate::optimizer::Updater;

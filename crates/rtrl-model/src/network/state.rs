@@ -15,18 +15,18 @@ use crate::{Error, Matrix, Targets};
 /// [`Network::forward`] moves it; a clone continues independently.
 #[derive(Debug, Clone)]
 pub struct State<T> {
-    units: usize,
+    pub(crate) units: usize,
     /// y(t), padded with anything.
-    values: Vec<T>,
+    pub(crate) values: Vec<T>,
     /// The forced set T(t); empty unless a learner forces units.
     pub(crate) teacher: Teacher<T>,
     /// The outputs of the last step.
-    outputs: Vec<T>,
+    pub(crate) outputs: Vec<T>,
     /// The slopes of the last step, padded with anything.
-    slopes: Vec<T>,
+    pub(crate) slopes: Vec<T>,
     /// Room for the present step, which counts once it has been accepted.
     pub(crate) tape: Tape<T>,
-    steps: u64,
+    pub(crate) steps: u64,
 }
 
 /// The shape of a network: n, the columns of W, the outputs, and the columns of R (0 without a readout).
@@ -130,14 +130,6 @@ impl<T: Real> State<T> {
         std::mem::swap(&mut self.values, &mut self.tape.next);
         std::mem::swap(&mut self.slopes, &mut self.tape.slopes);
         self.steps += 1;
-    }
-
-    /// Everything that the next steps and calls read, to be restored: y(t), the outputs and the slopes of
-    /// the last step, and the forced set.
-    pub(crate) fn restore(&mut self, steps: u64) -> [&mut [T]; 4] {
-        self.steps = steps;
-        let (values, slopes) = (&mut self.values[..self.units], &mut self.slopes[..self.units]);
-        [values, &mut self.outputs, slopes, &mut self.teacher.values]
     }
 
     /// Fails unless this is a state of a network of the same shape.

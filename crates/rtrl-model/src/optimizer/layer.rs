@@ -174,9 +174,9 @@ impl<T: Real> LayerState<T> {
         all.map(|moments| (moments.name, &moments.now))
     }
 
-    /// The moments, to be replaced, in the order of [`LayerState::moments`].
-    pub(super) fn moments_mut(&mut self) -> impl Iterator<Item = &mut Matrix<T>> {
-        self.all_moments_mut().map(|moments| &mut moments.now)
+    /// [`LayerState::moments`], to be replaced.
+    pub(super) fn moments_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Matrix<T>)> {
+        self.all_moments_mut().map(|moments| (moments.name, &mut moments.now))
     }
 
     fn all_moments_mut(&mut self) -> impl Iterator<Item = &mut Moments<T>> {

@@ -19,7 +19,7 @@ const LAYERS: [&str; 2] = ["recurrent", "readout"];
 pub(crate) struct Updater<T> {
     settings: UpdateSettings,
     spectral: Option<SpectralLimit>,
-    updates: u64,
+    pub(crate) updates: u64,
     layers: Vec<LayerState<T>>,
 }
 
@@ -121,6 +121,21 @@ impl<T: Real> Updater<T> {
         })
     }
 
+    /// [`Updater::state`], to be replaced.
+    pub(crate) fn state_mut(&mut self) -> impl Iterator<Item = (String, &mut Matrix<T>)> {
+        LAYERS.iter().zip(&mut self.layers).flat_map(|(name, layer)| {
+            layer.moments_mut().map(move |(moment, matrix)| (format!("{name}.{moment}"), matrix))
+        })
+    }
+
+    /// Fails unless every moment holds numbers that an optimiser of these weights leaves behind.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub(crate) fn check_state(&self, layers: &Network<T>) -> Result<(), Error> {
+        self.state().try_for_each(|(name, matrix)| check_moment(&name, matrix, matrix, layers))
+    }
+
     /// Takes back what [`Updater::state`] and [`Updater::updates`] gave for the same settings and layers,
     /// in any order.
     ///
@@ -148,8 +163,7 @@ impl<T: Real> Updater<T> {
         for ((name, matrix), (_, now)) in found.iter().zip(self.state()) {
             check_moment(name, matrix, now, layers)?;
         }
-        let places = self.layers.iter_mut().flat_map(LayerState::moments_mut);
-        for (place, (_, matrix)) in places.zip(found) {
+        for ((_, place), (_, matrix)) in self.state_mut().zip(found) {
             place.padded_mut().copy_from_slice(matrix.padded());
         }
         self.updates = updates;

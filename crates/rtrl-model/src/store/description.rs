@@ -10,23 +10,28 @@ use crate::{
 
 /// The shape of a network and the kinds of its parts, as plain data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Description {
     pub(crate) units: usize,
     pub(crate) inputs: usize,
     bias: bool,
+    /// One name for each unit.
     activations: Vec<String>,
     /// The leak of each unit; absent where all are 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     leaks: Option<Vec<f64>>,
-    /// Whether the readout sees the inputs; absent without a readout.
-    readout_sees_inputs: Option<bool>,
-    /// Whether the readout has a bias; absent without a readout, and in files of the time when every
-    /// readout had one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    readout_bias: Option<bool>,
+    pub(crate) readout: Option<ReadoutDescription>,
+}
+
+/// The shape of a readout and how it learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReadoutDescription {
+    pub(crate) outputs: usize,
+    sees_inputs: bool,
+    bias: bool,
     /// How the readout is fitted, if not by its gradient.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    readout_least_squares: Option<LeastSquares>,
+    pub(crate) least_squares: Option<LeastSquares>,
 }
 
 /// The numbers of a network, in a precision that holds all.
@@ -48,31 +53,38 @@ impl Description {
             bias: network.has_bias(),
             activations: network.activations().iter().map(Activation::saved_name).collect(),
             leaks: network.leaks().map(|leaks| leaks.iter().map(|a| a.to_f64()).collect()),
-            readout_sees_inputs: readout.map(|readout| readout.inputs),
-            readout_bias: readout.map(|readout| readout.bias),
-            readout_least_squares: readout.and_then(|readout| readout.least_squares),
+            readout: readout.map(|readout| ReadoutDescription {
+                outputs: readout.weights.rows(),
+                sees_inputs: readout.inputs,
+                bias: readout.bias,
+                least_squares: readout.least_squares,
+            }),
         }
     }
 
-    pub(crate) fn has_readout(&self) -> bool {
-        self.readout_sees_inputs.is_some()
+    /// Columns of W, or what is wrong with the sizes.
+    pub(crate) fn width(&self) -> Result<usize, String> {
+        let width = self.inputs.checked_add(usize::from(self.bias));
+        let width = width.and_then(|width| width.checked_add(self.units));
+        let Some(width) = width.filter(|_| self.units > 0) else {
+            let Self { units, inputs, .. } = self;
+            return Err(format!("{units} units and {inputs} inputs are out of range"));
+        };
+        let lists = [
+            ("activations", self.activations.len()),
+            ("leaks", self.leaks.as_ref().map_or(self.units, Vec::len)),
+        ];
+        match lists.into_iter().find(|&(_, got)| got != self.units) {
+            Some((what, got)) => Err(format!("got {got} {what}, expected {}", self.units)),
+            None => Ok(width),
+        }
     }
 
-    /// Whether the readout is fitted by least squares.
-    pub(crate) fn is_fitted(&self) -> bool {
-        self.readout_least_squares.is_some()
-    }
-
-    /// Columns of W, if they can be counted and there are units.
-    pub(crate) fn lines(&self) -> Option<usize> {
-        let lines = self.inputs.checked_add(usize::from(self.bias))?;
-        lines.checked_add(self.units).filter(|_| self.units > 0)
-    }
-
-    /// Columns of R, once [`Description::lines`] has been found to be there.
+    /// Columns of R, once [`Description::width`] has been found to be in range.
     pub(crate) fn features(&self) -> usize {
-        let inputs = if self.readout_sees_inputs == Some(true) { self.inputs } else { 0 };
-        self.units + inputs + usize::from(self.readout_bias != Some(false))
+        let Some(readout) = &self.readout else { return 0 };
+        let inputs = if readout.sees_inputs { self.inputs } else { 0 };
+        self.units + inputs + usize::from(readout.bias)
     }
 
     /// The network of this description. `own` are the activations of one's own, found by their names.
@@ -104,21 +116,23 @@ impl Description {
         if let Some(leaks) = &self.leaks {
             builder = builder.leaks(leaks.iter().copied());
         }
-        if let Some(rows) = parts.readout {
-            builder = builder.readout(self.readout(rows));
+        if let (Some(readout), Some(rows)) = (&self.readout, parts.readout) {
+            builder = builder.readout(readout.with_weights(rows));
         }
         Ok(builder)
     }
+}
 
-    fn readout(&self, rows: Vec<Vec<f64>>) -> Readout {
-        let mut readout = Readout::new(rows.len()).weights(ReadoutWeights::given(rows));
-        if self.readout_sees_inputs == Some(true) {
+impl ReadoutDescription {
+    fn with_weights(&self, rows: Vec<Vec<f64>>) -> Readout {
+        let mut readout = Readout::new(self.outputs).weights(ReadoutWeights::given(rows));
+        if self.sees_inputs {
             readout = readout.with_inputs();
         }
-        if self.readout_bias == Some(false) {
+        if !self.bias {
             readout = readout.without_bias();
         }
-        if let Some(LeastSquares { forgetting, ridge }) = self.readout_least_squares {
+        if let Some(LeastSquares { forgetting, ridge }) = self.least_squares {
             readout = readout.recursive_least_squares(forgetting, ridge);
         }
         readout

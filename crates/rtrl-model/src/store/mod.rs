@@ -4,20 +4,28 @@
 //! |---|---|
 //! | `replace/` | files that are replaced whole |
 //! | `container/` | named tensors that are streamed and verified |
+//! | `fields.rs` | named fields, planned, written, read and compared |
 //! | `network.rs` | saved models |
-//! | `description.rs` | what a file says of a network besides its numbers |
+//! | `description.rs` | the shape of a network, as plain data |
+//! | `learner.rs`, `supplies.rs` | checkpoints of learners and forecasters; what they hold by name only |
 //! | `torch.rs`, `tensor.rs` | weights under `PyTorch`'s names, in plain safetensors files |
 //! | `case.rs` | conformance cases and traces |
 
 pub mod case;
 pub mod container;
-pub(crate) mod description;
+mod description;
+pub(crate) mod fields;
+mod learner;
 pub mod network;
 mod replace;
+mod supplies;
 mod tensor;
 pub mod torch;
 
+pub use self::learner::StoredLearner;
+pub(crate) use self::learner::Waiting;
 #[cfg(test)]
 pub(crate) use self::replace::simulated;
 pub(crate) use self::replace::{Disk, Storage, StoredFile, make_folder, replace_in, replace_with};
 pub use self::replace::{check_writable, replace};
+pub use self::supplies::{EngineFactory, Supplies};

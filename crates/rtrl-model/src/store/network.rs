@@ -1,44 +1,44 @@
-//! Saved models: a safetensors file with the weights and what is needed to use them.
+//! Saved models: a container with the weights and what is needed to use them.
 //!
-//! Tensors: `recurrent.weight` (units x (inputs, bias, units)), `state` (units), `connections` (as the
-//! weights: 0 absent, 1 learning, 2 frozen) and, with a readout, `readout.weight` (outputs x (units,
-//! inputs if seen, 1 if it has a bias)). The metadata has one key, `rtrl`, whose value is a JSON text;
-//! see the project's `docs/model-file.md`. One key, because the format does not fix the order of
-//! several.
+//! The project's `docs/model-file.md` describes the tensors. Checkpoints hold a network under the same names.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use rtrl_kernel::Real;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::store::description::{Description, Parts, connection_codes, connection_rows};
-use crate::store::tensor::{Numbers, bytes, dtype, matrix_bytes, numbers};
-use crate::{Activation, Error, Network, store};
+use super::container::{self, Dtype, Plan, Reader, Tensor};
+use super::description::{Description, Parts, connection_codes, connection_rows};
+use super::fields::{Field, Visit, Walk, planned, write};
+use crate::{Activation, Error, Network};
 
-/// The version of the format that is written. All up to this one can be read.
-const VERSION: u32 = 1;
+const RECURRENT: &str = "recurrent.weight";
+const READOUT: &str = "readout.weight";
+const STATE: &str = "state";
+const CONNECTIONS: &str = "connections";
 
-/// The JSON part of a saved model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Header {
-    format: String,
-    version: u32,
-    #[serde(flatten)]
+/// The header of a saved model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contents {
+    kind: Kind,
+    precision: String,
     network: Description,
-    /// What the program that saved the model wants to find again.
-    application: serde_json::Value,
+    /// Data of the program that saved the model.
+    application: Value,
 }
 
-const FORMAT: &str = "rtrl-model";
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Network,
+}
 
 /// A model that was read from a file.
 #[derive(Debug, Clone)]
 pub struct SavedModel {
-    header: Header,
-    precision: &'static str,
+    contents: Contents,
     parts: Parts,
 }
 
@@ -51,133 +51,131 @@ pub struct SavedModel {
 ///
 /// # Errors
 /// [`Error::StateLength`] or [`Error::NonFinite`] for the state; [`Error::File`] if the file cannot be
-/// written (one that was there stays), [`Error::Format`] if the
-/// model is too large for the file format.
+/// written (an earlier one is then unchanged), [`Error::Format`] if the model is too large for the format.
 pub fn save<T: Real>(
     network: &Network<T>,
     state: &[T],
-    application: serde_json::Value,
+    application: Value,
     path: &Path,
 ) -> Result<(), Error> {
-    store::replace(path, &to_bytes(network, state, application)?)
-}
-
-fn to_bytes<T: Real>(
-    network: &Network<T>,
-    state: &[T],
-    application: serde_json::Value,
-) -> Result<Vec<u8>, Error> {
     network.check_state(state)?;
-    let header = Header {
-        format: FORMAT.to_owned(),
-        version: VERSION,
+    let walk: &Walk<'_, T> = &|visit| visit_network(network, state, visit);
+    let contents = Contents {
+        kind: Kind::Network,
+        precision: T::NAME.to_owned(),
         network: Description::of(network),
         application,
     };
-    let broken = |reason: String| Error::Format { what: "the model".to_owned(), reason };
-    let header = serde_json::to_string(&header).map_err(|error| broken(error.to_string()))?;
-    let dtype = dtype::<T>();
+    let plan = Plan::new(&contents, planned(walk)?.tensors)?;
+    container::save(path, &plan, |writer| write(walk, writer))
+}
+
+/// Visits the fields of a network that starts in `state`.
+///
+/// # Errors
+/// Those of the visitor.
+pub(crate) fn visit_network<T: Real>(
+    network: &Network<T>,
+    state: &[T],
+    visit: &mut Visit<'_, T>,
+) -> Result<(), Error> {
     let weights = network.weights();
-    let shape = vec![weights.rows(), weights.columns()];
-    let kinds = connection_codes(network);
-    let mut tensors = vec![
-        ("connections", Dtype::U8, shape.clone(), kinds),
-        ("recurrent.weight", dtype, shape, matrix_bytes(weights)),
-        ("state", dtype, vec![network.units()], bytes(state)),
-    ];
+    visit(RECURRENT, Field::Matrix(weights))?;
     if let Some(readout) = network.readout_weights() {
-        let shape = vec![readout.rows(), readout.columns()];
-        tensors.push(("readout.weight", dtype, shape, matrix_bytes(readout)));
+        visit(READOUT, Field::Matrix(readout))?;
     }
-    let views = tensors
-        .iter()
-        .map(|(name, dtype, shape, bytes)| {
-            Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?))
-        })
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-    let metadata = HashMap::from([("rtrl".to_owned(), header)]);
-    views
-        .and_then(|views| safetensors::serialize(views, Some(metadata)))
-        .map_err(|error| broken(error.to_string()))
+    visit(STATE, Field::Numbers(state))?;
+    let shape = [weights.rows(), weights.columns()];
+    visit(CONNECTIONS, Field::Codes(shape, connection_codes(network)))
 }
 
 impl SavedModel {
     /// Reads a saved model and checks that its parts fit together.
     ///
     /// # Errors
-    /// [`Error::File`] if the file cannot be read, [`Error::Format`] if it is not a saved model of a
-    /// version that this library knows.
+    /// [`Error::File`] if the file cannot be read, [`Error::Container`] if it is damaged or has another
+    /// format or version, [`Error::Format`] if it is not a saved model.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let named = |source| Error::File { path: path.to_owned(), source };
-        let contents = std::fs::read(path).map_err(named)?;
-        Self::from_bytes(&contents)
-            .map_err(|reason| Error::Format { what: path.display().to_string(), reason })
-    }
-
-    fn from_bytes(contents: &[u8]) -> Result<Self, String> {
-        let text = |error: safetensors::SafeTensorError| format!("not a safetensors file: {error}");
-        let (_, metadata) = SafeTensors::read_metadata(contents).map_err(text)?;
-        let header = metadata.metadata().as_ref().and_then(|keys| keys.get("rtrl"));
-        let header = header.ok_or("the metadata has no key `rtrl`: not a saved model")?;
-        let version: Version = serde_json::from_str(header).map_err(|e| e.to_string())?;
-        if version.format != FORMAT || !(1..=VERSION).contains(&version.version) {
-            let Version { format, version } = version;
-            return Err(format!(
-                "format {format:?} version {version}, expected {FORMAT:?} version 1 to {VERSION}"
-            ));
+        let mut reader = Reader::open(path)?;
+        let contents = Contents::deserialize(reader.contents());
+        let contents = contents.map_err(|error| reader.refuse(format!("not a model: {error}")))?;
+        let parts = read_parts(&mut reader, &contents.network, &contents.precision)?;
+        let expected = 3 + usize::from(contents.network.readout.is_some());
+        let got = reader.tensors().count();
+        if got != expected {
+            return Err(reader.refuse(format!("got {got} tensors, expected {expected}")));
         }
-        let header: Header = serde_json::from_str(header).map_err(|e| e.to_string())?;
-        let tensors = SafeTensors::deserialize(contents).map_err(text)?;
-        let Description { units, .. } = header.network;
-        let lines = header.network.lines();
-        let lines = lines.ok_or("the number of units or inputs is out of range")?;
-        let shape = [units, lines];
-        let weights = numbers(&tensors, "recurrent.weight", Some(&shape))?;
-        let precision = weights.precision;
-        let connections = tensors.tensor("connections").map_err(text)?;
-        if connections.dtype() != Dtype::U8 || connections.shape() != shape {
-            return Err(format!("connections are {:?}, expected {shape:?}", connections.shape()));
-        }
-        let readout = header
-            .network
-            .has_readout()
-            .then(|| numbers(&tensors, "readout.weight", None).map(Numbers::rows));
-        let parts = Parts {
-            weights: weights.rows(),
-            connections: connection_rows(connections.data(), lines)?,
-            state: numbers(&tensors, "state", Some(&[units]))?.values,
-            readout: readout.transpose()?,
-        };
-        Ok(Self { header, precision, parts })
+        Ok(Self { contents, parts })
     }
 
     /// `f32` or `f64`: the precision in which the model was saved.
     pub fn precision(&self) -> &str {
-        self.precision
+        &self.contents.precision
     }
 
-    /// What the program that saved the model stored beside it.
-    pub fn application(&self) -> &serde_json::Value {
-        &self.header.application
+    /// Data of the program that saved the model.
+    pub fn application(&self) -> &Value {
+        &self.contents.application
     }
 
     /// The network, exactly as it was saved if `T` is the precision of the file, else rounded.
     ///
-    /// `custom` are the activations of one's own that the model uses, found by their names.
+    /// `custom` are the custom activations of the model, found by their names.
     ///
     /// # Errors
     /// [`Error::Setting`] for an activation that is neither built in nor given; otherwise those of
     /// [`NetworkBuilder::build`](crate::NetworkBuilder::build).
     pub fn network<T: Real>(&self, custom: &[Activation]) -> Result<Network<T>, Error> {
-        self.header.network.builder(self.parts.clone(), custom)?.build()
+        self.contents.network.builder(self.parts.clone(), custom)?.build()
     }
 }
 
-/// The part of the header that every version has.
-#[derive(Deserialize)]
-struct Version {
-    format: String,
-    version: u32,
+/// Reads the numbers of a network. The file confirms each shape before memory is reserved for it.
+///
+/// # Errors
+/// [`Error::Container`] for a tensor that is missing or of another shape, [`Error::Format`] for sizes, lists,
+/// a precision or codes that make no sense.
+pub(super) fn read_parts(
+    reader: &mut Reader,
+    network: &Description,
+    precision: &str,
+) -> Result<Parts, Error> {
+    let read = match precision {
+        "f32" => rows::<f32>,
+        "f64" => rows::<f64>,
+        other => return Err(reader.refuse(format!("precision {other:?}, expected f32 or f64"))),
+    };
+    let width = network.width().map_err(|reason| reader.refuse(reason))?;
+    let units = network.units;
+    reader.expect(&Tensor::bytes(CONNECTIONS, [units, width]))?;
+    let mut codes = vec![0; units * width];
+    reader.bytes(CONNECTIONS, 0, &mut codes)?;
+    let connections = connection_rows(&codes, width).map_err(|reason| reader.refuse(reason))?;
+    let weights = read(reader, RECURRENT, &[units, width])?;
+    let readout = network
+        .readout
+        .as_ref()
+        .map(|readout| read(reader, READOUT, &[readout.outputs, network.features()]));
+    let readout = readout.transpose()?;
+    let state = read(reader, STATE, &[units])?.concat();
+    Ok(Parts { weights, connections, state, readout })
+}
+
+/// A tensor as rows as long as its last dimension.
+fn rows<T: Real>(reader: &mut Reader, name: &str, shape: &[usize]) -> Result<Vec<Vec<f64>>, Error> {
+    reader.expect(&Tensor {
+        name: name.to_owned(),
+        dtype: Dtype::of::<T>(),
+        shape: shape.into(),
+    })?;
+    let columns = shape.last().copied().unwrap_or(1);
+    let count: usize = shape.iter().product();
+    let mut row = vec![T::ZERO; columns];
+    let read = |first| {
+        reader.numbers(name, first, &mut row)?;
+        Ok(row.iter().map(|value| value.to_f64()).collect())
+    };
+    (0..count).step_by(columns.max(1)).map(read).collect()
 }
 
 #[cfg(test)]
@@ -185,6 +183,7 @@ mod tests {
     use super::*;
     use crate::{InitialWeights, Readout, ReadoutWeights};
     use serde_json::json;
+    use sha2::{Digest, Sha256};
 
     fn network<T: Real>() -> Network<T> {
         let mut connections = vec![vec![true; 6]; 3];
@@ -205,6 +204,25 @@ mod tests {
             .unwrap()
     }
 
+    /// The bytes of a saved model.
+    fn to_bytes<T: Real>(
+        network: &Network<T>,
+        state: &[T],
+        application: Value,
+    ) -> Result<Vec<u8>, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        save(network, state, application, &path)?;
+        Ok(std::fs::read(path).unwrap())
+    }
+
+    fn read(bytes: &[u8]) -> Result<SavedModel, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        std::fs::write(&path, bytes).unwrap();
+        SavedModel::read(&path)
+    }
+
     fn stored<T: Real>(network: &Network<T>, application: serde_json::Value) -> Vec<u8> {
         to_bytes(network, network.initial_state(), application).unwrap()
     }
@@ -213,7 +231,7 @@ mod tests {
         let network = network::<T>();
         let bytes = stored(&network, json!({"column": "x"}));
         assert_eq!(bytes, stored(&network, json!({"column": "x"})));
-        let saved = SavedModel::from_bytes(&bytes).unwrap();
+        let saved = read(&bytes).unwrap();
         assert_eq!((saved.precision(), saved.application()), (T::NAME, &json!({"column": "x"})));
         assert!(matches!(saved.network::<T>(&[]), Err(Error::Setting { what: "activation", .. })));
         let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
@@ -244,7 +262,7 @@ mod tests {
         network.forward(&mut state, &[1.0, -0.5]).unwrap();
         let bytes = to_bytes(&network, state.values(), json!(null)).unwrap();
         let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
-        let loaded = SavedModel::from_bytes(&bytes).unwrap().network::<f64>(&[own]).unwrap();
+        let loaded = read(&bytes).unwrap().network::<f64>(&[own]).unwrap();
         assert_ne!(loaded.initial_state(), network.initial_state());
         let expected = network.forward(&mut state, &[0.25, 0.5]).unwrap();
         assert_eq!(loaded.forward(&mut loaded.state(), &[0.25, 0.5]).unwrap(), expected);
@@ -261,7 +279,7 @@ mod tests {
         let network = Network::<f32>::builder(14, 2).readout(readout).build().unwrap();
         assert!(!network.readout_has_bias());
         assert_eq!(network.readout_weights().unwrap().columns(), 16);
-        let saved = SavedModel::from_bytes(&stored(&network, json!(null))).unwrap();
+        let saved = read(&stored(&network, json!(null))).unwrap();
         let loaded = saved.network::<f32>(&[]).unwrap();
         assert!(!loaded.readout_has_bias());
         let expected = network.forward(&mut network.state(), &[1.0, -1.0]).unwrap().to_vec();
@@ -275,36 +293,19 @@ mod tests {
         assert!((expected[0] - sum).abs() < 1e-6);
     }
 
-    /// Files of the first version say nothing about the bias of the readout, which always had one.
-    #[test]
-    fn a_file_that_is_silent_about_the_bias_has_one() {
-        let network = network::<f32>();
-        let mut bytes = stored(&network, json!(null));
-        let field = br#"\"readout_bias\":true,"#;
-        let place = bytes.windows(field.len()).position(|w| w == field).unwrap();
-        bytes.drain(place..place + field.len());
-        // The header keeps its length.
-        let end = bytes.windows(2).position(|w| w == b"}}").unwrap();
-        bytes.splice(end..end, vec![b' '; field.len()]);
-        let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
-        let loaded = SavedModel::from_bytes(&bytes).unwrap().network::<f32>(&[own]).unwrap();
-        assert!(loaded.readout_has_bias());
-        assert_eq!(loaded.readout_weights(), network.readout_weights());
-    }
-
-    /// A function of one's own may have the name of a built-in one and is still not mistaken for it.
+    /// A custom function may have the name of a built-in one and is not mistaken for it.
     #[test]
     fn a_custom_activation_is_never_replaced_by_a_built_in_one() {
         let own = Activation::custom("tanh", |s| s, |_| 1.0);
         let network = Network::<f64>::builder(1, 0).activation(own.clone()).build().unwrap();
-        let saved = SavedModel::from_bytes(&stored(&network, json!(null))).unwrap();
+        let saved = read(&stored(&network, json!(null))).unwrap();
         assert!(saved.network::<f64>(&[]).is_err());
         assert!(saved.network::<f64>(&[own]).is_ok());
     }
 
-    /// Written before units could leak: one unit and one input in double precision.
+    /// A model of the first version, which no release has written.
     #[test]
-    fn a_file_without_leaks_can_still_be_read() {
+    fn a_file_of_an_earlier_format_is_refused_by_version() {
         let header = concat!(
             r#"{"__metadata__":{"rtrl":"{\"format\":\"rtrl-model\",\"version\":1,\"units\":1,"#,
             r#"\"inputs\":1,\"bias\":false,\"activations\":[\"identity\"],"#,
@@ -317,28 +318,108 @@ mod tests {
         file.extend_from_slice(header.as_bytes());
         file.extend([2.0f64, 0.5, 8.0].into_iter().flat_map(f64::to_le_bytes));
         file.extend([1, 1]);
-        let network = SavedModel::from_bytes(&file).unwrap().network::<f64>(&[]).unwrap();
-        assert_eq!(network.leaks(), None);
-        assert_eq!(network.forward(&mut network.state(), &[3.0]).unwrap(), [10.0]);
-        // What has no leaks is written as it was then.
-        assert_eq!(stored(&network, json!(null))[8..][..header.len()], *header.as_bytes());
+        let message = read(&file).unwrap_err().to_string();
+        let expected = r#"format "rtrl-model" version 1, expected "rtrl" version 2"#;
+        assert!(message.ends_with(expected), "{message}");
+    }
+
+    #[test]
+    fn every_flipped_bit_is_an_error() {
+        let bytes = stored(&network::<f32>(), json!(null));
+        for place in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 1 << (place % 8);
+            assert!(read(&damaged).is_err(), "byte {place}");
+        }
+    }
+
+    /// A correctly signed file with other contents or numbers.
+    fn forged(contents: &Value, weight: f32, readout: bool) -> Result<SavedModel, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        let single = |name: &str, shape: [usize; 2]| Tensor::numbers::<f32>(name, shape);
+        let mut tensors = vec![single(RECURRENT, [1, 2])];
+        tensors.extend(readout.then(|| single(READOUT, [1, 2])));
+        tensors.push(Tensor::numbers::<f32>(STATE, [1]));
+        tensors.push(Tensor::bytes(CONNECTIONS, [1, 2]));
+        let plan = Plan::new(contents, tensors).unwrap();
+        container::save(&path, &plan, |writer| {
+            writer.numbers(RECURRENT, &[0.5, weight])?;
+            if readout {
+                writer.numbers(READOUT, &[1.0f32, 2.0])?;
+            }
+            writer.numbers(STATE, &[0.0f32])?;
+            writer.bytes(CONNECTIONS, &[1, 1])
+        })?;
+        SavedModel::read(&path)
+    }
+
+    #[test]
+    fn a_network_that_is_not_fully_described_is_refused() {
+        let readout =
+            json!({"outputs": 1, "sees_inputs": false, "bias": true, "least_squares": null});
+        let contents = |network: Value| json!({"kind": "network", "precision": "f32", "network": network, "application": 0});
+        let network = |readout: &Value| json!({"units": 1, "inputs": 1, "bias": false, "activations": ["tanh"], "readout": readout});
+        assert!(forged(&contents(network(&readout)), 1.0, true).is_ok());
+        assert!(forged(&contents(network(&json!(null))), 1.0, false).is_ok());
+        // The readout would be dropped.
+        let message = forged(&contents(network(&json!(null))), 1.0, true).unwrap_err().to_string();
+        assert!(message.ends_with("got 4 tensors, expected 3"), "{message}");
+        assert!(forged(&contents(network(&readout)), 1.0, false).is_err());
+        let mut fields = network(&json!(null));
+        fields["least_squares"] = json!({"forgetting": 0.9, "ridge": 0.1});
+        assert!(forged(&contents(fields), 1.0, false).is_err());
+        for activations in [json!([]), json!(["tanh", "relu"])] {
+            let mut fields = network(&readout);
+            fields["activations"] = activations;
+            assert!(forged(&contents(fields), 1.0, true).is_err());
+        }
+        let mut learner = contents(network(&readout));
+        learner["kind"] = json!("learner");
+        assert!(forged(&learner, 1.0, true).is_err());
+    }
+
+    /// Another tool may sign a file with a NaN: reading it fails, not the network that is built of it.
+    #[test]
+    fn a_weight_that_is_not_finite_is_refused() {
+        let bytes = stored(&network::<f32>(), json!(null));
+        let mut odd = bytes[..bytes.len() - 32].to_vec();
+        let metadata = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let start = 8 + metadata.0 + metadata.1.info(RECURRENT).unwrap().data_offsets.0;
+        odd[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        let checksum: [u8; 32] = Sha256::digest(&odd).into();
+        odd.extend(checksum);
+        let message = read(&odd).unwrap_err().to_string();
+        assert!(message.ends_with("NaN, expected finite numbers"), "{message}");
+    }
+
+    /// Any safetensors reader opens a saved model, and finds the checksum as one more tensor.
+    #[test]
+    fn a_plain_safetensors_reader_opens_a_model() {
+        let bytes = stored(&network::<f32>(), json!(null));
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut names = tensors.names();
+        names.sort_unstable();
+        let expected = ["checksum", "connections", "readout.weight", "recurrent.weight", "state"];
+        assert_eq!(names, expected);
+        assert_eq!(tensors.tensor("readout.weight").unwrap().shape(), [2, 6]);
     }
 
     #[test]
     fn every_cut_of_a_file_is_an_error() {
         let bytes = stored(&network::<f32>(), json!(null));
         for len in 0..bytes.len() {
-            assert!(SavedModel::from_bytes(&bytes[..len]).is_err(), "cut at {len}");
+            assert!(read(&bytes[..len]).is_err(), "cut at {len}");
         }
     }
 
     #[test]
     fn a_later_version_is_refused_by_name() {
         let bytes = stored(&network::<f32>(), json!(null));
-        let place = bytes.windows(11).position(|w| w == b"version\\\":1").unwrap();
+        let place = bytes.windows(11).position(|w| w == b"version\\\":2").unwrap();
         let mut later = bytes.clone();
         later[place + 10] = b'9';
-        let reason = SavedModel::from_bytes(&later).unwrap_err();
-        assert!(reason.contains("version 9"), "{reason}");
+        let reason = read(&later).unwrap_err().to_string();
+        assert!(reason.contains("version 9, expected 2"), "{reason}");
     }
 }

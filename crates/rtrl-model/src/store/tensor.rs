@@ -3,16 +3,9 @@
 use rtrl_kernel::Real;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::Matrix;
-
 /// The type under which numbers of the precision `T` are stored.
 pub(crate) fn dtype<T: Real>() -> Dtype {
     if T::NAME == "f32" { Dtype::F32 } else { Dtype::F64 }
-}
-
-/// The rows without their padding, as [`bytes`].
-pub(crate) fn matrix_bytes<T: Real>(matrix: &Matrix<T>) -> Vec<u8> {
-    matrix.iter_rows().flat_map(|row| bytes(row)).collect()
 }
 
 /// Little-endian bytes, as the format wants them.
@@ -34,8 +27,6 @@ fn single<T: Real>(value: T) -> f32 {
 pub(crate) struct Numbers {
     pub(crate) values: Vec<f64>,
     columns: usize,
-    /// `f32` or `f64`
-    pub(crate) precision: &'static str,
 }
 
 impl Numbers {
@@ -55,17 +46,17 @@ pub(crate) fn numbers(
     if let Some(shape) = shape.filter(|&shape| shape != tensor.shape()) {
         return Err(format!("{name} has shape {:?}, expected {shape:?}", tensor.shape()));
     }
-    let (values, precision): (Vec<f64>, _) = match tensor.dtype() {
+    let values: Vec<f64> = match tensor.dtype() {
         Dtype::F32 => {
             let (values, _) = tensor.data().as_chunks::<4>();
-            (values.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect(), "f32")
+            values.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect()
         }
         Dtype::F64 => {
             let (values, _) = tensor.data().as_chunks::<8>();
-            (values.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(), "f64")
+            values.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
         }
         other => return Err(format!("{name} holds {other:?}, expected F32 or F64")),
     };
     let columns = tensor.shape().last().copied().unwrap_or(1);
-    Ok(Numbers { values, columns, precision })
+    Ok(Numbers { values, columns })
 }

@@ -23,7 +23,7 @@ pub enum Fault {
         got: u64,
     },
     /// The file was never a checkpoint, or its header is damaged.
-    #[error("not a checkpoint: {reason}")]
+    #[error("not a container: {reason}")]
     Foreign {
         /// What gives it away.
         reason: String,

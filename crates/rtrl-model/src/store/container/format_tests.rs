@@ -44,7 +44,7 @@ fn saved() -> (tempfile::TempDir, std::path::PathBuf) {
 
 fn fault(error: Error) -> Fault {
     match error {
-        Error::Checkpoint { fault, .. } => fault,
+        Error::Container { fault, .. } => fault,
         other => panic!("{other}"),
     }
 }
@@ -151,15 +151,19 @@ fn other_files_are_refused_with_the_reason() {
     let later = replaced(&bytes, "version\\\":2", "version\\\":9");
     assert_eq!(refused(&path, &later), Fault::Version { got: 9, expected: 2 });
     for (old, new, reason) in [
-        ("rtrl-checkpoint", "rtrl-chequepoin", "rtrl-chequepoin"),
-        ("\"rtrl\"", "\"trlr\"", "no key `rtrl`"),
+        (
+            "format\\\":\\\"rtrl",
+            "format\\\":\\\"lrtr",
+            "\"lrtr\" version 2, expected \"rtrl\" version 2",
+        ),
+        ("\"rtrl\":", "\"trlr\":", "no key `rtrl`"),
         ("\"checksum\"", "\"checksun\"", "no checksum of 32 bytes"),
         ("[0,48]", "[8,48]", "offset"),
         ("[2,3]", "[2,4]", "shape"),
         ("\"F32\"", "\"I32\"", "\"state\" is of type I32"),
     ] {
         let said = refused(&path, &replaced(&bytes, old, new)).to_string();
-        assert!(said.starts_with("not a checkpoint") && said.contains(reason), "{said}");
+        assert!(said.starts_with("not a container") && said.contains(reason), "{said}");
     }
     let model =
         safetensors::serialize(Vec::<(&str, safetensors::tensor::TensorView<'_>)>::new(), None);

@@ -38,7 +38,7 @@ impl Header {
     /// Reads the header of `file`. Nothing is allocated by a length that the file has not confirmed.
     pub(super) fn read(file: &mut dyn StoredFile, path: &Path) -> Result<Self, Error> {
         let (bytes, file_len) = header_bytes(file, path)?;
-        let refuse = |fault| Error::Checkpoint { path: path.to_owned(), fault };
+        let refuse = |fault| Error::Container { path: path.to_owned(), fault };
         let foreign = |reason: String| refuse(Fault::Foreign { reason });
         let metadata: Metadata =
             serde_json::from_slice(&bytes[8..]).map_err(|error| foreign(error.to_string()))?;
@@ -52,7 +52,7 @@ impl Header {
 /// The bytes before the first tensor, and the length of the file.
 fn header_bytes(file: &mut dyn StoredFile, path: &Path) -> Result<(Vec<u8>, u64), Error> {
     let named = |source| Error::File { path: path.to_owned(), source };
-    let refuse = |fault| Error::Checkpoint { path: path.to_owned(), fault };
+    let refuse = |fault| Error::Container { path: path.to_owned(), fault };
     let got = file.seek(SeekFrom::End(0)).map_err(named)?;
     if got < 8 {
         return Err(refuse(Fault::CutShort { expected: 8, got }));
@@ -82,7 +82,9 @@ fn contents(metadata: &Metadata) -> Result<serde_json::Value, Fault> {
     let json = |error: serde_json::Error| foreign(error.to_string());
     let Version { format, version } = serde_json::from_str(text).map_err(json)?;
     if format != FORMAT {
-        return Err(foreign(format!("format {format:?}, expected {FORMAT:?}")));
+        return Err(foreign(format!(
+            "format {format:?} version {version}, expected {FORMAT:?} version {VERSION}"
+        )));
     }
     if version != u64::from(VERSION) {
         return Err(Fault::Version { got: version, expected: VERSION });

@@ -1,6 +1,6 @@
-//! Checkpoints: files of named tensors that are verified before they are believed.
+//! The container of checkpoints and saved models: files of named tensors that are verified before use.
 //!
-//! A checkpoint is a safetensors file whose last tensor is the SHA-256 of all bytes before it; see the
+//! It is a safetensors file whose last tensor is the SHA-256 of all bytes before it; see the
 //! project's `docs/checkpoint.md`. Its parts are announced by a [`Plan`], streamed by a [`Writer`] and
 //! read by offset by a [`Reader`], so that no second copy of a large tensor is ever in memory.
 //! [`Checkpoints`] keeps the last few of a run in a folder, [`save`] writes a single file.
@@ -35,7 +35,7 @@ pub use writer::{Writer, save};
 const VERSION: u32 = 2;
 
 /// What the metadata's `format` says.
-const FORMAT: &str = "rtrl-checkpoint";
+const FORMAT: &str = "rtrl";
 
 /// The key of the metadata. One key, because the format does not fix the order of several.
 const KEY: &str = "rtrl";

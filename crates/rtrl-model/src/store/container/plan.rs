@@ -28,7 +28,7 @@ impl Dtype {
     }
 
     /// Bytes of an element.
-    pub(super) fn width(self) -> usize {
+    pub(crate) fn width(self) -> usize {
         match self {
             Self::F64 => 8,
             Self::F32 => 4,
@@ -102,10 +102,10 @@ pub struct Plan {
 
 /// The metadata of the file.
 #[derive(Serialize)]
-struct Written<'a> {
+struct Written<'a, C> {
     format: &'a str,
     version: u32,
-    contents: &'a serde_json::Value,
+    contents: &'a C,
 }
 
 impl Plan {
@@ -114,8 +114,8 @@ impl Plan {
     /// # Errors
     /// [`Error::Format`] for a name that comes twice or that the format keeps for itself, a tensor that
     /// would not be aligned (wide types come first), or more bytes than can be addressed.
-    pub fn new(contents: &serde_json::Value, tensors: Vec<Tensor>) -> Result<Self, Error> {
-        let refused = |reason| Error::Format { what: "plan of a checkpoint".to_owned(), reason };
+    pub fn new(contents: &impl Serialize, tensors: Vec<Tensor>) -> Result<Self, Error> {
+        let refused = |reason| Error::Format { what: "plan of a file".to_owned(), reason };
         let (infos, tensor_bytes) = infos(&tensors).map_err(refused)?;
         let metadata = Written { format: FORMAT, version: VERSION, contents };
         let header = header(&metadata, infos).map_err(|error| refused(error.to_string()))?;
@@ -170,7 +170,7 @@ fn infos(tensors: &[Tensor]) -> Result<(Vec<(String, TensorInfo)>, usize), Strin
 
 /// The length of the JSON text, and the text, padded so that tensors are aligned.
 fn header(
-    metadata: &Written<'_>,
+    metadata: &Written<'_, impl Serialize>,
     infos: Vec<(String, TensorInfo)>,
 ) -> Result<Vec<u8>, safetensors::SafeTensorError> {
     let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(metadata)?)]);

@@ -31,7 +31,7 @@ impl Reader {
     /// Opens a checkpoint and verifies it in one pass.
     ///
     /// # Errors
-    /// [`Error::File`] if the file cannot be read, [`Error::Checkpoint`] with the reason if it is not
+    /// [`Error::File`] if the file cannot be read, [`Error::Container`] with the reason if it is not
     /// exactly what was once saved.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::open_in(&Disk, path)
@@ -61,25 +61,35 @@ impl Reader {
         self.tensors.iter().map(|(tensor, _)| tensor)
     }
 
+    /// The tensor `name`, if there is one.
+    pub fn find(&self, name: &str) -> Option<&Tensor> {
+        self.tensors().find(|tensor| tensor.name == name)
+    }
+
+    /// An error about the contents of the file.
+    pub(crate) fn refuse(&self, reason: String) -> Error {
+        Error::Format { what: self.path.display().to_string(), reason }
+    }
+
     /// Fails unless the checkpoint has this tensor, of this type and shape. To be asked before memory
     /// is reserved for it.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`].
+    /// [`Error::Container`].
     pub fn expect(&self, expected: &Tensor) -> Result<(), Error> {
-        let found = self.tensors().find(|tensor| tensor.name == expected.name);
+        let found = self.find(&expected.name);
         if found == Some(expected) {
             return Ok(());
         }
         let got = found.map_or("missing".to_owned(), ToString::to_string);
-        Err(self.refuse(&expected.name, expected.to_string(), got))
+        Err(self.refuse_tensor(&expected.name, expected.to_string(), got))
     }
 
     /// Fills `values` with the numbers of the tensor `name` from place `first` on, counted from 0 and row
     /// by row.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if there is no such tensor, it has another type, ends earlier, or a number
+    /// [`Error::Container`] if there is no such tensor, it has another type, ends earlier, or a number
     /// is not finite; [`Error::File`] if it cannot be read.
     pub fn numbers<T: Real>(
         &mut self,
@@ -90,7 +100,9 @@ impl Reader {
         self.elements(name, Dtype::of::<T>(), first, bytemuck::cast_slice_mut(values))?;
         match values.iter().find(|value| !value.is_finite()) {
             None => Ok(()),
-            Some(odd) => Err(self.refuse(name, "finite numbers".to_owned(), odd.to_string())),
+            Some(odd) => {
+                Err(self.refuse_tensor(name, "finite numbers".to_owned(), odd.to_string()))
+            }
         }
     }
 
@@ -131,12 +143,12 @@ impl Reader {
         }
         let got = found.map_or("missing".to_owned(), |(tensor, _)| tensor.to_string());
         let expected = format!("{} elements of {dtype:?} from place {first}", len / width);
-        Err(self.refuse(name, expected, got))
+        Err(self.refuse_tensor(name, expected, got))
     }
 
-    fn refuse(&self, name: &str, expected: String, got: String) -> Error {
+    fn refuse_tensor(&self, name: &str, expected: String, got: String) -> Error {
         let fault = Fault::Tensor { name: name.to_owned(), expected, got };
-        Error::Checkpoint { path: self.path.clone(), fault }
+        Error::Container { path: self.path.clone(), fault }
     }
 }
 
@@ -159,7 +171,7 @@ fn verify(file: &mut dyn StoredFile, path: &Path, header: &Header) -> Result<(),
         return Ok(());
     }
     let fault = Fault::Checksum { expected: digits(&stored), got: digits(&found) };
-    Err(Error::Checkpoint { path: path.to_owned(), fault })
+    Err(Error::Container { path: path.to_owned(), fault })
 }
 
 fn digits(bytes: &[u8]) -> String {

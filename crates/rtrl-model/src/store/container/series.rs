@@ -227,8 +227,8 @@ mod tests {
         let (step, rejected) = found(&checkpoints);
         assert_eq!(step, Some(1));
         let [
-            Error::Checkpoint { path: newest, fault: Fault::CutShort { .. } },
-            Error::Checkpoint { path: newer, fault: Fault::Checksum { .. } },
+            Error::Container { path: newest, fault: Fault::CutShort { .. } },
+            Error::Container { path: newer, fault: Fault::Checksum { .. } },
         ] = &rejected[..]
         else {
             panic!("{rejected:?}")

@@ -14,7 +14,7 @@ use crate::{Error, store};
 /// new one, never half of it.
 ///
 /// # Errors
-/// Those of `write`, [`Error::Checkpoint`] if it does not follow the plan, [`Error::File`]. The file
+/// Those of `write`, [`Error::Container`] if it does not follow the plan, [`Error::File`]. The file
 /// that was there is then as it was (but see [`store::replace`](crate::store::replace)).
 pub fn save(
     path: &Path,
@@ -60,7 +60,7 @@ impl Writer<'_> {
     /// Writes the next numbers of the tensor `name`, for example a row.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if it is not this tensor's turn, it has another type, fewer numbers are
+    /// [`Error::Container`] if it is not this tensor's turn, it has another type, fewer numbers are
     /// missing, or one is not finite; [`Error::File`] if they cannot be written.
     pub fn numbers<T: Real>(&mut self, name: &str, values: &[T]) -> Result<(), Error> {
         if let Some(odd) = values.iter().find(|value| !value.is_finite()) {
@@ -119,7 +119,7 @@ impl Writer<'_> {
     fn refuse(&self, name: &str, expected: &str, got: &str) -> Error {
         let (name, expected, got) = (name.to_owned(), expected.to_owned(), got.to_owned());
         let fault = Fault::Tensor { name, expected, got };
-        Error::Checkpoint { path: self.path.to_owned(), fault }
+        Error::Container { path: self.path.to_owned(), fault }
     }
 
     fn pass(&mut self, bytes: &[u8]) -> Result<(), Error> {

@@ -1,0 +1,287 @@
+//! Learners and forecasters in a container: everything that the run needs to continue bit for bit.
+//!
+//! The project's `docs/checkpoint.md` describes the tensors. [`Learner::visit`] names the fields.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rtrl_kernel::Real;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::container::{self, Checkpoints, Plan, Reader, Saved, Tensor, Writer};
+use super::description::Description;
+use super::fields::{Field, Planned, Reading, Visit, planned, write};
+use super::network::{read_parts, visit_network};
+use super::supplies::Supplies;
+use crate::learner::{Settings, StoredEngine, stream_field};
+use crate::{Error, Forecaster, Learner};
+
+/// The header of a checkpoint, apart from the tensors.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contents {
+    kind: Kind,
+    precision: String,
+    network: Description,
+    /// Columns of p.
+    columns: usize,
+    learner: Settings,
+    /// Counts and flags by their names.
+    counts: Map<String, Value>,
+    /// The inputs that wait for their labels, if it is a forecaster.
+    forecast: Option<ForecastContents>,
+    application: Value,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Learner,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForecastContents {
+    horizon: usize,
+    /// Inputs that wait, for each stream.
+    waiting: Vec<usize>,
+}
+
+/// Inputs of a forecaster that wait for their labels, stream by stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting<T> {
+    contents: ForecastContents,
+    inputs: Vec<T>,
+}
+
+const WAITING: &str = "forecast.inputs";
+
+impl<T> Waiting<T> {
+    pub(crate) fn new(horizon: usize, counts: Vec<usize>, inputs: Vec<T>) -> Self {
+        Self { contents: ForecastContents { horizon, waiting: counts }, inputs }
+    }
+}
+
+impl<T: Real> Learner<T> {
+    /// Saves everything that the run needs to continue bit for bit, to one file. `application` is stored as it
+    /// is, for the program.
+    ///
+    /// p and windows are written row by row: no second copy of them is made.
+    ///
+    /// # Errors
+    /// [`Error::File`] or [`Error::Container`]; an earlier file is then unchanged. [`Error::Kernel`] if a
+    /// custom engine cannot be saved.
+    pub fn save(&self, path: &Path, application: &Value) -> Result<(), Error> {
+        self.save_with(None, application, |plan, write| container::save(path, plan, write))
+    }
+
+    /// [`Learner::save`] into a series of checkpoints, of which the last few are kept, as that of step
+    /// [`Learner::steps`].
+    ///
+    /// # Errors
+    /// As [`Learner::save`]; all earlier checkpoints are unchanged.
+    pub fn save_in(&self, series: &Checkpoints, application: &Value) -> Result<Saved, Error> {
+        self.save_with(None, application, |plan, write| series.save(self.steps(), plan, write))
+    }
+
+    pub(crate) fn save_with<O>(
+        &self,
+        waiting: Option<Waiting<T>>,
+        application: &Value,
+        save: impl FnOnce(&Plan, &dyn Fn(&mut Writer<'_>) -> Result<(), Error>) -> Result<O, Error>,
+    ) -> Result<O, Error> {
+        let walk = |visit: &mut Visit<'_, T>| self.visit_all(waiting.as_ref(), visit);
+        let Planned { tensors, counts } = planned(&walk)?;
+        let contents = Contents {
+            kind: Kind::Learner,
+            precision: T::NAME.to_owned(),
+            network: Description::of(self.network()),
+            columns: self.network().weight_counts().1,
+            learner: Settings::of(self),
+            counts,
+            forecast: waiting.as_ref().map(|waiting| waiting.contents.clone()),
+            application: application.clone(),
+        };
+        let plan = Plan::new(&contents, tensors)?;
+        save(&plan, &|writer| write(&walk, writer))
+    }
+
+    fn visit_all(
+        &self,
+        waiting: Option<&Waiting<T>>,
+        visit: &mut Visit<'_, T>,
+    ) -> Result<(), Error> {
+        visit_network(self.network(), self.network().initial_state(), visit)?;
+        self.visit(visit)?;
+        match waiting {
+            Some(waiting) => visit(WAITING, Field::Numbers(&waiting.inputs)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A checkpoint of a learner or a forecaster, from which it is taken.
+#[derive(Debug)]
+pub struct StoredLearner {
+    reader: Reader,
+    contents: Contents,
+}
+
+impl StoredLearner {
+    /// Looks into a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if it does not hold a learner.
+    pub fn new(reader: Reader) -> Result<Self, Error> {
+        let contents = Contents::deserialize(reader.contents());
+        let contents = contents
+            .map_err(|error| reader.refuse(format!("not the checkpoint of a learner: {error}")))?;
+        Ok(Self { reader, contents })
+    }
+
+    /// Opens the checkpoint at `path`.
+    ///
+    /// # Errors
+    /// Those of [`Reader::open`], and [`Error::Format`] if it does not hold a learner.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::new(Reader::open(path)?)
+    }
+
+    /// `f32` or `f64`.
+    pub fn precision(&self) -> &str {
+        &self.contents.precision
+    }
+
+    /// Data of the program that saved it.
+    pub fn application(&self) -> &Value {
+        &self.contents.application
+    }
+
+    /// Number of steps taken when it was saved.
+    pub fn steps(&self) -> u64 {
+        self.contents.counts.get("steps").and_then(Value::as_u64).unwrap_or_default()
+    }
+
+    /// Calls between an input and its label, if it is a forecaster's.
+    pub fn horizon(&self) -> Option<usize> {
+        self.contents.forecast.as_ref().map(|forecast| forecast.horizon)
+    }
+
+    /// The learner, which continues as the saved one would have, bit for bit.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the precision is not that of the file, it is a forecaster's, something custom has
+    /// not been supplied or numbers contradict the settings; [`Error::Container`] and [`Error::Format`] if
+    /// tensors do not fit together; those of [`LearnerBuilder::build`](crate::LearnerBuilder::build).
+    pub fn learner<T: Real>(mut self, supplies: &Supplies<T>) -> Result<Learner<T>, Error> {
+        if self.contents.forecast.is_some() {
+            let (expected, got) = ("a learner's".to_owned(), "a forecaster's".to_owned());
+            return Err(Error::Setting { what: "the checkpoint", expected, got });
+        }
+        self.take(supplies, None)
+    }
+
+    /// The forecaster, which continues as the saved one would have, bit for bit.
+    ///
+    /// # Errors
+    /// As [`StoredLearner::learner`].
+    pub fn forecaster<T: Real>(mut self, supplies: &Supplies<T>) -> Result<Forecaster<T>, Error> {
+        let Some(forecast) = self.contents.forecast.take() else {
+            let (expected, got) = ("a forecaster's".to_owned(), "a learner's".to_owned());
+            return Err(Error::Setting { what: "the checkpoint", expected, got });
+        };
+        let count = forecast.waiting.iter().fold(0usize, |sum, &count| sum.saturating_add(count));
+        let count = count.saturating_mul(self.contents.network.inputs);
+        let tensor = Tensor::numbers::<T>(WAITING, [count]);
+        self.check_precision::<T>()?;
+        self.reader.expect(&tensor)?;
+        let mut inputs = vec![T::ZERO; count];
+        self.reader.numbers(WAITING, 0, &mut inputs)?;
+        let learner = self.take(supplies, Some(tensor))?;
+        Forecaster::resumed(learner, forecast.horizon, &forecast.waiting, &inputs)
+    }
+
+    fn take<T: Real>(
+        &mut self,
+        supplies: &Supplies<T>,
+        waiting: Option<Tensor>,
+    ) -> Result<Learner<T>, Error> {
+        self.check_precision::<T>()?;
+        let mut learner = self.build(supplies)?;
+        let Self { reader, contents } = self;
+        let mut reading = Reading { reader, counts: &contents.counts };
+        learner.visit_mut(&mut |name, field| reading.take(name, field))?;
+        learner.check_fields()?;
+        self.check_complete(&learner, waiting)?;
+        Ok(learner)
+    }
+
+    fn check_precision<T: Real>(&self) -> Result<(), Error> {
+        if self.contents.precision == T::NAME {
+            return Ok(());
+        }
+        let (expected, got) = (T::NAME.to_owned(), self.contents.precision.clone());
+        Err(Error::Setting { what: "the precision of the checkpoint", expected, got })
+    }
+
+    /// Fails unless the file has the large tensors that a learner makes room for when it is built. Only what a
+    /// custom engine needs is not known.
+    fn check_sizes<T: Real>(&self) -> Result<(), Error> {
+        let Contents { network, columns, learner, .. } = &self.contents;
+        if let Some(readout) = network.readout.as_ref().filter(|r| r.least_squares.is_some()) {
+            let count = network.features().saturating_mul(network.features());
+            for o in 0..readout.outputs {
+                self.reader.expect(&Tensor::numbers::<f64>(format!("fit.{o}.inverse"), [count]))?;
+            }
+        }
+        for b in 0..learner.streams() {
+            self.reader.expect(&Tensor::numbers::<T>(stream_field(b, "state"), [network.units]))?;
+            if !matches!(learner.engine, StoredEngine::Custom { .. }) {
+                let p = stream_field(b, "engine.sensitivities");
+                self.reader.expect(&Tensor::numbers::<T>(p, [network.units, *columns]))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A fresh learner with the settings of the stored one.
+    fn build<T: Real>(&mut self, supplies: &Supplies<T>) -> Result<Learner<T>, Error> {
+        let Self { reader, contents } = self;
+        let parts = read_parts(reader, &contents.network, &contents.precision)?;
+        self.check_sizes::<T>()?;
+        let Contents { network, columns, learner, .. } = &self.contents;
+        let mut network = network.builder::<T>(parts, &supplies.activations)?;
+        if let Some(isa) = supplies.isa {
+            network = network.isa(isa);
+        }
+        let network = network.build()?;
+        let expected = network.weight_counts().1;
+        if *columns != expected {
+            return Err(self
+                .reader
+                .refuse(format!("got {columns} columns of p, expected {expected}")));
+        }
+        learner.build(network, supplies)
+    }
+
+    /// Fails unless the learner, saved again, makes a file of the same tensors and counts: nothing in the file
+    /// has been overlooked.
+    fn check_complete<T: Real>(
+        &self,
+        learner: &Learner<T>,
+        waiting: Option<Tensor>,
+    ) -> Result<(), Error> {
+        let Planned { tensors, counts } = planned(&|visit| learner.visit_all(None, visit))?;
+        let known: HashMap<_, _> =
+            tensors.iter().chain(&waiting).map(|tensor| (&tensor.name, tensor)).collect();
+        let known = |tensor: &Tensor| known.get(&tensor.name) == Some(&tensor);
+        if let Some(odd) = self.reader.tensors().find(|tensor| !known(tensor)) {
+            return Err(self.reader.refuse(format!("tensor `{}` does not belong to it", odd.name)));
+        }
+        match self.contents.counts.keys().find(|&name| !counts.contains_key(name)) {
+            Some(odd) => Err(self.reader.refuse(format!("count `{odd}` does not belong to it"))),
+            None => Ok(()),
+        }
+    }
+}
