@@ -1,6 +1,6 @@
-//! The eager engine against the reference, equal by `==`, and against itself, equal in every bit, on
-//! every instruction set, with any number of threads, in both precisions. Then every engine by the check that
-//! is for custom engines too, and wrong engines, which it must catch.
+//! The eager engine against the reference, equal by `==`, and against itself, equal in every bit,
+//! on every instruction set, with any number of threads, in both precisions. Then every engine by
+//! the check that is for custom engines too, and wrong engines, which it must catch.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod wrong;
@@ -9,12 +9,13 @@ use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 use rtrl_bench::compare::{Tolerance, trace};
-use rtrl_bench::differential::{Feature, Offer, Options, Report, check, replay};
+use rtrl_bench::differential::{Feature, Offer, Options, Problem, Report, check, replay};
 use rtrl_bench::generators::{Recipe, recipes};
 use rtrl_bench::reference::{self, Fault};
 use rtrl_kernel::{Deferred, Eager, Engine, Layout, Pace};
 use rtrl_model::store::case::{Case, Trace};
 use rtrl_model::{EngineChoice, Isa, Real, Threads};
+use serde_json::json;
 
 use self::wrong::{Forgetful, Plain, Wrong};
 
@@ -102,7 +103,8 @@ fn a_broken_term_is_caught() {
     }
 }
 
-/// The project's engines, on every instruction set and in either precision, by the call that anyone can make.
+/// The project's engines, on every instruction set and in either precision, by the call that anyone
+/// can make.
 fn check_ours<T: Real>(
     options: Options,
     engine: impl Fn(&Layout, &[bool], Isa) -> Result<Box<dyn Engine<T>>, rtrl_kernel::Error>,
@@ -131,7 +133,9 @@ fn the_deferred_engine_is_right_up_to_rounding() {
     fn deferred<T: Real>() {
         for window in [1, 5, 32].map(|window| NonZeroUsize::new(window).unwrap()) {
             for pace in [Pace::Bursts, Pace::Even] {
-                check_ours::<T>(Options::default(), |layout, learns, isa| {
+                // The longest window is flushed more than once.
+                let options = Options { cases: 48, steps: 100, ..Options::default() };
+                check_ours::<T>(options, |layout, learns, isa| {
                     let threads = Threads::Exactly(2);
                     Ok(Box::new(Deferred::new(layout, learns, window, pace, isa, threads)?))
                 });
@@ -167,8 +171,8 @@ fn a_right_engine_in_plain_loops_is_right() {
     assert_eq!(report.not_offered.iter().collect::<Vec<_>>(), [&Offer::Sensitivities]);
 }
 
-/// Negative controls: each engine is caught; its case, stored and replayed, fails in the same way, and a
-/// right engine passes it.
+/// Negative controls: each engine is caught; its case, stored and replayed, fails in the same way,
+/// and a right engine passes it.
 #[test]
 fn wrong_engines_are_caught() {
     for wrong in [
@@ -236,6 +240,31 @@ fn an_estimator_is_judged_by_its_own_tolerance() {
     assert!(!judged(0.5 * worst).is_ok());
 }
 
+/// An engine that claims to be exact for some layouts only is not judged by these alone.
+#[test]
+fn every_case_is_judged_or_none() {
+    let options = Options { cases: 12, ..Options::default() };
+    for small_are_exact in [false, true] {
+        let report = check(options, |layout, learns| {
+            let exact = (layout.states() == 1) == small_are_exact;
+            let wrong = if exact { Wrong::Nothing } else { Wrong::Vague };
+            Ok(Box::new(Plain::<f64>::new(layout, learns, wrong)))
+        });
+        assert!(report.failure.is_none() && !report.is_ok(), "{report}");
+    }
+}
+
+/// Bits are compared where a tolerance would hide what saving loses.
+#[test]
+fn a_save_that_rounds_is_caught() {
+    for tolerance in [Some(1e-3), Some(f64::INFINITY)] {
+        let report = check(Options { tolerance, ..Options::default() }, plain(Wrong::SavesRounded));
+        let failure = report.failure.as_ref().unwrap();
+        assert_eq!(failure.problem, Problem::OtherBits, "{report}");
+        replays(&report, plain(Wrong::SavesRounded), plain(Wrong::Nothing));
+    }
+}
+
 #[test]
 fn text_that_is_no_failure_is_refused() {
     let report = check(Options::default(), plain(Wrong::Sign));
@@ -244,10 +273,14 @@ fn text_that_is_no_failure_is_refused() {
         Ok(Box::new(Eager::new(layout, learns, Isa::best(), Threads::SERIAL)?))
     });
     assert_eq!(single.unwrap_err().to_string(), "the failure is in f64, expected f32");
-    let mut other: serde_json::Value = serde_json::from_str(&json).unwrap();
-    other["case"]["engine"]["states"] = 99.into();
-    for bad in [&json[1..], &other.to_string()] {
-        assert!(replay(bad, plain(Wrong::Nothing)).is_err());
+    let mut bad = vec![json[1..].to_owned()];
+    for (field, value) in [("/states", json!(99)), ("/events/1/gradient/stride", json!(u64::MAX))] {
+        let mut other: serde_json::Value = serde_json::from_str(&json).unwrap();
+        *other["case"]["engine"].pointer_mut(field).unwrap() = value;
+        bad.push(other.to_string());
+    }
+    for bad in bad {
+        assert!(replay(&bad, plain(Wrong::Nothing)).is_err(), "{bad}");
     }
 }
 

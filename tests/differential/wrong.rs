@@ -19,6 +19,7 @@ pub(crate) enum Wrong {
     ResetDropsErrors,
     NoTargetRepeatsError,
     LoadAdds,
+    SavesRounded,
     SharedCopy,
     TouchesFrozenWeights,
     NotFinite,
@@ -130,7 +131,11 @@ impl<T: Real> Engine<T> for Plain<T> {
 
     fn save(&self, to: &mut dyn Sink<T>) -> Result<(), Error> {
         let (p, gradient) = &*self.memory.lock().unwrap();
-        to.tensor("p", [p.len(), gradient.len()], &mut |k, row| row.copy_from_slice(&p[k]))?;
+        let rounds = self.is(Wrong::SavesRounded);
+        let stored = |p: T| if rounds { T::from_f64((p.to_f64() * 1e6).round() / 1e6) } else { p };
+        to.tensor("p", [p.len(), gradient.len()], &mut |k, row| {
+            row.iter_mut().zip(&p[k]).for_each(|(to, &p)| *to = stored(p));
+        })?;
         to.tensor("gradient", [1, gradient.len()], &mut |_, row| row.copy_from_slice(gradient))
     }
 

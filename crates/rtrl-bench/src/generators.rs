@@ -68,8 +68,8 @@ pub fn recipes(most_units: usize, steps: usize) -> impl Strategy<Value = Recipe>
 }
 
 impl Recipe {
-    /// What [`Recipe::case`] gives, made contracting (no row of recurrent weights sums to more than 1) and
-    /// with a small learning rate: there, rounding differences do not grow.
+    /// What [`Recipe::case`] gives, made contracting (no row of recurrent weights sums to more than
+    /// 1) and with a small learning rate: there, rounding differences do not grow.
     pub fn contracting_case(&self) -> Case {
         let mut case = self.case();
         case.learning_rate = 0.01;

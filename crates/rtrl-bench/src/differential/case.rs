@@ -12,13 +12,17 @@ use super::numerals::{Block, Numerals};
 /// Blocks of a Jacobian at most.
 const MOST_BLOCKS: usize = 3;
 
+/// Padding of a row of the gradient at most.
+const MOST_PADDING: usize = 64;
+
 /// One case of a differential test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Case {
     /// An engine, called directly.
     Engine(EngineCase),
-    /// A whole network that learns with the engine. It is a conformance case (`docs/conformance.md`).
+    /// A whole network that learns with the engine. It is a conformance case
+    /// (`docs/conformance.md`).
     Network(network::Case),
 }
 
@@ -55,7 +59,8 @@ pub enum Event {
     Reset,
     /// The engine is saved, and another one loads what it saved and takes over.
     Resume {
-        /// Whether the other one has already been used, so that loading must replace what it remembers.
+        /// Whether the other one has already been used, so that loading must replace what it
+        /// remembers.
         used: bool,
     },
     /// A copy takes over.
@@ -94,7 +99,8 @@ impl EngineCase {
     /// The layout, if everything in the case fits it.
     ///
     /// # Errors
-    /// Those of [`Layout::new`], and [`Error::Length`] for a mask, step or stride that does not fit.
+    /// Those of [`Layout::new`], and [`Error::Length`] for a mask, step or stride that does not
+    /// fit.
     pub(super) fn checked(&self) -> Result<Layout, Error> {
         let layout = self.layout()?;
         check("the mask", layout.weights(), self.learns.len())?;
@@ -109,7 +115,9 @@ impl EngineCase {
                     numerals.step().check(&layout, numerals.error.as_deref())?;
                 }
                 Event::Gradient { stride } => {
-                    check("the stride", layout.widest().max(*stride).max(1), *stride)?;
+                    let widest = layout.widest().max(1);
+                    let expected = (*stride).clamp(widest, widest + MOST_PADDING);
+                    check("the stride", expected, *stride)?;
                 }
                 _ => {}
             }

@@ -17,6 +17,7 @@ pub enum Feature {
     Mask,
     ManyDrives,
     UnequalRows,
+    EmptyGradient,
     Gradient,
     Sum,
     Sensitivities,
@@ -32,7 +33,7 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Step,
         Self::NoTarget,
         Self::Forced,
@@ -43,6 +44,7 @@ impl Feature {
         Self::Mask,
         Self::ManyDrives,
         Self::UnequalRows,
+        Self::EmptyGradient,
         Self::Gradient,
         Self::Sum,
         Self::Sensitivities,
@@ -67,8 +69,9 @@ impl Feature {
             Self::SeveralBlocks => "Jacobians of several blocks",
             Self::Diagonal => "Jacobians with a diagonal",
             Self::Mask => "masks",
-            Self::ManyDrives => "layouts with any drives",
-            Self::UnequalRows => "layouts with unequal rows",
+            Self::ManyDrives => "layouts with rows that do not drive one state",
+            Self::UnequalRows => "layouts with rows that see different z",
+            Self::EmptyGradient => "gradients without an error",
             Self::Gradient => "gradients of one step",
             Self::Sum => "gradients of several steps",
             Self::Sensitivities => "readings of p",

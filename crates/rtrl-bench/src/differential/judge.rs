@@ -7,7 +7,8 @@ use super::report::{Finding, Problem, Worst};
 /// Compares what an engine returns with what it should, and remembers the largest difference.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
-    /// How large a difference may be, relative to the largest number of a reading; `None` to measure only.
+    /// How large a difference may be, relative to the largest number of a reading; `None` to
+    /// measure only.
     pub(super) tolerance: Option<f64>,
     /// The largest difference so far.
     pub(super) worst: Option<Worst>,

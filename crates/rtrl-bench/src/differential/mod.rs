@@ -1,15 +1,16 @@
 //! Differential tests of any engine: is your learning rule right?
 //!
-//! [`check()`] runs an engine next to equations 5 and 6 in plain loops, over random layouts, masks, Jacobians,
-//! forced units, resets and gaps between readings; it saves and loads the engine in the middle; and it lets whole
-//! networks learn with it, next to the paper in plain loops. The [`Report`] says what was tried, the largest
-//! difference, and the first failure as a small case that can be stored ([`Failure::to_json`]) and run again
-//! ([`replay`]).
+//! [`check()`] runs an engine next to equations 5 and 6 in plain loops, over random layouts, masks,
+//! Jacobians, forced units, resets and gaps between readings; it saves and loads the engine in the
+//! middle; and it lets whole networks learn with it, next to the paper in plain loops. The
+//! [`Report`] says what was tried, the largest difference, and the first failure as a small case
+//! that can be stored ([`Failure::to_json`]) and run again ([`replay`]).
 //!
-//! The engine is made by a function from a [`Layout`] and one flag for each weight (whether it learns). An engine
-//! that computes equation 5 up to rounding says so in [`Engine::spec`], and is judged by 1e-9 in double and 2e-4 in
-//! single precision, relative to the largest number of each reading. For any other engine give
-//! [`Options::tolerance`]; without it, differences are measured but not judged, and the report is not ok.
+//! The engine is made by a function from a [`Layout`] and one flag for each weight (whether it
+//! learns). An engine that computes equation 5 up to rounding says so in [`Engine::spec`], and is
+//! judged by 1e-9 in double and 2e-4 in single precision, relative to the largest number of each
+//! reading. For any other engine give [`Options::tolerance`]; without it, differences are measured
+//! but not judged, and the report is not ok.
 //!
 //! # Example
 //!
@@ -25,8 +26,8 @@
 //! assert!(report.is_ok());
 //! ```
 //!
-//! `examples/check_rule.rs` has an engine in plain loops, once right and once wrong, and `docs/conformance.md`
-//! explains it.
+//! `examples/check_rule.rs` has an engine in plain loops, once right and once wrong, and
+//! `docs/conformance.md` explains it.
 //!
 //! # Where to look
 //!
@@ -71,15 +72,17 @@ pub(crate) type Factory<'a, T> =
 /// How much a check tries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// Number of cases; every fourth one is a whole network. Shapes grow from the first case to the last.
+    /// Number of cases; every fourth one is a whole network. Shapes grow from the first case to the
+    /// last.
     pub cases: usize,
-    /// Steps of a case at most.
+    /// Steps of a case at most. An engine that puts work off for some steps needs a multiple of
+    /// them.
     pub steps: usize,
     /// What the cases follow from.
     pub seed: u64,
-    /// The largest difference that is accepted, relative to the largest number of a reading; `None` for 1e-9 in
-    /// double and 2e-4 in single precision if the engine claims to be exact. An estimator needs a larger one;
-    /// infinity judges everything but the numbers.
+    /// The largest difference that is accepted, relative to the largest number of a reading; `None`
+    /// for 1e-9 in double and 2e-4 in single precision if the engine claims to be exact. An
+    /// estimator needs a larger one; infinity judges everything but the numbers.
     pub tolerance: Option<f64>,
 }
 
@@ -111,9 +114,9 @@ pub enum Error {
 
 /// Checks the engine that `factory` makes, up to the first failure, which is then shrunk.
 ///
-/// `factory` gets a layout and one flag for each weight, whether it learns, and returns an engine with p = 0. Its
-/// error, and any error or panic of the engine, is a failure; only [`rtrl_kernel::Error::Unsupported`] from the
-/// optional methods of the trait is not.
+/// `factory` gets a layout and one flag for each weight, whether it learns, and returns an engine
+/// with p = 0. Its error, and any error or panic of the engine, is a failure; only
+/// [`rtrl_kernel::Error::Unsupported`] from the optional methods of the trait is not.
 pub fn check<T: Real>(
     options: Options,
     factory: impl Fn(&Layout, &[bool]) -> Result<Box<dyn Engine<T>>, KernelError>,
@@ -128,7 +131,7 @@ pub fn check<T: Real>(
             (outcome.done, result.err())
         };
         let (case, found) = shrink::shrink(case, found, &attempt);
-        report.failure = Some(failure::<T>(case, found, options.seed, number));
+        report.failure = Some(failure::<T>(case, found, &options, number));
         break;
     }
     report
@@ -137,7 +140,8 @@ pub fn check<T: Real>(
 /// Runs the case of a stored failure ([`Failure::to_json`]) again.
 ///
 /// # Errors
-/// [`Error`] if the text is not a failure in the precision `T`. That the engine fails again is in the report.
+/// [`Error`] if the text is not a failure in the precision `T`. That the engine fails again is in
+/// the report.
 pub fn replay<T: Real>(
     json: &str,
     factory: impl Fn(&Layout, &[bool]) -> Result<Box<dyn Engine<T>>, KernelError>,
@@ -150,13 +154,10 @@ pub fn replay<T: Real>(
         Case::Engine(case) => drop(case.checked().map_err(rtrl_model::Error::from)?),
         Case::Network(case) => case.check()?,
     }
-    let tolerance = match stored.problem {
-        Problem::TooFar { tolerance, .. } => Some(tolerance),
-        _ => None,
-    };
     let mut report = Report { precision: T::NAME, ..Report::default() };
-    if let Err(found) = try_case(&stored.case, &factory, tolerance, &mut report) {
-        report.failure = Some(failure::<T>(stored.case, found, stored.seed, stored.number));
+    if let Err(found) = try_case(&stored.case, &factory, stored.tolerance, &mut report) {
+        let Finding { problem, place, got, expected } = found;
+        report.failure = Some(Failure { problem, place, got, expected, ..stored });
     }
     Ok(report)
 }
@@ -169,12 +170,13 @@ fn try_case<T: Real>(
     report: &mut Report,
 ) -> Result<(), Finding> {
     let (outcome, result) = attempt(case, factory, tolerance);
+    let all_judged = report.cases == 0 || report.tolerance.is_some();
     report.cases += 1;
     for (feature, count) in outcome.exercised {
         *report.exercised.entry(feature).or_default() += count;
     }
     report.not_offered.extend(outcome.not_offered);
-    report.tolerance = outcome.judge.tolerance;
+    report.tolerance = outcome.judge.tolerance.filter(|_| all_judged);
     let most = report.worst.as_ref().map_or(-1.0, |worst| worst.difference);
     report.worst =
         outcome.judge.worst.filter(|worst| worst.difference > most).or(report.worst.take());
@@ -203,7 +205,8 @@ fn settle_tolerance<T: Real>(engine: &dyn Engine<T>, judge: &mut Judge) {
     judge.tolerance = judge.tolerance.or(engine.spec().is_exact().then_some(exact));
 }
 
-fn failure<T: Real>(case: Case, found: Finding, seed: u64, number: usize) -> Failure {
+fn failure<T: Real>(case: Case, found: Finding, options: &Options, number: usize) -> Failure {
+    let (Options { seed, tolerance, .. }, precision) = (*options, T::NAME.to_owned());
     let Finding { problem, place, got, expected } = found;
-    Failure { precision: T::NAME.to_owned(), seed, number, problem, place, got, expected, case }
+    Failure { precision, seed, number, tolerance, problem, place, got, expected, case }
 }

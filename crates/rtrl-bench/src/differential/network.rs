@@ -59,8 +59,8 @@ fn compare<T: Real>(got: &Trace, expected: &Trace, outcome: &mut Outcome) -> Res
     field("sensitivities", got, expected, [units, columns])
 }
 
-/// `[a][b][c]` of a number of a stack of tables of `rows` x `columns`; an index of a dimension of 1 is left
-/// out.
+/// `[a][b][c]` of a number of a stack of tables of `rows` x `columns`; an index of a dimension of 1
+/// is left out.
 fn indices(index: usize, [rows, columns]: [usize; 2]) -> String {
     let (table, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
     let mut text = format!("[{table}]");

@@ -24,7 +24,8 @@ pub enum Problem {
         #[serde(deserialize_with = "number_or_infinity")]
         tolerance: f64,
     },
-    /// The engine was saved and loaded, or copied, and now returns other bits than the uninterrupted one.
+    /// The engine was saved and loaded, or copied, and now returns other bits than the
+    /// uninterrupted one.
     OtherBits,
     /// A place of the gradient was written that belongs to no weight that learns.
     Touched,
@@ -72,6 +73,10 @@ pub struct Failure {
     pub seed: u64,
     /// The number of the case before it was shrunk.
     pub number: usize,
+    /// [`Options::tolerance`](super::Options::tolerance) of the check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "some_number_or_infinity")]
+    pub tolerance: Option<f64>,
     /// What is wrong.
     pub problem: Problem,
     /// Where, as in `step 3: gradient of weight row 0, column 2`.
@@ -96,6 +101,13 @@ fn number_or_infinity<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, 
     Option::<f64>::deserialize(from).map(|number| number.unwrap_or(f64::INFINITY))
 }
 
+fn some_number_or_infinity<'de, D>(from: D) -> Result<Option<f64>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    number_or_infinity(from).map(Some)
+}
+
 /// The largest difference from the reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worst {
@@ -116,8 +128,8 @@ pub struct Report {
     pub exercised: BTreeMap<Feature, usize>,
     /// What the engine does not offer. This is no failure.
     pub not_offered: BTreeSet<Offer>,
-    /// The largest difference that was accepted; `None` if differences were measured but not judged, since
-    /// the engine does not claim to be exact and no tolerance was given.
+    /// The largest difference that was accepted; `None` if differences were measured but not
+    /// judged, since the engine does not claim to be exact and no tolerance was given.
     pub tolerance: Option<f64>,
     /// The largest difference that was seen.
     pub worst: Option<Worst>,
@@ -153,7 +165,7 @@ impl Report {
 }
 
 /// Items of a list in a line of a report.
-const IN_A_LINE: usize = 5;
+const IN_A_LINE: usize = 4;
 
 /// Writes a list under a heading, a few items in a line.
 fn write_list(heading: &str, items: &[String], out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,8 +189,9 @@ impl fmt::Display for Failure {
             Problem::TooFar { difference, tolerance } => {
                 write!(
                     out,
-                    "got {got}, expected {expected}: off by {difference:.1e} of the largest, more than {tolerance:.1e}"
-                )
+                    "got {got}, expected {expected}: off by {difference:.1e} of the largest"
+                )?;
+                write!(out, ", more than {tolerance:.1e}")
             }
             Problem::OtherBits => {
                 write!(
@@ -218,8 +231,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// A report of an engine that is wrong, or that was not judged. Its debug form is the report's text, so that
-/// `unwrap` in a test shows it.
+/// A report of an engine that is wrong, or that was not judged. Its debug form is the report's
+/// text, so that `unwrap` in a test shows it.
 #[derive(Clone, PartialEq)]
 pub struct Rejected(pub Box<Report>);
 

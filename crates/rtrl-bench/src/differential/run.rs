@@ -170,7 +170,11 @@ impl<T: Real> Run<'_, T> {
         let expected = self.loops.take_gradient(stride);
         let expected: Vec<T> = places.iter().map(|&(row, j)| expected[row * stride + j]).collect();
         let place = |index: usize| place(places[index]);
-        outcome.count(if self.unread == 1 { Feature::Gradient } else { Feature::Sum });
+        outcome.count(match self.unread {
+            0 => Feature::EmptyGradient,
+            1 => Feature::Gradient,
+            _ => Feature::Sum,
+        });
         self.unread = 0;
         outcome.judge.compare(&got, &expected, &place)?;
         let Some(engine) = &mut self.uninterrupted else { return Ok(()) };

@@ -6,8 +6,9 @@ use super::report::{Finding, Problem};
 /// Runs a case: the number of events that were done, and what failed.
 pub(super) type Attempt<'a> = &'a dyn Fn(&Case) -> (usize, Option<Finding>);
 
-/// A smaller case that fails as well, and what fails in it. Cases of engines end with the event that fails, and
-/// none of their other events can be left out; cases of networks have as few steps as possible.
+/// A smaller case that fails as well, and what fails in it. Cases of engines end with the event
+/// that fails, and none of their other events can be left out; cases of networks have as few steps
+/// as possible.
 pub(super) fn shrink(mut case: Case, found: Finding, attempt: Attempt<'_>) -> (Case, Finding) {
     // Each attempt at a panic prints its message once more.
     if matches!(found.problem, Problem::Panicked(_)) {
