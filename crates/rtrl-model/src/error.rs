@@ -138,7 +138,7 @@ pub enum Error {
         value: f64,
     },
     /// Targets that the loss cannot take. Nothing has changed.
-    #[error("labels of step {step}: got {got}, expected {expected}")]
+    #[error("labels of step {step}: {got}, expected {expected}")]
     Labels {
         /// Number of the step, from 0.
         step: u64,
