@@ -30,7 +30,7 @@ pub enum Error {
         /// The seed.
         seed: u64,
         /// What went wrong.
-        source: rtrl_model::Error,
+        source: Box<rtrl_model::Error>,
     },
     /// An error of the model.
     #[error(transparent)]

@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn shuffled_values_are_not() {
         let mut generator = rtrl_model::Generator::new(5);
-        let order = (0..400).map(|_| wave(generator.between(0.0, 400.0) as usize));
+        let order = (0..400).map(|_| 40.0 + 3.0 * libm::sin(generator.between(0.0, 120.0)));
         let error = error(Predict::Value, order);
         assert!(error > 1.0, "{error}");
     }

@@ -40,8 +40,8 @@ pub fn sweep<R: Send>(
         let runs = (0..experiment.runs(seeds)).into_par_iter().with_max_len(1);
         let outcomes = runs.map(|before| {
             let job = Job { experiment, place, seed: u64::from(before) + 1 };
-            let failed = |source| Error::Run { task: experiment.task.name, seed: job.seed, source };
-            run(job).map_err(failed)
+            let (task, seed) = (experiment.task.name, job.seed);
+            run(job).map_err(|source| Error::Run { task, seed, source: Box::new(source) })
         });
         Ok(Results { experiment, outcomes: outcomes.collect::<Result<_, _>>()? })
     };
