@@ -285,8 +285,9 @@ mod tests {
         let mut network = forecaster(Predict::Value, 1e-3);
         network.observe(&[0.0], f64::MAX).unwrap();
         assert!(matches!(network.observe(&[0.0], -f64::MAX), Err(Error::Scale)));
-        let short = network.observe(&[], 1.0).unwrap_err().to_string();
-        assert!(short.contains("input has 0 values"), "{short}");
+        let short = network.observe(&[], 1.0);
+        let refused = rtrl_model::Error::InputLength { expected: 1, got: 0 };
+        assert_eq!(short.unwrap_err().to_string(), refused.to_string());
     }
 
     #[test]
