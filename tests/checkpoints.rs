@@ -742,6 +742,17 @@ fn lost_streams_are_not_for_free() {
     assert!(message.contains("`stream.0.engine.sensitivities`: missing"), "{message}");
 }
 
+/// p is longer than every buffer, so that the disk fails while the engine passes its rows on.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_error_of_a_full_disk_comes_through_the_engine() {
+    let network = Network::<f64>::builder(40, 2).build().unwrap();
+    let learner = Learner::builder(network).engine(EngineChoice::Eager).build().unwrap();
+    let error = learner.save(std::path::Path::new("/dev/full"), &json!(null)).unwrap_err();
+    let Error::File { source, .. } = error else { panic!("{error}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::StorageFull);
+}
+
 /// Two learners are told apart by the name of what differs.
 #[test]
 fn a_difference_has_a_name() {

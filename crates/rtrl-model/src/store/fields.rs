@@ -78,8 +78,14 @@ impl Planned {
     /// [`Error::Kernel`] if an engine cannot be saved.
     pub(crate) fn take<T: Real>(&mut self, name: &str, field: &Field<'_, T>) -> Result<(), Error> {
         let tensor = match field {
-            Field::Count(count) => return Ok(self.count(name, (**count).into())),
-            Field::Flag(flag) => return Ok(self.count(name, (**flag).into())),
+            Field::Count(count) => {
+                self.counts.insert(name.to_owned(), (**count).into());
+                return Ok(());
+            }
+            Field::Flag(flag) => {
+                self.counts.insert(name.to_owned(), (**flag).into());
+                return Ok(());
+            }
             Field::Engine(field) => return Ok(field.save(&mut Planning { name, planned: self })?),
             Field::Flags(flags) => Tensor::bytes(name, [flags.len()]),
             Field::Codes(shape, _) => Tensor::bytes(name, *shape),
@@ -89,10 +95,6 @@ impl Planned {
         };
         self.tensors.push(tensor);
         Ok(())
-    }
-
-    fn count(&mut self, name: &str, value: Value) {
-        self.counts.insert(name.to_owned(), value);
     }
 }
 
