@@ -4,6 +4,7 @@
 
 use std::num::NonZeroU64;
 
+use rtrl_bench::training;
 use rtrl_model::kernel::{self, Eager, Engine, Layout, Sink, Source, Spec, Step};
 use rtrl_model::store::container::{self, Dtype, Plan, Reader, Tensor};
 use rtrl_model::{
@@ -369,6 +370,25 @@ fn losses_come_back_by_name() {
     }
     let refused = StoredLearner::open(&path).unwrap().learner::<f64>(&supplies(1, 0));
     assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
+}
+
+/// The fixture is a file of the present version: `checkpoint_loop FOLDER --steps 30 --keep 1` made it. A change
+/// of the format that breaks it needs another version.
+#[test]
+fn files_of_the_present_version_stay_readable() {
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/checkpoints/version-2.safetensors");
+    let stored = StoredLearner::open(std::path::Path::new(path)).unwrap();
+    let mut resumed = stored.learner::<f32>(&Supplies::default()).unwrap();
+    let mut whole = training::learner().unwrap();
+    for _ in 0..30 {
+        training::advance(&mut whole).unwrap();
+    }
+    for _ in 0..40 {
+        assert_eq!(resumed.first_difference(&whole).unwrap(), None);
+        training::advance(&mut resumed).unwrap();
+        training::advance(&mut whole).unwrap();
+    }
 }
 
 /// The fixture is a file of the first version, which no release has written.

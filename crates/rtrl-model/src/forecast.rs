@@ -121,9 +121,10 @@ impl<T: Real> Forecaster<T> {
     /// # Errors
     /// As [`Learner::save`].
     pub fn save(&self, path: &Path, application: &Value) -> Result<(), Error> {
-        let waiting = Some(self.stored());
-        self.learner
-            .save_with(waiting, application, |plan, write| container::save(path, plan, write))
+        let waiting = self.stored();
+        self.learner.save_with(Some(&waiting), application, |plan, write| {
+            container::save(path, plan, write)
+        })
     }
 
     /// [`Forecaster::save`] into a series of checkpoints, as [`Learner::save_in`].
@@ -131,8 +132,9 @@ impl<T: Real> Forecaster<T> {
     /// # Errors
     /// As [`Learner::save_in`].
     pub fn save_in(&self, series: &Checkpoints, application: &Value) -> Result<Saved, Error> {
-        let (waiting, step) = (Some(self.stored()), self.learner.steps());
-        self.learner.save_with(waiting, application, |plan, write| series.save(step, plan, write))
+        let (waiting, step) = (self.stored(), self.learner.steps());
+        self.learner
+            .save_with(Some(&waiting), application, |plan, write| series.save(step, plan, write))
     }
 
     fn stored(&self) -> Waiting<T> {

@@ -218,21 +218,21 @@ fn what_does_not_belong_to_the_engine_is_refused() {
         nan[rows * columns - 1] = f64::NAN;
         let longer = ([rows + 1, columns], [&values[..], &values[..columns]].concat());
         let narrower = ([rows, columns - 1], values[rows..].to_vec());
-        refused(even.load(&mut change(longer)), &even);
-        refused(even.load(&mut change(narrower)), &even);
+        refused(&even.load(&mut change(longer)), &even);
+        refused(&even.load(&mut change(narrower)), &even);
         let error = even.load(&mut change(([rows, columns], nan)));
         assert_eq!(error, Err(Error::NonFiniteTensor { name: name.clone(), row: rows - 1 }));
         let optional = ["gradient", "previous.errors"];
         if !optional.contains(&name.as_str()) {
             let mut missing = whole.clone();
             missing.tensors.remove(name);
-            refused(even.load(&mut missing), &even);
+            refused(&even.load(&mut missing), &even);
         }
     }
     even.load(&mut whole.clone()).unwrap();
     assert_eq!(saved(&even), whole);
     let mut bursts = make(Pace::Bursts);
-    refused(bursts.load(&mut whole.clone()), &bursts);
+    refused(&bursts.load(&mut whole.clone()), &bursts);
     let mut short = whole;
     for (_, (shape, values)) in short.tensors.iter_mut().filter(|(name, _)| name.starts_with("pr"))
     {
@@ -240,7 +240,7 @@ fn what_does_not_belong_to_the_engine_is_refused() {
         *shape = [rows, shape[1]];
         values.truncate(rows * shape[1]);
     }
-    refused(even.load(&mut short), &even);
+    refused(&even.load(&mut short), &even);
 }
 
 fn step() -> Step<'static, f64> {
@@ -249,7 +249,7 @@ fn step() -> Step<'static, f64> {
 }
 
 /// A failed load is a typed error, and p is lost until a reset.
-fn refused(result: Result<(), Error>, engine: &Deferred<f64>) {
+fn refused(result: &Result<(), Error>, engine: &Deferred<f64>) {
     assert!(matches!(result, Err(Error::Tensor { .. })), "{result:?}");
     let mut engine = engine.clone();
     assert_eq!(engine.advance(&step(), None), Err(Error::Lost));

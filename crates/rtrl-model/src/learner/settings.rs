@@ -126,7 +126,7 @@ impl StoredEngine {
             Err(Error::Setting { what: "the custom engine", expected, got })
         };
         let Some(factory) = &supplies.engine else { return refused("no factory".to_owned()) };
-        let engine = factory.build(&network.layout(), &network.learning(), name)?;
+        let engine = factory.build(network.layout(), &network.learning(), name)?;
         let spec = Self::of(engine.spec());
         if spec == *self { Ok(Some(engine)) } else { refused(format!("{:?}", engine.spec())) }
     }

@@ -6,9 +6,9 @@ use rtrl_kernel::Real;
 
 use super::Learner;
 use super::stream::Stream;
-use crate::Error;
 use crate::store::fields::{EngineField, Field, FieldMut, Fingerprints, Visit, VisitMut, emit};
 use crate::store::network::visit_network;
+use crate::{Error, RecursiveLeastSquares};
 
 /// The walk, once for shared references and once for exclusive ones.
 macro_rules! walk {
@@ -125,7 +125,7 @@ impl<T: Real> Learner<T> {
         }
         self.updater.check_state(&self.network)?;
         if let Some(fit) = &self.fit {
-            fit.outputs.iter().try_for_each(|fit| fit.check())?;
+            fit.outputs.iter().try_for_each(RecursiveLeastSquares::check)?;
         }
         let forced = |stream: &Stream<T>| stream.state.teacher.forced.contains(&true);
         if !self.teacher_forcing && self.streams.iter().any(forced) {

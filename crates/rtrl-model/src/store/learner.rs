@@ -87,11 +87,11 @@ impl<T: Real> Learner<T> {
 
     pub(crate) fn save_with<O>(
         &self,
-        waiting: Option<Waiting<T>>,
+        waiting: Option<&Waiting<T>>,
         application: &Value,
         save: impl FnOnce(&Plan, &dyn Fn(&mut Writer<'_>) -> Result<(), Error>) -> Result<O, Error>,
     ) -> Result<O, Error> {
-        let walk = |visit: &mut Visit<'_, T>| self.visit_all(waiting.as_ref(), visit);
+        let walk = |visit: &mut Visit<'_, T>| self.visit_all(waiting, visit);
         let Planned { tensors, counts } = planned(&walk)?;
         let contents = Contents {
             kind: Kind::Learner,
@@ -100,7 +100,7 @@ impl<T: Real> Learner<T> {
             columns: self.network().weight_counts().1,
             learner: Settings::of(self),
             counts,
-            forecast: waiting.as_ref().map(|waiting| waiting.contents.clone()),
+            forecast: waiting.map(|waiting| waiting.contents.clone()),
             application: application.clone(),
         };
         let plan = Plan::new(&contents, tensors)?;
@@ -198,14 +198,14 @@ impl StoredLearner {
         self.reader.expect(&tensor)?;
         let mut inputs = vec![T::ZERO; count];
         self.reader.numbers(WAITING, 0, &mut inputs)?;
-        let learner = self.take(supplies, Some(tensor))?;
+        let learner = self.take(supplies, Some(&tensor))?;
         Forecaster::resumed(learner, forecast.horizon, &forecast.waiting, &inputs)
     }
 
     fn take<T: Real>(
         &mut self,
         supplies: &Supplies<T>,
-        waiting: Option<Tensor>,
+        waiting: Option<&Tensor>,
     ) -> Result<Learner<T>, Error> {
         self.check_precision::<T>()?;
         let mut learner = self.build(supplies)?;
@@ -270,11 +270,11 @@ impl StoredLearner {
     fn check_complete<T: Real>(
         &self,
         learner: &Learner<T>,
-        waiting: Option<Tensor>,
+        waiting: Option<&Tensor>,
     ) -> Result<(), Error> {
         let Planned { tensors, counts } = planned(&|visit| learner.visit_all(None, visit))?;
         let known: HashMap<_, _> =
-            tensors.iter().chain(&waiting).map(|tensor| (&tensor.name, tensor)).collect();
+            tensors.iter().chain(waiting).map(|tensor| (&tensor.name, tensor)).collect();
         let known = |tensor: &Tensor| known.get(&tensor.name) == Some(&tensor);
         if let Some(odd) = self.reader.tensors().find(|tensor| !known(tensor)) {
             return Err(self.reader.refuse(format!("tensor `{}` does not belong to it", odd.name)));
