@@ -172,8 +172,8 @@ fn a_network_that_diverges_is_described_all_the_same() {
 fn what_is_no_model_is_refused() {
     let folder = TempDir::new().unwrap();
     fails(&folder, &[], 1, &["model"]);
-    fs::write(folder.path().join("model"), "y\n1\n2\n").unwrap();
-    fails(&folder, &[], 1, &["model", "not a safetensors file"]);
+    fs::write(folder.path().join("model"), "y\n1\n2\n3\n4\n").unwrap();
+    fails(&folder, &[], 1, &["model", "not a model or a checkpoint"]);
     let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
     let network = Network::<f64>::builder(1, 0).activation(own).build().unwrap();
     save(&network, &folder.path().join("model"));

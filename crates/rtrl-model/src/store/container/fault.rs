@@ -23,7 +23,7 @@ pub enum Fault {
         got: u64,
     },
     /// The file was never a checkpoint, or its header is damaged.
-    #[error("not a container: {reason}")]
+    #[error("not a model or a checkpoint: {reason}")]
     Foreign {
         /// What gives it away.
         reason: String,

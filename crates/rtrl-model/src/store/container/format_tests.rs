@@ -163,7 +163,7 @@ fn other_files_are_refused_with_the_reason() {
         ("\"F32\"", "\"I32\"", "\"state\" is of type I32"),
     ] {
         let said = refused(&path, &replaced(&bytes, old, new)).to_string();
-        assert!(said.starts_with("not a container") && said.contains(reason), "{said}");
+        assert!(said.starts_with("not a model or a checkpoint") && said.contains(reason), "{said}");
     }
     let model =
         safetensors::serialize(Vec::<(&str, safetensors::tensor::TensorView<'_>)>::new(), None);
