@@ -347,7 +347,8 @@ mod tests {
     #[test]
     fn window_and_pace_ask_for_the_deferred_engine() {
         let chosen = |options| engine(options).unwrap().unwrap();
-        let deferred = |steps, pace| EngineChoice::Deferred { window: Some(steps), pace };
+        let deferred =
+            |steps, pace| EngineChoice::Deferred { window: (steps > 0).then_some(steps), pace };
         assert_eq!(chosen(&[]), EngineChoice::Auto);
         assert_eq!(chosen(&["--engine", "eager"]), EngineChoice::Eager);
         assert_eq!(chosen(&["--engine", "deferred"]), EngineChoice::DEFERRED);
