@@ -81,7 +81,7 @@ fn cases_with_a_wrong_shape_are_refused() {
     refused(|case| case["units"] = json!(0), &["units"]);
     refused(|case| case["units"] = json!(-1), &["units"]);
     refused(|case| case["inputs"] = json!(4), &["expected 3 x 8"]);
-    refused(|case| case["update_every"] = json!(0), &["update_every"]);
+    refused(|case| case["update_every"] = json!(0), &["update_every is 0, expected at least 1"]);
     refused(|case| case["learning_rate"] = json!(-1.0), &["learning rate"]);
     refused(|case| case["update_evry"] = json!(2), &["update_evry"]);
     refused(|case| case["resets"] = json!([{"before_step": 9999, "state": [0, 0, 0]}]), &["9999"]);

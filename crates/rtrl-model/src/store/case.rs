@@ -7,6 +7,7 @@
 use rtrl_kernel::{Isa, Real};
 use serde::{Deserialize, Serialize};
 
+use crate::error::check_count;
 use crate::matrix::check_shape;
 use crate::{
     Activation, Error, InitialWeights, Learner, LearnerBuilder, Network, Optimizer, Regime,
@@ -160,6 +161,7 @@ impl Case {
     /// As [`Case::from_json`].
     pub fn check(&self) -> Result<(), Error> {
         self.network::<f64>(Isa::scalar())?;
+        check_count("update_every", self.update_every)?;
         let steps = self.x.len();
         check_shape("x", (steps, self.inputs), &self.x)?;
         check_shape("targets", (steps, self.units), &self.targets)?;
