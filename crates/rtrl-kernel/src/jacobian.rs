@@ -27,27 +27,21 @@ struct Block<'a, T> {
 }
 
 impl<T: Real> Block<'_, T> {
-    /// Writes `scale[k] * weights[k][l]`, rounded, for n states in rows `stride` apart.
+    /// Writes `scale[k] * weights[k][l]`, rounded, for l = 0, 1, ….
     #[inline(always)]
-    fn write(&self, n: usize, into: &mut [T], stride: usize) {
-        let rows = into.chunks_mut(stride).zip(&self.scale[..n]).enumerate();
-        for (k, (row, &scale)) in rows {
-            let weights = &self.weights[k * self.stride..][..n];
-            for (place, &weight) in row[..n].iter_mut().zip(weights) {
-                *place = scale * weight;
-            }
+    fn write(&self, k: usize, row: &mut [T]) {
+        let (weights, scale) = (&self.weights[k * self.stride..][..row.len()], self.scale[k]);
+        for (place, &weight) in row.iter_mut().zip(weights) {
+            *place = scale * weight;
         }
     }
 
     /// Adds `scale[k] * weights[k][l]` by a fused multiply-add, likewise.
     #[inline(always)]
-    fn add(&self, n: usize, into: &mut [T], stride: usize) {
-        let rows = into.chunks_mut(stride).zip(&self.scale[..n]).enumerate();
-        for (k, (row, &scale)) in rows {
-            let weights = &self.weights[k * self.stride..][..n];
-            for (place, &weight) in row[..n].iter_mut().zip(weights) {
-                *place = scale.mul_add(weight, *place);
-            }
+    fn add(&self, k: usize, row: &mut [T]) {
+        let (weights, scale) = (&self.weights[k * self.stride..][..row.len()], self.scale[k]);
+        for (place, &weight) in row.iter_mut().zip(weights) {
+            *place = scale.mul_add(weight, *place);
         }
     }
 }
@@ -89,21 +83,68 @@ impl<'a, T: Real> Jacobian<'a, T> {
         check_length("the diagonal of the Jacobian", states, diagonal.len())
     }
 
-    /// Writes `J[k][l]` to `into[k * stride + l]` for n states; what is between the rows stays. This is the
-    /// definition of all coefficients.
+    /// Writes row k, n coefficients, to the k-th of `rows` and hands it to `done`, one after the other.
+    /// This is the definition of all coefficients.
     #[inline(always)]
-    pub fn write(&self, n: usize, into: &mut [T], stride: usize) {
-        let [first, others @ ..] = &self.blocks;
-        match first {
-            Some(block) => block.write(n, into, stride),
-            None => into.chunks_mut(stride).for_each(|row| row[..n].fill(T::ZERO)),
+    pub fn write<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r mut [T]>,
+        mut done: impl FnMut(&mut [T]),
+    ) {
+        let [Some(block), None, None] = &self.blocks else { return self.write_sum(rows, done) };
+        for (k, row) in rows.enumerate() {
+            block.write(k, row);
+            if let Some(diagonal) = self.diagonal {
+                row[k] += diagonal[k];
+            }
+            done(row);
         }
-        for block in others.iter().flatten() {
-            block.add(n, into, stride);
+    }
+
+    /// [`Jacobian::write`] of any number of blocks.
+    #[inline(always)]
+    fn write_sum<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r mut [T]>,
+        mut done: impl FnMut(&mut [T]),
+    ) {
+        for (k, row) in rows.enumerate() {
+            match &self.blocks[0] {
+                Some(block) => block.write(k, row),
+                None => row.fill(T::ZERO),
+            }
+            self.blocks[1..].iter().flatten().for_each(|block| block.add(k, row));
+            if let Some(diagonal) = self.diagonal {
+                row[k] += diagonal[k];
+            }
+            done(row);
         }
-        if let Some(diagonal) = self.diagonal {
-            for (k, &kept) in diagonal[..n].iter().enumerate() {
-                into[k * stride + k] += kept;
+    }
+
+    /// Whether there is exactly one block.
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(self.blocks, [Some(_), None, None])
+    }
+
+    /// [`Jacobian::write`] of a single block for N states, in loops of constant length.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+    pub(crate) fn write_array<const N: usize>(&self, rows: &mut [[T; N]; N]) {
+        let [Some(Block { weights, stride, scale }), ..] = self.blocks else {
+            unreachable!("there is one block")
+        };
+        let Some(scale) = scale.first_chunk::<N>() else { unreachable!("the step was checked") };
+        for k in 0..N {
+            let Some(weights) = weights[k * stride..].first_chunk::<N>() else {
+                unreachable!("the step was checked")
+            };
+            for l in 0..N {
+                rows[k][l] = scale[k] * weights[l];
+            }
+        }
+        if let Some(diagonal) = self.diagonal.and_then(|diagonal| diagonal.first_chunk::<N>()) {
+            for k in 0..N {
+                rows[k][k] += diagonal[k];
             }
         }
     }
@@ -118,7 +159,7 @@ impl<'a, T: Real> Jacobian<'a, T> {
         let blocks = self.blocks.each_ref().map(|block| block.as_ref().map(one));
         let mut value = [T::ZERO];
         let diagonal = self.diagonal.filter(|_| k == l).map(at);
-        Self { blocks, diagonal }.write(1, &mut value, 1);
+        Self { blocks, diagonal }.write(std::iter::once(&mut value[..]), |_| ());
         value[0]
     }
 
@@ -152,7 +193,7 @@ mod tests {
             let jacobian = Jacobian::sum(terms).with_diagonal(diagonal);
             jacobian.check(N).unwrap();
             let mut rows = [7.0; N * 5];
-            jacobian.write(N, &mut rows, 5);
+            jacobian.write(rows.chunks_mut(5).map(|row| &mut row[..N]), |_| ());
             for k in 0..N {
                 assert_eq!(rows[k * 5 + N..][..2], [7.0; 2]);
                 for l in 0..N {

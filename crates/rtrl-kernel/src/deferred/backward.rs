@@ -55,16 +55,20 @@ impl<T: Real> Back<T> {
         T::run::<BackwardLoop>(isa, Backward { window, adjoints, with_errors: above.is_none() });
         let above = self.adjoints.values().chunks_exact(stride).skip(1);
         let (factors, capacity) = (self.factors.values_mut(), window.capacity());
+        if !layout.is_simple() {
+            for (record, above) in above.take(window.len()).enumerate() {
+                let injections = window.injection(record);
+                for row in 0..layout.rows() {
+                    factors[row * capacity + record] = row_factor(layout, row, injections, above);
+                }
+            }
+            return;
+        }
         for (record, above) in above.take(window.len()).enumerate() {
-            let injections = window.injection(record);
+            let products = window.injection(record).iter().zip(above);
             let places = factors[record..].iter_mut().step_by(capacity);
-            if layout.is_simple() {
-                let products =
-                    injections.iter().zip(above).map(|(&factor, &adjoint)| adjoint * factor);
-                places.zip(products).for_each(|(place, product)| *place = product);
-            } else {
-                let factor = |row| row_factor(layout, row, injections, above);
-                places.zip(0..layout.rows()).for_each(|(place, row)| *place = factor(row));
+            for (place, (&injection, &adjoint)) in places.zip(products) {
+                *place = adjoint * injection;
             }
         }
     }

@@ -205,8 +205,22 @@ impl<T: Real> Flush<'_, T> {
     /// `[panel of k][record][lane]`.
     #[inline(always)]
     fn pack_records<S: Simd>(&mut self, simd: S, row: usize) {
-        let (states, records) = (self.window.states(), self.window.capacity());
-        let (layout, slot_len) = (self.placement.layout(), states * T::LANES);
+        let layout = self.placement.layout();
+        let drives = layout.drives_of(row);
+        if drives.is_empty() {
+            return self.scratch[T::LANES..].fill(T::ZERO);
+        }
+        for (drive, is_first) in drives.clone().zip((0..).map(|number| number == 0)) {
+            let state = layout.drives()[drive].state as usize;
+            self.pack_drive(simd, drive, state, is_first);
+        }
+    }
+
+    /// [`Flush::pack_records`] for one drive; the first replaces what was there.
+    #[inline(always)]
+    fn pack_drive<S: Simd>(&mut self, simd: S, drive: usize, state: usize, is_first: bool) {
+        let records = self.window.capacity();
+        let slot_len = self.window.states() * T::LANES;
         let zero = T::splat(simd, T::ZERO);
         let chains = self.chain.chunks_exact((records + 1) * slot_len);
         let strips = self.scratch[T::LANES..].chunks_exact_mut(records * T::LANES);
@@ -214,15 +228,11 @@ impl<T: Real> Flush<'_, T> {
             let slots = chain.chunks_exact(slot_len).skip(1);
             for (record, (slot, strip)) in slots.zip(strips.chunks_exact_mut(T::LANES)).enumerate()
             {
-                let strip = T::vectors_mut::<S>(strip);
-                strip.fill(zero);
-                for drive in layout.drives_of(row) {
-                    let state = layout.drives()[drive].state as usize;
-                    let factor = T::splat(simd, self.window.injection(record)[drive]);
-                    let column = T::vectors::<S>(&slot[state * T::LANES..][..T::LANES]);
-                    for (place, &value) in strip.iter_mut().zip(column) {
-                        *place = T::fused(simd, value, factor, *place);
-                    }
+                let factor = T::splat(simd, self.window.injection(record)[drive]);
+                let column = T::vectors::<S>(&slot[state * T::LANES..][..T::LANES]);
+                for (place, &value) in T::vectors_mut::<S>(strip).iter_mut().zip(column) {
+                    let sum = if is_first { zero } else { *place };
+                    *place = T::fused(simd, value, factor, sum);
                 }
             }
         }

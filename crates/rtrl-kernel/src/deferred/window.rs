@@ -291,19 +291,14 @@ impl<T: Real> WithSimd for Form<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> bool {
         let Step { jacobian, forced, .. } = self.step;
-        jacobian.write(forced.len(), self.jacobian, self.stride);
-        let any_forced = forced.iter().fold(false, |any, &forced| any | forced);
+        let rows = self.jacobian.chunks_exact_mut(self.stride).map(|row| &mut row[..forced.len()]);
         let mut finite = true;
-        for row in self.jacobian.chunks_exact_mut(self.stride) {
-            if any_forced {
-                for (place, &forced) in row.iter_mut().zip(*forced) {
-                    *place = if forced { T::ZERO } else { *place };
-                }
-            }
-            for place in row {
+        jacobian.write(rows, |row| {
+            for (place, &forced) in row.iter_mut().zip(*forced) {
+                *place = if forced { T::ZERO } else { *place };
                 finite &= place.is_finite();
             }
-        }
+        });
         finite
     }
 }

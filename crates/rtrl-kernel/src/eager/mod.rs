@@ -29,6 +29,7 @@ use self::share::{GROUP, Packed, Share, Shares};
 use crate::cost;
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
+use crate::jacobian::Jacobian;
 use crate::layout::Layout;
 use crate::panels::Placement;
 use crate::simd::{Buffer, Isa, Real, compiled};
@@ -142,6 +143,16 @@ impl<T: Real> Eager<T> {
         finite.into_inner()
     }
 
+    /// [`Engine::advance`] of a small layer whose Jacobian is a sum of blocks: it is formed first, since the
+    /// loops of small layers know one block.
+    #[cold]
+    fn advance_formed(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
+        let n = self.placement.layout().states();
+        let (mut formed, ones) = (vec![T::ZERO; n * n], vec![T::ONE; n]);
+        step.jacobian.write(formed.chunks_exact_mut(n), |_| ());
+        self.advance(&Step { jacobian: Jacobian::scaled(&formed, n, &ones), ..*step }, error)
+    }
+
     /// Marks p as lost, and says what has overflowed.
     fn lose(&mut self) -> Error {
         self.forget();
@@ -205,6 +216,8 @@ impl<T: Real> Engine<T> for Eager<T> {
         if !self.small {
             let drives = self.placement.layout().drives();
             self.packing.pack(self.isa, drives, step, error, &mut self.zero);
+        } else if !step.jacobian.is_single() {
+            return self.advance_formed(step, error);
         }
         let finite = self.advance_panels(step, error);
         self.unread |= error.is_some();

@@ -156,17 +156,18 @@ impl<T: Real> Packing<T> {
     /// before.
     #[inline(always)]
     fn form(&mut self, step: &Step<'_, T>) -> bool {
-        let n = self.counts.len();
-        step.jacobian.write(n, &mut self.jacobian, n);
         let mut same = true;
-        for (row, count) in self.jacobian.chunks_exact(n).zip(&mut self.counts) {
+        let rows = self.jacobian.chunks_exact_mut(self.counts.len());
+        let mut counts = self.counts.iter_mut();
+        step.jacobian.write(rows, |row| {
             let mut present = 0u32;
-            for &coefficient in row {
+            for &mut coefficient in row {
                 present += u32::from(coefficient != T::ZERO);
             }
+            let Some(count) = counts.next() else { return };
             same &= *count == present as usize;
             *count = present as usize;
-        }
+        });
         same
     }
 

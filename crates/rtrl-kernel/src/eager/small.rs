@@ -117,7 +117,7 @@ fn form_rows<T: Real, const N: usize>(
     forced: &[bool; N],
     jacobian: &mut [[T; N]; N],
 ) {
-    step.jacobian.write(N, jacobian.as_flattened_mut(), N);
+    step.jacobian.write_array(jacobian);
     let mut any = false;
     for l in 0..N {
         any |= forced[l];

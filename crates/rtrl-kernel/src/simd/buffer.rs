@@ -56,11 +56,13 @@ impl<T: Real> Buffer<T> {
     }
 
     /// The numbers.
+    #[inline(always)]
     pub(crate) fn values(&self) -> &[T] {
         bytemuck::cast_slice(self.storage.lines())
     }
 
     /// The numbers, to be written.
+    #[inline(always)]
     pub(crate) fn values_mut(&mut self) -> &mut [T] {
         bytemuck::cast_slice_mut(self.storage.lines_mut())
     }
@@ -85,6 +87,7 @@ impl Storage {
         bytemuck::allocation::try_zeroed_slice_box(lines).ok().map(Self::Boxed)
     }
 
+    #[inline(always)]
     fn lines(&self) -> &[Line] {
         match self {
             Self::Boxed(lines) => lines,
@@ -93,6 +96,7 @@ impl Storage {
         }
     }
 
+    #[inline(always)]
     fn lines_mut(&mut self) -> &mut [Line] {
         match self {
             Self::Boxed(lines) => lines,

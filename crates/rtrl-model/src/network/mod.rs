@@ -204,8 +204,9 @@ impl<T: Real> Network<T> {
         state.check(self)?;
         let mut matrix = Matrix::zeros(self.units(), self.units())?;
         let jacobian = self.jacobian_of(state.slopes());
-        let stride = matrix.stride();
-        jacobian.write(self.units(), matrix.padded_mut(), stride);
+        let (n, stride) = (self.units(), matrix.stride());
+        let rows = matrix.padded_mut().chunks_exact_mut(stride).map(|row| &mut row[..n]);
+        jacobian.write(rows, |_| ());
         Ok(matrix)
     }
 }
