@@ -8,7 +8,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use std::hint::black_box;
-use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -85,7 +84,6 @@ fn deferred<T: Real>(n: usize) -> Deferred<T> {
     let (layout, isa) = (layout(n), Isa::best());
     let (learns, window) =
         (vec![true; layout.weights()], EngineChoice::default_window(&layout, Regime::real_time()));
-    let window = NonZeroUsize::new(window).unwrap();
     Deferred::new(&layout, &learns, window, Pace::Bursts, isa, Threads::SERIAL).unwrap()
 }
 

@@ -5,8 +5,6 @@
 
 mod wrong;
 
-use std::num::NonZeroUsize;
-
 use proptest::prelude::*;
 use rtrl_bench::compare::{Tolerance, trace};
 use rtrl_bench::differential::{Feature, Offer, Options, Problem, Report, check, replay};
@@ -131,7 +129,7 @@ fn the_eager_engine_is_exactly_right() {
 #[test]
 fn the_deferred_engine_is_right_up_to_rounding() {
     fn deferred<T: Real>() {
-        for window in [1, 5, 32].map(|window| NonZeroUsize::new(window).unwrap()) {
+        for window in [1, 5, 32] {
             for pace in [Pace::Bursts, Pace::Even] {
                 // The longest window is flushed more than once.
                 let options = Options { cases: 48, steps: 100, ..Options::default() };
@@ -212,7 +210,7 @@ fn replays(
 #[test]
 fn a_load_that_forgets_the_window_is_caught() {
     let deferred = |layout: &Layout, learns: &[bool]| {
-        let window = NonZeroUsize::new(5).unwrap();
+        let window = 5;
         Deferred::new(layout, learns, window, Pace::Even, Isa::best(), Threads::SERIAL)
     };
     let wrong = |layout: &Layout, learns: &[bool]| -> Made {

@@ -2,8 +2,6 @@
 //! random v, which costs n³.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
-
 use rtrl_kernel::{Deferred, Eager, Engine, Isa, Jacobian, Layout, Pace, Real, Step, Threads};
 use rtrl_model::Generator;
 
@@ -52,7 +50,7 @@ fn difference<T: Real>(n: usize, lines: usize, isa: Isa, omitted: Option<usize>)
     let layout = Layout::simple(n, lines).unwrap();
     let threads = Threads::Exactly(2);
     let learns = vec![true; n * lines];
-    let window = NonZeroUsize::new(2).unwrap();
+    let window = 2;
     let eager = Eager::<T>::new(&layout, &learns, isa, threads).unwrap();
     let deferred = |pace| Deferred::<T>::new(&layout, &learns, window, pace, isa, threads).unwrap();
     let engines: [&mut dyn Engine<T>; 3] =

@@ -26,6 +26,12 @@ pub enum Error {
         /// The number that came, from 0.
         got: usize,
     },
+    /// Nothing of something of which there must be at least one.
+    #[error("got 0 {what}, expected at least 1")]
+    Zero {
+        /// What there is none of.
+        what: &'static str,
+    },
     /// A layout without states or without weight rows.
     #[error("got {states} states and {rows} weight rows, expected at least one of each")]
     Layout {

@@ -1,7 +1,5 @@
 //! Which engine it is, with its settings.
 
-use std::num::NonZeroUsize;
-
 /// When the work of a flush is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pace {
@@ -20,7 +18,7 @@ pub enum Spec {
     /// [`Deferred`](crate::Deferred).
     Deferred {
         /// Steps in a window.
-        window: NonZeroUsize,
+        window: usize,
         /// When the work of a full window is done.
         pace: Pace,
     },

@@ -1,7 +1,5 @@
 //! Which engine carries the sensitivities, and who decides.
 
-use std::num::NonZeroUsize;
-
 use rtrl_kernel::cost::{self, DeferredCost};
 use rtrl_kernel::{Deferred, Eager, Engine, Layout, Pace, Real, Threads};
 
@@ -100,8 +98,8 @@ impl EngineChoice {
     ) -> Result<Box<dyn Engine<T>>, Error> {
         let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
         match self.settle(network, regime) {
+            Self::Deferred { window: Some(0), .. } => Err(zero("the window")),
             Self::Deferred { window: Some(window), pace } => {
-                let window = NonZeroUsize::new(window).ok_or_else(|| zero("the window"))?;
                 Ok(Box::new(Deferred::new(layout, &learning, window, pace, isa, threads)?))
             }
             _ => Ok(Box::new(Eager::new(layout, &learning, isa, threads)?)),

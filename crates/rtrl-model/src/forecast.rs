@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::error::{Quantity, check_count, check_finite};
 use crate::learner::in_stream;
-use crate::store::Waiting;
 use crate::store::container::{self, Checkpoints, Saved};
+use crate::store::{StoredLearner, Supplies, Waiting};
 use crate::{Error, Learner, Sample, StepReport, Targets};
 
 /// A learner that forecasts `horizon` calls ahead: the label of an input arrives that many calls later.
@@ -90,7 +90,7 @@ impl<T: Real> Forecaster<T> {
 
     /// One in which `counts[b]` inputs of stream b wait already, stream by stream in `inputs`. Memory for the
     /// rest of the horizon is reserved when they arrive: a file confirms only the inputs that it holds.
-    pub(crate) fn resumed(
+    fn resumed(
         learner: Learner<T>,
         horizon: usize,
         counts: &[usize],
@@ -278,4 +278,15 @@ fn was_reset(result: &Result<(), Error>) -> bool {
         result,
         Err(Error::StateLength { .. } | Error::NonFinite { .. } | Error::NoStream { .. })
     )
+}
+
+impl StoredLearner {
+    /// The forecaster, which continues as the saved one would have, bit for bit.
+    ///
+    /// # Errors
+    /// As [`StoredLearner::learner`].
+    pub fn forecaster<T: Real>(self, supplies: &Supplies<T>) -> Result<Forecaster<T>, Error> {
+        let (learner, horizon, counts, inputs) = self.forecasting(supplies)?;
+        Forecaster::resumed(learner, horizon, &counts, &inputs)
+    }
 }

@@ -3,7 +3,6 @@
 //! Resumes from the newest checkpoint, prints its step, then takes, saves and prints one step after the other. A
 //! save that fails is reported, and the run goes on.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -18,7 +17,7 @@ struct Args {
     folder: PathBuf,
     /// Checkpoints to keep.
     #[arg(long, default_value = "2")]
-    keep: NonZeroUsize,
+    keep: usize,
     /// Steps to take before the end.
     #[arg(long, default_value_t = u64::MAX)]
     steps: u64,

@@ -34,6 +34,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `mod.rs` | a check and a replay |
+//! | `options.rs` | what a check is given |
 //! | `case.rs`, `numerals.rs` | a case as data; the numbers of a step |
 //! | `random.rs` | cases that follow from a seed |
 //! | `loops.rs` | the reference: equations 5 and 6 in loops |
@@ -48,6 +49,7 @@ mod judge;
 mod loops;
 mod network;
 mod numerals;
+mod options;
 mod random;
 mod report;
 mod run;
@@ -61,36 +63,11 @@ pub use self::case::{Case, EngineCase, Event};
 pub use self::feature::{Feature, Offer};
 use self::judge::Judge;
 pub use self::numerals::{Block, Numerals};
+use self::options::Factory;
+pub use self::options::Options;
 use self::report::Finding;
 pub use self::report::{Failure, Problem, Rejected, Report, Worst};
 use self::run::Outcome;
-
-/// Makes an engine, p = 0.
-pub(crate) type Factory<'a, T> =
-    dyn Fn(&Layout, &[bool]) -> Result<Box<dyn Engine<T>>, KernelError> + 'a;
-
-/// How much a check tries.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
-    /// Number of cases; every fourth one is a whole network. Shapes grow from the first case to the
-    /// last.
-    pub cases: usize,
-    /// Steps of a case at most. An engine that puts work off for some steps needs a multiple of
-    /// them.
-    pub steps: usize,
-    /// What the cases follow from.
-    pub seed: u64,
-    /// The largest difference that is accepted, relative to the largest number of a reading; `None`
-    /// for 1e-9 in double and 2e-4 in single precision if the engine claims to be exact. An
-    /// estimator needs a larger one; infinity judges everything but the numbers.
-    pub tolerance: Option<f64>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { cases: 80, steps: 24, seed: 1, tolerance: None }
-    }
-}
 
 /// A failure that cannot be replayed.
 #[derive(Debug, thiserror::Error)]

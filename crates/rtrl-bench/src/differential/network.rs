@@ -3,8 +3,8 @@
 use rtrl_kernel::{Error, Isa, Real};
 use rtrl_model::store::case::{Case, RegimeName, TimingName, Trace};
 
-use super::Factory;
 use super::feature::{Feature, Offer};
+use super::options::Factory;
 use super::report::Finding;
 use super::run::{Outcome, make};
 use crate::reference;

@@ -3,9 +3,9 @@
 use rtrl_kernel::{Drive, Error, Layout};
 use rtrl_model::Generator;
 
-use super::Options;
 use super::case::{Case, EngineCase, Event};
 use super::numerals::{Block, Numerals};
+use super::options::Options;
 use crate::generators::Recipe;
 
 /// States of the largest layer.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rtrl_kernel::{Engine, Error, Layout, Real, Snapshot};
 
-use super::Factory;
 use super::case::{EngineCase, Event};
 use super::feature::{Feature, Offer};
 use super::judge::{Judge, same_bits};
 use super::loops::Loops;
 use super::numerals::Numerals;
+use super::options::Factory;
 use super::report::{Finding, Problem};
 
 /// Fills a gradient before it is read, to see what is written.

@@ -31,7 +31,6 @@ mod pace;
 mod sweep;
 mod window;
 
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::backward::Adjoints;
@@ -83,19 +82,23 @@ impl<T: Real> Deferred<T> {
     /// flushed after every `window` steps.
     ///
     /// # Errors
-    /// [`Error::Length`] if the mask does not fit the layout, [`Error::Memory`] if p or the window does
+    /// [`Error::Zero`] for a window of no steps, [`Error::Length`] if the mask does not fit the layout,
+    /// [`Error::Memory`] if p or the window does
     /// not fit in memory, [`Error::Threads`] if the threads cannot be had.
     pub fn new(
         layout: &Layout,
         learns: &[bool],
-        window: NonZeroUsize,
+        window: usize,
         pace: Pace,
         isa: Isa,
         threads: Threads,
     ) -> Result<Self, Error> {
+        if window == 0 {
+            return Err(Error::Zero { what: "steps in a window" });
+        }
         let placement = Placement::by_row(layout, learns, T::LANES)?;
         let patterns = Patterns::new(&placement);
-        let (n, records) = (placement.layout().states(), window.get());
+        let (n, records) = (placement.layout().states(), window);
         let cost = DeferredCost::new(n, placement.weights(), records);
         let workers = Workers::new(threads, cost.total())?;
         let window = Window::new(&placement, &patterns, records)?;
@@ -309,8 +312,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
 
     fn spec(&self) -> Spec {
         let pace = if self.previous.is_some() { Pace::Even } else { Pace::Bursts };
-        let window = NonZeroUsize::new(self.window.capacity()).unwrap_or(NonZeroUsize::MIN);
-        Spec::Deferred { window, pace }
+        Spec::Deferred { window: self.window.capacity(), pace }
     }
 
     fn weights(&self) -> usize {

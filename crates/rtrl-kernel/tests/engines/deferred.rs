@@ -1,8 +1,6 @@
 //! The deferred engine against the eager one, in lockstep: the same p and the same gradients up to
 //! rounding; and against itself: the same bits on every instruction set, with any number of threads, and
 //! after it has been stored and restored in the middle of a window.
-use std::num::NonZeroUsize;
-
 use rtrl_kernel::{
     Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Quantity, Real, Snapshot, Step,
     Threads,
@@ -10,10 +8,6 @@ use rtrl_kernel::{
 
 use crate::numerals::Numerals;
 use crate::random::{self, Numbers, learns};
-
-fn window(steps: usize) -> NonZeroUsize {
-    NonZeroUsize::new(steps).unwrap()
-}
 
 fn p<T: Real>(engine: &dyn Engine<T>, layout: &Layout) -> Vec<T> {
     let mut rows = vec![T::ZERO; engine.weights() * layout.states()];
@@ -62,8 +56,7 @@ fn lockstep<T: Real>(
     let mut numbers = Numbers((states * 31 + lines) as u64);
     let learns = learns(&layout, &mut numbers, density);
     let mut eager = Eager::<T>::new(&layout, &learns, isa, threads).unwrap();
-    let mut deferred =
-        Deferred::<T>::new(&layout, &learns, window(records), pace, isa, threads).unwrap();
+    let mut deferred = Deferred::<T>::new(&layout, &learns, records, pace, isa, threads).unwrap();
     let mut worst = 0.0f64;
     for t in 0..23 {
         let mut numerals = random::numerals(&layout, &mut numbers, t, 1);
@@ -143,9 +136,8 @@ fn same_bits<T: Real>(pace: Pace) {
     for (states, gates, lines) in SHAPES.into_iter().chain([(130, 1, 9)]) {
         let layout = Layout::stacked(states, gates, lines).unwrap();
         let learns: Vec<bool> = (0..layout.weights()).map(|w| w % 7 != 3).collect();
-        let make = |isa, threads| {
-            Deferred::<T>::new(&layout, &learns, window(6), pace, isa, threads).unwrap()
-        };
+        let make =
+            |isa, threads| Deferred::<T>::new(&layout, &learns, 6, pace, isa, threads).unwrap();
         let bits = |outputs: Vec<T>| bytemuck::cast_slice::<_, u8>(&outputs).to_vec();
         let expected = bits(outputs(&mut make(Isa::scalar(), Threads::SERIAL), &layout, 0..20));
         for isa in Isa::available() {
@@ -172,7 +164,7 @@ fn restored_in_the_middle_of_a_window_it_goes_on_with_the_same_bits() {
     for pace in [Pace::Bursts, Pace::Even] {
         let make = |threads| {
             let isa = Isa::best();
-            Deferred::<f32>::new(&layout, &learns, window(6), pace, isa, threads).unwrap()
+            Deferred::<f32>::new(&layout, &learns, 6, pace, isa, threads).unwrap()
         };
         for cut in 0..20 {
             let mut engine = make(Threads::SERIAL);
@@ -199,9 +191,8 @@ fn saved<T: Real>(engine: &impl Engine<T>) -> Snapshot<T> {
 fn what_does_not_belong_to_the_engine_is_refused() {
     let layout = Layout::simple(2, 3).unwrap();
     let isa = Isa::best();
-    let make = |pace| {
-        Deferred::<f64>::new(&layout, &[true; 6], window(3), pace, isa, Threads::SERIAL).unwrap()
-    };
+    let make =
+        |pace| Deferred::<f64>::new(&layout, &[true; 6], 3, pace, isa, Threads::SERIAL).unwrap();
     let mut even = make(Pace::Even);
     outputs(&mut even, &layout, 0..5);
     let whole = saved(&even);
@@ -279,8 +270,7 @@ fn overflow_loses_p_until_it_is_reset() {
     };
     for pace in [Pace::Bursts, Pace::Even] {
         let mut engine =
-            Deferred::new(&layout, &[true; 2], window(2), pace, Isa::best(), Threads::SERIAL)
-                .unwrap();
+            Deferred::new(&layout, &[true; 2], 2, pace, Isa::best(), Threads::SERIAL).unwrap();
         let mut before = saved(&engine);
         let lost = (0..12).find_map(|_| engine.advance(&step, None).err());
         assert_eq!(lost, Some(Error::NonFinite { quantity: Quantity::Sensitivities }));
@@ -298,8 +288,7 @@ fn overflow_loses_p_until_it_is_reset() {
         assert_eq!(gradient, [-1.0, -1.0]);
         // Before a window is full, the gradient shows it.
         let mut engine =
-            Deferred::new(&layout, &[true; 2], window(9), pace, Isa::best(), Threads::SERIAL)
-                .unwrap();
+            Deferred::new(&layout, &[true; 2], 9, pace, Isa::best(), Threads::SERIAL).unwrap();
         for _ in 0..4 {
             engine.advance(&step, None).unwrap();
         }
@@ -325,8 +314,7 @@ fn memory_is_p_and_about_half_as_much() {
     let p = 256 * learns.len() * size_of::<f32>();
     for (pace, percent) in [(Pace::Bursts, 155), (Pace::Even, 180)] {
         let (isa, threads) = (Isa::best(), Threads::SERIAL);
-        let engine =
-            Deferred::<f32>::new(&layout, &learns, window(64), pace, isa, threads).unwrap();
+        let engine = Deferred::<f32>::new(&layout, &learns, 64, pace, isa, threads).unwrap();
         let bytes = engine.state_bytes();
         assert!(bytes > p && bytes * 100 <= p * percent, "{pace:?}: {bytes} of {p}");
     }
@@ -346,7 +334,7 @@ fn an_overflow_does_not_outlive_its_sequence() {
     let tame = Step { jacobian: Jacobian::scaled(&[0.5], 1, &[1.0]), ..wild };
     let isa = Isa::best();
     let mut engine =
-        Deferred::new(&layout, &[true; 2], window(16), Pace::Bursts, isa, Threads::SERIAL).unwrap();
+        Deferred::new(&layout, &[true; 2], 16, Pace::Bursts, isa, Threads::SERIAL).unwrap();
     for _ in 0..4 {
         engine.advance(&wild, Some(&[1.0])).unwrap();
     }
@@ -375,11 +363,18 @@ fn a_sum_that_overflows_is_told_at_the_flush() {
     };
     let isa = Isa::best();
     let mut engine =
-        Deferred::<f32>::new(&layout, &[true; 2], window(2), Pace::Bursts, isa, Threads::SERIAL)
-            .unwrap();
+        Deferred::<f32>::new(&layout, &[true; 2], 2, Pace::Bursts, isa, Threads::SERIAL).unwrap();
     let told = (0..5).find_map(|_| engine.advance(&step, Some(&[3e38])).err());
     assert_eq!(told, Some(Error::NonFinite { quantity: Quantity::Gradient }));
     assert_eq!(engine.save(&mut Snapshot::default()), Err(Error::Lost));
+}
+
+#[test]
+fn a_window_of_no_steps_is_refused() {
+    let layout = Layout::simple(2, 3).unwrap();
+    let (isa, threads) = (Isa::best(), Threads::SERIAL);
+    let engine = Deferred::<f32>::new(&layout, &[true; 6], 0, Pace::Bursts, isa, threads);
+    assert_eq!(engine.err(), Some(Error::Zero { what: "steps in a window" }));
 }
 
 #[test]
@@ -390,8 +385,7 @@ fn a_window_that_does_not_fit_in_memory_is_refused() {
         for steps in [usize::MAX, usize::MAX / 2, 1 << 50] {
             for pace in [Pace::Bursts, Pace::Even] {
                 let (isa, threads) = (Isa::best(), Threads::SERIAL);
-                let engine =
-                    Deferred::<f64>::new(&layout, &learns, window(steps), pace, isa, threads);
+                let engine = Deferred::<f64>::new(&layout, &learns, steps, pace, isa, threads);
                 assert!(matches!(engine, Err(Error::Memory { .. })), "{n} units, {steps} steps");
             }
         }

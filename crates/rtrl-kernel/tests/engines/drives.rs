@@ -1,7 +1,5 @@
 //! Layouts in which rows see any part of z and drive any states: both engines against the loops.
 
-use std::num::NonZeroUsize;
-
 use rtrl_kernel::{Deferred, Drive, Eager, Engine, Isa, Layout, Pace, Real, Threads};
 
 use crate::loops::Loops;
@@ -74,7 +72,7 @@ fn the_eager_engine_equals_the_loops() {
 }
 
 fn deferred<T: Real>(layout: &Layout, learns: &[bool], pace: Pace) -> Deferred<T> {
-    let window = NonZeroUsize::new(4).unwrap();
+    let window = 4;
     Deferred::new(layout, learns, window, pace, Isa::best(), Threads::Exactly(2)).unwrap()
 }
 

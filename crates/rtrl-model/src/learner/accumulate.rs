@@ -2,9 +2,6 @@
 
 use rtrl_kernel::Real;
 
-use super::Learner;
-use super::combined::gradient;
-use super::stream::Read;
 use crate::error::Quantity;
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
@@ -198,36 +195,5 @@ impl<T: Real> Accumulator<T> {
             }
             _ => Ok(false),
         }
-    }
-}
-
-impl<T: Real> Learner<T> {
-    /// The gradient accumulated since the last update, summed over the streams and not clipped; the epoch
-    /// continues. It is 0 before the first target, and `None` where every step's gradient is applied on its
-    /// own.
-    ///
-    /// The engines hand over what they have accumulated, so the sum that is applied in the end may differ by
-    /// rounding from that of a run in which it is not read. It takes as long as the reading of a gradient.
-    ///
-    /// # Errors
-    /// [`Error::Overflow`] as after a step: gradients that have accumulated are dropped, and the
-    /// sensitivities must be reset, unless a [`Recovery`](crate::Recovery) has done so.
-    pub fn accumulated_gradient(&mut self) -> Result<Option<&Gradient<T>>, Error> {
-        let read = self.read_sum();
-        read.or_else(|error| self.recover(error).map(drop))?;
-        Ok(self.accumulator.sum.as_ref())
-    }
-
-    /// Reads the gradients that the engines have accumulated, where they do.
-    pub(super) fn read_sum(&mut self) -> Result<(), Error> {
-        if self.accumulator.each_step || !self.accumulator.has_target {
-            return Ok(());
-        }
-        for stream in &mut self.streams {
-            stream.read_accumulated(Read::Sum);
-        }
-        self.settle(Read::Sum)?;
-        self.accumulator.close_sum(gradient(self.combined.as_ref(), &self.streams));
-        Ok(())
     }
 }

@@ -97,7 +97,7 @@ impl StoredEngine {
         match spec {
             Spec::Eager => Self::Eager,
             Spec::Deferred { window, pace } => {
-                Self::Deferred { window: window.get(), even_paced: pace == Pace::Even }
+                Self::Deferred { window, even_paced: pace == Pace::Even }
             }
             Spec::Custom { name, exact } => Self::Custom { name, exact },
         }

@@ -7,7 +7,7 @@ use super::recovery::in_stream;
 use super::stream::Read;
 use super::{Learner, StepReport};
 use crate::error::{Quantity, check_finite};
-use crate::{Error, Sample};
+use crate::{Error, Gradient, Sample};
 
 impl<T: Real> Learner<T> {
     /// Equations 1 to 4 in every stream, without moving anything. Returns the loss.
@@ -148,5 +148,37 @@ impl<T: Real> Learner<T> {
     /// Whether the last step had a target.
     pub(crate) fn has_target(&self) -> bool {
         self.streams.iter().any(|stream| stream.has_target)
+    }
+}
+
+/// What the engines have accumulated between updates.
+impl<T: Real> Learner<T> {
+    /// The gradient accumulated since the last update, summed over the streams and not clipped; the epoch
+    /// continues. It is 0 before the first target, and `None` where every step's gradient is applied on its
+    /// own.
+    ///
+    /// The engines hand over what they have accumulated, so the sum that is applied in the end may differ by
+    /// rounding from that of a run in which it is not read. It takes as long as the reading of a gradient.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] as after a step: gradients that have accumulated are dropped, and the
+    /// sensitivities must be reset, unless a [`Recovery`](crate::Recovery) has done so.
+    pub fn accumulated_gradient(&mut self) -> Result<Option<&Gradient<T>>, Error> {
+        let read = self.read_sum();
+        read.or_else(|error| self.recover(error).map(drop))?;
+        Ok(self.accumulator.sum.as_ref())
+    }
+
+    /// Reads the gradients that the engines have accumulated, where they do.
+    pub(super) fn read_sum(&mut self) -> Result<(), Error> {
+        if self.accumulator.each_step || !self.accumulator.has_target {
+            return Ok(());
+        }
+        for stream in &mut self.streams {
+            stream.read_accumulated(Read::Sum);
+        }
+        self.settle(Read::Sum)?;
+        self.accumulator.close_sum(gradient(self.combined.as_ref(), &self.streams));
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
 
-use super::layer::Moments;
+use super::moments::Moments;
 use crate::{Error, Matrix};
 
 /// A rule of the user's that turns the gradient of a weight into a direction; see

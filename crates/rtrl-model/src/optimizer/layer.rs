@@ -2,10 +2,10 @@
 
 use rtrl_kernel::{Isa, Real, descend};
 
-use super::Optimizer;
 use super::clip::Clip;
 use super::custom::CustomState;
-use super::rule::Rule;
+use super::moments::Moments;
+use super::rule::{Optimizer, Rule};
 use crate::{Error, Matrix};
 
 /// The state of the optimiser for one layer, and room for the next one: an update that fails must
@@ -22,14 +22,6 @@ pub(super) struct LayerState<T> {
     pub(super) next_weights: Matrix<T>,
 }
 
-/// A moment now and after the update.
-#[derive(Debug, Clone)]
-pub(super) struct Moments<T> {
-    name: &'static str,
-    pub(super) now: Matrix<T>,
-    pub(super) next: Matrix<T>,
-}
-
 /// What multiplies the directions and the weights of one layer in one update.
 pub(super) struct Rates<T> {
     /// The learning rate, divided by Adam's first bias correction.
@@ -42,24 +34,6 @@ impl<T: Real> Rates<T> {
     /// The rates of a layer whose learning rate is `rate` in this update.
     pub(super) fn new(rate: f64, weight_decay: f64, rule: &Rule<T>) -> Self {
         Self { step: T::from_f64(rate / rule.bias), decay: T::from_f64(rate * weight_decay) }
-    }
-}
-
-impl<T: Real> Moments<T> {
-    pub(super) fn zeros(name: &'static str, like: &Matrix<T>) -> Result<Self, Error> {
-        let zeros = || Matrix::zeros(like.rows(), like.columns());
-        Ok(Self { name, now: zeros()?, next: zeros()? })
-    }
-
-    /// Computes the next moments from the gradient; says whether all of them are finite.
-    fn advance(&mut self, gradient: &[T], average: impl Fn(T, T) -> T) -> bool {
-        let mut finite = true;
-        let places = self.next.padded_mut().iter_mut().zip(self.now.padded());
-        for ((next, &now), &gradient) in places.zip(gradient) {
-            *next = average(now, gradient);
-            finite &= next.is_finite();
-        }
-        finite
     }
 }
 

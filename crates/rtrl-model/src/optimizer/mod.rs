@@ -11,6 +11,7 @@
 //! | `clip.rs` | limits on the gradient |
 //! | `rule.rs` | the optimisers and their constants |
 //! | `custom.rs` | optimisers of the user's |
+//! | `moments.rs` | what an optimiser remembers for each weight |
 //! | `layer.rs` | the moments and the next weights of one matrix |
 //! | `schedule.rs` | the learning rate over the updates |
 //! | `spectral.rs`, `no_spectral.rs` | the spectral limit, with linear algebra and without |
@@ -18,6 +19,7 @@
 mod clip;
 mod custom;
 mod layer;
+mod moments;
 mod rule;
 mod schedule;
 mod settings;

@@ -15,7 +15,7 @@ use super::fields::{Field, Planned, Reading, Visit, planned, write};
 use super::network::{read_parts, visit_network};
 use super::supplies::Supplies;
 use crate::learner::{Settings, StoredEngine, stream_field};
-use crate::{Error, Forecaster, Learner};
+use crate::{Error, Learner};
 
 /// The header of a checkpoint, apart from the tensors.
 #[derive(Debug, Serialize, Deserialize)]
@@ -182,11 +182,15 @@ impl StoredLearner {
         self.take(supplies, None)
     }
 
-    /// The forecaster, which continues as the saved one would have, bit for bit.
+    /// The learner of a forecaster, with the horizon, the number of inputs that wait in each stream, and these
+    /// inputs.
     ///
     /// # Errors
     /// As [`StoredLearner::learner`].
-    pub fn forecaster<T: Real>(mut self, supplies: &Supplies<T>) -> Result<Forecaster<T>, Error> {
+    pub(crate) fn forecasting<T: Real>(
+        mut self,
+        supplies: &Supplies<T>,
+    ) -> Result<(Learner<T>, usize, Vec<usize>, Vec<T>), Error> {
         let Some(forecast) = self.contents.forecast.take() else {
             let (expected, got) = ("a forecaster's".to_owned(), "a learner's".to_owned());
             return Err(Error::Setting { what: "the checkpoint", expected, got });
@@ -199,7 +203,7 @@ impl StoredLearner {
         let mut inputs = vec![T::ZERO; count];
         self.reader.numbers(WAITING, 0, &mut inputs)?;
         let learner = self.take(supplies, Some(&tensor))?;
-        Forecaster::resumed(learner, forecast.horizon, &forecast.waiting, &inputs)
+        Ok((learner, forecast.horizon, forecast.waiting, inputs))
     }
 
     fn take<T: Real>(

@@ -1,7 +1,5 @@
 //! Who is measured: the engines, alone and in a learner.
 
-use std::num::NonZeroUsize;
-
 use rtrl_kernel::{Deferred, Eager, Engine, Isa, Layout, Pace, Real, Threads};
 use rtrl_model::{EngineChoice, Error, Regime};
 
@@ -37,7 +35,6 @@ pub(crate) fn deferred<T: Real>() -> Candidate<T> {
         name: "deferred",
         alone: |layout, learns, isa, threads| {
             let window = EngineChoice::default_window(layout, Regime::real_time());
-            let window = NonZeroUsize::new(window).unwrap_or(NonZeroUsize::MIN);
             Ok(Box::new(Deferred::new(layout, learns, window, Pace::Bursts, isa, threads)?))
         },
         choice: EngineChoice::DEFERRED,

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +15,6 @@ use crate::store::simulated::{Failing, Files, Flaw, Simulated, State};
 type Which = u8;
 
 fn checkpoints(disk: &Simulated, keep: usize) -> Checkpoints {
-    let keep = NonZeroUsize::new(keep).unwrap();
     Checkpoints::new_in(Arc::new(disk.clone()), Path::new("runs"), "net", keep).unwrap()
 }
 

@@ -1,12 +1,12 @@
 //! The last few checkpoints of a run, in a folder.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Plan, Reader, Writer, writer};
 use crate::Error;
+use crate::error::zero;
 use crate::store::{self, Disk, Storage};
 
 /// Checkpoints of one run: `NAME-STEP.safetensors` in a folder, where STEP is the number of the step in
@@ -16,7 +16,7 @@ pub struct Checkpoints {
     storage: Arc<dyn Storage>,
     folder: PathBuf,
     name: String,
-    keep: NonZeroUsize,
+    keep: usize,
 }
 
 /// A checkpoint that is in its place and outlives a power failure.
@@ -44,7 +44,7 @@ impl Checkpoints {
     /// # Errors
     /// [`Error::Setting`] unless the name can be part of a file's name, [`Error::File`] if the folder
     /// cannot be made.
-    pub fn new(folder: &Path, name: &str, keep: NonZeroUsize) -> Result<Self, Error> {
+    pub fn new(folder: &Path, name: &str, keep: usize) -> Result<Self, Error> {
         store::make_folder(folder)
             .map_err(|source| Error::File { path: folder.to_owned(), source })?;
         Self::new_in(Arc::new(Disk), folder, name, keep)
@@ -54,8 +54,11 @@ impl Checkpoints {
         storage: Arc<dyn Storage>,
         folder: &Path,
         name: &str,
-        keep: NonZeroUsize,
+        keep: usize,
     ) -> Result<Self, Error> {
+        if keep == 0 {
+            return Err(zero("the number of checkpoints to keep"));
+        }
         if name.is_empty() || name.contains(['/', '\\', '\0']) {
             return Err(Error::Setting {
                 what: "name of the checkpoints",
@@ -135,7 +138,7 @@ impl Checkpoints {
         let steps = self.steps()?;
         let up_to = steps.iter().rev().filter(|&&other| other <= step);
         let mut removed = Ok(());
-        for &older in up_to.skip(self.keep.get()) {
+        for &older in up_to.skip(self.keep) {
             let path = self.path(older);
             match self.storage.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -199,7 +202,6 @@ mod tests {
 
     fn series(keep: usize) -> (tempfile::TempDir, Checkpoints) {
         let folder = tempfile::tempdir().unwrap();
-        let keep = NonZeroUsize::new(keep).unwrap();
         let checkpoints = Checkpoints::new(&folder.path().join("runs/a"), "net", keep).unwrap();
         (folder, checkpoints)
     }
@@ -272,14 +274,11 @@ mod tests {
     fn names_and_folders_that_cannot_be_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["", "a/b", "a\\b", "\0"] {
-            let refused = Checkpoints::new(folder.path(), name, NonZeroUsize::MIN);
+            let refused = Checkpoints::new(folder.path(), name, 1);
             assert!(matches!(refused, Err(Error::Setting { .. })));
         }
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        assert!(matches!(
-            Checkpoints::new(&file, "net", NonZeroUsize::MIN),
-            Err(Error::File { .. })
-        ));
+        assert!(matches!(Checkpoints::new(&file, "net", 1), Err(Error::File { .. })));
     }
 }
