@@ -72,17 +72,31 @@ impl<T: Real> LayerState<T> {
         weights: &[T],
         gradient: &[T],
     ) -> bool {
-        let plain = self.first.is_none() && self.second.is_none() && self.custom.is_none();
-        if plain && self.decays.is_none() && clip.is_none() {
+        if !self.has_moments() && self.decays.is_none() && clip.is_none() {
             let next = self.next_weights.padded_mut();
             // All three have the same shape.
             return descend(isa, rates.step, weights, gradient, next).unwrap_or(false);
         }
+        self.prepare_moments(rule, (clip, rates), weights, gradient)
+    }
+
+    /// [`LayerState::prepare`] of everything but plain descent.
+    fn prepare_moments(
+        &mut self,
+        rule: &Rule<T>,
+        (clip, rates): (Option<&Clip<T>>, &Rates<T>),
+        weights: &[T],
+        gradient: &[T],
+    ) -> bool {
         let finite = self.find_direction(rule, clip, gradient);
         let found = self.custom.as_mut().is_none_or(|custom| {
             custom.find_direction(rule.update, weights, &mut self.next_weights)
         });
         finite & found & self.follow_direction(rates, weights)
+    }
+
+    fn has_moments(&self) -> bool {
+        self.first.is_some() || self.second.is_some() || self.custom.is_some()
     }
 
     /// Writes the direction, which is to be multiplied by the rate, to the place of the next weights, and
@@ -136,8 +150,10 @@ impl<T: Real> LayerState<T> {
     /// Makes what was prepared current.
     pub(super) fn commit(&mut self, weights: &mut Matrix<T>) {
         std::mem::swap(weights, &mut self.next_weights);
-        for moments in self.all_moments_mut() {
-            std::mem::swap(&mut moments.now, &mut moments.next);
+        if self.has_moments() {
+            for moments in self.all_moments_mut() {
+                std::mem::swap(&mut moments.now, &mut moments.next);
+            }
         }
     }
 
