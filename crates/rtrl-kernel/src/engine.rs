@@ -70,6 +70,8 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// Replaces everything that the engine remembers by what [`Engine::save`] passed on.
     ///
     /// An engine of the same layout and [`Engine::spec`] then continues as the saved one would, bit for bit.
+    /// After loading, [`Engine::save`] must pass on tensors of the same names and shapes as before: a
+    /// checkpoint with a tensor that its engine would not save again is refused.
     ///
     /// # Errors
     /// [`Error::Tensor`] or [`Error::NonFiniteTensor`] for what does not belong to such an engine, and those

@@ -3,7 +3,7 @@
 use crate::error::{Error, check_length, check_matrix};
 use crate::simd::Real;
 
-/// Blocks of weights at most: a GRU has three.
+/// Blocks of weights at most: a GRU whose reset gate follows the product has three.
 const MOST_BLOCKS: usize = 3;
 
 /// The derivative of each state at t + 1 with respect to each state at t, as if no unit had been forced:
@@ -54,8 +54,8 @@ impl<'a, T: Real> Jacobian<'a, T> {
         Self::sum([(weights, stride, scale)])
     }
 
-    /// The sum of up to three such products, each given as `(weights, stride, scale)`: a GRU has three,
-    /// an independent unit that only remembers has none.
+    /// The sum of up to three such products, each given as `(weights, stride, scale)`: a GRU whose reset
+    /// gate follows the product has three, an independent unit that only remembers has none.
     #[inline(always)]
     pub fn sum<const B: usize>(terms: [(&'a [T], usize, &'a [T]); B]) -> Self {
         const { assert!(B <= MOST_BLOCKS, "too many blocks") };

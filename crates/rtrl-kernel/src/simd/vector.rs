@@ -5,7 +5,8 @@ use std::ops::Neg;
 use bytemuck::Pod;
 use pulp::Simd;
 
-/// Registers of a [`Real`]. Implemented for `f32` and `f64` only; not for use outside the kernel.
+/// Registers of a [`Real`](crate::Real). Implemented for `f32` and `f64` only; not for use outside the
+/// kernel.
 pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
     /// 0.
     const ZERO: Self;

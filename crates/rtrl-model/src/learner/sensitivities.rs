@@ -59,7 +59,7 @@ impl<T: Real> Learner<T> {
         Ok(largest)
     }
 
-    /// [`Network::jacobian`] of the last step of a stream.
+    /// [`Network::jacobian`](crate::Network::jacobian) of the last step of a stream.
     ///
     /// # Errors
     /// [`Error::NoStream`], [`Error::Memory`].
