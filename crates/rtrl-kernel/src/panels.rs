@@ -177,7 +177,7 @@ impl Placement {
     ) {
         let (rows, lines) = (self.layout.rows(), self.layout.widest());
         let row_len = match self.row_len {
-            Some(row_len) if stride == lines.next_multiple_of(T::LANES) => row_len,
+            Some(row_len) if lines > 0 && stride == lines.next_multiple_of(T::LANES) => row_len,
             _ => return self.scatter_negative(sums, into, stride),
         };
         // A row is read with what stands behind it, of which there may be too little at the end.

@@ -300,6 +300,8 @@ impl<T: Real> Engine<T> for Deferred<T> {
 
     fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         self.forget();
+        // Padding is not loaded; after an overflow it is not zero.
+        self.p.values_mut().fill(T::ZERO);
         self.load_sums(from)?;
         let records = window::stored_records::<T>("window", from).unwrap_or(0);
         self.window.check_records("window", records.min(self.window.capacity()), records)?;

@@ -192,7 +192,7 @@ impl<T: Real> Eager<T> {
     }
 }
 
-compiled!(pub(self) ShareLoop: Share -> bool);
+compiled!(ShareLoop: Share -> bool);
 
 impl<T: Real> WithSimd for Share<'_, T> {
     /// Whether the gradient is finite.
@@ -264,6 +264,8 @@ impl<T: Real> Engine<T> for Eager<T> {
 
     fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         self.forget();
+        // Padding is not loaded; after an overflow it is not zero.
+        self.p.values_mut().fill(T::ZERO);
         let shape = [self.placement.layout().states(), self.placement.weights()];
         from.read("sensitivities", shape, &mut |state, row| self.write_row(state, row))?;
         let unread = from.shape("gradient").is_some();

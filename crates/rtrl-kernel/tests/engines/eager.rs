@@ -1,7 +1,8 @@
 //! The eager engine against loops, on every instruction set and with several threads: layouts that the
 //! model does not use yet, rows that drop out and come back, and what an engine promises about errors.
 use rtrl_kernel::{
-    Eager, Engine, Error, Isa, Jacobian, Layout, Quantity, Real, Snapshot, Step, Threads,
+    Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Quantity, Real, Snapshot, Step,
+    Threads,
 };
 
 use crate::loops::Loops;
@@ -300,4 +301,39 @@ fn nothing_to_learn_is_nothing_to_do() {
     let mut gradient = [7.0; 6];
     engine.gradient(&mut gradient, 3).unwrap();
     assert_eq!((engine.weights(), gradient), (0, [7.0; 6]));
+}
+
+/// Lanes without a weight are not loaded, and an overflow leaves NaN in them.
+#[test]
+fn an_engine_that_has_overflowed_can_be_loaded() {
+    let layout = Layout::simple(2, 3).unwrap();
+    let wild = Small { scale: [1e30, 1e30], ..TAME };
+    let engines = || -> [Box<dyn Engine<f32>>; 2] {
+        let (isa, threads) = (Isa::best(), Threads::SERIAL);
+        let late = Deferred::new(&layout, &[true; 6], 2, Pace::Bursts, isa, threads).unwrap();
+        [Box::new(Small::engine()), Box::new(late)]
+    };
+    for (mut good, mut bad) in engines().into_iter().zip(engines()) {
+        good.advance(&TAME.step(), None).unwrap();
+        let mut saved = Snapshot::default();
+        good.save(&mut saved).unwrap();
+        assert!((0..9).any(|_| bad.advance(&wild.step(), None).is_err()), "{bad:?}");
+        bad.load(&mut saved).unwrap();
+        let mut gradients = [[0.0f32; 6]; 2];
+        for (engine, gradient) in [good, bad].into_iter().zip(&mut gradients) {
+            let mut engine = engine;
+            for _ in 0..3 {
+                engine.advance(&TAME.step(), Some(&[1.0, -1.0])).unwrap();
+            }
+            engine.gradient(gradient, 3).unwrap();
+        }
+        assert_eq!(gradients[0], gradients[1]);
+    }
+}
+
+#[test]
+fn rows_without_weights_have_an_empty_gradient() {
+    let layout = Layout::simple(2, 0).unwrap();
+    let mut engine = Eager::<f32>::new(&layout, &[], Isa::best(), Threads::SERIAL).unwrap();
+    assert_eq!(engine.gradient(&mut [], 0), Ok(()));
 }
