@@ -128,7 +128,6 @@ fn difference(
 }
 
 fn streams(readout: bool, every: usize) -> LearnerBuilder<f64> {
-    let every = every;
     Learner::builder(network(readout))
         .regime(Regime::RealTime { timing: Timing::Immediate, every })
         .teacher_forcing(!readout)
@@ -310,6 +309,66 @@ fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
         assert!(learner.finish().unwrap() || learner.updates() == 1);
         assert!(learner.network().weights().to_rows()[0].iter().all(|w| w.is_finite()));
     }
+}
+
+/// It must not pass the check before the engines' part of it has been added: a rule that maps it to finite
+/// directions would change the weights.
+#[test]
+fn an_accumulated_sum_of_streams_that_overflows_is_refused_too() {
+    let network = Network::<f64>::builder(1, 1)
+        .activation(Activation::Identity)
+        .weights(InitialWeights::given(vec![vec![0.0; 3]]))
+        .build()
+        .unwrap();
+    let (x, d) = ([1.5e154], [-1.1e154]);
+    let with = Some((&x[..], Targets::All(&d[..])));
+    let without = Some((&x[..], Targets::None));
+    for timing in [Timing::Immediate, Timing::AfterNextStep] {
+        let regime = Regime::RealTime { timing, every: 2 };
+        let builder = Learner::builder(network.clone()).regime(regime).streams(2);
+        let mut learner = builder.build().unwrap();
+        learner.step_streams(&[without; 2]).unwrap();
+        let error = learner.step_streams(&[with; 2]).unwrap_err();
+        assert!(matches!(error, Error::UpdateRefused { .. }), "{timing:?}: {error}");
+        assert!(!learner.finish().unwrap(), "{timing:?}");
+    }
+    let mut learner =
+        Learner::builder(network).regime(Regime::Epochwise).streams(2).build().unwrap();
+    learner.step_streams(&[with; 2]).unwrap();
+    let error = learner.accumulated_gradient().unwrap_err();
+    assert!(matches!(error, Error::UpdateRefused { .. }), "{error}");
+    let gradient = learner.accumulated_gradient().unwrap().unwrap();
+    assert!(gradient.recurrent().to_rows().concat().iter().all(|&g| g == 0.0));
+}
+
+/// The readout's part of a sum overflows while the engine still holds the part of W.
+#[test]
+fn what_belongs_to_a_dropped_sum_is_dropped_in_the_engines() {
+    let weights = |step_gradients| {
+        let readout = Readout::new(1).without_bias();
+        let readout = readout.weights(ReadoutWeights::given(vec![vec![1e-19]]));
+        let network = Network::<f32>::builder(1, 1)
+            .bias(false)
+            .activation(Activation::Identity)
+            .weights(InitialWeights::given(vec![vec![1.0, 0.0]]))
+            .readout(readout)
+            .build()
+            .unwrap();
+        let mut learner = Learner::builder(network)
+            .regime(Regime::RealTime { timing: Timing::Immediate, every: 4 })
+            .optimizer(Optimizer::sgd(1e-3))
+            .engine(EngineChoice::Eager)
+            .step_gradients(step_gradients)
+            .build()
+            .unwrap();
+        let mut step = |x: f32, d: f32| learner.step(&[x], Targets::All(&[d])).map(drop);
+        step(2e19, 1e19).unwrap();
+        assert!(matches!(step(2e19, 1e19), Err(Error::UpdateRefused { .. })));
+        step(1.0, 1.0).unwrap();
+        step(1.0, 1.0).unwrap();
+        learner.network().weights().to_rows().concat()
+    };
+    assert!(relative_to_largest(&weights(false), &weights(true)) < 1e-6);
 }
 
 /// A stream that has lost its p and sits out does not stop the others from learning.

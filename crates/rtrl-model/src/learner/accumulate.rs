@@ -106,23 +106,29 @@ impl<T: Real> Accumulator<T> {
         if has_target {
             sum.add(gradient, self.each_step);
         }
-        let finite = !has_target || sum.is_finite();
-        if !finite {
-            sum.clear();
-            self.has_target = false;
-            return Err(Quantity::Gradient);
+        if has_target {
+            self.check_sum()?;
         }
-        if !self.each_step && due && self.has_target {
-            self.close_sum(gradient);
-        }
-        Ok(())
+        if !self.each_step && due && self.has_target { self.close_sum(gradient) } else { Ok(()) }
     }
 
     /// Adds the gradient of W that the engines have accumulated since they were last read.
-    pub(super) fn close_sum(&mut self, gradient: &Gradient<T>) {
+    ///
+    /// # Errors
+    /// [`Quantity::Gradient`] if the sum overflows; it is dropped.
+    pub(super) fn close_sum(&mut self, gradient: &Gradient<T>) -> Result<(), Quantity> {
         if let (Some(sum), false) = (&mut self.sum, self.each_step) {
             sum.recurrent.add(&gradient.recurrent);
         }
+        self.check_sum()
+    }
+
+    /// Drops the accumulated gradient if it is not finite.
+    fn check_sum(&mut self) -> Result<(), Quantity> {
+        let Some(sum) = self.sum.as_mut().filter(|sum| !sum.is_finite()) else { return Ok(()) };
+        sum.clear();
+        self.has_target = false;
+        Err(Quantity::Gradient)
     }
 
     /// Drops the accumulated gradient, a part of which an engine has lost.

@@ -94,8 +94,20 @@ impl<T: Real> Learner<T> {
     /// the gradient of the step is finite: the sum over streams or steps may not be.
     #[cold]
     fn skip_update(&mut self, quantity: Quantity) -> Result<(bool, bool), Error> {
+        self.drop_unread()?;
         let updated = self.recover(self.refused(quantity))?;
         Ok((updated, gradient(self.combined.as_ref(), &self.streams).is_finite()))
+    }
+
+    /// Drops what the engines have accumulated, where the sum that it belongs to has been dropped.
+    fn drop_unread(&mut self) -> Result<(), Error> {
+        if self.accumulator.each_step || self.accumulator.has_target {
+            return Ok(());
+        }
+        for stream in &mut self.streams {
+            stream.read_accumulated(Read::Sum);
+        }
+        self.settle(Read::Sum)
     }
 
     /// Fits a readout that learns by least squares to the streams, one after the other. Says whether there
@@ -163,6 +175,7 @@ impl<T: Real> Learner<T> {
     /// # Errors
     /// [`Error::Overflow`] as after a step: gradients that have accumulated are dropped, and the
     /// sensitivities must be reset, unless a [`Recovery`](crate::Recovery) has done so.
+    /// [`Error::UpdateRefused`] if only the sum has overflowed; it is dropped.
     pub fn accumulated_gradient(&mut self) -> Result<Option<&Gradient<T>>, Error> {
         let read = self.read_sum();
         read.or_else(|error| self.recover(error).map(drop))?;
@@ -178,7 +191,7 @@ impl<T: Real> Learner<T> {
             stream.read_accumulated(Read::Sum);
         }
         self.settle(Read::Sum)?;
-        self.accumulator.close_sum(gradient(self.combined.as_ref(), &self.streams));
-        Ok(())
+        let closed = self.accumulator.close_sum(gradient(self.combined.as_ref(), &self.streams));
+        closed.map_err(|quantity| self.refused(quantity))
     }
 }
