@@ -428,7 +428,9 @@ impl Engine<f64> for Counting {
 
     fn gradient(&mut self, into: &mut [f64], stride: usize) -> Result<(), kernel::Error> {
         self.exact.gradient(into, stride)?;
-        into.iter_mut().for_each(|value| *value /= self.steps);
+        for value in into {
+            *value /= self.steps;
+        }
         Ok(())
     }
 
@@ -464,7 +466,7 @@ fn a_custom_engine_resumes_through_its_factory() {
     let folder = tempfile::tempdir().unwrap();
     let run = Run { streams: 2, ..plain() };
     let engine = |network: &Network<f64>| {
-        Box::new(Counting::new(&network.layout(), &network.learning(), "counting"))
+        Box::new(Counting::new(network.layout(), &network.learning(), "counting"))
     };
     let mut whole = without_engine(&run).custom_engine(engine(&network(&run))).build().unwrap();
     let path = folder.path().join("custom.safetensors");

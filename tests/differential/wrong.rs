@@ -27,6 +27,9 @@ pub(crate) enum Wrong {
     Panics,
 }
 
+/// p[k][w], and the gradient of each weight.
+type Memory<T> = (Vec<Vec<T>>, Vec<T>);
+
 /// Equations 5 and 6 in plain loops, once more, with something wrong.
 #[derive(Debug, Clone)]
 pub(crate) struct Plain<T> {
@@ -34,7 +37,7 @@ pub(crate) struct Plain<T> {
     learns: Vec<bool>,
     wrong: Wrong,
     /// p[k][w], and the gradient of each weight; shared by copies where that is what is wrong.
-    memory: Arc<Mutex<(Vec<Vec<T>>, Vec<T>)>>,
+    memory: Arc<Mutex<Memory<T>>>,
     last: Vec<T>,
     steps: usize,
 }

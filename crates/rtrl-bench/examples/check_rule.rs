@@ -39,11 +39,10 @@ impl Engine<f64> for MyRule {
         let (old, states) = (self.p.clone(), 0..self.layout.states());
         for (i, j, w) in self.learning() {
             for k in states.clone() {
-                let recurrent = states.clone().map(|l| match self.is_wrong {
-                    true => step.jacobian.coefficient(k, l) * old[l][w],
-                    false => step.coefficient(k, l) * old[l][w],
-                });
-                self.p[k][w] = recurrent.sum();
+                let wrong = |l| step.jacobian.coefficient(k, l);
+                let right = |l| step.coefficient(k, l);
+                let coefficient = |l| if self.is_wrong { wrong(l) } else { right(l) };
+                self.p[k][w] = states.clone().map(|l| coefficient(l) * old[l][w]).sum();
             }
             for d in self.layout.drives_of(i) {
                 let k = self.layout.drives()[d].state as usize;

@@ -165,9 +165,8 @@ impl<'a, T: Real> Jacobian<'a, T> {
 
     /// Whether row k is zero whatever the weights are.
     pub(crate) fn is_zero(&self, k: usize) -> bool {
-        let blocks = self.blocks.iter().flatten();
-        let scales = blocks.fold(true, |all, block| all & (block.scale[k] == T::ZERO));
-        scales && self.diagonal.is_none_or(|diagonal| diagonal[k] == T::ZERO)
+        self.blocks.iter().flatten().all(|block| block.scale[k] == T::ZERO)
+            && self.diagonal.is_none_or(|diagonal| diagonal[k] == T::ZERO)
     }
 }
 

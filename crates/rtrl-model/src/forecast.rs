@@ -286,7 +286,7 @@ impl StoredLearner {
     /// # Errors
     /// As [`StoredLearner::learner`].
     pub fn forecaster<T: Real>(self, supplies: &Supplies<T>) -> Result<Forecaster<T>, Error> {
-        let (learner, horizon, counts, inputs) = self.forecasting(supplies)?;
-        Forecaster::resumed(learner, horizon, &counts, &inputs)
+        let (learner, waiting) = self.forecasting(supplies)?;
+        Forecaster::resumed(learner, waiting.horizon(), waiting.counts(), waiting.inputs())
     }
 }

@@ -23,7 +23,7 @@ pub enum Case {
     Engine(EngineCase),
     /// A whole network that learns with the engine. It is a conformance case
     /// (`docs/conformance.md`).
-    Network(network::Case),
+    Network(Box<network::Case>),
 }
 
 /// A layout, which weights learn, and the calls that the engine gets.

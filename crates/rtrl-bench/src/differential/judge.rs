@@ -43,12 +43,14 @@ impl Judge {
             self.worst = Some(Worst { difference, place: place(index) });
         }
         match self.tolerance {
-            Some(tolerance) if !(difference <= tolerance) => {
+            None => Ok(()),
+            // NaN is not.
+            Some(tolerance) if difference <= tolerance => Ok(()),
+            Some(tolerance) => {
                 let problem = Problem::TooFar { difference, tolerance };
                 let (got, expected) = (got[index].to_f64(), expected[index].to_f64());
                 Err(Finding::new(problem, place(index), got, expected))
             }
-            _ => Ok(()),
         }
     }
 }

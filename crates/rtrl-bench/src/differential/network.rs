@@ -30,7 +30,7 @@ pub(super) fn run<T: Real>(
         outcome.not_offered.insert(Offer::Sensitivities);
         expected.sensitivities.clear();
     }
-    compare::<T>(&got, &expected, outcome)
+    compare(&got, &expected, outcome)
 }
 
 fn count(case: &Case, outcome: &mut Outcome) {
@@ -43,7 +43,7 @@ fn count(case: &Case, outcome: &mut Outcome) {
 }
 
 /// Compares each field of two traces as one reading.
-fn compare<T: Real>(got: &Trace, expected: &Trace, outcome: &mut Outcome) -> Result<(), Finding> {
+fn compare(got: &Trace, expected: &Trace, outcome: &mut Outcome) -> Result<(), Finding> {
     let (units, columns) = (expected.weights.len(), expected.weights.first().map_or(0, Vec::len));
     let mut field = |name: &str, got: Vec<f64>, expected: Vec<f64>, dims: [usize; 2]| {
         let place = |index: usize| format!("a network's {name}{}", indices(index, dims));
@@ -63,11 +63,7 @@ fn compare<T: Real>(got: &Trace, expected: &Trace, outcome: &mut Outcome) -> Res
 /// is left out.
 fn indices(index: usize, [rows, columns]: [usize; 2]) -> String {
     let (table, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
-    let mut text = format!("[{table}]");
-    for (number, len) in [(row, rows), (column, columns)] {
-        if len > 1 {
-            text += &format!("[{number}]");
-        }
-    }
-    text
+    let within = [(row, rows), (column, columns)].into_iter().filter(|&(_, len)| len > 1);
+    let numbers = std::iter::once(table).chain(within.map(|(number, _)| number));
+    numbers.fold(String::new(), |text, number| format!("{text}[{number}]"))
 }

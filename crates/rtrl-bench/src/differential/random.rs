@@ -20,7 +20,7 @@ pub(super) fn case(options: &Options, number: usize) -> Case {
     let most = 1 + number * (MOST_STATES - 1) / options.cases.max(2).saturating_sub(1);
     let steps = options.steps.max(1);
     if number % NETWORK_EVERY == NETWORK_EVERY - 1 {
-        return Case::Network(network(&mut generator, most, steps));
+        return Case::Network(Box::new(network(&mut generator, most, steps)));
     }
     let made = engine(&mut generator, most, steps);
     Case::Engine(made.unwrap_or_else(|error| unreachable!("a random layout is possible: {error}")))

@@ -118,10 +118,7 @@ fn form_rows<T: Real, const N: usize>(
     jacobian: &mut [[T; N]; N],
 ) {
     step.jacobian.write_array(jacobian);
-    let mut any = false;
-    for l in 0..N {
-        any |= forced[l];
-    }
+    let any = forced.iter().fold(false, |any, &forced| any | forced);
     if any {
         for l in (0..N).filter(|&l| forced[l]) {
             for row in &mut *jacobian {

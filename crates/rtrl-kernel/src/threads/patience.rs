@@ -125,7 +125,11 @@ mod tests {
 
         /// Divisions that the caller does alone from now on.
         fn alone(&mut self) -> u32 {
-            (0..).take_while(|_| self.patience.goes_alone()).count() as u32
+            let mut count = 0;
+            while self.patience.goes_alone() {
+                count += 1;
+            }
+            count
         }
     }
 

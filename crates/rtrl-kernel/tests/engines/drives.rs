@@ -45,12 +45,12 @@ fn difference<T: Real>(
 
 /// Runs `check` on random layouts, with the blocks of the Jacobian and the density of the weights that learn.
 fn layouts(check: impl Fn(&Layout, &[bool], usize)) {
-    for seed in 0..60 {
-        let mut numbers = Numbers(seed);
-        let layout = random::layout(&mut numbers, 1 + seed as usize % 23);
+    for seed in 0..60usize {
+        let mut numbers = Numbers(seed as u64);
+        let layout = random::layout(&mut numbers, 1 + seed % 23);
         let density = if seed % 3 == 0 { 1.1 } else { 0.2 };
         let learns = random::learns(&layout, &mut numbers, density);
-        check(&layout, &learns, seed as usize % 4);
+        check(&layout, &learns, seed % 4);
     }
 }
 

@@ -61,6 +61,21 @@ impl<T> Waiting<T> {
     pub(crate) fn new(horizon: usize, counts: Vec<usize>, inputs: Vec<T>) -> Self {
         Self { contents: ForecastContents { horizon, waiting: counts }, inputs }
     }
+
+    /// Calls between an input and its label.
+    pub(crate) fn horizon(&self) -> usize {
+        self.contents.horizon
+    }
+
+    /// Inputs that wait, for each stream.
+    pub(crate) fn counts(&self) -> &[usize] {
+        &self.contents.waiting
+    }
+
+    /// All inputs, stream by stream.
+    pub(crate) fn inputs(&self) -> &[T] {
+        &self.inputs
+    }
 }
 
 impl<T: Real> Learner<T> {
@@ -182,20 +197,19 @@ impl StoredLearner {
         self.take(supplies, None)
     }
 
-    /// The learner of a forecaster, with the horizon, the number of inputs that wait in each stream, and these
-    /// inputs.
+    /// The learner of a forecaster, with the inputs that wait.
     ///
     /// # Errors
     /// As [`StoredLearner::learner`].
     pub(crate) fn forecasting<T: Real>(
         mut self,
         supplies: &Supplies<T>,
-    ) -> Result<(Learner<T>, usize, Vec<usize>, Vec<T>), Error> {
-        let Some(forecast) = self.contents.forecast.take() else {
+    ) -> Result<(Learner<T>, Waiting<T>), Error> {
+        let Some(contents) = self.contents.forecast.take() else {
             let (expected, got) = ("a forecaster's".to_owned(), "a learner's".to_owned());
             return Err(Error::Setting { what: "the checkpoint", expected, got });
         };
-        let count = forecast.waiting.iter().fold(0usize, |sum, &count| sum.saturating_add(count));
+        let count = contents.waiting.iter().fold(0usize, |sum, &count| sum.saturating_add(count));
         let count = count.saturating_mul(self.contents.network.inputs);
         let tensor = Tensor::numbers::<T>(WAITING, [count]);
         self.check_precision::<T>()?;
@@ -203,7 +217,7 @@ impl StoredLearner {
         let mut inputs = vec![T::ZERO; count];
         self.reader.numbers(WAITING, 0, &mut inputs)?;
         let learner = self.take(supplies, Some(&tensor))?;
-        Ok((learner, forecast.horizon, forecast.waiting, inputs))
+        Ok((learner, Waiting { contents, inputs }))
     }
 
     fn take<T: Real>(
