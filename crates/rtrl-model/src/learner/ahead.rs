@@ -39,7 +39,7 @@ impl<T: Real> Learner<T> {
     /// nothing.
     ///
     /// `input` receives the number of the step, from 0, and the outputs of the step before (at first those
-    /// of the stream's last step), and writes the next input.
+    /// of the stream's last step, also after a reset), and writes the next input.
     ///
     /// # Errors
     /// [`Error::NoStream`], or [`Error::NonFinite`] for an input that is not finite or a run that leaves the
