@@ -17,7 +17,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `layout.rs`, `step.rs`, `jacobian.rs` | the sizes of a layer; one time step; its Jacobian |
-//! | `engine.rs`, `spec.rs` | the trait of the engines; which one it is |
+//! | `engine.rs`, `spec.rs`, `build.rs` | the trait of the engines; which one it is; an engine from its spec |
 //! | `eager/` | the engine that updates p at every step |
 //! | `deferred/` | the engine that updates p when a window of steps is full |
 //! | `store.rs` | what of an engine is stored, and how |
@@ -29,6 +29,7 @@
 //!
 //! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.
 
+mod build;
 pub mod cost;
 mod deferred;
 mod eager;
@@ -43,6 +44,7 @@ mod step;
 mod store;
 mod threads;
 
+pub use build::build;
 pub use deferred::Deferred;
 pub use eager::Eager;
 pub use engine::Engine;

@@ -1,7 +1,7 @@
 //! Which engine carries the sensitivities, and who decides.
 
 use rtrl_kernel::cost::{self, DeferredCost};
-use rtrl_kernel::{Deferred, Eager, Engine, Layout, Pace, Real, Threads};
+use rtrl_kernel::{Engine, Layout, Pace, Real, Spec, Threads, build};
 
 use crate::error::zero;
 use crate::{Error, Network, Regime};
@@ -97,13 +97,12 @@ impl EngineChoice {
         threads: Threads,
     ) -> Result<Box<dyn Engine<T>>, Error> {
         let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
-        match self.settle(network, regime) {
-            Self::Deferred { window: Some(0), .. } => Err(zero("the window")),
-            Self::Deferred { window: Some(window), pace } => {
-                Ok(Box::new(Deferred::new(layout, &learning, window, pace, isa, threads)?))
-            }
-            _ => Ok(Box::new(Eager::new(layout, &learning, isa, threads)?)),
-        }
+        let spec = match self.settle(network, regime) {
+            Self::Deferred { window: Some(0), .. } => return Err(zero("the window")),
+            Self::Deferred { window: Some(window), pace } => Spec::Deferred { window, pace },
+            _ => Spec::Eager,
+        };
+        Ok(build(&spec, layout, &learning, isa, threads)?)
     }
 
     /// Floating-point operations of a step of one stream.

@@ -1,0 +1,91 @@
+//! Engines from their specs.
+
+use crate::deferred::Deferred;
+use crate::eager::Eager;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::simd::{Isa, Loop, Real};
+use crate::spec::Spec;
+use crate::threads::Threads;
+
+/// The engine that `spec` describes, p = 0, for the weights that `learns` marks, row by row.
+///
+/// Other than the engines' own constructors, this compiles nothing in the crate that calls it.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a custom engine, and the errors of [`Eager::new`] and [`Deferred::new`].
+pub fn build<T: Real>(
+    spec: &Spec,
+    layout: &Layout,
+    learns: &[bool],
+    isa: Isa,
+    threads: Threads,
+) -> Result<Box<dyn Engine<T>>, Error> {
+    let mut engine = None;
+    T::run::<BuildLoop>(isa, Order { spec, layout, learns, threads, engine: &mut engine })?;
+    engine.ok_or(Error::Unsupported { what: "being built from its spec" })
+}
+
+/// What is to be built, and where it goes.
+pub(crate) struct Order<'a, T> {
+    spec: &'a Spec,
+    layout: &'a Layout,
+    learns: &'a [bool],
+    threads: Threads,
+    engine: &'a mut Option<Box<dyn Engine<T>>>,
+}
+
+impl<T: Real> Order<'_, T> {
+    fn fill(self, isa: Isa) -> Result<(), Error> {
+        let Self { spec, layout, learns, threads, engine } = self;
+        *engine = match *spec {
+            Spec::Eager => Some(Box::new(Eager::new(layout, learns, isa, threads)?)),
+            Spec::Deferred { window, pace } => {
+                Some(Box::new(Deferred::new(layout, learns, window, pace, isa, threads)?))
+            }
+            Spec::Custom { .. } => None,
+        };
+        Ok(())
+    }
+}
+
+/// Not a loop, but compiled here for the same reason.
+pub(crate) struct BuildLoop;
+
+impl Loop for BuildLoop {
+    type Work<'a, T: Real> = Order<'a, T>;
+    type Output = Result<(), Error>;
+
+    #[inline(never)]
+    fn single(isa: Isa, order: Order<'_, f32>) -> Result<(), Error> {
+        order.fill(isa)
+    }
+
+    #[inline(never)]
+    fn double(isa: Isa, order: Order<'_, f64>) -> Result<(), Error> {
+        order.fill(isa)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Pace;
+
+    #[test]
+    fn an_engine_is_what_its_spec_says() {
+        let layout = Layout::simple(2, 3).unwrap();
+        let build =
+            |spec: &Spec| build::<f32>(spec, &layout, &[true; 6], Isa::best(), Threads::SERIAL);
+        for spec in [Spec::Eager, Spec::Deferred { window: 3, pace: Pace::Even }] {
+            assert_eq!(build(&spec).unwrap().spec(), spec);
+        }
+        let custom = Spec::Custom { name: "mine".to_owned(), exact: true };
+        assert!(matches!(build(&custom), Err(Error::Unsupported { .. })));
+        assert!(matches!(
+            build(&Spec::Deferred { window: 0, pace: Pace::Even }),
+            Err(Error::Zero { .. })
+        ));
+    }
+}
