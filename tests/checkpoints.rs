@@ -553,6 +553,41 @@ fn what_cannot_be_resumed_is_refused_by_name() {
     assert!(message.contains("not the checkpoint of a learner"), "{message}");
 }
 
+/// A rule whose moment is negative, under a name that ends like that of Adam's squares.
+#[derive(Debug)]
+struct Negative;
+
+impl CustomOptimizer for Negative {
+    fn name(&self) -> &'static str {
+        "negative"
+    }
+    fn moments(&self) -> &[&'static str] {
+        &["my_second_moment"]
+    }
+    fn direction(&self, _: u64, _: f64, gradient: f64, moments: &mut [f64]) -> f64 {
+        moments[0] = 0.9 * moments[0] - gradient.abs() - 1.0;
+        gradient / moments[0]
+    }
+}
+
+/// A custom rule's moment may have any name: only the library's own second moments are squares.
+#[test]
+fn a_custom_moment_may_be_negative_under_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("negative.safetensors");
+    let run = Run { updates: Optimizer::custom(0.02, Negative).into(), ..plain() };
+    let mut whole = builder::<f64>(&run).build().unwrap();
+    (0..6).for_each(|step| advance(&mut whole, &run, step));
+    whole.save(&path, &json!(null)).unwrap();
+    let optimizer = Some(Optimizer::custom(1.0, Negative));
+    let supplies = Supplies { optimizer, ..supplies(1, 0) };
+    let mut resumed = StoredLearner::open(&path).unwrap().learner::<f64>(&supplies).unwrap();
+    assert!(resumed.optimizer_state().all(|(_, moment)| moment.row(0)[0] < 0.0));
+    advance(&mut whole, &run, 6);
+    advance(&mut resumed, &run, 6);
+    assert_eq!(resumed.first_difference(&whole).unwrap(), None);
+}
+
 /// A learner whose p is lost is stored as such.
 #[test]
 fn lost_sensitivities_stay_lost() {

@@ -46,8 +46,6 @@ impl<T: Real> LayerState<T> {
         decays: Option<Matrix<T>>,
         learning: impl FnOnce() -> Vec<bool>,
     ) -> Result<Self, Error> {
-        let moments =
-            |name: Option<&'static str>| name.map(|name| Moments::zeros(name, weights)).transpose();
         let (first, second) = match optimizer {
             Optimizer::Sgd { .. } | Optimizer::Custom { .. } => (None, None),
             Optimizer::Momentum { .. } => (Some("momentum"), None),
@@ -58,8 +56,10 @@ impl<T: Real> LayerState<T> {
             Optimizer::Custom { rule, .. } => Some(CustomState::new(rule, weights, learning())?),
             _ => None,
         };
+        let first = first.map(|name| Moments::zeros(name, weights)).transpose()?;
+        let second = second.map(|name| Moments::squares(name, weights)).transpose()?;
         let next_weights = Matrix::zeros(weights.rows(), weights.columns())?;
-        Ok(Self { first: moments(first)?, second: moments(second)?, custom, decays, next_weights })
+        Ok(Self { first, second, custom, decays, next_weights })
     }
 
     /// Computes the next weights and moments; says whether all of them are finite.
@@ -157,14 +157,13 @@ impl<T: Real> LayerState<T> {
         }
     }
 
-    /// The moments with their names.
-    pub(super) fn moments(&self) -> impl Iterator<Item = (&'static str, &Matrix<T>)> {
+    /// The moments, in the order of the file.
+    pub(super) fn moments(&self) -> impl Iterator<Item = &Moments<T>> {
         let custom = self.custom.iter().flat_map(|custom| &custom.moments);
-        let all = self.first.iter().chain(&self.second).chain(custom);
-        all.map(|moments| (moments.name, &moments.now))
+        self.first.iter().chain(&self.second).chain(custom)
     }
 
-    /// [`LayerState::moments`], to be replaced.
+    /// The names of [`LayerState::moments`], and the present matrices, to be replaced.
     pub(super) fn moments_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Matrix<T>)> {
         self.all_moments_mut().map(|moments| (moments.name, &mut moments.now))
     }

@@ -8,6 +8,8 @@ use crate::{Error, Matrix};
 #[derive(Debug, Clone)]
 pub(super) struct Moments<T> {
     pub(super) name: &'static str,
+    /// Whether it averages squares, which are never negative.
+    pub(super) squares: bool,
     pub(super) now: Matrix<T>,
     pub(super) next: Matrix<T>,
 }
@@ -15,7 +17,12 @@ pub(super) struct Moments<T> {
 impl<T: Real> Moments<T> {
     pub(super) fn zeros(name: &'static str, like: &Matrix<T>) -> Result<Self, Error> {
         let zeros = || Matrix::zeros(like.rows(), like.columns());
-        Ok(Self { name, now: zeros()?, next: zeros()? })
+        Ok(Self { name, squares: false, now: zeros()?, next: zeros()? })
+    }
+
+    /// [`Moments::zeros`] of squares.
+    pub(super) fn squares(name: &'static str, like: &Matrix<T>) -> Result<Self, Error> {
+        Ok(Self { squares: true, ..Self::zeros(name, like)? })
     }
 
     /// Computes the next moments from the gradient; says whether all of them are finite.

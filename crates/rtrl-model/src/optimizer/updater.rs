@@ -4,6 +4,7 @@ use rtrl_kernel::Real;
 
 use super::clip::Clip;
 use super::layer::{LayerState, Rates};
+use super::moments::Moments;
 use super::rule::{Rule, check_rate};
 use super::spectral::SpectralLimit;
 use super::{Clipping, UpdateSettings};
@@ -116,8 +117,13 @@ impl<T: Real> Updater<T> {
     /// All that the optimiser remembers beside the number of updates, by name: layer (`recurrent`,
     /// `readout`), dot, moment (`momentum`, `first_moment`, `second_moment`); shapes as the weights'.
     pub(crate) fn state(&self) -> impl Iterator<Item = (String, &Matrix<T>)> {
+        self.moments().map(|(name, moments)| (name, &moments.now))
+    }
+
+    /// The moments of all layers, with the names of [`Updater::state`].
+    fn moments(&self) -> impl Iterator<Item = (String, &Moments<T>)> {
         LAYERS.iter().zip(&self.layers).flat_map(|(name, layer)| {
-            layer.moments().map(move |(moment, matrix)| (format!("{name}.{moment}"), matrix))
+            layer.moments().map(move |moments| (format!("{name}.{}", moments.name), moments))
         })
     }
 
@@ -133,7 +139,8 @@ impl<T: Real> Updater<T> {
     /// # Errors
     /// [`Error::Setting`].
     pub(crate) fn check_state(&self, layers: &Network<T>) -> Result<(), Error> {
-        self.state().try_for_each(|(name, matrix)| check_moment(&name, matrix, matrix, layers))
+        let mut all = self.moments();
+        all.try_for_each(|(name, moments)| check_moment(&name, &moments.now, moments, layers))
     }
 
     /// Takes back what [`Updater::state`] and [`Updater::updates`] gave for the same settings and layers,
@@ -160,8 +167,8 @@ impl<T: Real> Updater<T> {
             let (expected, got) = (listed(&names), listed(&got));
             return Err(Error::Setting { what: "the state of the optimiser", expected, got });
         }
-        for ((name, matrix), (_, now)) in found.iter().zip(self.state()) {
-            check_moment(name, matrix, now, layers)?;
+        for ((name, matrix), (_, moments)) in found.iter().zip(self.moments()) {
+            check_moment(name, matrix, moments, layers)?;
         }
         for ((_, place), (_, matrix)) in self.state_mut().zip(found) {
             place.padded_mut().copy_from_slice(matrix.padded());
@@ -182,25 +189,24 @@ fn listed(names: &[impl AsRef<str>]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
-/// Fails unless `matrix` has the shape of `now` and can be the moment `name`: finite, 0 where a weight does
-/// not learn (else that weight would move), and not negative if it is one of squares.
+/// Fails unless `matrix` can replace `moments`, which have this name: it has the same shape, and its numbers
+/// are finite, 0 for weights that do not learn (else these would move), and not negative if they average squares.
 fn check_moment<T: Real>(
     name: &str,
     matrix: &Matrix<T>,
-    now: &Matrix<T>,
+    moments: &Moments<T>,
     layers: &Network<T>,
 ) -> Result<(), Error> {
     let shape = |matrix: &Matrix<T>| (matrix.rows(), matrix.columns());
-    if shape(matrix) != shape(now) {
-        let (expected, got) = (shape(now), shape(matrix));
+    if shape(matrix) != shape(&moments.now) {
+        let (expected, got) = (shape(&moments.now), shape(matrix));
         return Err(Error::Shape { what: "a moment of the optimiser", expected, got });
     }
     let learning = if name.starts_with(LAYERS[0]) { layers.connections.learning() } else { vec![] };
     let mut learning = learning.into_iter();
-    let squares = name.ends_with("second_moment");
     for &value in matrix.iter_rows().flatten() {
         let learns = learning.next().unwrap_or(true);
-        let possible = value.is_finite() && !(squares && value < T::ZERO);
+        let possible = value.is_finite() && !(moments.squares && value < T::ZERO);
         if !possible || !(learns || value == T::ZERO) {
             let expected = "finite numbers, none negative in a second moment, and 0 for weights \
                             that do not learn";
