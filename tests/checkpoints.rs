@@ -588,6 +588,23 @@ fn a_custom_moment_may_be_negative_under_any_name() {
     assert_eq!(resumed.first_difference(&whole).unwrap(), None);
 }
 
+/// A learner accepts the numbers of updates that a file may hold, and no others.
+#[test]
+fn updates_that_are_restored_can_be_saved_and_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("updates.safetensors");
+    let mut learner = builder::<f64>(&plain()).build().unwrap();
+    let state: Vec<_> =
+        learner.optimizer_state().map(|(name, moment)| (name, moment.clone())).collect();
+    learner.restore_optimizer(1 << 53, &state).unwrap();
+    learner.save(&path, &json!(null)).unwrap();
+    let resumed = StoredLearner::open(&path).unwrap().learner::<f64>(&supplies(1, 0)).unwrap();
+    assert_eq!(resumed.updates(), 1 << 53);
+    let error = learner.restore_optimizer((1 << 53) + 1, &state).unwrap_err();
+    assert!(matches!(error, Error::Setting { what: "the number of updates", .. }), "{error}");
+    assert_eq!(learner.updates(), 1 << 53);
+}
+
 /// A learner whose p is lost is stored as such.
 #[test]
 fn lost_sensitivities_stay_lost() {

@@ -353,6 +353,10 @@ pub(crate) fn check_finite<T: rtrl_kernel::Real>(
     Err(Error::NonFinite { step, quantity, index, value: values[index].to_f64() })
 }
 
+/// The largest count that is accepted, in a file and from a caller. No run reaches it, and `f64` holds all
+/// counts up to it.
+pub(crate) const MOST_COUNTED: u64 = 1 << 53;
+
 /// Fails unless `value` is at least 1.
 pub(crate) fn check_count(what: &'static str, value: usize) -> Result<(), Error> {
     if value > 0 { Ok(()) } else { Err(zero(what)) }

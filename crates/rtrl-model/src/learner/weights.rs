@@ -66,8 +66,8 @@ impl<T: Real> Learner<T> {
     /// with the same settings and shape.
     ///
     /// # Errors
-    /// [`Error::Setting`] for names that are missing or unknown and for numbers that no such matrix holds,
-    /// [`Error::Shape`]; nothing has changed.
+    /// [`Error::Setting`] for names that are missing or unknown, for numbers that no such matrix holds and
+    /// for more than 2^53 updates, [`Error::Shape`]; nothing has changed.
     pub fn restore_optimizer(
         &mut self,
         updates: u64,

@@ -8,7 +8,7 @@ use super::moments::Moments;
 use super::rule::{Rule, check_rate};
 use super::spectral::SpectralLimit;
 use super::{Clipping, UpdateSettings};
-use crate::error::Quantity;
+use crate::error::{MOST_COUNTED, Quantity};
 use crate::gradient::Gradient;
 use crate::{Connection, Error, Matrix, Network};
 
@@ -155,8 +155,8 @@ impl<T: Real> Updater<T> {
         updates: u64,
         stored: &[(String, Matrix<T>)],
     ) -> Result<(), Error> {
-        if updates > u64::MAX / 2 {
-            let (expected, got) = (format!("at most {}", u64::MAX / 2), updates.to_string());
+        if updates > MOST_COUNTED {
+            let (expected, got) = (format!("at most {MOST_COUNTED}"), updates.to_string());
             return Err(Error::Setting { what: "the number of updates", expected, got });
         }
         let names: Vec<String> = self.state().map(|(name, _)| name).collect();

@@ -7,10 +7,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::container::{Dtype, Reader, Tensor, Writer};
+use crate::error::MOST_COUNTED;
 use crate::{Error, Matrix};
-
-/// The largest count that is read. No run reaches it, and `f64` holds all counts up to it.
-const MOST: u64 = 1 << 53;
 
 /// A thing that a file holds.
 #[derive(Debug)]
@@ -268,7 +266,7 @@ impl Reading<'_> {
         field: FieldMut<'_, T>,
     ) -> Result<(), Error> {
         match field {
-            FieldMut::Count(count) => *count = self.count(name, MOST)?,
+            FieldMut::Count(count) => *count = self.count(name)?,
             FieldMut::Flag(flag) => *flag = self.flag(name)?,
             FieldMut::Flags(flags) => return self.flags(name, flags),
             FieldMut::Numbers(numbers) => return self.numbers(name, numbers),
@@ -279,10 +277,10 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn count(&self, name: &str, most: u64) -> Result<u64, Error> {
+    fn count(&self, name: &str) -> Result<u64, Error> {
         let found = self.counts.get(name);
-        let count = found.and_then(Value::as_u64).filter(|&count| count <= most);
-        count.ok_or_else(|| self.refuse(name, found, &format!("a count of at most {most}")))
+        let count = found.and_then(Value::as_u64).filter(|&count| count <= MOST_COUNTED);
+        count.ok_or_else(|| self.refuse(name, found, &format!("a count of at most {MOST_COUNTED}")))
     }
 
     fn flag(&self, name: &str) -> Result<bool, Error> {
