@@ -801,6 +801,34 @@ fn memory_follows_the_bytes_of_the_file() {
     forecaster.observe(&[0.1, 0.2], Targets::None).unwrap();
 }
 
+/// A network without inputs: its waiting inputs have no values, but the file confirms their number.
+#[test]
+fn inputs_without_values_are_confirmed_by_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, forged) = (folder.path().join("original"), folder.path().join("forged"));
+    let network = Network::<f64>::builder(2, 0).seed(4).build().unwrap();
+    let learner = Learner::builder(network).build().unwrap();
+    let mut whole = Forecaster::new(learner, 5).unwrap();
+    for _ in 0..3 {
+        whole.observe(&[], Targets::None).unwrap();
+    }
+    whole.save(&path, &json!(null)).unwrap();
+    let read = |path| StoredLearner::open(path).unwrap().forecaster::<f64>(&Supplies::default());
+    let mut resumed = read(&path).unwrap();
+    for _ in 0..6 {
+        assert_eq!(resumed.forecast().unwrap(), whole.forecast().unwrap());
+        let observe = |forecaster: &mut Forecaster<f64>| {
+            forecaster.observe(&[], Targets::All(&[0.3, -0.2])).unwrap().is_some()
+        };
+        assert_eq!(observe(&mut resumed), observe(&mut whole));
+    }
+    rewrite(&path, &forged, |contents, _| {
+        contents["forecast"] = json!({"horizon": 1u64 << 60, "waiting": [1u64 << 60]});
+    });
+    let refused = read(&forged);
+    assert!(matches!(refused, Err(Error::Container { .. })), "forged waiting count was accepted");
+}
+
 /// A stream whose p is lost takes as much of the file as any other.
 #[test]
 fn lost_streams_are_not_for_free() {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::{Quantity, check_count, check_finite};
 use crate::learner::in_stream;
 use crate::store::container::{self, Checkpoints, Saved};
-use crate::store::{StoredLearner, Supplies, Waiting};
+use crate::store::{StoredLearner, Supplies, Waiting, stored_width};
 use crate::{Error, Learner, Sample, StepReport, Targets};
 
 /// A learner that forecasts `horizon` calls ahead: the label of an input arrives that many calls later.
@@ -88,13 +88,14 @@ impl<T: Real> Forecaster<T> {
         Ok(Self { waiting: waiting.collect::<Result<_, _>>()?, learner, horizon })
     }
 
-    /// One in which `counts[b]` inputs of stream b wait already, stream by stream in `inputs`. Memory for the
-    /// rest of the horizon is reserved when they arrive: a file confirms only the inputs that it holds.
+    /// One in which `counts[b]` inputs of stream b wait already, stream by stream in `stored`, each with
+    /// [`stored_width`] values. Memory for the rest of the horizon is reserved when they arrive: a file
+    /// confirms only the inputs that it holds.
     fn resumed(
         learner: Learner<T>,
         horizon: usize,
         counts: &[usize],
-        mut inputs: &[T],
+        mut stored: &[T],
     ) -> Result<Self, Error> {
         let refused = |what, expected: String, got: usize| {
             Err(Error::Setting { what, expected, got: got.to_string() })
@@ -109,9 +110,9 @@ impl<T: Real> Forecaster<T> {
         check_count("the horizon", horizon)?;
         let width = learner.network().inputs();
         let queue = |&count: &usize| {
-            let (own, rest) = inputs.split_at(count * width);
-            inputs = rest;
-            Queue { inputs: own.to_vec(), count }
+            let (own, rest) = stored.split_at(count * stored_width(width));
+            stored = rest;
+            Queue { inputs: own[..count * width].to_vec(), count }
         };
         Ok(Self { waiting: counts.iter().map(queue).collect(), learner, horizon })
     }
@@ -138,8 +139,12 @@ impl<T: Real> Forecaster<T> {
     }
 
     fn stored(&self) -> Waiting<T> {
-        let counts = self.waiting.iter().map(|queue| queue.count).collect();
-        let inputs = self.waiting.iter().flat_map(|queue| &queue.inputs).copied().collect();
+        let counts: Vec<_> = self.waiting.iter().map(|queue| queue.count).collect();
+        let inputs = self.waiting.iter().flat_map(|queue| &queue.inputs);
+        let mut inputs: Vec<_> = inputs.copied().collect();
+        // Changes the length only for a network without inputs.
+        let width = stored_width(self.learner.network().inputs());
+        inputs.resize(counts.iter().sum::<usize>() * width, T::ZERO);
         Waiting::new(self.horizon, counts, inputs)
     }
 

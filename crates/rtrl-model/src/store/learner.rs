@@ -57,6 +57,12 @@ pub(crate) struct Waiting<T> {
 
 const WAITING: &str = "forecast.inputs";
 
+/// Values in a file for each waiting input of a network with `inputs` inputs. A network without inputs has one
+/// as well, a 0: the length of the file confirms the number of inputs, since a forecast takes a step for each.
+pub(crate) fn stored_width(inputs: usize) -> usize {
+    inputs.max(1)
+}
+
 impl<T> Waiting<T> {
     pub(crate) fn new(horizon: usize, counts: Vec<usize>, inputs: Vec<T>) -> Self {
         Self { contents: ForecastContents { horizon, waiting: counts }, inputs }
@@ -210,7 +216,7 @@ impl StoredLearner {
             return Err(Error::Setting { what: "the checkpoint", expected, got });
         };
         let count = contents.waiting.iter().fold(0usize, |sum, &count| sum.saturating_add(count));
-        let count = count.saturating_mul(self.contents.network.inputs);
+        let count = count.saturating_mul(stored_width(self.contents.network.inputs));
         let tensor = Tensor::numbers::<T>(WAITING, [count]);
         self.check_precision::<T>()?;
         self.reader.expect(&tensor)?;

@@ -23,7 +23,7 @@ mod tensor;
 pub mod torch;
 
 pub use self::learner::StoredLearner;
-pub(crate) use self::learner::Waiting;
+pub(crate) use self::learner::{Waiting, stored_width};
 #[cfg(test)]
 pub(crate) use self::replace::simulated;
 pub(crate) use self::replace::{Disk, Storage, StoredFile, make_folder, replace_in, replace_with};
