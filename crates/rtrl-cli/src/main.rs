@@ -1,7 +1,19 @@
 //! The `rtrl` program.
 //!
-//! `args/` turns the command line into plain data; each command has a module that does the work.
 //! Exit codes: 0 for success, 2 for a wrong command line, 1 for everything else that goes wrong.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `args/` | the command line as plain data |
+//! | `train/` | `rtrl train`: online forecasting over a CSV file |
+//! | `inspect/` | `rtrl inspect`: what a saved network does |
+//! | `paper/` | `rtrl paper`: the experiments of the paper |
+//! | `tasks.rs` | `rtrl tasks`: the task generators and their streams |
+//! | `trace.rs` | `rtrl trace`: runs a conformance case |
+//! | `page.rs` | what all HTML pages have in common |
+//! | `chart.rs`, `pictures.rs` | charts and pictures as SVG |
+//! | `outputs.rs` | output files, checked before a command starts, and standard output |
+//! | `error.rs` | errors and their exit codes |
 
 mod args;
 mod chart;

@@ -2,6 +2,19 @@
 //!
 //! `cargo run --release -p rtrl-bench --bin roofline -- [--quick] [--json FILE] [--report FILE.html]`;
 //! `docs/performance.md` explains the columns.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `candidate.rs` | the engines that are measured, alone and in a learner |
+//! | `case.rs` | what is measured: a shape, a scenario and a candidate |
+//! | `scenario.rs` | the parts of the work that are present |
+//! | `values.rs` | random values for a step |
+//! | `measure.rs` | samples of the work and of the peak in turn |
+//! | `floor.rs` | the least time that a deferred step can take |
+//! | `comparison.rs` | whole steps of the two engines side by side |
+//! | `pace.rs` | how even the steps of the deferred engine are |
+//! | `record.rs` | the figures that are reported |
+//! | `page.rs`, `plot.rs` | the HTML page of a run, and a roofline as SVG |
 
 mod candidate;
 mod case;
