@@ -140,7 +140,7 @@ impl<T: Real> Stream<T> {
             None => (tape.slopes(), network.diagonal()),
         };
         let step = Step {
-            jacobian: network.jacobian_of(scale).with_diagonal(diagonal),
+            jacobian: network.jacobian_of(scale, diagonal),
             injection: tape.slopes(),
             z: &tape.z,
             forced: &self.state.teacher.forced,

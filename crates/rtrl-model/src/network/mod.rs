@@ -203,7 +203,7 @@ impl<T: Real> Network<T> {
     pub fn jacobian(&self, state: &State<T>) -> Result<Matrix<T>, Error> {
         state.check(self)?;
         let mut matrix = Matrix::zeros(self.units(), self.units())?;
-        let jacobian = self.jacobian_of(state.slopes());
+        let jacobian = self.jacobian_of(state.slopes(), self.diagonal());
         let (n, stride) = (self.units(), matrix.stride());
         let rows = matrix.padded_mut().chunks_exact_mut(stride).map(|row| &mut row[..n]);
         jacobian.write(rows, |_| ());
@@ -244,10 +244,15 @@ impl<T: Real> Network<T> {
         }
     }
 
-    /// The Jacobian for slopes that have the leaks in them, as if no unit had been forced.
-    pub(crate) fn jacobian_of<'a>(&'a self, slopes: &'a [T]) -> Jacobian<'a, T> {
+    /// The Jacobian for slopes that include the leaks, and what each unit passes on to itself besides its
+    /// weights, as if no unit had been forced.
+    pub(crate) fn jacobian_of<'a>(
+        &'a self,
+        slopes: &'a [T],
+        diagonal: Option<&'a [T]>,
+    ) -> Jacobian<'a, T> {
         let recurrent = &self.weights.padded()[self.columns.first_unit()..];
-        Jacobian::scaled(recurrent, self.weights.stride(), slopes).with_diagonal(self.diagonal())
+        Jacobian::scaled(recurrent, self.weights.stride(), slopes).with_diagonal(diagonal)
     }
 
     /// The share of its state that each unit keeps, if units leak.

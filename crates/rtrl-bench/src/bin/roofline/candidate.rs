@@ -1,4 +1,4 @@
-//! Who is measured: the engines, alone and in a learner.
+//! The engines that are measured, alone and in a learner.
 
 use rtrl_kernel::{Deferred, Eager, Engine, Isa, Layout, Pace, Real, Threads};
 use rtrl_model::{EngineChoice, Error, Regime};

@@ -1,4 +1,4 @@
-//! What is measured: a shape, what of the work is present, and who does it.
+//! A measurement: a shape, a scenario and a candidate.
 
 use std::hint::black_box;
 

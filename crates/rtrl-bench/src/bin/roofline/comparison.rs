@@ -87,7 +87,7 @@ impl Comparison {
         }
     }
 
-    /// What stands in the columns of a table.
+    /// The cells of a table row, in the order of [`HEADS`].
     pub(crate) fn cells(&self) -> [String; HEADS.len()] {
         let part =
             |part: fn(Floor) -> f64| self.floor.map_or(String::new(), |floor| time(part(floor)));
@@ -107,7 +107,7 @@ impl Comparison {
         ]
     }
 
-    /// What a learner takes, and whether it should not.
+    /// The automatic choice, with its slowdown where another engine is clearly faster.
     fn choice(&self) -> String {
         let Self { auto, auto_to_faster, .. } = self;
         if *auto_to_faster > TOLERANCE {

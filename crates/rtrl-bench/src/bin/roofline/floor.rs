@@ -1,4 +1,4 @@
-//! What the deferred step must take at least, by what it reads and computes.
+//! The least time that a deferred step can take, from what it reads and computes.
 
 use rtrl_kernel::cost::DeferredCost;
 use serde::Serialize;
