@@ -36,7 +36,8 @@
 //! |---|---|
 //! | `learner/` | the data path of a step, accumulated gradients, recovery from failures |
 //! | `network/` | shape, weights, state, the forward pass, seeded initial weights |
-//! | `activation.rs`, `leaks.rs`, `readout.rs`, `targets.rs` | its parts |
+//! | `cell/` | how units turn weighted sums into their next state |
+//! | `activation.rs`, `readout.rs`, `targets.rs` | other parts of a network |
 //! | `loss.rs` | losses and their errors |
 //! | `rls.rs`, `readout_rls.rs` | recursive least squares, and readouts that learn by it |
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
@@ -53,11 +54,11 @@
 //! stand in the project's `docs/equations.md`.
 
 mod activation;
+mod cell;
 mod engine;
 mod error;
 mod forecast;
 mod gradient;
-mod leaks;
 mod learner;
 mod loss;
 mod matrix;

@@ -107,7 +107,7 @@ impl<T: Real> Loss<T> {
     /// # Errors
     /// [`Error::Setting`] for Huber's delta, and for a cross-entropy without logits.
     pub(crate) fn check(&self, layers: &Network<T>) -> Result<(), Error> {
-        let mut units = layers.activations.iter();
+        let mut units = layers.activations().iter();
         let (what, expected, got) = match self {
             Self::Huber { delta } => return check_delta::<T>(*delta),
             Self::BinaryCrossEntropy if layers.readout.is_none() && !units.any(is_identity) => {
@@ -152,7 +152,7 @@ impl<T: Real> Loss<T> {
         check_range(step, outputs, targets)?;
         match self {
             Self::SoftmaxCrossEntropy => check_distribution(step, outputs, targets),
-            _ if layers.readout.is_none() => check_units(step, &layers.activations, targets),
+            _ if layers.readout.is_none() => check_units(step, layers.activations(), targets),
             _ => Ok(()),
         }
     }

@@ -5,10 +5,9 @@ use std::marker::PhantomData;
 use rtrl_kernel::{Isa, Layout, Real};
 
 use super::initial::{Columns, InitialWeights};
-use super::{Connection, Connections, Network};
-use crate::activation::runs;
+use super::{Connection, Connections, Layer, Network};
+use crate::cell::{Cell, Simple};
 use crate::error::{Quantity, check_finite};
-use crate::leaks::Leaks;
 use crate::readout::Readout;
 use crate::{Activation, Error, Generator, Matrix, Table};
 
@@ -148,8 +147,8 @@ impl<T: Real> NetworkBuilder<T> {
         columns.check::<T>()?;
         let weights: Matrix<T> = self.weights.matrix(columns, self.seed)?;
         let connections = self.check_connections()?;
-        let activations = self.check_activations()?;
-        let leaks = Leaks::build(&self.leaks, n)?;
+        let room = n.next_multiple_of(T::LANES);
+        let cell = Cell::Simple(Simple::new(n, &self.activations, &self.leaks, room)?);
         let initial_state = self.check_state()?;
         // A stream of its own, so that a readout does not change the weights of the units.
         let mut generator = Generator::new(self.seed ^ 0x5EED_0000_0000_0001);
@@ -157,13 +156,10 @@ impl<T: Real> NetworkBuilder<T> {
         let readout = readout.map(|r| r.build(n, columns.inputs, &mut generator)).transpose()?;
         let isa = self.isa.map_or_else(Isa::from_env, Ok)?;
         let layout = Layout::simple(n, columns.count())?;
-        let runs = runs(&activations, n.next_multiple_of(T::LANES));
+        let layer = Layer { cell, columns, rows: 0..n, states: 0..n, z: 0 };
         let mut network = Network {
-            columns,
+            layers: vec![layer],
             layout,
-            activations,
-            runs,
-            leaks,
             connections,
             weights,
             readout,
@@ -183,19 +179,6 @@ impl<T: Real> NetworkBuilder<T> {
             connections.mark("the mask of frozen weights", frozen, true, Connection::Frozen)?;
         }
         Ok(connections)
-    }
-
-    fn check_activations(&self) -> Result<Vec<Activation>, Error> {
-        let n = self.columns.units;
-        match self.activations.as_slice() {
-            [one] => Ok(vec![one.clone(); n]),
-            list if list.len() == n => Ok(list.to_vec()),
-            list => Err(Error::Setting {
-                what: "the number of activations",
-                expected: format!("1 or {n}"),
-                got: list.len().to_string(),
-            }),
-        }
     }
 
     fn check_state(&self) -> Result<Vec<T>, Error> {

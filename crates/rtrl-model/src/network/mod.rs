@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | the weights, which only a learner changes |
 //! | `state.rs` | what a network carries from step to step, and the forward pass |
+//! | `layer.rs` | where the parts of a layer are in everything that a network holds |
 //! | `builder.rs` | the checked description |
 //! | `connections.rs` | which weights exist and which of them learn |
 //! | `initial.rs` | seeded weights with the same bits on every machine |
@@ -11,18 +12,18 @@
 mod builder;
 mod connections;
 mod initial;
+mod layer;
 mod state;
 
 use rtrl_kernel::{Isa, Jacobian, Layout, Real};
 
 pub use self::builder::NetworkBuilder;
 pub use self::connections::{Connection, Connections};
-use self::initial::Columns;
 pub use self::initial::InitialWeights;
+pub(crate) use self::layer::Layer;
 pub use self::state::State;
-use crate::activation::Run;
+use crate::cell::{Cell, Leaks, Simple};
 use crate::error::{Quantity, at_step, check_finite, check_length};
-use crate::leaks::Leaks;
 use crate::readout::ReadoutLayer;
 use crate::{Activation, Error, Matrix};
 
@@ -57,11 +58,9 @@ use crate::{Activation, Error, Matrix};
 /// The shape never changes, and the weights change only in a [`Learner`](crate::Learner).
 #[derive(Debug, Clone)]
 pub struct Network<T> {
-    pub(crate) columns: Columns,
+    /// From the input on upwards.
+    pub(crate) layers: Vec<Layer<T>>,
     pub(crate) layout: Layout,
-    pub(crate) activations: Vec<Activation>,
-    pub(crate) runs: Vec<Run>,
-    pub(crate) leaks: Option<Leaks<T>>,
     pub(crate) connections: Connections,
     pub(crate) weights: Matrix<T>,
     pub(crate) readout: Option<ReadoutLayer<T>>,
@@ -121,22 +120,22 @@ impl<T: Real> Network<T> {
 
     /// Number of units, n.
     pub fn units(&self) -> usize {
-        self.columns.units
+        self.layers[0].columns.units
     }
 
     /// Number of external inputs, m.
     pub fn inputs(&self) -> usize {
-        self.columns.inputs
+        self.layers[0].columns.inputs
     }
 
     /// Whether there is a bias.
     pub fn has_bias(&self) -> bool {
-        self.columns.bias
+        self.layers[0].columns.bias
     }
 
     /// Number of outputs: those of the readout, or the units.
     pub fn outputs(&self) -> usize {
-        self.readout.as_ref().map_or(self.columns.units, |readout| readout.weights.rows())
+        self.readout.as_ref().map_or(self.layers[0].columns.units, |readout| readout.weights.rows())
     }
 
     /// y(t0), one value a unit: where [`Network::state`] starts.
@@ -166,12 +165,12 @@ impl<T: Real> Network<T> {
 
     /// The activation of every unit.
     pub fn activations(&self) -> &[Activation] {
-        &self.activations
+        &self.simple().activations
     }
 
     /// The leak a of every unit; `None` where all are 1 and no unit keeps a share of its state.
     pub fn leaks(&self) -> Option<&[T]> {
-        self.leaks.as_ref().map(Leaks::rates)
+        self.simple().leaks.as_ref().map(Leaks::rates)
     }
 
     /// The kind of every weight.
@@ -216,8 +215,8 @@ impl<T: Real> Network<T> {
     /// How many recurrent weights there are, the shares that leaky units keep included, and how many
     /// weights learn.
     pub(crate) fn weight_counts(&self) -> (usize, usize) {
-        let recurrent = self.columns.first_unit()..self.weights.columns();
-        let (leaky, first) = (self.leaks.is_some(), recurrent.start);
+        let recurrent = self.layers[0].columns.first_unit()..self.weights.columns();
+        let (leaky, first) = (self.diagonal().is_some(), recurrent.start);
         let keeps = move |i, j| leaky && j == first + i;
         let exists =
             |i| move |&j: &usize| self.connections.get(i, j) != Connection::Absent || keeps(i, j);
@@ -235,7 +234,7 @@ impl<T: Real> Network<T> {
 
     /// Makes every absent weight 0.
     pub(crate) fn clear_absent(&mut self) {
-        for i in 0..self.columns.units {
+        for i in 0..self.layers[0].columns.units {
             for (j, weight) in self.weights.row_mut(i).iter_mut().enumerate() {
                 if self.connections.get(i, j) == Connection::Absent {
                     *weight = T::ZERO;
@@ -251,18 +250,23 @@ impl<T: Real> Network<T> {
         slopes: &'a [T],
         diagonal: Option<&'a [T]>,
     ) -> Jacobian<'a, T> {
-        let recurrent = &self.weights.padded()[self.columns.first_unit()..];
+        let recurrent = &self.weights.padded()[self.layers[0].columns.first_unit()..];
         Jacobian::scaled(recurrent, self.weights.stride(), slopes).with_diagonal(diagonal)
     }
 
     /// The share of its state that each unit keeps, if units leak.
     pub(crate) fn diagonal(&self) -> Option<&[T]> {
-        self.leaks.as_ref().map(Leaks::kept)
+        self.simple().leaks.as_ref().map(Leaks::kept)
+    }
+
+    fn simple(&self) -> &Simple<T> {
+        let Cell::Simple(cell) = &self.layers[0].cell;
+        cell
     }
 
     /// Gives every frozen weight the value that it has in `from`.
     pub(crate) fn restore_frozen(&mut self, from: &Matrix<T>) {
-        for i in 0..self.columns.units {
+        for i in 0..self.layers[0].columns.units {
             for (j, weight) in self.weights.row_mut(i).iter_mut().enumerate() {
                 if self.connections.get(i, j) == Connection::Frozen {
                     *weight = from.row(i)[j];

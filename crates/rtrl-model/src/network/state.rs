@@ -2,9 +2,8 @@
 
 use rtrl_kernel::{Isa, Real, product};
 
-use super::Network;
-use super::initial::Columns;
-use crate::activation::evaluate;
+use super::{Layer, Network};
+use crate::cell::CellStep;
 use crate::error::{Quantity, check_finite};
 use crate::readout::ReadoutLayer;
 use crate::{Error, Matrix, Targets};
@@ -168,6 +167,17 @@ impl<T: Real> Teacher<T> {
         Self { forced: vec![false; units], values: vec![T::ZERO; units] }
     }
 
+    /// Puts the teacher's values in the place of the outputs of forced units.
+    #[inline]
+    fn replace(&self, outputs: &mut [T]) {
+        let taught = self.forced.iter().zip(&self.values);
+        for (output, (&forced, &value)) in outputs.iter_mut().zip(taught) {
+            if forced {
+                *output = value;
+            }
+        }
+    }
+
     /// Becomes T(t+1) with its values.
     pub(crate) fn take_over(&mut self, targets: &Targets<'_, T>) {
         for (k, (forced, value)) in self.forced.iter_mut().zip(&mut self.values).enumerate() {
@@ -232,26 +242,43 @@ impl<T: Real> Tape<T> {
         teacher: &Teacher<T>,
         input: &[T],
     ) -> Result<(), Error> {
-        let columns = network.columns;
-        if input.len() != columns.inputs {
-            return Err(Error::InputLength { expected: columns.inputs, got: input.len() });
+        if input.len() != network.inputs() {
+            return Err(Error::InputLength { expected: network.inputs(), got: input.len() });
         }
-        self.fill_z(columns, state, teacher, input);
-        let sums = &mut self.sums[..self.units];
-        product(network.isa, network.weights.padded(), &self.z, sums)?;
-        let functions = (network.runs.as_slice(), network.activations.as_slice());
-        let (next, slopes) = (&mut self.next, &mut self.slopes);
-        if !evaluate(network.isa, functions, &self.sums, next, slopes)? {
-            return self.name_non_finite(step, input);
-        }
-        if let Some(leaks) = &network.leaks {
-            let state = &self.z[columns.first_unit()..];
-            leaks.apply(state, &mut self.next, &mut self.slopes);
+        for layer in &network.layers {
+            if !self.run_layer(network, layer, state, teacher, input)? {
+                return self.name_non_finite(step, input);
+            }
         }
         match &network.readout {
             Some(readout) => self.read_out(readout, network.isa, step, input),
             None => Ok(()),
         }
+    }
+
+    /// Computes the step of one layer. Returns whether it is finite.
+    #[inline]
+    fn run_layer(
+        &mut self,
+        network: &Network<T>,
+        layer: &Layer<T>,
+        state: &[T],
+        teacher: &Teacher<T>,
+        input: &[T],
+    ) -> Result<bool, Error> {
+        let (columns, stride) = (layer.columns, network.weights.stride());
+        let z = &mut self.z[layer.z..][..stride];
+        fill_z(z, columns.first_unit(), input, &state[layer.states.clone()]);
+        teacher.replace(&mut z[columns.first_unit()..]);
+        let weights = &network.weights.padded()[layer.rows.start * stride..layer.rows.end * stride];
+        product(network.isa, weights, z, &mut self.sums[layer.rows.clone()])?;
+        layer.cell.forward(CellStep {
+            isa: network.isa,
+            sums: &self.sums[layer.rows.start..],
+            outputs: &z[columns.first_unit()..],
+            next: &mut self.next[layer.states.start..],
+            slopes: &mut self.slopes[layer.states.start..],
+        })
     }
 
     /// Names the first value that is not finite. One of the input makes every sum so.
@@ -261,19 +288,6 @@ impl<T: Real> Tape<T> {
         check_finite(step, Quantity::Sum, &self.sums)?;
         check_finite(step, Quantity::UnitOutput, self.next())?;
         check_finite(step, Quantity::Slope, self.slopes())
-    }
-
-    fn fill_z(&mut self, columns: Columns, state: &[T], teacher: &Teacher<T>, input: &[T]) {
-        let (external, units) = self.z.split_at_mut(columns.first_unit());
-        external[..input.len()].copy_from_slice(input);
-        external[input.len()..].fill(T::ONE);
-        units[..state.len()].copy_from_slice(state);
-        let taught = teacher.forced.iter().zip(&teacher.values);
-        for (unit, (&forced, &value)) in units.iter_mut().zip(taught) {
-            if forced {
-                *unit = value;
-            }
-        }
     }
 
     fn read_out(
@@ -308,6 +322,14 @@ impl<T: Real> Tape<T> {
     pub(crate) fn outputs(&self) -> &[T] {
         if self.readout.is_empty() { self.next() } else { &self.readout }
     }
+}
+
+/// z(t): the inputs, 1 if there is room for a bias before the units from `first_unit` on, and y(t).
+fn fill_z<T: Real>(z: &mut [T], first_unit: usize, input: &[T], outputs: &[T]) {
+    let (external, units) = z.split_at_mut(first_unit);
+    external[..input.len()].copy_from_slice(input);
+    external[input.len()..].fill(T::ONE);
+    units[..outputs.len()].copy_from_slice(outputs);
 }
 
 #[cfg(test)]

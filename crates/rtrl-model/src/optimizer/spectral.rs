@@ -30,7 +30,7 @@ impl SpectralLimit {
     /// [`Error::Setting`] if the limit is out of range or less than the frozen weights alone allow.
     pub(super) fn new<T: Real>(limit: f64, layers: &Network<T>) -> Result<Self, Error> {
         check_setting("the spectral limit", limit, 0.0)?;
-        let (weights, first_unit) = (&layers.weights, layers.columns.first_unit());
+        let (weights, first_unit) = (&layers.weights, layers.layers[0].columns.first_unit());
         let learning = learning(layers);
         let mut values = SingularValues::new(weights.rows(), weights.columns() - first_unit);
         values.fill(weights, first_unit);
@@ -77,7 +77,7 @@ impl SpectralLimit {
 
 /// For each recurrent weight, row by row, whether it learns.
 fn learning<T>(layers: &Network<T>) -> Vec<bool> {
-    let columns = layers.columns;
+    let columns = layers.layers[0].columns;
     let mut learning = layers.connections.learning();
     let mut places = 0..learning.len();
     learning.retain(|_| places.next().is_some_and(|k| k % columns.count() >= columns.first_unit()));

@@ -220,7 +220,7 @@ fn check_moment<T: Real>(
 
 /// For each layer, 1 where weight decay acts: on weights that learn and are no bias.
 fn decaying<T: Real>(layers: &Network<T>) -> Result<Vec<Matrix<T>>, Error> {
-    let (columns, connections) = (layers.columns, &layers.connections);
+    let (columns, connections) = (layers.layers[0].columns, &layers.connections);
     let bias = columns.bias.then_some(columns.inputs);
     let recurrent = marked(&layers.weights, |i, j| {
         Some(j) != bias && connections.get(i, j) == Connection::Learning
