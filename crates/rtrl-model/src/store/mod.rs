@@ -9,7 +9,7 @@
 //! | `description.rs` | the shape of a network, as plain data |
 //! | `learner.rs`, `supplies.rs` | checkpoints of learners and forecasters; what they hold by name only |
 //! | `torch.rs`, `tensor.rs` | weights under `PyTorch`'s names, in plain safetensors files |
-//! | `case.rs` | conformance cases and traces |
+//! | `case/` | conformance cases and traces |
 
 pub mod case;
 pub mod container;

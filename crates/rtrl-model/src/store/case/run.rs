@@ -1,0 +1,145 @@
+//! The network and the learner of a case, and a run of it.
+
+use rtrl_kernel::{Isa, Real};
+
+use super::{ActivationNames, Case, Leak, RegimeName, TimingName, Trace};
+use crate::{
+    Activation, Error, InitialWeights, Learner, LearnerBuilder, Network, Optimizer, Regime,
+    Targets, Timing,
+};
+
+impl Case {
+    /// The network of the case.
+    ///
+    /// # Errors
+    /// Those of [`NetworkBuilder::build`](crate::NetworkBuilder::build).
+    pub fn network<T: Real>(&self, isa: Isa) -> Result<Network<T>, Error> {
+        let names = match &self.activation {
+            ActivationNames::All(name) => std::slice::from_ref(name),
+            ActivationNames::Each(names) => names,
+        };
+        let activations = names.iter().map(|name| name.parse::<Activation>());
+        let mut builder = Network::<T>::builder(self.units, self.inputs)
+            .bias(self.bias)
+            .activations(activations.collect::<Result<Vec<_>, _>>()?)
+            .weights(InitialWeights::given(self.weights.clone()))
+            .initial_state(self.initial_state.clone())
+            .isa(isa);
+        builder = match &self.leak {
+            None => builder,
+            Some(Leak::All(leak)) => builder.leak(*leak),
+            Some(Leak::Each(leaks)) => builder.leaks(leaks.iter().copied()),
+        };
+        if let Some(connections) = &self.connections {
+            builder = builder.connections(flags("connections", connections)?);
+        }
+        if let Some(frozen) = &self.frozen {
+            builder = builder.frozen(flags("frozen", frozen)?);
+        }
+        builder.build()
+    }
+
+    /// The regime with its timing and interval.
+    pub fn regime(&self) -> Regime {
+        let timing = match self.update_timing {
+            TimingName::Immediate => Timing::Immediate,
+            TimingName::AfterNextStep => Timing::AfterNextStep,
+        };
+        match self.regime {
+            RegimeName::Epochwise => Regime::Epochwise,
+            RegimeName::RealTime => Regime::RealTime { timing, every: self.update_every },
+        }
+    }
+
+    /// A learner for the case, still to be given an engine and threads.
+    ///
+    /// # Errors
+    /// Those of [`Case::network`].
+    pub fn learner<T: Real>(&self, isa: Isa) -> Result<LearnerBuilder<T>, Error> {
+        Ok(Learner::builder(self.network(isa)?)
+            .regime(self.regime())
+            .teacher_forcing(self.teacher_forcing)
+            .optimizer(Optimizer::sgd(self.learning_rate)))
+    }
+
+    /// Runs the whole case on a learner from [`Case::learner`].
+    ///
+    /// Where gradients add up, those of each step come from one learner and the final weights from
+    /// another, which adds up as it would without being watched.
+    ///
+    /// # Errors
+    /// Those of the learner's steps.
+    pub fn run<T: Real>(&self, learner: LearnerBuilder<T>) -> Result<Trace, Error> {
+        let watched = self.run_on(learner.clone().step_gradients(true).build()?)?;
+        if !self.regime().accumulates() {
+            return Ok(watched);
+        }
+        Ok(Trace { weights: self.run_on(learner.build()?)?.weights, ..watched })
+    }
+
+    fn run_on<T: Real>(&self, mut learner: Learner<T>) -> Result<Trace, Error> {
+        let mut trace = Trace::default();
+        for (t, (x, targets)) in self.x.iter().zip(&self.targets).enumerate() {
+            if let Some(reset) = self.resets.iter().find(|reset| reset.before_step == t) {
+                self.begin_sequence(&mut learner, &reset.state)?;
+            }
+            let targets: Vec<Option<T>> =
+                targets.iter().map(|target| target.map(T::from_f64)).collect();
+            let report = learner.step(&rounded(x), Targets::Some(&targets))?;
+            trace.outputs.push(exact(report.outputs));
+            trace.losses.push(report.loss.to_f64());
+            if let Some(gradient) = report.gradient {
+                trace.gradients.push(negative(gradient.recurrent().to_rows()));
+            }
+        }
+        for unit in 0..self.units {
+            match learner.sensitivities(unit) {
+                // A custom engine need not offer them: the trace then has none.
+                Err(Error::Kernel(rtrl_kernel::Error::Unsupported { .. })) => break,
+                sensitivities => trace.sensitivities.push(sensitivities?.to_rows()),
+            }
+        }
+        match self.regime {
+            RegimeName::Epochwise => learner.end_epoch(&vec![T::ZERO; self.units])?,
+            RegimeName::RealTime => drop(learner.finish()?),
+        }
+        trace.weights = learner.network().weights().to_rows();
+        Ok(trace)
+    }
+
+    fn begin_sequence<T: Real>(
+        &self,
+        learner: &mut Learner<T>,
+        state: &[f64],
+    ) -> Result<(), Error> {
+        match self.regime {
+            RegimeName::Epochwise => learner.end_epoch(&rounded(state)),
+            RegimeName::RealTime => learner.reset(&rounded(state)),
+        }
+    }
+}
+
+/// Rows of 0 and 1 as a mask.
+fn flags(what: &'static str, rows: &[Vec<u8>]) -> Result<Vec<Vec<bool>>, Error> {
+    if let Some(odd) = rows.iter().flatten().find(|&&flag| flag > 1) {
+        let expected = "0 or 1".to_owned();
+        return Err(Error::Setting { what, expected, got: odd.to_string() });
+    }
+    Ok(rows.iter().map(|row| row.iter().map(|&flag| flag == 1).collect()).collect())
+}
+
+fn rounded<T: Real>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&value| T::from_f64(value)).collect()
+}
+
+fn exact<T: Real>(values: &[T]) -> Vec<f64> {
+    values.iter().map(|value| value.to_f64()).collect()
+}
+
+/// The rows with the sign changed; zeros stay positive.
+fn negative(mut rows: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    for value in rows.iter_mut().flatten() {
+        *value = 0.0 - *value;
+    }
+    rows
+}
