@@ -111,7 +111,7 @@ fn generated<T: Real>() {
             let mut input = vec![T::ZERO; case.inputs];
             feedback(&last, &mut input);
             case.x.push(exact(&input));
-            case.targets.push(vec![None; case.units]);
+            case.targets.push(vec![None; case.units()]);
             assert_eq!(exact(&row), reference::run::<T>(&case).outputs.pop().unwrap());
         }
         // Nothing has changed.
@@ -121,7 +121,7 @@ fn generated<T: Real>() {
             case.x.truncate(STEPS);
             case.targets.truncate(STEPS);
             case.x.push(case.x[3].clone());
-            case.targets.push(vec![None; case.units]);
+            case.targets.push(vec![None; case.units()]);
             assert_eq!(outputs, reference::run::<T>(&case).outputs.pop().unwrap());
         }
     }

@@ -29,7 +29,7 @@ fn case(seed: u64, leaky: f64) -> Case {
     let mut case = recipe.case();
     let smooth = ["tanh", "logistic", "softplus", "identity"];
     let names = (0..16).map(|k| smooth[k % 4].to_owned()).collect();
-    case.activation = ActivationNames::Each(names);
+    case.layers[0].activation = Some(ActivationNames::Each(names));
     case
 }
 
@@ -37,9 +37,9 @@ fn case(seed: u64, leaky: f64) -> Case {
 fn gradient(case: &Case, engine: EngineChoice) -> Vec<f64> {
     let learner = case.learner::<f64>(Isa::best()).unwrap().engine(engine);
     let trace = case.run(learner).unwrap();
-    let mut total = vec![0.0; case.units * case.weights[0].len()];
+    let mut total = vec![0.0; case.layers[0].weights.concat().len()];
     for step in &trace.gradients {
-        total.iter_mut().zip(step.iter().flatten()).for_each(|(sum, g)| *sum -= g);
+        total.iter_mut().zip(step[0].iter().flatten()).for_each(|(sum, g)| *sum -= g);
     }
     total
 }
@@ -63,7 +63,9 @@ fn the_summed_gradient_is_that_of_the_unrolled_network() {
 fn a_wrong_gradient_is_caught() {
     let case = case(1, 0.6);
     let got = gradient(&case, EngineChoice::Eager);
-    for wrong in [Case { teacher_forcing: false, ..case.clone() }, Case { leak: None, ..case }] {
+    let mut without_leaks = case.clone();
+    without_leaks.layers[0].leak = None;
+    for wrong in [Case { teacher_forcing: false, ..case }, without_leaks] {
         assert!(relative_to_largest(&got, &bptt(&wrong).concat()) > 1e-3);
         assert!(relative_to_largest(&got, &complex_step(&wrong).concat()) > 1e-3);
     }

@@ -3,7 +3,7 @@
 //! A tolerance check written as `difference > tolerance` passes when the difference is NaN. Here
 //! everything that is not finite fails first, and a difference must be shown to be small.
 
-use rtrl_model::store::case::Trace;
+use rtrl_model::store::case::{PerLayer, Table, Trace};
 
 /// The first place where two sets of numbers differ.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,9 +120,23 @@ pub fn stack(
 pub fn trace(got: &Trace, expected: &Trace, tolerance: Tolerance) -> Result<(), Difference> {
     table("outputs", &got.outputs, &expected.outputs, tolerance)?;
     list("losses", &got.losses, &expected.losses, tolerance)?;
-    stack("gradients", &got.gradients, &expected.gradients, tolerance)?;
-    table("weights", &got.weights, &expected.weights, tolerance)?;
-    stack("sensitivities", &got.sensitivities, &expected.sensitivities, tolerance)
+    layers("gradients", &got.gradients, &expected.gradients, tolerance)?;
+    stack("weights", &got.weights, &expected.weights, tolerance)?;
+    layers("sensitivities", &got.sensitivities, &expected.sensitivities, tolerance)
+}
+
+/// Compares lists of tables, one table for each layer.
+fn layers(
+    name: &str,
+    got: &[PerLayer<Table>],
+    expected: &[PerLayer<Table>],
+    tolerance: Tolerance,
+) -> Result<(), Difference> {
+    length(name, got.len(), expected.len())?;
+    let mut stacks = got.iter().zip(expected).enumerate();
+    stacks.try_for_each(|(i, (got, expected))| {
+        stack(&format!("{name}[{i}]"), got, expected, tolerance)
+    })
 }
 
 fn length(name: &str, got: usize, expected: usize) -> Result<(), Difference> {

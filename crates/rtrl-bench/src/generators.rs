@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 use rtrl_model::Generator;
-use rtrl_model::store::case::{ActivationNames, Case, Leak, RegimeName, Reset, TimingName};
+use rtrl_model::store::case::{
+    ActivationNames, Case, CellName, Layer, LayerState, Leak, PerLayer, RegimeName, Reset,
+    TimingName,
+};
 
 /// What a random case is made of; everything else follows from the seed.
 #[derive(Debug, Clone)]
@@ -74,7 +77,7 @@ impl Recipe {
         let mut case = self.case();
         case.learning_rate = 0.01;
         let recurrent = case.inputs + usize::from(case.bias);
-        for row in &mut case.weights {
+        for row in &mut case.layers[0].weights {
             let sum: f64 = row[recurrent..].iter().map(|weight| weight.abs()).sum();
             row[recurrent..].iter_mut().for_each(|weight| *weight /= sum.max(1.0));
         }
@@ -118,28 +121,34 @@ impl Recipe {
         };
         let leak = (self.leaky > 0.0).then(|| Leak::Each((0..n).map(|_| leak()).collect()));
         let resets = if self.resets && self.steps > 3 {
-            vec![Reset { before_step: self.steps / 2, state }]
+            let layers = PerLayer::One(LayerState { state, cell: None });
+            vec![Reset { before_step: self.steps / 2, layers }]
         } else {
             Vec::new()
         };
         let regime = if self.epochwise { RegimeName::Epochwise } else { RegimeName::RealTime };
         let late = if self.late { TimingName::AfterNextStep } else { TimingName::Immediate };
+        let layer = Layer {
+            cell: CellName::Simple,
+            units: n,
+            activation: Some(activation),
+            leak,
+            weights,
+            connections,
+            frozen,
+            initial_state,
+            initial_cell: None,
+        };
         Case {
             name: String::new(),
-            units: n,
             inputs: m,
             bias: self.bias,
-            activation,
-            leak,
+            layers: PerLayer::One(layer),
             regime,
             update_timing: late,
             teacher_forcing: self.forcing,
             learning_rate: 0.05,
             update_every: self.every.max(1),
-            initial_state,
-            weights,
-            connections,
-            frozen,
             resets,
             x,
             targets,

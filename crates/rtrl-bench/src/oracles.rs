@@ -4,12 +4,12 @@
 //! summed loss with respect to every weight that learns (0 for the others), n x c.
 
 use num_complex::Complex64;
-use rtrl_model::store::case::{ActivationNames, Case, Leak};
+use rtrl_model::store::case::Case;
 
 /// Backpropagation through time: the unrolled network, error flowing backwards.
 pub fn bptt(case: &Case) -> Vec<Vec<f64>> {
     let run = Forward::run(case, &present_weights(case));
-    let (n, c) = (case.units, case.weights[0].len());
+    let (n, c) = (case.units(), case.layers[0].weights[0].len());
     let mut gradient = vec![vec![0.0; c]; n];
     // dJ_total / dy_k(t+1) by way of later steps.
     let mut later = vec![0.0; n];
@@ -29,7 +29,7 @@ pub fn bptt(case: &Case) -> Vec<Vec<f64>> {
             }
         }
         let weight = |i: usize, l: usize| {
-            if present(case, i, c - n + l) { case.weights[i][c - n + l] } else { 0.0 }
+            if present(case, i, c - n + l) { case.layers[0].weights[i][c - n + l] } else { 0.0 }
         };
         for (l, later) in later.iter_mut().enumerate() {
             let by_weights: f64 = (0..n).map(|i| weight(i, l) * delta[i]).sum();
@@ -43,7 +43,7 @@ pub fn bptt(case: &Case) -> Vec<Vec<f64>> {
 pub fn complex_step(case: &Case) -> Vec<Vec<f64>> {
     const H: f64 = 1e-40;
     let mut weights = present_weights(case);
-    let (n, c) = (case.units, case.weights[0].len());
+    let (n, c) = (case.units(), case.layers[0].weights[0].len());
     let mut gradient = vec![vec![0.0; c]; n];
     for i in 0..n {
         for j in 0..c {
@@ -67,14 +67,14 @@ struct Forward {
 impl Forward {
     fn run(case: &Case, weights: &[Vec<Complex64>]) -> Self {
         let real = |value: &f64| Complex64::new(*value, 0.0);
-        let mut acting: Vec<Complex64> = case.initial_state.iter().map(real).collect();
+        let mut acting: Vec<Complex64> = case.layers[0].initial_state.iter().map(real).collect();
         let mut run = Self { z: Vec::new(), s: Vec::new(), y: Vec::new() };
         for (x, targets) in case.x.iter().zip(&case.targets) {
             let bias = case.bias.then_some(Complex64::ONE);
             let z: Vec<_> = x.iter().map(real).chain(bias).chain(acting).collect();
             let s: Vec<Complex64> =
                 weights.iter().map(|row| row.iter().zip(&z).map(|(w, z)| w * z).sum()).collect();
-            let held = &z[z.len() - case.units..];
+            let held = &z[z.len() - case.units()..];
             let leaky = |(k, (&s, held)): (usize, (&Complex64, &Complex64))| {
                 leak(case, k) * value(case, k, s) + (1.0 - leak(case, k)) * held
             };
@@ -98,18 +98,11 @@ impl Forward {
 }
 
 fn name(case: &Case, k: usize) -> &str {
-    match &case.activation {
-        ActivationNames::All(name) => name,
-        ActivationNames::Each(names) => &names[k],
-    }
+    case.layers[0].activation_of(k)
 }
 
 fn leak(case: &Case, k: usize) -> f64 {
-    match &case.leak {
-        None => 1.0,
-        Some(Leak::All(leak)) => *leak,
-        Some(Leak::Each(leaks)) => leaks[k],
-    }
+    case.layers[0].leak_of(k)
 }
 
 fn value(case: &Case, k: usize, s: Complex64) -> Complex64 {
@@ -133,17 +126,17 @@ fn slope(case: &Case, k: usize, s: f64) -> f64 {
 }
 
 fn present(case: &Case, i: usize, j: usize) -> bool {
-    case.connections.as_ref().is_none_or(|mask| mask[i][j] == 1)
+    case.is_present(0, i, j)
 }
 
 fn learns(case: &Case, i: usize, j: usize) -> bool {
-    present(case, i, j) && case.frozen.as_ref().is_none_or(|mask| mask[i][j] == 0)
+    case.learns(0, i, j)
 }
 
 fn present_weights(case: &Case) -> Vec<Vec<Complex64>> {
     let weight =
         |i: usize, j: usize, w: f64| Complex64::new(if present(case, i, j) { w } else { 0.0 }, 0.0);
-    let rows = case.weights.iter().enumerate();
+    let rows = case.layers[0].weights.iter().enumerate();
     rows.map(|(i, row)| row.iter().enumerate().map(|(j, &w)| weight(i, j, w)).collect()).collect()
 }
 

@@ -5,7 +5,7 @@
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
 use rtrl_model::Real;
-use rtrl_model::store::case::{ActivationNames, Case, Leak, RegimeName, TimingName, Trace};
+use rtrl_model::store::case::{Case, RegimeName, Table, TimingName, Trace};
 
 /// A term of the algorithm to be broken, to see that a comparison notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,20 +42,20 @@ pub fn run_with<T: Real>(case: &Case, fault: Fault) -> Trace {
             if case.regime == RegimeName::Epochwise {
                 network.apply_sum();
             }
-            network.reset(&reset.state);
+            network.reset(&reset.layers[0].state);
         }
         network.step(&numbers(&case.x[t]), &case.targets[t]);
         trace.outputs.push(exact(&network.y));
         trace.losses.push(network.loss.to_f64());
-        trace.gradients.push(network.descent.iter().map(|row| exact(row)).collect());
+        trace.gradients.push(case.layers.map(|_| table(&network.descent)));
     }
-    trace.sensitivities =
-        network.p.iter().map(|p| p.iter().map(|row| exact(row)).collect()).collect();
+    let p = network.p.iter().map(|p| case.layers.map(|_| table(p)));
+    trace.sensitivities = p.collect();
     match case.regime {
         RegimeName::Epochwise => network.apply_sum(),
         RegimeName::RealTime => network.apply_waiting(),
     }
-    trace.weights = network.w.iter().map(|row| exact(row)).collect();
+    trace.weights = case.layers.map(|_| table(&network.w));
     trace
 }
 
@@ -94,17 +94,14 @@ struct Reference<'a, T> {
 
 impl<'a, T: Real> Reference<'a, T> {
     fn new(case: &'a Case, fault: Fault) -> Self {
-        let n = case.units;
+        let layer = &case.layers[0];
+        let n = layer.units;
         let c = case.inputs + usize::from(case.bias) + n;
-        let flag = |mask: &Option<Vec<Vec<u8>>>, i: usize, j: usize, otherwise: bool| {
-            mask.as_ref().map_or(otherwise, |mask| mask[i][j] == 1)
-        };
-        let present = |i, j| flag(&case.connections, i, j, true);
-        let learns = |i, j| present(i, j) && !flag(&case.frozen, i, j, false);
+        let learns = |i, j| case.learns(0, i, j);
         let weight = |i: usize, j: usize| {
-            if present(i, j) { T::from_f64(case.weights[i][j]) } else { T::ZERO }
+            if case.is_present(0, i, j) { T::from_f64(layer.weights[i][j]) } else { T::ZERO }
         };
-        let a: Vec<T> = (0..n).map(|k| T::from_f64(leak(case, k))).collect();
+        let a: Vec<T> = (0..n).map(|k| T::from_f64(layer.leak_of(k))).collect();
         let zeros = vec![vec![T::ZERO; c]; n];
         Self {
             case,
@@ -115,7 +112,7 @@ impl<'a, T: Real> Reference<'a, T> {
             learns: (0..n).map(|i| (0..c).map(|j| learns(i, j)).collect()).collect(),
             kept: a.iter().map(|&a| T::ONE - a).collect(),
             a,
-            y: numbers(&case.initial_state),
+            y: numbers(&layer.initial_state),
             p: vec![zeros.clone(); n],
             forced: vec![None; n],
             slopes: vec![T::ONE; n],
@@ -258,13 +255,9 @@ impl<'a, T: Real> Reference<'a, T> {
 
     /// (f(s), f'(s)) of unit k.
     fn activation(&self, k: usize, s: T) -> (T, T) {
-        let name = match &self.case.activation {
-            ActivationNames::All(name) => name,
-            ActivationNames::Each(names) => &names[k],
-        };
         let logistic = s.logistic();
         let positive = if s > T::ZERO { s } else { T::ZERO };
-        match name.as_str() {
+        match self.case.layers[0].activation_of(k) {
             "logistic" => (logistic, logistic * (T::ONE - logistic)),
             "tanh" => (s.tanh(), T::ONE - s.tanh() * s.tanh()),
             "relu" => (positive, if s > T::ZERO { T::ONE } else { T::ZERO }),
@@ -272,15 +265,6 @@ impl<'a, T: Real> Reference<'a, T> {
             "softplus" => (positive + (-s.abs()).exp().ln_1p(), logistic),
             other => unreachable!("a checked case has no activation {other}"),
         }
-    }
-}
-
-/// a of unit k.
-fn leak(case: &Case, k: usize) -> f64 {
-    match &case.leak {
-        None => 1.0,
-        Some(Leak::All(leak)) => *leak,
-        Some(Leak::Each(leaks)) => leaks[k],
     }
 }
 
@@ -302,6 +286,10 @@ fn in_lanes<T: Real>(w: &[T], z: &[T]) -> T {
 
 fn numbers<T: Real>(values: &[f64]) -> Vec<T> {
     values.iter().map(|&value| T::from_f64(value)).collect()
+}
+
+fn table<T: Real>(rows: &[Vec<T>]) -> Table {
+    rows.iter().map(|row| exact(row)).collect()
 }
 
 fn exact<T: Real>(values: &[T]) -> Vec<f64> {

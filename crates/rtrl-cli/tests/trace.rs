@@ -46,9 +46,9 @@ fn the_trace_has_what_the_case_expects() {
 
 /// All numbers of a trace in a row.
 fn flat(trace: &Trace) -> Vec<f64> {
-    let tables = [&trace.outputs, &trace.weights].into_iter();
-    let stacks = trace.gradients.iter().chain(&trace.sensitivities);
-    let rows = tables.chain(stacks).flatten();
+    let stacks = trace.gradients.iter().chain(&trace.sensitivities).chain([&trace.weights]);
+    let tables = stacks.flat_map(|layers| layers.iter());
+    let rows = std::iter::once(&trace.outputs).chain(tables).flatten();
     rows.flatten().chain(&trace.losses).copied().collect()
 }
 

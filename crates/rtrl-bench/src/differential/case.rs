@@ -75,7 +75,7 @@ impl fmt::Display for Case {
                 write!(out, "states: {states}, weight rows: {rows}, steps: {steps}")
             }
             Self::Network(case) => {
-                write!(out, "a network, units: {}, steps: {}", case.units, case.x.len())
+                write!(out, "a network, units: {}, steps: {}", case.units(), case.x.len())
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Whole networks that learn with the engine, against the paper in loops.
 
 use rtrl_kernel::{Error, Isa, Real};
-use rtrl_model::store::case::{Case, RegimeName, TimingName, Trace};
+use rtrl_model::store::case::{Case, PerLayer, RegimeName, Table, TimingName, Trace};
 
 use super::feature::{Feature, Offer};
 use super::options::Factory;
@@ -44,26 +44,53 @@ fn count(case: &Case, outcome: &mut Outcome) {
 
 /// Compares each field of two traces as one reading.
 fn compare(got: &Trace, expected: &Trace, outcome: &mut Outcome) -> Result<(), Finding> {
-    let (units, columns) = (expected.weights.len(), expected.weights.first().map_or(0, Vec::len));
-    let mut field = |name: &str, got: Vec<f64>, expected: Vec<f64>, dims: [usize; 2]| {
-        let place = |index: usize| format!("a network's {name}{}", indices(index, dims));
-        outcome.judge.compare(&got, &expected, &place)
+    let mut field = |name: &str, got: &[f64], expected: &[f64], shapes: &[[usize; 2]]| {
+        let place = |index: usize| format!("a network's {name}{}", indices(index, shapes));
+        outcome.judge.compare(got, expected, &place)
     };
-    let table = |rows: &[Vec<f64>]| rows.concat();
-    let stack = |tables: &[Vec<Vec<f64>>]| tables.concat().concat();
-    field("gradients", stack(&got.gradients), stack(&expected.gradients), [units, columns])?;
-    field("outputs", table(&got.outputs), table(&expected.outputs), [1, units])?;
-    field("losses", got.losses.clone(), expected.losses.clone(), [1, 1])?;
-    field("weights", table(&got.weights), table(&expected.weights), [1, columns])?;
-    let (got, expected) = (stack(&got.sensitivities), stack(&expected.sensitivities));
-    field("sensitivities", got, expected, [units, columns])
+    let shape = |table: &Table| [table.len(), table.first().map_or(0, Vec::len)];
+    let layers: Vec<_> = expected.weights.iter().map(shape).collect();
+    let [_, units] = shape(&expected.outputs);
+    field("gradients", &stacks(&got.gradients), &stacks(&expected.gradients), &layers)?;
+    field("outputs", &got.outputs.concat(), &expected.outputs.concat(), &[[1, units]])?;
+    field("losses", &got.losses, &expected.losses, &[[1, 1]])?;
+    let weights = |trace: &Trace| trace.weights.concat().concat();
+    field("weights", &weights(got), &weights(expected), &layers)?;
+    field("sensitivities", &stacks(&got.sensitivities), &stacks(&expected.sensitivities), &layers)
 }
 
-/// `[a][b][c]` of a number of a stack of tables of `rows` x `columns`; an index of a dimension of 1
-/// is left out.
-fn indices(index: usize, [rows, columns]: [usize; 2]) -> String {
-    let (table, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
-    let within = [(row, rows), (column, columns)].into_iter().filter(|&(_, len)| len > 1);
-    let numbers = std::iter::once(table).chain(within.map(|(number, _)| number));
+/// All numbers of lists of tables, one table for each layer.
+fn stacks(stacks: &[PerLayer<Table>]) -> Vec<f64> {
+    stacks.iter().flat_map(|tables| tables.concat().concat()).collect()
+}
+
+/// `[stack][layer][row][column]` of a number of stacks of tables of these shapes; an index of a
+/// dimension of 1 is left out, but for that of the stack.
+fn indices(index: usize, shapes: &[[usize; 2]]) -> String {
+    let sizes = shapes.iter().map(|[rows, columns]| rows * columns);
+    let size = sizes.clone().sum::<usize>().max(1);
+    let (stack, mut rest) = (index / size, index % size);
+    let (mut layer, mut sizes) = (0, sizes);
+    while let Some(size) = sizes.next().filter(|&size| rest >= size) {
+        rest -= size;
+        layer += 1;
+    }
+    let [rows, columns] = shapes.get(layer).copied().unwrap_or([1, 1]);
+    let within = [(layer, shapes.len()), (rest / columns, rows), (rest % columns, columns)];
+    let within = within.into_iter().filter(|&(_, len)| len > 1);
+    let numbers = std::iter::once(stack).chain(within.map(|(number, _)| number));
     numbers.fold(String::new(), |text, number| format!("{text}[{number}]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_names_stack_layer_row_and_column() {
+        assert_eq!(indices(6 + 5, &[[2, 3]]), "[1][1][2]");
+        assert_eq!(indices(10 + 6 + 2, &[[2, 3], [4, 1]]), "[1][1][2]");
+        assert_eq!(indices(4, &[[1, 1]]), "[4]");
+        assert_eq!(indices(7, &[[1, 4]]), "[1][3]");
+    }
 }

@@ -7,64 +7,56 @@
 //! | file | subject |
 //! |---|---|
 //! | `mod.rs` | a case and a trace as data |
+//! | `layer.rs` | a layer of a case |
+//! | `form.rs` | how cases are written: with a list of layers, or in the short form |
 //! | `run.rs` | the network and the learner of a case, and a run of it |
 
+mod form;
+mod layer;
 mod run;
 
 use rtrl_kernel::Isa;
 use serde::{Deserialize, Serialize};
 
+use self::form::Form;
+pub use self::layer::{ActivationNames, CellName, Layer, LayerState, Leak, PerLayer};
 use crate::Error;
 use crate::error::check_count;
 use crate::matrix::check_shape;
 
+/// A matrix as rows.
+pub type Table = Vec<Vec<f64>>;
+
 /// A conformance case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Form", into = "Form")]
 pub struct Case {
     /// What the case is called.
     pub name: String,
-    /// n
-    pub units: usize,
     /// m
     pub inputs: usize,
     /// Whether there is a bias line.
     pub bias: bool,
-    /// The activation of all units, or of each.
-    pub activation: ActivationNames,
-    /// The leak of all units, or of each; absent means 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leak: Option<Leak>,
+    /// The layers, the one that sees the inputs first. [`PerLayer::One`] is written in the short form.
+    pub layers: PerLayer<Layer>,
     /// When the weights change.
     pub regime: RegimeName,
     /// When an update of the real-time regime is applied.
     pub update_timing: TimingName,
-    /// Whether targets replace the outputs that they are for in z(t).
+    /// Whether targets replace the outputs that they are for in z(t); for one layer only.
     pub teacher_forcing: bool,
     /// α
     pub learning_rate: f64,
     /// u: the weights change at every u-th step.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub update_every: usize,
-    /// y(t0), n values.
-    pub initial_state: Vec<f64>,
-    /// W, n x c.
-    pub weights: Vec<Vec<f64>>,
-    /// 1 where a weight exists, n x c; absent means everywhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connections: Option<Vec<Vec<u8>>>,
-    /// 1 where a weight never changes, n x c; absent means nowhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frozen: Option<Vec<Vec<u8>>>,
     /// Where new sequences begin.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resets: Vec<Reset>,
     /// The inputs, T x m.
-    pub x: Vec<Vec<f64>>,
-    /// The targets, T x n: row t belongs to the output of step t; null is no target.
+    pub x: Table,
+    /// The targets, T x (units of all layers): row t belongs to the outputs of step t; null is no
+    /// target.
     pub targets: Vec<Vec<Option<f64>>>,
     /// What a correct implementation computes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Trace>,
 }
 
@@ -72,46 +64,25 @@ pub struct Case {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trace {
-    /// y after each step, T x n.
-    pub outputs: Vec<Vec<f64>>,
+    /// y after each step, T x (units of all layers).
+    pub outputs: Table,
     /// J of each step, T values.
     pub losses: Vec<f64>,
-    /// `sum over k of e_k p^k_ij` of each step: the negative gradient, T x n x c.
-    pub gradients: Vec<Vec<Vec<f64>>>,
-    /// W at the end, n x c.
-    pub weights: Vec<Vec<f64>>,
-    /// p at the end, `[k][i][j]`.
-    pub sensitivities: Vec<Vec<Vec<f64>>>,
+    /// `sum over k of e_k p^k_ij` of each step: the negative gradient, T x layers x rows x columns.
+    pub gradients: Vec<PerLayer<Table>>,
+    /// W of each layer at the end, rows x columns.
+    pub weights: PerLayer<Table>,
+    /// p of the outputs at the end, `[k][layer][i][j]`.
+    pub sensitivities: Vec<PerLayer<Table>>,
 }
 
 /// The start of a new sequence.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reset {
     /// The step before which it happens, from 0.
     pub before_step: usize,
-    /// The new state, n values.
-    pub state: Vec<f64>,
-}
-
-/// One activation for all units or one for each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "activation must be a name or a list of names")]
-pub enum ActivationNames {
-    /// The name for all units.
-    All(String),
-    /// The name of each unit.
-    Each(Vec<String>),
-}
-
-/// One leak for all units or one for each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "leak must be a number or a list of numbers")]
-pub enum Leak {
-    /// a of all units.
-    All(f64),
-    /// a of each unit.
-    Each(Vec<f64>),
+    /// The new state of each layer.
+    pub layers: PerLayer<LayerState>,
 }
 
 /// A regime as it stands in a case.
@@ -134,15 +105,6 @@ pub enum TimingName {
     AfterNextStep,
 }
 
-fn one() -> usize {
-    1
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_one(value: &usize) -> bool {
-    *value == 1
-}
-
 impl Case {
     /// Reads a case from its JSON text and checks the shapes of everything in it.
     ///
@@ -159,17 +121,59 @@ impl Case {
         Ok(case)
     }
 
-    /// Fails unless the network can be built and everything else has the right shape.
+    /// Number of units of all layers: columns of the targets and outputs.
+    pub fn units(&self) -> usize {
+        self.layers.iter().map(|layer| layer.units).sum()
+    }
+
+    /// Number of inputs of layer `l`: those of the case, or the units of the layer below.
+    pub fn inputs_of(&self, l: usize) -> usize {
+        l.checked_sub(1).map_or(self.inputs, |below| self.layers[below].units)
+    }
+
+    /// Whether weight (i, j) of layer `l` exists: its cell has it and the mask does not remove it.
+    pub fn is_present(&self, l: usize, i: usize, j: usize) -> bool {
+        let (layer, inputs) = (&self.layers[l], self.inputs_of(l));
+        let (sees_inputs, sees_units) = layer.cell.sees(i / layer.units);
+        let is_seen = if j < inputs {
+            sees_inputs
+        } else {
+            sees_units || j < inputs + usize::from(self.bias)
+        };
+        is_seen && layer.connections.as_ref().is_none_or(|mask| mask[i][j] == 1)
+    }
+
+    /// Whether weight (i, j) of layer `l` exists and may change.
+    pub fn learns(&self, l: usize, i: usize, j: usize) -> bool {
+        let is_frozen = self.layers[l].frozen.as_ref().is_some_and(|mask| mask[i][j] == 1);
+        self.is_present(l, i, j) && !is_frozen
+    }
+
+    /// Fails unless the network can be described and everything else has the right shape.
     ///
     /// # Errors
     /// As [`Case::from_json`].
     pub fn check(&self) -> Result<(), Error> {
-        self.network::<f64>(Isa::scalar())?;
+        check_count("the number of layers", self.layers.len())?;
+        for (l, layer) in self.layers.iter().enumerate() {
+            layer.check(self.inputs_of(l), self.bias)?;
+        }
+        if self.simple_layer().is_ok() {
+            self.network::<f64>(Isa::scalar())?;
+        }
+        if self.teacher_forcing && self.layers.len() > 1 {
+            let expected = "false where there are several layers".to_owned();
+            let got = "true".to_owned();
+            return Err(Error::Setting { what: "teacher_forcing", expected, got });
+        }
         check_count("update_every", self.update_every)?;
-        let steps = self.x.len();
-        check_shape("x", (steps, self.inputs), &self.x)?;
-        check_shape("targets", (steps, self.units), &self.targets)?;
-        let mut earliest = 0;
+        check_shape("x", (self.x.len(), self.inputs), &self.x)?;
+        check_shape("targets", (self.x.len(), self.units()), &self.targets)?;
+        self.check_resets()
+    }
+
+    fn check_resets(&self) -> Result<(), Error> {
+        let (mut earliest, steps) = (0, self.x.len());
         for reset in &self.resets {
             if reset.before_step < earliest || reset.before_step >= steps {
                 let expected = format!("steps below {steps}, in ascending order");
@@ -177,11 +181,120 @@ impl Case {
                 return Err(Error::Setting { what: "a reset's before_step", expected, got });
             }
             earliest = reset.before_step + 1;
-            if reset.state.len() != self.units {
-                let got = reset.state.len();
-                return Err(Error::StateLength { expected: self.units, got });
-            }
+            self.check_states(&reset.layers)?;
         }
         Ok(())
+    }
+
+    fn check_states(&self, states: &[LayerState]) -> Result<(), Error> {
+        if states.len() != self.layers.len() {
+            let (expected, got) = (self.layers.len().to_string(), states.len().to_string());
+            return Err(Error::Setting { what: "the number of layers in a reset", expected, got });
+        }
+        for (layer, LayerState { state, cell }) in self.layers.iter().zip(states) {
+            layer::check_state(layer.units, state)?;
+            layer.check_cell("the cell of a reset", cell.as_deref())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The example of `docs/conformance.md`.
+    fn layered() -> Value {
+        let (_, text) =
+            include_str!("../../../../../docs/conformance.md").split_once("```json").unwrap();
+        serde_json::from_str(text.split_once("```").unwrap().0).unwrap()
+    }
+
+    fn short() -> Value {
+        json!({
+            "name": "short", "units": 2, "inputs": 1, "bias": true, "activation": "tanh",
+            "regime": "epochwise", "update_timing": "immediate", "teacher_forcing": true,
+            "learning_rate": 0.5, "initial_state": [0.0, 0.0], "weights": [[1.0, 1.0, 1.0, 1.0], [2.0, 2.0, 2.0, 2.0]],
+            "resets": [{"before_step": 1, "state": [0.1, 0.2]}],
+            "x": [[0.5], [0.6]], "targets": [[0.5, null], [null, 0.25]],
+        })
+    }
+
+    fn refused(mut case: Value, change: impl FnOnce(&mut Value)) -> String {
+        change(&mut case);
+        Case::from_json(&case.to_string()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn both_forms_are_written_as_they_are_read() {
+        for written in [short(), layered()] {
+            let case = Case::from_json(&written.to_string()).unwrap();
+            let again = serde_json::to_string(&case).unwrap();
+            assert_eq!(Case::from_json(&again).unwrap(), case);
+            let again: Value = serde_json::from_str(&again).unwrap();
+            let names = |case: &Value| case.as_object().unwrap().keys().cloned().collect();
+            let (again, written): (Vec<String>, Vec<String>) = (names(&again), names(&written));
+            assert_eq!(again, written);
+        }
+    }
+
+    #[test]
+    fn the_layered_form_describes_every_layer() {
+        let case = Case::from_json(&layered().to_string()).unwrap();
+        assert_eq!((case.units(), case.inputs_of(0), case.inputs_of(1)), (2, 1, 1));
+        let [simple, lstm] = &*case.layers else { panic!("two layers") };
+        assert_eq!((simple.rows(), simple.leak_of(0), simple.activation_of(0)), (1, 0.5, "tanh"));
+        assert_eq!((lstm.rows(), lstm.initial_cell.as_deref()), (4, Some(&[-0.1][..])));
+    }
+
+    #[test]
+    fn columns_that_a_gru_lacks_are_absent() {
+        let mut case = layered();
+        case["layers"][1]["cell"] = json!("gru");
+        case["layers"][1].as_object_mut().unwrap().remove("initial_cell");
+        case["layers"][1]["frozen"] = json!([[0, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]]);
+        let case = Case::from_json(&case.to_string()).unwrap();
+        let present = |i| [0, 1, 2].map(|j| case.is_present(1, i, j));
+        assert_eq!(present(0), [true; 3]);
+        assert_eq!((present(2), present(3)), ([true, true, false], [false, true, true]));
+        assert!(!case.learns(1, 1, 0) && case.is_present(1, 1, 0) && case.learns(1, 1, 1));
+    }
+
+    #[test]
+    fn forms_that_do_not_fit_together_are_refused() {
+        let both = refused(layered(), |case| case["units"] = json!(2));
+        assert!(both.contains("`units` next to `layers`"), "{both}");
+        let neither = refused(short(), |case| drop(case.as_object_mut().unwrap().remove("units")));
+        assert!(neither.contains("missing field `units`"), "{neither}");
+        let reset = json!([{"before_step": 1, "state": [0.0, 0.0]}]);
+        assert!(refused(layered(), |case| case["resets"] = reset).contains("layers"));
+        let reset = json!([{"before_step": 1, "layers": [{"state": [0.0, 0.0]}]}]);
+        assert!(refused(short(), |case| case["resets"] = reset.clone()).contains("state"));
+        let count = refused(layered(), |case| case["resets"] = reset);
+        assert!(count.contains("number of layers in a reset is 1, expected 2"), "{count}");
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_together_are_refused() {
+        let layer = |l: usize, field: &'static str, value: Value| {
+            refused(layered(), |case| case["layers"][l][field] = value)
+        };
+        assert!(layer(1, "leak", json!(0.5)).contains("none in a layer of lstm cells"));
+        assert!(layer(1, "activation", json!("relu")).contains("none in a layer of lstm cells"));
+        assert!(layer(0, "activation", json!(["relu", "relu"])).contains("expected 1 or 1"));
+        assert!(layer(0, "activation", json!("swish")).contains("swish"));
+        assert!(layer(0, "initial_cell", json!([0.0])).contains("none in a layer of simple"));
+        assert!(layer(1, "initial_cell", json!([0.0, 0.0])).contains("got 2 values, expected 1"));
+        assert!(layer(0, "units", json!(2)).contains("1 x 3, expected 2 x 4"));
+        assert!(layer(1, "cell", json!("rnn")).contains("layers[1].cell"));
+        assert!(
+            layer(1, "connections", json!([[1, 1, 2], [1, 1, 1], [1, 1, 1], [1, 1, 1]]))
+                .contains("0 or 1")
+        );
+        assert!(refused(layered(), |case| case["layers"] = json!([])).contains("number of layers"));
+        let forced = refused(layered(), |case| case["teacher_forcing"] = json!(true));
+        assert!(forced.contains("teacher_forcing is true"), "{forced}");
     }
 }

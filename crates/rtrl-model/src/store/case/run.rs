@@ -2,7 +2,8 @@
 
 use rtrl_kernel::{Isa, Real};
 
-use super::{ActivationNames, Case, Leak, RegimeName, TimingName, Trace};
+use super::layer::flags;
+use super::{Case, CellName, Layer, LayerState, PerLayer, RegimeName, Table, TimingName, Trace};
 use crate::{
     Activation, Error, InitialWeights, Learner, LearnerBuilder, Network, Optimizer, Regime,
     Targets, Timing,
@@ -12,31 +13,38 @@ impl Case {
     /// The network of the case.
     ///
     /// # Errors
-    /// Those of [`NetworkBuilder::build`](crate::NetworkBuilder::build).
+    /// Those of [`NetworkBuilder::build`](crate::NetworkBuilder::build), and [`Error::Setting`] for
+    /// anything but one layer of simple cells.
     pub fn network<T: Real>(&self, isa: Isa) -> Result<Network<T>, Error> {
-        let names = match &self.activation {
-            ActivationNames::All(name) => std::slice::from_ref(name),
-            ActivationNames::Each(names) => names,
-        };
-        let activations = names.iter().map(|name| name.parse::<Activation>());
-        let mut builder = Network::<T>::builder(self.units, self.inputs)
+        let layer = self.simple_layer()?;
+        layer.check(self.inputs, self.bias)?;
+        let names = (0..layer.units).map(|k| layer.activation_of(k));
+        let activations = names.map(str::parse::<Activation>);
+        let mut builder = Network::<T>::builder(layer.units, self.inputs)
             .bias(self.bias)
             .activations(activations.collect::<Result<Vec<_>, _>>()?)
-            .weights(InitialWeights::given(self.weights.clone()))
-            .initial_state(self.initial_state.clone())
+            .leaks((0..layer.units).map(|k| layer.leak_of(k)))
+            .weights(InitialWeights::given(layer.weights.clone()))
+            .initial_state(layer.initial_state.clone())
             .isa(isa);
-        builder = match &self.leak {
-            None => builder,
-            Some(Leak::All(leak)) => builder.leak(*leak),
-            Some(Leak::Each(leaks)) => builder.leaks(leaks.iter().copied()),
-        };
-        if let Some(connections) = &self.connections {
+        if let Some(connections) = &layer.connections {
             builder = builder.connections(flags("connections", connections)?);
         }
-        if let Some(frozen) = &self.frozen {
+        if let Some(frozen) = &layer.frozen {
             builder = builder.frozen(flags("frozen", frozen)?);
         }
         builder.build()
+    }
+
+    /// The only layer, if its cells are simple.
+    pub(super) fn simple_layer(&self) -> Result<&Layer, Error> {
+        let got = match &*self.layers {
+            [layer] if layer.cell == CellName::Simple => return Ok(layer),
+            [layer] => format!("one of {} cells", layer.cell.name()),
+            layers => layers.len().to_string(),
+        };
+        let expected = "one of simple cells".to_owned();
+        Err(Error::Setting { what: "the layers of the network", expected, got })
     }
 
     /// The regime with its timing and interval.
@@ -81,7 +89,7 @@ impl Case {
         let mut trace = Trace::default();
         for (t, (x, targets)) in self.x.iter().zip(&self.targets).enumerate() {
             if let Some(reset) = self.resets.iter().find(|reset| reset.before_step == t) {
-                self.begin_sequence(&mut learner, &reset.state)?;
+                self.begin_sequence(&mut learner, &reset.layers)?;
             }
             let targets: Vec<Option<T>> =
                 targets.iter().map(|target| target.map(T::from_f64)).collect();
@@ -89,43 +97,43 @@ impl Case {
             trace.outputs.push(exact(report.outputs));
             trace.losses.push(report.loss.to_f64());
             if let Some(gradient) = report.gradient {
-                trace.gradients.push(negative(gradient.recurrent().to_rows()));
+                trace.gradients.push(self.tables(negative(gradient.recurrent().to_rows())));
             }
         }
-        for unit in 0..self.units {
+        for unit in 0..self.units() {
             match learner.sensitivities(unit) {
                 // A custom engine need not offer them: the trace then has none.
                 Err(Error::Kernel(rtrl_kernel::Error::Unsupported { .. })) => break,
-                sensitivities => trace.sensitivities.push(sensitivities?.to_rows()),
+                sensitivities => trace.sensitivities.push(self.tables(sensitivities?.to_rows())),
             }
         }
         match self.regime {
-            RegimeName::Epochwise => learner.end_epoch(&vec![T::ZERO; self.units])?,
+            RegimeName::Epochwise => learner.end_epoch(&vec![T::ZERO; self.units()])?,
             RegimeName::RealTime => drop(learner.finish()?),
         }
-        trace.weights = learner.network().weights().to_rows();
+        trace.weights = self.tables(learner.network().weights().to_rows());
         Ok(trace)
     }
 
     fn begin_sequence<T: Real>(
         &self,
         learner: &mut Learner<T>,
-        state: &[f64],
+        layers: &[LayerState],
     ) -> Result<(), Error> {
+        let state: Vec<T> = layers.iter().flat_map(|layer| rounded(&layer.state)).collect();
         match self.regime {
-            RegimeName::Epochwise => learner.end_epoch(&rounded(state)),
-            RegimeName::RealTime => learner.reset(&rounded(state)),
+            RegimeName::Epochwise => learner.end_epoch(&state),
+            RegimeName::RealTime => learner.reset(&state),
         }
     }
-}
 
-/// Rows of 0 and 1 as a mask.
-fn flags(what: &'static str, rows: &[Vec<u8>]) -> Result<Vec<Vec<bool>>, Error> {
-    if let Some(odd) = rows.iter().flatten().find(|&&flag| flag > 1) {
-        let expected = "0 or 1".to_owned();
-        return Err(Error::Setting { what, expected, got: odd.to_string() });
+    /// The table of the only layer, in the form of the case.
+    fn tables(&self, table: Table) -> PerLayer<Table> {
+        match self.layers {
+            PerLayer::One(_) => PerLayer::One(table),
+            PerLayer::Each(_) => PerLayer::Each(vec![table]),
+        }
     }
-    Ok(rows.iter().map(|row| row.iter().map(|&flag| flag == 1).collect()).collect())
 }
 
 fn rounded<T: Real>(values: &[f64]) -> Vec<T> {
