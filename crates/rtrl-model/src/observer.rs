@@ -167,11 +167,9 @@ impl StepTime {
     pub fn longest(&self) -> Duration {
         self.longest
     }
-}
 
-impl<T: Real> Observer<T> for StepTime {
-    fn observe(&mut self, _: &Learner<T>, _: &StepReport<'_, T>) {
-        let now = Instant::now();
+    /// Counts the time since the last step, if this is not the first. `now` is the end of this step.
+    fn count_until(&mut self, now: Instant) {
         if let Some(before) = self.before.replace(now)
             && self.count < u32::MAX
         {
@@ -179,6 +177,30 @@ impl<T: Real> Observer<T> for StepTime {
             self.count += 1;
             self.total += time;
             self.longest = self.longest.max(time);
+        }
+    }
+}
+
+impl<T: Real> Observer<T> for StepTime {
+    fn observe(&mut self, _: &Learner<T>, _: &StepReport<'_, T>) {
+        self.count_until(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn step_times_are_those_between_steps() {
+        let (start, milliseconds) = (Instant::now(), Duration::from_millis);
+        let mut time = StepTime::default();
+        for (at, mean, longest) in
+            [(0, None, 0), (4, Some(4), 4), (14, Some(7), 10), (15, Some(5), 10)]
+        {
+            time.count_until(start + milliseconds(at));
+            let expected = (mean.map(milliseconds), milliseconds(longest));
+            assert_eq!((time.mean(), time.longest()), expected, "at {at} ms");
         }
     }
 }
