@@ -1,12 +1,11 @@
 //! Training that is killed while it saves checkpoints, and one that may not save.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use rtrl_bench::training;
 use rtrl_model::store::container::{Checkpoints, Latest};
@@ -33,11 +32,17 @@ fn newest(folder: &Path) -> Result<u64, String> {
     Ok(step)
 }
 
-/// Files in the folder: checkpoints, and those that a killed process was writing.
-fn files(folder: &Path) -> (usize, usize) {
+/// Files in the folder: checkpoints, and those that a process is writing or was writing when it was killed.
+fn names(folder: &Path) -> [Vec<OsString>; 2] {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-    let (writing, whole): (Vec<_>, Vec<_>) =
-        names.partition(|name| name.to_str().is_some_and(|name| name.starts_with(".rtrl-")));
+    let is_temporary = |name: &OsString| name.to_str().unwrap().starts_with(".rtrl-");
+    let (writing, whole) = names.partition(is_temporary);
+    [whole, writing]
+}
+
+/// How many files there are of both kinds.
+fn files(folder: &Path) -> (usize, usize) {
+    let [whole, writing] = names(folder);
     (whole.len(), writing.len())
 }
 
@@ -48,15 +53,40 @@ fn last(printed: &str, word: &str) -> Option<u64> {
     whole.lines().rev().find_map(|line| line.strip_prefix(word)?.trim().parse().ok())
 }
 
-/// Runs the program for a while, counted from its start or from when it has resumed, and kills it.
-fn kill_after(folder: &Path, resumed: bool, delay: Duration) -> String {
+/// The event after which a process is killed.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// It has printed so many lines.
+    Lines(usize),
+    /// It has begun to write a checkpoint.
+    Writing,
+    /// It has saved one checkpoint more than are kept, and not yet removed the oldest.
+    Surplus,
+}
+
+/// Looks at the folder before a process is killed all the same.
+const LOOKS: usize = 20_000;
+
+/// Runs the program until the event, and kills it.
+fn kill_at(folder: &Path, moment: Moment) -> String {
+    let [_, left] = names(folder);
     let mut child = Command::new(PROGRAM).arg(folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut printed = String::new();
-    if resumed {
-        output.read_line(&mut printed).unwrap();
+    let wait_for = |event: &dyn Fn() -> bool| {
+        let _ = (0..LOOKS).any(|_| event());
+    };
+    match moment {
+        Moment::Lines(count) => {
+            for _ in 0..count {
+                output.read_line(&mut printed).unwrap();
+            }
+        }
+        Moment::Writing => {
+            wait_for(&|| names(folder)[1].iter().any(|name| !left.contains(name)));
+        }
+        Moment::Surplus => wait_for(&|| files(folder).0 > KEEP),
     }
-    thread::sleep(delay);
     child.kill().unwrap();
     output.read_to_string(&mut printed).unwrap();
     assert!(!child.wait().unwrap().success());
@@ -70,8 +100,13 @@ fn a_killed_process_leaves_a_whole_checkpoint() {
     let mut generator = Generator::new(1);
     let (mut before, mut amid_saves, mut amid_removals, mut resumed) = (0, 0, 0, 0);
     for kill in 0..KILLS {
-        let delay = Duration::from_secs_f64(generator.between(0.0, 0.015));
-        let printed = kill_after(folder, kill % 2 == 0, delay);
+        let moment = match kill % 4 {
+            0 => Moment::Lines(generator.below(3)),
+            1 => Moment::Writing,
+            2 => Moment::Surplus,
+            _ => Moment::Lines(1 + generator.below(30)),
+        };
+        let printed = kill_at(folder, moment);
         if let Some(step) = last(&printed, "resumed") {
             resumed += 1;
             assert_eq!(step, before, "kill {kill}");
@@ -91,7 +126,8 @@ fn a_killed_process_leaves_a_whole_checkpoint() {
          {amid_removals} between a save and a removal"
     );
     // The kills did hit what they were meant for.
-    assert!(resumed >= KILLS / 2 && amid_saves > 10 && before > 100);
+    assert!(resumed >= KILLS / 2 && before > 100);
+    assert!(amid_saves > 10 && amid_removals > 10);
     // A save that nobody kills removes what the kills have left.
     let last = Command::new(PROGRAM).arg(folder).args(["--steps", "1"]).output().unwrap();
     assert!(last.status.success());
