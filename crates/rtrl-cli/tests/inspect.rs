@@ -2,15 +2,18 @@
 //! with a model or a task.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use assert_cmd::Command;
 use rtrl_lab::paper::{Progress, TABLE};
 use rtrl_model::{Activation, EngineChoice, InitialWeights, Network, Readout, store};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use self::common::{has_words, is_page, rtrl};
 
 fn save(network: &Network<f64>, path: &Path) {
     store::network::save(network, network.initial_state(), Value::Null, path).unwrap();
@@ -26,8 +29,8 @@ fn learnt(task: &str, seed: u64) -> Network<f64> {
 
 /// Runs `rtrl inspect` in `folder`, on the file `model` there, and asks for both outputs.
 fn inspect(folder: &TempDir, options: &[&str]) -> Output {
-    let mut command = Command::cargo_bin("rtrl").unwrap();
-    command.env_remove("RTRL_ISA").current_dir(folder.path());
+    let mut command = rtrl();
+    command.current_dir(folder.path());
     command.args(["inspect", "model", "--json", "json", "--report", "page"]).args(options);
     command.output().unwrap()
 }
@@ -49,47 +52,73 @@ fn fails(folder: &TempDir, options: &[&str], code: i32, words: &[&str]) {
     let output = inspect(folder, options);
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{message}");
-    for word in words {
-        assert!(message.contains(word), "{word:?} is missing in: {message}");
-    }
+    has_words(&message, words);
     assert!(!message.contains("panicked") && output.stdout.is_empty());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before, "files left");
 }
 
+/// What was not found of the machine that recognises a sequence: an a leads to one state from either, a b to
+/// the other, and only a b is ever recognised.
+fn missing_of_sequence(task: &Value) -> Vec<&'static str> {
+    let machine = &task["machine"];
+    let (transitions, comparison) = (&machine["transitions"], &machine["comparison"]);
+    let at = |state: usize, symbol: usize| &transitions[state][symbol];
+    let waiting = at(0, 0)["next"].as_u64().unwrap_or(u64::MAX);
+    let leads = |state: u64, symbol: usize, next: u64, recognised: bool| {
+        let to = at(usize::try_from(state).unwrap(), symbol);
+        to["next"] == next && to["outputs"][0] == recognised
+    };
+    let count = |list: &Value| list.as_array().map(Vec::len);
+    let from_all = |right: &dyn Fn(u64) -> bool| (0..2).all(right);
+    let found = [
+        ("agreement", machine["agreement"]["same"] == 10_000),
+        ("symbols", machine["symbols"] == serde_json::json!(["a", "b", "c", "d"])),
+        ("two states", count(transitions) == Some(2)),
+        ("right", task["right"]["same"] == 20_000),
+        ("a", from_all(&|state| at(state as usize, 0)["next"] == waiting)),
+        ("b", waiting < 2 && from_all(&|state| leads(state, 1, 1 - waiting, state == waiting))),
+        ("c and d", from_all(&|s| leads(s, 2, s, false) && leads(s, 3, s, false))),
+        ("equivalent", comparison["verdict"] == "equivalent"),
+        ("compared", (&comparison["taken"], &comparison["watched"]) == (&8.into(), &8.into())),
+        ("reduced", count(&machine["reduced"]) == Some(2)),
+    ];
+    found.into_iter().filter(|(_, found)| !found).map(|(name, _)| name).collect()
+}
+
+const EQUIVALENT: &str = "quivalent to the task's machine: no sequence";
+
 #[test]
 fn a_network_that_has_learnt_sequences_shows_its_machine() {
     let (printed, json, page) = found(&learnt("sequence", 1), &["--task", "sequence"]);
-    let task = &json["task"];
-    assert_eq!(task["machine"]["agreement"]["same"], 10_000);
-    assert_eq!(task["machine"]["symbols"], serde_json::json!(["a", "b", "c", "d"]));
-    assert_eq!(task["machine"]["transitions"].as_array().unwrap().len(), 2);
-    assert_eq!(task["right"]["same"], 20_000);
-    // An a leads to one state from either, a b to the other, and only a b is ever recognised.
-    let machine = |state: usize, symbol: usize| &task["machine"]["transitions"][state][symbol];
-    let waiting = machine(0, 0)["next"].as_u64().unwrap();
-    for state in 0..2u64 {
-        let at = usize::try_from(state).unwrap();
-        assert_eq!(machine(at, 0)["next"], waiting);
-        assert_eq!(machine(at, 1)["next"], 1 - waiting);
-        assert_eq!(machine(at, 1)["outputs"][0], state == waiting);
-        for symbol in [2, 3] {
-            assert_eq!(machine(at, symbol)["next"], state);
-            assert_eq!(machine(at, symbol)["outputs"][0], false);
-        }
-    }
-    let comparison = &task["machine"]["comparison"];
-    assert_eq!(comparison["verdict"], "equivalent");
-    assert_eq!((&comparison["taken"], &comparison["watched"]), (&8.into(), &8.into()));
-    assert_eq!(task["machine"]["reduced"].as_array().unwrap().len(), 2);
-    let same = "quivalent to the task's machine: no sequence";
-    for words in ["2 logistic unit(s), 4 input(s)", "the machine: 2 state(s)", "100.000 %", same] {
-        assert!(printed.contains(words), "{words:?} is missing in: {printed}");
-    }
-    assert!(page.contains(same));
+    assert_eq!(missing_of_sequence(&json["task"]), [""; 0], "{}", json["task"]);
+    let words =
+        ["2 logistic unit(s), 4 input(s)", "the machine: 2 state(s)", "100.000 %", EQUIVALENT];
+    has_words(&printed, &words);
+    assert!(page.contains(EQUIVALENT));
     // Hinton diagram, eigenvalues, states, activity, machine.
-    assert!(page.starts_with("<!DOCTYPE html>") && page.matches("<svg").count() == 5);
-    let requests = ["src=", "href=", "@import", "http:", "https:"];
-    assert!(requests.iter().all(|request| !page.contains(request)));
+    is_page(&page, 5);
+}
+
+/// Negative control: the same network with what it sees of an a, or of its own unit, the wrong way round.
+#[test]
+fn a_wrong_weight_is_seen_in_the_machine() {
+    let network = learnt("sequence", 1);
+    let rows = network.weights().to_rows();
+    let broken = |row: usize, column: usize| {
+        let mut rows = rows.clone();
+        rows[row][column] *= -1.0;
+        let weights = InitialWeights::given(rows);
+        let builder = Network::builder(2, 4).activation(Activation::Logistic).weights(weights);
+        builder.initial_state(network.initial_state().to_vec()).build().unwrap()
+    };
+    assert_eq!(rows[0].len(), 7, "four inputs, a bias and two units");
+    for (row, column) in [(0, 0), (0, 6), (1, 0), (1, 5)] {
+        let (printed, json, page) = found(&broken(row, column), &["--task", "sequence"]);
+        let missing = missing_of_sequence(&json["task"]);
+        println!("{row}, {column}: {missing:?}");
+        assert!(missing.contains(&"right") && missing.contains(&"equivalent"), "{missing:?}");
+        assert!(!printed.contains(EQUIVALENT) && !page.contains(EQUIVALENT), "{row}, {column}");
+    }
 }
 
 /// Units that are never above 1/2 miss the b after an a: nothing shorter shows it.
@@ -119,20 +148,41 @@ fn a_task_without_symbols_is_not_compared() {
     assert!(printed.contains("not compared with the task's own machine: "), "{printed}");
 }
 
-/// y = tanh(2 y): two stable points and an unstable one, and no input.
+/// One tanh unit that sees itself, from 0.5.
+fn latch(weight: f64) -> Network<f64> {
+    let weights = InitialWeights::given(vec![vec![weight]]);
+    let builder = Network::builder(1, 0).bias(false).weights(weights);
+    builder.initial_state(vec![0.5]).build().unwrap()
+}
+
+/// What was not found of y = tanh(2 y): two stable points and an unstable one.
+fn missing_of_latch(json: &Value) -> Vec<&'static str> {
+    let held = &json["held"][0];
+    let points = held["fixed_points"].as_array().unwrap();
+    let stable: Vec<&Value> = points.iter().map(|point| &point["stable"]).collect();
+    let found = [
+        ("points", stable == [true, false, true]),
+        ("cycles", held["cycles"].as_array().unwrap().len() == 2),
+        ("eigenvalue", json["eigenvalues"][0]["real"] == 2.0),
+        ("exponent", json["run"]["lyapunov_exponent"].as_f64().unwrap() < -1.0),
+    ];
+    found.into_iter().filter(|(_, found)| !found).map(|(name, _)| name).collect()
+}
+
 #[test]
 fn a_latch_shows_its_points() {
-    let weights = InitialWeights::given(vec![vec![2.0]]);
-    let builder = Network::builder(1, 0).bias(false).weights(weights).initial_state(vec![0.5]);
-    let (printed, json, _) = found(&builder.build().unwrap(), &[]);
-    let points = json["held"][0]["fixed_points"].as_array().unwrap();
-    let stable: Vec<&Value> = points.iter().map(|point| &point["stable"]).collect();
-    assert_eq!(stable, [true, false, true]);
-    assert_eq!(json["held"][0]["cycles"].as_array().unwrap().len(), 2);
-    assert_eq!(json["eigenvalues"][0]["real"], 2.0);
-    assert!(json["run"]["lyapunov_exponent"].as_f64().unwrap() < -1.0);
+    let (printed, json, _) = found(&latch(2.0), &[]);
+    assert_eq!(missing_of_latch(&json), [""; 0], "{json}");
     assert!(json["task"].is_null() && !printed.contains("task"));
     assert!(printed.contains("the state stands still") && printed.contains("unstable fixed point"));
+}
+
+/// Negative control: a weight too small for two stable points, and one just beside that of the latch.
+#[test]
+fn what_is_no_latch_is_noticed() {
+    let missing = |weight| missing_of_latch(&found(&latch(weight), &[]).1);
+    assert_eq!(missing(0.9), ["points", "cycles", "eigenvalue", "exponent"]);
+    assert_eq!(missing(2.0 + 1e-12), ["eigenvalue"]);
 }
 
 #[test]
@@ -205,7 +255,7 @@ fn no_output_may_be_the_model() {
     let model = folder.path().join("model");
     save(&Network::builder(2, 0).build().unwrap(), &model);
     let before = fs::read(&model).unwrap();
-    let mut command = Command::cargo_bin("rtrl").unwrap();
+    let mut command = rtrl();
     let output = command.current_dir(folder.path()).args(["inspect", "model", "--json", "./model"]);
     assert_eq!(output.output().unwrap().status.code(), Some(2));
     assert_eq!(fs::read(&model).unwrap(), before);

@@ -1,19 +1,22 @@
 //! `rtrl paper` and `rtrl tasks` as a user meets them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use assert_cmd::Command;
 use rtrl_lab::paper::TABLE;
 use rtrl_model::EngineChoice;
 use rtrl_model::store::network::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use self::common::{has_words, is_page};
+
 fn rtrl(arguments: &[&str]) -> Output {
-    let output = Command::cargo_bin("rtrl").unwrap().args(arguments).output().unwrap();
+    let output = common::rtrl().args(arguments).output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(!message.contains("panicked"), "{message}");
     output
@@ -31,9 +34,7 @@ fn refused(arguments: &[&str], words: &[&str]) {
     let output = rtrl(arguments);
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{message}");
-    for word in words {
-        assert!(message.contains(word), "{word:?} is missing in: {message}");
-    }
+    has_words(&message, words);
 }
 
 /// The JSON rows of the experiments with these tasks.
@@ -90,7 +91,7 @@ fn the_table_names_settings_and_results() {
 #[test]
 fn a_run_does_not_depend_on_the_instruction_set_or_the_threads() {
     let table = |isa: &str, threads: &str| {
-        let mut command = Command::cargo_bin("rtrl").unwrap();
+        let mut command = common::rtrl();
         command.args(["paper", "xor-4", "0011", "--seeds", "3"]);
         command.env("RTRL_ISA", isa).env("RAYON_NUM_THREADS", threads);
         String::from_utf8(command.output().unwrap().stdout).unwrap()
@@ -172,13 +173,7 @@ fn the_page_looks_into_a_run_of_each_experiment_and_asks_for_nothing() {
     let count = |class: &str| page.matches(&format!("<svg class=\"{class}\"")).count();
     assert_eq!((count("hinton"), count("raster"), count("strips")), (10, 13, 17));
     assert_eq!(page.matches("<strong>Seed 1</strong>").count(), 10);
-    assert!(page.starts_with("<!DOCTYPE html>"));
-    // The name of the format, at which nobody looks.
-    let page = page.replace("http://www.w3.org/2000/svg", "");
-    for request in ["http:", "https:", "src=", "url(", "@import", "<script", "<link", "href=\"/"] {
-        assert!(!page.contains(request), "{request}");
-    }
-    assert_eq!(page.matches("href=").count(), page.matches("href=\"#").count());
+    is_page(&page, 50);
 }
 
 /// The runs that take longest leave a page of some kilobytes a run.

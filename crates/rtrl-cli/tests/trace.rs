@@ -1,13 +1,21 @@
 //! `rtrl trace` as a user meets it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+// The comparison of all tests, in a crate that this one does not depend on.
+#[path = "../../rtrl-bench/src/compare.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests here need a part of it")]
+mod compare;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use rtrl_model::store::case::{Case, Trace};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use self::common::{has_words, rtrl};
+use self::compare::{Difference, Tolerance};
 
 fn case_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/twenty-columns.json")
@@ -18,7 +26,7 @@ fn trace(case: &str, options: &[&str]) -> (i32, String, Option<String>) {
     let folder = TempDir::new().unwrap();
     let (file, out) = (folder.path().join("case.json"), folder.path().join("trace.json"));
     fs::write(&file, case).unwrap();
-    let mut command = Command::cargo_bin("rtrl").unwrap();
+    let mut command = rtrl();
     command.arg("trace").arg(&file).args(options).arg("--out").arg(&out);
     let output = command.output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
@@ -26,30 +34,58 @@ fn trace(case: &str, options: &[&str]) -> (i32, String, Option<String>) {
     (output.status.code().unwrap(), message, fs::read_to_string(&out).ok())
 }
 
+const PRECISIONS: [(&str, f64); 2] = [("f64", 1e-9), ("f32", 2e-4)];
+
+/// The trace of `case`, which must be one.
+fn traced(case: &str, precision: &str) -> Trace {
+    let (code, message, written) = trace(case, &["--engine", "eager", "--precision", precision]);
+    assert_eq!(code, 0, "{message}");
+    serde_json::from_str(&written.unwrap()).unwrap()
+}
+
+/// Compares a trace with what the case of the file expects.
+fn compared(got: &Trace, tolerance: f64) -> Result<(), Difference> {
+    let text = fs::read_to_string(case_file()).unwrap();
+    let expected = Case::from_json(&text).unwrap().expect.unwrap();
+    compare::trace(got, &expected, Tolerance::Relative(tolerance))
+}
+
 #[test]
 fn the_trace_has_what_the_case_expects() {
     let text = fs::read_to_string(case_file()).unwrap();
-    let expected = Case::from_json(&text).unwrap().expect.unwrap();
-    for (precision, tolerance) in [("f64", 1e-9), ("f32", 2e-4)] {
-        let (code, message, written) =
-            trace(&text, &["--engine", "eager", "--precision", precision]);
-        assert_eq!(code, 0, "{message}");
-        let got: Trace = serde_json::from_str(&written.unwrap()).unwrap();
-        let (got, expected) = (flat(&got), flat(&expected));
-        assert_eq!(got.len(), expected.len());
-        for (place, (got, expected)) in got.iter().zip(&expected).enumerate() {
-            let close = (got - expected).abs() <= tolerance * expected.abs().max(1.0);
-            assert!(close, "{got} instead of {expected} at {place} in {precision}");
-        }
+    for (precision, tolerance) in PRECISIONS {
+        assert_eq!(compared(&traced(&text, precision), tolerance), Ok(()), "{precision}");
     }
 }
 
-/// All numbers of a trace in a row.
-fn flat(trace: &Trace) -> Vec<f64> {
-    let stacks = trace.gradients.iter().chain(&trace.sensitivities).chain([&trace.weights]);
-    let tables = stacks.flat_map(|layers| layers.iter());
-    let rows = std::iter::once(&trace.outputs).chain(tables).flatten();
-    rows.flatten().chain(&trace.losses).copied().collect()
+/// Negative control: the trace of a case with another learning rate, and a trace with one wrong number, in
+/// each of its tables.
+#[test]
+fn a_wrong_trace_is_noticed() {
+    let text = fs::read_to_string(case_file()).unwrap();
+    let mut case: Value = serde_json::from_str(&text).unwrap();
+    case["learning_rate"] = json!(0.051);
+    for (precision, tolerance) in PRECISIONS {
+        let other = traced(&case.to_string(), precision);
+        assert!(compared(&other, tolerance).is_err(), "{precision}");
+        let right = traced(&text, precision);
+        let faults: [(&str, fn(&mut Trace) -> &mut f64); 5] = [
+            ("outputs", |trace| &mut trace.outputs[7][2]),
+            ("losses", |trace| &mut trace.losses[7]),
+            ("gradients", |trace| &mut trace.gradients[7][0][2][19]),
+            ("weights", |trace| &mut trace.weights[0][2][19]),
+            ("sensitivities", |trace| &mut trace.sensitivities[2][0][2][19]),
+        ];
+        for (table, number) in faults {
+            for wrong in [1.0 + 3.0 * tolerance, f64::NAN, f64::INFINITY] {
+                let mut trace = right.clone();
+                let number = number(&mut trace);
+                *number += wrong * number.abs().max(1.0) - number.abs().max(1.0);
+                let difference = compared(&trace, tolerance).unwrap_err();
+                assert!(difference.place.starts_with(table), "{table}: {difference}");
+            }
+        }
+    }
 }
 
 /// The case with one change is refused with these words, and nothing is written.
@@ -58,9 +94,7 @@ fn refused(change: impl FnOnce(&mut Value), words: &[&str]) {
     change(&mut case);
     let (code, message, written) = trace(&case.to_string(), &[]);
     assert_eq!((code, written), (1, None), "{message}");
-    for word in words {
-        assert!(message.contains(word), "{word:?} is missing in: {message}");
-    }
+    has_words(&message, words);
 }
 
 #[test]
@@ -102,7 +136,7 @@ fn the_trace_may_not_replace_the_case() {
     let folder = TempDir::new().unwrap();
     let case = folder.path().join("case.json");
     fs::copy(case_file(), &case).unwrap();
-    let mut command = Command::cargo_bin("rtrl").unwrap();
+    let mut command = rtrl();
     command.arg("trace").arg(&case).arg("--out").arg(&case).assert().code(2);
     assert_eq!(fs::read(&case).unwrap(), fs::read(case_file()).unwrap());
 }
@@ -121,7 +155,7 @@ fn files_that_cannot_be_read_or_written_are_named() {
         (Path::new("no/case.json"), Path::new("trace.json"), "no/case.json"),
         (case.as_path(), Path::new("no/trace.json"), "no/trace.json"),
     ] {
-        let mut command = Command::cargo_bin("rtrl").unwrap();
+        let mut command = rtrl();
         let output = command.arg("trace").arg(case).arg("--out").arg(out).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8(output.stderr).unwrap().contains(named));

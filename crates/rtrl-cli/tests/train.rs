@@ -2,18 +2,17 @@
 //! or a file.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use rtrl_model::store::network::SavedModel;
+use serde_json::Value;
 use tempfile::TempDir;
 
-fn rtrl() -> Command {
-    let mut command = Command::cargo_bin("rtrl").unwrap();
-    command.env_remove("RTRL_ISA");
-    command
-}
+use self::common::{has_words, is_page, rtrl};
 
 fn sunspots() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sunspots-monthly.csv")
@@ -41,9 +40,7 @@ fn train(text: &str, options: &[&str]) -> (i32, String) {
 fn fails(text: &str, options: &[&str], code: i32, words: &[&str]) {
     let (got, message) = train(text, options);
     assert_eq!(got, code, "{message}");
-    for word in words {
-        assert!(message.contains(word), "{word:?} is missing in: {message}");
-    }
+    has_words(&message, words);
 }
 
 #[test]
@@ -60,29 +57,16 @@ fn sunspots_are_forecast_better_than_by_the_baselines() {
             .assert()
             .success();
         let printed = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
-        for words in ["row      2048", "exact RTRL", "persistence", "RLS-AR(12)", "rows per second"]
-        {
-            assert!(printed.contains(words), "{words:?} is missing in: {printed}");
-        }
-        let json: serde_json::Value =
-            serde_json::from_str(&fs::read_to_string(path("j")).unwrap()).unwrap();
-        let number = |key: &str| json[key].as_f64().unwrap();
-        assert_eq!(number("rows"), 2820.0);
-        assert!(number("rmse") <= 15.3, "seed {seed}: {}", number("rmse"));
-        assert!((number("persistence_rmse") - 16.924).abs() < 1e-3);
-        assert!((number("ar_rmse") - 15.6).abs() < 0.1);
-        for key in
-            ["mae", "persistence_mae", "ar_mae", "still_rmse", "still_mae", "rows_per_second"]
-        {
-            assert!(number(key) > 0.0, "{key}");
-        }
+        let words = ["row      2048", "exact RTRL", "persistence", "RLS-AR(12)", "rows per second"];
+        has_words(&printed, &words);
+        let json = serde_json::from_str(&fs::read_to_string(path("j")).unwrap()).unwrap();
+        assert_eq!(odd_results(&json), [""; 0], "seed {seed}: {json}");
         let page = fs::read_to_string(path("r")).unwrap();
-        for words in ["Leak 0.2, gain 1", "adam with rate 0.0001", "forgetting 0.999, ridge 1"] {
-            assert!(page.contains(words), "{words:?} is missing in the report");
-        }
-        assert!(page.starts_with("<!DOCTYPE html>") && page.matches("<svg").count() == 5);
-        let requests = ["src=", "href=", "@import", "url("];
-        assert!(requests.iter().all(|request| !page.contains(request)));
+        has_words(
+            &page,
+            &["Leak 0.2, gain 1", "adam with rate 0.0001", "forgetting 0.999, ridge 1"],
+        );
+        is_page(&page, 5);
         let saved = SavedModel::read(&path("m")).unwrap();
         let network = saved.network::<f32>(&[]).unwrap();
         assert_eq!((network.units(), network.inputs(), network.outputs()), (16, 1, 1));
@@ -90,10 +74,55 @@ fn sunspots_are_forecast_better_than_by_the_baselines() {
     }
 }
 
+/// Results that must only be above 0.
+const POSITIVE: [&str; 6] =
+    ["mae", "persistence_mae", "ar_mae", "still_rmse", "still_mae", "rows_per_second"];
+
+/// The results of a run over the sunspots that are not what they should be.
+fn odd_results(json: &Value) -> Vec<&'static str> {
+    let number = |key: &str| json[key].as_f64().unwrap();
+    let right = [
+        ("rows", number("rows") == 2820.0),
+        ("rmse", number("rmse") <= 15.3),
+        ("persistence_rmse", (number("persistence_rmse") - 16.924).abs() < 1e-3),
+        ("ar_rmse", (number("ar_rmse") - 15.6).abs() < 0.1),
+    ];
+    let right = right.into_iter().chain(POSITIVE.map(|key| (key, number(key) > 0.0)));
+    right.filter(|(_, right)| !right).map(|(key, _)| key).collect()
+}
+
+/// Negative control: a network that learns less is noticed, and so are a row that is missing, another series
+/// and results of 0.
+#[test]
+fn wrong_results_are_noticed() {
+    let text = sunspots_as_y();
+    let right = errors(&text, &["--seed", "1", "--units", "16"]);
+    assert_eq!(odd_results(&right), [""; 0], "{right}");
+    let weak = errors(&text, &["--leak", "1", "--readout", "gradient"]);
+    assert_eq!(odd_results(&weak), ["rmse"], "{weak}");
+    let (shorter, _) = text.trim_end().rsplit_once('\n').unwrap();
+    assert!(odd_results(&errors(shorter, &[])).contains(&"rows"));
+    let larger = |line: &str| match line.split_once(',') {
+        Some((month, y)) if y != "y" => format!("{month},{}\n", 1.1 * y.parse::<f64>().unwrap()),
+        _ => format!("{line}\n"),
+    };
+    let odd = odd_results(&errors(&text.lines().map(larger).collect::<String>(), &[]));
+    assert!(odd.contains(&"persistence_rmse") && odd.contains(&"ar_rmse"), "{odd:?}");
+    for key in POSITIVE {
+        let mut nothing = right.clone();
+        nothing[key] = 0.0.into();
+        assert_eq!(odd_results(&nothing), [key]);
+    }
+}
+
+/// The sunspots in a column `y`.
+fn sunspots_as_y() -> String {
+    fs::read_to_string(sunspots()).unwrap().replace("month,sunspots", "month,y")
+}
+
 /// The RMSE and that of the same network with its recurrent weights held still.
 fn sunspot_errors(options: &[&str]) -> [f64; 2] {
-    let text = fs::read_to_string(sunspots()).unwrap().replace("month,sunspots", "month,y");
-    let json = errors(&text, options);
+    let json = errors(&sunspots_as_y(), options);
     ["rmse", "still_rmse"].map(|key| json[key].as_f64().unwrap())
 }
 
@@ -140,20 +169,27 @@ fn a_saved_model_names_the_options_of_its_run() {
     assert_eq!(model.network::<f32>(&[]).unwrap().leaks(), None);
 }
 
-/// The same seed gives the same model, byte for byte, on every instruction set and number of threads.
+/// The same seed gives the same model, byte for byte, on every instruction set and number of threads; another
+/// seed or rate gives another.
 #[test]
 fn the_saved_model_does_not_depend_on_the_machine() {
     let folder = TempDir::new().unwrap();
-    let mut models = Vec::new();
-    for (isa, threads) in [("scalar", "1"), ("scalar", "3"), ("", "2"), ("", "1")] {
+    let model = |isa: &str, options: &[&str]| {
         let model = folder.path().join("model");
         let mut command = rtrl();
         command.args(["train", sunspots().to_str().unwrap(), "--target", "sunspots"]);
-        command.args(["--units", "9", "--threads", threads, "--save"]).arg(&model);
+        command.args(["--units", "9", "--save"]).arg(&model).args(options);
         command.env("RTRL_ISA", isa).assert().success();
-        models.push(fs::read(&model).unwrap());
+        fs::read(&model).unwrap()
+    };
+    let first = model("scalar", &["--threads", "1"]);
+    for (isa, threads) in [("scalar", "3"), ("", "2"), ("", "1")] {
+        assert!(model(isa, &["--threads", threads]) == first, "{isa:?}, {threads} threads");
     }
-    assert!(models.iter().all(|model| *model == models[0]));
+    // Negative control.
+    for other in [["--seed", "2"], ["--learning-rate", "0.0001001"]] {
+        assert!(model("", &other) != first, "{other:?} makes no difference");
+    }
 }
 
 #[test]
@@ -215,7 +251,7 @@ fn files_that_could_be_misread_are_refused() {
 }
 
 /// The numbers of a run over `text`.
-fn errors(text: &str, options: &[&str]) -> serde_json::Value {
+fn errors(text: &str, options: &[&str]) -> Value {
     let folder = TempDir::new().unwrap();
     let (series, json) = (folder.path().join("series.csv"), folder.path().join("json"));
     fs::write(&series, text).unwrap();
@@ -243,7 +279,7 @@ fn the_autoregression_does_not_depend_on_the_first_value() {
 
 #[test]
 fn a_network_that_diverges_is_put_right_and_the_run_goes_on() {
-    let text = fs::read_to_string(sunspots()).unwrap().replace("month,sunspots", "month,y");
+    let text = sunspots_as_y();
     for options in [["0.5", "1.5"], ["9", "3"]] {
         let [rate, gain] = options;
         let wild = ["--activation", "identity", "--optimizer", "sgd"];
@@ -317,9 +353,7 @@ fn standard_output_as_a_file_is_added_to() {
     command.arg("train").arg(sunspots()).args(["--target", "sunspots", "--json", "/dev/stdout"]);
     assert!(command.stdout(stdout).status().unwrap().success());
     let text = fs::read_to_string(&log).unwrap();
-    for part in ["earlier", "row         1", "\"rmse\"", "rows per second"] {
-        assert!(text.contains(part), "{part:?} is missing in: {text}");
-    }
+    has_words(&text, &["earlier", "row         1", "\"rmse\"", "rows per second"]);
 }
 
 #[test]
