@@ -2,6 +2,8 @@
 //!
 //! `cargo test -p rtrl-bench --test all streams::` runs one file of them.
 
+use rtrl_model::Isa;
+
 mod checkpoints;
 mod conformance;
 mod deferred;
@@ -17,4 +19,6 @@ mod nonfinite;
 mod observers;
 mod optimizer;
 mod streams;
+#[path = "../crates/rtrl-kernel/src/simd/tested.rs"]
+mod tested;
 mod wiring;

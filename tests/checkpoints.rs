@@ -15,6 +15,8 @@ use rtrl_model::{
 };
 use serde_json::json;
 
+use crate::tested;
+
 const STEPS: usize = 300;
 const UNITS: usize = 4;
 const INPUTS: usize = 2;
@@ -85,7 +87,7 @@ fn without_engine<T: Real>(run: &Run) -> LearnerBuilder<T> {
 
 /// Everything of one's own, so many threads, and for each number of steps another instruction set.
 fn supplies<T: Real>(threads: usize, steps: usize) -> Supplies<T> {
-    let sets = Isa::available();
+    let sets = tested::sets();
     Supplies {
         isa: Some(sets[steps % sets.len()]),
         activations: vec![wave()],

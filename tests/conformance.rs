@@ -7,6 +7,8 @@ use rtrl_bench::compare::{Tolerance, trace};
 use rtrl_model::store::case::Case;
 use rtrl_model::{EngineChoice, Isa, Pace, Real, Threads};
 
+use crate::tested;
+
 /// The project's own cases, and those of a neighbouring folder where it exists.
 fn cases() -> Vec<(PathBuf, Case)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -43,7 +45,7 @@ fn engines() -> Vec<EngineChoice> {
 fn check<T: Real>(tolerance: f64) {
     for (path, case) in cases() {
         let expected = case.expect.as_ref().expect("a case in the project has expected values");
-        for isa in Isa::available() {
+        for isa in tested::sets() {
             for engine in engines() {
                 let learner = case.learner::<T>(isa).unwrap().engine(engine);
                 let got = case.run(learner.threads(Threads::SERIAL)).unwrap();

@@ -16,6 +16,7 @@ use rtrl_model::{EngineChoice, Isa, Real, Threads};
 use serde_json::json;
 
 use self::wrong::{Forgetful, Plain, Wrong};
+use crate::tested;
 
 fn eager<T: Real>(case: &Case, isa: Isa, threads: Threads) -> Trace {
     let learner = case.learner::<T>(isa).unwrap().engine(EngineChoice::Eager).threads(threads);
@@ -25,7 +26,7 @@ fn eager<T: Real>(case: &Case, isa: Isa, threads: Threads) -> Trace {
 fn compare_all<T: Real>(case: &Case) -> Result<(), TestCaseError> {
     let expected = reference::run::<T>(case);
     let first = eager::<T>(case, Isa::scalar(), Threads::SERIAL);
-    for isa in Isa::available() {
+    for isa in tested::sets() {
         for count in [1, 2, 3, 7] {
             let got = eager::<T>(case, isa, Threads::Exactly(count));
             let exact = trace(&got, &expected, Tolerance::Exact);
@@ -107,7 +108,7 @@ fn check_ours<T: Real>(
     options: Options,
     engine: impl Fn(&Layout, &[bool], Isa) -> Result<Box<dyn Engine<T>>, rtrl_kernel::Error>,
 ) {
-    for isa in Isa::available() {
+    for isa in tested::sets() {
         let report = check::<T>(options, |layout, learns| engine(layout, learns, isa));
         let report = report.into_result().unwrap();
         assert!(report.not_offered.is_empty(), "{report}");

@@ -13,6 +13,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this crate is for tests only")]
 
+#[cfg(test)]
+use rtrl_kernel::Isa;
+
 pub mod compare;
 pub mod differential;
 pub mod generators;
@@ -20,6 +23,9 @@ pub mod oracles;
 pub mod peak;
 pub mod peers;
 pub mod reference;
+#[path = "../../rtrl-kernel/src/simd/tested.rs"]
+#[cfg(test)]
+mod tested;
 pub mod timing;
 pub mod training;
 

@@ -273,6 +273,7 @@ impl<T: Real> WithSimd for ReadNegative<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tested;
 
     #[test]
     fn columns_keep_the_order_of_the_weights_and_segments_never_straddle_a_panel_or_a_row() {
@@ -324,7 +325,7 @@ mod tests {
                 let stride = lines.next_multiple_of(16);
                 let mut expected = vec![0.0; rows * stride];
                 placement.scatter_negative(&sums, &mut expected, stride);
-                for isa in Isa::available() {
+                for isa in tested::sets() {
                     let mut got = vec![0.0; rows * stride];
                     placement.read_negative(isa, &sums, &mut got, stride);
                     assert_eq!(got, expected, "{rows} x {lines} on {isa}");

@@ -148,6 +148,7 @@ impl<T: Real> Activate<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tested;
 
     const ALL: [Function; 5] = [
         Function::Logistic,
@@ -168,7 +169,7 @@ mod tests {
     fn same_bits<T: Real>() {
         let sums = sums::<T>();
         for function in ALL {
-            for isa in Isa::available() {
+            for isa in tested::sets() {
                 for len in [1, 3, 17, sums.len()] {
                     let sums = &sums[..len];
                     let (mut values, mut slopes) = (vec![T::ZERO; len], vec![T::ZERO; len]);
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_sum_that_is_not_finite_is_noticed_wherever_it_stands() {
-        for isa in Isa::available() {
+        for isa in tested::sets() {
             for function in ALL {
                 for (place, bad) in [(0, f32::NAN), (15, f32::INFINITY), (18, f32::NEG_INFINITY)] {
                     let mut sums = [0.5f32; 19];

@@ -58,6 +58,7 @@ impl<T: Real> WithSimd for Descend<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tested;
 
     fn check<T: Real>() {
         let number = |i: usize| T::from_f64(libm::sin(i as f64 * 1.7) * 3.0);
@@ -66,7 +67,7 @@ mod tests {
         let rate = T::from_f64(0.1);
         let pairs = weights.iter().zip(&gradient);
         let expected: Vec<T> = pairs.map(|(&w, &g)| w - rate * g).collect();
-        for isa in Isa::available() {
+        for isa in tested::sets() {
             let mut next = vec![T::ZERO; 48];
             assert_eq!(descend(isa, rate, &weights, &gradient, &mut next), Ok(true));
             assert_eq!(next, expected, "{isa}");

@@ -16,6 +16,8 @@ mod functions;
 mod isa;
 mod product;
 mod real;
+#[cfg(test)]
+pub(crate) mod tested;
 mod vector;
 
 pub use self::activate::{Function, activate};

@@ -8,6 +8,7 @@ use rtrl_kernel::{
 
 use crate::numerals::Numerals;
 use crate::random::{self, Numbers, learns};
+use crate::tested;
 
 fn p<T: Real>(engine: &dyn Engine<T>, layout: &Layout) -> Vec<T> {
     let mut rows = vec![T::ZERO; engine.weights() * layout.states()];
@@ -78,7 +79,7 @@ fn lockstep<T: Real>(
 
 #[test]
 fn equals_the_eager_engine_up_to_rounding() {
-    for isa in Isa::available() {
+    for isa in tested::sets() {
         for shape in SHAPES {
             for records in [1, 2, 5, 40] {
                 for pace in [Pace::Bursts, Pace::Even] {
@@ -140,7 +141,7 @@ fn same_bits<T: Real>(pace: Pace) {
             |isa, threads| Deferred::<T>::new(&layout, &learns, 6, pace, isa, threads).unwrap();
         let bits = |outputs: Vec<T>| bytemuck::cast_slice::<_, u8>(&outputs).to_vec();
         let expected = bits(outputs(&mut make(Isa::scalar(), Threads::SERIAL), &layout, 0..20));
-        for isa in Isa::available() {
+        for isa in tested::sets() {
             for count in [1, 2, 3] {
                 let got = bits(outputs(&mut make(isa, Threads::Exactly(count)), &layout, 0..20));
                 assert!(got == expected, "{states} states, {gates} gates, {isa}, {count} threads");

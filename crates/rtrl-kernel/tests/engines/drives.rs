@@ -4,6 +4,7 @@ use rtrl_kernel::{Deferred, Drive, Eager, Engine, Isa, Layout, Pace, Real, Threa
 
 use crate::loops::Loops;
 use crate::random::{self, Numbers};
+use crate::tested;
 
 /// The largest difference of p and gradients from those of the loops over some steps, relative to the
 /// largest number; infinite if one is not finite.
@@ -57,7 +58,7 @@ fn layouts(check: impl Fn(&Layout, &[bool], usize)) {
 #[test]
 fn the_eager_engine_equals_the_loops() {
     fn check<T: Real>(layout: &Layout, learns: &[bool], blocks: usize) {
-        for isa in Isa::available() {
+        for isa in tested::sets() {
             for count in [1, 3] {
                 let mut engine =
                     Eager::<T>::new(layout, learns, isa, Threads::Exactly(count)).unwrap();

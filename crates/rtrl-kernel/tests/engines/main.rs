@@ -5,14 +5,19 @@
 //! | `random.rs` | layouts and steps of random numbers |
 //! | `rtrl-bench/src/differential/loops.rs`, `numerals.rs` | p in plain loops; the numbers of a step |
 //! | `eager.rs`, `deferred.rs` | what each engine promises |
+//! | `src/simd/tested.rs` | the instruction sets |
 //! | `drives.rs` | layouts in which rows drive any states |
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
+
+use rtrl_kernel::Isa;
 
 mod deferred;
 mod drives;
 mod eager;
 mod random;
+#[path = "../../src/simd/tested.rs"]
+mod tested;
 
 // The reference of the differential tests: a file of its own crate, which depends on this one.
 #[path = "../../../rtrl-bench/src/differential/loops.rs"]
