@@ -603,7 +603,7 @@ fn updates_that_are_restored_can_be_saved_and_loaded() {
     let resumed = StoredLearner::open(&path).unwrap().learner::<f64>(&supplies(1, 0)).unwrap();
     assert_eq!(resumed.updates(), 1 << 53);
     let error = learner.restore_optimizer((1 << 53) + 1, &state).unwrap_err();
-    assert!(matches!(error, Error::Setting { what: "the number of updates", .. }), "{error}");
+    assert!(matches!(error, Error::Setting { what: "number of updates", .. }), "{error}");
     assert_eq!(learner.updates(), 1 << 53);
 }
 
@@ -843,7 +843,7 @@ fn lost_streams_are_not_for_free() {
     });
     let refused = StoredLearner::open(&forged).unwrap().learner::<f64>(&supplies(1, 0));
     let message = refused.unwrap_err().to_string();
-    assert!(message.contains("`stream.0.engine.sensitivities`: missing"), "{message}");
+    assert!(message.contains("`stream.0.engine.sensitivities`: got none"), "{message}");
 }
 
 /// p is longer than every buffer, so that the disk fails while the engine passes its rows on.
@@ -908,9 +908,9 @@ fn rewrite(from: &std::path::Path, to: &std::path::Path, forge: Forge) {
 }
 
 #[test]
-fn what_has_been_mended_stays_counted() {
+fn recoveries_stay_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("mended.safetensors");
+    let path = folder.path().join("recovered.safetensors");
     let wild = || Activation::custom("wild", libm::sin, |_| 1e30);
     let network = Network::<f32>::builder(1, 1).activation(wild());
     let network = network.weights(InitialWeights::given(vec![vec![1.0; 3]])).build().unwrap();

@@ -497,15 +497,15 @@ fn a_run_that_fails_names_its_step_and_keeps_what_came_before() {
     x[(13 * 2 + 1) * INPUTS + 1] = f32::NAN;
     let error = learner.run(20, &x, Targets::Some(&d)).unwrap_err();
     let expected =
-        "step 13 of the run: stream 1: input 1 is NaN at step 13, expected a finite number";
+        "step 13 of the run: stream 1: step 13, input 1: got NaN, expected a finite number";
     assert_eq!(error.to_string(), expected);
     assert!(matches!(error.cause(), Error::NonFinite { .. }));
     looped.run(13, &x[..13 * 2 * INPUTS], Targets::Some(&d[..13 * 2 * OUTPUTS])).unwrap();
     assert_eq!(learner.steps(), 13);
     assert_eq!(learner.network().weights(), looped.network().weights());
     for (x, d, message) in [
-        (&x[1..], &d[..], "the input of a run: got 79 values, expected 80"),
-        (&x[..], &d[1..], "the target of a run: got 119 values, expected 120"),
+        (&x[1..], &d[..], "input of a run: got 79 values, expected 80"),
+        (&x[..], &d[1..], "target of a run: got 119 values, expected 120"),
     ] {
         let error = learner.run(20, x, Targets::Some(d)).unwrap_err();
         assert_eq!(error.to_string(), message);
@@ -577,7 +577,7 @@ fn a_choice_of_engine_next_to_a_custom_one_is_refused() {
     let builder = Learner::builder(network).custom_engine(Box::new(engine));
     assert!(builder.clone().build().is_ok());
     let error = builder.engine(EngineChoice::Auto).build().unwrap_err().to_string();
-    assert_eq!(error, "the engine is set twice, expected `engine` or `custom_engine`");
+    assert_eq!(error, "engine: got two choices, expected `engine` or `custom_engine`");
 }
 
 #[test]
@@ -588,15 +588,15 @@ fn counts_of_zero_are_refused() {
     let build = |builder: LearnerBuilder<f64>| builder.build().map(drop);
     let forecaster = |horizon| Forecaster::new(builder().build()?, horizon).map(drop);
     for (what, call) in [
-        ("the number of streams", &(|n| build(builder().streams(n))) as &dyn Fn(usize) -> _),
-        ("the interval between updates", &|n| build(builder().regime(every(n)))),
-        ("the window", &|n| build(builder().engine(window(n)))),
-        ("the horizon", &forecaster),
-        ("the interval between observations", &|n| LargestSensitivity::new(n as u64).map(drop)),
+        ("number of streams", &(|n| build(builder().streams(n))) as &dyn Fn(usize) -> _),
+        ("interval between updates", &|n| build(builder().regime(every(n)))),
+        ("window", &|n| build(builder().engine(window(n)))),
+        ("horizon", &forecaster),
+        ("interval between observations", &|n| LargestSensitivity::new(n as u64).map(drop)),
     ] {
         call(1).unwrap();
         let error = call(0).unwrap_err();
-        assert_eq!(error.to_string(), format!("{what} is 0, expected at least 1"));
+        assert_eq!(error.to_string(), format!("{what}: got 0, expected at least 1"));
     }
 }
 
@@ -667,18 +667,15 @@ fn what_does_not_fit_together_is_refused_when_built() {
         other => panic!("expected a setting to be refused, got {other:?}"),
     };
     let builder = || Network::<f64>::builder(3, 1);
-    assert_eq!(setting(Network::<f64>::builder(0, 1).build()), "the number of units");
+    assert_eq!(setting(Network::<f64>::builder(0, 1).build()), "number of units");
     assert_eq!(
         setting(builder().activations([Activation::Tanh, Activation::Relu]).build()),
-        "the number of activations"
+        "number of activations"
     );
-    assert_eq!(
-        setting(builder().readout(Readout::new(0)).build()),
-        "the number of readout outputs"
-    );
+    assert_eq!(setting(builder().readout(Readout::new(0)).build()), "number of readout outputs");
     assert_eq!(
         setting(builder().weights(InitialWeights::given(vec![vec![f64::NAN; 5]; 3])).build()),
-        "the weight matrix"
+        "weight matrix"
     );
     for (units, inputs) in
         [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 20, 1)]
@@ -697,7 +694,7 @@ fn what_does_not_fit_together_is_refused_when_built() {
         [Optimizer::sgd(f64::NAN), Optimizer::sgd(-1.0), Optimizer::adam(f64::INFINITY)]
     {
         let learner = Learner::builder(builder().build().unwrap()).optimizer(optimizer);
-        assert!(matches!(learner.build(), Err(Error::Setting { what: "the learning rate", .. })));
+        assert!(matches!(learner.build(), Err(Error::Setting { what: "learning rate", .. })));
     }
 }
 

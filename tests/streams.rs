@@ -216,7 +216,7 @@ fn a_wrong_sample_in_one_stream_is_named_and_leaves_all_as_they_were() {
     let mut samples = vec![Some((&good[..], Targets::All(&good[..]))); STREAMS];
     samples[5] = Some((&bad, Targets::All(&good)));
     let error = learner.step_streams(&samples).unwrap_err();
-    assert_eq!(error.to_string(), "stream 5: input 1 is NaN at step 0, expected a finite number");
+    assert_eq!(error.to_string(), "stream 5: step 0, input 1: got NaN, expected a finite number");
     assert!(matches!(error.cause(), Error::NonFinite { index: 1, .. }));
     samples[5] = Some((&good, Targets::All(&good)));
     let error = learner.step_streams(&samples[1..]).unwrap_err();

@@ -374,17 +374,17 @@ fn what_does_not_fit_together_is_refused() {
         other => panic!("expected a setting to be refused, got {other:?}"),
     };
     let learner = Learner::builder;
-    assert_eq!(refused(learner(fitted()).regime(Regime::Epochwise)), "the regime");
+    assert_eq!(refused(learner(fitted()).regime(Regime::Epochwise)), "regime");
     for loss in [Loss::Huber { delta: 1.0 }, Loss::SoftmaxCrossEntropy, quartic(1.0)] {
-        assert_eq!(refused(learner(fitted()).loss(loss)), "the loss");
+        assert_eq!(refused(learner(fitted()).loss(loss)), "loss");
     }
     assert_eq!(
         refused(learner(fitted()).readout_learning_rate(0.1)),
-        "the learning rate of the readout"
+        "learning rate of the readout"
     );
     for decay in [0.0, -0.1, 1.5, f64::NAN, f64::INFINITY] {
         let refused = refused(learner(units()).sensitivity_decay(decay));
-        assert_eq!(refused, "the decay of the sensitivities");
+        assert_eq!(refused, "decay of the sensitivities");
     }
     assert_eq!(refused(learner(read()).teacher_forcing(true)), "teacher forcing");
     for loss in [Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy] {

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     /// Two arguments name the same file.
-    #[error("{first} and {second} are the same file, {}", path.display())]
+    #[error("{first} and {second}: got the same file, {}, expected two", path.display())]
     SameFile {
         /// The one argument.
         first: &'static str,
@@ -18,25 +18,25 @@ pub(crate) enum Error {
         path: PathBuf,
     },
     /// A column is named twice among the inputs.
-    #[error("column {column:?} is named twice in --inputs")]
+    #[error("--inputs: got column {column:?} twice, expected each column once")]
     RepeatedInput {
         /// The name.
         column: String,
     },
-    /// A constant of least squares for a readout that learns otherwise.
-    #[error("{option} goes with --readout rls, the readout learns by its gradient")]
+    /// A constant of least squares for a readout that learns by its gradient.
+    #[error("{option}: got a readout that learns by its gradient, expected --readout rls")]
     NeedsLeastSquares {
         /// The option.
         option: &'static str,
     },
-    /// A column that was asked for is there more than once.
-    #[error("{}: column {column:?} stands {count} times in the header, expected once", path.display())]
+    /// The header has a requested column more than once.
+    #[error("{}: got column {column:?} {count} times in the header, expected once", path.display())]
     Ambiguous {
         /// The file.
         path: PathBuf,
         /// The name.
         column: String,
-        /// How often it is there.
+        /// How often the header has it.
         count: usize,
     },
     /// A file could not be opened or read.
@@ -44,10 +44,10 @@ pub(crate) enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The file is no CSV table.
+    /// The file is not a CSV table.
     #[error("{}: {reason}", path.display())]
     Csv {
         /// The file.
@@ -55,19 +55,19 @@ pub(crate) enum Error {
         /// What is wrong, with the line.
         reason: String,
     },
-    /// A column that was asked for is not there.
-    #[error("{}: no column {column:?}, the columns are {}", path.display(), available.join(", "))]
+    /// The header lacks a requested column.
+    #[error("{}: got column {column:?}, expected one of {}", path.display(), available.join(", "))]
     Column {
         /// The file.
         path: PathBuf,
-        /// The name that was asked for.
+        /// The requested name.
         column: String,
         /// The names in the header.
         available: Vec<String>,
     },
-    /// A cell of a column that is used is no finite number.
+    /// A cell of a column that is used is not a finite number.
     #[error(
-        "{}: line {line}, column {column:?}: expected a finite number, got {got:?}",
+        "{}: line {line}, column {column:?}: got {got:?}, expected a finite number",
         path.display()
     )]
     Cell {
@@ -81,36 +81,38 @@ pub(crate) enum Error {
         got: String,
     },
     /// Too few rows for a single forecast.
-    #[error("{}: {got} rows of data, expected at least 2", path.display())]
+    #[error("{}: got {got} rows of data, expected at least 2", path.display())]
     Rows {
         /// The file.
         path: PathBuf,
         /// Rows below the header.
         got: u64,
     },
-    /// Values so large that their deviation is not finite.
-    #[error("line {line}: the values up to here are too large to be standardised")]
+    /// Values that are so large that their deviation is not finite.
+    #[error("line {line}: the values so far are too large to standardise")]
     Scale {
         /// The line, from 1.
         line: u64,
     },
-    /// There is no such task.
-    #[error("no task {name:?}, the tasks are {}", known.join(", "))]
+    /// An unknown task.
+    #[error("got task {name:?}, expected one of {}", known.join(", "))]
     Task {
-        /// The name that came.
+        /// The name that was given.
         name: String,
-        /// The names that there are.
+        /// The known names.
         known: Vec<&'static str>,
     },
-    /// `--quick` leaves out all tasks that were named.
-    #[error("--quick leaves out {}, so that nothing is left to run", tasks.join(", "))]
+    /// `--quick` excludes all tasks that were named.
+    #[error("--quick excludes {}, so no task is left to run; name other tasks", tasks.join(", "))]
     NothingQuick {
-        /// The names that came.
+        /// The names that were given.
         tasks: Vec<String>,
     },
-    /// A model with functions of somebody's own.
-    #[error("the model has units with a function of its own, {name}, which only its program knows")]
-    OwnActivation {
+    /// A model with a custom activation.
+    #[error(
+        "got a model with the activation {name}, which only its own program has, expected built-in ones"
+    )]
+    CustomActivation {
         /// The name of the function.
         name: String,
     },
@@ -118,7 +120,7 @@ pub(crate) enum Error {
     #[error("standard output: {0}")]
     Print(std::io::Error),
     /// A chart could not be drawn.
-    #[error("the report could not be drawn: {0}")]
+    #[error("cannot draw the report: {0}")]
     Chart(String),
     /// An error of the lab.
     #[error(transparent)]

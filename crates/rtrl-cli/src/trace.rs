@@ -20,7 +20,7 @@ pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
         Precision::F64 => trace::<f64>(&case, args)?,
     };
     let failed = |error: serde_json::Error| rtrl_model::Error::Format {
-        what: "the trace".to_owned(),
+        what: "trace".to_owned(),
         reason: error.to_string(),
     };
     let text = serde_json::to_vec(&trace).map_err(failed)?;

@@ -134,7 +134,7 @@ fn a_network_that_does_not_do_the_task_shows_where() {
         {"symbols": [0, 1], "task": [true], "machine": [false], "network": [false]}
     );
     assert_eq!(comparison["difference"], difference);
-    let words = "fter what came before and then  a b  the task asks for 1, the machine gives 0, the network 0";
+    let words = "fter all earlier symbols and then  a b  the task expects 1, the machine gives 0, the network 0";
     assert!(printed.contains("differs from the task's machine\n") && printed.contains(words));
     assert!(page.contains(words));
 }
@@ -174,7 +174,7 @@ fn a_latch_shows_its_points() {
     let (printed, json, _) = found(&latch(2.0), &[]);
     assert_eq!(missing_of_latch(&json), [""; 0], "{json}");
     assert!(json["task"].is_null() && !printed.contains("task"));
-    assert!(printed.contains("the state stands still") && printed.contains("unstable fixed point"));
+    assert!(printed.contains("the state is constant") && printed.contains("unstable fixed point"));
 }
 
 /// Negative control: a weight too small for two stable points, and one just beside that of the latch.
@@ -201,7 +201,7 @@ fn a_task_of_numbers_has_no_machine() {
     let (printed, json, _) =
         found(&builder.build().unwrap(), &["--task", "henon", "--steps", "50"]);
     assert!(json["task"]["machine"].is_null() && json["task"]["right"].is_null());
-    assert!(printed.contains("more than 64 values"), "{printed}");
+    assert!(printed.contains("more than 64 different vectors"), "{printed}");
     assert!(
         printed.contains("leaks 0.5000 to 0.5000") && printed.contains("a readout of 1 output(s)")
     );
@@ -214,7 +214,7 @@ fn a_network_that_diverges_is_described_all_the_same() {
     let network = builder.weights(weights).initial_state(vec![1.0]).build().unwrap();
     let (printed, json, page) = found(&network, &[]);
     assert!(json["run"].is_null() && json["held"][0]["divergent"] == 64);
-    assert!(printed.contains("no run: ") && printed.contains("leave the finite numbers"));
+    assert!(printed.contains("no run: ") && printed.contains("run(s) diverge"));
     assert!(page.contains("No run: "));
 }
 
@@ -227,7 +227,7 @@ fn what_is_no_model_is_refused() {
     let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
     let network = Network::<f64>::builder(1, 0).activation(own).build().unwrap();
     save(&network, &folder.path().join("model"));
-    fails(&folder, &[], 1, &["custom:half", "function of its own"]);
+    fails(&folder, &[], 1, &["custom:half", "only its own program has"]);
 }
 
 #[test]
@@ -240,9 +240,9 @@ fn a_task_that_does_not_fit_is_refused() {
         2,
         &["\"sequences\"", "sequence", "turing-2", "xor-2"],
     );
-    let words = ["xor-2", "2 inputs and 1 targets", "takes 4 inputs and has 2 outputs"];
+    let words = ["xor-2", "got a model with 4 inputs and 2 outputs", "2 inputs and at least 1"];
     fails(&folder, &["--task", "xor-2"], 1, &words);
-    let words = ["4 inputs and 4 targets", "takes 4 inputs and has 2 outputs"];
+    let words = ["got a model with 4 inputs and 2 outputs", "4 inputs and at least 4"];
     fails(&folder, &["--task", "turing-2"], 1, &words);
     for steps in ["0", "9", "100001", "many"] {
         fails(&folder, &["--steps", steps], 2, &["--steps", steps]);

@@ -101,21 +101,21 @@ fn refused(change: impl FnOnce(&mut Value), words: &[&str]) {
 fn cases_with_a_wrong_shape_are_refused() {
     refused(
         |case| case["weights"] = json!([[0.5]]),
-        &["the weight matrix is 1 x 1, expected 3 x 20"],
+        &["weight matrix: got 1 x 1, expected 3 x 20"],
     );
-    refused(|case| case["x"][1] = json!([1.0]), &["x is", "x 1, expected"]);
-    refused(|case| case["targets"][0] = json!([null]), &["targets is"]);
+    refused(|case| case["x"][1] = json!([1.0]), &["x: got", "x 1, expected"]);
+    refused(|case| case["targets"][0] = json!([null]), &["targets: got"]);
     refused(
         |case| case["initial_state"] = json!([0.0]),
-        &["state: got 1 value, expected 3, one a unit"],
+        &["state: got 1 value, expected 3, one per unit"],
     );
-    refused(|case| case["connections"] = json!([[1]]), &["connection mask is 1 x 1"]);
+    refused(|case| case["connections"] = json!([[1]]), &["connection mask: got 1 x 1"]);
     refused(|case| case["activation"] = json!("swish"), &["swish"]);
     refused(|case| case["activation"] = json!(["tanh", "tanh"]), &["expected 1 or 3"]);
     refused(|case| case["units"] = json!(0), &["units"]);
     refused(|case| case["units"] = json!(-1), &["units"]);
     refused(|case| case["inputs"] = json!(4), &["expected 3 x 8"]);
-    refused(|case| case["update_every"] = json!(0), &["update_every is 0, expected at least 1"]);
+    refused(|case| case["update_every"] = json!(0), &["update_every: got 0, expected at least 1"]);
     refused(|case| case["learning_rate"] = json!(-1.0), &["learning rate"]);
     refused(|case| case["update_evry"] = json!(2), &["update_evry"]);
     refused(|case| case["resets"] = json!([{"before_step": 9999, "state": [0, 0, 0]}]), &["9999"]);

@@ -239,8 +239,8 @@ fn a_bad_cell_in_a_column_that_is_not_used_does_no_harm() {
 #[test]
 fn files_that_could_be_misread_are_refused() {
     let target = ["--target", "y"];
-    fails("x,y\n1,2\n\n\n3,4\n", &target, 1, &["line 3 is empty"]);
-    fails("y\n1\n2\n\n\nbad\n", &target, 1, &["line 4 is empty"]);
+    fails("x,y\n1,2\n\n\n3,4\n", &target, 1, &["line 3: got an empty line"]);
+    fails("y\n1\n2\n\n\nbad\n", &target, 1, &["line 4: got an empty line"]);
     fails("y,y\n1,2\n3,4\n", &target, 1, &["\"y\"", "2 times"]);
     fails("x;y\n1;2\n3;4\n", &target, 1, &["x;y", "commas"]);
     fails("x,y\n1,2\n3,4\n", &["--target", "y", "--inputs", "x,x"], 2, &["\"x\"", "twice"]);

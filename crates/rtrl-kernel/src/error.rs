@@ -4,49 +4,49 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// An error of the kernel. Each variant says what was expected and what came.
+/// An error of the kernel. Each variant holds what was expected and what was given.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A slice has another length than the shape asks for.
-    #[error("{what} has {got} values, expected {expected}")]
+    #[error("{what}: got {got} values, expected {expected}")]
     Length {
         /// The argument.
         what: &'static str,
         /// The length that the shape asks for.
         expected: usize,
-        /// The length that came.
+        /// The length of the slice.
         got: usize,
     },
-    /// There is no such state unit.
-    #[error("there is no state unit {got}, the layer has {states}")]
+    /// The number of a state is too large.
+    #[error("got state {got}, expected a number below {states}")]
     State {
-        /// State units of the layer.
+        /// States of the layer.
         states: usize,
-        /// The number that came, from 0.
+        /// The number that was given, from 0.
         got: usize,
     },
-    /// Nothing of something of which there must be at least one.
+    /// A count is 0 that must be at least 1.
     #[error("got 0 {what}, expected at least 1")]
     Zero {
-        /// What there is none of.
+        /// What is counted.
         what: &'static str,
     },
     /// A layout without states or without weight rows.
     #[error("got {states} states and {rows} weight rows, expected at least one of each")]
     Layout {
-        /// States asked for.
+        /// Number of states.
         states: usize,
-        /// Weight rows asked for.
+        /// Number of weight rows.
         rows: usize,
     },
-    /// A drive of a weight row or a state that does not exist, or that is not in order.
+    /// A drive whose weight row or state does not exist, or that is out of order.
     #[error(
         "got drive {number} from row {row} to state {state}, expected ascending drives from rows below \
          {rows} to states below {states}"
     )]
     Drive {
-        /// The place of the drive in the list, from 0.
+        /// Position of the drive in the list, from 0.
         number: usize,
         /// Its weight row.
         row: u32,
@@ -57,37 +57,37 @@ pub enum Error {
         /// States of the layout.
         states: usize,
     },
-    /// The sensitivities would need more bytes than can be addressed or than the system gives.
-    #[error("the engine needs {bytes} bytes at once, which this machine cannot provide")]
+    /// The sensitivities need more bytes than can be addressed or than the system provides.
+    #[error("cannot allocate {bytes} bytes for the engine; use fewer units or weights that learn")]
     Memory {
-        /// Bytes of the buffer, as an exact number (it may exceed the address space).
+        /// Bytes of the buffer; they may exceed the address space.
         bytes: u128,
     },
-    /// The instruction set is unknown, or this processor does not have it.
-    #[error("instruction set {requested:?} is not available here, expected one of {available}")]
+    /// The instruction set is unknown, or this processor lacks it.
+    #[error("got instruction set {requested:?}, expected one that this machine has: {available}")]
     Isa {
-        /// The name that came.
+        /// The name that was given.
         requested: String,
         /// The names that this machine has.
         available: String,
     },
     /// The threads could not be started.
-    #[error("{requested} threads could not be started: {reason}")]
+    #[error("cannot start {requested} threads: {reason}")]
     Threads {
-        /// Number of threads asked for.
+        /// Number of threads.
         requested: usize,
-        /// What the system answered.
+        /// The error of the system.
         reason: String,
     },
-    /// A value left the range of its type during the update. The sensitivities are lost: the engine
+    /// A value overflowed during the update. The sensitivities are lost: the engine
     /// must be reset before it advances again.
-    #[error("{quantity} became non-finite; the sensitivities are lost until they are reset")]
+    #[error("{quantity} overflowed; the sensitivities are lost, reset them to continue")]
     NonFinite {
         /// What overflowed.
         quantity: Quantity,
     },
     /// The engine was advanced although its sensitivities were lost in an earlier step.
-    #[error("the sensitivities were lost in an earlier step and have not been reset")]
+    #[error("the sensitivities were lost in an earlier step, reset them to continue")]
     Lost,
     /// The engine lacks an optional method of the trait.
     #[error("this engine does not support {what}")]
@@ -95,26 +95,26 @@ pub enum Error {
         /// What the method does.
         what: &'static str,
     },
-    /// A stored tensor that does not fit the engine.
-    #[error("tensor `{name}` is {}, expected {}", shape(*got), shape(Some(*expected)))]
+    /// A stored tensor that does not match the engine.
+    #[error("tensor `{name}`: got {}, expected {}", shape(*got), shape(Some(*expected)))]
     Tensor {
         /// Its name.
         name: String,
-        /// Rows and columns that the engine takes.
+        /// Rows and columns that the engine expects.
         expected: [usize; 2],
         /// Rows and columns that are stored; `None` if there is no such tensor.
         got: Option<[usize; 2]>,
     },
     /// A stored tensor holds NaN or an infinity.
-    #[error("tensor `{name}` has a number in row {row} that is not finite")]
+    #[error("tensor `{name}`, row {row}: got NaN or an infinity, expected finite numbers")]
     NonFiniteTensor {
         /// Its name.
         name: String,
-        /// The first such row, from 0.
+        /// The first row with such a number, from 0.
         row: usize,
     },
-    /// The sink or the source failed. It keeps the reason.
-    #[error("the engine could not be saved or loaded: its sink or source failed")]
+    /// The sink or the source failed. It holds the reason.
+    #[error("cannot save or load the engine: its sink or source failed")]
     Storage,
 }
 
@@ -136,9 +136,9 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// A shape as messages show it.
+/// A shape in a message.
 fn shape(shape: Option<[usize; 2]>) -> String {
-    shape.map_or("missing".to_owned(), |[rows, columns]| format!("{rows} x {columns}"))
+    shape.map_or("none".to_owned(), |[rows, columns]| format!("{rows} x {columns}"))
 }
 
 /// Fails unless `got` equals `expected`.
@@ -155,7 +155,7 @@ pub(crate) fn check_matrix(
     got: usize,
 ) -> Result<(), Error> {
     if stride < columns {
-        return Err(Error::Length { what: "a row of the matrix", expected: columns, got: stride });
+        return Err(Error::Length { what: "row of the matrix", expected: columns, got: stride });
     }
     let needed = (rows - 1).saturating_mul(stride).saturating_add(columns);
     if got < needed { check_length(what, needed, got) } else { Ok(()) }

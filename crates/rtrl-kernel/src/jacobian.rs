@@ -76,11 +76,11 @@ impl<'a, T: Real> Jacobian<'a, T> {
     /// Fails unless all parts fit `states` states.
     pub(crate) fn check(&self, states: usize) -> Result<(), Error> {
         for Block { weights, stride, scale } in self.blocks.iter().flatten() {
-            check_matrix("the recurrent matrix", states, states, *stride, weights.len())?;
-            check_length("the scale of the Jacobian", states, scale.len())?;
+            check_matrix("recurrent matrix", states, states, *stride, weights.len())?;
+            check_length("scale of the Jacobian", states, scale.len())?;
         }
         let Some(diagonal) = self.diagonal else { return Ok(()) };
-        check_length("the diagonal of the Jacobian", states, diagonal.len())
+        check_length("diagonal of the Jacobian", states, diagonal.len())
     }
 
     /// Writes row k, n coefficients, to the k-th of `rows` and hands it to `done`, one after the other.

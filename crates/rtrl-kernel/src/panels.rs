@@ -83,7 +83,7 @@ impl Placement {
         row_len: usize,
         parts: impl Fn(Segment, usize) -> bool,
     ) -> Result<Self, Error> {
-        check_length("the mask of learning weights", layout.weights(), learns.len())?;
+        check_length("mask of learning weights", layout.weights(), learns.len())?;
         let (segments, ends, starts) = (Vec::new(), Vec::new(), Vec::new());
         let even = layout.is_uniform() && learns.iter().all(|&learns| learns);
         let row_len = even.then_some(row_len);
@@ -129,7 +129,7 @@ impl Placement {
 
     /// Fails unless `len` values are a row of p, there is such a state and p is not lost.
     pub(crate) fn check_row(&self, lost: bool, state: usize, len: usize) -> Result<(), Error> {
-        check_length("a row of sensitivities", self.weights, len)?;
+        check_length("row of sensitivities", self.weights, len)?;
         let states = self.layout.states();
         if state >= states {
             return Err(Error::State { states, got: state });

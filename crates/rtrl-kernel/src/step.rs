@@ -37,13 +37,13 @@ impl<T: Real> Step<'_, T> {
     pub fn check(&self, layout: &Layout, error: Option<&[T]>) -> Result<(), Error> {
         let states = layout.states();
         if let Some(error) = error {
-            check_length("the error", states, error.len())?;
+            check_length("error", states, error.len())?;
         }
         self.jacobian.check(states)?;
         if self.z.len() < layout.z_len() {
             check_length("z", layout.z_len(), self.z.len())?;
         }
-        check_length("the injection", layout.drives().len(), self.injection.len())?;
-        check_length("the forced set", states, self.forced.len())
+        check_length("injection", layout.drives().len(), self.injection.len())?;
+        check_length("forced set", states, self.forced.len())
     }
 }

@@ -142,9 +142,9 @@ mod tests {
         let (rows, result) = taken(snapshot([2, 1], &[1.0, 2.0]), [1, 2]);
         assert!(rows.is_empty());
         let message = result.unwrap_err().to_string();
-        assert_eq!(message, "tensor `p` is 2 x 1, expected 1 x 2");
+        assert_eq!(message, "tensor `p`: got 2 x 1, expected 1 x 2");
         let message = taken(Snapshot::default(), [1, 2]).1.unwrap_err().to_string();
-        assert_eq!(message, "tensor `p` is missing, expected 1 x 2");
+        assert_eq!(message, "tensor `p`: got none, expected 1 x 2");
     }
 
     #[test]

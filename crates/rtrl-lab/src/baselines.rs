@@ -51,7 +51,7 @@ impl Autoregression {
         if order == 0 {
             let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
             return Err(Error::Model(rtrl_model::Error::Setting {
-                what: "the order of the autoregression",
+                what: "order of the autoregression",
                 expected,
                 got,
             }));

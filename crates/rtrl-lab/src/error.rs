@@ -2,17 +2,17 @@
 
 use thiserror::Error;
 
-/// An error of the lab. Each variant says what was expected and what it got.
+/// An error of the lab. Each variant holds what was expected and what was given.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The mean or the deviation of the values so far is not finite.
-    #[error("the values up to here are too large to be standardised")]
+    #[error("the values so far are too large to standardise")]
     Scale,
-    /// A network that takes other inputs or has fewer outputs than a task.
+    /// A network whose number of inputs differs from the task's, or that has too few outputs.
     #[error(
-        "task {task} has {} inputs and {} targets, the model takes {} inputs and has {} outputs",
-        expected.0, expected.1, got.0, got.1
+        "task {task}: got a model with {} inputs and {} outputs, expected {} inputs and at least {} outputs",
+        got.0, got.1, expected.0, expected.1
     )]
     TaskShape {
         /// The name of the task.

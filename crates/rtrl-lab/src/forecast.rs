@@ -46,8 +46,8 @@ impl<T: Real> NetworkForecaster<T> {
     pub fn new(learner: Learner<T>, predict: Predict) -> Result<Self, Error> {
         let network = learner.network();
         let inputs = network.inputs();
-        check_one("the number of outputs of a forecaster", network.outputs())?;
-        check_one("the number of streams of a forecaster", learner.streams())?;
+        check_one("number of outputs of a forecaster", network.outputs())?;
+        check_one("number of streams of a forecaster", learner.streams())?;
         Ok(Self {
             learner,
             predict,

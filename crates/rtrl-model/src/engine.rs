@@ -98,7 +98,7 @@ impl EngineChoice {
     ) -> Result<Box<dyn Engine<T>>, Error> {
         let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
         let spec = match self.settle(network, regime) {
-            Self::Deferred { window: Some(0), .. } => return Err(zero("the window")),
+            Self::Deferred { window: Some(0), .. } => return Err(zero("window")),
             Self::Deferred { window: Some(window), pace } => Spec::Deferred { window, pace },
             _ => Spec::Eager,
         };

@@ -39,7 +39,7 @@ pub enum Quantity {
     LearningRate,
     /// The largest singular value of the recurrent weights.
     SpectralNorm,
-    /// The gain of recursive least squares, whose denominator must be above 0 besides.
+    /// The gain of recursive least squares, whose denominator must also be above 0.
     Gain,
     /// The inverse of the second moments, of recursive least squares.
     Inverse,
@@ -87,28 +87,28 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// An error of the model. Each variant says what was expected and what was given.
+/// An error of the model. Each variant holds what was expected and what was given.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The input has another length than the network's.
-    #[error("input: got {}, expected {expected}", count(*got, "value"))]
+    /// The input has the wrong length.
+    #[error("input: got {}, expected {expected}, one per input", count(*got, "value"))]
     InputLength {
         /// Inputs of the network.
         expected: usize,
         /// Values that were given.
         got: usize,
     },
-    /// The targets have another length than the network's outputs.
-    #[error("targets: got {}, expected {expected}, one an output", count(*got, "value"))]
+    /// The targets have the wrong length.
+    #[error("targets: got {}, expected {expected}, one per output", count(*got, "value"))]
     TargetLength {
         /// Outputs of the network.
         expected: usize,
         /// Targets that were given.
         got: usize,
     },
-    /// A state has another length than the network's.
-    #[error("state: got {}, expected {expected}, one a unit", count(*got, "value"))]
+    /// A state has the wrong length.
+    #[error("state: got {}, expected {expected}, one per unit", count(*got, "value"))]
     StateLength {
         /// Units of the network.
         expected: usize,
@@ -116,17 +116,17 @@ pub enum Error {
         got: usize,
     },
     /// A state of a network of another shape. Nothing has changed.
-    #[error("state: got one for {got} {what}, expected {expected}")]
+    #[error("state: got one of a network with {got} {what}, expected {expected}")]
     StateShape {
         /// The number that differs.
         what: &'static str,
         /// That of the network.
         expected: usize,
-        /// That of the network which the state was made for.
+        /// That of the network that the state was made for.
         got: usize,
     },
     /// A value that enters or leaves the forward pass is NaN or infinite. Nothing has changed.
-    #[error("{quantity} {index} is {value} at step {step}, expected a finite number")]
+    #[error("step {step}, {quantity} {index}: got {value}, expected a finite number")]
     NonFinite {
         /// Number of the step, from 0.
         step: u64,
@@ -138,7 +138,7 @@ pub enum Error {
         value: f64,
     },
     /// Targets that the loss cannot take. Nothing has changed.
-    #[error("labels of step {step}: {got}, expected {expected}")]
+    #[error("step {step}, labels: got {got}, expected {expected}")]
     Labels {
         /// Number of the step, from 0.
         step: u64,
@@ -151,7 +151,7 @@ pub enum Error {
     /// and the counters are untouched, the state has advanced, the sensitivities are lost until
     /// [`Learner::reset_sensitivities`](crate::Learner::reset_sensitivities) or a reset.
     #[error(
-        "{quantity} overflowed at step {step}; the weights are unchanged, \
+        "step {step}: {quantity} overflowed; the weights are unchanged, \
          reset the sensitivities to continue"
     )]
     Overflow {
@@ -161,7 +161,7 @@ pub enum Error {
         quantity: Quantity,
     },
     /// A step was requested while the sensitivities are lost. Nothing has changed.
-    #[error("step {step}: the sensitivities were lost in an overflow and have not been reset")]
+    #[error("step {step}: the sensitivities were lost in an overflow, reset them to continue")]
     SensitivitiesLost {
         /// Number of the step, from 0.
         step: u64,
@@ -169,7 +169,7 @@ pub enum Error {
     /// The optimiser's result, or what it needs, is out of range. The update was refused and its gradient
     /// dropped; everything else of the step is done, and the learner continues.
     #[error(
-        "update refused after step {step}: {quantity} {}; the weights are unchanged",
+        "update refused after {step} steps: {quantity} {}; the weights are unchanged",
         quantity.fault()
     )]
     UpdateRefused {
@@ -179,7 +179,7 @@ pub enum Error {
         quantity: Quantity,
     },
     /// The number of samples is not that of the streams. Nothing has changed.
-    #[error("streams: got {}, expected {expected}", count(*got, "sample"))]
+    #[error("samples: got {got}, expected {expected}, one per stream")]
     StreamCount {
         /// Streams of the learner.
         expected: usize,
@@ -210,15 +210,14 @@ pub enum Error {
         /// What went wrong in it.
         source: Box<Error>,
     },
-    /// A sample that recursive least squares cannot take in; the fit is as it was. In a learner, everything else
-    /// of the step is done.
-    #[error("sample refused: {quantity} out of range; the fit is unchanged")]
+    /// A sample that recursive least squares refuses; the fit is unchanged. In a learner, the rest of the step is done.
+    #[error("sample refused: {quantity} not finite or not above 0; the fit is unchanged")]
     Fit {
         /// What is not finite, or not above 0.
         quantity: Quantity,
     },
     /// A call that belongs to another learning regime.
-    #[error("`{call}` belongs to the {expected} regime, this learner is {got}")]
+    #[error("`{call}`: got a learner with the {got} regime, expected {expected}")]
     Regime {
         /// The method.
         call: &'static str,
@@ -228,7 +227,7 @@ pub enum Error {
         got: &'static str,
     },
     /// A setting out of its range.
-    #[error("{what} is {got}, expected {expected}")]
+    #[error("{what}: got {got}, expected {expected}")]
     Setting {
         /// The setting.
         what: &'static str,
@@ -248,7 +247,7 @@ pub enum Error {
         got: usize,
     },
     /// A matrix of the wrong shape.
-    #[error("{what} is {} x {}, expected {} x {}", got.0, got.1, expected.0, expected.1)]
+    #[error("{what}: got {} x {}, expected {} x {}", got.0, got.1, expected.0, expected.1)]
     Shape {
         /// The matrix.
         what: &'static str,
@@ -258,19 +257,19 @@ pub enum Error {
         got: (usize, usize),
     },
     /// Eigenvalues or singular values cannot be found.
-    #[error("{what} cannot be found: values that are not finite, or no convergence")]
+    #[error("cannot compute {what}: the matrix is not finite, or the iteration does not converge")]
     Decomposition {
         /// What was looked for.
         what: &'static str,
     },
     /// Inputs that are no symbols.
-    #[error("the input takes more than {most} values, a machine reads at most {most} symbols")]
+    #[error("input: got more than {most} different vectors, expected at most {most} symbols")]
     Symbols {
         /// Symbols that are allowed.
         most: usize,
     },
     /// The weights would need more memory than there is.
-    #[error("{what} needs {bytes} bytes, which this machine cannot provide")]
+    #[error("cannot allocate {bytes} bytes for {what}")]
     Memory {
         /// What does not fit.
         what: &'static str,
@@ -312,7 +311,7 @@ fn count(number: usize, what: &str) -> String {
 }
 
 impl Error {
-    /// Whether the state of the network has advanced all the same.
+    /// Whether the state of the network has advanced despite the error.
     pub(crate) fn has_moved(&self) -> bool {
         matches!(
             self.cause(),

@@ -1,4 +1,4 @@
-//! Forecasts further ahead than one step, from labels that come late.
+//! Forecasts more than one step ahead, with labels that arrive late.
 
 use std::path::Path;
 
@@ -13,13 +13,34 @@ use crate::{Error, Learner, Sample, StepReport, Targets};
 
 /// A learner that forecasts `horizon` calls ahead: the label of an input arrives that many calls later.
 ///
-/// Call number t brings the input x(t) and the label of x(t - horizon). The learner then takes its step with
-/// that pair, so it is where the youngest complete pair ends, and the inputs since then wait. A forecast
-/// replays these with the present weights, forward only, and leaves the learner as it is.
+/// Call t of [`Forecaster::observe`] passes the input x(t) and the label of x(t - horizon), and the learner
+/// takes a step with this pair. The inputs after it are pending, because their labels have not arrived. A
+/// forecast replays the pending inputs with the current weights, forward only, and does not change the
+/// learner.
 ///
-/// With horizon 1 that is: learn from the last input and its label, then look at the new input.
+/// ```
+/// use rtrl_model::{Forecaster, Learner, Network, Optimizer, Readout, Targets};
 ///
-/// Each of several streams has its own inputs that wait, and may sit out a call.
+/// # fn main() -> Result<(), rtrl_model::Error> {
+/// // Forecast a sine wave two steps ahead.
+/// let wave = |t: u32| (0.3 * f64::from(t)).sin();
+/// let readout = Readout::new(1).recursive_least_squares(0.999, 1.0);
+/// let network = Network::<f64>::builder(8, 1).readout(readout).seed(1).build()?;
+/// let learner = Learner::builder(network).optimizer(Optimizer::adam(1e-4)).build()?;
+/// let mut forecaster = Forecaster::new(learner, 2)?;
+/// for t in 0..3000 {
+///     // The label of the input of two calls ago is the current value.
+///     forecaster.observe(&[wave(t)], Targets::All(&[wave(t)]))?;
+/// }
+/// let forecast = forecaster.forecast()?[0];
+/// assert!((forecast - wave(3001)).abs() < 0.05);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// With horizon 1, each call learns from the previous input and its label, and then takes the new input.
+///
+/// Each stream has its own pending inputs and may skip a call.
 #[derive(Debug, Clone)]
 pub struct Forecaster<T: Real> {
     learner: Learner<T>,
@@ -47,7 +68,7 @@ impl<T: Real> Queue<T> {
         Ok(Self { inputs, count: 0 })
     }
 
-    /// The oldest input with the label of `sample`, if `horizon` inputs of `width` values wait.
+    /// The oldest input with the label of `sample`, if `horizon` inputs of `width` values are pending.
     fn pair<'a>(
         &'a self,
         sample: Option<&Sample<'a, T>>,
@@ -57,7 +78,7 @@ impl<T: Real> Queue<T> {
         (self.count == horizon).then(|| (&self.inputs[..width], label))
     }
 
-    /// Takes in an input, in the place of the oldest one if `horizon` of them wait.
+    /// Appends an input; if `horizon` inputs are pending, it replaces the oldest.
     fn push(&mut self, input: &[T], horizon: usize) {
         if self.count < horizon {
             self.inputs.extend_from_slice(input);
@@ -82,15 +103,13 @@ impl<T: Real> Forecaster<T> {
     /// [`Error::Setting`] if the horizon is 0, [`Error::Memory`] if the inputs of a horizon do not fit in
     /// memory.
     pub fn new(learner: Learner<T>, horizon: usize) -> Result<Self, Error> {
-        check_count("the horizon", horizon)?;
+        check_count("horizon", horizon)?;
         let len = horizon.saturating_mul(learner.network().inputs());
         let waiting = (0..learner.streams()).map(|_| Queue::with_capacity(len));
         Ok(Self { waiting: waiting.collect::<Result<_, _>>()?, learner, horizon })
     }
 
-    /// One in which `counts[b]` inputs of stream b wait already, stream by stream in `stored`, each with
-    /// [`stored_width`] values. Memory for the rest of the horizon is reserved when they arrive: a file
-    /// confirms only the inputs that it holds.
+    /// A forecaster with `counts[b]` pending inputs of stream b, stream by stream in `stored`, each with [`stored_width`] values. Memory for the rest of the horizon is reserved when the inputs arrive, because a file confirms only the inputs that it holds.
     fn resumed(
         learner: Learner<T>,
         horizon: usize,
@@ -101,13 +120,13 @@ impl<T: Real> Forecaster<T> {
             Err(Error::Setting { what, expected, got: got.to_string() })
         };
         if counts.len() != learner.streams() {
-            let expected = format!("{}, one a stream", learner.streams());
-            return refused("the number of queues of inputs", expected, counts.len());
+            let expected = format!("{}, one per stream", learner.streams());
+            return refused("number of input queues", expected, counts.len());
         }
         if let Some(&odd) = counts.iter().find(|&&count| count > horizon) {
-            return refused("the number of inputs that wait", format!("at most {horizon}"), odd);
+            return refused("number of pending inputs", format!("at most {horizon}"), odd);
         }
-        check_count("the horizon", horizon)?;
+        check_count("horizon", horizon)?;
         let width = learner.network().inputs();
         let queue = |&count: &usize| {
             let (own, rest) = stored.split_at(count * stored_width(width));
@@ -148,13 +167,10 @@ impl<T: Real> Forecaster<T> {
         Waiting::new(self.horizon, counts, inputs)
     }
 
-    /// Takes in x(t) of a learner of one stream, and learns from the pair that `label` completes. The report
-    /// is that of the learner's step; there is none in the first `horizon` calls, whose labels belong to
-    /// nothing and are left out.
+    /// Takes x(t) for a learner with one stream, and learns from the pair that `label` completes. The report is that of the learner's step. The first `horizon` calls return none, and their labels are ignored, because they belong to no input.
     ///
     /// # Errors
-    /// Those of [`Learner::step`]. Where the learner is left as it was, so is the forecaster: the call may be
-    /// repeated. Otherwise x(t) has been taken in, and the pair is gone.
+    /// Those of [`Learner::step`]. If the error leaves the learner unchanged, the forecaster is unchanged too, and the call may be repeated. Otherwise x(t) is pending, and the pair is dropped.
     pub fn observe(
         &mut self,
         input: &[T],
@@ -163,9 +179,8 @@ impl<T: Real> Forecaster<T> {
         self.observe_streams(&[Some((input, label))])
     }
 
-    /// [`Forecaster::observe`] for every stream: its x(t), and the label of its input `horizon` of its calls
-    /// ago. A stream whose sample is `None` sits out the call, and one without a complete pair sits out the
-    /// learner's step. There is no report if all do.
+    /// [`Forecaster::observe`] for every stream, with its x(t) and the label of its input `horizon` calls of this stream ago. A stream whose sample is `None` skips the call, and one without a complete pair skips the
+    /// learner's step. If all streams do, there is no report.
     ///
     /// # Errors
     /// Those of [`Learner::step_streams`]; otherwise as [`Forecaster::observe`].
@@ -210,11 +225,10 @@ impl<T: Real> Forecaster<T> {
         Ok(())
     }
 
-    /// The forecast of the label that arrives `horizon` calls from now, in the first of several streams;
-    /// changes nothing.
+    /// The forecast of the label that arrives in `horizon` calls, for the first stream. It changes nothing.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if the network leaves the range of the number type.
+    /// [`Error::NonFinite`] if the network overflows.
     pub fn forecast(&mut self) -> Result<&[T], Error> {
         self.forecast_stream(0)
     }
@@ -235,19 +249,17 @@ impl<T: Real> Forecaster<T> {
         self.horizon
     }
 
-    /// The learner, which is where the youngest complete pair ends.
+    /// The learner, at the time of the newest complete pair.
     pub fn learner(&self) -> &Learner<T> {
         &self.learner
     }
 
-    /// The learner, for everything that is not a step: rates, weights, a gradient that waits
-    /// ([`Learner::finish`]), sensitivities. Steps and resets that are taken on it bypass the inputs that wait.
+    /// The learner, for everything except steps and resets: rates, weights, a pending gradient ([`Learner::finish`]), sensitivities. Its own steps and resets bypass the pending inputs.
     pub fn learner_mut(&mut self) -> &mut Learner<T> {
         &mut self.learner
     }
 
-    /// Starts new sequences, as [`Learner::reset`]; the inputs that wait are dropped, since their labels belong
-    /// to the old ones.
+    /// Starts new sequences, as [`Learner::reset`]. The pending inputs are dropped, because their labels belong to the old sequences.
     ///
     /// # Errors
     /// As [`Learner::reset`].
@@ -271,7 +283,7 @@ impl<T: Real> Forecaster<T> {
         result
     }
 
-    /// The learner, without the inputs that wait.
+    /// The learner, without the pending inputs.
     pub fn into_learner(self) -> Learner<T> {
         self.learner
     }

@@ -111,11 +111,11 @@ impl<T: Real> Loss<T> {
         let (what, expected, got) = match self {
             Self::Huber { delta } => return check_delta::<T>(*delta),
             Self::BinaryCrossEntropy if layers.readout.is_none() && !units.any(is_identity) => {
-                ("the number of identity units", "at least 1", "0")
+                ("number of identity units", "at least 1", "0")
             }
             Self::SoftmaxCrossEntropy if layers.readout.is_none() => {
                 let Some(odd) = units.find(|unit| !is_identity(unit)) else { return Ok(()) };
-                ("the activation of a unit", "identity", odd.name())
+                ("activation", "identity", odd.name())
             }
             _ => return Ok(()),
         };
@@ -288,7 +288,7 @@ fn check_range<T: Real>(step: u64, outputs: usize, targets: &Targets<'_, T>) -> 
     let Some((k, label)) = present.find(|(_, d)| !(T::ZERO..=T::ONE).contains(d)) else {
         return Ok(());
     };
-    let got = format!("label {k} is {label}");
+    let got = format!("{label} for output {k}");
     Err(Error::Labels { step, expected: "a number from 0 to 1", got })
 }
 
@@ -301,8 +301,8 @@ fn check_units<T: Real>(
     let mut units = activations.iter().enumerate();
     let odd = units.find(|(k, unit)| targets.get(*k).is_some() && !is_identity(unit));
     let Some((k, unit)) = odd else { return Ok(()) };
-    let got = format!("label {k} is for a unit with the activation {}", unit.name());
-    Err(Error::Labels { step, expected: "identity, whose outputs are logits", got })
+    let got = format!("a label for unit {k}, whose activation is {}", unit.name());
+    Err(Error::Labels { step, expected: "identity units, whose outputs are logits", got })
 }
 
 /// Softmax: labels of a part of the classes would leave open what the others are, and a sum other than 1
@@ -314,7 +314,7 @@ fn check_distribution<T: Real>(
 ) -> Result<(), Error> {
     let present = (0..outputs).filter(|&k| targets.get(k).is_some()).count();
     if present != outputs {
-        let got = format!("{present} of {outputs} are there");
+        let got = format!("{present} of {outputs}");
         return Err(Error::Labels { step, expected: "all or none with softmax", got });
     }
     let labels = (0..outputs).filter_map(|k| targets.get(k));
@@ -322,7 +322,7 @@ fn check_distribution<T: Real>(
     if (sum - 1.0).abs() <= SUM_TOLERANCE {
         return Ok(());
     }
-    let got = format!("their sum is {sum}");
+    let got = format!("a sum of {sum}");
     Err(Error::Labels { step, expected: "1 within 0.001", got })
 }
 
@@ -517,11 +517,11 @@ mod tests {
         let refused = |loss: &Loss<f64>, targets: Targets<'_, f64>| {
             loss.check_targets(3, &layers, &targets).err().map(|error| error.to_string())
         };
-        let message = |text: &str| Some(format!("labels of step 3: {text}"));
+        let message = |text: &str| Some(format!("step 3, labels: got {text}"));
         let (binary, softmax) = (Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy);
         for loss in [&binary, &softmax] {
             let range = refused(loss, Targets::All(&[0.0, 1.5]));
-            assert_eq!(range, message("label 1 is 1.5, expected a number from 0 to 1"));
+            assert_eq!(range, message("1.5 for output 1, expected a number from 0 to 1"));
             assert!(refused(loss, Targets::Some(&[Some(-1e-9), None])).is_some());
             assert_eq!(refused(loss, Targets::None), None);
             assert_eq!(refused(loss, Targets::Some(&[None, None])), None);
@@ -531,10 +531,10 @@ mod tests {
         }
         let part = [Some(1.0), None];
         assert_eq!(refused(&binary, Targets::Some(&part)), None);
-        let expected = message("1 of 2 are there, expected all or none with softmax");
+        let expected = message("1 of 2, expected all or none with softmax");
         assert_eq!(refused(&softmax, Targets::Some(&part)), expected);
         assert_eq!(refused(&softmax, Targets::All(&[0.3, 0.7004])), None);
-        let expected = message("their sum is 1.25, expected 1 within 0.001");
+        let expected = message("a sum of 1.25, expected 1 within 0.001");
         assert_eq!(refused(&softmax, Targets::All(&[0.5, 0.75])), expected);
         assert_eq!(refused(&Loss::SquaredError, Targets::All(&[-3.0, 5.0])), None);
     }
@@ -555,7 +555,7 @@ mod tests {
         }
         assert!(fits(binary(), mixed.clone(), false).is_ok());
         let message = fits(softmax(), mixed.clone(), false).unwrap_err();
-        assert!(message.contains("a unit is tanh, expected identity or a readout"), "{message}");
+        assert!(message.contains("got tanh, expected identity or a readout"), "{message}");
         assert!(fits(Loss::SquaredError, saturated, false).is_ok());
         let layers = network(mixed, false);
         let check = |targets: [Option<f64>; 2]| {

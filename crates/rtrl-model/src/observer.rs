@@ -66,11 +66,7 @@ impl RunningLoss {
             return Ok(Self { keep, sum: 0.0, weight: 0.0 });
         }
         let expected = "above 0 and at most 1".to_owned();
-        Err(Error::Setting {
-            what: "the share that a running loss keeps",
-            expected,
-            got: keep.to_string(),
-        })
+        Err(Error::Setting { what: "decay of the running loss", expected, got: keep.to_string() })
     }
 
     /// The mean; `None` before the first target.
@@ -128,7 +124,7 @@ impl LargestSensitivity {
     /// [`Error::Setting`] if `every` is 0.
     pub fn new(every: u64) -> Result<Self, Error> {
         if every == 0 {
-            return Err(zero("the interval between observations"));
+            return Err(zero("interval between observations"));
         }
         Ok(Self { every, seen: 0, last: None })
     }

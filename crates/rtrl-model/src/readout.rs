@@ -88,18 +88,18 @@ impl Readout {
     ) -> Result<ReadoutLayer<T>, Error> {
         if self.outputs == 0 {
             let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
-            return Err(Error::Setting { what: "the number of readout outputs", expected, got });
+            return Err(Error::Setting { what: "number of readout outputs", expected, got });
         }
         let drawn = units + if self.inputs { inputs } else { 0 };
         let columns = drawn + usize::from(self.bias);
         self.least_squares.map_or(Ok(()), |settings| settings.check(columns))?;
         let weights = match &self.weights {
             ReadoutWeights::Given(values) => {
-                Matrix::from_table("the readout matrix", self.outputs, columns, values)?
+                Matrix::from_table("readout matrix", self.outputs, columns, values)?
             }
             ReadoutWeights::Zero => Matrix::zeros(self.outputs, columns)?,
             ReadoutWeights::Normal { gain } => {
-                check_setting("the gain of the readout", *gain, 0.0)?;
+                check_setting("gain of the readout", *gain, 0.0)?;
                 let deviation = gain / (units as f64).sqrt();
                 let mut weights = Matrix::zeros(self.outputs, columns)?;
                 for o in 0..self.outputs {
@@ -110,7 +110,7 @@ impl Readout {
                 weights
             }
         };
-        let weights = weights.checked("an initial weight of the readout")?;
+        let weights = weights.checked("initial weight of the readout")?;
         let Self { inputs, bias, least_squares, .. } = *self;
         Ok(ReadoutLayer { weights, inputs, bias, least_squares })
     }

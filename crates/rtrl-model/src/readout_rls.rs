@@ -49,8 +49,8 @@ impl ReadoutRls {
         };
         match (&fit, loss, regime) {
             (Some(_), Loss::SquaredError, Regime::RealTime { .. }) | (None, ..) => Ok(fit),
-            (Some(_), Loss::SquaredError, _) => refused("the regime", "real-time", regime.name()),
-            (Some(_), loss, _) => refused("the loss", "the squared error", loss.name()),
+            (Some(_), Loss::SquaredError, _) => refused("regime", "real-time", regime.name()),
+            (Some(_), loss, _) => refused("loss", "squared error", loss.name()),
         }
     }
 

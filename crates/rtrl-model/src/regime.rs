@@ -45,7 +45,7 @@ impl Regime {
     pub(crate) fn check(self) -> Result<(), Error> {
         match self {
             Self::Epochwise => Ok(()),
-            Self::RealTime { every, .. } => check_count("the interval between updates", every),
+            Self::RealTime { every, .. } => check_count("interval between updates", every),
         }
     }
 

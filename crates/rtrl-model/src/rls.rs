@@ -20,14 +20,14 @@ impl LeastSquares {
     pub(crate) fn check(self, features: usize) -> Result<(), Error> {
         let Self { forgetting, ridge } = self;
         if !(forgetting > 0.0 && forgetting <= 1.0 && (1.0 / forgetting).is_finite()) {
-            let (what, expected) = ("the forgetting factor", "above 0 and at most 1".to_owned());
+            let (what, expected) = ("forgetting factor", "above 0 and at most 1".to_owned());
             return Err(Error::Setting { what, expected, got: forgetting.to_string() });
         }
         if ridge > 0.0 && ridge.is_finite() && (features as f64 / ridge).is_finite() {
             return Ok(());
         }
         let expected = "a finite number above 0 whose inverse is finite".to_owned();
-        Err(Error::Setting { what: "the ridge", expected, got: ridge.to_string() })
+        Err(Error::Setting { what: "ridge", expected, got: ridge.to_string() })
     }
 }
 
@@ -81,9 +81,9 @@ impl RecursiveLeastSquares {
         settings.check(features)?;
         if features == 0 {
             let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
-            return Err(Error::Setting { what: "the number of features", expected, got });
+            return Err(Error::Setting { what: "number of features", expected, got });
         }
-        check_finite("a weight", &weights)?;
+        check_finite("weight", &weights)?;
         let mut inverse = square(features)?;
         inverse.iter_mut().step_by(features + 1).for_each(|diagonal| *diagonal = 1.0 / ridge);
         Ok(Self {
@@ -138,10 +138,10 @@ impl RecursiveLeastSquares {
         let (expected, got) = (self.inverse.len(), inverse.len());
         if expected != got {
             let (expected, got) = (expected.to_string(), got.to_string());
-            return Err(Error::Setting { what: "the size of the inverse", expected, got });
+            return Err(Error::Setting { what: "size of the inverse", expected, got });
         }
-        check_finite("a weight", weights)?;
-        check_finite("an element of the inverse", inverse)?;
+        check_finite("weight", weights)?;
+        check_finite("element of the inverse", inverse)?;
         check_symmetric(inverse, weights.len())?;
         self.weights.copy_from_slice(weights);
         self.inverse.copy_from_slice(inverse);
@@ -214,7 +214,7 @@ impl RecursiveLeastSquares {
             return Ok(());
         }
         let (expected, got) = (self.weights.len().to_string(), x.len().to_string());
-        Err(Error::Setting { what: "the number of features", expected, got })
+        Err(Error::Setting { what: "number of features", expected, got })
     }
 }
 
@@ -248,8 +248,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 fn check_symmetric(inverse: &[f64], k: usize) -> Result<(), Error> {
     let odd = (0..k * k).find(|&at| inverse[at] != inverse[at % k * k + at / k]);
     let Some(at) = odd else { return Ok(()) };
-    let got = format!("asymmetric at row {}, column {}", at / k, at % k);
-    Err(Error::Setting { what: "the inverse", expected: "symmetric".to_owned(), got })
+    let got = format!("an asymmetric matrix at row {}, column {}", at / k, at % k);
+    Err(Error::Setting { what: "inverse", expected: "a symmetric one".to_owned(), got })
 }
 
 #[cfg(test)]
@@ -451,7 +451,8 @@ mod tests {
         assert!(model.restore(&[0.0, f64::NAN], &unit).is_err());
         assert!(model.restore(&[0.0; 2], &[1.0, 0.0, 0.0, f64::INFINITY]).is_err());
         let message = model.restore(&[0.0; 2], &[1.0, 0.5, 0.4, 1.0]).unwrap_err().to_string();
-        assert_eq!(message, "the inverse is asymmetric at row 0, column 1, expected symmetric");
+        let expected = "got an asymmetric matrix at row 0, column 1, expected a symmetric one";
+        assert_eq!(message, format!("inverse: {expected}"));
         assert_eq!(bits(&model), before);
     }
 

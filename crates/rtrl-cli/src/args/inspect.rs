@@ -4,29 +4,27 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// The model: a safetensors file that `rtrl train --save`, `rtrl paper --save` or the
-    /// library has written
+    /// The model: a safetensors file written by `rtrl train --save`, `rtrl paper --save` or the library
     pub(crate) model: PathBuf,
 
-    /// Let the network run on this task, and look for the finite-state machine in it [default: let it run
-    /// without input]
+    /// Run the network on this task and extract a finite-state machine [default: run it without input]
     #[arg(long, value_name = "NAME")]
     pub(crate) task: Option<String>,
 
-    /// Steps to watch; with a task, as many again to check the machine on
+    /// Steps to observe; with a task, as many again to check the machine
     #[arg(long, value_name = "N", default_value_t = 10_000,
         value_parser = clap::value_parser!(u32).range(10..=100_000))]
     steps: u32,
 
-    /// Seed of the task, the starts and the tangent
+    /// Seed of the task, the initial states and the tangent
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
 
-    /// Write what was found to this JSON file
+    /// Write the results to this JSON file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Write a page with pictures to this HTML file
+    /// Write a report with charts to this HTML file
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 }

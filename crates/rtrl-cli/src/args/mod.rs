@@ -33,29 +33,29 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Learn to forecast a column of a CSV file one row ahead, in one pass, and compare with baselines
+    /// Forecast a column of a CSV file one row ahead, learning in one pass, and compare with baselines
     Train(Box<TrainArgs>),
-    /// Run a conformance case and write what was computed
+    /// Run a conformance case and write its trace
     Trace(TraceArgs),
-    /// Show what a saved network does: spectrum, stability, states, and the finite-state machine in it
+    /// Analyse a saved network: eigenvalues, stability, states, and its finite-state machine
     Inspect(InspectArgs),
-    /// Reproduce the experiments of Williams & Zipser 1989
+    /// Reproduce the experiments of Williams & Zipser (1989)
     Paper(PaperArgs),
-    /// Task generators: seeded streams of inputs and targets
+    /// List tasks or write their streams of inputs and targets
     #[command(subcommand)]
     Tasks(TasksCommand),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrainArgs {
-    /// The series: a CSV file with a header, one row a time step
+    /// The series: a CSV file with a header and one row per time step
     pub(crate) file: PathBuf,
 
     /// The column to forecast
     #[arg(long, value_name = "COLUMN")]
     pub(crate) target: String,
 
-    /// The columns that the network sees, separated by commas [default: the target]
+    /// The input columns, separated by commas [default: the target]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) inputs: Vec<String>,
 
@@ -67,8 +67,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
 
-    /// What the readout forecasts: the change from the last value, or the value itself [default: change
-    /// if the target is an input, else value]
+    /// What the readout forecasts [default: change if the target is an input, else value]
     #[arg(long)]
     pub(crate) predict: Option<Predict>,
 
@@ -76,7 +75,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value = "tanh")]
     pub(crate) activation: Activation,
 
-    /// Leak of the units: how much of its new value a unit takes over at every row; 1 for all of it
+    /// Leak of the units: the weight of the new value in each step; 1 means no memory of the old one
     #[arg(long, value_name = "A", default_value_t = 0.2, value_parser = share)]
     pub(crate) leak: f64,
 
@@ -84,15 +83,15 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub(crate) gain: f64,
 
-    /// What turns gradients into changes of the weights
+    /// Optimiser of the weights
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub(crate) optimizer: OptimizerName,
 
-    /// Learning rate [default: 0.0001 with a readout by least squares, else 0.001]
+    /// Learning rate [default: 0.0001 with --readout rls, else 0.001]
     #[arg(long, value_parser = positive)]
     learning_rate: Option<f64>,
 
-    /// Largest norm of the gradient
+    /// Maximum norm of the gradient
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub(crate) clip: f64,
 
@@ -102,15 +101,15 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
 
-    /// Precision of the numbers
+    /// Floating-point precision
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
 
-    /// Number of threads [default: by the size of the network]
+    /// Number of threads [default: depends on the size of the network]
     #[arg(long)]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Forecasts at the start that the errors leave out
+    /// Number of initial forecasts that the errors exclude
     #[arg(long, default_value_t = 300, value_name = "N")]
     pub(crate) skip: u64,
 
@@ -118,7 +117,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "MODEL")]
     pub(crate) save: Option<PathBuf>,
 
-    /// Write a page with charts to this HTML file
+    /// Write a report with charts to this HTML file
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
@@ -135,37 +134,37 @@ pub(crate) struct TraceArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
 
-    /// Precision of the numbers
+    /// Floating-point precision
     #[arg(long, value_enum, default_value_t = Precision::F64)]
     pub(crate) precision: Precision,
 
-    /// Where the trace goes
+    /// Write the trace to this JSON file
     #[arg(long, value_name = "TRACE")]
     pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PaperArgs {
-    /// Only the experiments with these tasks [default: all]
+    /// Run only the experiments with these tasks [default: all]
     #[arg(value_name = "TASK")]
     pub(crate) tasks: Vec<String>,
 
-    /// Runs of each experiment; of those that take long, half as many
+    /// Number of runs of each experiment; slow experiments make half as many
     #[arg(long, default_value = "20", value_name = "K")]
     pub(crate) seeds: NonZeroU32,
 
-    /// Only the experiments that take a second or two
+    /// Run only the experiments that take a second or two
     #[arg(long)]
     pub(crate) quick: bool,
 
-    /// Run everything with the eager engine and again with the other, and tell where the two part
+    /// Run everything with both engines and report where their runs diverge
     #[arg(long, conflicts_with_all = ["json", "report", "save"])]
     pub(crate) compare: bool,
 
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
 
-    /// Precision of the numbers
+    /// Floating-point precision
     #[arg(long, value_enum, default_value_t = Precision::F64)]
     pub(crate) precision: Precision,
 
@@ -173,7 +172,7 @@ pub(crate) struct PaperArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Write a page with the learning curves of all runs and a look into some to this HTML file
+    /// Write a report with the learning curves of all runs to this HTML file
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
@@ -184,19 +183,19 @@ pub(crate) struct PaperArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TasksCommand {
-    /// Name all tasks
+    /// List all tasks
     List,
-    /// Write the stream of a task as CSV: its inputs, its targets, an empty cell where there is none
+    /// Write the inputs and targets of a task as CSV, with empty cells for missing targets
     Emit(EmitArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EmitArgs {
-    /// The task, as `rtrl tasks list` names it
+    /// Name of the task, as listed by `rtrl tasks list`
     #[arg(value_name = "NAME")]
     pub(crate) task: String,
 
-    /// Number of steps, a row each
+    /// Number of steps (rows)
     #[arg(long, value_name = "N")]
     pub(crate) steps: u64,
 
@@ -205,24 +204,24 @@ pub(crate) struct EmitArgs {
     pub(crate) seed: u64,
 }
 
-/// Which engine carries the sensitivities.
+/// The engine that computes the sensitivities.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EngineArgs {
-    /// Engine of the sensitivities: auto, eager or deferred
+    /// Engine that computes the sensitivities: auto, eager or deferred
     #[arg(long, default_value = "auto")]
     engine: EngineChoice,
 
-    /// Steps in a window of the deferred engine [default: by the size of the network and the regime]
+    /// Steps per window of the deferred engine [default: depends on the network and the regime]
     #[arg(long, value_name = "H")]
     window: Option<NonZeroUsize>,
 
-    /// Let the deferred engine share its work out over all steps, so that none is long
+    /// Spread the work of the deferred engine evenly over all steps
     #[arg(long)]
     even_paced: bool,
 }
 
 impl EngineArgs {
-    /// What the eager engine is compared with: the deferred one, with the window and pace asked for.
+    /// The engine to compare with the eager one: the deferred one, with the given window and pace.
     pub(crate) fn compared(&self) -> Result<EngineChoice, rtrl_model::Error> {
         match self.choice()? {
             EngineChoice::Auto | EngineChoice::Eager => Ok(EngineChoice::DEFERRED),
@@ -230,7 +229,7 @@ impl EngineArgs {
         }
     }
 
-    /// The engine; `--window` and `--even-paced` ask for the deferred one.
+    /// The engine; `--window` and `--even-paced` select the deferred one.
     pub(crate) fn choice(&self) -> Result<EngineChoice, rtrl_model::Error> {
         let pace = if self.even_paced { Pace::Even } else { Pace::Bursts };
         match self.engine {
@@ -311,7 +310,7 @@ impl TrainArgs {
         usize::try_from(self.units.get()).unwrap_or(usize::MAX)
     }
 
-    /// The learning rate, chosen or usual.
+    /// The given learning rate, or the default.
     pub(crate) fn learning_rate(&self) -> Result<f64, Error> {
         match self.learning_rate {
             Some(rate) => Ok(rate),
@@ -319,7 +318,7 @@ impl TrainArgs {
         }
     }
 
-    /// The threads that were asked for.
+    /// The threads of a learner.
     pub(crate) fn threads(&self) -> Threads {
         self.threads.map_or(Threads::Auto, |count| Threads::Exactly(count.get()))
     }

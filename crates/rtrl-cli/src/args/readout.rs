@@ -6,24 +6,24 @@ use rtrl_model::Readout;
 use super::numbers::{positive, share};
 use crate::error::Error;
 
-/// A memory of about a thousand rows: series change.
+/// A memory of about a thousand rows, because series change.
 const FORGETTING: f64 = 0.999;
 
-/// Columns are standardised, so that a weight of 1 is a large one.
+/// Columns are standardised, so a weight of 1 is large.
 const RIDGE: f64 = 1.0;
 
 /// How the readout learns.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReadoutArgs {
-    /// What the readout, which sees units, inputs and a bias, learns by
+    /// How the readout of units, inputs and bias learns
     #[arg(long, value_enum, default_value_t = ReadoutName::Rls)]
     readout: ReadoutName,
 
-    /// How much a row counts one row later, in the least squares of the readout [default: 0.999]
+    /// Forgetting factor per row, with --readout rls [default: 0.999]
     #[arg(long, value_name = "L", value_parser = share)]
     forgetting: Option<f64>,
 
-    /// Penalty of the squared weights, in the least squares of the readout [default: 1]
+    /// Penalty of the squared weights, with --readout rls [default: 1]
     #[arg(long, value_name = "R", value_parser = positive)]
     ridge: Option<f64>,
 }
@@ -47,7 +47,7 @@ pub(crate) enum ReadoutRule {
 }
 
 impl ReadoutArgs {
-    /// The rule; the constants of least squares are for least squares.
+    /// The rule with its constants.
     pub(crate) fn rule(&self) -> Result<ReadoutRule, Error> {
         let constants = [("--forgetting", self.forgetting), ("--ridge", self.ridge)];
         match (self.readout, constants.iter().find(|(_, value)| value.is_some())) {
@@ -62,8 +62,8 @@ impl ReadoutArgs {
 }
 
 impl ReadoutRule {
-    /// The learning rate if none is chosen. Beside a readout that is fitted at every row, the units do
-    /// best to learn slowly; one that learns by its gradient must not.
+    /// The default learning rate. Units should learn slowly if the readout is fitted at every row, and
+    /// faster if it learns by its gradient.
     pub(super) fn learning_rate(self) -> f64 {
         match self {
             Self::Gradient => 1e-3,

@@ -47,7 +47,7 @@ fn named(name: &str) -> Result<&'static Entry, Error> {
 fn network(saved: &SavedModel) -> Result<Network<f64>, Error> {
     saved.network::<f64>(&[]).map_err(|error| match error {
         rtrl_model::Error::Setting { what: "activation", got, .. } if got.contains("custom:") => {
-            Error::OwnActivation { name: got }
+            Error::CustomActivation { name: got }
         }
         other => other.into(),
     })

@@ -59,7 +59,7 @@ fn weights(findings: &Findings, network: &Network<f64>) -> Markup {
                 (inputs) " input(s), the bias if there is one, then the " (network.units()) " units."
             }
             (hinton(&network.weights().to_rows(), &[inputs, first], None))
-        } @else { p.soft { "Too many to be drawn." } }
+        } @else { p.soft { "Too many weights to draw." } }
         @if let Some(readout) = network.readout_weights() {
             @if is_small(readout.rows(), readout.columns()) {
                 p.soft { "The readout: units, inputs if it sees them, bias if it has one." }
@@ -84,13 +84,13 @@ fn dynamics(findings: &Findings) -> Markup {
         div.two {
             div {
                 h2 { "Eigenvalues" }
-                p.soft { "Of the weights between units, with the unit circle; orange lies outside." }
+                p.soft { "Eigenvalues of the weights between units, with the unit circle; those outside are orange." }
                 (plane(&findings.eigenvalues))
             }
             @if let Some(principal) = &findings.principal {
                 div {
                     h2 { "States" }
-                    p.soft { "Along the first two principal components; the third makes points larger." }
+                    p.soft { "States along the first two principal components; the size of a point shows the third." }
                     (trajectory(&principal.coordinates[..principal.coordinates.len().min(STATES_SHOWN)]))
                 }
             }
@@ -111,7 +111,7 @@ fn dynamics(findings: &Findings) -> Markup {
         @if let Some(watched) = &findings.watched {
             @let states = &watched.run.states;
             h2 { "Activity" }
-            p.soft { "Units (rows) over the first steps that were watched (columns), from the smallest value to the largest." }
+            p.soft { "Units (rows) over the first observed steps (columns), from the smallest value to the largest." }
             div.scroll { (raster(&states[..states.len().min(STEPS_SHOWN)], &[])) }
         }
     }
@@ -119,9 +119,9 @@ fn dynamics(findings: &Findings) -> Markup {
 
 fn on_task(task: &OnTask) -> Markup {
     html! {
-        h2 { "The machine in it" }
+        h2 { "The finite-state machine" }
         p { "Task " (task.task) "."
-            @if let Some(right) = task.right { " The network answers as the task asks in " (share(right)) (moved(task)) "." }
+            @if let Some(right) = task.right { " The network is right in " (share(right)) (moved(task)) "." }
         }
         @match &task.machine {
             Some(machine) => (the_machine(machine, task)),
@@ -134,8 +134,8 @@ fn the_machine(machine: &Extracted, task: &OnTask) -> Markup {
     html! {
         p { (verdict(machine)) "." }
         @for sentence in machine.in_words(task.outputs) { p { (capital(&sentence)) "." } }
-        p.soft { (capital(reduced(machine))) ". Beside an arrow: symbols / output bits (" (task.outputs.join(", ")) "). \
-            In the table: next state / bits; - is what was never watched." }
+        p.soft { (capital(reduced(machine))) ". Arrows are labelled with symbols / output bits (" (task.outputs.join(", ")) "). \
+            In the table: next state / bits, or - if never observed." }
         @if machine.reduced.len() <= graph::MOST_STATES { div.wide { (graph(&machine.symbols, &machine.reduced)) } }
         @else { p.soft { "Too many states for a graph." } }
         div.wide { table {
@@ -163,7 +163,7 @@ fn rest(held: &[Held]) -> Markup {
         shown.join(", ") + if state.len() > LISTED { ", ..." } else { "" }
     };
     html! {
-        h2 { "Where it comes to rest" }
+        h2 { "Fixed points and cycles" }
         @for held in held {
             p { "While the input is held at " strong { (held.input) } ", from " (held.starts) " starts" }
             div.wide { table { tbody {

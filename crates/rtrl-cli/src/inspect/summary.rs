@@ -99,7 +99,7 @@ fn on_run(run: &OnRun) -> Vec<String> {
         format!(
             "  principal components             {}",
             if shares.is_empty() {
-                "none: the state stands still".to_owned()
+                "none: the state is constant".to_owned()
             } else {
                 shares.join(", ")
             }
@@ -107,7 +107,7 @@ fn on_run(run: &OnRun) -> Vec<String> {
     ]
 }
 
-/// The exponent with what it means.
+/// The exponent with its meaning.
 pub(crate) fn exponent(exponent: Option<f64>) -> String {
     match exponent {
         None => "-infinity: small changes die out within finitely many steps".to_owned(),
@@ -135,10 +135,10 @@ fn while_held(held: &Held) -> Vec<String> {
         format!("  {} run(s) end in a {what}  {state}", cycle.starts)
     })));
     if held.aperiodic > 0 {
-        lines.push(format!("  {} run(s) neither rest nor come round", held.aperiodic));
+        lines.push(format!("  {} run(s) do not settle", held.aperiodic));
     }
     if held.divergent > 0 {
-        lines.push(format!("  {} run(s) leave the finite numbers", held.divergent));
+        lines.push(format!("  {} run(s) diverge", held.divergent));
     }
     lines
 }
@@ -152,11 +152,7 @@ fn numbers(state: &[f64]) -> String {
 fn on_task(task: &OnTask) -> Vec<String> {
     let mut lines = vec![format!("\ntask {}", task.task)];
     if let Some(right) = task.right {
-        lines.push(format!(
-            "  the network answers as the task asks in {}{}",
-            share(right),
-            moved(task)
-        ));
+        lines.push(format!("  the network is right in {}{}", share(right), moved(task)));
     }
     match (&task.machine, &task.no_machine) {
         (Some(machine), _) => lines.extend(the_machine(machine, task.outputs)),
@@ -167,24 +163,24 @@ fn on_task(task: &OnTask) -> Vec<String> {
     lines
 }
 
-/// A share in per cent with the counts.
+/// A fraction in per cent with the counts.
 pub(crate) fn share(agreement: Agreement) -> String {
     let Agreement { steps, same } = agreement;
     format!("{:.3} % of the steps ({same} of {steps})", 100.0 * agreement.share())
 }
 
-/// By how much a task was moved to fit.
+/// By how many steps the targets of a task were shifted.
 pub(crate) fn moved(task: &OnTask) -> String {
     match task.moved {
         0 => String::new(),
-        steps => format!(", with its targets moved by {steps} step(s)"),
+        steps => format!(", with the targets shifted by {steps} step(s)"),
     }
 }
 
-/// How well a machine does.
+/// The size of a machine and how well it agrees with the network.
 pub(crate) fn verdict(machine: &Extracted) -> String {
     format!(
-        "{} state(s), from {} box(es); it gives the network's bits in {} that it has not seen{}",
+        "{} state(s), from {} box(es); it agrees with the network in {} not used to build it{}",
         machine.transitions.len(),
         machine.boxes,
         share(machine.agreement),
@@ -200,14 +196,14 @@ fn the_machine(machine: &Extracted, outputs: &[&str]) -> Vec<String> {
     lines
 }
 
-/// A transition as next state and bits, or that it never came.
+/// A transition as next state and bits, or `-` if it never occurred.
 pub(crate) fn cell(transition: Option<&Transition>) -> String {
     transition.map_or("-".to_owned(), |step| format!("{} / {}", step.next, bits(&step.outputs)))
 }
 
-/// What the reduced machine is called.
+/// The name of the reduced machine.
 pub(crate) fn reduced(machine: &Extracted) -> &'static str {
-    if machine.smallest { "the smallest machine" } else { "a machine for all that was watched" }
+    if machine.smallest { "the smallest machine" } else { "a machine for the observed steps" }
 }
 
 /// The transitions of the reduced machine: a row a state, a column a symbol.
@@ -221,7 +217,7 @@ fn table(machine: &Extracted) -> Vec<String> {
         cells.iter().fold(format!("  {head:<7}"), |line, cell| format!("{line}{cell:>width$}"))
     };
     let mut lines = vec![
-        format!("  {}: next state / output bits, - where it was never watched", reduced(machine)),
+        format!("  {}: next state / output bits, - where never observed", reduced(machine)),
         line("state", &machine.symbols),
     ];
     lines.extend(rows.iter().enumerate().map(|(state, row)| line(&state.to_string(), row)));

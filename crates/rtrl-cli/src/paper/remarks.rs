@@ -1,4 +1,4 @@
-//! What is said about the experiments: when they succeed, and why some must fail.
+//! Remarks about the experiments: when they succeed, and why some must fail.
 
 use rtrl_lab::paper::{Criterion, Experiment, FreeRun};
 
@@ -8,16 +8,16 @@ pub(crate) fn criterion(experiment: &Experiment) -> String {
         Criterion::Answers(steps) => {
             return format!(
                 "A run is solved when {steps} steps with targets in a row are right, each output within 0.5 of \
-                 its target, while learning goes on."
+                 its target, while the network learns."
             );
         }
         Criterion::Oscillation(FreeRun::Pattern) => {
-            "are within 0.5 of the target while learning goes on, and then 2000 more by itself, without targets \
-             and with weights that stand still"
+            "are within 0.5 of the target while the network learns, and then 2000 more without targets and with \
+             fixed weights"
         }
         Criterion::Oscillation(FreeRun::Wave) => {
-            "are within 0.1 of the target while learning goes on, and the network then goes on by itself, without \
-             targets and with weights that stand still: over the second 1000 steps more than 0.5 from peak to \
+            "are within 0.1 of the target while the network learns, and the output then oscillates without \
+             targets and with fixed weights: over the second 1000 of 2000 steps by more than 0.5 from peak to \
              peak, and within 3 of 40 cycles"
         }
     };
@@ -30,19 +30,19 @@ pub(crate) fn failures(experiment: &Experiment) -> Option<&'static str> {
     match (task.name, units, forced) {
         ("xor-2", 3, _) => Some(
             "Failures are expected: three units are few for exclusive or, and about a quarter of the runs do \
-             not find it.",
+             not learn it.",
         ),
         ("0011", _, false) if *learning_rate < 2.0 => Some(
-            "Failure is expected: without teacher forcing this rate does not find the oscillation. With forcing \
-             it does, and without forcing at twice the rate.",
+            "Failure is expected: without teacher forcing, networks do not learn the oscillation at this rate. \
+             They do with forcing, and without forcing at twice the rate.",
         ),
         ("sine", _, false) => Some(
             "Failure is expected: without teacher forcing the sine is never learnt. With forcing it always is.",
         ),
         ("turing-1", _, _) => Some(
             "Failure is expected, and no training could help: on A the machine rejects in one state and accepts \
-             in another, on ( it moves on in the one and rejects in the other. That is an exclusive or of state \
-             and symbol, which takes two steps, and only one is given.",
+             in another; on ( it continues in the one and rejects in the other. This is an exclusive or of state \
+             and symbol, which takes two steps, and only one is available.",
         ),
         _ => None,
     }

@@ -51,35 +51,35 @@ fn task(row: &Row) -> &'static str {
     row.experiment.task.name
 }
 
-/// How the page is to be read.
+/// How to read the page.
 fn guide() -> Markup {
     html! {
         h2 { "How to read this page" }
         dl {
             dt { "Tables" }
             dd {
-                "All units are logistic, weights change at every step. \u{3b1} is the learning rate; the initial weights are \
-                uniform in (-r, r), drawn from the seed of the run. Forced: while it learns, a unit with a target passes \
-                this on in the place of its own output (teacher forcing). Steps are those before the first of the steps \
-                that were right; median and range are over the runs that were solved."
+                "All units are logistic, and weights change at every step. \u{3b1} is the learning rate; the initial weights \
+                are uniform in (-r, r) and depend on the seed of the run. Forced: during learning, a unit with a target \
+                passes on the target instead of its own output (teacher forcing). Steps are the steps before the first \
+                of the right ones; median and range are those of the solved runs."
             }
             dt { "Learning curves" }
             dd {
-                "A line for every run of the table: the error of the outputs, as the root of the mean square over short \
-                stretches (25 steps, later a sixteenth of the steps so far). It is the error before anything is \
-                forced. Steps are logarithmic. A line ends where its run does: when it is solved or at the limit of \
-                steps. The strong line is the run that is shown below it."
+                "One line for every run of the table: the root-mean-square error of the outputs over short intervals \
+                (25 steps, later a sixteenth of the steps so far), before teacher forcing. The axis of steps is \
+                logarithmic. A line ends when its run is solved or reaches the limit of steps. The strong line is the \
+                run that is shown below."
             }
             dt { "One run" }
             dd {
-                "Of the solved runs the one with the median of steps (of two, the shorter); where none is solved, seed \
-                1. Its last " (LAST) " steps, a column each: the inputs, the outputs (blue) against the targets \
+                "The solved run with the median number of steps (of two, the shorter), or if none is solved, seed \
+                1. Its last " (LAST) " steps, one per column: the inputs, the outputs (blue) against the targets \
                 (grey; the bottom of a strip is 0, its top 1), and all units, from pale for 0 to full blue for 1. An \
-                input reaches a unit one column further to the right."
+                input affects the units one column further to the right."
             }
             dt { "Weights" }
             dd {
-                "Of the same run, at its end. A row holds the weights into a unit, a column those from an input, the \
+                "The weights at the end of the same run. A row holds the weights into a unit, a column those from an input, the \
                 bias or a unit. The area of a square is the size of the weight, red above zero and blue below, the \
                 largest fills its cell."
             }
@@ -202,12 +202,12 @@ fn inside(experiment: &Experiment, record: &Record) -> Markup {
                 p.soft { "Inputs" }
                 (raster(&entering, &inputs.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()))
             }
-            p.soft { "Outputs against targets, while it learns" }
+            p.soft { "Outputs against targets, while the network learns" }
             (strips(&learning))
             p.soft { "Units" }
             (raster(&states, &units))
             @if !record.alone.is_empty() {
-                p.soft { "The next " (LAST) " steps by itself, without targets, with weights that stand still" }
+                p.soft { "The next " (LAST) " steps without targets and with fixed weights" }
                 (strips(&[alone(targets[0], record)]))
             }
         }

@@ -89,7 +89,7 @@ impl Series {
         if lines <= 1 + within as u64 {
             return Ok(());
         }
-        let reason = format!("line {} is empty, expected a row", self.row.line);
+        let reason = format!("line {}: got an empty line, expected a row", self.row.line);
         Err(Error::Csv { path: self.path.clone(), reason })
     }
 
@@ -115,7 +115,7 @@ fn place(path: &Path, names: &[String], column: &str) -> Result<usize, Error> {
         (Some(place), 0) => Ok(place),
         (Some(_), more) => Err(Error::Ambiguous { path, column, count: more + 1 }),
         (None, _) if names.len() == 1 && names[0].contains([';', '\t']) => {
-            let reason = format!("the header is {:?}, expected commas between columns", names[0]);
+            let reason = format!("header: got {:?}, expected commas between columns", names[0]);
             Err(Error::Csv { path, reason })
         }
         (None, _) => Err(Error::Column { path, column, available: names.to_vec() }),
@@ -128,12 +128,12 @@ fn broken(path: &Path, error: &csv::Error) -> Error {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            let reason = format!("line {line} has {len} cells, expected {expected_len}");
+            let reason = format!("line {line}: got {len} cells, expected {expected_len}");
             Error::Csv { path, reason }
         }
         csv::ErrorKind::Utf8 { pos, .. } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            Error::Csv { path, reason: format!("line {line} is not UTF-8 text") }
+            Error::Csv { path, reason: format!("line {line}: got bytes that are not UTF-8 text") }
         }
         _ => Error::Csv { path, reason: error.to_string() },
     }

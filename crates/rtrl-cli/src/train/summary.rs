@@ -12,7 +12,7 @@ use crate::train::{FORECASTERS, NAMES, Outcome};
 /// The errors of all forecasters.
 type Scores = rtrl_lab::prequential::Scores<FORECASTERS>;
 
-/// The line at rows 1, 2, 4, 8, … A reader who has gone away is no reason to stop learning.
+/// Prints a line at rows 1, 2, 4, 8, … A closed standard output does not stop the training.
 pub(crate) fn print_progress(row: u64, scores: &Scores) {
     let rmse = |index: usize| number(scores.running[index].rmse());
     let (ours, persistence) = (rmse(0), rmse(1));
@@ -31,7 +31,7 @@ fn table(args: &TrainArgs, outcome: &Outcome) -> String {
     let title = format!("\n{rows} rows, {forecasts} forecasts; errors from forecast {first} on");
     let mut lines = vec![title];
     if forecasts <= args.skip {
-        lines.push("too few forecasts for that: choose a smaller --skip".to_owned());
+        lines.push("too few forecasts: choose a smaller --skip".to_owned());
     }
     lines.push(format!("{:<32}{:>12}{:>12}", "", "RMSE", "MAE"));
     for (name, sums) in NAMES.iter().zip(&scores.settled) {
@@ -49,7 +49,7 @@ fn table(args: &TrainArgs, outcome: &Outcome) -> String {
     lines.join("\n")
 }
 
-/// Who won, in words.
+/// The forecasters with the smallest error.
 fn verdict(scores: &Scores) -> String {
     let Some(least) = scores.least() else { return "no error to compare".to_owned() };
     let best = NAMES.iter().zip(&scores.settled).filter(|(_, sums)| sums.rmse() == Some(least));
@@ -69,7 +69,7 @@ pub(crate) fn number(value: Option<f64>) -> String {
     }
 }
 
-/// The same numbers for machines; null where no forecast counts.
+/// The same numbers as JSON; null if no forecast counts.
 #[derive(Debug, Serialize)]
 struct Summary {
     rows: u64,

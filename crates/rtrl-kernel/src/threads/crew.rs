@@ -1,12 +1,12 @@
 //! Threads that share a step with the caller.
 //!
-//! A step is divided for some tens of microseconds, again and again. Waking a sleeping thread takes as long
-//! as that, on either side, so no thread sleeps between steps: the caller takes the first share itself and
-//! then spins until the others are done, and a thread of the crew that is done looks for work for a while
-//! before rayon puts it to sleep (`patience.rs`). A waiting thread gives way to any other that could run.
-//! Which thread does a share changes no result.
+//! A step is divided for some tens of microseconds, again and again. Waking a sleeping thread takes
+//! as long as that, on either side, so no thread sleeps between steps: the caller takes the first
+//! share itself and then spins until the others are done, and a thread of the crew that is done
+//! looks for work for a while before rayon puts it to sleep (`patience.rs`). A waiting thread
+//! yields to any other that could run. Which thread does a share changes no result.
 //!
-//! Rayon puts one job for each share but the first into a box.
+//! Rayon allocates a box for each share except the first.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +16,10 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
 
 use super::patience::{Division, Patience, watch};
 
-/// Looks at what the caller waits for before it gives way for the first time: some microseconds.
+/// Checks of the caller before it yields for the first time: some microseconds.
 const LOOKS: u32 = 200;
 
-/// Looks after the last part is done: rayon must count it too, which takes some nanoseconds.
+/// Spins after the last share is done: rayon must count it too, which takes some nanoseconds.
 const LAST_LOOKS: u32 = 16;
 
 /// All threads but the caller's.
@@ -31,31 +31,31 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// With the caller, so many threads.
+    /// A crew that makes `threads` threads together with the caller.
     pub(crate) fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads - 1).build()?;
         Ok(Self { pool, patience: Mutex::new(Patience::new()), birth: Instant::now() })
     }
 
-    /// Runs `task` on each of `parts` pieces of the buffers, given the length of a piece of each.
+    /// Runs `task` on each of `shares` slices of the buffers, given the length of a slice of each.
     pub(crate) fn share<T: Send, const K: usize>(
         &self,
-        parts: usize,
+        shares: usize,
         mut buffers: [(&mut [T], usize); K],
         task: &(impl Fn(usize, [&mut [T]; K]) + Sync),
     ) {
-        // A thread of the crew that waited here for itself would wait for ever.
+        // A thread of the crew would wait for itself for ever here.
         if self.patience().goes_alone() || self.pool.current_thread_index().is_some() {
-            return (0..parts).for_each(|part| task(part, take_pieces(&mut buffers)));
+            return (0..shares).for_each(|share| task(share, take_slices(&mut buffers)));
         }
-        let running = AtomicUsize::new(parts.saturating_sub(1));
+        let running = AtomicUsize::new(shares.saturating_sub(1));
         self.pool.in_place_scope(|scope| {
-            let own = take_pieces(&mut buffers);
-            for part in 1..parts {
-                let pieces = take_pieces(&mut buffers);
+            let own = take_slices(&mut buffers);
+            for share in 1..shares {
+                let slices = take_slices(&mut buffers);
                 let running = Running(&running);
                 scope.spawn(move |_| {
-                    task(part, pieces);
+                    task(share, slices);
                     stay_awake();
                     drop(running);
                 });
@@ -64,11 +64,11 @@ impl Crew {
             task(0, own);
             let first = start.elapsed();
             wait_for(&running);
-            let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+            let shares = u32::try_from(shares).unwrap_or(u32::MAX);
             self.patience().judge(Division {
                 start: start.duration_since(self.birth),
                 taken: start.elapsed(),
-                alone: first.saturating_mul(parts),
+                alone: first.saturating_mul(shares),
             });
         });
     }
@@ -78,7 +78,7 @@ impl Crew {
     }
 }
 
-/// A part that is not done; it counts as done where it panics, too.
+/// A share that is not done; a share that panics counts as done.
 struct Running<'a>(&'a AtomicUsize);
 
 impl Drop for Running<'_> {
@@ -87,7 +87,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Waits until no part is running.
+/// Waits until no share is running.
 fn wait_for(running: &AtomicUsize) {
     let mut looks = 0;
     while running.load(Ordering::Acquire) > 0 {
@@ -108,7 +108,7 @@ thread_local! {
     static IS_AWAKE: Arc<AtomicBool> = Arc::default();
 }
 
-/// Lets this thread of the crew look for work when its present job is done.
+/// Lets this thread of the crew look for work when its current job is done.
 fn stay_awake() {
     let is_awake = IS_AWAKE.with(Arc::clone);
     if is_awake.swap(true, Ordering::Relaxed) {
@@ -121,7 +121,7 @@ fn stay_awake() {
     });
 }
 
-/// Does a job of the pool if there is one, else gives way. Says which.
+/// Does a job of the pool if there is one, else yields. Returns whether there was one.
 fn do_a_job() -> bool {
     let done = rayon::yield_now() == Some(Yield::Executed);
     if !done {
@@ -130,11 +130,11 @@ fn do_a_job() -> bool {
     done
 }
 
-/// Splits off a piece of each buffer, or what there is of it.
-fn take_pieces<'b, T, const K: usize>(buffers: &mut [(&'b mut [T], usize); K]) -> [&'b mut [T]; K] {
-    buffers.each_mut().map(|(buffer, piece)| {
+/// Splits a slice off each buffer, shorter at its end.
+fn take_slices<'b, T, const K: usize>(buffers: &mut [(&'b mut [T], usize); K]) -> [&'b mut [T]; K] {
+    buffers.each_mut().map(|(buffer, len)| {
         let rest = std::mem::take(buffer);
-        let (taken, rest) = rest.split_at_mut(rest.len().min(*piece));
+        let (taken, rest) = rest.split_at_mut(rest.len().min(*len));
         *buffer = rest;
         taken
     })
@@ -146,15 +146,15 @@ mod tests {
 
     use super::*;
 
-    /// Every part once and with its own pieces.
+    /// Every share is done once, with its own slices.
     #[test]
-    fn each_part_gets_its_pieces() {
+    fn each_share_gets_its_slices() {
         for threads in [2, 3, 5] {
             let crew = Crew::new(threads).unwrap();
             for _ in 0..100 {
                 let (mut long, mut short) = ([0usize; 14], [0usize; 5]);
-                crew.share(5, [(&mut long, 3), (&mut short, 1)], &|part, [long, short]| {
-                    long.iter_mut().chain(short).for_each(|place| *place += part + 1);
+                crew.share(5, [(&mut long, 3), (&mut short, 1)], &|share, [long, short]| {
+                    long.iter_mut().chain(short).for_each(|place| *place += share + 1);
                 });
                 assert_eq!(long, [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5]);
                 assert_eq!(short, [1, 2, 3, 4, 5]);
@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    /// A caller without patience does every part itself.
+    /// A caller without patience does every share itself.
     #[test]
     fn an_impatient_caller_goes_alone() {
         let crew = Crew::new(2).unwrap();
@@ -173,25 +173,26 @@ mod tests {
         assert_eq!(doers, [Some(std::thread::current().id()); 2]);
     }
 
-    /// It once waited for ever, its own parts behind itself in its queue.
+    /// A share that divides its own work once waited for ever for shares behind itself in the
+    /// queue.
     #[test]
-    fn a_part_may_share_again() {
+    fn a_share_may_share_again() {
         let workers = Crew::new(2).unwrap();
         let sums: [AtomicUsize; 2] = Default::default();
-        workers.share(2, [(&mut [0u8; 2], 1)], &|part, _| {
+        workers.share(2, [(&mut [0u8; 2], 1)], &|share, _| {
             workers.share(2, [(&mut [1usize; 2], 1)], &|_, [one]| {
-                sums[part].fetch_add(one[0], Ordering::Relaxed);
+                sums[share].fetch_add(one[0], Ordering::Relaxed);
             });
         });
         assert_eq!(sums.map(AtomicUsize::into_inner), [2, 2]);
     }
 
     #[test]
-    fn a_panic_of_a_part_reaches_the_caller() {
+    fn a_panic_of_a_share_reaches_the_caller() {
         let crew = Crew::new(2).unwrap();
         for bad in [0, 1] {
             let share = || {
-                crew.share(2, [(&mut [0u8; 2], 1)], &|part, _| assert_ne!(part, bad));
+                crew.share(2, [(&mut [0u8; 2], 1)], &|share, _| assert_ne!(share, bad));
             };
             assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(share)).is_err());
         }

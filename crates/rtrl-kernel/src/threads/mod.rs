@@ -1,6 +1,6 @@
-//! How the panels are divided among threads.
+//! The division of panels among threads.
 //!
-//! Panels never mix, so the number of threads changes nothing in the results. Each thread gets one
+//! Panels never mix, so the number of threads does not affect the results. Each thread gets one
 //! contiguous run of panels, the same one in every step.
 //!
 //! | file | subject |
@@ -23,7 +23,7 @@ use crate::error::Error;
 /// How many threads an engine uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Threads {
-    /// As many as [`automatic_threads`] finds worth while on this machine.
+    /// As many as [`automatic_threads`] can use efficiently on this machine.
     #[default]
     Auto,
     /// This many, however small the work; at least 1.
@@ -31,10 +31,10 @@ pub enum Threads {
 }
 
 impl Threads {
-    /// No thread but the caller's.
+    /// The caller's thread only.
     pub const SERIAL: Self = Self::Exactly(1);
 
-    /// How many that is for a step of `flops` operations on this machine.
+    /// The number of threads for a step of `flops` operations on this machine.
     pub fn count(self, flops: u128) -> usize {
         let available =
             if cfg!(feature = "rayon") { std::thread::available_parallelism().ok() } else { None };
@@ -45,10 +45,8 @@ impl Threads {
     }
 }
 
-/// Floating-point operations that make a second thread worth its start.
-///
-/// To share a step with a thread that is awake costs one to two microseconds, the time in which one core
-/// does a few hundred thousand operations; below a million a thread there is little to gain.
+/// Floating-point operations per thread below which another thread does not pay.
+/// Sharing a step with a thread that is awake costs one to two microseconds, in which one core does a few hundred thousand operations; below a million per thread there is little to gain.
 const FLOPS_PER_THREAD: u128 = 1_000_000;
 
 /// The number of threads for a step of `flops` operations on a machine with `available` of them: one
@@ -58,7 +56,7 @@ pub fn automatic_threads(flops: u128, available: usize) -> usize {
     wanted.min(available).max(1)
 }
 
-/// A fixed number of threads, for the parts of one engine or for several engines side by side.
+/// A fixed number of threads, for the shares of one engine or for several engines at a time.
 #[derive(Debug, Clone)]
 pub struct Workers {
     count: usize,
@@ -70,11 +68,11 @@ impl Workers {
     /// Threads for steps of `flops` operations.
     ///
     /// # Errors
-    /// [`Error::Threads`] for 0 threads, if the system refuses them, or if several are asked for and the
-    /// `rayon` feature is off.
+    /// [`Error::Zero`] for 0 threads; [`Error::Threads`] if the system refuses them, or if several are
+    /// requested and the `rayon` feature is off.
     pub fn new(threads: Threads, flops: u128) -> Result<Self, Error> {
         match threads.count(flops) {
-            0 => Err(Error::Threads { requested: 0, reason: "expected at least 1".to_owned() }),
+            0 => Err(Error::Zero { what: "threads" }),
             count => Self::exactly(count),
         }
     }
@@ -103,10 +101,11 @@ impl Workers {
         self.count
     }
 
-    /// Runs `task` on each part, each on a thread of its own where there are threads.
+    /// Runs `task` on each share, each on its own thread if there are several.
     ///
-    /// `buffers` are divided into pieces, given the length of one thread's piece of each; `task` gets the
-    /// number of the part and its pieces. There are as many parts as the first buffer has pieces.
+    /// Each buffer is divided into slices of the given length, one per share. `task` is called with
+    /// the number of the share and its slices. There are as many shares as the first buffer has
+    /// slices.
     #[cfg_attr(not(feature = "rayon"), allow(clippy::unused_self, reason = "no crew to ask"))]
     pub fn each<T: Send, const K: usize>(
         &self,
@@ -114,9 +113,9 @@ impl Workers {
         task: impl Fn(usize, [&mut [T]; K]) + Sync,
     ) {
         #[cfg(feature = "rayon")]
-        if let (Some(crew), Some((first, piece))) = (&self.crew, buffers.first()) {
-            let parts = first.len().div_ceil(*piece);
-            return crew.share(parts, buffers, &task);
+        if let (Some(crew), Some((first, len))) = (&self.crew, buffers.first()) {
+            let shares = first.len().div_ceil(*len);
+            return crew.share(shares, buffers, &task);
         }
         task(0, buffers.map(|(buffer, _)| buffer));
     }
@@ -137,6 +136,6 @@ mod tests {
     #[test]
     fn no_threads_are_refused() {
         let refused = Workers::new(Threads::Exactly(0), 0).map(|workers| workers.count());
-        assert!(matches!(refused, Err(Error::Threads { requested: 0, .. })), "{refused:?}");
+        assert!(matches!(refused, Err(Error::Zero { .. })), "{refused:?}");
     }
 }

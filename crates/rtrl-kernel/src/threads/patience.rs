@@ -1,9 +1,5 @@
-//! How long threads wait for work and for each other. Time is an argument, so nothing here waits.
-//!
-//! Where other programs want the same cores, a thread of the crew may wait for one much longer than its
-//! share takes. When the crew has cost a few milliseconds more than it has saved, the caller does all shares
-//! itself for a while, and for longer each time this happens again. A crew that is in time again is trusted
-//! again.
+//! How long threads wait for work and for each other. Time is an argument, so this file never waits.
+//! If other programs use the same cores, a thread of the crew may wait for a core much longer than its share takes. When the crew has cost a few milliseconds more than it has saved, the caller does all shares itself for a while, and for longer each time this happens again. A crew that is in time again is used again.
 
 use std::time::Duration;
 
@@ -11,7 +7,7 @@ use std::time::Duration;
 /// divisions, for all sizes at which threads pay.
 const AWAKE: Duration = Duration::from_micros(200);
 
-/// What a sleeping thread may take to wake, where it gets a core at once.
+/// The time that a sleeping thread may take to wake if a core is free.
 const WAKING: Duration = Duration::from_micros(300);
 
 /// What the crew may cost before the caller goes on alone: as long as a system takes to move a thread that
@@ -24,7 +20,7 @@ const FIRST_ALONE: u32 = 16;
 /// How long the caller goes on alone at most.
 const LONGEST_ALONE: Duration = Duration::from_secs(1);
 
-/// A division of work that is over.
+/// A finished division of work.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Division {
     /// When it began.
@@ -35,12 +31,12 @@ pub(super) struct Division {
     pub(super) alone: Duration,
 }
 
-/// What the caller thinks of its crew.
+/// The caller's patience with its crew.
 #[derive(Debug)]
 pub(super) struct Patience {
     /// Divisions that the caller will do alone.
     alone: u32,
-    /// How many these will be the next time that patience ends.
+    /// How many there will be the next time that patience ends.
     next_alone: u32,
     /// What the crew has cost since it was last in time.
     lost: Duration,
@@ -53,14 +49,14 @@ impl Patience {
         Self { alone: 0, next_alone: FIRST_ALONE, lost: Duration::ZERO, last: Duration::ZERO }
     }
 
-    /// Whether the caller does the division that comes next alone.
+    /// Whether the caller does the next division alone.
     pub(super) fn goes_alone(&mut self) -> bool {
         let alone = self.alone > 0;
         self.alone = self.alone.saturating_sub(1);
         alone
     }
 
-    /// Draws the consequences from a division with the crew.
+    /// Updates the patience after a division with the crew.
     pub(super) fn judge(&mut self, division: Division) {
         let Division { start, taken, alone } = division;
         let slept = start > self.last + AWAKE;
@@ -77,7 +73,7 @@ impl Patience {
         }
     }
 
-    /// Goes on alone for a while, in divisions that take `alone` each.
+    /// Lets the caller continue alone for a while, in divisions that take `alone` each.
     fn lose(&mut self, alone: Duration) {
         let most = LONGEST_ALONE.as_nanos() / alone.as_nanos().max(1);
         let most = u32::try_from(most).unwrap_or(u32::MAX);

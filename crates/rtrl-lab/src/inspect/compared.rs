@@ -1,4 +1,4 @@
-//! An extracted machine and the one that its task asks for, compared in words.
+//! The comparison of an extracted machine with its task's own, in words.
 
 use super::watched::Extracted;
 use super::{Comparison, Difference, Verdict};
@@ -9,9 +9,11 @@ impl Extracted {
     pub fn in_words(&self, outputs: &[&str]) -> Vec<String> {
         let states = self.reduced.len();
         let enough = if self.smallest {
-            format!("{states} state(s) are enough for all that was watched")
+            format!("{states} state(s) are enough for the observed steps")
         } else {
-            format!("{states} state(s) do all that was watched; the search for fewer was too long")
+            format!(
+                "{states} state(s) explain the observed steps; the search for fewer was stopped"
+            )
         };
         let Some(comparison) = &self.comparison else {
             let reason = self.no_comparison.as_deref().unwrap_or_default();
@@ -31,18 +33,18 @@ pub fn bits(outputs: &[bool]) -> String {
 
 fn verdict(comparison: &Comparison) -> String {
     let Comparison { taken, watched, .. } = comparison;
-    let sequences = "no sequence of symbols that the task can give tells them apart";
-    let share = format!("{watched} of the {taken} transitions that these take were watched");
+    let sequences = "no sequence of symbols that the task can produce distinguishes them";
+    let share = format!("{watched} of the {taken} transitions that these take were observed");
     match comparison.verdict {
         Verdict::Equivalent => format!("equivalent to the task's machine: {sequences}; {share}"),
         Verdict::EquivalentWhereWatched => format!(
-            "equivalent to the task's machine where it was watched: {sequences} otherwise; {share}"
+            "equivalent to the task's machine where observed: {sequences} otherwise; {share}"
         ),
         Verdict::Differs => "differs from the task's machine".to_owned(),
     }
 }
 
-/// The sequence, and what each says after it.
+/// The sequence, and the outputs of each after it.
 fn told(difference: &Difference, machine: &Extracted, outputs: &[&str]) -> String {
     let Difference { symbols, task, machine: given, network } = difference;
     let name = |&symbol: &usize| machine.symbols[symbol].as_str();
@@ -51,7 +53,7 @@ fn told(difference: &Difference, machine: &Extracted, outputs: &[&str]) -> Strin
     let asked: String = task.iter().map(|bit| bit.map_or("-".to_owned(), |b| bits(&[b]))).collect();
     let asked_for: Vec<bool> = task.iter().map(|bit| *bit == Some(true)).collect();
     format!(
-        "after what came before and then  {}  the task asks for {asked}{}, the machine gives {}{}, the network {}{}",
+        "after all earlier symbols and then  {}  the task expects {asked}{}, the machine gives {}{}, the network {}{}",
         symbols.join(between),
         named(&asked_for, outputs),
         bits(given),

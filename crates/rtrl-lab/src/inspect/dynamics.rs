@@ -66,7 +66,7 @@ impl Dynamics {
     ) -> Result<(), Error> {
         if tangent.len() != self.units() {
             let expected = self.units();
-            return Err(Error::Length { what: "the tangent", expected, got: tangent.len() });
+            return Err(Error::Length { what: "tangent", expected, got: tangent.len() });
         }
         self.run(state, input)?;
         state.copy_from_slice(self.scratch.values());

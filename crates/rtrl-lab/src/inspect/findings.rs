@@ -41,7 +41,7 @@ impl Watching {
             return Ok(self);
         }
         let (expected, got) = (format!("at least {LEAST_STEPS}"), self.steps.to_string());
-        let what = "the number of steps to watch";
+        let what = "number of steps to watch";
         Err(Error::Model(rtrl_model::Error::Setting { what, expected, got }))
     }
 }
@@ -412,7 +412,10 @@ mod tests {
         };
         let overflows = gather(1.0).unwrap();
         let reason = overflows.no_run.unwrap();
-        assert!(overflows.run.is_none() && reason.contains("inf at step 923"), "{reason}");
+        assert!(
+            overflows.run.is_none() && reason.contains("step 923") && reason.contains("got inf"),
+            "{reason}"
+        );
         let rests = gather(0.0).unwrap();
         assert!(rests.run.is_some() && rests.no_run.is_none());
     }
@@ -443,7 +446,7 @@ mod tests {
         let machine = idle.machine.unwrap();
         assert_eq!(machine.comparison.as_ref().unwrap().verdict, Verdict::Differs);
         let words = machine.in_words(&["target"]).join(". ");
-        assert!(words.contains("a b  the task asks for 1, the machine gives 0"), "{words}");
+        assert!(words.contains("a b  the task expects 1, the machine gives 0"), "{words}");
     }
 
     #[test]

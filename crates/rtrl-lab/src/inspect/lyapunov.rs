@@ -29,7 +29,7 @@ pub fn largest_lyapunov_exponent(
 ) -> Result<f64, Error> {
     if inputs.len() <= discard {
         let (expected, got) = (format!("more than {discard}"), inputs.len().to_string());
-        return Err(Error::Setting { what: "the number of steps", expected, got });
+        return Err(Error::Setting { what: "number of steps", expected, got });
     }
     let mut generator = Generator::new(seed);
     let mut state = state.to_vec();

@@ -33,7 +33,7 @@ pub fn principal_components(states: &[Vec<f64>]) -> Result<Principal, Error> {
     let what = "the principal components";
     if states.len() < 2 {
         let (expected, got) = ("at least 2".to_owned(), states.len().to_string());
-        return Err(Error::Setting { what: "the number of states", expected, got });
+        return Err(Error::Setting { what: "number of states", expected, got });
     }
     let mut centred = matrix(what, states, states[0].len())?;
     for column in centred.col_iter_mut() {

@@ -24,11 +24,7 @@ impl SpectralRadius {
     pub fn new(every: u64) -> Result<Self, Error> {
         if every == 0 {
             let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
-            return Err(Error::Setting {
-                what: "the interval between observations",
-                expected,
-                got,
-            });
+            return Err(Error::Setting { what: "interval between observations", expected, got });
         }
         Ok(Self { every, seen: 0, last: None })
     }

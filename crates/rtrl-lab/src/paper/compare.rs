@@ -4,9 +4,9 @@ use rtrl_model::{EngineChoice, Error, Real};
 
 use super::{Experiment, Progress, Run};
 
-/// The difference between outputs from which two runs count as parted. Rounding alone starts at 1e-16 and
+/// The difference between outputs from which two runs count as diverged. Rounding alone starts at 1e-16 and
 /// grows only where the network amplifies it.
-const PARTED: f64 = 1e-6;
+const DIVERGED: f64 = 1e-6;
 
 /// What two engines made of the same run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Comparison {
     pub steps: [Option<u64>; 2],
     /// The first step, from 1, after which an output of the one differed from that of the other by more
     /// than 1e-6, while both ran.
-    pub parted: Option<u64>,
+    pub diverged: Option<u64>,
 }
 
 impl Comparison {
@@ -38,15 +38,15 @@ impl Experiment {
     ) -> Result<Comparison, Error> {
         let [mut one, mut other] =
             [self.start::<T>(seed, engines[0])?, self.start::<T>(seed, engines[1])?];
-        let mut parted = None;
+        let mut diverged = None;
         loop {
             let progress = [one.advance(1)?, other.advance(1)?];
-            if parted.is_none() && distance(&one, &other) > PARTED {
-                parted = Some(one.steps());
+            if diverged.is_none() && distance(&one, &other) > DIVERGED {
+                diverged = Some(one.steps());
             }
             if progress != [Progress::Running; 2] {
                 let steps = [self.end(&mut one, progress[0])?, self.end(&mut other, progress[1])?];
-                return Ok(Comparison { steps, parted });
+                return Ok(Comparison { steps, diverged });
             }
         }
     }
@@ -83,7 +83,7 @@ mod tests {
 
     const EVEN: EngineChoice = EngineChoice::Deferred { window: Some(5), pace: Pace::Even };
 
-    /// Equal steps to success, or a step at which rounding parted the runs. Streams of bits that are learnt
+    /// Equal steps to success, or a step at which rounding diverged the runs. Streams of bits that are learnt
     /// within some thousand steps leave rounding no time.
     #[test]
     fn the_engines_need_the_same_steps_unless_rounding_parts_them() {
@@ -94,10 +94,10 @@ mod tests {
                 let run = experiment.compare::<f64>(seed, [EngineChoice::Eager, engine]).unwrap();
                 let same = run.steps[0] == run.steps[1];
                 let name = experiment.task.name;
-                assert!(same || run.parted.is_some(), "{name}, seed {seed}: {run:?}");
+                assert!(same || run.diverged.is_some(), "{name}, seed {seed}: {run:?}");
                 let is_short = run.steps[0].is_some_and(|steps| steps < 3000);
                 if is_short && matches!(experiment.criterion, Criterion::Answers(_)) {
-                    assert!(same && run.parted.is_none(), "{name}, seed {seed}: {run:?}");
+                    assert!(same && run.diverged.is_none(), "{name}, seed {seed}: {run:?}");
                     equal += 1;
                 }
             }
@@ -111,9 +111,9 @@ mod tests {
     fn only_rounding_parts_the_engines() {
         let engines = [EngineChoice::Eager, EVEN];
         let xor = TABLE[3];
-        assert!(xor.compare::<f32>(1, engines).unwrap().parted.is_some());
-        assert_eq!(xor.compare::<f64>(1, engines).unwrap().parted, None);
+        assert!(xor.compare::<f32>(1, engines).unwrap().diverged.is_some());
+        assert_eq!(xor.compare::<f64>(1, engines).unwrap().diverged, None);
         let itself = xor.compare::<f32>(1, [EVEN; 2]).unwrap();
-        assert_eq!((itself.parted, itself.steps[0]), (None, itself.steps[1]));
+        assert_eq!((itself.diverged, itself.steps[0]), (None, itself.steps[1]));
     }
 }

@@ -61,9 +61,9 @@ impl Results<Comparison> {
         self.outcomes.iter().filter(|run| run.is_equal()).count()
     }
 
-    /// The fewest steps after which the engines parted in some run; `None` where they never did.
-    pub fn first_parted(&self) -> Option<u64> {
-        self.outcomes.iter().filter_map(|run| run.parted).min()
+    /// The fewest steps after which the engines diverged in some run; `None` where they never did.
+    pub fn first_diverged(&self) -> Option<u64> {
+        self.outcomes.iter().filter_map(|run| run.diverged).min()
     }
 }
 
@@ -97,13 +97,13 @@ mod tests {
 
     #[test]
     fn comparisons_are_counted() {
-        let run = |steps, parted| Comparison { steps, parted };
+        let run = |steps, diverged| Comparison { steps, diverged };
         let outcomes = vec![
             run([Some(5), Some(5)], None),
             run([Some(5), Some(6)], Some(9)),
             run([None, None], Some(4)),
         ];
         let results = Results { experiment: &TABLE[0], outcomes };
-        assert_eq!((results.equal(), results.first_parted()), (2, Some(4)));
+        assert_eq!((results.equal(), results.first_diverged()), (2, Some(4)));
     }
 }

@@ -57,15 +57,15 @@ impl TaskMachine {
     pub fn step(&self, situation: usize, input: &[f64]) -> Result<&TaskStep, Error> {
         let steps = &self.situation(situation)?.steps;
         steps.iter().find(|step| step.input == input).ok_or_else(|| Error::Setting {
-            what: "the input",
-            expected: "one that the task gives there".to_owned(),
+            what: "input",
+            expected: "one that the task can produce in this situation".to_owned(),
             got: format!("{input:?}"),
         })
     }
 
     pub(crate) fn situation(&self, number: usize) -> Result<&Situation, Error> {
         self.situations.get(number).ok_or_else(|| Error::Setting {
-            what: "the situation",
+            what: "situation",
             expected: format!("below {}", self.situations.len()),
             got: number.to_string(),
         })

@@ -18,7 +18,7 @@ impl<T: Real> Leaks<T> {
     pub(crate) fn build(given: &[f64], units: usize) -> Result<Option<Self>, Error> {
         if given.len() != 1 && given.len() != units {
             let (expected, got) = (format!("1 or {units}"), given.len().to_string());
-            return Err(Error::Setting { what: "the number of leaks", expected, got });
+            return Err(Error::Setting { what: "number of leaks", expected, got });
         }
         let rates = given.iter().map(|&a| check(a)).collect::<Result<Vec<T>, _>>()?;
         if rates.iter().all(|&a| a == T::ONE) {
@@ -61,7 +61,7 @@ fn check<T: Real>(leak: f64) -> Result<T, Error> {
         return Ok(rounded);
     }
     let expected = format!("above 0 and at most 1 in {}", T::NAME);
-    Err(Error::Setting { what: "a leak", expected, got: leak.to_string() })
+    Err(Error::Setting { what: "leak", expected, got: leak.to_string() })
 }
 
 #[cfg(test)]
@@ -102,13 +102,13 @@ mod tests {
     fn what_is_no_leak_is_refused() {
         for leak in [0.0, -0.5, 1.5, f64::NAN, f64::INFINITY] {
             let result = build::<f64>(&[0.5, leak]);
-            assert!(matches!(result, Err(Error::Setting { what: "a leak", .. })), "{leak}");
+            assert!(matches!(result, Err(Error::Setting { what: "leak", .. })), "{leak}");
         }
         // In single precision, this is 0.
         assert!(build::<f32>(&[1e-60]).is_err() && build::<f64>(&[1e-60]).is_ok());
         for leaks in [[0.5; 3].as_slice(), &[]] {
             let result = build::<f64>(leaks);
-            assert!(matches!(result, Err(Error::Setting { what: "the number of leaks", .. })));
+            assert!(matches!(result, Err(Error::Setting { what: "number of leaks", .. })));
         }
     }
 

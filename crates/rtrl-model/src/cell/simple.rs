@@ -53,7 +53,7 @@ fn each_unit(given: &[Activation], units: usize) -> Result<Vec<Activation>, Erro
         [one] => Ok(vec![one.clone(); units]),
         list if list.len() == units => Ok(list.to_vec()),
         list => Err(Error::Setting {
-            what: "the number of activations",
+            what: "number of activations",
             expected: format!("1 or {units}"),
             got: list.len().to_string(),
         }),

@@ -184,7 +184,7 @@ impl<T: Real> LearnerBuilder<T> {
     /// [`Error::Setting`] for what does not fit together, [`Error::Kernel`] if the sensitivities do not
     /// fit in memory, with the bytes, or the threads cannot be had.
     pub fn build(self) -> Result<Learner<T>, Error> {
-        check_count("the number of streams", self.streams)?;
+        check_count("number of streams", self.streams)?;
         self.regime.check()?;
         if self.teacher_forcing && self.network.readout.is_some() {
             return Err(Error::Setting {
@@ -232,8 +232,8 @@ impl<T: Real> LearnerBuilder<T> {
         let Some(custom) = &self.custom_engine else { return Ok(()) };
         if self.engine.is_some() {
             let expected = "`engine` or `custom_engine`".to_owned();
-            let got = "set twice".to_owned();
-            return Err(Error::Setting { what: "the engine", expected, got });
+            let got = "two choices".to_owned();
+            return Err(Error::Setting { what: "engine", expected, got });
         }
         let (expected, got) =
             (self.network.connections().count(Connection::Learning), custom.weights());
@@ -241,7 +241,7 @@ impl<T: Real> LearnerBuilder<T> {
             return Ok(());
         }
         let expected = format!("{expected}, one for each weight that learns");
-        let what = "the number of weights of the custom engine";
+        let what = "number of weights of the custom engine";
         Err(Error::Setting { what, expected, got: got.to_string() })
     }
 
@@ -251,7 +251,7 @@ impl<T: Real> LearnerBuilder<T> {
         if !(decay > T::ZERO && decay <= T::ONE) {
             let expected = format!("above 0 and at most 1 in {}", T::NAME);
             let got = self.sensitivity_decay.to_string();
-            return Err(Error::Setting { what: "the decay of the sensitivities", expected, got });
+            return Err(Error::Setting { what: "decay of the sensitivities", expected, got });
         }
         let stream = |_| {
             let engine = match &self.custom_engine {

@@ -14,8 +14,8 @@
 //! | `ahead.rs` | runs ahead that change nothing |
 //! | `sensitivities.rs` | reading p and the Jacobian |
 //! | `weights.rs` | reading and replacing weights, rates and the optimiser's state |
-//! | `state.rs` | everything that a learner remembers, each thing named once |
-//! | `settings.rs` | what a learner was built with, as plain data |
+//! | `state.rs` | everything that a learner saves, each thing named once |
+//! | `settings.rs` | the settings of a learner, as plain data |
 
 mod accumulate;
 mod ahead;
@@ -48,17 +48,35 @@ use crate::optimizer::Updater;
 use crate::readout_rls::ReadoutRls;
 use crate::{Error, Loss, Network, Regime, Sample, State, Targets};
 
-/// A network with everything that its learning needs.
+/// A network that learns: its weights, the state of every stream, the engines and the optimiser.
 ///
-/// One call of [`Learner::step`] is one time step; the data path is
-/// *forward* (equations 1 and 2) → *error* (3 and 4) → *sensitivities* (5) → *gradient* and
-/// *weights* (6).
+/// One call of [`Learner::step`] is one time step: *forward* (equations 1 and 2), *error* (3 and 4),
+/// *sensitivities* (5), *gradient* and *weights* (6).
 ///
-/// "Exact" means the recursion's own values: the true derivative of the loss while the weights stand
-/// still, the paper's real-time algorithm when they change at every step.
+/// ```
+/// use rtrl_model::{Learner, Network, Optimizer, Targets};
+///
+/// # fn main() -> Result<(), rtrl_model::Error> {
+/// let network = Network::<f64>::builder(3, 1).seed(1).build()?;
+/// let mut learner = Learner::builder(network).optimizer(Optimizer::sgd(0.1)).build()?;
+/// // Unit 0 learns to output the previous input. Units 1 and 2 have no target.
+/// let (mut input, mut losses) = (0.0, Vec::new());
+/// for t in 0..2000 {
+///     let target = [Some(input), None, None];
+///     input = f64::from(t % 3) / 4.0;
+///     losses.push(learner.step(&[input], Targets::Some(&target))?.loss);
+/// }
+/// let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+/// assert!(mean(&losses[1900..]) < mean(&losses[..100]) / 10.0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The gradient is exact: while the weights are constant, it is the true derivative of the loss; when
+/// they change at every step, it is that of the paper's real-time algorithm.
 ///
 /// A learner may have several *streams*: independent sequences that share the weights, each with its own
-/// state, sensitivities, targets and resets. Their gradients are summed; a stream may sit out a step.
+/// state, sensitivities, targets and resets. Their gradients are summed. A stream may skip a step.
 #[derive(Debug, Clone)]
 pub struct Learner<T: Real> {
     network: Network<T>,
@@ -83,22 +101,22 @@ pub struct Learner<T: Real> {
 }
 
 impl<T: Real> Learner<T> {
-    /// Starts to describe how `network` learns.
+    /// A builder for a learner of `network`.
     pub fn builder(network: Network<T>) -> LearnerBuilder<T> {
         LearnerBuilder::new(network)
     }
 
-    /// One time step: computes y(t+1), e(t+1), J(t+1), p(t+1) and the gradient from the input x(t) and
-    /// the targets for t + 1, and changes the weights where the regime says so.
-    ///
-    /// A step without any target is an ordinary step: state and sensitivities move on, nothing is learnt.
+    /// One time step: computes y(t+1), e(t+1), L(t+1), p(t+1) and the gradient from the input x(t)
+    /// and the targets for t + 1, and updates the weights if the regime requires it. A step without
+    /// any target is an ordinary step: state and sensitivities advance, and nothing is learnt.
     ///
     /// # Errors
     /// [`Error::InputLength`], [`Error::TargetLength`], [`Error::NonFinite`] and
-    /// [`Error::SensitivitiesLost`] leave the learner as it was, and so does [`Error::StreamCount`] if it has
-    /// several streams. After [`Error::Overflow`] the state has advanced, but p is lost, and so are the
-    /// gradients that the engine has accumulated. [`Error::UpdateRefused`] concerns the change of the weights
-    /// alone, and [`Error::Fit`] the readout that learns by least squares.
+    /// [`Error::SensitivitiesLost`] leave the learner unchanged, and so does [`Error::StreamCount`]
+    /// if it has several streams. After [`Error::Overflow`] the state has advanced, but p is lost,
+    /// and so are the gradients that the engine has accumulated. [`Error::UpdateRefused`] affects
+    /// only the update of the weights, and [`Error::Fit`] only the readout that learns by least
+    /// squares.
     pub fn step(
         &mut self,
         input: &[T],
@@ -107,15 +125,15 @@ impl<T: Real> Learner<T> {
         self.step_streams(&[Some((input, targets))])
     }
 
-    /// One time step of every stream, each with its input and its targets. A stream whose sample is `None`
-    /// sits out: its state, its forced set and its sensitivities stay as they are, it contributes nothing to
-    /// loss and gradient, and its part of the report shows its last outputs and errors of 0.
+    /// One time step of every stream, each with its input and its targets. A stream whose sample is
+    /// `None` skips the step: its state, forced set and sensitivities are unchanged, it does not
+    /// contribute to loss and gradient, and the report shows its last outputs and errors of 0.
     ///
     /// # Errors
-    /// As [`Learner::step`]; with several streams, [`Error::InStream`] names the stream. An error that arises
-    /// before anything has changed leaves all streams as they were. After an [`Error::Overflow`] all streams
-    /// have advanced, and the others have kept their p, but the weights have not changed, and the gradients
-    /// that the engines have accumulated are dropped.
+    /// As [`Learner::step`]; with several streams, [`Error::InStream`] names the stream. An error
+    /// that is found before anything has changed leaves all streams unchanged. After an
+    /// [`Error::Overflow`] all streams have advanced, and the others have kept their p, but the
+    /// weights have not changed, and the gradients that the engines have accumulated are dropped.
     pub fn step_streams(
         &mut self,
         samples: &[Option<Sample<'_, T>>],
@@ -133,10 +151,8 @@ impl<T: Real> Learner<T> {
         Ok(self.report((step, whole), loss, updated))
     }
 
-    /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters, and
-    /// gradients that wait or have accumulated stay.
-    ///
-    /// `states` is the state of every stream, n values, or one state a stream, one after the other.
+    /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters, and pending or accumulated gradients are kept.
+    /// `states` is one state of n values for all streams, or one state per stream, one after the other.
     ///
     /// # Errors
     /// [`Error::StateLength`] or [`Error::NonFinite`], with nothing changed; [`Error::Overflow`] as
@@ -158,12 +174,10 @@ impl<T: Real> Learner<T> {
         self.reset_engine(stream).or_else(|error| self.recover(error).map(drop))
     }
 
-    /// Sets p = 0 in every stream and leaves everything else: past inputs get no more credit. The way to
-    /// continue after an [`Error::Overflow`].
+    /// Sets p = 0 in every stream and keeps everything else: past inputs get no more credit. Call this to continue after an [`Error::Overflow`].
     ///
     /// # Errors
-    /// [`Error::Overflow`] if accumulated gradients turn out to have overflowed. They are dropped, and the
-    /// reset has been done.
+    /// [`Error::Overflow`] if accumulated gradients have overflowed. They are dropped, and the reset has been done.
     pub fn reset_sensitivities(&mut self) -> Result<(), Error> {
         self.reset_engines().or_else(|error| self.recover(error).map(drop))
     }
@@ -190,9 +204,7 @@ impl<T: Real> Learner<T> {
         done.or_else(|error| self.recover(error).map(drop))
     }
 
-    /// Applies the gradient that waits for the next step in
-    /// [`Timing::AfterNextStep`](crate::Timing::AfterNextStep), if there is one, and says whether there
-    /// was. Gradients that have accumulated since the last update stay.
+    /// Applies the pending gradient of [`Timing::AfterNextStep`](crate::Timing::AfterNextStep), if there is one, and returns whether there was. Gradients that have accumulated since the last update are kept.
     ///
     /// # Errors
     /// [`Error::UpdateRefused`]; the gradient is dropped.
@@ -201,8 +213,7 @@ impl<T: Real> Learner<T> {
         result.or_else(|quantity| self.recover(self.refused(quantity)))
     }
 
-    /// The network with its present weights. Its initial state is what it was; where a stream is now is
-    /// [`Learner::state`].
+    /// The network with its current weights. Its initial state is unchanged; [`Learner::state`] is the current state of a stream.
     pub fn network(&self) -> &Network<T> {
         &self.network
     }
@@ -217,8 +228,7 @@ impl<T: Real> Learner<T> {
         self.streams.len()
     }
 
-    /// The state of a stream: y(t), and the outputs and slopes of its last step. A clone of it runs on
-    /// independently with [`Network::forward`].
+    /// The state of a stream: y(t), and the outputs and slopes of its last step. A clone continues independently with [`Network::forward`].
     ///
     /// # Errors
     /// [`Error::NoStream`].
@@ -248,7 +258,7 @@ impl<T: Real> Learner<T> {
     }
 }
 
-/// Checks of what a call is given.
+/// Checks of arguments.
 impl<T: Real> Learner<T> {
     pub(crate) fn check_samples(&self, got: usize) -> Result<(), Error> {
         let expected = self.streams.len();

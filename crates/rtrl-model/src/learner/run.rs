@@ -47,9 +47,9 @@ impl<T: Real> Learner<T> {
     ) -> Result<Run<T>, Error> {
         let (streams, width) = (self.streams(), self.network.inputs());
         let outputs = self.network.outputs();
-        check_length("the input of a run", [steps, streams, width], inputs.len())?;
+        check_length("input of a run", [steps, streams, width], inputs.len())?;
         if let Some(got) = targets.len() {
-            check_length("the target of a run", [steps, streams, outputs], got)?;
+            check_length("target of a run", [steps, streams, outputs], got)?;
         }
         let mut run = Run::with_capacity([steps, streams, outputs])?;
         let mut samples = vec![None; streams];

@@ -85,7 +85,7 @@ impl Settings {
             Some(loss) => Ok(loss.clone()),
             None if self.loss.starts_with("custom:") => {
                 let expected = format!("{:?} among the supplies", self.loss);
-                Err(Error::Setting { what: "the custom loss", expected, got: "none".to_owned() })
+                Err(Error::Setting { what: "custom loss", expected, got: "none".to_owned() })
             }
             None => self.loss.parse(),
         }
@@ -123,7 +123,7 @@ impl StoredEngine {
         let Self::Custom { name, .. } = self else { return Ok(None) };
         let refused = |got| {
             let expected = format!("{name:?} from the supplied factory");
-            Err(Error::Setting { what: "the custom engine", expected, got })
+            Err(Error::Setting { what: "custom engine", expected, got })
         };
         let Some(factory) = &supplies.engine else { return refused("no factory".to_owned()) };
         let engine = factory.build(network.layout(), &network.learning(), name)?;

@@ -120,7 +120,7 @@ impl<T: Real> Learner<T> {
             if let Some((odd, _)) = values.find(|&(&value, &learns)| !learns && value != T::ZERO) {
                 let expected = "0 for weights that do not learn".to_owned();
                 let got = format!("{odd} in {name}.recurrent");
-                return Err(Error::Setting { what: "an accumulated gradient", expected, got });
+                return Err(Error::Setting { what: "accumulated gradient", expected, got });
             }
         }
         self.updater.check_state(&self.network)?;
@@ -130,7 +130,7 @@ impl<T: Real> Learner<T> {
         let forced = |stream: &Stream<T>| stream.state.teacher.forced.contains(&true);
         if !self.teacher_forcing && self.streams.iter().any(forced) {
             let (expected, got) = ("none without teacher forcing".to_owned(), "some".to_owned());
-            return Err(Error::Setting { what: "the forced units", expected, got });
+            return Err(Error::Setting { what: "forced units", expected, got });
         }
         Ok(())
     }

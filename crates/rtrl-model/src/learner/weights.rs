@@ -14,7 +14,7 @@ impl<T: Real> Learner<T> {
     pub fn set_weights(&mut self, weights: &[T]) -> Result<(), Error> {
         let network = &mut self.network;
         let before = network.weights.clone();
-        network.weights.replace(self.steps, "the weight matrix", weights)?;
+        network.weights.replace(self.steps, "weight matrix", weights)?;
         network.clear_absent();
         network.restore_frozen(&before);
         Ok(())
@@ -26,7 +26,7 @@ impl<T: Real> Learner<T> {
     /// # Errors
     /// [`Error::Length`] (of 0 without a readout) or [`Error::NonFinite`], with nothing changed.
     pub fn set_readout_weights(&mut self, weights: &[T]) -> Result<(), Error> {
-        let what = "the readout matrix";
+        let what = "readout matrix";
         let Some(readout) = &mut self.network.readout else {
             return Err(Error::Length { what, expected: 0, got: weights.len() });
         };

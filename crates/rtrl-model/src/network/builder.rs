@@ -142,7 +142,7 @@ impl<T: Real> NetworkBuilder<T> {
         let n = columns.units;
         if n == 0 {
             let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
-            return Err(Error::Setting { what: "the number of units", expected, got });
+            return Err(Error::Setting { what: "number of units", expected, got });
         }
         columns.check::<T>()?;
         let weights: Matrix<T> = self.weights.matrix(columns, self.seed)?;
@@ -173,10 +173,10 @@ impl<T: Real> NetworkBuilder<T> {
     fn check_connections(&self) -> Result<Connections, Error> {
         let mut connections = Connections::full(self.columns.units, self.columns.count())?;
         if let Some(present) = &self.present {
-            connections.mark("the connection mask", present, false, Connection::Absent)?;
+            connections.mark("connection mask", present, false, Connection::Absent)?;
         }
         if let Some(frozen) = &self.frozen {
-            connections.mark("the mask of frozen weights", frozen, true, Connection::Frozen)?;
+            connections.mark("mask of frozen weights", frozen, true, Connection::Frozen)?;
         }
         Ok(connections)
     }

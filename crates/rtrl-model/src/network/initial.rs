@@ -70,25 +70,25 @@ impl InitialWeights {
     /// # Errors
     /// [`Error::Setting`] or [`Error::Shape`] for what gives no finite weights, [`Error::Memory`].
     pub(crate) fn matrix<T: Real>(&self, columns: Columns, seed: u64) -> Result<Matrix<T>, Error> {
-        self.draw(columns, seed)?.checked("an initial weight")
+        self.draw(columns, seed)?.checked("initial weight")
     }
 
     fn draw<T: Real>(&self, columns: Columns, seed: u64) -> Result<Matrix<T>, Error> {
         let (n, c) = (columns.units, columns.count());
         let mut generator = Generator::new(seed);
         match self {
-            Self::Given(rows) => Matrix::from_table("the weight matrix", n, c, rows),
+            Self::Given(rows) => Matrix::from_table("weight matrix", n, c, rows),
             Self::Uniform { bound } => {
-                check_setting("the bound of the initial weights", *bound, 0.0)?;
+                check_setting("bound of the initial weights", *bound, 0.0)?;
                 filled(n, c, |_| generator.between(-bound, *bound))
             }
             Self::Normal { gain } => {
-                check_setting("the gain of the initial weights", *gain, 0.0)?;
+                check_setting("gain of the initial weights", *gain, 0.0)?;
                 let deviation = gain / (c as f64).sqrt();
                 filled(n, c, |_| deviation * generator.normal())
             }
             Self::Orthogonal { gain } => {
-                check_setting("the gain of the initial weights", *gain, 0.0)?;
+                check_setting("gain of the initial weights", *gain, 0.0)?;
                 let deviation = 1.0 / (columns.inputs.max(1) as f64).sqrt();
                 let mut weights = filled(n, c, |j| {
                     if j < columns.inputs { deviation * generator.normal() } else { 0.0 }

@@ -109,7 +109,7 @@ impl<T: Real> Network<T> {
     /// error of [`Network::forward`], after which `state` is where the steps before have brought it.
     pub fn run(&self, state: &mut State<T>, steps: usize, inputs: &[T]) -> Result<Vec<T>, Error> {
         let width = self.inputs();
-        check_length("the input of a run", [steps, 1, width], inputs.len())?;
+        check_length("input of a run", [steps, 1, width], inputs.len())?;
         let mut outputs = Vec::new();
         for t in 0..steps {
             let step = self.forward(state, &inputs[t * width..][..width]);

@@ -380,8 +380,8 @@ mod tests {
         let plain = Network::<f64>::builder(3, 1).build().unwrap();
         let mut state = small.state();
         for (other, message) in [
-            (&large, "state: got one for 3 units, expected 4"),
-            (&plain, "state: got one for 2 outputs, expected 3"),
+            (&large, "state: got one of a network with 3 units, expected 4"),
+            (&plain, "state: got one of a network with 2 outputs, expected 3"),
         ] {
             let error = other.forward(&mut state, &[0.5]).unwrap_err();
             assert_eq!(error.to_string(), message);

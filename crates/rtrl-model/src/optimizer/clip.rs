@@ -20,7 +20,7 @@ pub struct Clipping {
 impl Clipping {
     /// Fails unless every limit is in its range.
     pub(super) fn check(self) -> Result<(), Error> {
-        for (what, limit) in [("the clip value", self.value), ("the clip norm", self.norm)] {
+        for (what, limit) in [("clip value", self.value), ("clip norm", self.norm)] {
             check_setting(what, limit.unwrap_or(0.0), 0.0)?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Optimisers of the user's.
+//! Custom optimisers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::moments::Moments;
 use crate::{Error, Matrix};
 
-/// A rule of the user's that turns the gradient of a weight into a direction; see
+/// A custom rule that turns the gradient of a weight into a direction; see
 /// [`Optimizer::custom`](super::Optimizer::custom).
 ///
 /// The rule is applied weight by weight, in double precision whatever the precision of the network.
-/// Results are the same on every machine as far as the function's are.
+/// Results are the same on every machine if those of the function are.
 pub trait CustomOptimizer: fmt::Debug + Send + Sync {
-    /// The name under which a file finds the rule again.
+    /// The name of the rule in files.
     fn name(&self) -> &str;
 
-    /// Names of the numbers that the rule remembers for each weight, for instance `momentum`. Each is a
+    /// Names of the numbers that the rule keeps for each weight, for example `momentum`. Each is a
     /// matrix of the shape of the weights that starts at 0 and is stored in checkpoints.
     fn moments(&self) -> &[&'static str] {
         &[]
@@ -32,7 +32,7 @@ pub trait CustomOptimizer: fmt::Debug + Send + Sync {
     fn direction(&self, update: u64, weight: f64, gradient: f64, moments: &mut [f64]) -> f64;
 }
 
-/// A custom rule, of which a file keeps the name only.
+/// A custom rule, of which a file stores only the name.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CustomRule {
@@ -74,7 +74,7 @@ impl CustomRule {
     /// have one name.
     pub(super) fn get(&self) -> Result<&Arc<dyn CustomOptimizer>, Error> {
         let refused = |expected: &str, got: String| {
-            Err(Error::Setting { what: "the optimiser", expected: expected.to_owned(), got })
+            Err(Error::Setting { what: "optimiser", expected: expected.to_owned(), got })
         };
         let Some(rule) = &self.rule else {
             let got = format!("{:?}, which was read from a file", self.name);
@@ -93,7 +93,7 @@ impl CustomRule {
 pub(super) struct CustomState<T> {
     rule: Arc<dyn CustomOptimizer>,
     pub(super) moments: Vec<Moments<T>>,
-    /// Whether a weight learns, row by row: others are not shown to the rule.
+    /// Whether a weight learns, row by row; the rule is not called for others.
     learning: Vec<bool>,
     /// Room for the moments of one weight.
     scratch: Vec<f64>,

@@ -1,4 +1,4 @@
-//! What the optimiser keeps for one matrix of weights, and its next values.
+//! The state of the optimiser for one matrix of weights, and its next values.
 
 use rtrl_kernel::{Isa, Real, descend};
 
@@ -8,8 +8,7 @@ use super::moments::Moments;
 use super::rule::{Optimizer, Rule};
 use crate::{Error, Matrix};
 
-/// The state of the optimiser for one layer, and room for the next one: an update that fails must
-/// leave no trace.
+/// The state of the optimiser for one layer, and buffers for the next one, because a failed update must change nothing.
 #[derive(Debug, Clone)]
 pub(super) struct LayerState<T> {
     /// The moments that the optimiser has.
@@ -99,7 +98,7 @@ impl<T: Real> LayerState<T> {
         self.first.is_some() || self.second.is_some() || self.custom.is_some()
     }
 
-    /// Writes the direction, which is to be multiplied by the rate, to the place of the next weights, and
+    /// Writes the direction, not yet multiplied by the rate, to the buffer of the next weights, and
     /// the next moments; says whether the moments are finite.
     fn find_direction(&mut self, rule: &Rule<T>, clip: Option<&Clip<T>>, gradient: &[T]) -> bool {
         let direction = self.next_weights.padded_mut();
@@ -125,7 +124,7 @@ impl<T: Real> LayerState<T> {
         finite
     }
 
-    /// Makes the next weights of the direction; says whether they are finite.
+    /// Computes the next weights from the direction; returns whether they are finite.
     fn follow_direction(&mut self, rates: &Rates<T>, weights: &[T]) -> bool {
         let places = self.next_weights.padded_mut().iter_mut().zip(weights);
         let mut finite = true;
@@ -147,7 +146,7 @@ impl<T: Real> LayerState<T> {
         finite
     }
 
-    /// Makes what was prepared current.
+    /// Applies the prepared update.
     pub(super) fn commit(&mut self, weights: &mut Matrix<T>) {
         std::mem::swap(weights, &mut self.next_weights);
         if self.has_moments() {

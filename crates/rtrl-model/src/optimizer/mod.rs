@@ -1,8 +1,9 @@
 //! From a gradient to a change of the weights.
 //!
-//! The chain: clip by value, then clip by the joint norm of all gradients, then the optimiser at the rate
-//! of the schedule, then decoupled weight decay, then, if asked, the spectral limit. Formulas and defaults
-//! are those of `torch.optim` and `torch.nn.utils.clip_grad_norm_`; `docs/equations.md` lists them.
+//! The chain: clip by value, then clip by the joint norm of all gradients, then the optimiser at
+//! the rate of the schedule, then decoupled weight decay, then the spectral limit, if there is one.
+//! Formulas and defaults are those of `torch.optim` and `torch.nn.utils.clip_grad_norm_`;
+//! `docs/equations.md` lists them.
 //!
 //! | file | subject |
 //! |---|---|
@@ -10,8 +11,8 @@
 //! | `updater.rs` | an update: all weights change, or none |
 //! | `clip.rs` | limits on the gradient |
 //! | `rule.rs` | the optimisers and their constants |
-//! | `custom.rs` | optimisers of the user's |
-//! | `moments.rs` | what an optimiser remembers for each weight |
+//! | `custom.rs` | custom optimisers |
+//! | `moments.rs` | the numbers that an optimiser keeps for each weight |
 //! | `layer.rs` | the moments and the next weights of one matrix |
 //! | `schedule.rs` | the learning rate over the updates |
 //! | `spectral.rs`, `no_spectral.rs` | the spectral limit, with linear algebra and without |

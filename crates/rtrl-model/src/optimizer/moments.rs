@@ -1,4 +1,4 @@
-//! A number that an optimiser remembers for each weight.
+//! A number that an optimiser keeps for each weight.
 
 use rtrl_kernel::Real;
 

@@ -1,4 +1,4 @@
-//! The optimisers: what becomes of a gradient.
+//! The optimisers: from a gradient to a change of the weights.
 
 use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
@@ -20,12 +20,12 @@ pub enum Optimizer {
         /// α
         learning_rate: f64,
     },
-    /// Gradient descent with momentum, neither dampened nor looking ahead (Polyak 1964):
+    /// Gradient descent with momentum, without dampening or Nesterov momentum (Polyak 1964):
     /// `m = momentum m + g`, `w -= learning_rate * m`.
     Momentum {
         /// α
         learning_rate: f64,
-        /// μ, what is kept of the momentum.
+        /// μ, the decay of the momentum.
         momentum: f64,
     },
     /// `RMSProp` (Tieleman & Hinton 2012): `v = α v + (1 - α) g²`,
@@ -54,7 +54,7 @@ pub enum Optimizer {
     Custom {
         /// The rate, which multiplies the direction of the rule.
         learning_rate: f64,
-        /// The rule, of which a file keeps the name.
+        /// The rule, of which a file stores only the name.
         rule: CustomRule,
     },
 }
@@ -80,11 +80,11 @@ impl Optimizer {
         Self::Adam { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
     }
 
-    /// A rule of the user's, whose directions are multiplied by the rate.
+    /// A custom rule, whose directions are multiplied by the rate.
     ///
-    /// Clipping, schedules, weight decay and the rate of the readout work as with any optimiser. What the
-    /// rule remembers is part of a checkpoint, which keeps the rule's name; a program that reads it supplies
-    /// the rule again ([`Supplies`](crate::Supplies)).
+    /// Clipping, schedules, weight decay and the rate of the readout work as with any optimiser. A
+    /// checkpoint contains the rule's moments and its name; a program that reads it supplies the
+    /// rule ([`Supplies`](crate::Supplies)).
     ///
     /// ```
     /// use rtrl_model::{CustomOptimizer, Learner, Network, Optimizer};
@@ -138,7 +138,7 @@ impl Optimizer {
         }
     }
 
-    /// Gives a custom rule that was read from a file its functions again, if `other` is the one.
+    /// Gives a custom rule that was read from a file its functions, if `other` has the same name.
     pub(super) fn supply(&mut self, other: &Self) {
         if let (Self::Custom { rule, .. }, Self::Custom { rule: other, .. }) = (self, other) {
             rule.supply(other);
@@ -153,14 +153,13 @@ impl Optimizer {
         }
     }
 
-    /// Fails unless every constant is in its range, in the precision of the weights, and a custom rule is
-    /// there.
+    /// Fails unless every constant is in its range, in the precision of the weights, and a custom rule has been supplied.
     pub(super) fn check<T: Real>(&self) -> Result<(), Error> {
-        check_rate::<T>("the learning rate", self.learning_rate())?;
+        check_rate::<T>("learning rate", self.learning_rate())?;
         match *self {
             Self::Sgd { .. } => Ok(()),
             Self::Custom { .. } => self.check_rule(),
-            Self::Momentum { momentum, .. } => check_decay::<T>("the momentum", momentum),
+            Self::Momentum { momentum, .. } => check_decay::<T>("momentum", momentum),
             Self::RmsProp { alpha, epsilon, .. } => {
                 check_decay::<T>("RMSProp's alpha", alpha)?;
                 check_epsilon::<T>("RMSProp's epsilon", epsilon)

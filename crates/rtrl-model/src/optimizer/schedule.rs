@@ -11,8 +11,8 @@ use crate::Error;
 use crate::error::check_setting;
 
 /// The factor of the learning rate at update u = 0, 1, …, computed in double precision without any
-/// function of the platform. Updates are counted, not steps: one that is refused counts for nothing, and
-/// a reset of the state changes nothing.
+/// function of the platform. Updates are counted, not steps. Refused updates do not count, and a
+/// reset of the state does not affect the count.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -22,14 +22,14 @@ pub enum RateSchedule {
     Constant,
     /// `factor^floor(u / every)`, as `torch.optim.lr_scheduler.StepLR`.
     Step {
-        /// Updates from one step down to the next.
+        /// Updates from one step to the next.
         every: NonZeroU64,
-        /// What each step down multiplies the rate by.
+        /// The factor of each step.
         factor: f64,
     },
     /// `1 / (1 + decay u)` (Robbins & Monro 1951).
     InverseTime {
-        /// By how much the denominator grows with each update.
+        /// The growth of the denominator per update.
         decay: f64,
     },
     /// `floor + (1 - floor) (1 + cos(π u / updates)) / 2` for u < `updates`, then `floor`: half a cosine,
@@ -44,7 +44,7 @@ pub enum RateSchedule {
     Custom(CustomSchedule),
 }
 
-/// A custom schedule, of which a file keeps the name.
+/// A custom schedule, of which a file stores only the name.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomSchedule {
@@ -61,25 +61,23 @@ impl fmt::Debug for CustomSchedule {
 }
 
 impl RateSchedule {
-    /// A custom schedule: the factor at update u. A factor that is negative or not finite refuses
-    /// the update.
-    ///
-    /// Results are the same on every machine as far as the function's are. A file keeps the name only;
-    /// a program that reads it supplies the function again, with
+    /// A custom schedule: the factor at update u. An update whose factor is negative or not finite
+    /// is refused.
+    /// Results are the same on every machine if those of the function are. A file stores only the name; a program that reads it supplies the function, with
     /// [`UpdateSettings::supply`](super::UpdateSettings::supply).
     pub fn custom(name: &str, factor: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
         Self::Custom(CustomSchedule { name: name.to_owned(), factor: Some(Arc::new(factor)) })
     }
 
-    /// Fails unless every constant is in its range and a function is there.
+    /// Fails unless every constant is in its range and a custom function has been supplied.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self {
             Self::Constant => Ok(()),
-            Self::Step { factor, .. } => check_setting("the factor of the schedule", *factor, 0.0),
-            Self::InverseTime { decay } => check_setting("the decay of the schedule", *decay, 0.0),
+            Self::Step { factor, .. } => check_setting("factor of the schedule", *factor, 0.0),
+            Self::InverseTime { decay } => check_setting("decay of the schedule", *decay, 0.0),
             Self::Cosine { floor, .. } if (0.0..=1.0).contains(floor) => Ok(()),
             Self::Cosine { floor, .. } => Err(Error::Setting {
-                what: "the floor of the schedule",
+                what: "floor of the schedule",
                 expected: "a number from 0 to 1".to_owned(),
                 got: floor.to_string(),
             }),
@@ -124,6 +122,6 @@ impl CustomSchedule {
         }
         let expected = "a schedule whose function has been supplied".to_owned();
         let got = format!("{:?}, which was read from a file", self.name);
-        Err(Error::Setting { what: "the schedule of the learning rate", expected, got })
+        Err(Error::Setting { what: "schedule of the learning rate", expected, got })
     }
 }

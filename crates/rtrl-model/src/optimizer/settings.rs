@@ -1,4 +1,4 @@
-//! What a learner is told about its updates, in one place.
+//! All settings of the updates of a learner.
 
 use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
@@ -24,17 +24,16 @@ pub struct UpdateSettings {
     /// Limits on the gradient.
     #[serde(default)]
     pub clipping: Clipping,
-    /// λ of decoupled weight decay (Loshchilov & Hutter 2019): beside the change that the optimiser
-    /// makes, `w -= rate * λ * w`, as in `torch.optim.AdamW`, with the rate of the layer and the schedule.
-    /// For weights that learn, except those of the bias; 0 for none.
+    /// λ of decoupled weight decay (Loshchilov & Hutter 2019): in addition to the change of the optimiser, `w -= rate * λ * w`, as in `torch.optim.AdamW`, with the rate of the layer and the schedule. It applies to weights that learn, except those of the bias; 0 for none.
     #[serde(default)]
     pub weight_decay: f64,
     /// Largest singular value that the recurrent weights (units x units) may have after an update.
     ///
-    /// Where they exceed it, those that learn are multiplied by one factor; frozen weights stay, and a limit
-    /// below what these have alone is refused. It holds to rounding, from the first update on; start
-    /// weights are not changed. Needs the feature `linalg`. It costs `O(n^3)` an update, and results may
-    /// then differ between machines in the last bits, the one exception to the promise of equal bits.
+    /// If they exceed it, those that learn are multiplied by one factor. Frozen weights are
+    /// unchanged, and a limit below their own singular value is refused. The limit holds up to
+    /// rounding, from the first update on; initial weights are unchanged. It needs the feature
+    /// `linalg` and costs `O(n^3)` per update. Results may then differ between machines in the last
+    /// bits, the only exception to the guarantee of equal bits.
     #[serde(default)]
     pub spectral_limit: Option<f64>,
 }
@@ -65,8 +64,7 @@ impl UpdateSettings {
         Self { weight_decay: 0.01, ..Optimizer::adam(learning_rate).into() }
     }
 
-    /// Gives a custom schedule and a custom optimiser their functions again, by their names, after a file has
-    /// kept the names only. Others need nothing.
+    /// Supplies the functions of a custom schedule and a custom optimiser, of which a file stores only the names. Others need nothing.
     ///
     /// # Errors
     /// [`Error::Setting`] if the one of that name has not been supplied.
@@ -92,9 +90,9 @@ impl UpdateSettings {
     pub(super) fn check<T: Real>(&self) -> Result<(), Error> {
         self.optimizer.check::<T>()?;
         let [_, readout] = self.learning_rates();
-        check_rate::<T>("the learning rate of the readout", readout)?;
+        check_rate::<T>("learning rate of the readout", readout)?;
         self.schedule.check()?;
         self.clipping.check()?;
-        check_setting("the weight decay", T::from_f64(self.weight_decay).to_f64(), 0.0)
+        check_setting("weight decay", T::from_f64(self.weight_decay).to_f64(), 0.0)
     }
 }

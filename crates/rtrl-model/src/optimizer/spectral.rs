@@ -11,7 +11,7 @@ use rtrl_kernel::Real;
 use crate::error::{Quantity, check_setting};
 use crate::{Error, Matrix, Network};
 
-/// The limit, and room for the decomposition.
+/// The limit, and buffers for the decomposition.
 #[derive(Debug, Clone)]
 pub(super) struct SpectralLimit {
     limit: f64,
@@ -29,7 +29,7 @@ impl SpectralLimit {
     /// # Errors
     /// [`Error::Setting`] if the limit is out of range or less than the frozen weights alone allow.
     pub(super) fn new<T: Real>(limit: f64, layers: &Network<T>) -> Result<Self, Error> {
-        check_setting("the spectral limit", limit, 0.0)?;
+        check_setting("spectral limit", limit, 0.0)?;
         let (weights, first_unit) = (&layers.weights, layers.layers[0].columns.first_unit());
         let learning = learning(layers);
         let mut values = SingularValues::new(weights.rows(), weights.columns() - first_unit);
@@ -44,14 +44,11 @@ impl SpectralLimit {
             return Ok(Self { limit, frozen, first_unit, learning, values });
         }
         let expected = format!("at least that of the frozen weights, {frozen}");
-        Err(Error::Setting { what: "the spectral limit", expected, got: limit.to_string() })
+        Err(Error::Setting { what: "spectral limit", expected, got: limit.to_string() })
     }
 
     /// Shrinks the recurrent weights that learn until the limit holds, if it does not.
-    ///
-    /// With F the frozen weights, L those that learn and σ the largest singular value, which is a
-    /// convex function, `σ(F + s L) <= (1 - s) σ(F) + s σ(F + L)`. The s for which the right side is
-    /// the limit is taken; without frozen weights it is `limit / σ(L)`.
+    /// Let F be the frozen weights, D those that learn and σ the largest singular value, which is a convex function: `σ(F + s D) <= (1 - s) σ(F) + s σ(F + D)`. D is scaled by the s for which the right side equals the limit; without frozen weights it is `limit / σ(D)`.
     ///
     /// # Errors
     /// [`Quantity::SpectralNorm`] if the decomposition fails.
@@ -111,7 +108,7 @@ impl SingularValues {
         self.block.iter_mut().zip(from).for_each(|(place, value)| *place = value.to_f64());
     }
 
-    /// The largest one; `None` if it cannot be found or is not finite.
+    /// The largest one; `None` if it cannot be computed or is not finite.
     fn largest(&mut self) -> Option<f64> {
         let (rows, columns) = self.shape;
         let block = MatRef::from_row_major_slice(&self.block, rows, columns);

@@ -227,13 +227,13 @@ fn a_state_that_does_not_fit_is_refused_and_nothing_changes() {
         ]
     );
     let breaks: [(Change, &str); 7] = [
-        (|state| state.truncate(3), "the state of the optimiser is recurrent.first_moment, rec"),
-        (|state| state[0].0.push('s'), "the state of the optimiser is recurrent.first_moments"),
-        (|state| state.push(state[0].clone()), "the state of the optimiser is"),
-        (|state| state[2].1 = state[0].1.clone(), "a moment of the optimiser is 3 x 6"),
-        (|state| state[2].1.row_mut(1)[0] = f64::NAN, "is NaN in readout.first_moment"),
-        (|state| state[3].1.row_mut(1)[0] = -1.0, "is -1 in readout.second_moment"),
-        (|state| state[0].1.row_mut(2)[4] = 1.0, "is 1 in recurrent.first_moment"),
+        (|state| state.truncate(3), "state of the optimiser: got recurrent.first_moment, rec"),
+        (|state| state[0].0.push('s'), "state of the optimiser: got recurrent.first_moments"),
+        (|state| state.push(state[0].clone()), "state of the optimiser: got"),
+        (|state| state[2].1 = state[0].1.clone(), "moment of the optimiser: got 3 x 6"),
+        (|state| state[2].1.row_mut(1)[0] = f64::NAN, "got NaN in readout.first_moment"),
+        (|state| state[3].1.row_mut(1)[0] = -1.0, "got -1 in readout.second_moment"),
+        (|state| state[0].1.row_mut(2)[4] = 1.0, "got 1 in recurrent.first_moment"),
     ];
     for (change, expected) in breaks {
         let mut broken = state.clone();
@@ -292,8 +292,8 @@ fn settings_out_of_range_are_refused_by_name() {
         let beta1 = 0.9;
         refused(Optimizer::Adam { learning_rate: RATE, beta1, beta2, epsilon }.into())
     };
-    assert_eq!(refused(Optimizer::momentum(-RATE, 0.9).into()), "the learning rate");
-    assert_eq!(refused(Optimizer::momentum(RATE, 1.0).into()), "the momentum");
+    assert_eq!(refused(Optimizer::momentum(-RATE, 0.9).into()), "learning rate");
+    assert_eq!(refused(Optimizer::momentum(RATE, 1.0).into()), "momentum");
     let rmsprop =
         |alpha, epsilon| refused(Optimizer::RmsProp { learning_rate: RATE, alpha, epsilon }.into());
     assert_eq!(rmsprop(-0.1, 1e-8), "RMSProp's alpha");
@@ -301,20 +301,20 @@ fn settings_out_of_range_are_refused_by_name() {
     // 1 - 1e-9 is 1 in single precision, and 1e-50 is 0.
     assert_eq!(adam(1.0 - 1e-9, 1e-8), "Adam's beta2");
     assert_eq!(adam(0.9, 1e-50), "Adam's epsilon");
-    assert_eq!(refused(UpdateSettings { weight_decay: -0.1, ..plain() }), "the weight decay");
-    assert_eq!(refused(UpdateSettings { weight_decay: 1e39, ..plain() }), "the weight decay");
+    assert_eq!(refused(UpdateSettings { weight_decay: -0.1, ..plain() }), "weight decay");
+    assert_eq!(refused(UpdateSettings { weight_decay: 1e39, ..plain() }), "weight decay");
     let readout = |rate| UpdateSettings { readout_learning_rate: Some(rate), ..plain() };
-    assert_eq!(refused(readout(f64::NAN)), "the learning rate of the readout");
-    assert_eq!(refused(readout(0.1)), "the learning rate of the readout");
+    assert_eq!(refused(readout(f64::NAN)), "learning rate of the readout");
+    assert_eq!(refused(readout(0.1)), "learning rate of the readout");
     let every = 1.try_into().unwrap();
     let step = RateSchedule::Step { every, factor: -1.0 };
-    assert_eq!(refused(schedule(step)), "the factor of the schedule");
+    assert_eq!(refused(schedule(step)), "factor of the schedule");
     let inverse = RateSchedule::InverseTime { decay: f64::INFINITY };
-    assert_eq!(refused(schedule(inverse)), "the decay of the schedule");
+    assert_eq!(refused(schedule(inverse)), "decay of the schedule");
     let cosine = RateSchedule::Cosine { updates: every, floor: f64::NAN };
-    assert_eq!(refused(schedule(cosine)), "the floor of the schedule");
+    assert_eq!(refused(schedule(cosine)), "floor of the schedule");
     let limited = UpdateSettings { spectral_limit: Some(-1.0), ..plain() };
-    assert_eq!(refused(limited), "the spectral limit");
+    assert_eq!(refused(limited), "spectral limit");
 }
 
 #[cfg(not(feature = "linalg"))]

@@ -1,4 +1,4 @@
-//! The weights' way from one update to the next: all of them change, or none.
+//! An update of the weights: all of them change, or none.
 
 use rtrl_kernel::Real;
 
@@ -50,17 +50,17 @@ impl<T: Real> Updater<T> {
         self.updates
     }
 
-    /// The settings with the rates of now.
+    /// The settings with the current rates.
     pub(crate) fn settings(&self) -> &UpdateSettings {
         &self.settings
     }
 
-    /// Replaces the rate of the recurrent weights, and of the readout's where it has none of its own.
+    /// Replaces the rate of the recurrent weights, and of the readout if it has no separate rate.
     ///
     /// # Errors
     /// [`Error::Setting`]; nothing has changed.
     pub(crate) fn set_learning_rate(&mut self, rate: f64) -> Result<(), Error> {
-        check_rate::<T>("the learning rate", rate)?;
+        check_rate::<T>("learning rate", rate)?;
         *self.settings.optimizer.learning_rate_mut() = rate;
         Ok(())
     }
@@ -71,7 +71,7 @@ impl<T: Real> Updater<T> {
     /// [`Error::Setting`]; nothing has changed.
     pub(crate) fn set_readout_learning_rate(&mut self, rate: Option<f64>) -> Result<(), Error> {
         if let Some(rate) = rate {
-            check_rate::<T>("the learning rate of the readout", rate)?;
+            check_rate::<T>("learning rate of the readout", rate)?;
             if self.layers.len() < LAYERS.len() {
                 return Err(no_readout());
             }
@@ -80,7 +80,7 @@ impl<T: Real> Updater<T> {
         Ok(())
     }
 
-    /// Changes the weights of every layer, or, if anything would not be finite, none of them.
+    /// Changes the weights of every layer, or none of them if anything would not be finite.
     ///
     /// # Errors
     /// What is not finite.
@@ -114,7 +114,7 @@ impl<T: Real> Updater<T> {
         Ok(())
     }
 
-    /// All that the optimiser remembers beside the number of updates, by name: layer (`recurrent`,
+    /// The state of the optimiser except the number of updates, by name: layer (`recurrent`,
     /// `readout`), dot, moment (`momentum`, `first_moment`, `second_moment`); shapes as the weights'.
     pub(crate) fn state(&self) -> impl Iterator<Item = (String, &Matrix<T>)> {
         self.moments().map(|(name, moments)| (name, &moments.now))
@@ -134,7 +134,7 @@ impl<T: Real> Updater<T> {
         })
     }
 
-    /// Fails unless every moment holds numbers that an optimiser of these weights leaves behind.
+    /// Fails unless an optimiser of these weights could have produced the moments.
     ///
     /// # Errors
     /// [`Error::Setting`].
@@ -143,8 +143,7 @@ impl<T: Real> Updater<T> {
         all.try_for_each(|(name, moments)| check_moment(&name, &moments.now, moments, layers))
     }
 
-    /// Takes back what [`Updater::state`] and [`Updater::updates`] gave for the same settings and layers,
-    /// in any order.
+    /// Restores the results of [`Updater::state`] and [`Updater::updates`] for the same settings and layers, in any order.
     ///
     /// # Errors
     /// [`Error::Setting`] if names are missing or unknown or a number cannot be one of that moment,
@@ -157,7 +156,7 @@ impl<T: Real> Updater<T> {
     ) -> Result<(), Error> {
         if updates > MOST_COUNTED {
             let (expected, got) = (format!("at most {MOST_COUNTED}"), updates.to_string());
-            return Err(Error::Setting { what: "the number of updates", expected, got });
+            return Err(Error::Setting { what: "number of updates", expected, got });
         }
         let names: Vec<String> = self.state().map(|(name, _)| name).collect();
         let find = |name| stored.iter().find(|(stored, _)| stored == name);
@@ -165,7 +164,7 @@ impl<T: Real> Updater<T> {
         if found.len() != names.len() || stored.len() != names.len() {
             let got = stored.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
             let (expected, got) = (listed(&names), listed(&got));
-            return Err(Error::Setting { what: "the state of the optimiser", expected, got });
+            return Err(Error::Setting { what: "state of the optimiser", expected, got });
         }
         for ((name, matrix), (_, moments)) in found.iter().zip(self.moments()) {
             check_moment(name, matrix, moments, layers)?;
@@ -181,7 +180,7 @@ impl<T: Real> Updater<T> {
 fn no_readout() -> Error {
     let (expected, got) =
         ("none without a readout that learns by its gradient".to_owned(), "one".to_owned());
-    Error::Setting { what: "the learning rate of the readout", expected, got }
+    Error::Setting { what: "learning rate of the readout", expected, got }
 }
 
 fn listed(names: &[impl AsRef<str>]) -> String {
@@ -200,7 +199,7 @@ fn check_moment<T: Real>(
     let shape = |matrix: &Matrix<T>| (matrix.rows(), matrix.columns());
     if shape(matrix) != shape(&moments.now) {
         let (expected, got) = (shape(&moments.now), shape(matrix));
-        return Err(Error::Shape { what: "a moment of the optimiser", expected, got });
+        return Err(Error::Shape { what: "moment of the optimiser", expected, got });
     }
     let learning = if name.starts_with(LAYERS[0]) { layers.connections.learning() } else { vec![] };
     let mut learning = learning.into_iter();
@@ -211,14 +210,14 @@ fn check_moment<T: Real>(
             let expected = "finite numbers, none negative in a second moment, and 0 for weights \
                             that do not learn";
             let got = format!("{value} in {name}");
-            let (what, expected) = ("a moment of the optimiser", expected.to_owned());
+            let (what, expected) = ("moment of the optimiser", expected.to_owned());
             return Err(Error::Setting { what, expected, got });
         }
     }
     Ok(())
 }
 
-/// For each layer, 1 where weight decay acts: on weights that learn and are no bias.
+/// For each layer, 1 where weight decay acts: on weights that learn, except the bias.
 fn decaying<T: Real>(layers: &Network<T>) -> Result<Vec<Matrix<T>>, Error> {
     let (columns, connections) = (layers.layers[0].columns, &layers.connections);
     let bias = columns.bias.then_some(columns.inputs);

@@ -68,7 +68,7 @@ impl Description {
         let width = width.and_then(|width| width.checked_add(self.units));
         let Some(width) = width.filter(|_| self.units > 0) else {
             let Self { units, inputs, .. } = self;
-            return Err(format!("{units} units and {inputs} inputs are out of range"));
+            return Err(format!("got {units} units and {inputs} inputs, expected smaller numbers"));
         };
         let lists = [
             ("activations", self.activations.len()),
@@ -87,17 +87,17 @@ impl Description {
         self.units + inputs + usize::from(readout.bias)
     }
 
-    /// The network of this description. `own` are the activations of one's own, found by their names.
+    /// The network of this description. `custom` are the custom activations, found by their names.
     ///
     /// # Errors
     /// [`Error::Setting`] for an activation that is neither built in nor given.
     pub(crate) fn builder<T: Real>(
         &self,
         parts: Parts,
-        own: &[Activation],
+        custom: &[Activation],
     ) -> Result<NetworkBuilder<T>, Error> {
-        let find = |name: &String| match own.iter().find(|own| own.saved_name() == *name) {
-            Some(own) => Ok(own.clone()),
+        let find = |name: &String| match custom.iter().find(|one| one.saved_name() == *name) {
+            Some(one) => Ok(one.clone()),
             None => name.parse(),
         };
         let activations = self.activations.iter().map(find);
@@ -153,7 +153,7 @@ pub(crate) fn connection_codes<T: Real>(network: &Network<T>) -> Vec<u8> {
 /// The rows of a byte matrix, or what is wrong with one of its codes.
 pub(crate) fn connection_rows(codes: &[u8], columns: usize) -> Result<Vec<Vec<u8>>, String> {
     match codes.iter().find(|&&code| code > 2) {
-        Some(odd) => Err(format!("a connection has the code {odd}, expected 0, 1 or 2")),
+        Some(odd) => Err(format!("got the connection code {odd}, expected 0, 1 or 2")),
         None => Ok(codes.chunks(columns).map(<[u8]>::to_vec).collect()),
     }
 }

@@ -289,8 +289,8 @@ impl Reading<'_> {
     }
 
     fn refuse(&self, name: &str, found: Option<&Value>, expected: &str) -> Error {
-        let got = found.map_or("missing".to_owned(), ToString::to_string);
-        let reason = format!("`{name}` is {got}, expected {expected}");
+        let got = found.map_or("none".to_owned(), ToString::to_string);
+        let reason = format!("`{name}`: got {got}, expected {expected}");
         Error::Format { what: self.reader.path().display().to_string(), reason }
     }
 

@@ -198,7 +198,7 @@ impl StoredLearner {
     pub fn learner<T: Real>(mut self, supplies: &Supplies<T>) -> Result<Learner<T>, Error> {
         if self.contents.forecast.is_some() {
             let (expected, got) = ("a learner's".to_owned(), "a forecaster's".to_owned());
-            return Err(Error::Setting { what: "the checkpoint", expected, got });
+            return Err(Error::Setting { what: "checkpoint", expected, got });
         }
         self.take(supplies, None)
     }
@@ -213,7 +213,7 @@ impl StoredLearner {
     ) -> Result<(Learner<T>, Waiting<T>), Error> {
         let Some(contents) = self.contents.forecast.take() else {
             let (expected, got) = ("a forecaster's".to_owned(), "a learner's".to_owned());
-            return Err(Error::Setting { what: "the checkpoint", expected, got });
+            return Err(Error::Setting { what: "checkpoint", expected, got });
         };
         let count = contents.waiting.iter().fold(0usize, |sum, &count| sum.saturating_add(count));
         let count = count.saturating_mul(stored_width(self.contents.network.inputs));
@@ -246,7 +246,7 @@ impl StoredLearner {
             return Ok(());
         }
         let (expected, got) = (T::NAME.to_owned(), self.contents.precision.clone());
-        Err(Error::Setting { what: "the precision of the checkpoint", expected, got })
+        Err(Error::Setting { what: "precision of the checkpoint", expected, got })
     }
 
     /// Fails unless the file has the large tensors that a learner makes room for when it is built. Only what a
@@ -301,10 +301,10 @@ impl StoredLearner {
             tensors.iter().chain(waiting).map(|tensor| (&tensor.name, tensor)).collect();
         let known = |tensor: &Tensor| known.get(&tensor.name) == Some(&tensor);
         if let Some(odd) = self.reader.tensors().find(|tensor| !known(tensor)) {
-            return Err(self.reader.refuse(format!("tensor `{}` does not belong to it", odd.name)));
+            return Err(self.reader.refuse(format!("got an unexpected tensor `{}`", odd.name)));
         }
         match self.contents.counts.keys().find(|&name| !counts.contains_key(name)) {
-            Some(odd) => Err(self.reader.refuse(format!("count `{odd}` does not belong to it"))),
+            Some(odd) => Err(self.reader.refuse(format!("got an unexpected count `{odd}`"))),
             None => Ok(()),
         }
     }

@@ -143,7 +143,7 @@ pub(super) fn read_parts(
     let read = match precision {
         "f32" => rows::<f32>,
         "f64" => rows::<f64>,
-        other => return Err(reader.refuse(format!("precision {other:?}, expected f32 or f64"))),
+        other => return Err(reader.refuse(format!("got precision {other:?}, expected f32 or f64"))),
     };
     let width = network.width().map_err(|reason| reader.refuse(reason))?;
     let units = network.units;

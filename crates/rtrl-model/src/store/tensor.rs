@@ -44,7 +44,7 @@ pub(crate) fn numbers(
 ) -> Result<Numbers, String> {
     let tensor = tensors.tensor(name).map_err(|error| format!("{name}: {error}"))?;
     if let Some(shape) = shape.filter(|&shape| shape != tensor.shape()) {
-        return Err(format!("{name} has shape {:?}, expected {shape:?}", tensor.shape()));
+        return Err(format!("{name}: got shape {:?}, expected {shape:?}", tensor.shape()));
     }
     let values: Vec<f64> = match tensor.dtype() {
         Dtype::F32 => {
@@ -55,7 +55,7 @@ pub(crate) fn numbers(
             let (values, _) = tensor.data().as_chunks::<8>();
             values.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
         }
-        other => return Err(format!("{name} holds {other:?}, expected F32 or F64")),
+        other => return Err(format!("{name}: got type {other:?}, expected F32 or F64")),
     };
     let columns = tensor.shape().last().copied().unwrap_or(1);
     Ok(Numbers { values, columns })

@@ -56,7 +56,7 @@ pub fn export<T: Real>(network: &Network<T>, path: &Path) -> Result<(), Error> {
 /// [`Error::Setting`] if the nonlinearity is neither tanh nor relu, [`Error::File`] if the file cannot be
 /// read, [`Error::Format`] if it has other tensors than these, or of shapes that do not fit together.
 pub fn import<T: Real>(path: &Path, nonlinearity: Activation) -> Result<NetworkBuilder<T>, Error> {
-    check_nonlinearity("the nonlinearity", std::slice::from_ref(&nonlinearity))?;
+    check_nonlinearity("nonlinearity", std::slice::from_ref(&nonlinearity))?;
     let named = |source| Error::File { path: path.to_owned(), source };
     let weights = Weights::from_bytes(&std::fs::read(path).map_err(named)?)
         .map_err(|reason| Error::Format { what: path.display().to_string(), reason })?;
@@ -72,21 +72,24 @@ fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
             Ok((*name, TensorView::new(dtype::<T>(), shape.clone(), bytes)?))
         })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-    views.and_then(|views| safetensors::serialize(views, None)).map_err(|error| Error::Format {
-        what: "the weights".to_owned(),
-        reason: error.to_string(),
-    })
+    views
+        .and_then(|views| safetensors::serialize(views, None))
+        .map_err(|error| Error::Format { what: "weights".to_owned(), reason: error.to_string() })
 }
 
 /// Fails unless the network is what `nn.RNN` and `nn.Linear` can be.
 fn check_shape<T: Real>(network: &Network<T>) -> Result<(), Error> {
-    check_nonlinearity("the activation", network.activations())?;
+    check_nonlinearity("activation", network.activations())?;
     let (what, expected, got) = if network.inputs() == 0 {
-        ("the number of inputs", "at least 1, as nn.RNN has", "0")
+        ("number of inputs", "at least 1, as in nn.RNN", "0")
     } else if network.leaks().is_some() {
-        ("a leak", "1, as units of nn.RNN keep nothing", "below 1")
+        ("leak", "1, because nn.RNN has no leak", "a number below 1")
     } else if network.readout_sees_inputs() {
-        ("the readout", "on the units alone, as nn.Linear after nn.RNN", "on the inputs too")
+        (
+            "readout",
+            "one of the units alone, like nn.Linear after nn.RNN",
+            "one that sees the inputs",
+        )
     } else {
         return Ok(());
     };
@@ -149,7 +152,7 @@ impl Weights {
             .map_err(|error| format!("not a safetensors file: {error}"))?;
         let names = tensors.names();
         if let Some(odd) = names.iter().find(|name| !NAMES.contains(name)) {
-            return Err(format!("there is a tensor {odd:?}, expected no others than {NAMES:?}"));
+            return Err(format!("got a tensor {odd:?}, expected only {NAMES:?}"));
         }
         let has = |wanted: &str| names.contains(&wanted);
         let [n, m] = matrix_shape(&tensors, WEIGHT_IH)?;
@@ -198,7 +201,7 @@ fn matrix_shape(tensors: &SafeTensors<'_>, name: &str) -> Result<[usize; 2], Str
     let tensor = tensors.tensor(name).map_err(|error| format!("{name}: {error}"))?;
     match *tensor.shape() {
         [rows, columns] if rows > 0 && columns > 0 => Ok([rows, columns]),
-        ref other => Err(format!("{name} has shape {other:?}, expected two dimensions above 0")),
+        ref other => Err(format!("{name}: got shape {other:?}, expected two dimensions above 0")),
     }
 }
 
@@ -323,17 +326,14 @@ mod tests {
         let own = Activation::custom("tanh", |s| s, |_| 1.0);
         let mixed = [Activation::Relu, Activation::Tanh, Activation::Tanh];
         let messages = [
-            (refused(builder().activation(Activation::Softplus)), "the activation is softplus"),
-            (refused(builder().activation(own)), "the activation is custom:tanh"),
-            (
-                refused(builder().activations(mixed)),
-                "the activation is tanh, expected tanh for all",
-            ),
-            (refused(Network::builder(2, 0)), "the number of inputs is 0"),
-            (refused(builder().leak(0.5)), "a leak is below 1"),
+            (refused(builder().activation(Activation::Softplus)), "activation: got softplus"),
+            (refused(builder().activation(own)), "activation: got custom:tanh"),
+            (refused(builder().activations(mixed)), "activation: got tanh, expected tanh for all"),
+            (refused(Network::builder(2, 0)), "number of inputs: got 0"),
+            (refused(builder().leak(0.5)), "leak: got a number below 1"),
             (
                 refused(builder().readout(Readout::new(1).with_inputs())),
-                "the readout is on the inputs too",
+                "readout: got one that sees the inputs",
             ),
         ];
         for (message, expected) in messages {
@@ -350,19 +350,19 @@ mod tests {
         };
         assert_eq!(with(&[]), "");
         let cases = [
-            (with(&[("weight_ih_l1", &[2, 2])]), "there is a tensor \"weight_ih_l1\""),
+            (with(&[("weight_ih_l1", &[2, 2])]), "got a tensor \"weight_ih_l1\""),
             (with(&[(BIAS_HH, &[2])]), "bias_ih_l0: "),
             (with(&[(BIAS_IH, &[2])]), "bias_hh_l0: "),
-            (with(&[(BIAS_IH, &[2]), (BIAS_HH, &[3])]), "bias_hh_l0 has shape [3], expected [2]"),
+            (with(&[(BIAS_IH, &[2]), (BIAS_HH, &[3])]), "bias_hh_l0: got shape [3], expected [2]"),
             (
                 with(&[(READOUT_WEIGHT, &[1, 3])]),
-                "readout.weight has shape [1, 3], expected [1, 2]",
+                "readout.weight: got shape [1, 3], expected [1, 2]",
             ),
-            (with(&[(READOUT_WEIGHT, &[4])]), "readout.weight has shape [4], expected two"),
+            (with(&[(READOUT_WEIGHT, &[4])]), "readout.weight: got shape [4], expected two"),
             (with(&[(READOUT_BIAS, &[1])]), "readout.weight: "),
             (
                 with(&[(READOUT_WEIGHT, &[1, 2]), (READOUT_BIAS, &[2])]),
-                "readout.bias has shape [2]",
+                "readout.bias: got shape [2]",
             ),
         ];
         for (reason, expected) in cases {

@@ -138,8 +138,8 @@ impl Machine {
     /// The number of an input.
     fn symbol(&self, input: &[f64]) -> Result<usize, Error> {
         self.symbols.iter().position(|symbol| symbol == input).ok_or_else(|| Error::Setting {
-            what: "an input of the task",
-            expected: "one that came while the network was watched".to_owned(),
+            what: "input of the task",
+            expected: "one that occurred in the observed run".to_owned(),
             got: format!("{input:?}"),
         })
     }
@@ -202,8 +202,8 @@ fn check_outputs(trace: &Trace<'_>, task: &TaskMachine) -> Result<(), Error> {
     match steps.find(|step| step.answer.len() != trace.outputs()) {
         None => Ok(()),
         Some(step) => Err(Error::Setting {
-            what: "the outputs of the trace",
-            expected: format!("{}, as many as the task has answers", step.answer.len()),
+            what: "outputs of the trace",
+            expected: format!("{}, one per answer of the task", step.answer.len()),
             got: trace.outputs().to_string(),
         }),
     }
@@ -286,8 +286,8 @@ mod tests {
             let trace = Trace::new(&run, &state, outputs).unwrap();
             machine.compare(&mut dynamics, &trace, &task, situation).unwrap_err().to_string()
         };
-        assert!(refused(2, 0).contains("the outputs of the trace"));
-        assert!(refused(1, 99).contains("the situation"));
+        assert!(refused(2, 0).contains("outputs of the trace"));
+        assert!(refused(1, 99).contains("situation"));
         let trace = Trace::new(&run, &state, 1).unwrap();
         let reduced = machine.reduced(&trace, 5).unwrap_err().to_string();
         assert!(reduced.contains("one with the machine's symbols"), "{reduced}");

@@ -90,7 +90,7 @@ impl Machine {
     ) -> Result<Self, Error> {
         if steps == 0 || steps > trace.steps() {
             let (expected, got) = (format!("1 to {}", trace.steps()), steps.to_string());
-            return Err(Error::Setting { what: "the number of steps to watch", expected, got });
+            return Err(Error::Setting { what: "number of steps to watch", expected, got });
         }
         let refined = refine::refine(trace, steps, most);
         let rows = rows(dynamics, trace, steps, &refined)?;
@@ -119,7 +119,7 @@ impl Machine {
         self.check_symbols(trace)?;
         if first >= trace.steps() {
             let expected = format!("below {}", trace.steps());
-            let what = "the first step to compare";
+            let what = "first step to compare";
             return Err(Error::Setting { what, expected, got: first.to_string() });
         }
         let mut state = self.locate(trace.state(first));
@@ -141,7 +141,7 @@ impl Machine {
             return Ok(());
         }
         Err(Error::Setting {
-            what: "the trace",
+            what: "trace",
             expected: format!("one with the machine's symbols {:?}", self.symbols),
             got: format!("{:?}", trace.alphabet()),
         })

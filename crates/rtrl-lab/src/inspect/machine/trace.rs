@@ -30,7 +30,7 @@ impl<'a> Trace<'a> {
     pub fn new(run: &'a Run, last: &'a [f64], outputs: usize) -> Result<Self, Error> {
         let got = run.outputs.first().map_or(outputs, Vec::len);
         if got < outputs {
-            return Err(Error::Length { what: "the output", expected: got, got: outputs });
+            return Err(Error::Length { what: "output", expected: got, got: outputs });
         }
         let mut alphabet: Vec<Vec<f64>> = Vec::new();
         for input in &run.inputs {

@@ -79,7 +79,7 @@ impl Form {
             ("initial_state", self.initial_state.is_some()),
         ];
         match next_to.iter().find(|(_, is_there)| *is_there) {
-            Some((field, _)) => Err(format!("`{field}` next to `layers`, expected in a layer")),
+            Some((field, _)) => Err(format!("got `{field}` next to `layers`, expected in a layer")),
             None => Ok(PerLayer::Each(layers)),
         }
     }
@@ -100,7 +100,7 @@ impl Form {
 }
 
 fn missing(field: &str) -> String {
-    format!("missing field `{field}`, expected where there are no `layers`")
+    format!("missing field `{field}`, expected without `layers`")
 }
 
 impl TryFrom<Form> for Case {
@@ -134,8 +134,8 @@ impl ResetForm {
         let layers = match (self.state, self.layers) {
             (Some(state), None) if is_short => PerLayer::One(LayerState { state, cell: None }),
             (None, Some(layers)) if !is_short => PerLayer::Each(layers),
-            _ if is_short => return Err("a reset without exactly `state`".to_owned()),
-            _ => return Err("a reset without exactly `layers`, as the case has".to_owned()),
+            _ if is_short => return Err("reset: expected the field `state` only".to_owned()),
+            _ => return Err("reset: expected the field `layers` only, as in the case".to_owned()),
         };
         Ok(Reset { before_step: self.before_step, layers })
     }

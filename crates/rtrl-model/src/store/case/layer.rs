@@ -119,13 +119,12 @@ impl Layer {
 
     /// Fails unless everything fits a layer with `inputs` inputs.
     pub(super) fn check(&self, inputs: usize, bias: bool) -> Result<(), Error> {
-        check_count("the number of units", self.units)?;
+        check_count("number of units", self.units)?;
         let shape = (self.rows(), inputs + usize::from(bias) + self.units);
-        check_shape("the weight matrix", shape, &self.weights)?;
-        for (what, mask) in [
-            ("the connection mask", &self.connections),
-            ("the mask of frozen weights", &self.frozen),
-        ] {
+        check_shape("weight matrix", shape, &self.weights)?;
+        for (what, mask) in
+            [("connection mask", &self.connections), ("mask of frozen weights", &self.frozen)]
+        {
             let Some(mask) = mask else { continue };
             check_shape(what, shape, mask)?;
             flags(what, mask)?;

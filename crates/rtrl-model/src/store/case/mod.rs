@@ -154,7 +154,7 @@ impl Case {
     /// # Errors
     /// As [`Case::from_json`].
     pub fn check(&self) -> Result<(), Error> {
-        check_count("the number of layers", self.layers.len())?;
+        check_count("number of layers", self.layers.len())?;
         for (l, layer) in self.layers.iter().enumerate() {
             layer.check(self.inputs_of(l), self.bias)?;
         }
@@ -178,7 +178,7 @@ impl Case {
             if reset.before_step < earliest || reset.before_step >= steps {
                 let expected = format!("steps below {steps}, in ascending order");
                 let got = reset.before_step.to_string();
-                return Err(Error::Setting { what: "a reset's before_step", expected, got });
+                return Err(Error::Setting { what: "before_step of a reset", expected, got });
             }
             earliest = reset.before_step + 1;
             self.check_states(&reset.layers)?;
@@ -189,11 +189,11 @@ impl Case {
     fn check_states(&self, states: &[LayerState]) -> Result<(), Error> {
         if states.len() != self.layers.len() {
             let (expected, got) = (self.layers.len().to_string(), states.len().to_string());
-            return Err(Error::Setting { what: "the number of layers in a reset", expected, got });
+            return Err(Error::Setting { what: "number of layers in a reset", expected, got });
         }
         for (layer, LayerState { state, cell }) in self.layers.iter().zip(states) {
             layer::check_state(layer.units, state)?;
-            layer.check_cell("the cell of a reset", cell.as_deref())?;
+            layer.check_cell("cell of a reset", cell.as_deref())?;
         }
         Ok(())
     }
@@ -273,7 +273,7 @@ mod tests {
         let reset = json!([{"before_step": 1, "layers": [{"state": [0.0, 0.0]}]}]);
         assert!(refused(short(), |case| case["resets"] = reset.clone()).contains("state"));
         let count = refused(layered(), |case| case["resets"] = reset);
-        assert!(count.contains("number of layers in a reset is 1, expected 2"), "{count}");
+        assert!(count.contains("number of layers in a reset: got 1, expected 2"), "{count}");
     }
 
     #[test]
@@ -295,6 +295,6 @@ mod tests {
         );
         assert!(refused(layered(), |case| case["layers"] = json!([])).contains("number of layers"));
         let forced = refused(layered(), |case| case["teacher_forcing"] = json!(true));
-        assert!(forced.contains("teacher_forcing is true"), "{forced}");
+        assert!(forced.contains("teacher_forcing: got true"), "{forced}");
     }
 }

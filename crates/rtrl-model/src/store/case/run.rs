@@ -44,7 +44,7 @@ impl Case {
             layers => layers.len().to_string(),
         };
         let expected = "one of simple cells".to_owned();
-        Err(Error::Setting { what: "the layers of the network", expected, got })
+        Err(Error::Setting { what: "layers of the network", expected, got })
     }
 
     /// The regime with its timing and interval.

@@ -1,4 +1,4 @@
-//! Why a file is not a checkpoint that can be used.
+//! Why a checkpoint cannot be used.
 
 use thiserror::Error;
 
@@ -6,52 +6,52 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The file ends too early, as one does that was not written to its end.
-    #[error("cut short: {got} bytes, expected {expected}")]
+    /// The file ends too early, for example because writing it was interrupted.
+    #[error("cut short: got {got} bytes, expected {expected}")]
     CutShort {
-        /// Bytes that its header announces; while that is unknown, the least there must be.
+        /// Bytes according to its header, or the minimum if the header is incomplete.
         expected: u64,
-        /// Bytes that there are.
+        /// Bytes of the file.
         got: u64,
     },
-    /// The file goes on where it should end.
-    #[error("{got} bytes, expected {expected}")]
+    /// The file continues after its last tensor.
+    #[error("too long: got {got} bytes, expected {expected}")]
     TooLong {
-        /// Bytes that its header announces.
+        /// Bytes according to its header.
         expected: u64,
-        /// Bytes that there are.
+        /// Bytes of the file.
         got: u64,
     },
     /// The file was never a checkpoint, or its header is damaged.
     #[error("not a model or a checkpoint: {reason}")]
     Foreign {
-        /// What gives it away.
+        /// What is wrong.
         reason: String,
     },
     /// The file has a version that this library does not read.
-    #[error("format version {got}, expected {expected}")]
+    #[error("got format version {got}, expected {expected}")]
     Version {
         /// The version of the file.
         got: u64,
         /// The version that can be read.
         expected: u32,
     },
-    /// The contents are not those that were written.
-    #[error("damaged: the SHA-256 of its contents is {got}, expected {expected}")]
+    /// The contents have changed since the file was written.
+    #[error("damaged: got the SHA-256 {got}, expected {expected}")]
     Checksum {
-        /// What the file says, in hexadecimal digits.
+        /// The checksum in the file, in hexadecimal digits.
         expected: String,
-        /// What its bytes give.
+        /// The checksum of its bytes.
         got: String,
     },
-    /// A tensor is not what was announced or asked for.
-    #[error("tensor `{name}`: {got}, expected {expected}")]
+    /// A tensor does not match the plan or the request.
+    #[error("tensor `{name}`: got {got}, expected {expected}")]
     Tensor {
         /// Its name.
         name: String,
-        /// What was announced or asked for.
+        /// What was planned or requested.
         expected: String,
-        /// What came or is there.
+        /// What was given or is in the file.
         got: String,
     },
 }

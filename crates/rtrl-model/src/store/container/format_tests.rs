@@ -160,7 +160,7 @@ fn other_files_are_refused_with_the_reason() {
         ("\"checksum\"", "\"checksun\"", "no checksum of 32 bytes"),
         ("[0,48]", "[8,48]", "offset"),
         ("[2,3]", "[2,4]", "shape"),
-        ("\"F32\"", "\"I32\"", "\"state\" is of type I32"),
+        ("\"F32\"", "\"I32\"", "\"state\": got type I32"),
     ] {
         let said = refused(&path, &replaced(&bytes, old, new)).to_string();
         assert!(said.starts_with("not a model or a checkpoint") && said.contains(reason), "{said}");
@@ -199,7 +199,7 @@ fn asking_for_what_is_not_there_is_an_error() {
         assert!(matches!(fault, Fault::Tensor { .. }), "{fault}");
     }
     let missing = reader.expect(&Tensor::bytes("bias", [1])).unwrap_err().to_string();
-    assert!(missing.ends_with("tensor `bias`: missing, expected U8 [1]"), "{missing}");
+    assert!(missing.ends_with("tensor `bias`: got none, expected U8 [1]"), "{missing}");
 }
 
 type Write = fn(&mut Writer<'_>) -> Result<(), Error>;
@@ -224,12 +224,12 @@ fn a_broken_plan_is_an_error() {
             writer.numbers("state", &STATE)
         }),
         ("6 elements of F64 of `weight`", |writer| writer.numbers("weight", &[1.0f32; 6])),
-        ("expected the end", |writer| {
+        ("expected no more tensors", |writer| {
             write_all(writer)?;
             writer.bytes("flags", &[3])
         }),
-        ("NaN came, expected finite numbers", |writer| writer.numbers("weight", &[f64::NAN])),
-        ("inf came, expected finite numbers", |writer| {
+        ("got NaN, expected finite numbers", |writer| writer.numbers("weight", &[f64::NAN])),
+        ("got inf, expected finite numbers", |writer| {
             writer.numbers("weight", &[1.0, f64::INFINITY])
         }),
     ];

@@ -62,7 +62,7 @@ fn header_bytes(file: &mut dyn StoredFile, path: &Path) -> Result<(Vec<u8>, u64)
     file.read_exact(&mut bytes).map_err(named)?;
     let announced = bytes.iter().rev().fold(0, |len, &byte| len << 8 | u64::from(byte));
     let Some(len) = usize::try_from(announced).ok().filter(|&len| len <= MAX_HEADER) else {
-        let reason = format!("a header of {announced} bytes, expected at most {MAX_HEADER}");
+        let reason = format!("got a header of {announced} bytes, expected at most {MAX_HEADER}");
         return Err(refuse(Fault::Foreign { reason }));
     };
     let expected = 8 + announced;
@@ -110,7 +110,7 @@ fn tensors(metadata: &Metadata, start: u64) -> Result<Vec<(Tensor, u64)>, String
     for name in metadata.offset_keys() {
         let info = metadata.info(&name).ok_or("tensors have no order")?;
         let dtype = Dtype::read(info.dtype).ok_or_else(|| {
-            format!("{name:?} is of type {}, expected F64, F32 or U8", info.dtype)
+            format!("tensor {name:?}: got type {}, expected F64, F32 or U8", info.dtype)
         })?;
         let first = start + info.data_offsets.0 as u64;
         tensors.push((Tensor { name, dtype, shape: info.shape.clone() }, first));

@@ -147,7 +147,9 @@ fn infos(tensors: &[Tensor]) -> Result<(Vec<(String, TensorInfo)>, usize), Strin
     for tensor in tensors.iter().chain([&checksum]) {
         let name = tensor.name.as_str();
         if !names.insert(name) {
-            return Err(format!("the name {name:?} comes twice or is not free"));
+            return Err(format!(
+                "got the name {name:?}, expected a unique name that is not reserved"
+            ));
         }
         let width = tensor.dtype.width();
         if !start.is_multiple_of(width) {
@@ -194,9 +196,9 @@ mod tests {
     #[test]
     fn plans_that_no_file_can_follow_are_refused() {
         let bytes = |name: &str, len: usize| Tensor::bytes(name, [len]);
-        assert!(reason(vec![bytes("a", 1), bytes("a", 1)]).contains("\"a\" comes twice"));
+        assert!(reason(vec![bytes("a", 1), bytes("a", 1)]).contains("\"a\", expected a unique"));
         for taken in ["checksum", "__metadata__"] {
-            assert!(reason(vec![bytes(taken, 32)]).contains("is not free"));
+            assert!(reason(vec![bytes(taken, 32)]).contains("not reserved"));
         }
         let misaligned = reason(vec![bytes("a", 3), Tensor::numbers::<f32>("b", [1])]);
         assert!(misaligned.contains("at byte 3, expected a multiple of 4"), "{misaligned}");

@@ -81,7 +81,7 @@ impl Reader {
         if found == Some(expected) {
             return Ok(());
         }
-        let got = found.map_or("missing".to_owned(), ToString::to_string);
+        let got = found.map_or("none".to_owned(), ToString::to_string);
         Err(self.refuse_tensor(&expected.name, expected.to_string(), got))
     }
 
@@ -141,7 +141,7 @@ impl Reader {
         {
             return Ok(start + skipped as u64);
         }
-        let got = found.map_or("missing".to_owned(), |(tensor, _)| tensor.to_string());
+        let got = found.map_or("none".to_owned(), |(tensor, _)| tensor.to_string());
         let expected = format!("{} elements of {dtype:?} from place {first}", len / width);
         Err(self.refuse_tensor(name, expected, got))
     }

@@ -57,12 +57,12 @@ impl Checkpoints {
         keep: usize,
     ) -> Result<Self, Error> {
         if keep == 0 {
-            return Err(zero("the number of checkpoints to keep"));
+            return Err(zero("number of checkpoints to keep"));
         }
         if name.is_empty() || name.contains(['/', '\\', '\0']) {
             return Err(Error::Setting {
                 what: "name of the checkpoints",
-                expected: "some characters, none of them / or \\".to_owned(),
+                expected: "at least one character, but no / or \\".to_owned(),
                 got: format!("{name:?}"),
             });
         }

@@ -64,7 +64,7 @@ impl Writer<'_> {
     /// missing, or one is not finite; [`Error::File`] if they cannot be written.
     pub fn numbers<T: Real>(&mut self, name: &str, values: &[T]) -> Result<(), Error> {
         if let Some(odd) = values.iter().find(|value| !value.is_finite()) {
-            return Err(self.refuse(name, "finite numbers", &format!("{odd} came")));
+            return Err(self.refuse(name, "finite numbers", &odd.to_string()));
         }
         self.elements(name, Dtype::of::<T>(), bytemuck::cast_slice(values))
     }
@@ -82,13 +82,13 @@ impl Writer<'_> {
             return Ok(());
         }
         self.advance();
-        let came = || format!("{} of {dtype:?} came", count(bytes.len() / dtype.width()));
+        let got = || format!("{} of {dtype:?}", count(bytes.len() / dtype.width()));
         let Some(tensor) = self.plan.tensors.get(self.place) else {
-            return Err(self.refuse(name, "the end", &came()));
+            return Err(self.refuse(name, "no more tensors", &got()));
         };
         let missing = length(tensor) - self.written;
         if tensor.name != name || tensor.dtype != dtype || missing < bytes.len() {
-            return Err(self.refuse(name, &self.turn(tensor), &came()));
+            return Err(self.refuse(name, &self.turn(tensor), &got()));
         }
         let mut bytes = Cow::Borrowed(bytes);
         if cfg!(target_endian = "big") {
@@ -99,7 +99,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Goes on to the first tensor that lacks something.
+    /// Moves to the first incomplete tensor.
     fn advance(&mut self) {
         while let Some(tensor) = self.plan.tensors.get(self.place)
             && self.written == length(tensor)
@@ -109,7 +109,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What should come.
+    /// What is expected next.
     fn turn(&self, tensor: &Tensor) -> String {
         let Tensor { name, dtype, .. } = tensor;
         let missing = (length(tensor) - self.written) / dtype.width();
@@ -136,7 +136,7 @@ impl Writer<'_> {
     fn finish(mut self) -> Result<(), Error> {
         self.advance();
         if let Some(tensor) = self.plan.tensors.get(self.place) {
-            return Err(self.refuse(&tensor.name, &self.turn(tensor), "the end came"));
+            return Err(self.refuse(&tensor.name, &self.turn(tensor), "the end of the file"));
         }
         let checksum: [u8; super::CHECKSUM_BYTES] = self.hash.finalize_reset().into();
         self.write(&checksum)?;
