@@ -8,12 +8,32 @@ use crate::spec::Spec;
 use crate::step::Step;
 use crate::store::{Sink, Source};
 
-/// A way to carry the sensitivities `p^k_ij = dy_k/dw_ij` through time and to read gradients off them.
+/// Carries the sensitivities `p^k_ij = dy_k/dw_ij` from step to step and computes gradients from them.
 ///
-/// The learner calls [`Engine::advance`] once a step and [`Engine::gradient`] when it wants the
-/// gradient of the errors given since the last call. An engine may put off work between the two, as
-/// long as both return what equation 5 defines. Implement this trait to try a rule of your own in a
+/// The learner calls [`Engine::advance`] once per step, and [`Engine::gradient`] when it needs the
+/// gradient of the errors since the last call. An engine may defer work between the two, as long as the
+/// results are those that equation 5 defines. Implement this trait to use a custom learning rule in a
 /// learner and to compare it with the exact one.
+///
+/// ```
+/// use rtrl_kernel::{Isa, Jacobian, Layout, Spec, Step, Threads, build};
+///
+/// # fn main() -> Result<(), rtrl_kernel::Error> {
+/// // One unit y' = f(w0 x + w1 y), of which both weights learn. In this step f' is 0.5, x = 2, y = 1.
+/// let layout = Layout::simple(1, 2)?;
+/// let mut engine = build::<f64>(&Spec::Eager, &layout, &[true; 2], Isa::best(), Threads::SERIAL)?;
+/// let (recurrent, slope) = ([0.8], [0.5]);
+/// let jacobian = Jacobian::scaled(&recurrent, 1, &slope);
+/// let step = Step { jacobian, injection: &slope, z: &[2.0, 1.0], forced: &[false] };
+/// engine.advance(&step, None)?; // p = 0.5 z = (1, 0.5)
+/// engine.advance(&step, Some(&[0.1]))?; // p = 0.5 * 0.8 p + 0.5 z = (1.4, 0.7)
+///
+/// let mut gradient = [0.0; 2];
+/// engine.gradient(&mut gradient, 2)?; // -e p
+/// assert!((gradient[0] + 0.14).abs() < 1e-15 && (gradient[1] + 0.07).abs() < 1e-15);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Engine<T: Real>: Debug + Send + Sync {
     /// Moves p from t to t + 1 (equation 5).
     ///

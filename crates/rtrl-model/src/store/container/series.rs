@@ -11,6 +11,29 @@ use crate::store::{self, Disk, Storage};
 
 /// Checkpoints of one run: `NAME-STEP.safetensors` in a folder, where STEP is the number of the step in
 /// at least 12 digits.
+///
+/// ```
+/// use rtrl_model::store::container::Checkpoints;
+/// use rtrl_model::{Learner, Network, StoredLearner, Supplies, Targets};
+/// use serde_json::json;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let checkpoints = Checkpoints::new(folder.path(), "run", 3)?;
+/// let mut learner = Learner::builder(Network::<f64>::builder(4, 1).build()?).build()?;
+/// for _ in 0..10 {
+///     learner.step(&[0.5], Targets::All(&[0.1, 0.2, 0.3, 0.4]))?;
+///     learner.save_in(&checkpoints, &json!({"note": "every step"}))?;
+/// }
+///
+/// // After a crash: the newest valid checkpoint continues bit for bit.
+/// let (step, reader) = checkpoints.latest()?.checkpoint.ok_or("no checkpoint")?;
+/// let resumed = StoredLearner::new(reader)?.learner::<f64>(&Supplies::default())?;
+/// assert_eq!(step, 10);
+/// assert_eq!(resumed.first_difference(&learner)?, None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
     storage: Arc<dyn Storage>,
