@@ -147,7 +147,7 @@ fn resumed<T: Real>(learner: &Learner<T>, folder: &std::path::Path, threads: usi
 }
 
 /// A run that is stored and resumed after every single step, against the run that never stops; and at
-/// some steps a run that goes on from there to the end.
+/// some steps a run that continues from there to the end.
 fn split_run_is_whole_run<T: Real>(run: &Run) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -297,7 +297,7 @@ fn plain() -> Run {
     }
 }
 
-/// Negative control: what does not come back is noticed.
+/// Negative control: what does not come back is detected.
 #[test]
 #[should_panic(expected = "step 14")]
 fn sensitivities_that_are_lost_on_the_way_are_noticed() {
@@ -327,7 +327,7 @@ fn a_forecaster_resumes_with_the_inputs_that_wait() {
         let mut draw = || f32::from_f64(generator.uniform());
         let (x, label) = ([draw(), draw()], [draw(), draw()]);
         let sample = Some((&x[..], Targets::All(&label)));
-        // The second stream sits out some calls.
+        // The second stream skips some calls.
         let samples = [sample, sample.filter(|_| t % 4 > 0)];
         cut.save(&path, &json!(null)).unwrap();
         let stored = StoredLearner::open(&path).unwrap();

@@ -79,7 +79,7 @@ fn full_case() -> Case {
     recipe.case()
 }
 
-/// Negative control: breaking any one term is noticed, even with the loosest tolerance in use.
+/// Negative control: breaking any one term is detected, even with the loosest tolerance in use.
 #[test]
 fn a_broken_term_is_caught() {
     let case = full_case();

@@ -165,7 +165,7 @@ fn each_stream_has_its_own_inputs_that_wait() {
     let mut reports = 0;
     for t in 0..STEPS {
         let shift = |b: usize| (t + 7 * b) % STEPS;
-        // The second stream sits out every third call.
+        // The second stream skips every third call.
         let present = |b: usize| b == 0 || t % 3 > 0;
         let x = [0, 1].map(|b| &case.x[shift(b)]);
         let d = [0, 1].map(|b| Targets::Some(&case.targets[shift(b)]));

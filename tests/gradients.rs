@@ -33,7 +33,7 @@ fn case(seed: u64, leaky: f64) -> Case {
     case
 }
 
-/// dJ/dw of the whole epoch.
+/// dL/dw of the whole epoch.
 fn gradient(case: &Case, engine: EngineChoice) -> Vec<f64> {
     let learner = case.learner::<f64>(Isa::best()).unwrap().engine(engine);
     let trace = case.run(learner).unwrap();

@@ -142,12 +142,12 @@ fn a_killed_process_leaves_a_whole_checkpoint() {
     whole.save(&undisturbed, &Value::Null).unwrap();
     assert!(fs::read(&undisturbed).unwrap() == bytes);
     fs::remove_file(&undisturbed).unwrap();
-    // Negative control: half a file is noticed.
+    // Negative control: half a file is detected.
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(newest(folder).unwrap_err().contains("cut short"));
 }
 
-/// It resumes, reports each save that fails, and goes on to its end.
+/// It resumes, reports each save that fails, and continues to its end.
 #[cfg(unix)]
 #[test]
 fn a_read_only_folder_stops_no_run() {

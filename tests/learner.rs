@@ -241,8 +241,8 @@ fn a_gradient_that_overflows_in_the_window_is_told_before_anything_changes() {
     assert!(learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap().updated);
 }
 
-/// What had added up in the learner or waited before an overflow is still applied after it; what the
-/// engine has added up is lost with p.
+/// What had accumulated in the learner or waited before an overflow is still applied after it; what the
+/// engine has accumulated is lost with p.
 #[test]
 fn an_overflow_keeps_gradients_that_the_learner_holds() {
     let late = Regime::RealTime { timing: Timing::AfterNextStep, every: 1 };
@@ -333,7 +333,7 @@ fn a_slope_or_an_output_that_is_not_finite_is_named() {
     assert_eq!(quantity(network), Quantity::Output);
 }
 
-/// A step whose targets are all absent is a step without a target: moments stand still, nothing waits.
+/// A step whose targets are all absent is a step without a target: moments are unchanged, nothing waits.
 #[test]
 fn without_a_target_the_optimiser_stands_still() {
     let (mut learner, mut undisturbed) = (small::<f64>(), small::<f64>());
@@ -391,7 +391,7 @@ fn a_refused_update_leaves_the_rest_of_the_schedule() {
     assert_eq!(epochwise.updates(), 0);
 }
 
-/// A rule of one's own in a learner: the exact engine that forgets all credit before every step.
+/// A custom rule in a learner: the exact engine that forgets all credit before every step.
 #[derive(Debug, Clone)]
 struct OneStep(kernel::Eager<f64>);
 
@@ -714,7 +714,7 @@ fn a_clone_goes_its_own_way_from_the_same_place() {
     assert_ne!(learner.network().weights(), clone.network().weights());
 }
 
-/// Weights that are set from outside are what least squares go on from.
+/// Weights that are set from outside are what least squares continue from.
 #[test]
 fn a_fitted_readout_goes_on_from_weights_that_are_set() {
     let readout = Readout::new(1).recursive_least_squares(1.0, 1e6);

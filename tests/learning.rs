@@ -30,7 +30,7 @@ fn learner(seed: u64, frozen: Vec<Vec<bool>>) -> Learner<f64> {
         .unwrap()
 }
 
-/// The steps until 1000 targets in a row are met within 0.5 while learning goes on, if it takes no more
+/// The steps until 1000 targets in a row are met within 0.5 while the network learns, if it takes no more
 /// than 10 000.
 fn solved(mut learner: Learner<f64>, seed: u64) -> Option<usize> {
     let mut task = PipelinedXor::new(NonZeroUsize::new(2).unwrap(), 1000 + seed);
@@ -56,7 +56,7 @@ fn exclusive_or_is_learnt() {
     assert!(steps.iter().flatten().count() >= 9, "{steps:?}");
 }
 
-/// Negative control: with the hidden units held still the output unit alone cannot do it.
+/// Negative control: with the hidden units fixed the output unit alone cannot do it.
 #[test]
 fn exclusive_or_needs_the_hidden_units_to_learn() {
     let mut hidden = vec![vec![true; COLUMNS]; UNITS];

@@ -1,5 +1,5 @@
 //! What is not finite or too large never does any harm: in inputs, targets, states and weights, in functions
-//! of the user's own, in p, in the optimiser and in the least squares. A learner that met it goes on as its
+//! of the user's own, in p, in the optimiser and in the least squares. A learner that met it continues as its
 //! twin that did not.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -228,7 +228,7 @@ impl<T: Real> Shown<T> {
     }
 }
 
-/// Whether two learners take the same ten steps and then stand at the same place, p and what has added up or
+/// Whether two learners take the same ten steps and then stand at the same place, p and what has accumulated or
 /// waits included.
 fn same<T: Real>(
     setup: Setup,
@@ -261,7 +261,7 @@ fn same<T: Real>(
     equal & (show(&one) == show(&other))
 }
 
-/// A learner that has taken so many good steps.
+/// A learner that has taken this many good steps.
 fn started<T: Real>(setup: Setup, loss: &Loss<T>, learner: Learner<T>, steps: usize) -> Learner<T> {
     let mut learner = learner;
     for t in 0..steps {
@@ -498,7 +498,7 @@ fn expanding() -> Activation {
     Activation::custom("expanding", |s| 0.4 * s.sin(), slope)
 }
 
-/// A learner that has just made an update; nothing has added up since.
+/// A learner that has just made an update; nothing has accumulated since.
 fn ready<T: Real>(setup: Setup, activation: Activation, optimizer: Optimizer) -> Learner<T> {
     let mut learner = setup.builder(activation).optimizer(optimizer).build().unwrap();
     // Rows whose products with themselves do not vanish.
@@ -702,7 +702,7 @@ fn a_sample_that_least_squares_refuse_is_left_out() {
     }
 }
 
-/// Negative control: a small change of a weight and the loss of p are noticed.
+/// Negative control: a small change of a weight and the loss of p are detected.
 #[test]
 fn the_comparison_notices_a_small_change() {
     for engine in ENGINES {

@@ -56,7 +56,7 @@ fn alone(network: &Network<f64>, forcing: bool, engine: EngineChoice) -> Learner
         .unwrap()
 }
 
-/// The largest relative difference of outputs and weights over a run. With `rest`, streams sit out about
+/// The largest relative difference of outputs and weights over a run. With `rest`, streams skip about
 /// every third step; `faulty` is a stream that loses its p on the way.
 fn difference(
     (readout, every, rest): (bool, u64, bool),

@@ -12,7 +12,7 @@ struct MyRule {
     learns: Vec<bool>,
     /// p[k][w]: how state k depends on weight w, weights counted row by row.
     p: Vec<Vec<f64>>,
-    /// dJ/dw of the errors since the last reading.
+    /// dL/dw of the errors since the last reading.
     gradient: Vec<f64>,
     /// The mistake: the sensitivities of a forced state are passed on.
     is_wrong: bool,

@@ -10,7 +10,7 @@ use rtrl_model::store::case::{PerLayer, Table, Trace};
 pub struct Difference {
     /// Where, as in `gradients[3][0][2]`.
     pub place: String,
-    /// What came.
+    /// The value that was given.
     pub got: f64,
     /// What was expected.
     pub expected: f64,

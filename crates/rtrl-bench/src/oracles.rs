@@ -39,7 +39,7 @@ pub fn bptt(case: &Case) -> Vec<Vec<f64>> {
     only_learning(case, gradient)
 }
 
-/// The complex step: `dJ/dw = Im J(w + ih) / h` without cancellation (Squire & Trapp 1998).
+/// The complex step: `dL/dw = Im L(w + ih) / h` without cancellation (Squire & Trapp 1998).
 pub fn complex_step(case: &Case) -> Vec<Vec<f64>> {
     const H: f64 = 1e-40;
     let mut weights = present_weights(case);

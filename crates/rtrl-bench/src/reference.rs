@@ -85,7 +85,7 @@ struct Reference<'a, T> {
     loss: T,
     /// `sum over k of e_k p^k_ij` of the last step.
     descent: Vec<Vec<T>>,
-    /// What has added up since the last update.
+    /// What has accumulated since the last update.
     sum: Vec<Vec<T>>,
     /// What waits for the next step.
     waiting: Option<Vec<Vec<T>>>,

@@ -27,7 +27,7 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Prints a text. A reader who has gone away is no error.
+/// Prints a text. A closed standard output is no error.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Print(error)),

@@ -120,7 +120,7 @@ fn sunspots_as_y() -> String {
     fs::read_to_string(sunspots()).unwrap().replace("month,sunspots", "month,y")
 }
 
-/// The RMSE and that of the same network with its recurrent weights held still.
+/// The RMSE and that of the same network with fixed recurrent weights.
 fn sunspot_errors(options: &[&str]) -> [f64; 2] {
     let json = errors(&sunspots_as_y(), options);
     ["rmse", "still_rmse"].map(|key| json[key].as_f64().unwrap())

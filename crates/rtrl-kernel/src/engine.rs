@@ -46,7 +46,7 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// [`Engine::reset`] helps; [`Error::Lost`] until then.
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error>;
 
-    /// Writes `dJ/dw_ij = -sum_k e_k p^k_ij` (equation 6), summed over the errors given since the
+    /// Writes `dL/dw_ij = -sum_k e_k p^k_ij` (equation 6), summed over the errors given since the
     /// last call, to `into[i * stride + j]`. Places of weights that do not learn are left alone; what
     /// pads a row may become 0.
     ///

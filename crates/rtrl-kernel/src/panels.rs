@@ -39,7 +39,7 @@ impl Segment {
         self.lane + self.len
     }
 
-    /// Whether `next` goes on where this one ends, in the same row of the weight matrix.
+    /// Whether `next` continues where this one ends, in the same row of the weight matrix.
     fn is_followed_by(self, next: Self) -> bool {
         (self.row, self.line + self.len) == (next.row, next.line)
     }

@@ -1,4 +1,4 @@
-//! What it buys to learn the recurrent weights: the Add task, with them and with them held still.
+//! What it buys to learn the recurrent weights: the Add task, with them and with them fixed.
 //!
 //! `cargo run --release --example add` runs it; `docs/tasks.md` says what it shows.
 

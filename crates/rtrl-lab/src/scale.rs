@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The mean and deviation of the values seen so far (Welford 1962).
 ///
-/// It can be stored and goes on with the same bits, as far as the format keeps them. JSON has no numbers
+/// It can be stored and continues with the same bits, as far as the format keeps them. JSON has no numbers
 /// that are not finite: after values that were too large, what is written cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunningScale {

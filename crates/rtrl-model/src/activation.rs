@@ -27,7 +27,7 @@ pub enum Activation {
     Custom(CustomActivation),
 }
 
-/// A function of the user's and its derivative.
+/// A custom function and its derivative.
 #[derive(Clone)]
 pub struct CustomActivation {
     name: Arc<str>,
@@ -44,9 +44,9 @@ impl fmt::Debug for CustomActivation {
 impl Activation {
     /// A custom function: its value and its derivative at s.
     ///
-    /// Both are evaluated in double precision and rounded. Results are the same on every machine as far
-    /// as the two functions are. A saved model keeps the name only; a program that loads it supplies the
-    /// functions again.
+    /// Both are evaluated in double precision and rounded. Results are the same on every machine if
+    /// those of the two functions are. A saved model stores only the name; a program that loads it
+    /// supplies the functions.
     pub fn custom(
         name: &str,
         value: impl Fn(f64) -> f64 + Send + Sync + 'static,
@@ -56,8 +56,7 @@ impl Activation {
         Self::Custom(CustomActivation { name: name.into(), value, derivative })
     }
 
-    /// The name under which a saved model finds it: lower case for the built-in functions, `custom:` and
-    /// the given name of a custom one.
+    /// The name in a saved model: lower case for the built-in functions, `custom:` and the given name for a custom one.
     pub fn saved_name(&self) -> String {
         match self {
             Self::Custom(custom) => format!("custom:{}", custom.name),
@@ -85,7 +84,7 @@ impl Activation {
         }
     }
 
-    /// Which of the two it is, for those who evaluate many.
+    /// The function, built-in or custom, for evaluating many units.
     fn kind(&self) -> Kind<'_> {
         Kind::BuiltIn(match self {
             Self::Logistic => Function::Logistic,
@@ -98,7 +97,7 @@ impl Activation {
     }
 }
 
-/// A function of the kernel's or of the user's.
+/// A function of the kernel or a custom one.
 enum Kind<'a> {
     BuiltIn(Function),
     Custom(&'a CustomActivation),
@@ -118,8 +117,7 @@ pub(crate) struct Run {
     units: Range<usize>,
 }
 
-/// Divides the units into runs. If they have one built-in function, it is evaluated with the padding, in
-/// whole registers.
+/// Divides the units into runs. If all have the same built-in function, it is evaluated for the padding too, in whole registers.
 pub(crate) fn runs(activations: &[Activation], padded: usize) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (unit, activation) in activations.iter().enumerate() {
@@ -170,7 +168,7 @@ pub(crate) fn evaluate<T: Real>(
 impl FromStr for Activation {
     type Err = Error;
 
-    /// A built-in function by its name.
+    /// A built-in function, by name.
     fn from_str(name: &str) -> Result<Self, Error> {
         let known = [Self::Logistic, Self::Tanh, Self::Relu, Self::Identity, Self::Softplus];
         known.into_iter().find(|known| known.name() == name).ok_or_else(|| Error::Setting {

@@ -1,4 +1,4 @@
-//! Which engine carries the sensitivities, and who decides.
+//! The choice of the engine that computes the sensitivities.
 
 use rtrl_kernel::cost::{self, DeferredCost};
 use rtrl_kernel::{Engine, Layout, Pace, Real, Spec, Threads, build};
@@ -6,17 +6,18 @@ use rtrl_kernel::{Engine, Layout, Pace, Real, Spec, Threads, build};
 use crate::error::zero;
 use crate::{Error, Network, Regime};
 
-/// Which engine carries the sensitivities. Both are exact; they differ in speed, memory and rounding.
+/// The engine that computes the sensitivities. Both are exact; they differ in speed, memory and rounding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineChoice {
-    /// What counting operations finds the faster, by shape, weights and regime; never a matter of the
-    /// machine. [`EngineChoice::for_shape`] says which where every weight learns.
+    /// The engine with fewer weighted operations. The choice depends on shape, weights and regime,
+    /// never on the machine. [`EngineChoice::for_shape`] returns it for a layer in which every
+    /// weight learns.
     #[default]
     Auto,
     /// Equation 5 at every step.
     Eager,
-    /// p is computed only when a window of steps is full.
+    /// Equation 5 once per window of steps.
     Deferred {
         /// Steps in a window; `None` for that of [`EngineChoice::default_window`].
         window: Option<usize>,
@@ -25,10 +26,10 @@ pub enum EngineChoice {
     },
 }
 
-/// Steps between readings of the gradient from which readings hardly count.
+/// Steps between readings of the gradient above which their cost is negligible.
 const SELDOM: usize = 8;
 
-/// Units at most, with the window where gradients are read often and where they are read seldom.
+/// The largest number of units, the window if gradients are read often, and the window if seldom.
 const WINDOWS: [(usize, usize, usize); 4] =
     [(24, 16, 32), (40, 24, 48), (80, 40, 64), (160, 48, 64)];
 
@@ -39,41 +40,34 @@ impl EngineChoice {
     /// The deferred engine with its default window, in bursts.
     pub const DEFERRED: Self = Self::Deferred { window: None, pace: Pace::Bursts };
 
-    /// The engine that [`EngineChoice::Auto`] stands for in a layer in which every weight learns.
+    /// The engine that [`EngineChoice::Auto`] selects for a layer in which every weight learns.
     pub fn for_shape(layout: &Layout, regime: Regime) -> Self {
         Self::for_weights(layout, layout.states().saturating_pow(2), layout.weights(), regime)
     }
 
-    /// The engine that [`EngineChoice::Auto`] stands for: a function of the shape, of how many weights
-    /// there are, and of the regime, never of the machine, so that results keep their bits wherever they
-    /// are computed. It holds for both precisions.
-    ///
-    /// The operations of a step are compared (`docs/performance.md`): `present` recurrent weights and
-    /// `columns` weights that learn are all that the eager engine works for, while the deferred one
-    /// multiplies whole Jacobians.
+    /// The engine that [`EngineChoice::Auto`] selects: a function of the shape, the number of weights and the regime, never of the machine, so that results have the same bits everywhere. It is the same for both precisions.
+    /// It compares the operations of a step (`docs/performance.md`). The eager engine only multiplies `present` recurrent weights by `columns` weights that learn; the deferred engine multiplies whole Jacobians.
     fn for_weights(layout: &Layout, present: usize, columns: usize, regime: Regime) -> Self {
         let n = layout.states();
         let window = Self::default_window(layout, regime);
         let DeferredCost { gradient, flush } = DeferredCost::new(n, columns, window);
         let gradient = if is_seldom_read(regime) { 0 } else { gradient };
-        // Measured: an operation of the eager engine takes two sevenths of the time of the other's.
+        // Measured: an operation of the eager engine takes two sevenths of the time of a deferred one.
         let eager_is_faster = 2 * cost::eager(present, columns) < 7 * (gradient + flush);
-        // So long the eager engine stays in registers, and counting operations says little.
+        // In such small layers the eager engine stays in registers, and counting operations is misleading.
         let small = if is_seldom_read(regime) { 8 } else { 16 };
         if n <= small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
     }
 
     /// The window of the deferred engine for a shape and a regime, in both precisions.
-    ///
-    /// A longer one makes the flush rarer; but the way back through it, which each reading of the
-    /// gradient takes, becomes longer too, and its Jacobians fill the caches.
+    /// A longer window makes flushes rarer, but it also makes the backward pass of each reading longer, and its Jacobians fill the caches.
     pub fn default_window(layout: &Layout, regime: Regime) -> usize {
         let row = WINDOWS.into_iter().find(|row| layout.states() <= row.0);
         let (_, often, seldom) = row.unwrap_or(LARGE);
         if is_seldom_read(regime) { seldom } else { often }
     }
 
-    /// The engine with its window: what it is for this network and regime.
+    /// The engine with its window, for this network and regime.
     pub(crate) fn settle<T: Real>(self, network: &Network<T>, regime: Regime) -> Self {
         let layout = network.layout();
         match self {

@@ -4,7 +4,7 @@ use rtrl_kernel::Real;
 
 use crate::{Error, Matrix, Network};
 
-/// dJ/dW and, with a readout, dJ/dR. Places of weights that do not learn are 0.
+/// dL/dW and, with a readout, dL/dR. Entries of weights that do not learn are 0.
 #[derive(Debug, Clone)]
 pub struct Gradient<T> {
     pub(crate) recurrent: Matrix<T>,
@@ -18,12 +18,12 @@ impl<T: Real> Gradient<T> {
         Ok(Self { recurrent: zeros(&layers.weights)?, readout: readout.transpose()? })
     }
 
-    /// dJ/dW, units x (inputs, bias, units).
+    /// dL/dW, units x (inputs, bias, units).
     pub fn recurrent(&self) -> &Matrix<T> {
         &self.recurrent
     }
 
-    /// dJ/dR, outputs x (units, inputs if seen, 1 if it has a bias), if there is a readout that learns by it.
+    /// dL/dR, outputs x (units, inputs if seen, 1 if it has a bias), if there is a readout that learns by it.
     pub fn readout(&self) -> Option<&Matrix<T>> {
         self.readout.as_ref()
     }

@@ -1,5 +1,4 @@
-//! The loss: how far the outputs are from their targets, and the error that this makes (equations 3
-//! and 4, and what takes their place).
+//! The loss and the errors of the outputs (equations 3 and 4, and their counterparts for other losses).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,41 +8,38 @@ use rtrl_kernel::{Isa, Real, sum_of_squares};
 
 use crate::{Activation, Error, Network, Targets};
 
-/// The loss J of a step as a function of the outputs o and their targets d.
+/// The loss L of a step as a function of the outputs o and their targets d (the paper writes J for it).
 ///
-/// The error of an output is `e_k = -dJ/do_k`, and 0 where there is no target. J is a sum over the
-/// outputs, never a mean, and all sums run over k ascending.
-///
-/// The cross-entropies take *logits*: outputs of a readout, or of units whose activation is the identity,
-/// and never those of a unit that saturates. Their labels are probabilities and may be soft.
+/// The error of an output is `e_k = -dL/do_k`, and 0 without a target. L is a sum over the outputs,
+/// not a mean, and all sums run over k ascending.
+/// The cross-entropies take *logits*: outputs of a readout, or of units whose activation is the identity, not outputs of units that saturate. Their labels are probabilities and may be soft.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Loss<T> {
-    /// `J = 1/2 sum of (d - o)²`, `e = d - o` (equations 3 and 4).
+    /// `L = 1/2 sum of (d - o)²`, `e = d - o` (equations 3 and 4).
     #[default]
     SquaredError,
-    /// Every output is a question of its own: `J = sum of max(o, 0) - o d + ln(1 + exp(-|o|))`,
+    /// Every output is an independent yes-or-no question: `L = sum of max(o, 0) - o d + ln(1 + exp(-|o|))`,
     /// `e = d - logistic(o)`, with d from 0 to 1.
-    ///
-    /// Without a readout targets may come for identity units only, and there must be one.
+    /// Without a readout, only identity units may have targets, and there must be at least one.
     BinaryCrossEntropy,
-    /// One of several classes: `J = -sum of d ln softmax(o)`, `e_k = d_k - softmax(o)_k sum of d`, with d
+    /// One of several classes: `L = -sum of d ln softmax(o)`, `e_k = d_k - softmax(o)_k sum of d`, with d
     /// from 0 to 1, all or none of them present, and a sum of 1 (within 1e-3).
     ///
     /// Without a readout all units must be identity units.
     SoftmaxCrossEntropy,
-    /// Squares near the target, absolute values far from it (Huber 1964; `torch.nn.HuberLoss`): with
-    /// `r = d - o`, J sums `r² / 2` where `|r| <= delta`, else `delta (|r| - delta / 2)`; e is r, limited
-    /// to `[-delta, delta]`.
+    /// Squares near the target, absolute values far from it (Huber 1964; `torch.nn.HuberLoss`):
+    /// with `r = d - o`, L sums `r² / 2` where `|r| <= delta`, else `delta (|r| - delta / 2)`; e is
+    /// r, limited to `[-delta, delta]`.
     Huber {
-        /// Where the squares end; above 0.
+        /// The largest |r| that is squared; above 0.
         delta: f64,
     },
     /// A custom loss; see [`Loss::custom`].
     Custom(CustomLoss<T>),
 }
 
-/// J of the outputs and targets; writes the errors.
+/// Returns L for outputs and targets, and writes the errors.
 type Compare<T> = dyn Fn(&[T], Targets<'_, T>, &mut [T]) -> T + Send + Sync;
 
 /// A custom loss with its error.
@@ -59,16 +55,13 @@ impl<T> fmt::Debug for CustomLoss<T> {
     }
 }
 
-/// What the sum of the labels of a softmax may differ from 1: room for labels rounded to three digits.
+/// How much the sum of the labels of a softmax may differ from 1: enough for labels rounded to three digits.
 const SUM_TOLERANCE: f64 = 1e-3;
 
 impl<T: Real> Loss<T> {
-    /// A custom loss: `compare(outputs, targets, errors)` writes `e_k = -dJ/do_k` into `errors`,
-    /// which is 0 before, and returns J.
-    ///
-    /// It is called in steps that have a target. Results are the same on every machine as far as the
-    /// function's are, and what is not finite is refused as in any loss. A saved model keeps the name
-    /// only; a program that loads it supplies the function again.
+    /// A custom loss: `compare(outputs, targets, errors)` writes `e_k = -dL/do_k` into `errors`,
+    /// which is 0 before, and returns L.
+    /// It is called only in steps with a target. Results are the same on every machine if those of the function are. Values that are not finite are refused, as in any loss. A saved model stores only the name; a program that loads it supplies the function.
     pub fn custom(
         name: &str,
         compare: impl Fn(&[T], Targets<'_, T>, &mut [T]) -> T + Send + Sync + 'static,
@@ -157,8 +150,8 @@ impl<T: Real> Loss<T> {
         }
     }
 
-    /// Writes `e_k = -dJ/do_k`, 0 where there is no target, and returns J. The targets have been checked;
-    /// what comes out has to be.
+    /// Writes `e_k = -dL/do_k`, 0 without a target, and returns L. The targets have been checked;
+    /// the results have not.
     pub(crate) fn compare(
         &self,
         isa: Isa,
@@ -185,11 +178,8 @@ impl<T: Real> Loss<T> {
     }
 }
 
-/// The sum of the losses of the outputs that have a target, each on its own; `of` gives the loss
-/// and the error of an output and its target.
-///
-/// This and the softmax stay functions of their own, else their registers cost the squared error, which
-/// takes a few nanoseconds, as many again.
+/// The sum of the losses of the outputs that have a target; `of` returns the loss and the error of one output and its target.
+/// This and the softmax are separate functions: inlined, their registers would double the few nanoseconds of the squared error.
 #[inline(never)]
 fn each<T: Real>(
     outputs: &[T],
@@ -209,7 +199,7 @@ fn each<T: Real>(
     sum
 }
 
-/// `exp` only of what is not positive, so that nothing overflows.
+/// `exp` is applied only to nonpositive numbers, so nothing overflows.
 fn binary_cross_entropy<T: Real>(output: T, target: T) -> (T, T) {
     let above = if output > T::ZERO { output } else { T::ZERO };
     let loss = above - output * target + (-output.abs()).exp().ln_1p();
@@ -225,8 +215,9 @@ fn huber<T: Real>(delta: T, output: T, target: T) -> (T, T) {
     (delta * (rest.abs() - half * delta), limited)
 }
 
-/// With `o_m` the first of the largest outputs, `ln softmax(o)_k = (o_k - o_m) - ln(1 + S)`, where S sums
-/// `exp(o_k - o_m)` over all k but m: no term overflows, and a small S is not lost beside the 1.
+/// With `o_m` the first of the largest outputs, `ln softmax(o)_k = (o_k - o_m) - ln(1 + S)`, where
+/// S sums `exp(o_k - o_m)` over all k but m: no term overflows, and a small S is not lost next to
+/// the 1.
 #[inline(never)]
 fn softmax_cross_entropy<T: Real>(outputs: &[T], targets: &Targets<'_, T>, errors: &mut [T]) -> T {
     if !targets.any() {
@@ -268,7 +259,7 @@ fn largest<T: Real>(values: &[T]) -> usize {
     top
 }
 
-/// Whether the unit hands its weighted sum on as it is.
+/// Whether the output of the unit is its weighted sum.
 fn is_identity(activation: &Activation) -> bool {
     matches!(activation, Activation::Identity)
 }
@@ -292,7 +283,7 @@ fn check_range<T: Real>(step: u64, outputs: usize, targets: &Targets<'_, T>) -> 
     Err(Error::Labels { step, expected: "a number from 0 to 1", got })
 }
 
-/// Binary cross-entropy without a readout: a target is for a unit that does not saturate.
+/// Binary cross-entropy without a readout: only units that do not saturate may have targets.
 fn check_units<T: Real>(
     step: u64,
     activations: &[Activation],
@@ -305,8 +296,7 @@ fn check_units<T: Real>(
     Err(Error::Labels { step, expected: "identity units, whose outputs are logits", got })
 }
 
-/// Softmax: labels of a part of the classes would leave open what the others are, and a sum other than 1
-/// scales the step without a word.
+/// Softmax: with labels for only some classes the others would be undefined, and a sum other than 1 would silently scale the step.
 fn check_distribution<T: Real>(
     step: u64,
     outputs: usize,

@@ -5,12 +5,11 @@ use rtrl_kernel::Real;
 use crate::Error;
 use crate::error::{Quantity, check_finite, check_length};
 
-/// The values of a matrix as a caller has them: rows, or one flat array row by row.
-///
-/// Builders take whatever converts into it: `Vec<Vec<V>>`, `Vec<V>` or `&[V]`.
+/// The values of a matrix as callers pass them: rows, or one flat array, row by row.
+/// Builders accept everything that converts into it: `Vec<Vec<V>>`, `Vec<V>` or `&[V]`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Table<V> {
-    /// One vector a row.
+    /// One vector per row.
     Rows(Vec<Vec<V>>),
     /// All values, row by row.
     Flat(Vec<V>),
@@ -185,7 +184,7 @@ impl<T: Real> Matrix<T> {
         self.values.copy_from_slice(&other.values);
     }
 
-    /// Takes over `rows x columns` values, row by row.
+    /// Replaces all values by `rows x columns` values, row by row.
     ///
     /// # Errors
     /// [`Error::Length`] naming `what`, or [`Error::NonFinite`], with nothing changed.

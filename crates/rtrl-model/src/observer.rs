@@ -1,4 +1,4 @@
-//! Watching a learner while it learns.
+//! Observing a learner while it learns.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::{Error, Learner, Matrix, Sample, StepReport, Targets};
 
 /// An observer of every step.
 pub trait Observer<T: Real> {
-    /// Observes a step. `learner` is as the step has left it.
+    /// Observes a step. `learner` is in its state after the step.
     fn observe(&mut self, learner: &Learner<T>, report: &StepReport<'_, T>);
 }
 
@@ -47,8 +47,7 @@ impl<T: Real> Learner<T> {
 }
 
 /// The mean loss of the last steps that had a target.
-///
-/// Each counts `keep` times as much as the one after it: with `keep = 1 - 1/N` about the last N count.
+/// An exponential mean: each loss counts `keep` times as much as the next one, so `keep = 1 - 1/N` averages over about N losses.
 #[derive(Debug, Clone, Copy)]
 pub struct RunningLoss {
     keep: f64,
@@ -108,8 +107,7 @@ impl<T: Real> Observer<T> for GradientNorm {
     }
 }
 
-/// The largest |p| of all streams, looked for at every so many steps: it takes as long as n gradients, and
-/// allocates a row of p.
+/// The largest |p| of all streams, computed once per interval: it takes as long as n gradients, and allocates a row of p.
 #[derive(Debug, Clone, Copy)]
 pub struct LargestSensitivity {
     every: u64,
@@ -118,7 +116,7 @@ pub struct LargestSensitivity {
 }
 
 impl LargestSensitivity {
-    /// Looks at the first step and then at every `every`-th.
+    /// Observes the first step and then every `every`-th.
     ///
     /// # Errors
     /// [`Error::Setting`] if `every` is 0.
@@ -129,7 +127,7 @@ impl LargestSensitivity {
         Ok(Self { every, seen: 0, last: None })
     }
 
-    /// What was found last; `None` before the first step and where p could not be had.
+    /// The last value; `None` before the first step or if p was not available.
     pub fn last(&self) -> Option<f64> {
         self.last
     }
@@ -144,7 +142,7 @@ impl<T: Real> Observer<T> for LargestSensitivity {
     }
 }
 
-/// The time from one step to the next, what the caller does between them included.
+/// The time from one step to the next, including the caller's work between them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StepTime {
     before: Option<Instant>,

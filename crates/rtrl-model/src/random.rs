@@ -4,12 +4,11 @@ use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// A seeded generator: the `ChaCha` stream with 12 rounds, turned into numbers by rules of our own, since
-/// a library's samplers may change between versions.
+/// A seeded generator: the `ChaCha` stream with 12 rounds. The rules that turn it into numbers are part of this library, because the samplers of other libraries may change between versions.
 #[derive(Debug)]
 pub struct Generator(ChaCha12Rng);
 
-/// Where a [`Generator`] stands.
+/// The state of a [`Generator`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GeneratorState {
     /// Its seed.
@@ -18,7 +17,7 @@ pub struct GeneratorState {
     pub drawn: u64,
 }
 
-/// Words of the stream, which are of 32 bits, in a draw.
+/// Words of 32 bits of the stream per draw.
 const WORDS: u128 = 2;
 
 impl Generator {

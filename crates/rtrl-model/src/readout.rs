@@ -1,4 +1,4 @@
-//! The optional linear readout: `o(t+1) = R [y(t+1), x(t) if asked, 1 if bias]`, in the same step.
+//! The optional linear readout: `o(t+1) = R [y(t+1), x(t) if seen, 1 if bias]`, in the same step.
 
 use rtrl_kernel::Real;
 
@@ -6,8 +6,7 @@ use crate::error::check_setting;
 use crate::rls::LeastSquares;
 use crate::{Error, Generator, Matrix, Table};
 
-/// A linear layer on the units, trained along with them. Targets then belong to its outputs, and the
-/// error reaches the units through its weights.
+/// A linear layer on top of the units, trained together with them. The targets are then those of its outputs, and the errors reach the units through its weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readout {
     outputs: usize,
@@ -17,7 +16,7 @@ pub struct Readout {
     least_squares: Option<LeastSquares>,
 }
 
-/// How the weights of a readout start.
+/// The initial weights of a readout.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ReadoutWeights {
@@ -40,7 +39,7 @@ impl ReadoutWeights {
 }
 
 impl Readout {
-    /// A readout with so many outputs that sees the units and a bias and starts at 0.
+    /// A readout with `outputs` outputs that sees the units and a bias and starts at 0.
     pub fn new(outputs: usize) -> Self {
         let weights = ReadoutWeights::Zero;
         Self { outputs, inputs: false, bias: true, weights, least_squares: None }
@@ -53,25 +52,22 @@ impl Readout {
         self
     }
 
-    /// Leaves out the bias.
+    /// Removes the bias.
     #[must_use]
     pub fn without_bias(mut self) -> Self {
         self.bias = false;
         self
     }
 
-    /// Sets how its weights start.
+    /// Sets the initial weights.
     #[must_use]
     pub fn weights(mut self, weights: ReadoutWeights) -> Self {
         self.weights = weights;
         self
     }
 
-    /// Lets the readout learn by recursive least squares instead of by its gradient: after every step its
-    /// weights are those that fit all targets so far best, each output on its own.
-    ///
-    /// `forgetting`, above 0 and at most 1, is how much a target counts one target later; `ridge`, above
-    /// 0, is the penalty of the distance from the initial weights. See
+    /// Makes the readout learn by recursive least squares instead of by its gradient: after every step its weights are the best fit to all targets so far, for each output separately.
+    /// `forgetting`, above 0 and at most 1, is the weight of a target one target later; `ridge`, above 0, is the penalty of the distance from the initial weights. See
     /// [`RecursiveLeastSquares`](crate::RecursiveLeastSquares).
     #[must_use]
     pub fn recursive_least_squares(mut self, forgetting: f64, ridge: f64) -> Self {
@@ -116,7 +112,7 @@ impl Readout {
     }
 }
 
-/// A readout that has its weights.
+/// A readout with its weights.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadoutLayer<T> {
     /// outputs x (units, inputs if seen, 1 if there is a bias)

@@ -6,13 +6,12 @@ use crate::error::Quantity;
 use crate::readout::ReadoutLayer;
 use crate::{Error, Loss, Matrix, Network, RecursiveLeastSquares, Regime, Targets};
 
-/// One fit for each output, since targets come and go output by output.
-///
-/// Everything is in double precision; the weights of the layer are those of the fits, rounded.
+/// One fit for each output, because each output may have a target or not.
+/// Everything is in double precision; the weights of the layer are the rounded weights of the fits.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadoutRls {
     pub(crate) outputs: Vec<RecursiveLeastSquares>,
-    /// What the readout sees.
+    /// The features: what the readout sees.
     features: Vec<f64>,
 }
 
@@ -34,8 +33,7 @@ impl ReadoutRls {
     /// The fits of the readout of a network, if it learns by least squares.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a loss or a regime that least squares do not serve; those of
-    /// [`ReadoutRls::new`].
+    /// [`Error::Setting`] for a loss or a regime that does not go with least squares; those of [`ReadoutRls::new`].
     pub(crate) fn of<T: Real>(
         network: &Network<T>,
         loss: &Loss<T>,
@@ -54,13 +52,10 @@ impl ReadoutRls {
         }
     }
 
-    /// Takes in the targets of a step. `features` is what the readout saw, in the order of its columns;
-    /// what stands behind is not looked at. `weights` is the matrix of the layer: the rows of the
-    /// outputs that have a target are replaced.
+    /// Fits the targets of a step. `features` is what the readout saw, in the order of its columns; further values are ignored. `weights` is the matrix of the layer: the rows of the outputs that have a target are replaced.
     ///
     /// # Errors
-    /// What is not finite, also of the weights in the precision of the layer. Nothing has changed then,
-    /// of any output.
+    /// The quantity that is not finite, including weights in the precision of the layer. No output has changed then.
     pub(crate) fn update<T: Real>(
         &mut self,
         features: &[T],
@@ -86,7 +81,7 @@ impl ReadoutRls {
         Ok(())
     }
 
-    /// Starts from other weights; the second moments stay.
+    /// Replaces the weights; the second moments are kept.
     ///
     /// # Errors
     /// As [`RecursiveLeastSquares::restore`].
@@ -139,7 +134,7 @@ mod tests {
                 }
                 rls = restored;
             }
-            // Behind the features stands padding.
+            // The features are followed by padding.
             let features = [draw(), draw(), draw(), T::ONE, draw()];
             let targets = [(t % 2 == 0).then(&mut draw), (t % 3 == 0).then(&mut draw)];
             rls.update(&features, &Targets::Some(&targets), &mut layer.weights).unwrap();

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::error::check_count;
 
-/// The learning regime (Williams & Zipser 1989, sections 2.1 to 2.3). Teacher forcing goes with either
-/// and is a switch of its own.
+/// The learning regime (Williams & Zipser 1989, sections 2.1 to 2.3). Teacher forcing is a separate
+/// switch and combines with either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Regime {

@@ -1,22 +1,21 @@
-//! Recursive least squares: the best linear predictor so far, after every sample.
+//! Recursive least squares: the best linear predictor of all samples so far.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::error::Quantity;
 
-/// How recursive least squares weighs what it has seen.
+/// How recursive least squares weights past samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LeastSquares {
     /// λ: a sample that is i samples old counts λ^i.
     pub(crate) forgetting: f64,
-    /// The penalty of the weights' distance from their start, squared.
+    /// The penalty of the squared distance from the initial weights.
     pub(crate) ridge: f64,
 }
 
 impl LeastSquares {
-    /// Fails unless λ is above 0 and at most 1, and the ridge and its inverse for so many features are
-    /// finite and above 0.
+    /// Fails unless λ is above 0 and at most 1, and the ridge and its inverse are finite and above 0.
     pub(crate) fn check(self, features: usize) -> Result<(), Error> {
         let Self { forgetting, ridge } = self;
         if !(forgetting > 0.0 && forgetting <= 1.0 && (1.0 / forgetting).is_finite()) {
@@ -34,11 +33,9 @@ impl LeastSquares {
 /// A linear model `w · x`, fitted to all samples seen, in double precision.
 ///
 /// After samples `(x_1, d_1) ... (x_t, d_t)` the weights w minimise
-/// `sum over i of λ^(t-i) (d_i - w · x_i)² + λ^t ridge |w - w_0|²`, where `w_0` is what they started
-/// from. An update takes a few k² operations for k features and allocates nothing. Every sum runs in index
+/// `sum over i of λ^(t-i) (d_i - w · x_i)² + λ^t ridge |w - w_0|²`, where `w_0` are the initial weights. An update takes a few k² operations for k features and allocates nothing. Every sum runs in index
 /// order, so the bits are the same on every machine.
-///
-/// With P for the inverse of `sum over i of λ^(t-i) x_i x_iᵀ + λ^t ridge I`, an update is
+/// Let P be the inverse of `sum over i of λ^(t-i) x_i x_iᵀ + λ^t ridge I`. An update computes
 ///
 /// ```text
 /// g = P x,   s = 1 / (λ + x · g),   w ← w + s g (d - w · x),   P ← (P - s g gᵀ) / λ
@@ -47,13 +44,7 @@ impl LeastSquares {
 /// The elements (i, j) and (j, i) of P come from the same operations, so P stays exactly symmetric, on
 /// which the stability of the recursion rests (Verhaegen, Automatica 25(3), 1989). Source: Haykin,
 /// *Adaptive Filter Theory*, chapter on the RLS algorithm.
-///
-/// **Wind-up.** Where no sample excites it, P grows by 1/λ at each update, without end, and the first
-/// sample that comes there throws the weights about (Åström & Wittenmark, *Adaptive Control*, 1995,
-/// "estimator windup"). So an update forgets only while the trace of P is not above that of the start,
-/// `k / ridge`; else it is computed with λ = 1, under which P does not grow. The trace then never exceeds
-/// `k / (λ ridge)`. Until the samples have taken more from P than forgetting gives back, that counts old
-/// ones for more than the formula says.
+/// **Wind-up.** In directions that no sample excites, P would grow by the factor 1/λ at each update without bound, and the first sample in such a direction would change the weights violently (Åström & Wittenmark, *Adaptive Control*, 1995, "estimator windup"). So an update forgets only while the trace of P is at most its initial value, `k / ridge`. Otherwise it uses λ = 1, with which P does not grow. The trace never exceeds `k / (λ ridge)`. As a consequence, old samples may count more than the formula says until new ones have reduced P.
 #[derive(Debug, Clone)]
 pub struct RecursiveLeastSquares {
     settings: LeastSquares,
@@ -61,7 +52,7 @@ pub struct RecursiveLeastSquares {
     /// P, row-major.
     pub(crate) inverse: Vec<f64>,
     gain: Vec<f64>,
-    /// What an update has computed, until it is known that all of it is finite.
+    /// The results of an update, until all of them are known to be finite.
     next_weights: Vec<f64>,
     next_inverse: Vec<f64>,
     /// The trace of P at the start, summed as that of every update.
@@ -106,7 +97,7 @@ impl RecursiveLeastSquares {
         Ok(dot(&self.weights, x))
     }
 
-    /// Takes in that the features `x` went with `value`.
+    /// Fits the model to a sample: features `x` with `value`.
     ///
     /// # Errors
     /// [`Error::Setting`] if `x` has another length than the weights; [`Error::Fit`] if the gain, the
@@ -118,7 +109,7 @@ impl RecursiveLeastSquares {
         Ok(())
     }
 
-    /// w, one value a feature.
+    /// w, one value per feature.
     pub fn weights(&self) -> &[f64] {
         &self.weights
     }
@@ -128,7 +119,7 @@ impl RecursiveLeastSquares {
         &self.inverse
     }
 
-    /// Goes on from the weights and the P of an earlier model with the same settings.
+    /// Continues from the weights and the P of an earlier model with the same settings.
     ///
     /// # Errors
     /// [`Error::Setting`] unless both have the lengths of this model's and are finite, and P is exactly
@@ -153,7 +144,7 @@ impl RecursiveLeastSquares {
         check_symmetric(&self.inverse, self.weights.len())
     }
 
-    /// Computes an update without making it; `x` has the length of the weights.
+    /// Computes an update without applying it; `x` has the length of the weights.
     ///
     /// # Errors
     /// What is not finite.
@@ -197,7 +188,7 @@ impl RecursiveLeastSquares {
         &self.next_weights
     }
 
-    /// Makes what was prepared current.
+    /// Applies the prepared update.
     pub(crate) fn commit(&mut self) {
         std::mem::swap(&mut self.weights, &mut self.next_weights);
         std::mem::swap(&mut self.inverse, &mut self.next_inverse);

@@ -206,7 +206,7 @@ pub(crate) fn reduced(machine: &Extracted) -> &'static str {
     if machine.smallest { "the smallest machine" } else { "a machine for the observed steps" }
 }
 
-/// The transitions of the reduced machine: a row a state, a column a symbol.
+/// The transitions of the reduced machine: one row per state, one column per symbol.
 fn table(machine: &Extracted) -> Vec<String> {
     let cells =
         |row: &Vec<Option<Transition>>| row.iter().map(|step| cell(step.as_ref())).collect();

@@ -37,7 +37,7 @@ impl Live {
         Self { lines, total }
     }
 
-    /// Some run has taken so many steps.
+    /// Some run has taken this many steps.
     pub(crate) fn advance(&self, steps: u64) {
         self.total.inc(steps);
     }

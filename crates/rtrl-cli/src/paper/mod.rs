@@ -70,7 +70,7 @@ fn shown<R: Send>(
     Ok(results?)
 }
 
-/// The experiments that were asked for.
+/// The experiments that were requested.
 fn select(args: &PaperArgs) -> Result<Vec<&'static Experiment>, Error> {
     let known = || {
         let mut names: Vec<_> = TABLE.iter().map(|experiment| experiment.task.name).collect();
@@ -91,7 +91,7 @@ fn select(args: &PaperArgs) -> Result<Vec<&'static Experiment>, Error> {
     Ok(chosen)
 }
 
-/// A run, seen if there is to be a page, and its network saved if that was asked for.
+/// A run, seen if there is to be a page, and its network saved if that was requested.
 fn solve<T: Real>(
     job: Job,
     live: &Live,

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::args::TrainArgs;
 use crate::error::Error;
 
-/// A fresh network; `learns` says whether its recurrent weights learn or are held still.
+/// A fresh network; `learns` says whether its recurrent weights learn or are fixed.
 pub(crate) fn forecaster<T: Real>(
     args: &TrainArgs,
     inputs: usize,

@@ -26,7 +26,7 @@ pub(super) struct Adjoints<T> {
     pub(super) older: Back<T>,
 }
 
-/// What came back through one window.
+/// The adjoints and factors of a backward pass through one window.
 #[derive(Debug, Clone)]
 pub(super) struct Back<T> {
     /// `[record + 1][stride]`, see [`Backward`].

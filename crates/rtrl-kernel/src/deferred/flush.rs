@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Then the *columns*: a tile of `MR` states k by a few panels of p takes the sum over l of `G[k][l] p^l`, l
-//! ascending, and goes on over the records w, oldest first, with `(A_w[k][i] injection_wi) z_wj`, rounded
+//! ascending, and continues over the records w, oldest first, with `(A_w[k][i] injection_wi) z_wj`, rounded
 //! before it is multiplied by z. All panels of a tile belong to one weight row i. A strip of a chain panel
 //! is the left operand of the tile as it stands.
 

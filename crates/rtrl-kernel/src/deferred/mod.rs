@@ -53,7 +53,7 @@ use crate::threads::{Threads, Workers};
 /// For a given window and pace the results are the same bits on every instruction set and with any
 /// number of threads; they differ from those of [`Eager`](crate::Eager) by rounding.
 ///
-/// An overflow of p is noticed when the window is flushed or a gradient is read; errors that have not
+/// An overflow of p is detected when the window is flushed or a gradient is read; errors that have not
 /// been read are then lost with it.
 #[derive(Debug, Clone)]
 pub struct Deferred<T> {

@@ -1,15 +1,15 @@
 //! Asking for memory ahead of time.
 //!
-//! A group of panels is worked on for microseconds, and its first use of every row would wait for the
-//! caches further out. So while one group is worked on, the rows of the next are asked for, a share with
-//! each strip of the Jacobian. That changes no result; where the architecture has no such instruction in
-//! safe Rust, nothing is asked for.
+//! A group of panels is worked on for microseconds, and its first use of every row would wait for
+//! the caches further out. So while one group is computed, the rows of the next are prefetched,
+//! some with each strip of the Jacobian. That changes no result; where the architecture has no such
+//! instruction in safe Rust, nothing is prefetched.
 
-/// Bytes of p, in one part, from which on asking pays: what is surely in the level-2 cache comes soon
-/// enough, and asking for it costs layers of a few dozen units 4 percent.
+/// Bytes of p in one share above which prefetching helps: what is surely in the level-2 cache
+/// arrives soon enough, and asking for it costs layers of a few dozen units 4 percent.
 const FAR: usize = 2 << 20;
 
-/// Whether panels of these values are worth asking for.
+/// Whether to prefetch panels of these values.
 #[inline(always)]
 pub(crate) fn is_far<T>(p: &[T]) -> bool {
     size_of_val(p) > FAR

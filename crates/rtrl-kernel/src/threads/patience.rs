@@ -10,14 +10,14 @@ const AWAKE: Duration = Duration::from_micros(200);
 /// The time that a sleeping thread may take to wake if a core is free.
 const WAKING: Duration = Duration::from_micros(300);
 
-/// What the crew may cost before the caller goes on alone: as long as a system takes to move a thread that
+/// What the crew may cost before the caller continues alone: as long as a system takes to move a thread that
 /// was woken on the caller's own core to another one.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Divisions that the caller does alone when its patience ends for the first time.
 const FIRST_ALONE: u32 = 16;
 
-/// How long the caller goes on alone at most.
+/// How long the caller continues alone at most.
 const LONGEST_ALONE: Duration = Duration::from_secs(1);
 
 /// A finished division of work.

@@ -5,7 +5,7 @@ use rtrl_model::{Error, Learner, Matrix, Observer, Real, StepReport};
 use super::spectral_radius;
 
 /// The largest absolute eigenvalue of the Jacobian of the last step ([`Learner::jacobian`]), over all streams,
-/// looked for at every so many steps. Where it stays above 1, p grows.
+/// looked for at every n-th step. Where it stays above 1, p grows.
 ///
 /// It takes `O(n^3)` and allocates. Its last bits may differ between machines; nothing of the run depends on
 /// them.

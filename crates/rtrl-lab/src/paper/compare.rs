@@ -105,7 +105,7 @@ mod tests {
         assert!(equal >= 8, "{equal}");
     }
 
-    /// Negative control: the coarser rounding of single precision is noticed in the same runs, and one engine
+    /// Negative control: the coarser rounding of single precision is detected in the same runs, and one engine
     /// never parts from itself.
     #[test]
     fn only_rounding_parts_the_engines() {

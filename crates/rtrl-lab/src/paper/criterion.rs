@@ -6,10 +6,10 @@ pub(super) const OSCILLATION_STEPS: usize = 2000;
 /// When a run has succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Criterion {
-    /// So many steps with targets in a row, each output within 0.5 of its target, while learning goes on.
+    /// So many steps with targets in a row, each output within 0.5 of its target, while the network learns.
     Answers(u64),
-    /// 2000 steps in a row within a tolerance while learning goes on, then 2000 steps without targets and
-    /// with weights that stand still. If these fail, the count starts again.
+    /// 2000 steps in a row within a tolerance while the network learns, then 2000 steps without targets and
+    /// with weights that are fixed. If these fail, the count starts again.
     Oscillation(FreeRun),
 }
 
@@ -19,17 +19,17 @@ pub enum FreeRun {
     /// Each value within 0.5 of what the target would be.
     Pattern,
     /// A wave, which may have another phase: in the second half of the 2000 steps, more than 0.5 from
-    /// peak to peak, and within 3 of 40 cycles. Before, while learning goes on, the tolerance is 0.1.
+    /// peak to peak, and within 3 of 40 cycles. Before, while the network learns, the tolerance is 0.1.
     Wave,
 }
 
 impl Criterion {
-    /// The largest error that counts as right while learning goes on.
+    /// The largest error that counts as right while the network learns.
     pub(super) fn tolerance(self) -> f64 {
         if self == Self::Oscillation(FreeRun::Wave) { 0.1 } else { 0.5 }
     }
 
-    /// Steps in a row that must be right while learning goes on.
+    /// Steps in a row that must be right while the network learns.
     pub(super) fn steps(self) -> u64 {
         match self {
             Self::Answers(steps) => steps,

@@ -60,7 +60,7 @@ pub struct Experiment {
     pub learning_rate: f64,
     /// The initial weights are uniform in (-r, r); this is r.
     pub bound: f64,
-    /// Whether the units with targets pass these on in the place of their outputs.
+    /// Whether the units with targets pass these on instead of their outputs.
     pub forced: bool,
     /// Steps after which a run has failed.
     pub limit: u64,

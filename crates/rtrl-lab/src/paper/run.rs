@@ -6,7 +6,7 @@ use super::Experiment;
 use super::criterion::{Criterion, FreeRun, OSCILLATION_STEPS};
 use crate::tasks::Task;
 
-/// A run of an experiment, which can be watched while it goes on.
+/// A run of an experiment, which can be watched while it continues.
 pub struct Run<T: Real> {
     learner: Learner<T>,
     task: Box<dyn Task>,
@@ -159,7 +159,7 @@ impl<T: Real> Run<T> {
         Ok(Progress::Solved { steps: self.since })
     }
 
-    /// Whether the network goes on by itself. It is not moved, and the task comes back to where it was, with
+    /// Whether the network continues by itself. It is not moved, and the task comes back to where it was, with
     /// the same last target: the steps are whole periods of every oscillation.
     fn runs_on(&mut self, free_run: FreeRun) -> Result<bool, Error> {
         let values: Vec<f64> =

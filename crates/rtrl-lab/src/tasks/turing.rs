@@ -99,7 +99,7 @@ impl Controller {
         self.tape.get(self.head).copied()
     }
 
-    /// The symbols that may be under the head if the tape goes on as tapes may.
+    /// The symbols that may be under the head if the tape continues as tapes may.
     fn symbols(&self) -> Vec<Symbol> {
         if let Some(symbol) = self.symbol() {
             return vec![symbol];
@@ -204,7 +204,7 @@ fn draw_tape(generator: &mut Generator) -> Vec<Symbol> {
 fn draw_balanced(generator: &mut Generator, length: usize) -> Vec<Symbol> {
     let mut depth = 0;
     let draw = |place| {
-        // Of the ways to go on, d (r + d + 2) of 2 r (d + 1) close, at depth d with r places left (Arnold
+        // Of the ways to continue, d (r + d + 2) of 2 r (d + 1) close, at depth d with r places left (Arnold
         // & Sleep 1980).
         let left = length - place;
         let opens = generator.below(2 * left * (depth + 1)) >= depth * (left + depth + 2);

@@ -14,7 +14,7 @@ pub(crate) struct Leaks<T> {
 }
 
 impl<T: Real> Leaks<T> {
-    /// Takes one leak for all of `units` units, or one for each; nothing where all are 1.
+    /// Takes one leak for all of `units` units, or one for each. Returns `None` if all are 1.
     pub(crate) fn build(given: &[f64], units: usize) -> Result<Option<Self>, Error> {
         if given.len() != 1 && given.len() != units {
             let (expected, got) = (format!("1 or {units}"), given.len().to_string());
@@ -34,17 +34,14 @@ impl<T: Real> Leaks<T> {
         &self.rates
     }
 
-    /// `1 - a_k`, one value a unit: what a unit passes on to itself beside its weights.
+    /// `1 - a_k`, one value per unit: the fraction of its output that a unit keeps.
     pub(crate) fn kept(&self) -> &[T] {
         &self.kept
     }
 
     /// Turns f(s) into `y(t+1) = fma(a, f(s), (1 - a) y(t))`, the product rounded, and f'(s) into
     /// `a f'(s)`.
-    ///
-    /// `state` is y(t) as it stands in z(t): with a teacher's values where units are forced. What is finite
-    /// stays so: `1 - a` is exact from a = 1/2 on, and below, its product with the largest number is not
-    /// rounded upwards, so that the sum lies less than half a unit in the last place above that number.
+    /// `state` is y(t) as in z(t), with the teacher's values for forced units. Finite values stay finite: for a >= 1/2, `1 - a` is exact; below, its product with the largest number is not rounded upwards, so the sum exceeds that number by less than half a unit in the last place.
     pub(crate) fn apply(&self, state: &[T], values: &mut [T], slopes: &mut [T]) {
         let places = values.iter_mut().zip(slopes).zip(state);
         for (((value, slope), &y), (&a, &kept)) in places.zip(self.rates.iter().zip(&self.kept)) {
@@ -112,7 +109,7 @@ mod tests {
         }
     }
 
-    /// Roundings could add up to more than the largest number if `1 - a` and its product with y were both
+    /// Roundings could accumulate to more than the largest number if `1 - a` and its product with y were both
     /// rounded upwards; they never are.
     #[test]
     fn the_largest_state_stays_finite() {

@@ -47,7 +47,7 @@ impl<T: Real> Simple<T> {
     }
 }
 
-/// One activation a unit.
+/// One activation per unit.
 fn each_unit(given: &[Activation], units: usize) -> Result<Vec<Activation>, Error> {
     match given {
         [one] => Ok(vec![one.clone(); units]),

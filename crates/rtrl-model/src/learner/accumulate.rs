@@ -7,7 +7,7 @@ use crate::gradient::Gradient;
 use crate::optimizer::Updater;
 use crate::{Error, Network, Regime, Timing};
 
-/// The accumulated gradient, the one that waits, and when the next update is due.
+/// The accumulated gradient, the pending one, and when the next update is due.
 #[derive(Debug, Clone)]
 pub(super) struct Accumulator<T> {
     regime: Regime,
@@ -15,11 +15,11 @@ pub(super) struct Accumulator<T> {
     pub(super) each_step: bool,
     /// The sum since the last update, where several steps accumulate.
     pub(super) sum: Option<Gradient<T>>,
-    /// Whether a target came since the last update.
+    /// Whether there was a target since the last update.
     pub(super) has_target: bool,
-    /// The gradient that waits until the next step has been computed, in the paper's order.
+    /// The gradient that is pending until the next step has been computed, in the paper's order.
     pub(super) waiting: Option<Gradient<T>>,
-    /// Whether something waits.
+    /// Whether a gradient is pending.
     pub(super) due: bool,
     /// Steps of the real-time regime so far.
     pub(super) steps: u64,
@@ -52,8 +52,7 @@ impl<T: Real> Accumulator<T> {
         }
     }
 
-    /// Takes in the gradient of a step that has been computed, `checked` if it is known to be finite, and
-    /// makes the updates that are due. Says whether weights changed.
+    /// Accumulates or applies the gradient of a step, `checked` if it is known to be finite, and does the updates that are due. Returns whether weights changed.
     ///
     /// # Errors
     /// What is not finite; that update is dropped.
@@ -131,7 +130,7 @@ impl<T: Real> Accumulator<T> {
         Err(Quantity::Gradient)
     }
 
-    /// Drops the accumulated gradient, a part of which an engine has lost.
+    /// Drops the accumulated gradient, of which an engine has lost its share.
     pub(super) fn drop_sum(&mut self) {
         if self.each_step {
             return;
@@ -173,7 +172,7 @@ impl<T: Real> Accumulator<T> {
         result.map(|()| true)
     }
 
-    /// Lets the accumulated gradient wait for the next step.
+    /// Makes the accumulated gradient the pending one.
     fn wait(&mut self, gradient: &Gradient<T>) {
         let Some(waiting) = &mut self.waiting else { return };
         self.due = std::mem::take(&mut self.has_target);
@@ -189,7 +188,7 @@ impl<T: Real> Accumulator<T> {
         }
     }
 
-    /// Applies the gradient that waits, if there is one.
+    /// Applies the pending gradient, if there is one.
     pub(super) fn apply_waiting(
         &mut self,
         updater: &mut Updater<T>,

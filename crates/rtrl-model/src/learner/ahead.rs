@@ -1,12 +1,11 @@
-//! Looking ahead: runs of the present network from the present state that change nothing.
+//! Looking ahead: runs of the current network from the current state that change nothing.
 
 use rtrl_kernel::Real;
 
 use crate::{Error, Learner};
 
 impl<T: Real> Learner<T> {
-    /// The outputs that [`Learner::step`] would compute for this input (in the first of several streams);
-    /// changes nothing.
+    /// The outputs that [`Learner::step`] would compute for this input, in the first stream. Changes nothing.
     ///
     /// # Errors
     /// [`Error::InputLength`] or [`Error::NonFinite`].
@@ -14,11 +13,10 @@ impl<T: Real> Learner<T> {
         self.replay(0, [input])
     }
 
-    /// The last outputs of a run over `inputs` with the present weights, from the present state of a
-    /// stream; changes nothing. Without an input, the outputs of that stream's last step.
-    ///
-    /// A forecast catches up this way with inputs whose labels are not known yet. It allocates nothing;
-    /// for anything else, clone [`Learner::state`] and run [`Learner::network`] on it.
+    /// The last outputs of a run over `inputs` with the current weights, from the current state of
+    /// a stream. Changes nothing. Without an input, these are the outputs of the stream's last
+    /// step.
+    /// Forecasts use this to replay inputs whose labels are not known yet. It allocates nothing. For anything else, clone [`Learner::state`] and run [`Learner::network`] on it.
     ///
     /// # Errors
     /// [`Error::NoStream`], [`Error::InputLength`] or [`Error::NonFinite`].
@@ -35,15 +33,11 @@ impl<T: Real> Learner<T> {
         Ok(self.ahead.outputs())
     }
 
-    /// The outputs of a free run of `steps` steps from the present state of a stream, row by row; changes
-    /// nothing.
-    ///
-    /// `input` receives the number of the step, from 0, and the outputs of the step before (at first those
-    /// of the stream's last step, also after a reset), and writes the next input.
+    /// The outputs of a free run of `steps` steps from the current state of a stream, row by row. Changes nothing.
+    /// `input` is called with the number of the step, from 0, and the outputs of the previous step (at first those of the stream's last step, even after a reset), and writes the next input.
     ///
     /// # Errors
-    /// [`Error::NoStream`], or [`Error::NonFinite`] for an input that is not finite or a run that leaves the
-    /// range of the number type.
+    /// [`Error::NoStream`], or [`Error::NonFinite`] for an input that is not finite or a run that overflows.
     pub fn generate(
         &mut self,
         stream: usize,

@@ -1,4 +1,4 @@
-//! The description of a learner, and what does not fit together in it.
+//! The description of a learner and its checks.
 
 use rtrl_kernel::{Engine, Real, Threads, Workers};
 
@@ -67,8 +67,7 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// All settings between gradient and weights at once, in the place of those made so far; for instance
-    /// [`UpdateSettings::adamw`], or what a file holds.
+    /// Replaces all settings between gradient and weights, for example by [`UpdateSettings::adamw`] or by those of a file.
     #[must_use]
     pub fn updates(mut self, settings: UpdateSettings) -> Self {
         self.updates = settings;
@@ -82,7 +81,7 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// A learning rate for the readout, in the place of the optimiser's.
+    /// A learning rate for the readout, instead of the optimiser's.
     #[must_use]
     pub fn readout_learning_rate(mut self, rate: f64) -> Self {
         self.updates.readout_learning_rate = Some(rate);
@@ -118,24 +117,21 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// Which engine carries the sensitivities. [`EngineChoice::Auto`] by default.
+    /// The engine that computes the sensitivities. [`EngineChoice::Auto`] by default.
     #[must_use]
     pub fn engine(mut self, engine: EngineChoice) -> Self {
         self.engine = Some(engine);
         self
     }
 
-    /// A custom engine in the place of a built-in one, made for [`Network::layout`] and
-    /// [`Network::learning`]: a rule to be compared with the exact one. Each stream gets a clone.
+    /// A custom engine instead of a built-in one, built for [`Network::layout`] and [`Network::learning`], for example a rule to compare with the exact one. Each stream gets a clone.
     #[must_use]
     pub fn custom_engine(mut self, engine: Box<dyn Engine<T>>) -> Self {
         self.custom_engine = Some(engine);
         self
     }
 
-    /// Whether the gradient of each step is computed even where several accumulate before the weights
-    /// change (epochwise, or an update at every u-th step). It costs the deferred engine most of
-    /// what it saves there, and changes the sum by rounding. Off by default.
+    /// Whether the gradient of each step is computed even if gradients accumulate before the weights change (epochwise, or an update at every u-th step). This costs the deferred engine most of what it saves by accumulating, and changes the rounding of the sum. Off by default.
     #[must_use]
     pub fn step_gradients(mut self, each: bool) -> Self {
         self.step_gradients = each;
@@ -156,7 +152,7 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// The automatic recoveries when learning leaves the range of the number type.
+    /// The automatic recoveries from overflow.
     #[must_use]
     pub fn recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = recovery;
@@ -170,19 +166,17 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// A factor of p at every step, above 0 and at most 1: below 1, credit that lies t steps back counts
-    /// `decay^t` times as much, and the gradient is no longer exact. 1 by default.
+    /// A factor of p at every step, above 0 and at most 1. Below 1, the credit of an input t steps ago is scaled by `decay^t`, and the gradient is no longer exact. 1 by default.
     #[must_use]
     pub fn sensitivity_decay(mut self, decay: f64) -> Self {
         self.sensitivity_decay = decay;
         self
     }
 
-    /// Checks the description and makes the learner. All streams start in the state of the network.
+    /// Checks the description and builds the learner. All streams start in the initial state of the network.
     ///
     /// # Errors
-    /// [`Error::Setting`] for what does not fit together, [`Error::Kernel`] if the sensitivities do not
-    /// fit in memory, with the bytes, or the threads cannot be had.
+    /// [`Error::Setting`] for an invalid or inconsistent setting, [`Error::Kernel`] if the sensitivities do not fit in memory or the threads cannot be started.
     pub fn build(self) -> Result<Learner<T>, Error> {
         check_count("number of streams", self.streams)?;
         self.regime.check()?;
@@ -263,8 +257,7 @@ impl<T: Real> LearnerBuilder<T> {
         (0..self.streams).map(stream).collect()
     }
 
-    /// Threads among which streams are divided, and those of each engine: a stream takes as many as there are
-    /// for each.
+    /// The threads among which the streams are divided, and the threads of each engine.
     fn divide_threads(&self) -> Result<(Workers, Threads), Error> {
         let streams = self.streams;
         if streams == 1 {

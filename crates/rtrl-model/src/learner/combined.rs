@@ -1,5 +1,4 @@
-//! The results of several streams combined: the sum of their gradients, and their outputs and errors in a
-//! row.
+//! The combined results of several streams: the sum of their gradients, and their outputs and errors one after the other.
 
 use rtrl_kernel::Real;
 

@@ -1,5 +1,4 @@
-//! Learning that leaves the range of the number type: lost sensitivities, refused updates, and the
-//! automatic recoveries from them.
+//! Overflows during learning: lost sensitivities, refused updates, and the automatic recoveries from them.
 
 use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
@@ -9,16 +8,14 @@ use super::stream::Read;
 use crate::Error;
 use crate::error::Quantity;
 
-/// What the learner does automatically when learning leaves the range of the number type. By default it
-/// reports an error. Values that are not finite in inputs, targets or the forward pass are always an error.
+/// What the learner does automatically when learning overflows. By default it returns an error. Values that are not finite in inputs, targets or the forward pass are always an error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
     /// Instead of [`Error::Overflow`](crate::Error::Overflow), sets p of the stream to 0 and continues: past
     /// inputs get no more credit. The gradients of that step, and those that the engine has accumulated, are
     /// dropped, and the step is not counted.
     pub reset_sensitivities: bool,
-    /// Instead of [`Error::UpdateRefused`](crate::Error::UpdateRefused), leaves the weights as they are and
-    /// continues; the gradient of that update is dropped. Likewise instead of [`Error::Fit`](crate::Error::Fit):
+    /// Instead of [`Error::UpdateRefused`](crate::Error::UpdateRefused), keeps the weights and continues; the gradient of that update is dropped. Likewise instead of [`Error::Fit`](crate::Error::Fit):
     /// the readout is not fitted to that sample.
     pub skip_updates: bool,
 }
@@ -54,7 +51,7 @@ impl<T: Real> Learner<T> {
         Err(in_stream(several.then_some(b), self.overflow(failure)))
     }
 
-    /// The model's error for a failure of an engine.
+    /// The error of the model for an error of an engine.
     fn overflow(&self, failure: rtrl_kernel::Error) -> Error {
         let rtrl_kernel::Error::NonFinite { quantity } = failure else { return failure.into() };
         Error::Overflow { step: self.steps, quantity: quantity.into() }

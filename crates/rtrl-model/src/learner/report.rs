@@ -11,17 +11,14 @@ pub struct StepReport<'a, T> {
     /// The outputs at t + 1: of the readout if there is one, else y(t+1). With several streams, those of one
     /// stream after the other.
     pub outputs: &'a [T],
-    /// e(t+1) = -dJ(t+1)/do, as `outputs`, 0 where there is no target.
+    /// e(t+1) = -dL(t+1)/do, in the order of `outputs`, 0 without a target.
     pub errors: &'a [T],
-    /// J(t+1), summed over the streams.
+    /// L(t+1), summed over the streams.
     pub loss: T,
-    /// dJ(t+1)/dw of this step alone, summed over the streams, before clipping; zero without a target.
-    /// `None` where gradients accumulate over several steps, unless
-    /// [`LearnerBuilder::step_gradients`](crate::LearnerBuilder::step_gradients) asks for them, and in a step
-    /// in which it overflowed, or p did, and a [`Recovery`](crate::Recovery) let the learner continue.
+    /// dL(t+1)/dw of this step alone, summed over the streams, before clipping; zero without a target. `None` if gradients accumulate over several steps without [`LearnerBuilder::step_gradients`](crate::LearnerBuilder::step_gradients), and in a step in which the gradient or p overflowed and a [`Recovery`](crate::Recovery) let the learner continue.
     pub gradient: Option<&'a Gradient<T>>,
     /// Whether weights changed in this step.
     pub updated: bool,
-    /// How often a [`Recovery`](crate::Recovery) was needed so far, this step included.
+    /// How often a [`Recovery`](crate::Recovery) was needed so far, including this step.
     pub recoveries: Recoveries,
 }

@@ -11,16 +11,16 @@ use crate::{Error, Targets};
 pub struct Run<T> {
     /// The outputs at t + 1, steps x streams x outputs, row by row.
     pub outputs: Vec<T>,
-    /// The loss at t + 1, summed over the streams, one value a step.
+    /// The loss at t + 1, summed over the streams, one value per step.
     pub losses: Vec<T>,
 }
 
 impl<T: Real> Learner<T> {
-    /// Takes `steps` steps, as as many calls of [`Learner::step_streams`] would, bit for bit.
+    /// Takes `steps` steps, with the same bits as that many calls of [`Learner::step_streams`].
     ///
     /// `inputs` holds x, steps x streams x inputs, and `targets` the targets of the same steps,
-    /// steps x streams x outputs, both row by row without gaps. [`Targets::None`] is for a run without
-    /// targets; in [`Targets::Some`], a row without any target is a step without one.
+    /// steps x streams x outputs, both row by row without gaps. Use [`Targets::None`] for a run
+    /// without targets; in [`Targets::Some`], a row without any target is a step without a target.
     ///
     /// ```
     /// use rtrl_model::{Learner, Network, Targets};
@@ -37,8 +37,7 @@ impl<T: Real> Learner<T> {
     ///
     /// # Errors
     /// [`Error::Length`] for arrays of another size and [`Error::Memory`], with nothing changed.
-    /// [`Error::AtStep`] with the error of a step: the steps before it have been learnt, and the learner
-    /// is as that error leaves it.
+    /// [`Error::AtStep`] with the error of a step: the steps before it are done, and the failed step has the effect of its error.
     pub fn run(
         &mut self,
         steps: usize,

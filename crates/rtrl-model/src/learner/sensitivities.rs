@@ -1,4 +1,4 @@
-//! The sensitivities p and the Jacobian, to be looked at.
+//! Access to the sensitivities p and the Jacobian.
 
 use rtrl_kernel::Real;
 
@@ -6,8 +6,8 @@ use super::Learner;
 use crate::{Error, Matrix};
 
 impl<T: Real> Learner<T> {
-    /// Row k of the influence matrix: `dy_k(t)/dw_ij` for every weight, units x (inputs, bias, units),
-    /// 0 for weights that do not learn; that of the first of several streams. Does not disturb the run.
+    /// Row k of the influence matrix: `dy_k(t)/dw_ij` for every weight, units x (inputs, bias,
+    /// units), 0 for weights that do not learn; of the first stream. Does not affect the run.
     ///
     /// # Errors
     /// [`Error::Kernel`] if there is no such unit or p is lost, [`Error::Memory`] if the matrix does not

@@ -1,4 +1,4 @@
-//! What a learner was built with, as plain data.
+//! The settings of a learner, as plain data.
 
 use rtrl_kernel::{Engine, Pace, Real, Spec};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use super::{Learner, LearnerBuilder, Recovery};
 use crate::store::Supplies;
 use crate::{EngineChoice, Error, Loss, Network, Regime, UpdateSettings};
 
-/// What a learner was built with.
+/// The settings that a learner was built with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     updates: UpdateSettings,
 }
 
-/// The engine, with what it takes to build it again.
+/// The engine, with everything needed to build it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StoredEngine {
@@ -103,7 +103,7 @@ impl StoredEngine {
         }
     }
 
-    /// The choice that makes this engine; of no account for a custom one.
+    /// The choice that builds this engine; irrelevant for a custom one.
     pub(crate) fn choice(&self) -> EngineChoice {
         match *self {
             Self::Eager | Self::Custom { .. } => EngineChoice::Eager,

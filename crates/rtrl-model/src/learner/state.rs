@@ -1,4 +1,4 @@
-//! Everything that a learner remembers besides its network and its settings, each thing named once.
+//! Everything that a learner saves in addition to its network and its settings, each thing named once.
 //!
 //! Files are planned, written, read and compared by the same walk: a new field is one line in it.
 
@@ -88,8 +88,7 @@ pub(crate) fn stream_field(b: usize, name: &str) -> String {
 }
 
 impl<T: Real> Learner<T> {
-    /// The name of something in which the two learners differ by a bit, of all that they remember and of
-    /// their networks: the first one in alphabetical order. Settings are not compared.
+    /// The name of the first field, in alphabetical order, in which the two learners or their networks differ by a bit. Settings are not compared.
     ///
     /// # Errors
     /// [`Error::Kernel`] if a custom engine cannot be saved.
@@ -105,7 +104,7 @@ impl<T: Real> Learner<T> {
         Ok(prints)
     }
 
-    /// Fails unless the fields are such as a run leaves behind.
+    /// Fails unless a run could have produced the fields.
     ///
     /// # Errors
     /// [`Error::Setting`] for gradients and moments of weights that do not learn, moments that are negative,

@@ -10,7 +10,7 @@ use crate::error::{Quantity, check_finite};
 use crate::{Error, Gradient, Sample};
 
 impl<T: Real> Learner<T> {
-    /// Equations 1 to 4 in every stream, without moving anything. Returns the loss.
+    /// Equations 1 to 4 in every stream, without advancing. Returns the loss.
     pub(super) fn compare(&mut self, samples: &[Option<Sample<'_, T>>]) -> Result<T, Error> {
         let network = &self.network;
         let several = samples.len() > 1;
@@ -90,7 +90,7 @@ impl<T: Real> Learner<T> {
         Ok((fitted? | updated, finite))
     }
 
-    /// Recovers from an update that was refused. Returns false, since no weight has changed, and whether
+    /// Recovers from a refused update. Returns false, since no weight has changed, and whether
     /// the gradient of the step is finite: the sum over streams or steps may not be.
     #[cold]
     fn skip_update(&mut self, quantity: Quantity) -> Result<(bool, bool), Error> {
@@ -99,7 +99,7 @@ impl<T: Real> Learner<T> {
         Ok((updated, gradient(self.combined.as_ref(), &self.streams).is_finite()))
     }
 
-    /// Drops what the engines have accumulated, where the sum that it belongs to has been dropped.
+    /// Drops what the engines have accumulated, if the sum that it belongs to was dropped.
     fn drop_unread(&mut self) -> Result<(), Error> {
         if self.accumulator.each_step || self.accumulator.has_target {
             return Ok(());
@@ -110,11 +110,10 @@ impl<T: Real> Learner<T> {
         self.settle(Read::Sum)
     }
 
-    /// Fits a readout that learns by least squares to the streams, one after the other. Says whether there
-    /// was something to fit.
+    /// Fits a readout that learns by least squares to the streams, one after the other. Returns whether there was a sample.
     ///
     /// # Errors
-    /// [`Error::Fit`] for the first sample that was refused; the others have been taken in.
+    /// [`Error::Fit`] for the first refused sample; the others have been used.
     fn fit(&mut self, samples: &[Option<Sample<'_, T>>]) -> Result<bool, Error> {
         let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.readout) else {
             return Ok(false);
@@ -165,12 +164,10 @@ impl<T: Real> Learner<T> {
 
 /// What the engines have accumulated between updates.
 impl<T: Real> Learner<T> {
-    /// The gradient accumulated since the last update, summed over the streams and not clipped; the epoch
-    /// continues. It is 0 before the first target, and `None` where every step's gradient is applied on its
-    /// own.
-    ///
-    /// The engines hand over what they have accumulated, so the sum that is applied in the end may differ by
-    /// rounding from that of a run in which it is not read. It takes as long as the reading of a gradient.
+    /// The gradient accumulated since the last update, summed over the streams and not clipped; the
+    /// epoch continues. It is 0 before the first target, and `None` if every step's gradient is
+    /// applied separately.
+    /// Reading moves the sums out of the engines, so the sum that is finally applied may differ by rounding from that of a run in which it is not read. It takes as long as reading one gradient.
     ///
     /// # Errors
     /// [`Error::Overflow`] as after a step: gradients that have accumulated are dropped, and the

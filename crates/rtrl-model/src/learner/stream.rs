@@ -1,4 +1,4 @@
-//! One of the sequences that share the weights: its state, its forced set, its sensitivities.
+//! One of the sequences that share the weights: its state, forced set and sensitivities.
 
 use rtrl_kernel::{Engine, Real, Step};
 
@@ -6,24 +6,24 @@ use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
 use crate::{Error, Loss, Network, State, Targets};
 
-/// Everything that belongs to one sequence, the room for a step of it included.
+/// Everything that belongs to one sequence, including the buffers of a step.
 #[derive(Debug, Clone)]
 pub(super) struct Stream<T: Real> {
     pub(super) state: State<T>,
     pub(super) engine: Box<dyn Engine<T>>,
-    /// e(t+1) of the outputs, and what of it reaches the units.
+    /// e(t+1) of the outputs, and the errors of the units that follow from it.
     pub(super) errors: Vec<T>,
     unit_errors: Vec<T>,
-    /// J(t+1)
+    /// L(t+1)
     pub(super) loss: T,
-    /// Whether the present step has a target.
+    /// Whether the current step has a target.
     pub(super) has_target: bool,
     /// The gradient of the last step. Where the engine accumulates, that of W is the last sum read.
     pub(super) gradient: Gradient<T>,
     gradient_is_zero: bool,
     /// Whether p was lost in an overflow.
     pub(super) lost: bool,
-    /// What p loses in every step, if anything.
+    /// The decay of p, if there is one.
     fading: Option<Fading<T>>,
     /// A failure of the engine that has not been handled yet.
     pub(super) failure: Option<rtrl_kernel::Error>,
@@ -63,7 +63,7 @@ impl<T: Real> Stream<T> {
         })
     }
 
-    /// Equations 1 to 4, and the error's way through the readout. State and p stay where they are.
+    /// Equations 1 to 4, and the errors carried back through the readout. State and p are unchanged.
     #[inline]
     pub(super) fn compare(
         &mut self,
@@ -92,7 +92,7 @@ impl<T: Real> Stream<T> {
         self.compare_readout(step)
     }
 
-    /// dJ/dR of this step, zero without a target.
+    /// dL/dR of this step, zero without a target.
     fn compare_readout(&mut self, step: u64) -> Result<(), Error> {
         let Some(gradient) = &mut self.gradient.readout else { return Ok(()) };
         self.gradient_is_zero = false;
@@ -105,7 +105,7 @@ impl<T: Real> Stream<T> {
         check_finite(step, Quantity::Gradient, gradient.padded())
     }
 
-    /// Sits out a step: without a target, a loss and an error.
+    /// Skips a step: there is no target, loss or error.
     pub(super) fn sit_out(&mut self) {
         self.has_target = false;
         self.loss = T::ZERO;
@@ -115,7 +115,7 @@ impl<T: Real> Stream<T> {
         }
     }
 
-    /// Reads the gradient that the stream has accumulated, between steps or in a step that it sits out. It is
+    /// Reads the gradient that the stream has accumulated, between steps or in a step that it skips. It is
     /// 0 where p is lost: the gradient was lost with it.
     pub(super) fn read_accumulated(&mut self, read: Read) {
         if self.lost {
@@ -188,15 +188,14 @@ impl<T: Real> Stream<T> {
         }
     }
 
-    /// Apart from the path of a step, since to keep a result in any case costs a small network a tenth of
-    /// its time.
+    /// Separate from the path of a step, because always keeping a result costs a small network a tenth of its time.
     #[cold]
     fn fail(&mut self, failure: rtrl_kernel::Error) {
         self.failure = Some(failure);
     }
 }
 
-/// A decay of p, with room for the Jacobian's factors that it changes.
+/// A decay of p, with buffers for the factors of the Jacobian that it changes.
 #[derive(Debug, Clone)]
 struct Fading<T> {
     decay: T,

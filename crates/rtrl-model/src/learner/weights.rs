@@ -1,4 +1,4 @@
-//! Weights, rates and the memory of the optimiser, read and replaced from outside.
+//! Reading and replacing weights, rates and the state of the optimiser.
 
 use rtrl_kernel::Real;
 
@@ -6,8 +6,8 @@ use super::Learner;
 use crate::{Error, Matrix, UpdateSettings};
 
 impl<T: Real> Learner<T> {
-    /// Replaces W, n x c values row by row; absent weights stay 0, and frozen ones what they are. State and p are kept: p is then what the
-    /// run so far has made of it, with the weights of each step.
+    /// Replaces W, n x c values row by row; absent weights stay 0, and frozen ones are unchanged.
+    /// State and p are kept: p still refers to the weights of each past step.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::NonFinite`], with nothing changed.
@@ -20,8 +20,8 @@ impl<T: Real> Learner<T> {
         Ok(())
     }
 
-    /// Replaces R, outputs x (units, inputs if seen, 1 if it has a bias) values row by row. Where it learns by
-    /// least squares, what has been seen so far counts as before.
+    /// Replaces R, outputs x (units, inputs if seen, 1 if it has a bias) values row by row. If it
+    /// learns by least squares, past samples count as before.
     ///
     /// # Errors
     /// [`Error::Length`] (of 0 without a readout) or [`Error::NonFinite`], with nothing changed.
@@ -34,13 +34,12 @@ impl<T: Real> Learner<T> {
         self.fit.as_mut().map_or(Ok(()), |fit| fit.set_weights(&readout.weights))
     }
 
-    /// How gradients become changes of the weights, with the rates of now.
+    /// The settings of the updates, with the current rates.
     pub fn update_settings(&self) -> &UpdateSettings {
         self.updater.settings()
     }
 
-    /// Replaces the learning rate, which the schedule multiplies as before. A readout follows unless it has a
-    /// rate of its own.
+    /// Replaces the learning rate, which the schedule multiplies as before. It also applies to a readout without a separate rate.
     ///
     /// # Errors
     /// [`Error::Setting`] unless it is finite and not negative; nothing has changed.
@@ -56,8 +55,9 @@ impl<T: Real> Learner<T> {
         self.updater.set_readout_learning_rate(rate)
     }
 
-    /// The optimiser's state next to [`Learner::updates`]: matrices of the shape of the weights, named
-    /// `recurrent.momentum`, `readout.second_moment` and alike; nothing for plain gradient descent.
+    /// The optimiser's state next to [`Learner::updates`]: matrices of the shape of the weights,
+    /// named `recurrent.momentum`, `readout.second_moment` and so on; empty for plain gradient
+    /// descent.
     pub fn optimizer_state(&self) -> impl Iterator<Item = (String, &Matrix<T>)> {
         self.updater.state()
     }
@@ -66,8 +66,7 @@ impl<T: Real> Learner<T> {
     /// with the same settings and shape.
     ///
     /// # Errors
-    /// [`Error::Setting`] for names that are missing or unknown, for numbers that no such matrix holds and
-    /// for more than 2^53 updates, [`Error::Shape`]; nothing has changed.
+    /// [`Error::Setting`] for missing or unknown names, impossible numbers or more than 2^53 updates, [`Error::Shape`]; nothing has changed.
     pub fn restore_optimizer(
         &mut self,
         updates: u64,

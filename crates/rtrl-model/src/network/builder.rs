@@ -1,4 +1,4 @@
-//! The description of a network, and what does not fit together in it.
+//! The description of a network and its checks.
 
 use std::marker::PhantomData;
 
@@ -12,8 +12,7 @@ use crate::readout::Readout;
 use crate::{Activation, Error, Generator, Matrix, Table};
 
 /// Describes a network in the precision `T`; [`NetworkBuilder::build`] checks the description.
-///
-/// Defaults: a bias line, tanh, no leak, every weight learns, an orthogonal start with gain 1 from seed 0,
+/// Defaults: a bias, tanh, no leak, every weight learns, an orthogonal start with gain 1 from seed 0,
 /// y(t0) = 0, no readout, the instruction set of [`Isa::from_env`].
 #[derive(Debug, Clone)]
 pub struct NetworkBuilder<T> {
@@ -47,7 +46,7 @@ impl<T: Real> NetworkBuilder<T> {
         }
     }
 
-    /// Whether a line is held at 1.
+    /// Whether the units have a bias: an input that is always 1.
     #[must_use]
     pub fn bias(mut self, bias: bool) -> Self {
         self.columns.bias = bias;
@@ -73,17 +72,17 @@ impl<T: Real> NetworkBuilder<T> {
         self.leaks([a])
     }
 
-    /// One leak a for each unit (or a single one for all), above 0 and at most 1: the unit keeps the
-    /// share 1 - a of its state, `y(t+1) = (1 - a) y(t) + a f(s(t))`. With 1, the default, it keeps
-    /// nothing.
+    /// One leak a for each unit (or a single one for all), above 0 and at most 1: the unit keeps
+    /// the fraction 1 - a of its output, `y(t+1) = (1 - a) y(t) + a f(s(t))`. With 1, the default,
+    /// it keeps nothing.
     #[must_use]
     pub fn leaks(mut self, leaks: impl IntoIterator<Item = f64>) -> Self {
         self.leaks = leaks.into_iter().collect();
         self
     }
 
-    /// Which weights exist: units x (inputs, bias, units), as rows or flat. An absent weight is 0 whatever the initial
-    /// weights say.
+    /// Which weights exist: units x (inputs, bias, units), as rows or flat. An absent weight is 0
+    /// whatever its initial value.
     #[must_use]
     pub fn connections(mut self, present: impl Into<Table<bool>>) -> Self {
         self.present = Some(present.into());
@@ -97,14 +96,14 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
-    /// How the weights start.
+    /// The initial weights.
     #[must_use]
     pub fn weights(mut self, weights: InitialWeights) -> Self {
         self.weights = weights;
         self
     }
 
-    /// Seed of everything that is drawn: the same seed gives the same bits on every machine.
+    /// Seed of all random numbers: the same seed gives the same bits on every machine.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -132,11 +131,10 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
-    /// Checks the description and makes the network.
+    /// Checks the description and builds the network.
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::Shape`] for what does not fit together, [`Error::Memory`] if the
-    /// weights do not fit in memory, [`Error::Kernel`] for an instruction set that is not there.
+    /// [`Error::Setting`] or [`Error::Shape`] for an invalid or inconsistent description, [`Error::Memory`] if the weights do not fit in memory, [`Error::Kernel`] for an instruction set that this machine lacks.
     pub fn build(self) -> Result<Network<T>, Error> {
         let columns = self.columns;
         let n = columns.units;

@@ -2,7 +2,7 @@
 
 use crate::{Error, Table};
 
-/// What a place of the weight matrix is.
+/// The kind of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
     /// No weight: its value is 0 for ever, and it has no sensitivities.
@@ -38,7 +38,7 @@ impl Connections {
         Ok(Self { rows, columns, kinds })
     }
 
-    /// Marks as `kind` every place where `mask` says `value`.
+    /// Marks as `kind` every weight whose entry of `mask` is `value`.
     pub(crate) fn mark(
         &mut self,
         what: &'static str,

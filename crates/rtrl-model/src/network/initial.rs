@@ -5,9 +5,8 @@ use rtrl_kernel::Real;
 use crate::error::check_setting;
 use crate::{Error, Generator, Matrix, Table};
 
-/// How the weights of the units start.
-///
-/// Numbers are drawn row by row for all places, in double precision; absent weights are then set to 0.
+/// The initial weights of the units.
+/// Numbers are drawn row by row for all weights, in double precision; absent weights are then set to 0.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum InitialWeights {
@@ -68,7 +67,7 @@ impl InitialWeights {
     /// The weight matrix, n x c.
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::Shape`] for what gives no finite weights, [`Error::Memory`].
+    /// [`Error::Setting`] or [`Error::Shape`] for settings that do not give finite weights, [`Error::Memory`].
     pub(crate) fn matrix<T: Real>(&self, columns: Columns, seed: u64) -> Result<Matrix<T>, Error> {
         self.draw(columns, seed)?.checked("initial weight")
     }
@@ -106,7 +105,7 @@ impl InitialWeights {
     }
 }
 
-/// A matrix of numbers drawn row by row; `draw` is told the column.
+/// A matrix of numbers drawn row by row; `draw` is called with the column.
 fn filled<T: Real>(
     rows: usize,
     columns: usize,

@@ -28,9 +28,7 @@ use crate::readout::ReadoutLayer;
 use crate::{Activation, Error, Matrix};
 
 /// A fully recurrent network: n units, m external inputs, an optional bias and an optional readout.
-///
-/// A network is its shape and its weights. A [`State`] holds everything that changes from step to step, so
-/// one network serves any number of sequences and threads at once:
+/// A network is its shape and its weights. A [`State`] holds everything that changes from step to step, so any number of sequences and threads can share one network:
 ///
 /// ```
 /// use rtrl_model::Network;
@@ -58,7 +56,7 @@ use crate::{Activation, Error, Matrix};
 /// The shape never changes, and the weights change only in a [`Learner`](crate::Learner).
 #[derive(Debug, Clone)]
 pub struct Network<T> {
-    /// From the input on upwards.
+    /// From the input upwards.
     pub(crate) layers: Vec<Layer<T>>,
     pub(crate) layout: Layout,
     pub(crate) connections: Connections,
@@ -70,7 +68,7 @@ pub struct Network<T> {
 }
 
 impl<T: Real> Network<T> {
-    /// Starts to describe a network of `units` units and `inputs` external inputs.
+    /// A builder for a network with `units` units and `inputs` external inputs.
     pub fn builder(units: usize, inputs: usize) -> NetworkBuilder<T> {
         NetworkBuilder::new(units, inputs)
     }
@@ -105,8 +103,8 @@ impl<T: Real> Network<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] for an array of another size, with nothing changed; [`Error::AtStep`] with an
-    /// error of [`Network::forward`], after which `state` is where the steps before have brought it.
+    /// [`Error::Length`] for an array of another size, with nothing changed; [`Error::AtStep`] with
+    /// an error of [`Network::forward`], after which `state` is that after the previous steps.
     pub fn run(&self, state: &mut State<T>, steps: usize, inputs: &[T]) -> Result<Vec<T>, Error> {
         let width = self.inputs();
         check_length("input of a run", [steps, 1, width], inputs.len())?;
@@ -138,7 +136,7 @@ impl<T: Real> Network<T> {
         self.readout.as_ref().map_or(self.layers[0].columns.units, |readout| readout.weights.rows())
     }
 
-    /// y(t0), one value a unit: where [`Network::state`] starts.
+    /// y(t0), one value per unit: the state that [`Network::state`] returns.
     pub fn initial_state(&self) -> &[T] {
         &self.initial_state
     }
@@ -168,7 +166,7 @@ impl<T: Real> Network<T> {
         &self.simple().activations
     }
 
-    /// The leak a of every unit; `None` where all are 1 and no unit keeps a share of its state.
+    /// The leak a of every unit; `None` if all are 1, so that no unit leaks.
     pub fn leaks(&self) -> Option<&[T]> {
         self.simple().leaks.as_ref().map(Leaks::rates)
     }
@@ -194,7 +192,7 @@ impl<T: Real> Network<T> {
     }
 
     /// The Jacobian `dy_k(t+1)/dy_l(t)` of the last step of `state`, n x n, with the slopes of that step
-    /// and the present weights, as if no unit had been forced:
+    /// and the current weights, as if no unit had been forced:
     /// `J_kl = a_k f'_k(s_k) w_kl + (1 - a_k) δ_kl`, where a is the leak, 1 for units without one.
     ///
     /// # Errors
@@ -243,8 +241,7 @@ impl<T: Real> Network<T> {
         }
     }
 
-    /// The Jacobian for slopes that include the leaks, and what each unit passes on to itself besides its
-    /// weights, as if no unit had been forced.
+    /// The Jacobian for slopes that include the leaks, with the fraction that each unit keeps on the diagonal, as if no unit had been forced.
     pub(crate) fn jacobian_of<'a>(
         &'a self,
         slopes: &'a [T],
@@ -254,7 +251,7 @@ impl<T: Real> Network<T> {
         Jacobian::scaled(recurrent, self.weights.stride(), slopes).with_diagonal(diagonal)
     }
 
-    /// The share of its state that each unit keeps, if units leak.
+    /// The fraction of its output that each unit keeps, if units leak.
     pub(crate) fn diagonal(&self) -> Option<&[T]> {
         self.simple().leaks.as_ref().map(Leaks::kept)
     }

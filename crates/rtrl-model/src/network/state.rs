@@ -1,4 +1,4 @@
-//! The state of a network, and the forward pass that moves it (equations 1 and 2).
+//! The state of a network, and the forward pass that advances it (equations 1 and 2).
 
 use rtrl_kernel::{Isa, Real, product};
 
@@ -8,10 +8,8 @@ use crate::error::{Quantity, check_finite};
 use crate::readout::ReadoutLayer;
 use crate::{Error, Matrix, Targets};
 
-/// The state that a network carries from step to step: y(t), the forced set, and the room for a step.
-///
-/// There is one state for each sequence, free run or instrument. [`Network::state`] starts one, and
-/// [`Network::forward`] moves it; a clone continues independently.
+/// The state that a network carries from step to step: y(t), the forced set, and the buffers of a step.
+/// Each sequence, free run or instrument has its own. [`Network::state`] creates one, and [`Network::forward`] advances it; a clone continues independently.
 #[derive(Debug, Clone)]
 pub struct State<T> {
     pub(crate) units: usize,
@@ -23,7 +21,7 @@ pub struct State<T> {
     pub(crate) outputs: Vec<T>,
     /// The slopes of the last step, padded with anything.
     pub(crate) slopes: Vec<T>,
-    /// Room for the present step, which counts once it has been accepted.
+    /// Buffers of the current step, which counts once it is accepted.
     pub(crate) tape: Tape<T>,
     pub(crate) steps: u64,
 }
@@ -122,7 +120,7 @@ impl<T: Real> State<T> {
         self.tape.run(network, step, &self.values[..self.units], &self.teacher, input)
     }
 
-    /// Moves to t + 1: the step on the tape counts.
+    /// Advances to t + 1 by accepting the step on the tape.
     #[inline]
     pub(crate) fn accept(&mut self) {
         self.outputs.copy_from_slice(self.tape.outputs());
@@ -167,7 +165,7 @@ impl<T: Real> Teacher<T> {
         Self { forced: vec![false; units], values: vec![T::ZERO; units] }
     }
 
-    /// Puts the teacher's values in the place of the outputs of forced units.
+    /// Replaces the outputs of forced units by the teacher's values.
     #[inline]
     fn replace(&self, outputs: &mut [T]) {
         let taught = self.forced.iter().zip(&self.values);
@@ -192,7 +190,7 @@ impl<T: Real> Teacher<T> {
     }
 }
 
-/// The room for one forward pass: everything that equations 1 and 2 compute.
+/// The buffers of one forward pass: everything that equations 1 and 2 compute.
 #[derive(Debug, Clone)]
 pub(crate) struct Tape<T> {
     units: usize,

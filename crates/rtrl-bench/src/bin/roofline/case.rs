@@ -66,7 +66,7 @@ impl Case<'_> {
         (candidate.alone)(&self.layout()?, &values.present, self.cores.isa(), threads)
     }
 
-    /// A learner uses as many of the cores as it finds worth while.
+    /// A learner uses as many of the cores as it can use efficiently.
     pub(crate) fn learner<T: Real>(self, choice: EngineChoice) -> Result<Learner<T>, Error> {
         let network = Network::<T>::builder(self.units, self.inputs())
             .weights(InitialWeights::Normal { gain: 1.0 })

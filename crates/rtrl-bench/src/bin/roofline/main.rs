@@ -123,7 +123,7 @@ fn peak<T: Real>(one: &Cores, all: &Cores) -> Limit {
 }
 
 impl Args {
-    /// Whether this number of units is asked for.
+    /// Whether this number of units is requested.
     fn has(&self, units: usize) -> bool {
         self.sizes.is_empty() || self.sizes.contains(&units)
     }

@@ -37,7 +37,7 @@ pub(crate) struct Measured {
     pub(crate) peak: f64,
 }
 
-/// Measures `time`, which makes so many calls and returns the seconds that they took.
+/// Measures `time`, which makes this many calls and returns the seconds that they took.
 ///
 /// A sample holds a multiple of `period` calls, after which the work repeats. One call and then one period
 /// are for the caches, and for memory that has not been touched.

@@ -1,4 +1,4 @@
-//! How even the steps of the deferred engine are: each is timed by itself, by its place in the window.
+//! How even the steps of the deferred engine are: each is timed separately, by its place in the window.
 
 use std::time::Duration;
 

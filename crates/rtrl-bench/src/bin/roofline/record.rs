@@ -78,7 +78,7 @@ pub(crate) struct Record {
     /// The slowest but one in a thousand of the calls (of groups of calls that last ten microseconds,
     /// where they are shorter).
     pub(crate) p999: f64,
-    /// Where every step is timed by itself: the median of all.
+    /// Where every step is timed separately: the median of all.
     pub(crate) median_step: Option<f64>,
     /// And the largest of the medians that the places in a window have.
     pub(crate) worst_phase: Option<f64>,

@@ -11,11 +11,11 @@ pub(crate) enum Scenario {
     Silent,
     /// Every second unit is forced.
     Forced,
-    /// All of it, but weights change only at every so many steps.
+    /// All of it, but weights change only at every n-th step.
     EveryU { steps: usize },
-    /// All of it, but targets come only at every so many steps.
+    /// All of it, but targets come only at every n-th step.
     SparseTargets { steps: usize },
-    /// All of it; the deferred engine flushes its windows at once, and each step is timed by itself.
+    /// All of it; the deferred engine flushes its windows at once, and each step is timed separately.
     Bursts,
     /// The same, with a share of the flush in every step.
     EvenPaced,

@@ -165,7 +165,7 @@ fn beginning(trace: &Trace<'_>, task: &TaskMachine, first: usize) -> Result<(usi
     Ok((0, first))
 }
 
-/// Whether bits are those that are asked for.
+/// Whether bits are those that are requested.
 fn is_met(asked: &[Option<bool>], given: &[bool]) -> bool {
     asked.iter().zip(given).all(|(asked, given)| asked.is_none_or(|asked| asked == *given))
 }

@@ -76,7 +76,7 @@ fn in_order(rows: &[Vec<Transition>], classes: &[usize], start: usize) -> BTreeM
     order
 }
 
-/// The transitions between states; how often they were seen adds up over the boxes.
+/// The transitions between states; how often they were seen accumulates over the boxes.
 fn merged(rows: &[Vec<Transition>], states: &[usize]) -> Vec<Vec<Transition>> {
     let count = states.iter().max().map_or(0, |last| last + 1);
     let mut merged: Vec<Vec<Transition>> = vec![Vec::new(); count];

@@ -132,7 +132,7 @@ impl Search<'_> {
         self.finish(&more)
     }
 
-    /// The state of the fringe with the fewest ways to go on, and these. One without any is the first found.
+    /// The state of the fringe with the fewest ways to continue, and these. One without any is the first found.
     fn narrowest(&mut self, merged: &Merged) -> Option<(usize, Vec<Folded>)> {
         let mut narrowest: Option<(usize, Vec<Folded>)> = None;
         for state in merged.fringe(self.rows) {

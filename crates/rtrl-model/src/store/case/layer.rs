@@ -207,7 +207,7 @@ impl CellName {
         }
     }
 
-    /// Weight rows of each unit. W consists of so many blocks of one row a unit.
+    /// Weight rows of each unit. W consists of so many blocks of one row per unit.
     pub fn blocks(self) -> usize {
         if self == Self::Simple { 1 } else { 4 }
     }

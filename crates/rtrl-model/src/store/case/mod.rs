@@ -85,7 +85,7 @@ pub struct Reset {
     pub layers: PerLayer<LayerState>,
 }
 
-/// A regime as it stands in a case.
+/// A regime as written in a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegimeName {
@@ -95,7 +95,7 @@ pub enum RegimeName {
     Epochwise,
 }
 
-/// A timing as it stands in a case.
+/// A timing as written in a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimingName {

@@ -75,7 +75,7 @@ impl Explored {
     }
 }
 
-/// Fails unless an allowed state is found and a run goes on from there.
+/// Fails unless an allowed state is found and a run continues from there.
 fn recovers(files: &Files, keep: usize, allowed: &[Which]) -> Result<(), String> {
     let disk = Simulated::new(files, Flaw::None);
     let checkpoints = checkpoints(&disk, keep);

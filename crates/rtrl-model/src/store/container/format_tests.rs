@@ -133,7 +133,7 @@ fn every_cut_and_whatever_is_added_is_refused() {
         let fault = refused(&path, &bytes[..len]);
         let Fault::CutShort { got, expected } = fault else { panic!("{len}: {fault}") };
         assert!(got == len as u64 && expected > got);
-        // Nor with zeros in the place of what is missing, as a file system may leave it.
+        // Nor with zeros instead of what is missing, as a file system may leave it.
         let mut zeros = bytes[..len].to_vec();
         zeros.resize(bytes.len(), 0);
         refused(&path, &zeros);

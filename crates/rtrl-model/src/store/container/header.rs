@@ -14,7 +14,7 @@ use crate::store::StoredFile;
 pub(super) struct Header {
     /// The bytes themselves, which are a part of what the checksum covers.
     pub(super) bytes: Vec<u8>,
-    /// What the program that saved the checkpoint stored beside the tensors.
+    /// What the program that saved the checkpoint stored with the tensors.
     pub(super) contents: serde_json::Value,
     /// The tensors in the order of the file, without the checksum, each with its first byte.
     pub(super) tensors: Vec<(Tensor, u64)>,

@@ -88,11 +88,11 @@ impl fmt::Display for Tensor {
     }
 }
 
-/// The tensors of a checkpoint in the order in which they will be written, and what is stored beside
+/// The tensors of a checkpoint in the order in which they will be written, and what is stored with
 /// them.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Everything before the first tensor, as it stands in the file.
+    /// Everything before the first tensor, as written in the file.
     pub(super) header: Vec<u8>,
     /// Without the checksum.
     pub(super) tensors: Vec<Tensor>,

@@ -51,7 +51,7 @@ impl Reader {
         &self.path
     }
 
-    /// What the program that saved the checkpoint stored beside the tensors.
+    /// What the program that saved the checkpoint stored with the tensors.
     pub fn contents(&self) -> &serde_json::Value {
         &self.contents
     }

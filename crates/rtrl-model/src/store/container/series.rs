@@ -45,7 +45,7 @@ pub struct Checkpoints {
 /// A checkpoint that is in its place and outlives a power failure.
 #[derive(Debug)]
 pub struct Saved {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
     /// Why an older one that should have gone is still there. The next save tries again.
     pub not_removed: Option<Error>,
