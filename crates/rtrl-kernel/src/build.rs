@@ -1,4 +1,4 @@
-//! Engines from their specs.
+//! Building engines from their specs.
 
 use crate::deferred::Deferred;
 use crate::eager::Eager;
@@ -10,8 +10,7 @@ use crate::spec::Spec;
 use crate::threads::Threads;
 
 /// The engine that `spec` describes, p = 0, for the weights that `learns` marks, row by row.
-///
-/// Other than the engines' own constructors, this compiles nothing in the crate that calls it.
+/// Unlike the constructors of the engines, this compiles nothing in the calling crate.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a custom engine, and the errors of [`Eager::new`] and [`Deferred::new`].
@@ -27,7 +26,7 @@ pub fn build<T: Real>(
     engine.ok_or(Error::Unsupported { what: "being built from its spec" })
 }
 
-/// What is to be built, and where it goes.
+/// The engine to build, and where to put it.
 pub(crate) struct Order<'a, T> {
     spec: &'a Spec,
     layout: &'a Layout,

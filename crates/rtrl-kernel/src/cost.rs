@@ -1,5 +1,4 @@
-//! Floating-point operations of a step: what the number of threads, the choice of an engine and the floor
-//! of a measurement are computed from.
+//! Floating-point operations of a step. The number of threads, the choice of an engine and the floor of a measurement follow from them.
 
 /// Operations of a step of the eager engine (equation 5): a multiplication and an addition for each of
 /// `coefficients` entries of the Jacobian that are not zero, in each of `weights` columns of p.
@@ -10,9 +9,9 @@ pub fn eager(coefficients: usize, weights: usize) -> u128 {
 /// Operations of a step of the deferred engine, on average over a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeferredCost {
-    /// Of a step that reads the gradient: the way back through half a window, and one read of p.
+    /// Reading the gradient: the backward pass through half a window, and one read of p.
     pub gradient: u128,
-    /// A step's share of the flush: the chain, the records, and the product with p.
+    /// The flush, per step: the chain, the records, and the product with p.
     pub flush: u128,
 }
 
@@ -27,7 +26,7 @@ impl DeferredCost {
         }
     }
 
-    /// Of a step that reads the gradient and does its share of the flush.
+    /// A step that reads the gradient, including the flush per step.
     pub fn total(self) -> u128 {
         self.gradient + self.flush
     }

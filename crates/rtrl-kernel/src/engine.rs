@@ -1,4 +1,4 @@
-//! What every engine offers: the one trait of the kernel.
+//! The interface of all engines.
 
 use std::fmt::Debug;
 
@@ -42,43 +42,41 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Error::Length`] before anything has changed; [`Error::NonFinite`] if p or the gradient
-    /// overflows, after which p and the errors that have not been read are lost and only
-    /// [`Engine::reset`] helps; [`Error::Lost`] until then.
+    /// overflows, after which p and the errors that have not been read are lost; [`Error::Lost`]
+    /// from then on until [`Engine::reset`].
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error>;
 
     /// Writes `dL/dw_ij = -sum_k e_k p^k_ij` (equation 6), summed over the errors given since the
-    /// last call, to `into[i * stride + j]`. Places of weights that do not learn are left alone; what
-    /// pads a row may become 0.
+    /// last call, to `into[i * stride + j]`. Entries of weights that do not learn are unchanged;
+    /// the padding of a row may become 0.
     ///
     /// # Errors
     /// [`Error::Length`] if `into` does not hold the weight matrix; [`Error::NonFinite`] and
     /// [`Error::Lost`] as for [`Engine::advance`], where the engine computes the gradient here.
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error>;
 
-    /// Sets p to zero, as at t0. Errors whose gradient has not been read stay counted.
+    /// Sets p to zero, as at t0. Errors whose gradient has not been read still count.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if the gradient of those errors has overflowed. It is dropped, and the reset is
-    /// done all the same.
+    /// [`Error::NonFinite`] if the gradient of those errors has overflowed. It is dropped, and the
+    /// reset is done.
     fn reset(&mut self) -> Result<(), Error>;
 
     /// Number of weights that learn: the columns of p.
     fn weights(&self) -> usize;
 
     /// Writes row k of p(t): `dy_k/dw` for every weight that learns, in the order of the weight
-    /// matrix. Does not disturb the run.
+    /// matrix. Does not affect the run.
     ///
     /// # Errors
-    /// [`Error::Length`] if `row` is not one value a column, [`Error::State`] if there is no unit
-    /// `state`, [`Error::Lost`] after an overflow; where the engine computes them here, [`Error::NonFinite`]
+    /// [`Error::Length`] if `row` does not have one value per column, [`Error::State`] if there is no state `state`, [`Error::Lost`] after an overflow; where the engine computes them here, [`Error::NonFinite`]
     /// if they have overflowed, and [`Error::Memory`]. [`Error::Unsupported`] by default.
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
         let _ = (state, row);
         Err(Error::Unsupported { what: "reading its sensitivities" })
     }
 
-    /// Passes everything that the engine remembers to `to`, in an order and under names of its own that
-    /// depend neither on the machine nor on the number of threads.
+    /// Passes the whole state of the engine to `to`. The engine chooses the order and the names, which must not depend on the machine or the number of threads.
     ///
     /// # Errors
     /// [`Error::Lost`] after an overflow, and those of the sink. [`Error::Unsupported`] by default.
@@ -87,29 +85,24 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
         Err(Error::Unsupported { what: "being saved" })
     }
 
-    /// Replaces everything that the engine remembers by what [`Engine::save`] passed on.
-    ///
-    /// An engine of the same layout and [`Engine::spec`] then continues as the saved one would, bit for bit.
+    /// Replaces the whole state of the engine by what [`Engine::save`] passed on.
+    /// An engine with the same layout and [`Engine::spec`] then continues like the saved one, bit for bit.
     /// After loading, [`Engine::save`] must pass on tensors of the same names and shapes as before: a
     /// checkpoint with a tensor that its engine would not save again is refused.
     ///
     /// # Errors
-    /// [`Error::Tensor`] or [`Error::NonFiniteTensor`] for what does not belong to such an engine, and those
-    /// of the source; p is then lost as after an overflow. [`Error::Unsupported`] by default.
+    /// [`Error::Tensor`] or [`Error::NonFiniteTensor`] for tensors that do not match the engine, and those of the source; p is then lost as after an overflow. [`Error::Unsupported`] by default.
     fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         let _ = from;
         Err(Error::Unsupported { what: "being loaded" })
     }
 
-    /// Which engine to build to load what this one saves. By default it is a custom one that is not exact,
-    /// under the name of its type, which another compiler may spell differently: an engine that implements
-    /// [`Engine::save`] should have a name of its own.
+    /// The engine that can load what this one saves. By default it is a custom one that is not exact, with the name of its type. Other compilers may spell this name differently, so an engine that implements [`Engine::save`] should choose its own name.
     fn spec(&self) -> Spec {
         Spec::Custom { name: std::any::type_name::<Self>().to_owned(), exact: false }
     }
 
-    /// Bytes that p and whatever replaces it occupy; by default those of the engine itself, without the
-    /// memory that it points to.
+    /// Bytes of p or of what replaces it; by default the size of the engine itself, without the memory that it points to.
     fn state_bytes(&self) -> usize {
         size_of_val(self)
     }

@@ -1,4 +1,4 @@
-//! What can go wrong in the kernel.
+//! The errors of the kernel.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A slice has another length than the shape asks for.
+    /// A slice does not have the length that the shape requires.
     #[error("{what}: got {got} values, expected {expected}")]
     Length {
         /// The argument.
         what: &'static str,
-        /// The length that the shape asks for.
+        /// The length that the shape requires.
         expected: usize,
         /// The length of the slice.
         got: usize,
@@ -118,7 +118,7 @@ pub enum Error {
     Storage,
 }
 
-/// What an engine keeps finite.
+/// A quantity that an engine keeps finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
     /// p.

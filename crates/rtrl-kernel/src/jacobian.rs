@@ -1,9 +1,9 @@
-//! The Jacobian of a step: the one place that says what `J[k][l]` is and how it is rounded.
+//! The Jacobian of a step: the only place that defines `J[k][l]` and its rounding.
 
 use crate::error::{Error, check_length, check_matrix};
 use crate::simd::Real;
 
-/// Blocks of weights at most: a GRU whose reset gate follows the product has three.
+/// The largest number of blocks of weights: a GRU whose reset gate follows the product has three.
 const MOST_BLOCKS: usize = 3;
 
 /// The derivative of each state at t + 1 with respect to each state at t, as if no unit had been forced:
@@ -36,7 +36,7 @@ impl<T: Real> Block<'_, T> {
         }
     }
 
-    /// Adds `scale[k] * weights[k][l]` by a fused multiply-add, likewise.
+    /// Adds `scale[k] * weights[k][l]` by a fused multiply-add, in the same way.
     #[inline(always)]
     fn add(&self, k: usize, row: &mut [T]) {
         let (weights, scale) = (&self.weights[k * self.stride..][..row.len()], self.scale[k]);
@@ -54,8 +54,8 @@ impl<'a, T: Real> Jacobian<'a, T> {
         Self::sum([(weights, stride, scale)])
     }
 
-    /// The sum of up to three such products, each given as `(weights, stride, scale)`: a GRU whose reset
-    /// gate follows the product has three, an independent unit that only remembers has none.
+    /// The sum of up to three such products, each given as `(weights, stride, scale)`: a GRU whose
+    /// reset gate follows the product has three, a diagonal recurrence none.
     #[inline(always)]
     pub fn sum<const B: usize>(terms: [(&'a [T], usize, &'a [T]); B]) -> Self {
         const { assert!(B <= MOST_BLOCKS, "too many blocks") };
@@ -66,8 +66,7 @@ impl<'a, T: Real> Jacobian<'a, T> {
         Self { blocks, diagonal: None }
     }
 
-    /// The same with `diagonal[k]` added to `J[k][k]`: what each state passes on to itself besides its
-    /// weights, n values. For `None` nothing is added.
+    /// The same with `diagonal[k]` added to `J[k][k]`, n values: the influence of each state on itself that is not a weight. For `None` nothing is added.
     #[inline(always)]
     pub fn with_diagonal(self, diagonal: Option<&'a [T]>) -> Self {
         Self { diagonal, ..self }
@@ -83,8 +82,7 @@ impl<'a, T: Real> Jacobian<'a, T> {
         check_length("diagonal of the Jacobian", states, diagonal.len())
     }
 
-    /// Writes row k, n coefficients, to the k-th of `rows` and hands it to `done`, one after the other.
-    /// This is the definition of all coefficients.
+    /// Writes row k, n coefficients, to the k-th of `rows` and calls `done` with it, one row after the other. This is the definition of all coefficients.
     #[inline(always)]
     pub fn write<'r>(
         &self,

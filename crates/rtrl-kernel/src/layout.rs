@@ -1,4 +1,4 @@
-//! The sizes of a recurrent layer, and which weight row drives which state.
+//! The sizes of a recurrent layer, and which weight rows drive which states.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::simd::{Buffer, Real};
 
-/// Weights at most: no machine has the memory for more.
+/// The largest number of weights: no machine has the memory for more.
 const MOST_WEIGHTS: u128 = 1 << 46;
 
 /// Weight row `row` has immediate influence on state `state`: equation 5's δ, generalised.
@@ -169,17 +169,17 @@ impl Layout {
         self.0.uniform
     }
 
-    /// Fails unless the system would give the memory for p if every weight learns; keeps nothing.
+    /// Fails unless the system would provide the memory for p if every weight learns. Allocates nothing permanently.
     ///
     /// # Errors
     /// [`Error::Memory`] with [`Layout::sensitivity_bytes`].
     pub fn check_memory<T: Real>(&self) -> Result<(), Error> {
-        // The compiler may drop an allocation that nobody looks at, and with it the refusal.
+        // Without this, the compiler may remove the unused allocation, and with it the error.
         let rows = self.sensitivity_bytes::<T>() / 64;
         Buffer::<T>::zeroed(rows).map(|p| drop(std::hint::black_box(p)))
     }
 
-    /// Bytes of p if every weight learns, whether or not they can be had.
+    /// Bytes of p if every weight learns, even if the machine does not have them.
     pub fn sensitivity_bytes<T: Real>(&self) -> u128 {
         let panels = (self.weights() as u128).div_ceil(T::LANES as u128);
         panels.saturating_mul(self.states() as u128 * 64)

@@ -1,31 +1,25 @@
-//! The sensitivity update of real-time recurrent learning, as fast as the hardware allows.
-//!
-//! Numbers and shapes only: there is no network here, and no input or output.
-//! A recurrent network's sensitivities `p^k_ij = dy_k/dw_ij` follow (Williams & Zipser 1989, eq. 5)
+//! The sensitivity update of real-time recurrent learning (RTRL), close to the limits of the hardware.
+//! This crate works on numbers and shapes; it knows nothing of networks or files. The sensitivities `p^k_ij = dy_k/dw_ij` of a recurrent network follow (Williams & Zipser 1989, equation 5)
 //!
 //! ```text
 //! p^k_ij(t+1) = sum over l of J[k][l] p^l_ij(t)  +  (immediate influence of weight (i, j) on unit k)
 //! ```
-//!
-//! and the gradient of the error is `-sum over k of e_k p^k_ij` (eq. 6). An [`Engine`] does both:
-//! [`Eager`] is the paper's algorithm, O(n⁴) a step; [`Deferred`] computes the same numbers in O(n³).
-//! [`product`] is the matrix-vector product of the forward pass, in an order that does not depend on the
-//! machine, and [`activate`] what follows it, with the same bits everywhere.
+//! and the gradient of the loss is `-sum over k of e_k p^k_ij` (equation 6). An [`Engine`] computes both: [`Eager`] is the paper's algorithm, O(n⁴) per step; [`Deferred`] computes the same numbers in O(n³). [`product`] is the matrix-vector product of the forward pass and [`activate`] its activation functions, both with the same bits on every machine.
 //!
 //! # Where to look
 //!
 //! | file | subject |
 //! |---|---|
 //! | `layout.rs`, `step.rs`, `jacobian.rs` | the sizes of a layer; one time step; its Jacobian |
-//! | `engine.rs`, `spec.rs`, `build.rs` | the trait of the engines; which one it is; an engine from its spec |
+//! | `engine.rs`, `spec.rs`, `build.rs` | the trait of the engines; a description of an engine; building it |
 //! | `eager/` | the engine that updates p at every step |
 //! | `deferred/` | the engine that updates p when a window of steps is full |
-//! | `store.rs` | what of an engine is stored, and how |
+//! | `store.rs` | saving and loading an engine through sinks and sources |
 //! | `panels.rs` | which weight sits in which lane of which panel |
 //! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
-//! | `threads/` | how many threads share a step, and how they do it |
-//! | `cost.rs` | how many operations a step takes |
-//! | `error.rs` | what can go wrong |
+//! | `threads/` | how many threads share a step, and how |
+//! | `cost.rs` | the number of operations of a step |
+//! | `error.rs` | errors |
 //!
 //! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.
 

@@ -1,16 +1,11 @@
-//! Which weight sits in which lane of which panel.
-//!
-//! A *column* of p is one weight (i, j) that can learn. Columns stand in the order of the weight
-//! matrix (i, then j) in *panels* of [`Real::LANES`] lanes; a panel stores that many values of p^k for
-//! every state unit k. This file is the only one that knows the assignment: it is a table, built once.
+//! Which weight is in which lane of which panel.
+//! A *column* of p is one weight (i, j) that can learn. Columns are arranged in the order of the weight matrix (i, then j) in *panels* of [`Real::LANES`] lanes; a panel stores that many values of p^k for every state k. Only this file knows the assignment, a table that is built once.
 //!
 //! ```text
 //! p[panel][k][lane]      panel 0: columns 0 .. 15     one row of a panel = 64 bytes
 //!                        panel 1: columns 16 .. 31    lanes without a column stay zero
 //! ```
-//!
-//! The eager engine packs columns without gaps; the deferred one starts each weight row on a panel of
-//! its own.
+//! The eager engine packs columns without gaps; the deferred one starts a new panel for each weight row.
 
 use std::ops::Range;
 
@@ -34,7 +29,7 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// The lane behind the last.
+    /// The lane after the last.
     fn end(self) -> usize {
         self.lane + self.len
     }
@@ -53,9 +48,9 @@ pub(crate) struct Placement {
     segments: Vec<Segment>,
     /// Segments of panel b: `segments[ends[b - 1] .. ends[b]]`.
     ends: Vec<usize>,
-    /// The first panel that begins with weight row i or a later one; the number of panels behind.
+    /// The first panel that begins with weight row i or a later one; finally the number of panels.
     starts: Vec<usize>,
-    /// Lanes from one weight row to the next, where every weight learns.
+    /// Lanes from one weight row to the next, if every weight learns.
     row_len: Option<usize>,
 }
 
@@ -68,7 +63,7 @@ impl Placement {
         Self::pack(layout, learns, lanes, row_len, |_, _| false)
     }
 
-    /// Packs the columns of each weight row from a new panel on.
+    /// Packs the columns; each weight row starts a new panel.
     pub(crate) fn by_row(layout: &Layout, learns: &[bool], lanes: usize) -> Result<Self, Error> {
         let row_len = layout.widest().next_multiple_of(lanes);
         Self::pack(layout, learns, lanes, row_len, |last, row| last.row != row)
@@ -165,8 +160,7 @@ impl Placement {
         self.segments(panel)[0].row
     }
 
-    /// Writes the negative of each weight's sum to its place in a matrix of weights; what is zero becomes
-    /// +0, whichever loop it goes through. If every weight learns and rows are padded to whole rows of lanes,
+    /// Writes the negative of each weight's sum to its position in a matrix of weights. Zeros become +0 in both loops. If every weight learns and rows are padded to whole rows of lanes,
     /// the padding becomes 0.
     pub(crate) fn read_negative<T: Real>(
         &self,
@@ -180,7 +174,7 @@ impl Placement {
             Some(row_len) if lines > 0 && stride == lines.next_multiple_of(T::LANES) => row_len,
             _ => return self.scatter_negative(sums, into, stride),
         };
-        // A row is read with what stands behind it, of which there may be too little at the end.
+        // A row is read together with the values after it, of which there may be too few at the end.
         let whole = sums.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
         let whole = whole.min(into.len() / stride).min(rows);
         let (into, below) = into.split_at_mut(whole * stride);
@@ -226,7 +220,7 @@ impl Placement {
         }
     }
 
-    /// Number of columns in panel `panel`; the lanes behind them are padding.
+    /// Number of columns in panel `panel`; the lanes after them are padding.
     pub(crate) fn width(&self, panel: usize) -> usize {
         self.segments(panel).last().map_or(0, |last| last.end())
     }
@@ -250,7 +244,7 @@ impl<T: Real> WithSimd for ReadNegative<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { sums, row_len, lines, stride, into } = self;
         let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
-        // What is behind a row is read, and multiplied by 0.
+        // The values after a row are read and multiplied by 0.
         let mut factors = [T::ZERO; 16];
         factors[..T::LANES - (stride - lines)].fill(-T::ONE);
         let factors = T::vectors::<S>(&factors[..T::LANES]);

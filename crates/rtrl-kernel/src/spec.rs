@@ -1,16 +1,16 @@
-//! Which engine it is, with its settings.
+//! The description of an engine: its kind and its settings.
 
 /// When the work of a flush is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pace {
-    /// All at once when a window is full: the least work, one long step in h.
+    /// All at once when a window is full: this is the least work, but one step in h is long.
     #[default]
     Bursts,
-    /// A share in every step while the next window fills: no step is long.
+    /// Spread over the steps of the next window: no step is long.
     Even,
 }
 
-/// Which engine to build so that it can load what was saved, without the shape of the layer.
+/// The engine to build in order to load what was saved, without the shape of the layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spec {
     /// [`Eager`](crate::Eager).
@@ -24,7 +24,7 @@ pub enum Spec {
     },
     /// An engine that is not part of this crate.
     Custom {
-        /// The name under which a factory finds it; it holds the engine's own settings too, if there are any.
+        /// The name by which a factory finds it. It includes the engine's settings, if there are any.
         name: String,
         /// Whether it computes equation 5 up to rounding.
         exact: bool,

@@ -5,16 +5,16 @@ use crate::jacobian::Jacobian;
 use crate::layout::Layout;
 use crate::simd::Real;
 
-/// One time step as an engine sees it: everything that equation 5 needs besides p.
+/// One time step as an engine sees it: everything that equation 5 needs in addition to p.
 ///
-/// The Jacobian of the step is [`Step::jacobian`] with zeros in the columns of forced units. The immediate
-/// influence of weight (i, j) is `injection[d] * z[j]` on the state that drive d of row i leads to
-/// ([`Layout::drives`]). Simple units, each driven by its own row, have the Jacobian
-/// `f'(s(t))[k] * w[k][l]` and the injection `f'(s(t))`; leaky ones, which keep a share `1 - a` of their
-/// state, have `a f'(s(t))` in both places and the diagonal `1 - a`.
+/// The Jacobian of the step is [`Step::jacobian`] with zeros in the columns of forced units. The
+/// immediate influence of weight (i, j) is `injection[d] * z[j]` on the state that drive d of row i
+/// leads to ([`Layout::drives`]). Simple units, each driven by its own row, have the Jacobian
+/// `f'(s(t))[k] * w[k][l]` and the injection `f'(s(t))`; leaky ones, which keep a fraction `1 - a`
+/// of their output, have `a f'(s(t))` in both places and the diagonal `1 - a`.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a, T> {
-    /// How each state depends on each state of the step before, n x n, as if no unit had been forced.
+    /// The derivative of each state with respect to each previous state, n x n, as if no unit had been forced.
     pub jacobian: Jacobian<'a, T>,
     /// Factor of the immediate influence, one value for each drive.
     pub injection: &'a [T],

@@ -1,4 +1,4 @@
-//! What an engine stores: named matrices, row by row.
+//! Saving and loading engines: named matrices, row by row.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub trait Sink<T> {
     /// that writes calls it once for each row, in ascending order, so that no second copy of the matrix exists.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the sink cannot take it; the sink keeps the reason.
+    /// [`Error::Storage`] if the sink fails; the sink keeps the reason.
     fn tensor(
         &mut self,
         name: &str,
@@ -62,7 +62,7 @@ pub trait Source<T: Real> {
     }
 }
 
-/// Fails unless a tensor is there and has the expected shape.
+/// Fails unless a tensor exists and has the expected shape.
 pub(crate) fn check_shape(
     name: &str,
     expected: [usize; 2],

@@ -1,5 +1,4 @@
-//! Forecasters that a recurrent network has to beat. They look at the target's own past only, not at the
-//! inputs.
+//! Baseline forecasters. They use only the past of the target, not the inputs.
 
 use std::collections::VecDeque;
 
@@ -25,10 +24,7 @@ const RIDGE: f64 = 1e-6;
 
 /// A linear autoregression of order k: a linear function of a constant and the last k values, fitted by
 /// recursive least squares without forgetting, with a ridge penalty of 1e-6.
-///
-/// Values are measured in units of the largest among the first 2 k, so that the penalty means the same for
-/// every series. Until there are 2 k values the forecast is the last value. Only values with k values before
-/// them enter the fit.
+/// Values are measured in units of the largest among the first 2 k, so that the penalty is comparable for all series. Until there are 2 k values the forecast is the last value. Only values with k predecessors enter the fit.
 #[derive(Debug, Clone)]
 pub struct Autoregression {
     order: usize,
@@ -74,7 +70,7 @@ impl Autoregression {
         Ok(())
     }
 
-    /// Makes the features those of the values from place `newest` of the past on.
+    /// Sets the features to the past values from index `newest` on.
     fn measure(&mut self, newest: usize, unit: f64) {
         let past = self.past.iter().skip(newest);
         for (feature, value) in self.features[1..].iter_mut().zip(past) {
@@ -82,8 +78,7 @@ impl Autoregression {
         }
     }
 
-    /// Takes in the value that followed the features. One that is out of range leaves the fit as it was, and
-    /// the forecasts continue.
+    /// Fits the value that followed the features. A value out of range leaves the fit unchanged, and the forecasts continue.
     fn fit(&mut self, value: f64) -> Result<(), Error> {
         match self.model.update(&self.features, value) {
             Ok(()) | Err(rtrl_model::Error::Fit { .. }) => Ok(()),

@@ -1,4 +1,4 @@
-//! What can go wrong in the lab.
+//! The errors of the lab.
 
 use thiserror::Error;
 

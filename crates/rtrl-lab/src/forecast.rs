@@ -1,4 +1,4 @@
-//! A recurrent network as a forecaster of a series, learning as the series arrives.
+//! A recurrent network that forecasts a series and learns as the series arrives.
 
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,7 @@ pub enum Predict {
 }
 
 /// A network of one output that forecasts the next value of a series and learns online.
-///
-/// Inputs and target are standardised by the means and deviations of the rows so far ([`RunningScale`]); a row
-/// enters them after its forecast. After an overflow the forecaster resets the learner and continues;
+/// Inputs and target are standardised by the means and deviations of the rows so far ([`RunningScale`]); a row is included after its forecast. After an overflow the forecaster resets the learner and continues;
 /// [`NetworkForecaster::mishaps`] counts these rows.
 #[derive(Debug)]
 pub struct NetworkForecaster<T: Real> {
@@ -28,9 +26,9 @@ pub struct NetworkForecaster<T: Real> {
     predict: Predict,
     target_scale: RunningScale,
     input_scales: Vec<RunningScale>,
-    /// The standardised inputs of the present row.
+    /// The standardised inputs of the current row.
     input: Vec<T>,
-    /// The target of the present row, if there has been one.
+    /// The target of the current row, if there has been a row.
     present: Option<f64>,
     /// Time that the learner took for its rows.
     time: Duration,
@@ -61,7 +59,7 @@ impl<T: Real> NetworkForecaster<T> {
         })
     }
 
-    /// The network as it is now.
+    /// The current network.
     pub fn network(&self) -> &Network<T> {
         self.learner.network()
     }
@@ -74,8 +72,7 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(self.learner.state(0)?)
     }
 
-    /// The forecast of the row after the present one. Where the forward pass overflows, it is the forecast of
-    /// an output of 0.
+    /// The forecast of the next row. If the forward pass overflows, it is the forecast for an output of 0.
     pub fn forecast(&mut self) -> f64 {
         let output = self.learner.peek(&self.input).map_or(0.0, |outputs| outputs[0].to_f64());
         self.decode(output)
@@ -101,7 +98,7 @@ impl<T: Real> NetworkForecaster<T> {
         &self.input_scales
     }
 
-    /// Forecasts the target of the row after the present one, then learns from it.
+    /// Forecasts the target of the next row, then learns from it.
     fn forecast_and_learn(&mut self, target: f64) -> Result<f64, Error> {
         let start = Instant::now();
         let forecast = self.forecast();
@@ -115,8 +112,7 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(forecast)
     }
 
-    /// Learns that `target` followed the present row. After an overflow, continues from where learning is
-    /// possible again.
+    /// Learns that `target` followed the current row. After an overflow, it resets what is lost and continues.
     fn learn(&mut self, target: T) -> Result<(), Error> {
         let result = self.learner.step(&self.input, Targets::All(&[target]));
         let Err(error) = result else { return Ok(()) };
@@ -133,7 +129,7 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(())
     }
 
-    /// From an output of the readout to the units of the target, as seen from the present row.
+    /// Converts an output of the readout to the units of the target, relative to the current row.
     fn decode(&self, output: f64) -> f64 {
         self.base() + output * self.target_scale.deviation()
     }
@@ -151,7 +147,7 @@ impl<T: Real> NetworkForecaster<T> {
         }
     }
 
-    /// Makes a row the present one: its values enter the scales only now.
+    /// Makes a row the current one: its values enter the scales only now.
     fn enter(&mut self, inputs: &[f64], target: f64) -> Result<(), Error> {
         self.target_scale.add(target);
         self.present = Some(target);

@@ -1,16 +1,15 @@
-//! What one does with recurrent networks: tasks for them to learn, the experiments of Williams & Zipser
-//! 1989, online forecasting against baselines, and instruments that show what a network has become.
+//! Tasks for recurrent networks, the experiments of Williams & Zipser (1989), online forecasting against baselines, and instruments that analyse trained networks.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `tasks/` | seeded generators of inputs and targets |
 //! | `paper/` | the experiments of Williams & Zipser 1989 |
-//! | `inspect/` | instruments that show what a network does |
+//! | `inspect/` | instruments that analyse a network |
 //! | `prequential.rs` | scores of forecasters on the same series |
 //! | `baselines.rs` | persistence and linear autoregression |
 //! | `forecast.rs` | a network that forecasts a series while it learns |
 //! | `scale.rs` | running standardisation |
-//! | `error.rs` | what can go wrong |
+//! | `error.rs` | errors |
 
 pub mod baselines;
 mod error;

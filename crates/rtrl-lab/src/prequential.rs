@@ -23,12 +23,10 @@ use crate::Error;
 
 /// Forecasts the next value of a series.
 pub trait SeriesForecaster {
-    /// Takes in a row, the inputs and the target of a step, and returns the forecast of the target that was
-    /// made before the row was seen; `None` for the first row.
+    /// Takes a row, the inputs and the target of a step, and returns the forecast of the target that was made before the row was seen; `None` for the first row.
     ///
     /// # Errors
-    /// [`Error::Scale`] for values that cannot be standardised, [`Error::Model`] for what the forecaster's own
-    /// model refuses.
+    /// [`Error::Scale`] for values that cannot be standardised, [`Error::Model`] for errors of the forecaster's model.
     fn observe(&mut self, inputs: &[f64], target: f64) -> Result<Option<f64>, Error>;
 }
 
@@ -41,7 +39,7 @@ pub struct ErrorSums {
 }
 
 impl ErrorSums {
-    /// Takes in an error, forecast minus target.
+    /// Adds an error, forecast minus target.
     pub fn add(&mut self, error: f64) {
         self.count += 1;
         self.squares += error * error;
@@ -80,14 +78,14 @@ pub struct Scores<const N: usize> {
     count: u64,
     /// Over all forecasts.
     pub running: [ErrorSums; N],
-    /// Over all forecasts but the skipped ones at the start.
+    /// Over all forecasts except the skipped ones at the start.
     pub settled: [ErrorSums; N],
     /// Every forecast, if they are kept.
     pub records: Option<Vec<Record<N>>>,
 }
 
 impl<const N: usize> Scores<N> {
-    /// No errors yet; the settled sums leave out the first `skip` forecasts.
+    /// No errors yet; the settled sums exclude the first `skip` forecasts.
     pub fn new(skip: u64) -> Self {
         let sums = [ErrorSums::default(); N];
         Self { skip, count: 0, running: sums, settled: sums, records: None }
@@ -100,8 +98,8 @@ impl<const N: usize> Scores<N> {
         self
     }
 
-    /// Shows every forecaster a row and adds the errors of its forecasts. Rows that some forecaster has no
-    /// forecast for do not count.
+    /// Shows every forecaster a row and adds the errors of its forecasts. Rows for which some
+    /// forecaster has no forecast do not count.
     ///
     /// # Errors
     /// The first error of a forecaster; the forecasters before it have seen the row.

@@ -1,11 +1,9 @@
-//! Standardisation that looks only backwards.
+//! Standardisation by past values only.
 
 use serde::{Deserialize, Serialize};
 
 /// The mean and deviation of the values seen so far (Welford 1962).
-///
-/// It can be stored and continues with the same bits, as far as the format keeps them. JSON has no numbers
-/// that are not finite: after values that were too large, what is written cannot be read.
+/// It can be stored and continues with the same bits, if the format keeps them. JSON cannot hold numbers that are not finite: after values that were too large, the stored scale cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunningScale {
     count: u64,
@@ -15,7 +13,7 @@ pub struct RunningScale {
 }
 
 impl RunningScale {
-    /// Takes in a value.
+    /// Adds a value.
     pub fn add(&mut self, value: f64) {
         self.count += 1;
         let before = value - self.mean;

@@ -1,4 +1,4 @@
-//! When the work of a flush is done: at once, or a share in every step.
+//! When the work of a flush is done: at once, or spread over the steps.
 
 use super::flush::{self, Chain, ChainLoop, Flush, FlushLoop};
 use super::window::{Patterns, Window};
@@ -16,7 +16,7 @@ pub(super) struct Site<'a> {
     pub(super) workers: &'a Workers,
 }
 
-/// A flush, and how far it has come.
+/// A flush and its progress.
 #[derive(Debug, Clone)]
 pub(super) struct Flushing<T> {
     /// The products of Jacobians, as `flush.rs` draws them.

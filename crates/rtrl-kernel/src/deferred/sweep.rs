@@ -1,4 +1,4 @@
-//! The gradient of a part of the panels, from the way back: one read of p.
+//! The gradient of a share of the panels, from the adjoints: one read of p.
 //!
 //! For column (i, j): `sum over records w of (adjoint(w+1)_i injection_wi) z_wj  +  sum over k of adjoint(0)_k p^k`.
 //! Order of summation: four chains, term number u (records oldest first, then k) in chain u mod 4 of its

@@ -1,4 +1,4 @@
-//! The records of the steps since t0: what equation 5 needs of each, and the errors that came with them.
+//! The records of the steps since t0: what equation 5 needs of each step, and its error.
 
 use pulp::{Simd, WithSimd};
 

@@ -1,12 +1,10 @@
-//! Asking for memory ahead of time.
-//!
-//! A group of panels is worked on for microseconds, and its first use of every row would wait for
-//! the caches further out. So while one group is computed, the rows of the next are prefetched,
-//! some with each strip of the Jacobian. That changes no result; where the architecture has no such
+//! Prefetching panels.
+//! Computing a group of panels takes microseconds, and the first use of every row would wait for the outer caches. So while one group is computed, the rows of the next are prefetched,
+//! some with each strip of the Jacobian. This changes no result. On architectures without such an
 //! instruction in safe Rust, nothing is prefetched.
 
-/// Bytes of p in one share above which prefetching helps: what is surely in the level-2 cache
-/// arrives soon enough, and asking for it costs layers of a few dozen units 4 percent.
+/// Bytes of p in one share above which prefetching helps: data in the level-2 cache arrives soon
+/// enough, and prefetching it costs layers of a few dozen units 4 percent.
 const FAR: usize = 2 << 20;
 
 /// Whether to prefetch panels of these values.
@@ -15,7 +13,7 @@ pub(crate) fn is_far<T>(p: &[T]) -> bool {
     size_of_val(p) > FAR
 }
 
-/// Asks for the cache line at the start of `row`, a row of a panel.
+/// Prefetches the cache line at the start of `row`, a row of a panel.
 #[inline(always)]
 pub(crate) fn ask_for<T>(row: &[T]) {
     #[cfg(target_arch = "x86_64")]

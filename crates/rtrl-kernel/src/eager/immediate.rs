@@ -1,17 +1,16 @@
-//! The immediate influence of the weights, laid out so that adding it is one load and one multiply-add.
+//! The immediate influence of the weights, arranged so that adding it takes one load and one multiply-add.
 //!
-//! In equation 5 the row of p that weight row i drives gains `injection[i] * z[j]` in the columns (i, j)
-//! and nothing elsewhere. The columns of one weight row are neighbours in the panels, so for any register
-//! of a panel the z[j] that belong in its lanes are neighbours too, in a copy of z that has zeros before
-//! and behind it:
+//! In equation 5 the row of p that weight row i drives gains `injection[i] * z[j]` in the columns
+//! (i, j) and nothing elsewhere. The columns of one weight row are neighbours in the panels, so for
+//! any register of a panel the z[j] that belong in its lanes are neighbours too, in a copy of z
+//! with zeros before and after it:
 //!
 //! ```text
 //! lanes of the panels    | … row i-1 | (i,0) (i,1) …    (i,c-1) | row i+1 …
 //! copy of z        0 0 0 0 0 0 0 0 0 | z[0]  z[1]  …    z[c-1]  | 0 0 0 0 0 0 0
 //!                              [ a register that straddles the start ]
 //! ```
-//!
-//! Where every weight learns, one copy serves all rows; with a mask each row has its own.
+//! If every weight learns, one copy serves all rows; with a mask each row has its own.
 
 use crate::panels::Placement;
 use crate::simd::Real;

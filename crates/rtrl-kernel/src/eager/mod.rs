@@ -10,7 +10,7 @@
 //! | `pack.rs` | the Jacobian of a step in strips, with lists where it is sparse |
 //! | `tile.rs`, `small.rs` | the inner loops, and those of layers of a few units |
 //! | `immediate.rs` | the immediate influence |
-//! | `ahead.rs` | prefetching the panels that come next |
+//! | `ahead.rs` | prefetching the next panels |
 
 mod ahead;
 mod immediate;
@@ -40,10 +40,10 @@ use crate::threads::{Threads, Workers};
 
 /// The exact engine that computes p(t) at every step.
 ///
-/// The order of summation is fixed: for each element, the coefficient `J[k][l]` as [`Step`] rounds it,
-/// then one fused multiply-add for each unforced unit l, ascending, from +0, and last the immediate
-/// influence, fused. The gradient is one fused chain over k ascending. So the results are the same bits
-/// on every instruction set and with any number of threads.
+/// The order of summation is fixed: for each element, the coefficient `J[k][l]` as [`Step`] rounds
+/// it, then one fused multiply-add for each unforced unit l, ascending, from +0, and last the
+/// immediate influence, fused. The gradient is one fused chain over k ascending. So the results
+/// have the same bits on every instruction set and with any number of threads.
 #[derive(Debug, Clone)]
 pub struct Eager<T> {
     placement: Placement,

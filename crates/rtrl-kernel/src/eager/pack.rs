@@ -1,23 +1,15 @@
 //! The Jacobian of one step, packed for the inner loops of `tile.rs`.
 //!
-//! Rows of p that are zero, or that belong to forced units, are not read; rows with slope 0 and nothing
-//! on the diagonal are not computed. The other rows are put in strips, each of which is a tile's worth of
-//! rows:
+//! Rows of p that are zero, or that belong to forced units, are not read; rows with slope 0 and
+//! nothing on the diagonal are not computed. The other rows are divided into strips, one tile of
+//! rows each:
 //!
 //! ```text
 //! dense    coefficients[l][r] = J[k][l]        for every l that is read
 //! sparse   coefficients[e][r], from[e][r]      for the coefficients that are not 0
 //! ```
-//!
-//! A row is sparse if few of its coefficients differ from 0, as where most connections are absent. Rows
-//! of a sparse strip have lists of their own, all as long as the longest, with zeros at the end; rows
-//! stand in the order of their numbers of coefficients, so that few such zeros are needed.
-//!
-//! Leaving coefficients 0 out, or putting some in, changes no sum: p is finite, so the product is +-0,
-//! and x +-0 = x for any x but -0. A sum starts from +0, and is -0 only where a product has underflowed;
-//! then another coefficient 0 may make it +0, which compares equal, and which changes nothing but the
-//! signs of other zeros. What is left out depends on the numbers alone, never on the machine, so
-//! that even those signs are the same everywhere.
+//! A row is sparse if few of its coefficients differ from 0, for example if most connections are absent. Each row of a sparse strip has its own list; all lists are as long as the longest, with zeros at the end. Rows are sorted by their number of coefficients, so few such zeros are needed.
+//! Omitting or adding zero coefficients changes no sum: p is finite, so the product is +-0, and x +-0 = x for any x except -0. A sum starts from +0 and is -0 only if a product has underflowed. Another zero coefficient may then make it +0, which compares equal and changes only the signs of other zeros. Which coefficients are omitted depends only on the numbers, not on the machine, so even those signs are the same everywhere.
 
 use pulp::{Simd, WithSimd};
 

@@ -1,4 +1,4 @@
-//! How the panels are divided among the threads, and what a thread gets of a step.
+//! The division of panels among threads, and what a thread needs of a step.
 
 use super::immediate::Immediate;
 use super::pack::Packing;

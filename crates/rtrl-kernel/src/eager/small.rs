@@ -1,8 +1,5 @@
 //! Layers of up to [`MOST`] simple units: everything has a constant length.
-//!
-//! No row is left out and nothing depends on lists, so that a step of a few units costs little more than
-//! its arithmetic. Old rows are read where they stand, and all new ones are computed before the first is
-//! stored:
+//! No row is omitted and nothing depends on lists, so a step of a few units costs little more than its arithmetic. Old rows are read in place, and all new ones are computed before the first is stored:
 //!
 //! ```text
 //! AVX-512   up to 6 units   all rows x 3 panels      up to 18 sums, 3 old rows, 1 coefficient
@@ -30,7 +27,7 @@ use crate::step::Step;
 /// Units at most.
 const MOST: usize = 16;
 
-/// Units at most of a layer in which immediate influence and gradient come after all else.
+/// The largest number of units for which immediate influence and gradient follow after all products.
 const FEW: usize = 8;
 
 /// Whether a layer takes this path.

@@ -1,13 +1,12 @@
 //! The inner loops: one part of the panels through one time step.
 //!
 //! For a group of panels that fills the registers:
-//!
-//! 1. take the old rows where they stand, or gather those that take part;
+//! 1. read the old rows in place, or gather those that are read;
 //! 2. strip by strip of the Jacobian, a tile of MR rows x NV registers:
 //!    `acc[r][v] = sum over l of J[k + r][l] * old[l][v]`, l ascending, each step one fused
 //!    multiply-add, then stored as row k + r of the new panels;
 //! 3. add the immediate influence to the few rows that have one in these panels;
-//! 4. while the panels are hot, their part of the gradient: `sum over k of e[k] * p[k]`, k ascending.
+//! 4. while the panels are in the cache, compute their share of the gradient: `sum over k of e[k] * p[k]`, k ascending.
 //!
 //! ```text
 //! registers of a tile, AVX-512 (MR = 8, NV = 2, a group is 2 panels): 16 + 2 + 1
@@ -17,10 +16,7 @@
 //!   ...              ...
 //! J[k+7][l] splat a: c70 c71
 //! ```
-//!
-//! p is updated in place, but for one spare group a thread: every group moves by one place into the room
-//! that the one before has left, down in one step and up in the next, so that the old rows need not be
-//! copied out of the way of the new ones.
+//! p is updated in place, except for one spare group per thread: every group moves by one place into the room of its neighbour, down in one step and up in the next, so the old rows need not be copied first.
 //!
 //! ```text
 //! step 1   | spare | G0 | G1 | G2 |      G0 goes into the spare room, G1 into G0's, …
@@ -29,9 +25,8 @@
 //!
 //! Small layers take the path of `small.rs`, in which the old rows stay in registers.
 //!
-//! Every function here is inlined into one that pulp compiles for an instruction set; anything that is
-//! not (a closure without `#[inline(always)]`, say) would silently lose the set and run a hundred times
-//! slower.
+//! Every function here is inlined into one that pulp compiles for an instruction set; a function or
+//! closure without `#[inline(always)]` would silently lose the set and run a hundred times slower.
 
 use pulp::Simd;
 

@@ -1,14 +1,14 @@
-//! Where the network ends when it is left alone: at rest, in a cycle, or in neither.
+//! Attractors of the network under a constant input: fixed points and cycles.
 
 use rtrl_model::{Error, Generator};
 
 use super::Dynamics;
 use super::fixed_points::is_same;
 
-/// Steps before a period is looked for.
+/// Steps before the search for a period.
 const SETTLING: usize = 5000;
 
-/// How near a state must come back, relative to 1 + the largest |y|, to be periodic.
+/// How close a state must return, relative to 1 + the largest |y|, to be periodic.
 const TOLERANCE: f64 = 1e-9;
 
 /// A cycle that runs end in; period 1 is a fixed point.
@@ -21,28 +21,25 @@ pub struct Cycle {
 }
 
 impl Cycle {
-    /// Steps until it comes round.
+    /// Number of steps in a round.
     pub fn period(&self) -> usize {
         self.states.len()
     }
 }
 
-/// What so many runs ended in.
+/// The attractors of several runs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attractors {
     /// The cycles, shorter ones first, then those of more starts.
     pub cycles: Vec<Cycle>,
-    /// Runs that came round within no period that was looked at.
+    /// Runs without a period up to the longest one.
     pub aperiodic: usize,
-    /// Runs that left the finite numbers.
+    /// Runs that overflowed.
     pub divergent: usize,
 }
 
-/// Runs the network under a constant input from so many random states, 5000 steps each, and looks for
-/// periods of up to `longest` steps.
-///
-/// Only what attracts is found, and only from where runs start. A run that is still on its way after 5000
-/// steps counts as aperiodic.
+/// Runs the network under a constant input from `starts` random states, 5000 steps each, and looks for periods of up to `longest` steps.
+/// This finds only attractors that the starts reach. A run that has not settled after 5000 steps counts as aperiodic.
 ///
 /// # Errors
 /// [`Error::InputLength`] or [`Error::NonFinite`] for the input.
@@ -77,7 +74,7 @@ pub fn attractors(
     Ok(found)
 }
 
-/// The states until the run comes back to `state`, and stays with it for another round.
+/// The states until the run returns to `state`, if it repeats them for another round.
 fn cycle(
     dynamics: &mut Dynamics,
     input: &[f64],

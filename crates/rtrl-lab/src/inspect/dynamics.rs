@@ -3,19 +3,18 @@
 use rtrl_model::{Activation, Error, Generator, Network, Quantity, State};
 
 /// A network that runs and does not learn: the map F with `y(t+1) = F(y(t), x(t))` (equations 1 and 2).
-///
-/// The state is the caller's, so that one map serves many runs.
+/// The caller holds the state, so one map serves many runs.
 #[derive(Debug, Clone)]
 pub struct Dynamics {
     network: Network<f64>,
-    /// 1 - a of every unit: the share of its state that it keeps.
+    /// 1 - a of every unit: the fraction of its output that it keeps.
     kept: Vec<f64>,
-    /// Room for a step.
+    /// The buffers of a step.
     scratch: State<f64>,
 }
 
 impl Dynamics {
-    /// The map of a network, which is not touched.
+    /// The map of a network, which is not changed.
     pub fn of(network: &Network<f64>) -> Self {
         let kept = match network.leaks() {
             Some(leaks) => leaks.iter().map(|a| 1.0 - a).collect(),
@@ -52,12 +51,11 @@ impl Dynamics {
         Ok(self.scratch.outputs())
     }
 
-    /// Moves `state` as [`Dynamics::advance`] does, and `tangent`, a small change v of y(t), to what
-    /// becomes of it: `J v`, l ascending, fused.
+    /// Advances `state` like [`Dynamics::advance`], and the tangent vector `tangent` by the Jacobian: `J v`, l ascending, fused.
     ///
     /// # Errors
-    /// As [`Dynamics::advance`]; [`Error::Length`] for a tangent of another length. What becomes of the
-    /// tangent is not checked.
+    /// As [`Dynamics::advance`]; [`Error::Length`] for a tangent of another length. The new tangent
+    /// is not checked.
     pub fn advance_with_tangent(
         &mut self,
         state: &mut [f64],

@@ -1,4 +1,4 @@
-//! All instruments at once: what they find in a network.
+//! All instruments at once.
 
 use rtrl_model::{Activation, Connection, Network};
 use serde::Serialize;
@@ -17,21 +17,21 @@ const JACOBIANS: usize = 50;
 /// States of a run whose principal components are taken.
 const MOST_STATES: usize = 2000;
 
-/// Period of the longest cycle that is looked for.
+/// The longest period of a cycle to search for.
 const LONGEST_CYCLE: usize = 100;
 
-/// Steps below which there is nothing to see.
+/// The smallest number of steps.
 const LEAST_STEPS: usize = 10;
 
-/// Symbols beyond which none is held.
+/// The largest number of symbols for which each is held constant.
 const MOST_HELD: usize = 8;
 
-/// How long to watch a network, and the seed of everything that is drawn.
+/// How long to observe a network, and the seed of all random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watching {
-    /// Steps to watch, at least 10; on a task as many again, on which its machine is checked.
+    /// Steps to observe, at least 10; on a task, the machine is checked on as many further steps.
     pub steps: usize,
-    /// Seed of the task, of the starts and of the tangent.
+    /// Seed of the task, the initial states and the tangent.
     pub seed: u64,
 }
 
@@ -46,7 +46,7 @@ impl Watching {
     }
 }
 
-/// Everything that was found. Serialised, it is the JSON file of `rtrl inspect`.
+/// The results of all instruments. Serialised, they are the JSON file of `rtrl inspect`.
 #[derive(Debug, Serialize)]
 pub struct Findings {
     /// The network in numbers.
@@ -61,7 +61,7 @@ pub struct Findings {
     pub no_run: Option<String>,
     /// Where the network ends while an input is held.
     pub held: Vec<Held>,
-    /// How the network does on the task, if there is one.
+    /// The results on the task, if there is one.
     pub task: Option<OnTask>,
     /// The run itself.
     #[serde(skip)]

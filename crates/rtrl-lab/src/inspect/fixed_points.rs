@@ -1,4 +1,4 @@
-//! Fixed points: states at which the network stays while its input stays.
+//! Fixed points: states that do not change under a constant input.
 
 use faer::linalg::solvers::Solve;
 use rtrl_model::{Error, Generator};
@@ -6,16 +6,16 @@ use rtrl_model::{Error, Generator};
 use super::spectrum::matrix;
 use super::{Dynamics, Eigenvalue, eigenvalues};
 
-/// Newton steps of one start.
+/// The largest number of Newton steps per start.
 const ITERATIONS: usize = 100;
 
-/// Halvings of a Newton step that does not bring y nearer.
+/// The largest number of halvings of a Newton step that does not reduce the difference.
 const HALVINGS: usize = 30;
 
-/// How far F(y) may be from y, relative to 1 + the largest |y|.
+/// The largest difference between F(y) and y, relative to 1 + the largest |y|.
 const TOLERANCE: f64 = 1e-12;
 
-/// States nearer than this, relative to 1 + the largest |y|, are one.
+/// States closer than this, relative to 1 + the largest |y|, are the same.
 const SAME: f64 = 1e-6;
 
 /// A state with `F(y, x) = y`.
@@ -35,17 +35,14 @@ impl FixedPoint {
         self.eigenvalues.first().map_or(0.0, |largest| largest.modulus())
     }
 
-    /// Whether the network comes back after a small disturbance: all eigenvalues lie within the unit circle.
+    /// Whether the network returns after a small disturbance: all eigenvalues are inside the unit circle.
     pub fn is_stable(&self) -> bool {
         self.spectral_radius() < 1.0
     }
 }
 
-/// Looks for fixed points under a constant input, stable or not, from so many random states.
-///
-/// Newton's method on `F(y, x) - y`, each step halved until it brings the difference down. Starts that
-/// lead nowhere are left out, so that nothing found does not mean that nothing is there. In the order of
-/// their states.
+/// Searches for stable and unstable fixed points under a constant input, from `starts` random states.
+/// It uses Newton's method on `F(y, x) - y`; each step is halved until it reduces the difference. Starts that do not converge are ignored, so an empty result does not prove that there are none. The points are sorted by their states.
 ///
 /// # Errors
 /// [`Error::InputLength`] or [`Error::NonFinite`] for the input; [`Error::Decomposition`].

@@ -9,13 +9,13 @@ use super::run::at;
 /// the factor by which a small change of the state grows. Per step, natural logarithm.
 ///
 /// Below 0 the network forgets its state, above 0 it is sensitive to it (for a run without inputs: chaos).
-/// A tangent vector, drawn from `seed`, moves with the state and is brought back to length 1 at every step
-/// (Benettin, Galgani, Giorgilli & Strelcyn, *Meccanica* 15, 1980). The first `discard` steps turn the
-/// vector and do not count. The result is negative infinity where the vector becomes 0: there every small
-/// change dies out within finitely many steps.
+/// A tangent vector, drawn from `seed`, moves with the state and is rescaled to length 1 at every step
+/// (Benettin, Galgani, Giorgilli & Strelcyn, *Meccanica* 15, 1980). The first `discard` steps align
+/// the vector and do not count. If the vector becomes 0, the result is negative infinity: every
+/// small change dies out within finitely many steps.
 ///
-/// `state` is y(t0), n values; `inputs` has a row of m values for every step. With inputs that come from
-/// outside, this is the exponent of the driven network.
+/// `state` is y(t0), n values; `inputs` has a row of m values for every step. With external inputs,
+/// this is the exponent of the driven network.
 ///
 /// # Errors
 /// As [`Dynamics::advance`], with the number of the step; [`Error::NonFinite`] also if the vector
@@ -54,7 +54,7 @@ pub fn largest_lyapunov_exponent(
     Ok(sum / (inputs.len() - discard) as f64)
 }
 
-/// Brings a vector to length 1, unless it is 0 or not finite, and returns the length that it had.
+/// Rescales a vector to length 1, unless it is 0 or not finite, and returns its previous length.
 fn normalise(vector: &mut [f64]) -> f64 {
     let largest =
         vector.iter().fold(0.0, |most: f64, v| if v.is_nan() { *v } else { most.max(v.abs()) });

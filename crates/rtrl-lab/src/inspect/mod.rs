@@ -1,23 +1,19 @@
-//! Instruments that show what a network does.
-//!
-//! Everything here looks at a network without changing it, in double precision, to which weights of
-//! single precision convert exactly. The instruments that decompose matrices (eigenvalues, singular
-//! values, Newton's method) may differ in their last bits between machines; the others, machines among
-//! them, may not.
+//! Instruments that analyse what a network does.
+//! All instruments work in double precision, to which weights of single precision convert exactly, and do not change the network. The results of instruments that decompose matrices (eigenvalues, singular values, Newton's method) may differ in their last bits between machines; all others, including finite-state machines, have the same bits everywhere.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `dynamics.rs` | the network as a map of its state, with its Jacobian |
 //! | `run.rs` | a run, step by step |
 //! | `spectrum.rs` | eigenvalues and singular values |
-//! | `spectral_radius.rs` | the spectral radius, watched while a learner learns |
+//! | `spectral_radius.rs` | the spectral radius, observed while a learner learns |
 //! | `lyapunov.rs` | the largest Lyapunov exponent |
-//! | `fixed_points.rs`, `cycles.rs` | where the network comes to rest, or round again |
+//! | `fixed_points.rs`, `cycles.rs` | the fixed points and cycles of the network |
 //! | `principal.rs` | principal components of the states of a run |
-//! | `machine/` | finite-state machines that do what the network does |
+//! | `machine/` | finite-state machines extracted from a network |
 //! | `findings.rs` | all of these at once |
-//! | `watched.rs` | a network on a task, and the machine in it |
-//! | `compared.rs` | that machine and the task's, compared in words |
+//! | `watched.rs` | a network on a task, and its machine |
+//! | `compared.rs` | the comparison of that machine with the task's, in words |
 //!
 //! ```
 //! use rtrl_lab::inspect::{Dynamics, fixed_points};

@@ -4,18 +4,17 @@ use rtrl_model::Error;
 
 use super::spectrum::matrix;
 
-/// The directions in which states differ most.
+/// The directions in which the states vary most.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Principal {
     /// The variance along each component, the largest first.
     pub variances: Vec<f64>,
-    /// Where each state lies along the first three components, from the mean; 0 where there are fewer. The
-    /// state that lies furthest along a component is on its positive side.
+    /// The coordinates of each state along the first three components, relative to the mean; 0 if there are fewer. The largest coordinate in magnitude along each component is positive.
     pub coordinates: Vec<[f64; 3]>,
 }
 
 impl Principal {
-    /// The share of each component in the whole variance; none where nothing varies.
+    /// The fraction of the variance along each component; empty if nothing varies.
     pub fn shares(&self) -> Vec<f64> {
         let whole: f64 = self.variances.iter().sum();
         let varies = whole > 0.0;
@@ -42,7 +41,7 @@ pub fn principal_components(states: &[Vec<f64>]) -> Result<Principal, Error> {
     }
     let parts = centred.thin_svd().map_err(|_| Error::Decomposition { what })?;
     let (left, lengths) = (parts.U(), parts.S().column_vector());
-    // What the roundings of the mean can leave of states that are all the same.
+    // The differences that rounding of the mean can cause for identical states.
     let largest = states.iter().flatten().fold(0.0f64, |most, y| most.max(y.abs()));
     let noise = 8.0 * f64::EPSILON * states.len() as f64 * largest;
     let scale = (states.len() - 1) as f64;

@@ -4,7 +4,7 @@ use rtrl_model::Error;
 
 use super::Dynamics;
 
-/// What was seen while a network ran.
+/// A recorded run of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// x(t), one row a step.
@@ -16,7 +16,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Runs a network from `state`, which it moves, for so many steps; `draw` writes the input of each.
+    /// Runs a network for `steps` steps and advances `state`; `draw` writes the input of each step.
     ///
     /// # Errors
     /// As [`Dynamics::advance`], with the number of the step.

@@ -4,11 +4,11 @@ use rtrl_model::{Error, Learner, Matrix, Observer, Real, StepReport};
 
 use super::spectral_radius;
 
-/// The largest absolute eigenvalue of the Jacobian of the last step ([`Learner::jacobian`]), over all streams,
-/// looked for at every n-th step. Where it stays above 1, p grows.
+/// The largest absolute eigenvalue of the Jacobian of the last step ([`Learner::jacobian`]), over
+/// all streams, computed at every n-th step. If it remains above 1, p grows.
 ///
-/// It takes `O(n^3)` and allocates. Its last bits may differ between machines; nothing of the run depends on
-/// them.
+/// It takes `O(n^3)` and allocates. Its last bits may differ between machines; the run does not
+/// depend on them.
 #[derive(Debug, Clone, Copy)]
 pub struct SpectralRadius {
     every: u64,
@@ -17,7 +17,7 @@ pub struct SpectralRadius {
 }
 
 impl SpectralRadius {
-    /// Looks at the first step and then at every `every`-th.
+    /// Observes the first step and then every `every`-th.
     ///
     /// # Errors
     /// [`Error::Setting`] if `every` is 0.
@@ -29,8 +29,7 @@ impl SpectralRadius {
         Ok(Self { every, seen: 0, last: None })
     }
 
-    /// What was found last; `None` before the first step, where a Jacobian is not finite, and where its
-    /// eigenvalues could not be found.
+    /// The last value; `None` before the first step, or if a Jacobian is not finite or its eigenvalues cannot be computed.
     pub fn last(&self) -> Option<f64> {
         self.last
     }

@@ -1,4 +1,4 @@
-//! A network that is watched while it runs on a task, or without input.
+//! A network observed while it runs on a task, or without input.
 
 use rtrl_model::Network;
 use serde::Serialize;
@@ -7,13 +7,13 @@ use super::{Agreement, Comparison, Dynamics, Machine, Reduced, Run, Trace, Trans
 use crate::Error;
 use crate::tasks::{Entry, Task, TaskMachine};
 
-/// Steps before anything is watched.
+/// Steps that are discarded before the observation.
 const UNWATCHED: usize = 100;
 
-/// Boxes of the state space beyond which nothing is a machine that could be read.
+/// The largest number of boxes of the state space: larger machines could not be read.
 const MOST_BOXES: usize = 256;
 
-/// A run, with what the task asked for.
+/// A run, with the targets of the task.
 #[derive(Debug)]
 pub struct Watched {
     /// The inputs before the run.
@@ -26,7 +26,7 @@ pub struct Watched {
     targets: Vec<Vec<Option<f64>>>,
 }
 
-/// How a network does on a task, and the machine in it.
+/// The results of a network on a task, and its machine.
 #[derive(Debug, Serialize)]
 pub struct OnTask {
     /// The name of the task.
@@ -37,7 +37,7 @@ pub struct OnTask {
     pub outputs: &'static [&'static str],
     /// Steps with targets at which all outputs are on the right side of 1/2; where all targets are bits.
     pub right: Option<Agreement>,
-    /// Steps by which the targets are moved to fit: a task without inputs does not say where it starts.
+    /// Steps by which the targets are shifted, because a task without inputs does not determine its phase.
     pub moved: usize,
     /// The machine in the network.
     pub machine: Option<Extracted>,
@@ -52,7 +52,7 @@ pub struct Extracted {
     pub symbols: Vec<String>,
     /// The transitions of every state, one for each symbol.
     pub transitions: Vec<Vec<Transition>>,
-    /// A smaller machine that does the same wherever this one was watched.
+    /// A smaller machine that behaves the same in all observed steps.
     pub reduced: Vec<Vec<Option<Transition>>>,
     /// Whether none is smaller than that.
     pub smallest: bool,
@@ -71,7 +71,7 @@ pub struct Extracted {
     pub held: Vec<Vec<f64>>,
 }
 
-/// Lets a network run from its state for so many steps, on the task of a seed or with inputs of 0.
+/// Runs a network from its state for `steps` steps, on the task of a seed or with inputs of 0.
 pub(super) fn watch(
     network: &Network<f64>,
     task: Option<(&Entry, u64)>,
@@ -99,7 +99,7 @@ fn drawn(task: &mut dyn Task, input: &mut [f64]) -> Vec<Option<f64>> {
 }
 
 impl Watched {
-    /// What became of the task, with the machine of the first `steps` steps, checked on the others.
+    /// The results on the task, with the machine of the first `steps` steps, checked on the others.
     pub(super) fn on_task(
         &self,
         network: &Network<f64>,
@@ -121,7 +121,7 @@ impl Watched {
         Ok(OnTask { task: entry.name, inputs, outputs, right, moved, machine, no_machine })
     }
 
-    /// The largest agreement with targets that are moved by up to so many steps, and by how many.
+    /// The largest agreement with shifted targets, and the shift.
     fn right(&self, most_moved: usize) -> Option<(Agreement, usize)> {
         let given = || self.targets.iter().flatten().flatten();
         if given().next().is_none() || given().any(|&target| target != 0.0 && target != 1.0) {
@@ -186,7 +186,7 @@ impl Watched {
     }
 }
 
-/// The name of the one line that is 1 while all others are 0, or else the values.
+/// The name of the only input that is 1 while all others are 0, or else the values.
 fn symbol_name(symbol: &[f64], inputs: &[&str]) -> String {
     let ones = symbol.iter().filter(|&&value| value == 1.0).count();
     let zeros = symbol.iter().filter(|&&value| value == 0.0).count();

@@ -8,7 +8,7 @@ use super::{Experiment, Progress, Run};
 /// grows only where the network amplifies it.
 const DIVERGED: f64 = 1e-6;
 
-/// What two engines made of the same run.
+/// The same run with two engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Comparison {
     /// The steps before the success began, of each engine; `None` where the run failed.
@@ -26,8 +26,8 @@ impl Comparison {
 }
 
 impl Experiment {
-    /// The run of a seed by two engines. Both are exact and differ by rounding only, which a network may
-    /// amplify until the runs part.
+    /// The run of a seed by two engines. Both are exact and differ only by rounding, which a
+    /// network may amplify until the runs diverge.
     ///
     /// # Errors
     /// As [`Experiment::run`].
@@ -51,7 +51,7 @@ impl Experiment {
         }
     }
 
-    /// The end of a run that has come as far as `progress`.
+    /// The end of a run with this progress.
     pub(super) fn end<T: Real>(
         &self,
         run: &mut Run<T>,

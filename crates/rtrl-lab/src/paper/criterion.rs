@@ -1,4 +1,4 @@
-//! When a run has succeeded.
+//! The criteria of success.
 
 /// How long an oscillation must be right while the network learns, and then while it does not.
 pub(super) const OSCILLATION_STEPS: usize = 2000;
@@ -6,14 +6,14 @@ pub(super) const OSCILLATION_STEPS: usize = 2000;
 /// When a run has succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Criterion {
-    /// So many steps with targets in a row, each output within 0.5 of its target, while the network learns.
+    /// This many steps with targets in a row, each output within 0.5 of its target, while the network learns.
     Answers(u64),
-    /// 2000 steps in a row within a tolerance while the network learns, then 2000 steps without targets and
-    /// with weights that are fixed. If these fail, the count starts again.
+    /// 2000 steps in a row within a tolerance while the network learns, then 2000 steps without
+    /// targets and with fixed weights. If these fail, the count restarts.
     Oscillation(FreeRun),
 }
 
-/// What an oscillation without targets must be like.
+/// The requirement for an oscillation without targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FreeRun {
     /// Each value within 0.5 of what the target would be.

@@ -8,7 +8,7 @@
 //! | `compare.rs` | one run by two engines |
 //! | `record.rs` | a record of a run: its learning curve and its last steps |
 //! | `sweep.rs` | many runs of many experiments |
-//! | `results.rs` | what the runs of an experiment came to |
+//! | `results.rs` | the results of the runs of an experiment |
 //!
 //! ```
 //! use rtrl_lab::paper;
@@ -47,9 +47,7 @@ use rtrl_model::{
 use crate::tasks::Entry;
 
 /// A task with the settings of the network that should learn it.
-///
-/// Logistic units, a bias line, a weight change at every step in the paper's order; the targets belong to
-/// the first units.
+/// Logistic units with a bias, and an update at every step in the paper's order; the first units have the targets.
 #[derive(Debug, Clone, Copy)]
 pub struct Experiment {
     /// The task.
@@ -70,7 +68,7 @@ pub struct Experiment {
     pub quick: bool,
 }
 
-/// What a seed is added to, so that the streams of one seed have nothing in common.
+/// Offsets of the seed, which make the streams of one seed independent.
 const TASK_SEEDS: u64 = 1 << 32;
 const STATE_SEEDS: u64 = 2 << 32;
 

@@ -9,10 +9,10 @@ use super::{Progress, Run};
 /// Number of steps at the end of a run that are recorded with their outputs.
 pub const LAST: usize = 80;
 
-/// Steps of the shortest stretch of a curve: a period of the slowest task.
+/// Steps of the shortest interval of a curve: a period of the slowest task.
 const SHORTEST: u64 = 25;
 
-/// Stretches of a curve grow with the steps before them, which this divides.
+/// Intervals of a curve have the steps before them divided by this number.
 const GROWTH: u64 = 16;
 
 /// A record of a run.
@@ -40,7 +40,7 @@ pub struct Moment {
     pub state: Vec<f64>,
 }
 
-/// The error over the steps, averaged over stretches whose length grows: about 150 for a million steps.
+/// The error over the steps, averaged over intervals of growing length: about 150 for a million steps.
 #[derive(Debug, Default)]
 pub struct Curve {
     stretches: Vec<Stretch>,
@@ -109,7 +109,7 @@ fn refill<A>(place: &mut Vec<A>, values: impl Iterator<Item = A>) {
 }
 
 impl Curve {
-    /// Takes in the errors of the step with this number, from 1.
+    /// Adds the errors of the step with this number, from 1.
     fn add(&mut self, step: u64, errors: impl Iterator<Item = f64>) {
         let end = self.stretches.last().map_or(0, |stretch| stretch.last);
         if step > end {
@@ -124,7 +124,7 @@ impl Curve {
         }
     }
 
-    /// For each stretch with targets, the step in its middle and the root of the mean squared error.
+    /// For each interval with targets, the step in its middle and the root-mean-square error.
     pub fn points(&self) -> Vec<(f64, f64)> {
         let with_targets = self.stretches.iter().filter(|stretch| stretch.targets > 0);
         let point = |stretch: &Stretch| {

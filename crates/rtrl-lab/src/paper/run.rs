@@ -6,7 +6,7 @@ use super::Experiment;
 use super::criterion::{Criterion, FreeRun, OSCILLATION_STEPS};
 use crate::tasks::Task;
 
-/// A run of an experiment, which can be watched while it continues.
+/// A run of an experiment, which can be observed step by step.
 pub struct Run<T: Real> {
     learner: Learner<T>,
     task: Box<dyn Task>,
@@ -24,10 +24,10 @@ pub struct Run<T: Real> {
     outputs: Vec<f64>,
 }
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// It is neither solved nor has it failed.
+    /// The run is neither solved nor failed.
     Running,
     /// The criterion is fulfilled.
     Solved {
@@ -56,7 +56,7 @@ impl<T: Real> Run<T> {
         }
     }
 
-    /// Takes up to so many steps, fewer where the run ends.
+    /// Takes up to `steps` steps, fewer if the run ends.
     ///
     /// # Errors
     /// As [`Learner::step`].
@@ -75,7 +75,7 @@ impl<T: Real> Run<T> {
         self.learner.steps()
     }
 
-    /// The network as it is now.
+    /// The current network.
     pub fn network(&self) -> &Network<T> {
         self.learner.network()
     }
@@ -103,8 +103,7 @@ impl<T: Real> Run<T> {
         &self.outputs
     }
 
-    /// What the network would put out in the next `steps` steps without targets, with weights that stand
-    /// still and inputs of 0: for each step the outputs of the units that have targets. The run is not moved.
+    /// The outputs of the next `steps` steps without targets, with fixed weights and inputs of 0: for each step the outputs of the units that have targets. The run does not advance.
     ///
     /// # Errors
     /// As [`Learner::generate`].
@@ -159,8 +158,7 @@ impl<T: Real> Run<T> {
         Ok(Progress::Solved { steps: self.since })
     }
 
-    /// Whether the network continues by itself. It is not moved, and the task comes back to where it was, with
-    /// the same last target: the steps are whole periods of every oscillation.
+    /// Whether the network continues the oscillation without targets. The network does not advance, and the task returns to its state, because the steps are whole periods of every oscillation.
     fn runs_on(&mut self, free_run: FreeRun) -> Result<bool, Error> {
         let values: Vec<f64> =
             self.free_run(OSCILLATION_STEPS)?.iter().map(|outputs| outputs[0]).collect();
@@ -172,7 +170,7 @@ impl<T: Real> Run<T> {
     }
 }
 
-/// Writes what `number` makes of each value.
+/// Writes `number` of each value.
 fn convert<A: Copy, B>(from: &[A], to: &mut [B], number: impl Fn(A) -> B) {
     to.iter_mut().zip(from).for_each(|(place, &value)| *place = number(value));
 }

@@ -12,14 +12,14 @@ use crate::Error;
 pub struct Job {
     /// The experiment.
     pub experiment: &'static Experiment,
-    /// Its place in the list of experiments, from 0.
+    /// Its index in the list of experiments, from 0.
     pub place: usize,
     /// The seed of the run, from 1.
     pub seed: u64,
 }
 
 impl Experiment {
-    /// Number of runs in a [`sweep`] over so many seeds: half as many where they take long.
+    /// Number of runs in a [`sweep`] over `seeds` seeds: half as many for slow experiments.
     pub fn runs(&self, seeds: u32) -> u32 {
         if self.quick { seeds } else { seeds.div_ceil(2) }
     }

@@ -1,4 +1,4 @@
-//! The Add task: two coins that lie several steps back, each with its own effect on the target.
+//! The Add task: two coins tossed several steps ago, each with its own effect on the target.
 
 use rtrl_model::Generator;
 
@@ -7,9 +7,7 @@ use super::task::Task;
 /// The Add task (Marschall, Cho & Savin, *A Unified Framework of Online Learning Algorithms for Training
 /// Recurrent Neural Networks*, JMLR 21, 2020): a fair coin x(t) is tossed at every step, and the target
 /// is the probability `0.5 + 0.5 x(t - 5) - 0.25 x(t - 9)` of a class, given as a soft label.
-///
-/// It tells memory from learning: the mean loss says which of the two coins is remembered
-/// ([`AddTask::floors`]).
+/// The mean loss shows which of the two coins a network remembers ([`AddTask::floors`]).
 #[derive(Debug)]
 pub struct AddTask {
     generator: Generator,
@@ -17,7 +15,7 @@ pub struct AddTask {
     tossed: [Option<bool>; FAR + 1],
 }
 
-/// How many calls ago the coin was tossed that adds, and the one that subtracts.
+/// How many calls ago the coin was tossed that adds to the target, and the one that subtracts.
 const NEAR: usize = 5;
 const FAR: usize = 9;
 
@@ -37,8 +35,7 @@ impl AddTask {
         (pair(f64::from(coin)), label.map(|(near, far)| pair(probability(near, far))))
     }
 
-    /// The smallest mean cross-entropies, in nats, that a network can reach which remembers neither coin,
-    /// the nearer one, and both: about 0.6616, 0.5192 and 0.4545.
+    /// The smallest mean cross-entropies, in nats, for networks that remember neither coin, the more recent one, and both: about 0.6616, 0.5192 and 0.4545.
     ///
     /// The best answer is the mean label of all cases that look the same, and its cross-entropy with their
     /// labels is its entropy.

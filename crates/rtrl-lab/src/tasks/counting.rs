@@ -1,4 +1,4 @@
-//! Strings of as many b as a.
+//! Strings with equal numbers of a and b.
 
 use std::num::NonZeroUsize;
 
@@ -10,15 +10,15 @@ use super::task::{Task, number};
 /// The largest number of a.
 const MOST: usize = 10;
 
-/// The language a^n b^n: strings without anything between them, n uniform in 1 to 10. The targets are the
-/// next symbol, where what has come determines it: from the first b of a string to the first a of the
-/// next. Whoever predicts them counts.
+/// The language a^n b^n: strings without anything between them, n uniform in 1 to 10. The targets
+/// are the next symbol, where the previous ones determine it: from the first b of a string to the
+/// first a of the next. Predicting them requires counting.
 #[derive(Debug)]
 pub struct Counting {
     generator: Generator,
-    /// n of the present string.
+    /// n of the current string.
     count: usize,
-    /// Symbols of it that have come.
+    /// Symbols of it so far.
     place: usize,
 }
 

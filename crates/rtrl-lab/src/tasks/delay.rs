@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 
-/// A line that gives back what was put in some calls before.
+/// A delay line: returns what was put in some calls earlier.
 #[derive(Debug)]
 pub(super) struct DelayLine<V> {
     /// What is not due yet.
@@ -17,7 +17,7 @@ impl<V> DelayLine<V> {
         Self { pending: VecDeque::with_capacity(delay.get()), delay }
     }
 
-    /// Takes the answer to z(t) and gives the one that is due at t + 1, once the delay has passed.
+    /// Takes the answer to z(t) and returns the one that is due at t + 1, once the delay has passed.
     pub(super) fn pass(&mut self, answer: V) -> Option<V> {
         self.pending.push_back(answer);
         let due = self.pending.len() >= self.delay.get();

@@ -1,4 +1,4 @@
-//! The machine that a task asks for, as data.
+//! The finite-state machine that solves a task, as data.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -7,26 +7,22 @@ use rtrl_model::Error;
 
 use super::task::number;
 
-/// The machine that a task asks for, together with what the task shows to it.
-///
-/// A *situation* is everything that the further course of a task depends on: for a Turing machine the state
-/// of its controller, the tape as far as it has been read, the head, and the answers that are not due yet.
-/// A *state* is what a machine has to remember of it: without tape and head, which are outside. Situation 0
-/// is the beginning, when no answer is due yet.
+/// The machine that solves a task, together with the inputs that the task can produce.
+/// A *situation* is everything that determines the future of a task: for a Turing machine the state of its controller, the tape as far as it has been read, the head, and the answers that are not due yet. A *state* is the part that a machine has to remember, without tape and head. Situation 0 is the beginning, when no answer is due yet.
 #[derive(Debug, Clone)]
 pub struct TaskMachine {
-    /// What may come in each situation.
+    /// The possible steps in each situation.
     pub situations: Vec<Situation>,
 }
 
-/// Where a task stands.
+/// A situation of a task.
 #[derive(Debug, Clone)]
 pub struct Situation {
     /// The number of the machine's state.
     pub state: usize,
-    /// Whether the task stands as at its beginning, but for the answers that are due.
+    /// Whether the task is in its initial situation, except for the answers that are due.
     pub begins: bool,
-    /// Every input that may come now, no two alike.
+    /// Every possible input, each once.
     pub steps: Vec<TaskStep>,
 }
 
@@ -42,18 +38,18 @@ pub struct TaskStep {
 }
 
 impl TaskMachine {
-    /// The situation after inputs that have come since the beginning.
+    /// The situation after the inputs since the beginning.
     ///
     /// # Errors
-    /// [`Error::Setting`] at an input that the task does not give there.
+    /// [`Error::Setting`] for an input that the task cannot produce there.
     pub fn follow(&self, inputs: &[Vec<f64>]) -> Result<usize, Error> {
         inputs.iter().try_fold(0, |situation, input| Ok(self.step(situation, input)?.next))
     }
 
-    /// What happens in a situation at an input.
+    /// The step for an input in a situation.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no such situation, or at an input that the task does not give there.
+    /// [`Error::Setting`] if there is no such situation, or for an input that the task cannot produce there.
     pub fn step(&self, situation: usize, input: &[f64]) -> Result<&TaskStep, Error> {
         let steps = &self.situation(situation)?.steps;
         steps.iter().find(|step| step.input == input).ok_or_else(|| Error::Setting {
@@ -71,8 +67,7 @@ impl TaskMachine {
         })
     }
 
-    /// Everything that can follow on `start`, where every answer is due `delay` steps after its input (1: at
-    /// once). `state` is what the machine remembers beside the answers that are due.
+    /// All situations that can follow `start`, if every answer is due `delay` steps after its input (1: at once). `state` is what the machine remembers in addition to the answers that are due.
     pub(super) fn explore<S: Clone + Ord, K: Ord>(
         start: &S,
         delay: NonZeroUsize,
@@ -108,14 +103,14 @@ impl TaskMachine {
     }
 }
 
-/// An input that may come, the answer to it, and what follows.
+/// A possible input, its answer, and the next situation.
 pub(super) struct Possible<S> {
     pub(super) input: Vec<f64>,
     pub(super) answer: Vec<Option<bool>>,
     pub(super) next: S,
 }
 
-/// 1 on one line of so many, 0 on the others.
+/// A one-hot vector.
 pub(super) fn one_hot(line: usize, lines: usize) -> Vec<f64> {
     (0..lines).map(|other| number(other == line)).collect()
 }

@@ -2,13 +2,13 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `task.rs` | what all of them are: [`Task`] |
+//! | `task.rs` | their common trait: [`Task`] |
 //! | `catalogue.rs` | all of them by name |
 //! | `xor.rs`, `sequence.rs`, `nonmatch.rs`, `oscillation.rs`, `turing.rs` | the tasks of Williams & Zipser 1989 |
 //! | `add.rs` | the Add task of Marschall, Cho & Savin 2020 |
-//! | `mackey_glass.rs`, `henon.rs`, `lorenz.rs`, `narma.rs`, `counting.rs` | series of later years |
+//! | `mackey_glass.rs`, `henon.rs`, `lorenz.rs`, `narma.rs`, `counting.rs` | more recent series |
 //! | `delay.rs` | answers that are due some steps later |
-//! | `machine.rs` | the machine that a task asks for, where it is one |
+//! | `machine.rs` | the finite-state machine that solves a task, if there is one |
 
 mod add;
 pub(crate) mod catalogue;

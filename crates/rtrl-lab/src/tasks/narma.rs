@@ -6,14 +6,12 @@ use super::task::Task;
 
 const ORDER: usize = 10;
 
-/// Where the recursion is taken to have run away: of ten thousand values, not one is above 1.
+/// The value above which the recursion counts as diverged; of ten thousand values, none is above 1.
 const RUNAWAY: f64 = 2.0;
 
 /// The tenth-order system NARMA-10 (Atiya & Parlos 2000): inputs u(t), uniform in [0, 0.5), and
 /// `y(t+1) = 0.3 y(t) + 0.05 y(t) (y(t) + … + y(t-9)) + 1.5 u(t-9) u(t) + 0.1` as target.
-///
-/// Many large inputs in a row make the recursion run away to infinity. Where a value exceeds 2, all its
-/// memory starts again at 0.
+/// Many large inputs in a row make the recursion diverge. If a value exceeds 2, its memory is reset to 0.
 #[derive(Debug)]
 pub struct Narma {
     generator: Generator,
@@ -44,7 +42,7 @@ impl Narma {
     }
 }
 
-/// The oldest value goes, the newest comes.
+/// Removes the oldest value and appends the newest.
 fn push(values: &mut [f64; ORDER], newest: f64) {
     values.rotate_left(1);
     values[ORDER - 1] = newest;

@@ -11,9 +11,10 @@ use super::task::{Task, number};
 /// When the answer is due.
 const DELAY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
-/// Delayed nonmatch to sample (Williams & Zipser 1989, section 4.3): a random bit and a random cue a
-/// step. Where the cue is 1, the bit is stored. Two steps later the output should tell whether the bit
-/// differs from the stored one; where the cue is 1 it does not. Until the first cue there is no target.
+/// Delayed nonmatch to sample (Williams & Zipser 1989, section 4.3): a random bit and a random cue
+/// per step. If the cue is 1, the bit is stored. Two steps later the output should be 1 if the bit
+/// differs from the stored one (which it does not if the cue is 1). Until the first cue there is no
+/// target.
 #[derive(Debug)]
 pub struct DelayedNonmatch {
     generator: Generator,

@@ -7,13 +7,13 @@ use rtrl_model::Generator;
 use super::machine::{Possible, TaskMachine, one_hot};
 use super::task::{Task, number};
 
-/// Sequence recognition (Williams & Zipser 1989, section 4.2): one of four lines, a to d, is active at
-/// random; the output should be 1 right after the first b that follows an a, which is then used up, else
-/// 0. Any number of others may stand between the two.
+/// Sequence recognition (Williams & Zipser 1989, section 4.2): one of four inputs, a to d, is
+/// active at random. The output should be 1 right after the first b that follows an a, and else 0;
+/// then a new a is needed. Any number of other inputs may occur between the two.
 #[derive(Debug)]
 pub struct Sequence {
     generator: Generator,
-    /// Whether an a has come that no b has followed yet.
+    /// Whether there was an a that no b has followed yet.
     waiting: bool,
 }
 
@@ -23,7 +23,7 @@ impl Sequence {
         Self { generator: Generator::new(seed), waiting: false }
     }
 
-    /// The machine that the task asks for: whether an a waits for its b.
+    /// The machine that solves the task: whether an a waits for its b.
     pub(super) fn machine() -> TaskMachine {
         let possible = |&waiting: &bool| {
             let step = |line| {

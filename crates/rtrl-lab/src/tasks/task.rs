@@ -1,4 +1,4 @@
-//! What all tasks are.
+//! The common trait of tasks.
 
 /// A seeded stream of inputs and targets that never ends.
 pub trait Task: Send {

@@ -12,13 +12,12 @@ use super::task::{Task, number};
 const SHORTEST: usize = 2;
 const LONGEST: usize = 10;
 
-/// Balanced parentheses (Williams & Zipser 1989, section 4.4): the network takes the place of the finite
-/// controller of a Turing machine.
+/// Balanced parentheses (Williams & Zipser 1989, section 4.4): the network replaces the finite controller of a Turing machine.
 ///
-/// It sees the symbol under the head and must report, `delay` steps later, what the true controller does:
-/// whether the head moves right (0 when the machine halts), whether it writes an X, whether it accepts,
-/// whether it rejects. The true controller moves the head, its state is never shown, and when it halts
-/// the next tape follows at once.
+/// It sees the symbol under the head and must report, `delay` steps later, what the true controller
+/// does: whether the head moves right (0 when the machine halts), whether it writes an X, whether
+/// it accepts, whether it rejects. The true controller moves the head, its state is hidden, and
+/// when it halts the next tape follows at once.
 ///
 /// A tape is A, 2 to 10 parentheses, A. Half of the tapes are drawn from the balanced ones, half from all.
 #[derive(Debug)]
@@ -99,7 +98,7 @@ impl Controller {
         self.tape.get(self.head).copied()
     }
 
-    /// The symbols that may be under the head if the tape continues as tapes may.
+    /// The symbols that may be under the head, given the tape so far.
     fn symbols(&self) -> Vec<Symbol> {
         if let Some(symbol) = self.symbol() {
             return vec![symbol];
@@ -110,7 +109,7 @@ impl Controller {
         more.into_iter().flatten().chain(end).collect()
     }
 
-    /// Does what it should; false on a halt.
+    /// Does a step; false on a halt.
     fn act(&mut self, action: Action) -> bool {
         let Action::Move { right, write, next } = action else { return false };
         if write {
@@ -123,7 +122,7 @@ impl Controller {
     }
 }
 
-/// What stands on the tape.
+/// A symbol on the tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Symbol {
     /// A, at both ends.

@@ -370,7 +370,7 @@ mod tests {
         }
         // The gates of nn.LSTM.
         let reason = read(&file_of(&[(WEIGHT_IH, &[8, 3]), (WEIGHT_HH, &[8, 2])])).err().unwrap();
-        assert_eq!(reason, "weight_hh_l0 has shape [8, 2], expected [8, 8]");
+        assert_eq!(reason, "weight_hh_l0: got shape [8, 2], expected [8, 8]");
         assert!(read(&file_of(&[(WEIGHT_IH, &[2, 0]), (WEIGHT_HH, &[2, 2])])).is_err());
         assert!(read(&file_of(&[(WEIGHT_IH, &[2, 1])])).is_err());
         assert!(read(b"no tensors").is_err());

@@ -1,4 +1,4 @@
-//! A machine beside the one that its task asks for.
+//! The comparison of a machine with the one that solves its task.
 
 use std::collections::BTreeSet;
 
@@ -9,57 +9,52 @@ use super::{Machine, Trace, trace};
 use crate::inspect::Dynamics;
 use crate::tasks::TaskMachine;
 
-/// How a machine compares with the one that its task asks for, on all sequences that the task can give.
+/// The comparison of a machine with the one that solves its task, on all sequences that the task can produce.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
-    /// Whether a sequence tells them apart.
+    /// Whether a sequence distinguishes them.
     pub verdict: Verdict,
     /// States of the task's machine, which remembers also the answers that are not due yet.
     pub task_states: usize,
-    /// Transitions of the extracted machine that such sequences take, as long as the two agree.
+    /// Transitions of the extracted machine that these sequences take, as long as the two agree.
     pub taken: usize,
-    /// Those of them that were watched.
+    /// Those of them that were observed.
     pub watched: usize,
-    /// A shortest sequence that tells them apart.
+    /// A shortest sequence that distinguishes them.
     pub difference: Option<Difference>,
 }
 
-/// Whether a machine does what its task asks for.
+/// Whether a machine solves its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// No sequence of the task tells them apart.
+    /// No sequence of the task distinguishes them.
     Equivalent,
-    /// No sequence does along transitions that were watched, but one does along others, which are answers of
-    /// the network from a single state.
+    /// No sequence of observed transitions distinguishes them, but one with other transitions does. Those come from running the network from a single state.
     EquivalentWhereWatched,
-    /// A sequence along transitions that were watched does.
+    /// A sequence of observed transitions distinguishes them.
     Differs,
 }
 
-/// A sequence after which a machine does not give the answer that the task asks for.
+/// A sequence after which a machine gives a wrong answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// The symbols, counted from the step at which the comparison begins.
     pub symbols: Vec<usize>,
-    /// What the task asks for after the last of them, where it asks.
+    /// The target after the last of them, if there is one.
     pub task: Vec<Option<bool>>,
-    /// What the machine gives then.
+    /// The output of the machine.
     pub machine: Vec<bool>,
-    /// What the network itself gives: if that is what the task asks for, the extraction is at fault.
+    /// The output of the network: if it is right, the extraction is at fault.
     pub network: Vec<bool>,
 }
 
 impl Machine {
-    /// Compares with the machine that a task asks for, on every sequence that the task can give from the
-    /// first step of the trace at which it stands as at its beginning (if it never does, from step 0).
-    /// `situation` is that of the task at step 0 of the trace.
-    ///
-    /// The two run side by side through all pairs of situation and state that they can reach, breadth
-    /// first, first along transitions that were watched, then along all.
+    /// Compares with the machine that solves a task, on every sequence that the task can produce from the first step of the trace at which it is in its initial situation (else from step 0). `situation` is that of the task at step 0 of the trace.
+    /// The comparison visits all pairs of situation and state that the two can reach, breadth first, first along observed transitions, then along all.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the trace is not one of the task, or if a symbol of the task never came in it;
+    /// [`Error::Setting`] if the trace is not one of the task, or if a symbol of the task never occurs in it;
     /// those of [`Dynamics::advance`].
     pub fn compare(
         &self,
@@ -165,7 +160,7 @@ fn beginning(trace: &Trace<'_>, task: &TaskMachine, first: usize) -> Result<(usi
     Ok((0, first))
 }
 
-/// Whether bits are those that are requested.
+/// Whether bits equal the targets.
 fn is_met(asked: &[Option<bool>], given: &[bool]) -> bool {
     asked.iter().zip(given).all(|(asked, given)| asked.is_none_or(|asked| asked == *given))
 }
@@ -182,7 +177,7 @@ fn way(pairs: &[((usize, usize), usize, usize)], mut place: usize, last: usize) 
     symbols
 }
 
-/// How many states of the task's machine come back again and again.
+/// The number of recurrent states of the task's machine.
 fn states(task: &TaskMachine, situation: usize) -> Result<usize, Error> {
     let mut reached = BTreeSet::from([situation]);
     let mut queue = vec![situation];

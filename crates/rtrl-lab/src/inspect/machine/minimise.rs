@@ -1,13 +1,13 @@
-//! Merging what behaves alike, by Moore's algorithm.
+//! Merging boxes that behave alike, by Moore's algorithm.
 
 use std::collections::BTreeMap;
 
 use super::Transition;
 
-/// Merges boxes from which every sequence of symbols leads to the same bits (Moore, *Gedanken-Experiments
-/// on Sequential Machines*, 1956). Returns the state of each box and the transitions of the states, which
-/// are numbered as they are reached from the box `start`, symbol by symbol; those that are not reached
-/// come last.
+/// Merges boxes from which every sequence of symbols leads to the same bits (Moore,
+/// *Gedanken-Experiments on Sequential Machines*, 1956). Returns the state of each box and the
+/// transitions of the states, which are numbered as they are reached from the box `start`, symbol
+/// by symbol; those that are not reached are last.
 pub(super) fn minimise(
     rows: &[Vec<Transition>],
     start: usize,
@@ -76,7 +76,7 @@ fn in_order(rows: &[Vec<Transition>], classes: &[usize], start: usize) -> BTreeM
     order
 }
 
-/// The transitions between states; how often they were seen accumulates over the boxes.
+/// The transitions between states, with their counts summed over the boxes.
 fn merged(rows: &[Vec<Transition>], states: &[usize]) -> Vec<Vec<Transition>> {
     let count = states.iter().max().map_or(0, |last| last + 1);
     let mut merged: Vec<Vec<Transition>> = vec![Vec::new(); count];

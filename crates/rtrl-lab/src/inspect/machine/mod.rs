@@ -1,16 +1,10 @@
-//! Finite-state machines that do what a network does.
+//! Finite-state machines that behave like a network.
+//! A network whose inputs are few symbols and whose outputs are read as bits may behave like a finite-state machine. [`Machine::extract`] finds it in a recorded run ([`Trace`], `trace.rs`): it divides the space of the states y into boxes (`partition.rs`), cuts a box in two as long as one symbol leads from it to different bits or to boxes that differ (`refine.rs`), and merges the boxes that no sequence of symbols distinguishes (`minimise.rs`). [`Machine::agreement`] compares the machine with steps of the network that it has not seen, [`Machine::compare`] compares it with the machine that solves the task (`compare.rs`), and [`Machine::reduced`] omits what was never observed (`reduce.rs`).
 //!
-//! A network whose inputs are few symbols and whose outputs are read as bits may be a finite-state machine
-//! in disguise. [`Machine::extract`] looks for it in a run that was watched ([`Trace`], `trace.rs`): it divides the
-//! space of the states y into boxes (`partition.rs`), cuts a box in two as long as one symbol leads from
-//! it to different bits or to boxes that differ (`refine.rs`), and merges the boxes that no sequence of
-//! symbols tells apart (`minimise.rs`). [`Machine::agreement`] then lets the machine run by itself beside
-//! steps of the network that it has not seen, [`Machine::compare`] puts it beside the machine that the task
-//! asks for (`compare.rs`), and [`Machine::reduced`] leaves away what was never watched (`reduce.rs`).
-//!
-//! Division of the state space into boxes and minimisation are those of Omlin & Giles, *Extraction of
-//! Rules from Discrete-Time Recurrent Neural Networks*, Neural Networks 9(1), 1996. They divide every unit
-//! evenly, ever finer; here each cut is made where the run asks for it, which 12 units would need else.
+//! Division of the state space into boxes and minimisation are those of Omlin & Giles, *Extraction
+//! of Rules from Discrete-Time Recurrent Neural Networks*, Neural Networks 9(1), 1996. They divide
+//! every unit evenly, ever finer; here each cut is made where the run requires it, which keeps the
+//! number of boxes small for 12 units.
 
 mod compare;
 mod minimise;
@@ -37,26 +31,25 @@ use super::Dynamics;
 pub struct Machine {
     /// The input vector of each symbol.
     pub symbols: Vec<Vec<f64>>,
-    /// What happens in each state (row) at each symbol (column). States are numbered by their first visit.
+    /// The transition of each state (row) for each symbol (column). States are numbered by their first visit.
     pub transitions: Vec<Vec<Transition>>,
-    /// Boxes before those that behave alike were merged.
+    /// Number of boxes before boxes that behave alike were merged.
     pub boxes: usize,
-    /// Whether every box was cut until all steps that were watched are explained; if not, the limit of
-    /// boxes was reached, and the commonest step counts.
+    /// Whether all observed steps are explained. If not, the limit of boxes was reached, and the most frequent step counts.
     pub explains_all: bool,
     partition: Partition,
     /// The state of each box.
     states: Vec<usize>,
 }
 
-/// What a machine does at a symbol.
+/// The transition of a machine for a symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Transition {
     /// The next state.
     pub next: usize,
     /// The bits: whether each output is above 1/2.
     pub outputs: Vec<bool>,
-    /// How often it was watched. 0: never; the network was asked instead, from the first state in the box.
+    /// How often it was observed. 0: never; it comes from running the network from the first state in the box.
     pub seen: usize,
 }
 
@@ -70,7 +63,7 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// The share of the steps at which all bits were the same.
+    /// The fraction of the steps at which all bits were the same.
     pub fn share(self) -> f64 {
         self.same as f64 / self.steps as f64
     }
@@ -80,8 +73,7 @@ impl Machine {
     /// Extracts a machine from the first `steps` steps of a trace, with at most `most` boxes.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the trace is shorter or there is nothing to watch, and those of
-    /// [`Dynamics::advance`], for the network is asked about symbols that never came in some box.
+    /// [`Error::Setting`] if the trace is shorter or empty, and those of [`Dynamics::advance`], because the network is run on symbols that never occurred in some box.
     pub fn extract(
         dynamics: &mut Dynamics,
         trace: &Trace<'_>,
@@ -110,8 +102,7 @@ impl Machine {
         self.states[self.partition.locate(y)]
     }
 
-    /// Lets the machine run by itself from where the network is at step `first` of a trace, to its end, and
-    /// counts the steps at which its bits are the network's.
+    /// Runs the machine from the network's state at step `first` of a trace to its end, and counts the steps at which its bits equal the network's.
     ///
     /// # Errors
     /// [`Error::Setting`] if no step is left, or if the trace has other symbols.
@@ -151,7 +142,7 @@ impl Machine {
 /// How often a symbol led from a box to these bits and this box.
 type Outcomes<'a> = BTreeMap<(&'a [bool], usize), usize>;
 
-/// The transitions between boxes: the commonest that was watched, or what the network does.
+/// The transitions between boxes: the most frequent observed one, or that of the network.
 fn rows(
     dynamics: &mut Dynamics,
     trace: &Trace<'_>,
@@ -164,7 +155,7 @@ fn rows(
         let place = &mut outcomes[refined.boxes[step]][trace.symbol(step)];
         *place.entry((trace.answer(step), refined.boxes[step + 1])).or_default() += 1;
     }
-    // The state that stands for a box: the first that was watched in it.
+    // The state that represents a box: the first observed in it.
     let first = |number| refined.boxes.iter().position(|&other| other == number);
     let mut ask = |number: usize, symbol: usize| {
         let mut state = trace.state(first(number).unwrap_or(steps)).to_vec();

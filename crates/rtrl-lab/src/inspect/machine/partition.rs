@@ -18,7 +18,7 @@ enum Node {
     },
 }
 
-/// Where a box is cut: y of the unit up to the threshold, and above.
+/// A cut of a box: y of the unit up to the threshold, and above.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cut {
     pub(super) unit: usize,
@@ -26,7 +26,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// Whether a state lies above.
+    /// Whether a state is above.
     pub(super) fn is_below(self, y: &[f64]) -> bool {
         y[self.unit] <= self.threshold
     }
@@ -56,7 +56,7 @@ impl Partition {
         }
     }
 
-    /// Cuts a box; what lies below keeps its number, what lies above gets the returned one.
+    /// Cuts a box. The lower part keeps its number, the upper part gets the returned one.
     pub(super) fn cut(&mut self, number: usize, cut: Cut) -> usize {
         let is_it = |node: &Node| matches!(node, Node::Box(other) if *other == number);
         if let Some(place) = self.nodes.iter().position(is_it) {

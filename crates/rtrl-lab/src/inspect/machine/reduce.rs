@@ -1,4 +1,4 @@
-//! Merging what nothing watched tells apart.
+//! Merging states that no observed step distinguishes.
 
 use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,32 +7,24 @@ use rtrl_model::Error;
 
 use super::{Machine, Trace, Transition};
 
-/// States beyond which nothing is merged: there would be too many ways to try.
+/// The largest number of states to merge: more would take too many trials.
 const MOST_STATES: usize = 128;
 
 /// Mergers that are tried in search of the fewest states.
 const MOST_TRIALS: usize = 20_000;
 
-/// What [`Machine::reduced`] finds.
+/// The result of [`Machine::reduced`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reduced {
-    /// For each state and symbol what follows; nothing where that was never watched.
+    /// The transition for each state and symbol; `None` if it was never observed.
     pub transitions: Vec<Vec<Option<Transition>>>,
-    /// Whether no machine has fewer states. Otherwise the search was too long.
+    /// Whether no machine has fewer states. Otherwise the search was stopped.
     pub smallest: bool,
 }
 
 impl Machine {
-    /// The smallest machine that takes the first `steps` steps of a trace as this one does; where these never
-    /// lead, it has no transition.
-    ///
-    /// At first a state of this machine is as many as symbols have led to it, for it may stand for things
-    /// that have nothing in common but that no symbol comes after both. Two states may be merged if no bits
-    /// contradict each other when what follows on the same symbols is merged with them. Since that is no
-    /// equivalence, the fewest states have to be searched for, by the method of A. L. Oliveira & J. P. M.
-    /// Silva, *Efficient Algorithms for the Inference of Minimum Size DFAs*, Machine Learning 44, 2001. Where
-    /// it takes more than 20 000 mergers, the first way that leads to an end counts; of more than 128 states,
-    /// the machine is left as it is.
+    /// The smallest machine that behaves like this one in the first `steps` steps of a trace. It has no transitions that these steps do not use.
+    /// First each state is split by the symbol that led to it, because a state may combine situations that no common symbol follows. Two states may be merged if no bits contradict each other when their successors for the same symbols are merged too. Since this is not an equivalence relation, the smallest machine has to be searched for, by the method of A. L. Oliveira & J. P. M. Silva, *Efficient Algorithms for the Inference of Minimum Size DFAs*, Machine Learning 44, 2001. If the search takes more than 20 000 mergers, it returns the first machine found; machines of more than 128 states are not reduced.
     ///
     /// # Errors
     /// [`Error::Setting`] if the symbols of the trace are not those of the machine.

@@ -1,11 +1,11 @@
-//! Cutting boxes until symbols lead from them to one behaviour.
+//! Cutting boxes until each symbol leads from a box to one behaviour.
 
 use std::collections::BTreeMap;
 
 use super::partition::{Cut, Partition};
 use super::{Trace, minimise};
 
-/// Boxes, and how the watched states lie in them.
+/// Boxes, and the observed states in them.
 pub(super) struct Refined {
     pub(super) partition: Partition,
     /// The box of each state that was watched, the one after the last step included.

@@ -4,7 +4,7 @@ use rtrl_model::Error;
 
 use crate::inspect::Run;
 
-/// Symbols beyond which inputs are no symbols.
+/// The largest number of symbols.
 const MOST_SYMBOLS: usize = 64;
 
 /// A run whose inputs are symbols and whose first outputs are bits: 1 above 1/2, else 0.
@@ -20,9 +20,9 @@ pub struct Trace<'a> {
 }
 
 impl<'a> Trace<'a> {
-    /// Reads a run: every input vector that differs is a symbol, and the first `outputs` outputs are bits.
-    /// `last` is the state after the last step. Symbols are in falling order of their vectors, so that of
-    /// one-hot symbols the first line comes first.
+    /// Reads a run: every input vector that differs is a symbol, and the first `outputs` outputs
+    /// are bits. `last` is the state after the last step. Symbols are in descending order of their
+    /// vectors, so one-hot symbols are in the order of the inputs.
     ///
     /// # Errors
     /// [`Error::Symbols`] if there are more than 64 symbols, [`Error::Length`] if the network has fewer
