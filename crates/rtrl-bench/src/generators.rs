@@ -7,7 +7,7 @@ use rtrl_model::store::case::{
     TimingName,
 };
 
-/// What a random case is made of; everything else follows from the seed.
+/// The parameters of a random case; everything else follows from the seed.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "every feature is on or off on its own")]
 pub struct Recipe {
@@ -19,7 +19,7 @@ pub struct Recipe {
     pub steps: usize,
     /// Seed of weights, inputs, targets and masks.
     pub seed: u64,
-    /// Whether there is a bias line.
+    /// Whether there is a bias.
     pub bias: bool,
     /// Whether activations differ from unit to unit (else tanh).
     pub mixed: bool,
@@ -39,7 +39,7 @@ pub struct Recipe {
     pub late: bool,
     /// u
     pub every: usize,
-    /// Whether new sequences begin on the way.
+    /// Whether there are resets.
     pub resets: bool,
 }
 
@@ -71,8 +71,7 @@ pub fn recipes(most_units: usize, steps: usize) -> impl Strategy<Value = Recipe>
 }
 
 impl Recipe {
-    /// What [`Recipe::case`] gives, made contracting (no row of recurrent weights sums to more than
-    /// 1) and with a small learning rate: there, rounding differences do not grow.
+    /// The case of [`Recipe::case`] made contracting (no row of recurrent weights sums to more than 1) and with a small learning rate, so that rounding differences do not grow.
     pub fn contracting_case(&self) -> Case {
         let mut case = self.case();
         case.learning_rate = 0.01;

@@ -1,15 +1,14 @@
-//! What the other crates are checked against.
+//! The reference, the oracles and the benchmarks that the other crates are checked against.
 //!
 //! * [`mod@reference`]: the paper in loops, in its own symbols;
-//! * [`oracles`]: gradients by other roads;
-//! * [`differential`]: one call that tells whether an engine, also a custom one, is right;
+//! * [`oracles`]: gradients by other methods;
+//! * [`differential`]: one call that checks an engine, including a custom one;
 //! * [`compare`]: comparisons that cannot pass by accident;
 //! * [`generators`]: random cases;
-//! * [`peak`] and [`peers`]: what the machine can do at most, and the same update by other libraries;
+//! * [`peak`] and [`peers`]: the peak of the machine, and the same update by other libraries;
 //! * [`timing`]: how long a call takes;
-//! * [`training`]: a run that follows from its number of steps, to be stopped and resumed.
-//!
-//! The tests and benchmarks themselves lie in `tests/` and `benches/` at the top of the project.
+//! * [`training`]: a reproducible training run for tests that stop and resume it.
+//! The tests and benchmarks themselves are in `tests/` and `benches/` at the top of the project.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this crate is for tests only")]
 

@@ -1,4 +1,4 @@
-//! Gradients by other roads than forward sensitivities, in double precision.
+//! Gradients by methods other than forward sensitivities, in double precision.
 //!
 //! Both take an epochwise case of one epoch with smooth activations and return the derivative of the
 //! summed loss with respect to every weight that learns (0 for the others), n x c.
@@ -6,7 +6,7 @@
 use num_complex::Complex64;
 use rtrl_model::store::case::Case;
 
-/// Backpropagation through time: the unrolled network, error flowing backwards.
+/// Backpropagation through time: the errors are carried back through the unrolled network.
 pub fn bptt(case: &Case) -> Vec<Vec<f64>> {
     let run = Forward::run(case, &present_weights(case));
     let (n, c) = (case.units(), case.layers[0].weights[0].len());

@@ -1,4 +1,4 @@
-//! What the machine can do at most: fused multiply-adds and reads a second.
+//! The peak of the machine: fused multiply-adds and reads per second.
 
 use std::hint::black_box;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,10 +11,10 @@ use rtrl_kernel::{Isa, Real};
 /// Independent chains of multiply-adds: enough to hide a latency of 5 cycles on 2 units.
 const CHAINS: usize = 12;
 
-/// Multiply-adds of each chain between two looks at the clock: about 20 microseconds' worth.
+/// Multiply-adds of each chain between two readings of the clock: about 20 microseconds.
 const LENGTH: usize = 8_000;
 
-/// Cores that compute multiply-adds together: the caller's and those of threads that wait to be asked.
+/// Cores that compute multiply-adds together: the caller's and those of waiting threads.
 #[derive(Debug)]
 pub struct Cores {
     isa: Isa,
@@ -23,7 +23,7 @@ pub struct Cores {
     start: Arc<Barrier>,
 }
 
-/// What one core is asked to do.
+/// The task of one core.
 #[derive(Debug, Clone, Copy)]
 struct Burst {
     run: fn(Isa, Duration) -> f64,
@@ -61,10 +61,8 @@ impl Cores {
         self.isa
     }
 
-    /// Floating-point operations a second that they do together, all running for `time`.
-    ///
-    /// The threads start at a barrier and each takes its own time, so that waking them does not count.
-    /// The peak wanders with the clock: take samples between those of what is compared with it.
+    /// Floating-point operations per second of all cores together, each running for `time`.
+    /// The threads start at a barrier and each measures its own time, so waking them does not count. The peak varies with the clock frequency: take samples of it between those of the kernel.
     pub fn peak<T: Real>(&self, time: Duration) -> f64 {
         let burst = Burst { run: rate::<T>, isa: self.isa, time };
         for helper in &self.helpers {
@@ -140,7 +138,7 @@ impl<T: Real> WithSimd for Chains<T> {
     }
 }
 
-/// Bytes a second that `threads` cores read together, each from `bytes` of its own.
+/// Bytes per second that `threads` cores read together, each from its own array of `bytes`.
 ///
 /// Each core has read its bytes once before all of them start together.
 pub fn read_bandwidth(bytes: usize, threads: usize) -> f64 {
@@ -163,10 +161,10 @@ pub fn read_bandwidth(bytes: usize, threads: usize) -> f64 {
     })
 }
 
-/// Bytes that each core reads in one measurement, about: some ten milliseconds' worth.
+/// Bytes that each core reads in one measurement: about ten milliseconds.
 const READ: usize = 1 << 30;
 
-/// Numbers that are summed side by side: eight cache lines.
+/// Numbers that are summed at a time: eight cache lines.
 const LINE: usize = 64;
 
 fn sum(values: &[u64]) -> u64 {

@@ -1,6 +1,5 @@
-//! The same update by other people's matrix products.
-//!
-//! As their authors would write it: scale the rows of W by f', one product J P into a second copy of p,
+//! The same update with the matrix products of other libraries.
+//! In the usual way: scale the rows of W by f', compute one product J P into a second copy of p,
 //! and add the immediate influence along the block diagonal. p is n x q, row-major, q = n · c.
 
 use faer::linalg::matmul::matmul;
@@ -8,7 +7,7 @@ use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
 use rtrl_kernel::Real;
 
-/// Whose matrix product.
+/// The library of the matrix product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// Three loops, vectorised as the compiler can.
@@ -117,7 +116,7 @@ fn naive<T: Real>(n: usize, q: usize, a: &[T], b: &[T], out: &mut [T]) {
     }
 }
 
-/// The products that are offered as functions on pointers only.
+/// The products that libraries offer only as functions on pointers.
 #[allow(unsafe_code, reason = "the interfaces of the peers; each call checks the lengths first")]
 mod foreign {
     use super::{PeerReal, Real};

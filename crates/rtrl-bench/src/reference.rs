@@ -1,30 +1,28 @@
-//! The paper in loops: the truth that everything fast is compared with.
-//!
-//! Written in the symbols of Williams & Zipser (1989) and never optimised. Sums run in the order that
-//! `docs/equations.md` promises, so in either precision the engines must give the very same bits.
+//! The paper in loops: the reference for everything fast.
+//! It uses the symbols of Williams & Zipser (1989) and is never optimised. Sums run in the order that `docs/equations.md` defines, so the engines must give the same bits in both precisions.
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
 use rtrl_model::Real;
 use rtrl_model::store::case::{Case, RegimeName, Table, TimingName, Trace};
 
-/// A term of the algorithm to be broken, to see that a comparison notices.
+/// A term of the algorithm to break, in order to test that a comparison detects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing is broken.
     None,
     /// Sensitivities of forced units are not taken as zero.
     ForcedColumns,
-    /// The immediate influence of a weight is left out.
+    /// The immediate influence of a weight is omitted.
     ImmediateInfluence,
-    /// The slope f' of the step before is used.
+    /// The slope f' of the previous step is used.
     Slope,
     /// The error is taken against the value that was forced.
     Error,
-    /// A reset leaves p standing.
+    /// A reset does not clear p.
     Reset,
-    /// One unit is left out of the recurrent sum.
+    /// One unit is omitted from the recurrent sum.
     RecurrentSum,
-    /// What a leaky unit keeps of its state is left out of the recurrent sum.
+    /// The part that a leaky unit keeps is omitted from the recurrent sum.
     Leak,
 }
 
@@ -59,7 +57,7 @@ pub fn run_with<T: Real>(case: &Case, fault: Fault) -> Trace {
     trace
 }
 
-/// The network and everything that learning keeps.
+/// The network and the state of learning.
 struct Reference<'a, T> {
     case: &'a Case,
     fault: Fault,
@@ -80,14 +78,14 @@ struct Reference<'a, T> {
     p: Vec<Vec<Vec<T>>>,
     /// `d_k(t)` for the units of T(t), if there is teacher forcing.
     forced: Vec<Option<T>>,
-    /// The slopes of the step before, for a fault.
+    /// The slopes of the previous step, for a fault.
     slopes: Vec<T>,
     loss: T,
     /// `sum over k of e_k p^k_ij` of the last step.
     descent: Vec<Vec<T>>,
     /// What has accumulated since the last update.
     sum: Vec<Vec<T>>,
-    /// What waits for the next step.
+    /// The pending gradient.
     waiting: Option<Vec<Vec<T>>>,
     steps: usize,
 }

@@ -6,13 +6,13 @@ use rtrl_kernel::Layout;
 use rtrl_model::{EngineChoice, Regime};
 use serde::Serialize;
 
-/// Seconds of one sample, at least.
+/// The minimum duration of one sample, in seconds.
 pub const SAMPLE: f64 = 100e-6;
 
-/// Samples of one measurement, at least.
+/// The minimum number of samples in one measurement.
 pub const SAMPLES: usize = 5;
 
-/// Samples of one measurement where each holds a period of several calls, at least.
+/// The minimum number of samples if each holds a period of several calls.
 pub const PERIODS: usize = 8;
 
 /// Seconds of a call.
@@ -24,9 +24,7 @@ pub struct Seconds {
     pub mean: f64,
 }
 
-/// Times `call`, which says whether it succeeded, for at least `time` seconds, in samples of at least
-/// [`SAMPLE`] that hold a multiple of `period` calls, after which the work repeats; of long periods at
-/// least [`PERIODS`].
+/// Times `call`, which returns whether it succeeded, for at least `time` seconds. Samples take at least [`SAMPLE`] and hold a multiple of `period` calls, after which the work repeats; for long periods there are at least [`PERIODS`].
 pub fn seconds(time: f64, period: usize, mut call: impl FnMut() -> bool) -> Seconds {
     let mut sample = |calls: usize| {
         let start = Instant::now();
@@ -77,12 +75,12 @@ pub fn common_period(one: usize, other: usize) -> usize {
     one / divisor * other
 }
 
-/// The middle one; the values are put in order.
+/// The median; sorts the values.
 pub fn median(values: &mut [f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The value below which this fraction lies; the values are put in order.
+/// The value that this fraction of the values does not exceed; sorts the values.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
 pub fn quantile(values: &mut [f64], fraction: f64) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! A small training run that follows from the number of its steps alone, to be stopped and resumed.
+//! A small training run that depends only on its number of steps, for tests that stop and resume it.
 
 use rtrl_model::{
     EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Pace, Readout,
@@ -7,11 +7,10 @@ use rtrl_model::{
 
 const UNITS: usize = 12;
 
-/// The run before its first step: the deferred engine and Adam, so that a checkpoint has something of
-/// everything.
+/// The run before its first step: the deferred engine and Adam, so that a checkpoint has every kind of tensor.
 ///
 /// # Errors
-/// None but for want of memory.
+/// Only if memory is insufficient.
 pub fn learner() -> Result<Learner<f32>, Error> {
     let network = Network::<f32>::builder(UNITS, 2)
         .weights(InitialWeights::Orthogonal { gain: 0.9 })

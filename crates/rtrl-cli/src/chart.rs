@@ -1,7 +1,7 @@
 //! Charts as SVG, coloured by the style sheet of the page.
 //!
-//! Ink and grid lines are drawn in two marker colours that the page's style sheet replaces, so that one
-//! picture serves on light and on dark ground.
+//! Ink and grid lines are drawn in two marker colours that the page's style sheet replaces, so one
+//! picture works in the light and in the dark theme.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -42,7 +42,7 @@ pub(crate) fn css(RGBColor(red, green, blue): RGBColor) -> String {
     format!("rgb({red},{green},{blue})")
 }
 
-/// What stands along the two sides of a chart, x first.
+/// The labels of the two axes of a chart, x first.
 pub(crate) struct Axes<'l> {
     pub(crate) labels: [&'l str; 2],
     /// The ends of each axis.
@@ -61,13 +61,12 @@ impl<'l> Axes<'l> {
         Self { labels, ends, logarithmic: false, size: WIDE }
     }
 
-    /// Where an x stands on the axis.
+    /// The position of an x on the axis.
     fn place(&self, x: f64) -> f64 {
         if self.logarithmic { x.log10() } else { x }
     }
 
-    /// How many labels there are at most: on a logarithmic axis as many as powers of ten, or some would stand
-    /// between them.
+    /// The largest number of labels; on a logarithmic axis one per power of ten, so that none is in between.
     fn x_labels(&self) -> usize {
         let (left, right) = self.ends[0];
         let powers = (0..=18).map(|power| 10f64.powi(power));
@@ -141,7 +140,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - room, high + room)
 }
 
-/// A label with as many decimals as the span of the axis asks for.
+/// A label with the decimals that the span of the axis requires.
 fn short(value: f64, span: f64) -> String {
     if !(1e-4..1e6).contains(&span) {
         return format!("{value:.1e}");
@@ -167,7 +166,7 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.chunks(stretch).flat_map(extremes).collect()
 }
 
-/// A matrix as coloured cells: blue below zero, red above, the stronger the further.
+/// A matrix as coloured cells: blue below zero, red above, stronger for larger values.
 pub(crate) fn heat_map(rows: &[Vec<f64>]) -> Result<String, Error> {
     let cells = averaged(rows);
     let (height, width) = (cells.len(), cells.first().map_or(0, Vec::len));

@@ -1,4 +1,4 @@
-//! What can go wrong in the program.
+//! The errors of the program.
 
 use std::path::PathBuf;
 

@@ -6,11 +6,11 @@
 //! |---|---|
 //! | `args/` | the command line as plain data |
 //! | `train/` | `rtrl train`: online forecasting over a CSV file |
-//! | `inspect/` | `rtrl inspect`: what a saved network does |
+//! | `inspect/` | `rtrl inspect`: the analysis of a saved network |
 //! | `paper/` | `rtrl paper`: the experiments of the paper |
 //! | `tasks.rs` | `rtrl tasks`: the task generators and their streams |
 //! | `trace.rs` | `rtrl trace`: runs a conformance case |
-//! | `page.rs` | what all HTML pages have in common |
+//! | `page.rs` | the common parts of all HTML pages |
 //! | `chart.rs`, `pictures.rs` | charts and pictures as SVG |
 //! | `outputs.rs` | output files, checked before a command starts, and standard output |
 //! | `error.rs` | errors and their exit codes |

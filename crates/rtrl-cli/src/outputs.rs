@@ -1,4 +1,4 @@
-//! What a command writes: checks of its files before it does anything, and standard output.
+//! The outputs of a command: checks of its files before it starts, and standard output.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// A path that is the same for the same file, also where the file is not there yet.
+/// A path that is the same for the same file, even if the file does not exist yet.
 fn identity(path: &Path) -> PathBuf {
     let whole = |path: &Path| std::fs::canonicalize(path).ok();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -1,4 +1,4 @@
-//! What all pages have in common: one HTML file that needs nothing else, on light and on dark ground.
+//! The common parts of all pages: one self-contained HTML file with a light and a dark theme.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

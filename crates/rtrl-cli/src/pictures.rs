@@ -1,7 +1,5 @@
 //! Pictures as SVG, coloured by classes of the page's style sheet.
-//!
-//! They are written as markup and not through plotters: none has an axis to be divided and labelled, and
-//! the style sheet can colour markup for light and dark ground.
+//! They are markup and not drawn by plotters: they have no axes, and the style sheet can colour markup for both themes.
 
 use maud::{Markup, html};
 
@@ -33,14 +31,14 @@ pub(crate) struct Names {
 }
 
 /// Weights as squares, whose area is the weight: red above zero, blue below.
-/// `blocks` are the columns at which a line stands.
+/// `blocks` are the columns with a separating line.
 pub(crate) fn hinton(rows: &[Vec<f64>], blocks: &[usize], names: Option<&Names>) -> Markup {
     let largest = rows.iter().flatten().fold(0.0f64, |most, weight| most.max(weight.abs()));
     let scale = if largest > 0.0 { 1.0 / largest } else { 0.0 };
     let (width, height) =
         (CELL * rows.first().map_or(0, Vec::len) as f64, CELL * rows.len() as f64);
     let (margin, above_all) = if names.is_some() { (MARGIN, ABOVE) } else { (0.0, 0.0) };
-    // Names are not to be larger than the text around.
+    // Names must not be larger than the surrounding text.
     let scale_up = if names.is_some() { 1.4 } else { 2.0 };
     let natural = format!("max-width:{}px", scale_up * (margin + width));
     let view = format!("{} {} {} {}", -margin, -above_all, margin + width, above_all + height);

@@ -1,4 +1,4 @@
-//! `rtrl tasks`: names the task generators and writes their streams.
+//! `rtrl tasks`: lists the task generators and writes their streams.
 
 use std::io::ErrorKind;
 
@@ -25,7 +25,7 @@ fn list() -> String {
     std::iter::once(header).chain(CATALOGUE.iter().map(line)).collect()
 }
 
-/// Writes a header and the steps, one by one. A reader who has seen enough is no error.
+/// Writes a header and the steps, one by one. A closed standard output is no error.
 fn emit(args: &EmitArgs) -> Result<(), Error> {
     match write_stream(args)?.map_err(csv::Error::into_kind) {
         Err(csv::ErrorKind::Io(error)) if error.kind() != ErrorKind::BrokenPipe => {

@@ -1,4 +1,4 @@
-//! Runs a conformance case and says how long a step of it takes: our side of `benches/peers`.
+//! Runs a conformance case and measures how long a step takes: our side of `benches/peers`.
 //!
 //! Prints one line of JSON: the weights after the last step of the case, the seconds of a whole real-time
 //! step, and the seconds of the bare update of the sensitivities, without a gradient, by the eager engine.
@@ -14,7 +14,7 @@ use rtrl_model::store::case::{Case, RegimeName};
 use rtrl_model::{EngineChoice, Generator, Learner, Network, Targets};
 use serde::Serialize;
 
-/// Seconds that each of the two measurements takes, at least.
+/// Minimum duration of each of the two measurements, in seconds.
 const TIME: f64 = 0.3;
 
 type Failure = Box<dyn std::error::Error>;
@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
 
-    /// Number of threads [default: by the size of the network and the cores that the process may use]
+    /// Number of threads [default: depends on the network and the cores that the process may use]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
 }
@@ -94,7 +94,7 @@ fn period(case: &Case, engine: EngineChoice, layout: &Layout) -> usize {
     common_period(window(engine, layout, case.regime()), case.update_every)
 }
 
-/// What the network sees and should answer, step by step.
+/// The inputs and targets of the network, step by step.
 struct Series<T> {
     x: Vec<Vec<T>>,
     targets: Vec<Vec<T>>,
@@ -111,7 +111,7 @@ impl<T: Real> Series<T> {
         Ok(Self { x: case.x.iter().map(rounded).collect(), targets })
     }
 
-    /// The whole step, going through the series again and again.
+    /// The whole step, repeating the series.
     fn time(&self, learner: &mut Learner<T>, period: usize) -> Seconds {
         let mut rows = self.x.iter().zip(&self.targets).cycle();
         seconds(TIME, period, || {

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::numerals::{Block, Numerals};
 
-/// Blocks of a Jacobian at most.
+/// The largest number of blocks of a Jacobian.
 const MOST_BLOCKS: usize = 3;
 
-/// Padding of a row of the gradient at most.
+/// The largest padding of a row of the gradient.
 const MOST_PADDING: usize = 64;
 
 /// One case of a differential test.
@@ -42,7 +42,7 @@ pub struct EngineCase {
     pub events: Vec<Event>,
 }
 
-/// What happens to an engine.
+/// A call of an engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
@@ -57,13 +57,12 @@ pub enum Event {
     Sensitivities,
     /// [`Engine::reset`](rtrl_kernel::Engine::reset).
     Reset,
-    /// The engine is saved, and another one loads what it saved and takes over.
+    /// The engine is saved, and another one loads it and replaces it.
     Resume {
-        /// Whether the other one has already been used, so that loading must replace what it
-        /// remembers.
+        /// Whether the other one has been used before, so that loading must replace its state.
         used: bool,
     },
-    /// A copy takes over.
+    /// A copy replaces the engine.
     Copy,
 }
 

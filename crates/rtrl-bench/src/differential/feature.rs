@@ -1,8 +1,8 @@
-//! What a check has exercised, and what an engine need not offer.
+//! What a check has tested, and what an engine need not support.
 
 use std::fmt;
 
-/// What the cases of a check have exercised.
+/// A feature that the cases of a check test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "`Feature::name` describes each of them")]
 #[non_exhaustive]

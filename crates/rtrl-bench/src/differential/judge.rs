@@ -1,10 +1,10 @@
-//! What two sets of numbers must have in common.
+//! Comparing the results of an engine with the reference.
 
 use rtrl_kernel::Real;
 
 use super::report::{Finding, Problem, Worst};
 
-/// Compares what an engine returns with what it should, and remembers the largest difference.
+/// Compares the results of an engine with the reference, and records the largest difference.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
     /// How large a difference may be, relative to the largest number of a reading; `None` to

@@ -1,4 +1,4 @@
-//! Equations 5 and 6 in plain loops, in the order that `docs/equations.md` promises.
+//! Equations 5 and 6 in plain loops, in the order that `docs/equations.md` defines.
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
 use rtrl_kernel::{Layout, Real};
@@ -11,7 +11,7 @@ pub(crate) struct Loops<T> {
     learns: Vec<bool>,
     /// p[k][w], w being the number of a weight.
     p: Vec<Vec<T>>,
-    /// `-sum e p` of the errors since the last reading, one value a weight.
+    /// `-sum e p` of the errors since the last reading, one value per weight.
     pub(crate) gradient: Vec<T>,
 }
 

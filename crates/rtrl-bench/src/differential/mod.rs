@@ -1,16 +1,11 @@
-//! Differential tests of any engine: is your learning rule right?
+//! Differential tests of any engine.
 //!
 //! [`check()`] runs an engine next to equations 5 and 6 in plain loops, over random layouts, masks,
 //! Jacobians, forced units, resets and gaps between readings; it saves and loads the engine in the
-//! middle; and it lets whole networks learn with it, next to the paper in plain loops. The
-//! [`Report`] says what was tried, the largest difference, and the first failure as a small case
-//! that can be stored ([`Failure::to_json`]) and run again ([`replay`]).
-//!
-//! The engine is made by a function from a [`Layout`] and one flag for each weight (whether it
-//! learns). An engine that computes equation 5 up to rounding says so in [`Engine::spec`], and is
-//! judged by 1e-9 in double and 2e-4 in single precision, relative to the largest number of each
-//! reading. For any other engine give [`Options::tolerance`]; without it, differences are measured
-//! but not judged, and the report is not ok.
+//! middle; and it trains whole networks with it, next to the paper in plain loops. The [`Report`]
+//! has what was tested, the largest difference, and the first failure as a small case that can be
+//! stored ([`Failure::to_json`]) and run again ([`replay`]).
+//! A function builds the engine from a [`Layout`] and one flag for each weight (whether it learns). The spec of an engine that computes equation 5 up to rounding is exact ([`Engine::spec`]); its tolerance is 1e-9 in double and 2e-4 in single precision, relative to the largest number of each reading. For any other engine set [`Options::tolerance`]; without it, differences are measured but not judged, and the report is not ok.
 //!
 //! # Example
 //!
@@ -34,14 +29,14 @@
 //! | file | subject |
 //! |---|---|
 //! | `mod.rs` | a check and a replay |
-//! | `options.rs` | what a check is given |
+//! | `options.rs` | the options of a check |
 //! | `case.rs`, `numerals.rs` | a case as data; the numbers of a step |
 //! | `random.rs` | cases that follow from a seed |
 //! | `loops.rs` | the reference: equations 5 and 6 in loops |
 //! | `run.rs`, `network.rs` | an engine, or a network with it, next to the reference |
 //! | `judge.rs` | how readings are compared |
 //! | `shrink.rs` | a smaller case that fails as well |
-//! | `report.rs`, `feature.rs` | what was found; what was tried |
+//! | `report.rs`, `feature.rs` | the results; what was tested |
 
 mod case;
 mod feature;

@@ -11,7 +11,7 @@ use crate::generators::Recipe;
 /// States of the largest layer.
 const MOST_STATES: usize = 24;
 
-/// Every so many cases, one is a whole network.
+/// One case in this many is a whole network.
 const NETWORK_EVERY: usize = 4;
 
 /// Case `number` of a run. Shapes grow with the number.
@@ -128,7 +128,7 @@ fn numerals(generator: &mut Generator, layout: &Layout, style: &Style) -> Numera
     let n = layout.states();
     let stride = n + generator.below(4);
     let zero: Vec<bool> = (0..n).map(|_| chance(generator, style.zero_slopes)).collect();
-    // Neither vanishing nor growing: all of the past matters.
+    // Neither vanishing nor growing, so that all of the past matters.
     let bound = 2.0 / (n as f64 * style.density * style.blocks.max(1) as f64).sqrt();
     let block = |generator: &mut Generator| {
         let mut weights = list(generator, n * stride, bound);

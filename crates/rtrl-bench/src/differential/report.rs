@@ -1,4 +1,4 @@
-//! What a check has found.
+//! The results of a check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::case::Case;
 use super::feature::{Feature, Offer};
 
-/// What is wrong at some place.
+/// A problem.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -117,16 +117,16 @@ pub struct Worst {
     pub place: String,
 }
 
-/// What a check has tried and found. Its text is a summary in a few lines.
+/// The results of a check. Its text is a summary in a few lines.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
     /// `f32` or `f64`.
     pub precision: &'static str,
     /// Number of cases that ran.
     pub cases: usize,
-    /// What they exercised, and how often.
+    /// What they tested, and how often.
     pub exercised: BTreeMap<Feature, usize>,
-    /// What the engine does not offer. This is no failure.
+    /// What the engine does not support. This is not a failure.
     pub not_offered: BTreeSet<Offer>,
     /// The largest difference that was accepted; `None` if differences were measured but not
     /// judged, since the engine does not claim to be exact and no tolerance was given.
@@ -143,7 +143,7 @@ impl Report {
         self.failure.is_none() && self.tolerance.is_some()
     }
 
-    /// The report as a result, to end a test with.
+    /// The report as a result, for the end of a test.
     ///
     /// # Errors
     /// [`Rejected`] unless [`Report::is_ok`].

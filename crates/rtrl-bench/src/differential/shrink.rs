@@ -1,4 +1,4 @@
-//! Makes a failing case smaller, a little.
+//! Shrinks a failing case.
 
 use super::case::{Case, EngineCase};
 use super::report::{Finding, Problem};
@@ -41,7 +41,7 @@ fn shrink_events(
     mut found: Finding,
     attempt: Attempt<'_>,
 ) -> (Case, Finding) {
-    // From the end, since what comes after the failure goes first.
+    // From the end, so that events after the failure are removed first.
     let mut place = case.events.len();
     while let Some(earlier) = place.checked_sub(1) {
         place = earlier;

@@ -1,4 +1,4 @@
-//! A machine as a graph: its states on a circle, an arrow for every transition that was watched.
+//! A machine as a graph: its states on a circle, an arrow for every observed transition.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,11 @@ pub(crate) const MOST_STATES: usize = 24;
 /// Radius of a state.
 const NODE: f64 = 16.0;
 
-/// Transitions of states (rows) at symbols (columns), where they were watched.
+/// Transitions of states (rows) for symbols (columns), if they were observed.
 type Rows = [Vec<Option<Transition>>];
 
-/// The graph. Transitions between the same states share an arrow, with their symbols and bits beside it.
+/// The graph. Transitions between the same states share an arrow, with their symbols and bits next
+/// to it.
 pub(crate) fn graph(symbols: &[String], rows: &Rows) -> Markup {
     let count = rows.len();
     let radius = if count < 2 { 0.0 } else { (28.0 * count as f64).max(110.0) };
@@ -77,7 +78,7 @@ fn arrows(symbols: &[String], rows: &Rows) -> BTreeMap<(usize, usize), Vec<Strin
 struct Arrow {
     path: String,
     label: (f64, f64),
-    /// On which side of that place the label lies.
+    /// The side of that position on which the label is.
     anchor: &'static str,
 }
 
@@ -96,7 +97,7 @@ impl Arrow {
         let start = (from.0 + NODE * along.0, from.1 + NODE * along.1);
         let end = (to.0 - NODE * along.0, to.1 - NODE * along.1);
         let path = path(start, middle, middle, end);
-        // A third of the way: in the middle, labels of arrows that cross would lie on each other.
+        // A third of the way: in the middle, labels of crossing arrows would overlap.
         let third = |from: f64, middle: f64, to: f64| 0.36 * from + 0.62 * middle + 0.02 * to;
         let label = (
             third(from.0, middle.0, to.0) + 6.0 * across.0,

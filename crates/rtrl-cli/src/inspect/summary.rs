@@ -1,4 +1,4 @@
-//! What `rtrl inspect` prints.
+//! The output of `rtrl inspect`.
 
 use rtrl_lab::inspect::{
     Agreement, Eigenvalue, Extracted, Findings, Held, OnRun, OnTask, Shape, Transition, bits,

@@ -7,8 +7,7 @@ use rtrl_lab::paper::Experiment;
 
 use crate::paper::table;
 
-/// A line for each experiment and, below, how far all of them are. Nothing is shown where standard error is
-/// no terminal.
+/// A line for each experiment and, below, the overall progress. Nothing is shown if standard error is not a terminal.
 pub(crate) struct Live {
     lines: Vec<Line>,
     /// In steps, where each run that has ended counts as its limit.
@@ -42,7 +41,7 @@ impl Live {
         self.total.inc(steps);
     }
 
-    /// A run of an experiment has ended, so many steps before its limit.
+    /// A run of an experiment has ended, this many steps before its limit.
     pub(crate) fn end(&self, place: usize, solved: bool, left: u64) {
         self.total.inc(left);
         let line = &self.lines[place];
@@ -52,8 +51,7 @@ impl Live {
         line.bar.inc(1);
     }
 
-    /// Makes room for the table at the end. Each bar is ended by itself, or it would draw itself once more
-    /// when it is dropped.
+    /// Clears the terminal for the table at the end. Each bar is finished explicitly; otherwise it would be drawn again when it is dropped.
     pub(crate) fn clear(&self) {
         for line in &self.lines {
             line.bar.finish_and_clear();

@@ -1,8 +1,8 @@
 //! `rtrl paper`: the experiments of Williams & Zipser 1989.
 //!
-//! `rtrl_lab::paper::sweep` runs all experiments → `live.rs` shows how far they are → `table.rs` prints the
-//! results, or `comparison.rs` where two engines are compared. `report.rs` draws the records, with `strips.rs`
-//! and the words of `remarks.rs`; `nets.rs` saves the networks.
+//! `rtrl_lab::paper::sweep` runs all experiments → `live.rs` shows their progress → `table.rs`
+//! prints the results, or `comparison.rs` those of two engines. `report.rs` draws the records, with
+//! `strips.rs` and the words of `remarks.rs`; `nets.rs` saves the networks.
 
 mod comparison;
 mod live;
@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::outputs;
 use crate::paper::live::Live;
 
-/// Steps of a run between two looks at how far it is.
+/// Steps of a run between two updates of its progress.
 const STRIDE: u64 = 10_000;
 
 pub(crate) fn run(args: &PaperArgs) -> Result<(), Error> {
@@ -42,7 +42,7 @@ fn run_in<T: Real>(args: &PaperArgs) -> Result<(), Error> {
     }
     let engine = args.engine.choice()?;
     let seeds = args.seeds.get();
-    // This makes the folder, in which the files may be meant to be.
+    // This creates the folder, which may also be that of the other files.
     if let Some(folder) = &args.save {
         nets::check(folder, &experiments, |experiment| experiment.runs(seeds))?;
     }
@@ -58,7 +58,7 @@ fn run_in<T: Real>(args: &PaperArgs) -> Result<(), Error> {
     outputs::print(&table::text(&rows))
 }
 
-/// A sweep that shows how far it is.
+/// A sweep that shows its progress.
 fn shown<R: Send>(
     experiments: &[&'static Experiment],
     seeds: u32,
@@ -91,7 +91,7 @@ fn select(args: &PaperArgs) -> Result<Vec<&'static Experiment>, Error> {
     Ok(chosen)
 }
 
-/// A run, seen if there is to be a page, and its network saved if that was requested.
+/// A run, recorded if there is a report, with its network saved if requested.
 fn solve<T: Real>(
     job: Job,
     live: &Live,

@@ -14,8 +14,7 @@ fn name(experiment: &Experiment, seed: u64) -> String {
     format!("{}-units{units}-rate{learning_rate}-{forced}-seed{seed}.safetensors", task.name)
 }
 
-/// Makes the folder unless it is there, and fails unless all networks could be saved in it. To be asked
-/// before the runs.
+/// Creates the folder if necessary, and fails unless all networks can be saved in it. Call this before the runs.
 pub(crate) fn check(
     folder: &Path,
     experiments: &[&'static Experiment],
@@ -31,7 +30,7 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Saves the network of a run that has ended, so many steps after its start if it was solved.
+/// Saves the network of a finished run, with the number of steps if it was solved.
 pub(crate) fn save<T: Real>(
     folder: &Path,
     experiment: &Experiment,

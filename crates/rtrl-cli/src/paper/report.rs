@@ -1,4 +1,4 @@
-//! The page: for each task its table, the learning curves of all runs, and a look into one of them.
+//! The report: for each task its table, the learning curves of all runs, and the details of one of them.
 
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
@@ -12,7 +12,7 @@ use crate::paper::strips::{self, Strip, strips};
 use crate::paper::table::{Row, results};
 use crate::pictures::{self, Names, hinton, raster};
 
-/// Legible on light and dark ground.
+/// Legible in the light and the dark theme.
 const SOLVED: RGBColor = RGBColor(37, 120, 235);
 const FAILED: RGBColor = RGBColor(234, 120, 20);
 
@@ -191,7 +191,7 @@ fn inside(experiment: &Experiment, record: &Record) -> Markup {
     let numbers = (1..=experiment.units).map(|k| k.to_string());
     let names = Names { rows: units.clone(), columns: given.chain(numbers).collect() };
     let moments = || record.moments.iter();
-    // What there is at t: the outputs of the step before, and the input of the next.
+    // The values at t: the outputs of the previous step, and the input of the next.
     let states: Vec<_> = moments().take(LAST).map(|moment| moment.state.clone()).collect();
     let entering: Vec<_> = moments().skip(1).map(|moment| moment.input.clone()).collect();
     let strip = |(k, name): (usize, &&'static str)| learning(name, k, moments().take(LAST));

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::pictures::{MARGIN, STEP, place};
 
-/// Height of a strip with the gap below it, and of what lies between 0 and 1.
+/// Height of a strip with the gap below it, and of the range from 0 to 1.
 const STRIP: f64 = 50.0;
 const TALL: f64 = 40.0;
 

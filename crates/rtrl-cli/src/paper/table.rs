@@ -1,4 +1,4 @@
-//! The table at the end, for people and for machines.
+//! The table at the end, as text and as JSON.
 
 use rtrl_lab::paper::{Experiment, Outcome, Results};
 use serde::Serialize;
@@ -11,7 +11,7 @@ pub(crate) type Row = Results<Outcome>;
 /// The columns of [`settings`].
 pub(crate) const SETTINGS: &str = "task       units  alpha     r  forced";
 
-/// The columns behind them.
+/// The columns after them.
 const HEADER: &str = "    solved  median steps  (range)\n";
 
 /// The table as text.
@@ -41,7 +41,7 @@ pub(crate) fn results(row: &Row) -> (String, String, Option<String>) {
     (solved, median, range)
 }
 
-/// A row for machines.
+/// A row as JSON.
 #[derive(Debug, Serialize)]
 struct Summary {
     task: &'static str,

@@ -45,13 +45,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
     }
 }
 
-/// How far a run has come.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) rows: u64,
     pub(crate) scores: Scores<FORECASTERS>,
     pub(crate) rows_per_second: f64,
-    /// Rows at which an overflow kept our network from learning.
+    /// Rows at which an overflow kept the network from learning.
     pub(crate) mishaps: u64,
     /// The forecast of the row after the last.
     pub(crate) next: f64,

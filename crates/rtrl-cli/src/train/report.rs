@@ -1,4 +1,4 @@
-//! The page that a run leaves behind: one HTML file that needs nothing else.
+//! The report of a run: one self-contained HTML file.
 
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
@@ -18,7 +18,7 @@ type Record = rtrl_lab::prequential::Record<FORECASTERS>;
 /// Rows of the chart that shows single forecasts.
 const CLOSE_UP: usize = 240;
 
-/// One colour for each forecaster, legible on light and dark ground.
+/// One colour for each forecaster, legible in the light and the dark theme.
 const COLOURS: [RGBColor; FORECASTERS] = [
     RGBColor(37, 120, 235),
     RGBColor(140, 140, 150),

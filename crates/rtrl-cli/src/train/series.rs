@@ -7,7 +7,7 @@ use csv::{Reader, ReaderBuilder, StringRecord};
 
 use crate::error::Error;
 
-/// A CSV file of which some columns are numbers that we need.
+/// A CSV file, of which some columns are the numbers to read.
 pub(crate) struct Series {
     path: PathBuf,
     reader: Reader<File>,
@@ -65,7 +65,7 @@ impl Series {
         self.row.number
     }
 
-    /// The next row, or nothing at the end.
+    /// The next row; `None` at the end.
     pub(crate) fn next_row(&mut self) -> Result<Option<&Row>, Error> {
         let more = self.reader.read_record(&mut self.record);
         if !more.map_err(|error| broken(&self.path, &error))? {
@@ -82,7 +82,7 @@ impl Series {
         Ok(Some(&self.row))
     }
 
-    /// The reader passes over empty lines, which would shift time.
+    /// The reader skips empty lines, which would shift time.
     fn check_no_line_skipped(&self) -> Result<(), Error> {
         let within = self.record.iter().flat_map(str::bytes).filter(|&byte| byte == b'\n').count();
         let lines = self.reader.position().line().saturating_sub(self.row.line);
@@ -107,7 +107,7 @@ impl Series {
     }
 }
 
-/// The place of a column that stands in the header exactly once.
+/// The index of a column that the header has exactly once.
 fn place(path: &Path, names: &[String], column: &str) -> Result<usize, Error> {
     let mut places = (0..names.len()).filter(|&place| names[place] == column);
     let (path, column) = (path.to_owned(), column.to_owned());

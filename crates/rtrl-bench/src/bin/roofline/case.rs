@@ -66,7 +66,7 @@ impl Case<'_> {
         (candidate.alone)(&self.layout()?, &values.present, self.cores.isa(), threads)
     }
 
-    /// A learner uses as many of the cores as it can use efficiently.
+    /// A learner uses only as many cores as make the step faster.
     pub(crate) fn learner<T: Real>(self, choice: EngineChoice) -> Result<Learner<T>, Error> {
         let network = Network::<T>::builder(self.units, self.inputs())
             .weights(InitialWeights::Normal { gain: 1.0 })
@@ -81,7 +81,7 @@ impl Case<'_> {
             .build()
     }
 
-    /// An engine alone: p moves on by a step that has an error.
+    /// An engine alone: p advances by a step with an error.
     pub(crate) fn advance<T: Real>(self, candidate: &Candidate<T>) -> Result<Record, Error> {
         let values = self.values::<T>();
         let mut engine = self.engine(candidate, &values)?;
@@ -93,7 +93,7 @@ impl Case<'_> {
         self.of_engine(record, candidate.choice)
     }
 
-    /// An engine alone: the gradient is read off after a step that has an error; only the reading counts.
+    /// An engine alone: the gradient is read after a step with an error; only the reading counts.
     pub(crate) fn gradient<T: Real>(self, candidate: &Candidate<T>) -> Result<Record, Error> {
         let values = self.values::<T>();
         let mut engine = self.engine(candidate, &values)?;

@@ -1,4 +1,4 @@
-//! The two engines side by side: whole steps of the same shape, measured one after the other.
+//! The two engines compared: whole steps of the same shape, measured one after the other.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ pub(crate) struct Report {
     pub(crate) comparisons: Vec<Comparison>,
 }
 
-/// By how much the choice left to a learner may be slower than the other engine.
+/// How much slower the automatic choice may be than the other engine.
 const TOLERANCE: f64 = 1.05;
 
 /// A whole step by both engines.
@@ -25,13 +25,13 @@ pub(crate) struct Comparison {
     pub(crate) threads: usize,
     pub(crate) eager_seconds: f64,
     pub(crate) deferred_seconds: f64,
-    /// Of the deferred engine: how many of its steps fit into one of the eager engine.
+    /// Speedup of the deferred engine over the eager one.
     pub(crate) speedup: f64,
-    /// The engine that a learner takes if it is left the choice.
+    /// The engine that is selected automatically.
     pub(crate) auto: &'static str,
     /// Seconds of that one over those of the faster one.
     pub(crate) auto_to_faster: f64,
-    /// The least that the deferred engine can take, with a target and an update at every step.
+    /// The minimum time of the deferred engine, with a target and an update at every step.
     pub(crate) floor: Option<Floor>,
     /// Deferred seconds over the floor.
     pub(crate) to_floor: Option<f64>,
@@ -118,7 +118,7 @@ impl Comparison {
     }
 }
 
-/// Prints the table, and what became of the goals that concern several measurements.
+/// Prints the table, and the goals that concern several measurements.
 pub(crate) fn print(comparisons: &[Comparison], records: &[Record]) {
     println!("\nwhole steps by both engines, and the floor of the deferred one:");
     print_row(&HEADS);
@@ -157,7 +157,7 @@ pub(crate) fn sparse_targets(comparisons: &[Comparison]) -> Vec<String> {
     sparse.filter_map(|sparse| Some(line(sparse, dense(sparse)?))).collect()
 }
 
-/// How long the longest place in a window is, and what the even pace costs.
+/// The slowest position in a window, and the cost of the even pace.
 pub(crate) fn even_pace(records: &[Record]) -> Option<String> {
     let of = |scenario| records.iter().find(|record| record.scenario == scenario);
     let (even, bursts) = (of("even-paced")?, of("bursts")?);

@@ -1,4 +1,4 @@
-//! The least time that a deferred step can take, from what it reads and computes.
+//! The minimum time of a deferred step, from what it reads and computes.
 
 use rtrl_kernel::cost::DeferredCost;
 use serde::Serialize;
@@ -10,9 +10,9 @@ use crate::record::{Peaks, Record};
 pub(crate) struct Floor {
     /// One read of p.
     pub(crate) p: f64,
-    /// A share of the flush, at the peak.
+    /// The flush per step, at the peak.
     pub(crate) flush: f64,
-    /// One read of half a window of Jacobians: the way back, on average.
+    /// One read of half a window of Jacobians: the backward pass, on average.
     pub(crate) window: f64,
 }
 
@@ -38,7 +38,7 @@ impl Floor {
     }
 }
 
-/// Bytes a second from the level of the memory that was measured with an array of the most similar size.
+/// Bytes per second of the memory level that was measured with the array closest in size.
 fn bandwidth(peaks: &Peaks, bytes: f64, threads: usize) -> Option<f64> {
     let apart = |measured: usize| (bytes / measured as f64).ln().abs();
     let levels = peaks.gigabytes_per_second.iter();

@@ -1,4 +1,4 @@
-//! How far each kernel is from what the machine can do, and from every peer, in one run.
+//! Compares each kernel with the peak of the machine and with every peer, in one run.
 //!
 //! `cargo run --release -p rtrl-bench --bin roofline -- [--quick] [--json FILE] [--report FILE.html]`;
 //! `docs/performance.md` explains the columns.
@@ -9,9 +9,9 @@
 //! | `case.rs` | what is measured: a shape, a scenario and a candidate |
 //! | `scenario.rs` | the parts of the work that are present |
 //! | `values.rs` | random values for a step |
-//! | `measure.rs` | samples of the work and of the peak in turn |
-//! | `floor.rs` | the least time that a deferred step can take |
-//! | `comparison.rs` | whole steps of the two engines side by side |
+//! | `measure.rs` | alternating samples of the work and of the peak |
+//! | `floor.rs` | the minimum time of a deferred step |
+//! | `comparison.rs` | whole steps of the two engines compared |
 //! | `pace.rs` | how even the steps of the deferred engine are |
 //! | `record.rs` | the figures that are reported |
 //! | `page.rs`, `plot.rs` | the HTML page of a run, and a roofline as SVG |
@@ -48,11 +48,11 @@ use crate::scenario::Scenario;
 #[derive(Debug, Parser)]
 #[command(max_term_width = 100)]
 struct Args {
-    /// Only n = 8 to 256 in single precision, dense, the deferred engine in whole steps: under a minute
+    /// Measure only n = 8 to 256 in single precision, dense, the deferred engine in whole steps: under a minute
     #[arg(long)]
     quick: bool,
 
-    /// Only these numbers of units
+    /// Measure only these numbers of units
     #[arg(long, value_name = "N", num_args = 1..)]
     sizes: Vec<usize>,
 

@@ -1,4 +1,4 @@
-//! How it is measured: samples of the work and of the peak in turn.
+//! Measurements: alternating samples of the work and of the peak.
 
 use std::time::{Duration, Instant};
 
@@ -6,41 +6,41 @@ use rtrl_bench::peak::Cores;
 use rtrl_bench::timing::{median, quantile};
 use rtrl_kernel::Real;
 
-/// What one measurement takes, at least.
+/// The minimum duration of one measurement.
 const TIME: Duration = Duration::from_millis(250);
 
-/// Samples of one measurement, at least.
+/// The minimum number of samples in one measurement.
 const SAMPLES: usize = 5;
 
-/// So many are enough once a measurement takes [`LONG`].
+/// The minimum number of samples if a measurement takes [`LONG`].
 const LONG_SAMPLES: usize = 3;
 
 /// A long time for a measurement.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Seconds of one sample, at least.
+/// The minimum duration of one sample, in seconds.
 const SAMPLE: f64 = 1e-3;
 
-/// Seconds of one part of a sample, at least: so many that reading the clock does not count.
+/// The minimum duration of one part of a sample, in seconds: long compared with reading the clock.
 const PART: f64 = 10e-6;
 
 /// A sample of the peak lasts as long as the one before it, within these bounds.
 const PEAK: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
 
-/// What a measurement found.
+/// The result of a measurement.
 pub(crate) struct Measured {
     /// Of one call: the median of the samples.
     pub(crate) seconds: f64,
-    /// Of one call: that below which 99.9 % of the parts lie.
+    /// Of one call: the time that 99.9 % of the parts do not exceed.
     pub(crate) p999: f64,
     /// Operations a second that the same cores could have done meanwhile.
     pub(crate) peak: f64,
 }
 
-/// Measures `time`, which makes this many calls and returns the seconds that they took.
+/// Measures `time`, which makes the given number of calls and returns the seconds that they took.
 ///
-/// A sample holds a multiple of `period` calls, after which the work repeats. One call and then one period
-/// are for the caches, and for memory that has not been touched.
+/// A sample holds a multiple of `period` calls, after which the work repeats. One call and then one
+/// period warm up the caches and touch all memory.
 pub(crate) fn measure<T: Real>(
     cores: &Cores,
     period: usize,

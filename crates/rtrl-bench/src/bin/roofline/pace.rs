@@ -1,4 +1,4 @@
-//! How even the steps of the deferred engine are: each is timed separately, by its place in the window.
+//! How even the steps of the deferred engine are: each is timed separately, by its position in the window.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const WARM_UP: usize = 2;
 /// A sample of the peak, one after every window.
 const PEAK: Duration = Duration::from_millis(1);
 
-/// Both paces, window by window in turn, so that what disturbs one disturbs the other.
+/// Both paces, alternating by window, so that disturbances affect both.
 pub(crate) fn paces<T: Real>(case: Case<'_>) -> Result<[Record; 2], Error> {
     let bursts = Case { scenario: Scenario::Bursts, ..case };
     let even = Case { scenario: Scenario::EvenPaced, ..case };

@@ -1,4 +1,4 @@
-//! The page that a run leaves behind: one HTML file that needs nothing else.
+//! The report of a run: one self-contained HTML file.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::style::RGBColor;
@@ -7,7 +7,7 @@ use crate::comparison::{Comparison, HEADS, Report, even_pace, sparse_targets};
 use crate::plot::{Engine, Roofline};
 use crate::record::{COLUMNS, Limit, Peaks, Record};
 
-/// One colour for each engine, legible on light and dark ground.
+/// One colour for each engine, legible in the light and the dark theme.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(37, 120, 235),
     RGBColor(140, 140, 150),
@@ -149,7 +149,7 @@ fn engines_compared(comparisons: &[Comparison], records: &[Record]) -> Markup {
     }
 }
 
-/// Every engine, in the order in which they come.
+/// Every engine, in the order of the records.
 fn engines(records: &[Record]) -> Vec<Engine> {
     let mut engines: Vec<Engine> = Vec::new();
     for name in records.iter().map(|record| record.engine) {

@@ -1,8 +1,8 @@
-//! What is reported.
+//! The figures that are reported.
 
 use serde::Serialize;
 
-/// What the machine can do, measured in the same run.
+/// The peak of the machine, measured in the same run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Peaks {
     pub(crate) isa: &'static str,
@@ -13,7 +13,7 @@ pub(crate) struct Peaks {
     pub(crate) gigabytes_per_second: Vec<Level>,
 }
 
-/// How much of something is done a second at most.
+/// The highest rate of an operation.
 #[derive(Debug, Serialize)]
 pub(crate) struct Limit {
     pub(crate) name: &'static str,
@@ -58,7 +58,7 @@ pub(crate) struct Record {
     /// The name of an engine or of a peer.
     pub(crate) engine: &'static str,
     pub(crate) scenario: &'static str,
-    /// The share of the connections that are there.
+    /// The fraction of connections that exist.
     pub(crate) density: f64,
     /// Steps from one change of the weights to the next.
     pub(crate) update_every: usize,
@@ -66,7 +66,7 @@ pub(crate) struct Record {
     pub(crate) target_every: usize,
     /// Steps in a window of the engine; none if it has no window.
     pub(crate) window: Option<usize>,
-    /// Of a whole step: whether a learner that is left the choice takes this engine.
+    /// Of a whole step: whether this engine is selected automatically.
     pub(crate) auto: Option<bool>,
     pub(crate) units: usize,
     pub(crate) inputs: usize,
@@ -80,7 +80,7 @@ pub(crate) struct Record {
     pub(crate) p999: f64,
     /// Where every step is timed separately: the median of all.
     pub(crate) median_step: Option<f64>,
-    /// And the largest of the medians that the places in a window have.
+    /// The largest of the medians over the positions in a window.
     pub(crate) worst_phase: Option<f64>,
     /// Operations of equation 5 that the case needs, over `seconds`; 0 for `gradient`.
     pub(crate) gflops: f64,
@@ -105,7 +105,7 @@ pub(crate) const COLUMNS: [(&str, bool); 11] = [
 ];
 
 impl Record {
-    /// What stands in the columns of a table.
+    /// The contents of the columns of a table.
     pub(crate) fn cells(&self) -> [String; COLUMNS.len()] {
         let rate = |rate: String| if self.has_rate() { rate } else { String::new() };
         [

@@ -1,4 +1,4 @@
-//! What is present of the work.
+//! The parts of the work that are present.
 
 /// What is present of the work.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,13 +11,13 @@ pub(crate) enum Scenario {
     Silent,
     /// Every second unit is forced.
     Forced,
-    /// All of it, but weights change only at every n-th step.
+    /// All of it, but the weights change only at every n-th step.
     EveryU { steps: usize },
-    /// All of it, but targets come only at every n-th step.
+    /// All of it, but there are targets only at every n-th step.
     SparseTargets { steps: usize },
     /// All of it; the deferred engine flushes its windows at once, and each step is timed separately.
     Bursts,
-    /// The same, with a share of the flush in every step.
+    /// The same, with the flush spread over the steps.
     EvenPaced,
 }
 

@@ -1,4 +1,4 @@
-//! Random values for a step, with what a scenario leaves of them.
+//! Random values for a step of a scenario.
 
 use rtrl_kernel::{Jacobian, Real, Step};
 use rtrl_model::Generator;
