@@ -1,10 +1,11 @@
-//! How long a step takes: the eager engine alone (`advance`, with the gradient that is fused into it),
-//! reading the gradient off an engine after a step (`gradient`, of which only the reading is timed), and
-//! the whole step of a learner (`step`), real-time with a target at every step.
+//! How long a step takes: the eager engine alone (`advance`, with the gradient that is fused into
+//! it), reading the gradient off an engine after a step (`gradient`, of which only the reading is
+//! timed), and the whole step of a learner (`step`), real-time with a target at every step.
 //!
-//! `cargo bench` runs all of it; `cargo bench -- step/f32/64/deferred` a part. Throughput is counted as
-//! 2 n² q floating-point operations for q learning weights, except for `gradient`; the deferred engine
-//! spares most of them. It is timed over whole windows, so that each step has its share of the flush.
+//! `cargo bench` runs all of it; `cargo bench -- step/f32/64/deferred` a part. Throughput is
+//! counted as 2 n² q floating-point operations for q learning weights, except for `gradient`; the
+//! deferred engine spares most of them. It is timed over whole windows, so that each step has its
+//! share of the flush.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use std::hint::black_box;
@@ -87,7 +88,7 @@ fn deferred<T: Real>(n: usize) -> Deferred<T> {
     Deferred::new(&layout, &learns, window, Pace::Bursts, isa, Threads::SERIAL).unwrap()
 }
 
-/// The time of so many `iterations`, as their share in whole windows, of which `time` times the steps.
+/// The time of `iterations` steps, as a fraction of whole windows, whose steps `time` measures.
 fn share_of_windows(
     (n, choice): (usize, EngineChoice),
     iterations: u64,

@@ -85,7 +85,7 @@ fn without_engine<T: Real>(run: &Run) -> LearnerBuilder<T> {
         .recovery(Recovery { reset_sensitivities: true, skip_updates: true })
 }
 
-/// Everything of one's own, so many threads, and for each number of steps another instruction set.
+/// Everything custom, `threads` threads, and for each number of steps another instruction set.
 fn supplies<T: Real>(threads: usize, steps: usize) -> Supplies<T> {
     let sets = tested::sets();
     Supplies {

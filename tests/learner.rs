@@ -1,4 +1,4 @@
-//! What the learner promises beside the numbers of the conformance cases: the readout, looking ahead, and that bad input or an overflow leaves no damage.
+//! The guarantees of the learner that the conformance cases do not cover: the readout, looking ahead, bad input and overflow.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use rtrl_bench::compare::relative_to_largest;

@@ -370,7 +370,7 @@ fn has_moved(error: &Error) -> bool {
     )
 }
 
-/// The largest number is finite, so what becomes of it depends on where it stands.
+/// The largest number is finite, so its effect depends on its position.
 fn largest_numbers<T: Real>() {
     let mut seen = [0; 3];
     for setup in setups() {
@@ -580,7 +580,7 @@ fn overflows<T: Real>() {
             learner.reset_stream(last, &state).unwrap();
         }
         if setup.streams > 1 {
-            // The twin has counted the step that overflowed. One that all streams sit out is only counted.
+            // The twin has counted the step that overflowed. A step that all streams skip is only counted.
             learner.step_streams(&vec![None; setup.streams]).unwrap();
         }
         let twin = twin_of(setup, &before, &state);

@@ -363,7 +363,7 @@ fn the_spectral_limit_scales_the_recurrent_weights_and_nothing_else() {
     let limit = 0.9 * spectral_norm(free.network().weights());
     let mut limited = builder().spectral_limit(limit).build().unwrap();
     let mut loose = builder().spectral_limit(1e6).build().unwrap();
-    // Start weights stand.
+    // Initial weights are unchanged.
     assert_eq!(weights(&limited), weights(&free));
     step(&mut free, 0);
     step(&mut limited, 0);
@@ -415,6 +415,6 @@ fn the_spectral_limit_leaves_frozen_weights_alone() {
             assert!(learns || after[(i, j)] == before[(i, j)], "weight {i}, {j}");
         }
     }
-    // Negative control: it would not have held by itself.
+    // Negative control: without the limit it would not hold.
     assert!(spectral_norm(free.network().weights()) > limit);
 }

@@ -1,4 +1,4 @@
-//! Several streams in one learner against as many learners, whose gradients are added up and whose weights
+//! Several streams in one learner against the same number of learners, whose gradients are summed and whose weights
 //! are set by hand.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -142,7 +142,7 @@ const ENGINES: [EngineChoice; 3] = [
     EngineChoice::Deferred { window: Some(5), pace: Pace::Even },
 ];
 
-/// Whether there is a readout, the steps from one update to the next, and whether streams sit out steps.
+/// Whether there is a readout, the steps from one update to the next, and whether streams skip steps.
 fn settings() -> Vec<(bool, usize, bool)> {
     [false, true]
         .map(|rest| [(false, 1), (true, 1), (false, 4), (true, 4)].map(|(r, e)| (r, e, rest)))
@@ -392,7 +392,7 @@ fn what_belongs_to_a_dropped_sum_is_dropped_in_the_engines() {
     assert!(relative_to_largest(&weights(false), &weights(true)) < 1e-6);
 }
 
-/// A stream that has lost its p and sits out does not stop the others from learning.
+/// A stream that has lost its p and skips steps does not stop the others from learning.
 #[test]
 fn an_epoch_ends_although_a_stream_has_lost_its_sensitivities() {
     for engine in ENGINES {
@@ -447,7 +447,7 @@ fn a_step_never_reports_a_gradient_that_is_not_finite() {
     }
 }
 
-/// A stream that sits out does not move, and one that always does leaves the others alone, bit for bit.
+/// A stream that skips a step does not advance, and one that always does does not affect the others, bit for bit.
 #[test]
 fn a_stream_that_sits_out_is_left_as_it_was() {
     for engine in ENGINES {

@@ -1,4 +1,4 @@
-//! What can be put into a learner beside the paper's algorithm, against plain loops: losses, a decay of p, and
+//! Options of a learner that the paper's algorithm does not have, against plain loops: losses, a decay of p, and
 //! a readout that learns by least squares.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
@@ -295,7 +295,7 @@ struct Fitting {
     late_gradient: f64,
 }
 
-/// Runs the fits by hand beside a learner, over the streams in the order that `order` gives them.
+/// Runs the fits by hand next to a learner, over the streams in the order given by `order`.
 fn fit_by_hand(streams: usize, order: impl Fn(usize) -> usize) -> Fitting {
     let mut learner = fitted(streams);
     let row = |row: Vec<f64>| RecursiveLeastSquares::new(row, 0.97, 0.1).unwrap();
@@ -357,7 +357,7 @@ fn a_fitted_readout_is_that_of_least_squares_by_hand() {
         // Negative control: the error has not gone through what R became.
         assert!(found.late_gradient > 1e-3, "{streams} streams: {found:?}");
     }
-    // Negative control: the streams come in their order.
+    // Negative control: the streams are fitted in their order.
     assert!(!fit_by_hand(2, |b| 1 - b).same_weights);
 }
 

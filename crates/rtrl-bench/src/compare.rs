@@ -144,10 +144,11 @@ fn length(name: &str, got: usize, expected: usize) -> Result<(), Difference> {
     number(place, got as f64, expected as f64, Tolerance::Exact)
 }
 
-/// The largest absolute difference of two lists divided by the largest absolute value of the second.
+/// The largest absolute difference of two lists divided by the largest absolute value of the
+/// second.
 ///
-/// Infinite if anything is not finite, the lengths differ, or the second is all zero and the first is
-/// not.
+/// Infinite if anything is not finite, the lengths differ, or the second is all zero and the first
+/// is not.
 pub fn relative_to_largest(got: &[f64], expected: &[f64]) -> f64 {
     let mut all = got.iter().chain(expected);
     if got.len() != expected.len() || !all.all(|value| value.is_finite()) {

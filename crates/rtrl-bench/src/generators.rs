@@ -71,7 +71,8 @@ pub fn recipes(most_units: usize, steps: usize) -> impl Strategy<Value = Recipe>
 }
 
 impl Recipe {
-    /// The case of [`Recipe::case`] made contracting (no row of recurrent weights sums to more than 1) and with a small learning rate, so that rounding differences do not grow.
+    /// The case of [`Recipe::case`] made contracting (no row of recurrent weights sums to more than
+    /// 1) and with a small learning rate, so that rounding differences do not grow.
     pub fn contracting_case(&self) -> Case {
         let mut case = self.case();
         case.learning_rate = 0.01;

@@ -1,7 +1,7 @@
 //! Gradients by methods other than forward sensitivities, in double precision.
 //!
-//! Both take an epochwise case of one epoch with smooth activations and return the derivative of the
-//! summed loss with respect to every weight that learns (0 for the others), n x c.
+//! Both take an epochwise case of one epoch with smooth activations and return the derivative of
+//! the summed loss with respect to every weight that learns (0 for the others), n x c.
 
 use num_complex::Complex64;
 use rtrl_model::store::case::Case;

@@ -141,8 +141,8 @@ mod foreign {
         let (row_n, row_q) = (n as isize, q as isize);
         let (zero, one) = (T::ZERO, T::ONE);
         // SAFETY: `check` has shown that all three matrices, row-major with column stride 1 and row
-        // strides n, q and q, lie within their slices; `out` is borrowed mutably and so does not overlap
-        // the others; T is f32 or f64, which gemm knows.
+        // strides n, q and q, lie within their slices; `out` is borrowed mutably and so does not
+        // overlap the others; T is f32 or f64, which gemm knows.
         unsafe {
             gemm::gemm(
                 n,

@@ -20,11 +20,14 @@ pub const PERIODS: usize = 8;
 pub struct Seconds {
     /// The median over the samples.
     pub median: f64,
-    /// The mean over all calls: above the median if some calls are slow, or if something disturbed them.
+    /// The mean over all calls: above the median if some calls are slow, or if something disturbed
+    /// them.
     pub mean: f64,
 }
 
-/// Times `call`, which returns whether it succeeded, for at least `time` seconds. Samples take at least [`SAMPLE`] and hold a multiple of `period` calls, after which the work repeats; for long periods there are at least [`PERIODS`].
+/// Times `call`, which returns whether it succeeded, for at least `time` seconds. Samples take at
+/// least [`SAMPLE`] and hold a multiple of `period` calls, after which the work repeats; for long
+/// periods there are at least [`PERIODS`].
 pub fn seconds(time: f64, period: usize, mut call: impl FnMut() -> bool) -> Seconds {
     let mut sample = |calls: usize| {
         let start = Instant::now();

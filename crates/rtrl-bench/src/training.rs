@@ -1,4 +1,5 @@
-//! A small training run that depends only on its number of steps, for tests that stop and resume it.
+//! A small training run that depends only on its number of steps, for tests that stop and resume
+//! it.
 
 use rtrl_model::{
     EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Pace, Readout,
@@ -7,7 +8,8 @@ use rtrl_model::{
 
 const UNITS: usize = 12;
 
-/// The run before its first step: the deferred engine and Adam, so that a checkpoint has every kind of tensor.
+/// The run before its first step: the deferred engine and Adam, so that a checkpoint has every kind
+/// of tensor.
 ///
 /// # Errors
 /// Only if memory is insufficient.

@@ -8,8 +8,8 @@ use plotters::prelude::*;
 
 use crate::error::Error;
 
-/// Width and height of a line chart, in units of the picture, that is as wide as the page, and of one that is
-/// as wide as a telephone.
+/// Width and height of a line chart, in units of the picture, that is as wide as the page, and of
+/// one that is as wide as a telephone.
 const WIDE: (u32, u32) = (720, 300);
 pub(crate) const NARROW: (u32, u32) = (480, 260);
 
@@ -32,7 +32,7 @@ const GRID: RGBColor = RGBColor(2, 2, 2);
 pub(crate) struct Line {
     pub(crate) name: &'static str,
     pub(crate) colour: RGBColor,
-    /// 1 for a line that covers what lies below it.
+    /// 1 for an opaque line.
     pub(crate) opacity: f64,
     pub(crate) points: Vec<(f64, f64)>,
 }
@@ -66,7 +66,8 @@ impl<'l> Axes<'l> {
         if self.logarithmic { x.log10() } else { x }
     }
 
-    /// The largest number of labels; on a logarithmic axis one per power of ten, so that none is in between.
+    /// The largest number of labels; on a logarithmic axis one per power of ten, so that none is in
+    /// between.
     fn x_labels(&self) -> usize {
         let (left, right) = self.ends[0];
         let powers = (0..=18).map(|power| 10f64.powi(power));

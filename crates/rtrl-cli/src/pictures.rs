@@ -1,5 +1,5 @@
-//! Pictures as SVG, coloured by classes of the page's style sheet.
-//! They are markup and not drawn by plotters: they have no axes, and the style sheet can colour markup for both themes.
+//! Pictures as SVG, coloured by classes of the page's style sheet. They are markup and not drawn by
+//! plotters: they have no axes, and the style sheet can colour markup for both themes.
 
 use maud::{Markup, html};
 
@@ -90,8 +90,8 @@ pub(crate) fn place(value: f64) -> String {
     format!("{value:.2}")
 }
 
-/// The activity of every unit (row) at every step (column), from the smallest to the largest value. Without
-/// names there is no margin.
+/// The activity of every unit (row) at every step (column), from the smallest to the largest value.
+/// Without names there is no margin.
 pub(crate) fn raster(states: &[Vec<f64>], names: &[String]) -> Markup {
     let values = || states.iter().flatten().copied();
     let low = values().fold(f64::INFINITY, f64::min);

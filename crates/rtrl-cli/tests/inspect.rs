@@ -139,7 +139,7 @@ fn a_network_that_does_not_do_the_task_shows_where() {
     assert!(page.contains(words));
 }
 
-/// Without an input nothing tells the network where the oscillation of the task stands.
+/// Without an input the network does not know the phase of the task's oscillation.
 #[test]
 fn a_task_without_symbols_is_not_compared() {
     let network = Network::builder(1, 0).build().unwrap();

@@ -307,7 +307,7 @@ fn rtrl_on(text: &str, options: &[&str]) -> std::process::Output {
     rtrl().arg("train").arg(&series).args(["--target", "y"]).args(options).output().unwrap()
 }
 
-/// A reader of the table who goes away early does not cost the model.
+/// If standard output is closed early, the model is still saved.
 #[cfg(unix)]
 #[test]
 fn the_model_is_saved_although_nobody_reads_the_table() {
@@ -341,7 +341,7 @@ fn no_output_may_be_the_input_or_another_output() {
     assert_eq!(fs::read_to_string(&series).unwrap(), text);
 }
 
-/// `/dev/stdout` may stand for a file that others write to as well.
+/// `/dev/stdout` may refer to a file that others write to as well.
 #[cfg(unix)]
 #[test]
 fn standard_output_as_a_file_is_added_to() {

@@ -1,7 +1,8 @@
-//! Floating-point operations of a step. The number of threads, the choice of an engine and the floor of a measurement follow from them.
+//! Floating-point operations of a step. The number of threads, the choice of an engine and the
+//! floor of a measurement follow from them.
 
-/// Operations of a step of the eager engine (equation 5): a multiplication and an addition for each of
-/// `coefficients` entries of the Jacobian that are not zero, in each of `weights` columns of p.
+/// Operations of a step of the eager engine (equation 5): a multiplication and an addition for each
+/// of `coefficients` entries of the Jacobian that are not zero, in each of `weights` columns of p.
 pub fn eager(coefficients: usize, weights: usize) -> u128 {
     2 * coefficients as u128 * weights as u128
 }

@@ -8,12 +8,13 @@ use crate::spec::Spec;
 use crate::step::Step;
 use crate::store::{Sink, Source};
 
-/// Carries the sensitivities `p^k_ij = dy_k/dw_ij` from step to step and computes gradients from them.
+/// Carries the sensitivities `p^k_ij = dy_k/dw_ij` from step to step and computes gradients from
+/// them.
 ///
 /// The learner calls [`Engine::advance`] once per step, and [`Engine::gradient`] when it needs the
-/// gradient of the errors since the last call. An engine may defer work between the two, as long as the
-/// results are those that equation 5 defines. Implement this trait to use a custom learning rule in a
-/// learner and to compare it with the exact one.
+/// gradient of the errors since the last call. An engine may defer work between the two, as long as
+/// the results are those that equation 5 defines. Implement this trait to use a custom learning
+/// rule in a learner and to compare it with the exact one.
 ///
 /// ```
 /// use rtrl_kernel::{Isa, Jacobian, Layout, Spec, Step, Threads, build};
@@ -76,7 +77,8 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
         Err(Error::Unsupported { what: "reading its sensitivities" })
     }
 
-    /// Passes the whole state of the engine to `to`. The engine chooses the order and the names, which must not depend on the machine or the number of threads.
+    /// Passes the whole state of the engine to `to`. The engine chooses the order and the names,
+    /// which must not depend on the machine or the number of threads.
     ///
     /// # Errors
     /// [`Error::Lost`] after an overflow, and those of the sink. [`Error::Unsupported`] by default.
@@ -85,9 +87,9 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
         Err(Error::Unsupported { what: "being saved" })
     }
 
-    /// Replaces the whole state of the engine by what [`Engine::save`] passed on.
-    /// An engine with the same layout and [`Engine::spec`] then continues like the saved one, bit for bit.
-    /// After loading, [`Engine::save`] must pass on tensors of the same names and shapes as before: a
+    /// Replaces the whole state of the engine by what [`Engine::save`] passed on. An engine with
+    /// the same layout and [`Engine::spec`] then continues like the saved one, bit for bit. After
+    /// loading, [`Engine::save`] must pass on tensors of the same names and shapes as before: a
     /// checkpoint with a tensor that its engine would not save again is refused.
     ///
     /// # Errors
@@ -97,12 +99,15 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
         Err(Error::Unsupported { what: "being loaded" })
     }
 
-    /// The engine that can load what this one saves. By default it is a custom one that is not exact, with the name of its type. Other compilers may spell this name differently, so an engine that implements [`Engine::save`] should choose its own name.
+    /// The engine that can load what this one saves. By default it is a custom one that is not
+    /// exact, with the name of its type. Other compilers may spell this name differently, so an
+    /// engine that implements [`Engine::save`] should choose its own name.
     fn spec(&self) -> Spec {
         Spec::Custom { name: std::any::type_name::<Self>().to_owned(), exact: false }
     }
 
-    /// Bytes of p or of what replaces it; by default the size of the engine itself, without the memory that it points to.
+    /// Bytes of p or of what replaces it; by default the size of the engine itself, without the
+    /// memory that it points to.
     fn state_bytes(&self) -> usize {
         size_of_val(self)
     }

@@ -6,12 +6,12 @@ use crate::simd::Real;
 /// The largest number of blocks of weights: a GRU whose reset gate follows the product has three.
 const MOST_BLOCKS: usize = 3;
 
-/// The derivative of each state at t + 1 with respect to each state at t, as if no unit had been forced:
-/// a sum of scaled blocks of weights, and a diagonal.
+/// The derivative of each state at t + 1 with respect to each state at t, as if no unit had been
+/// forced: a sum of scaled blocks of weights, and a diagonal.
 ///
-/// `J[k][l] = sum over blocks b of scale_b[k] * weights_b[k][l]`: the first product rounded, each further
-/// one added by a fused multiply-add; where l = k, `diagonal[k]` is added last and rounded. Entries are
-/// formed on demand, so an engine that needs few of them pays for few.
+/// `J[k][l] = sum over blocks b of scale_b[k] * weights_b[k][l]`: the first product rounded, each
+/// further one added by a fused multiply-add; where l = k, `diagonal[k]` is added last and rounded.
+/// Entries are formed on demand, so an engine that needs few of them pays for few.
 #[derive(Debug, Clone, Copy)]
 pub struct Jacobian<'a, T> {
     blocks: [Option<Block<'a, T>>; MOST_BLOCKS],
@@ -47,8 +47,8 @@ impl<T: Real> Block<'_, T> {
 }
 
 impl<'a, T: Real> Jacobian<'a, T> {
-    /// `scale[k] * weights[k * stride + l]`, for n values of `scale` and n rows of n weights: simple
-    /// units.
+    /// `scale[k] * weights[k * stride + l]`, for n values of `scale` and n rows of n weights:
+    /// simple units.
     #[inline(always)]
     pub fn scaled(weights: &'a [T], stride: usize, scale: &'a [T]) -> Self {
         Self::sum([(weights, stride, scale)])
@@ -66,7 +66,8 @@ impl<'a, T: Real> Jacobian<'a, T> {
         Self { blocks, diagonal: None }
     }
 
-    /// The same with `diagonal[k]` added to `J[k][k]`, n values: the influence of each state on itself that is not a weight. For `None` nothing is added.
+    /// The same with `diagonal[k]` added to `J[k][k]`, n values: the influence of each state on
+    /// itself that is not a weight. For `None` nothing is added.
     #[inline(always)]
     pub fn with_diagonal(self, diagonal: Option<&'a [T]>) -> Self {
         Self { diagonal, ..self }
@@ -82,7 +83,8 @@ impl<'a, T: Real> Jacobian<'a, T> {
         check_length("diagonal of the Jacobian", states, diagonal.len())
     }
 
-    /// Writes row k, n coefficients, to the k-th of `rows` and calls `done` with it, one row after the other. This is the definition of all coefficients.
+    /// Writes row k, n coefficients, to the k-th of `rows` and calls `done` with it, one row after
+    /// the other. This is the definition of all coefficients.
     #[inline(always)]
     pub fn write<'r>(
         &self,

@@ -18,11 +18,12 @@ pub struct Drive {
     pub state: u32,
 }
 
-/// The sizes of a recurrent layer: its states, its weight rows, what each row sees of z, and which states
-/// it drives.
+/// The sizes of a recurrent layer: its states, its weight rows, what each row sees of z, and which
+/// states it drives.
 ///
-/// A simple unit has one state and one weight row, which drives it. Each unit of a gated cell has several
-/// rows, and a row may drive several states. Rows of different layers see different parts of z.
+/// A simple unit has one state and one weight row, which drives it. Each unit of a gated cell has
+/// several rows, and a row may drive several states. Rows of different layers see different parts
+/// of z.
 ///
 /// A layout is cheap to clone: its tables are shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +46,8 @@ struct Tables {
 }
 
 impl Layout {
-    /// `states` states and a weight row for each of `rows`, the part of z that it sees. `drives` are sorted,
-    /// by row and then by state.
+    /// `states` states and a weight row for each of `rows`, the part of z that it sees. `drives`
+    /// are sorted, by row and then by state.
     ///
     /// # Errors
     /// [`Error::Layout`] without states or rows, [`Error::Drive`] for a drive of a row or state that is not
@@ -79,7 +80,8 @@ impl Layout {
         Ok(Self(Arc::new(tables)))
     }
 
-    /// Simple units: each has one weight row, which sees all of z, of length `width`, and drives it.
+    /// Simple units: each has one weight row, which sees all of z, of length `width`, and drives
+    /// it.
     ///
     /// # Errors
     /// As [`Layout::new`].
@@ -87,8 +89,8 @@ impl Layout {
         Self::stacked(units, 1, width)
     }
 
-    /// `blocks` weight rows for each state, stacked: row i sees all of z, of length `width`, and drives
-    /// state `i % states`.
+    /// `blocks` weight rows for each state, stacked: row i sees all of z, of length `width`, and
+    /// drives state `i % states`.
     ///
     /// # Errors
     /// As [`Layout::new`].
@@ -169,7 +171,8 @@ impl Layout {
         self.0.uniform
     }
 
-    /// Fails unless the system would provide the memory for p if every weight learns. Allocates nothing permanently.
+    /// Fails unless the system would provide the memory for p if every weight learns. Allocates
+    /// nothing permanently.
     ///
     /// # Errors
     /// [`Error::Memory`] with [`Layout::sensitivity_bytes`].

@@ -1,11 +1,14 @@
-//! Which weight is in which lane of which panel.
-//! A *column* of p is one weight (i, j) that can learn. Columns are arranged in the order of the weight matrix (i, then j) in *panels* of [`Real::LANES`] lanes; a panel stores that many values of p^k for every state k. Only this file knows the assignment, a table that is built once.
+//! Which weight is in which lane of which panel. A *column* of p is one weight (i, j) that can
+//! learn. Columns are arranged in the order of the weight matrix (i, then j) in *panels* of
+//! [`Real::LANES`] lanes; a panel stores that many values of p^k for every state k. Only this file
+//! knows the assignment, a table that is built once.
 //!
 //! ```text
 //! p[panel][k][lane]      panel 0: columns 0 .. 15     one row of a panel = 64 bytes
 //!                        panel 1: columns 16 .. 31    lanes without a column stay zero
 //! ```
-//! The eager engine packs columns without gaps; the deferred one starts a new panel for each weight row.
+//! The eager engine packs columns without gaps; the deferred one starts a new panel for each weight
+//! row.
 
 use std::ops::Range;
 
@@ -69,8 +72,8 @@ impl Placement {
         Self::pack(layout, learns, lanes, row_len, |last, row| last.row != row)
     }
 
-    /// Packs the columns; a panel ends when it is full, or where `parts` says so of its last segment and
-    /// the next weight row. If every weight learns, that makes `row_len` sums to a row.
+    /// Packs the columns; a panel ends when it is full, or where `parts` says so of its last
+    /// segment and the next weight row. If every weight learns, that makes `row_len` sums to a row.
     fn pack(
         layout: &Layout,
         learns: &[bool],
@@ -160,7 +163,8 @@ impl Placement {
         self.segments(panel)[0].row
     }
 
-    /// Writes the negative of each weight's sum to its position in a matrix of weights. Zeros become +0 in both loops. If every weight learns and rows are padded to whole rows of lanes,
+    /// Writes the negative of each weight's sum to its position in a matrix of weights. Zeros
+    /// become +0 in both loops. If every weight learns and rows are padded to whole rows of lanes,
     /// the padding becomes 0.
     pub(crate) fn read_negative<T: Real>(
         &self,
@@ -174,7 +178,8 @@ impl Placement {
             Some(row_len) if lines > 0 && stride == lines.next_multiple_of(T::LANES) => row_len,
             _ => return self.scatter_negative(sums, into, stride),
         };
-        // A row is read together with the values after it, of which there may be too few at the end.
+        // A row is read together with the values after it, of which there may be too few at the
+        // end.
         let whole = sums.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
         let whole = whole.min(into.len() / stride).min(rows);
         let (into, below) = into.split_at_mut(whole * stride);
@@ -323,7 +328,7 @@ mod tests {
                     let mut got = vec![0.0; rows * stride];
                     placement.read_negative(isa, &sums, &mut got, stride);
                     assert_eq!(got, expected, "{rows} x {lines} on {isa}");
-                    // What lies behind the matrix is not its business.
+                    // Values after the matrix must not change.
                     let mut longer = vec![0.0; (rows + 1) * stride];
                     longer[rows * stride..].fill(5.0);
                     placement.read_negative(isa, &sums, &mut longer, stride);

@@ -24,7 +24,8 @@ pub enum Spec {
     },
     /// An engine that is not part of this crate.
     Custom {
-        /// The name by which a factory finds it. It includes the engine's settings, if there are any.
+        /// The name by which a factory finds it. It includes the engine's settings, if there are
+        /// any.
         name: String,
         /// Whether it computes equation 5 up to rounding.
         exact: bool,

@@ -14,7 +14,8 @@ use crate::simd::Real;
 /// of their output, have `a f'(s(t))` in both places and the diagonal `1 - a`.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a, T> {
-    /// The derivative of each state with respect to each previous state, n x n, as if no unit had been forced.
+    /// The derivative of each state with respect to each previous state, n x n, as if no unit had
+    /// been forced.
     pub jacobian: Jacobian<'a, T>,
     /// Factor of the immediate influence, one value for each drive.
     pub injection: &'a [T],

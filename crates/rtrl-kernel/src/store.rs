@@ -9,8 +9,9 @@ use crate::simd::Real;
 pub trait Sink<T> {
     /// Takes the matrix `name` of `[rows, columns]` numbers.
     ///
-    /// `fill` writes a row, `columns` values, given its number. A sink that only plans never calls it; one
-    /// that writes calls it once for each row, in ascending order, so that no second copy of the matrix exists.
+    /// `fill` writes a row, `columns` values, given its number. A sink that only plans never calls
+    /// it; one that writes calls it once for each row, in ascending order, so that no second copy
+    /// of the matrix exists.
     ///
     /// # Errors
     /// [`Error::Storage`] if the sink fails; the sink keeps the reason.
@@ -33,8 +34,8 @@ pub trait Source<T: Real> {
     /// [`Error::Storage`] if the source cannot provide it; the source keeps the reason.
     fn rows(&mut self, name: &str, take: &mut dyn FnMut(usize, &[T])) -> Result<(), Error>;
 
-    /// Passes the matrix `name`, which must have this shape, to `take` row by row. Only rows of finite
-    /// numbers are passed on.
+    /// Passes the matrix `name`, which must have this shape, to `take` row by row. Only rows of
+    /// finite numbers are passed on.
     ///
     /// # Errors
     /// [`Error::Tensor`] if it is missing or of another shape, [`Error::NonFiniteTensor`], and those of

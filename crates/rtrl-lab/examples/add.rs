@@ -13,7 +13,8 @@ const STEPS: u32 = 240_000;
 /// The last steps, over which the loss is averaged.
 const MEASURED: u32 = 30_000;
 
-/// The mean loss of a run over its last steps, in nats. A rate of 0 holds the recurrent weights still.
+/// The mean loss of a run over its last steps, in nats. A rate of 0 holds the recurrent weights
+/// still.
 fn loss(seed: u64, recurrent_rate: f64, readout_rate: f64) -> Result<f64, Error> {
     let weights = ReadoutWeights::Normal { gain: 1.0 };
     let network = Network::<f32>::builder(UNITS, 2)

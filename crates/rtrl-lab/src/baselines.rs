@@ -22,9 +22,11 @@ impl SeriesForecaster for Persistence {
 /// Ridge penalty of the autoregression, for values whose largest is about 1.
 const RIDGE: f64 = 1e-6;
 
-/// A linear autoregression of order k: a linear function of a constant and the last k values, fitted by
-/// recursive least squares without forgetting, with a ridge penalty of 1e-6.
-/// Values are measured in units of the largest among the first 2 k, so that the penalty is comparable for all series. Until there are 2 k values the forecast is the last value. Only values with k predecessors enter the fit.
+/// A linear autoregression of order k: a linear function of a constant and the last k values,
+/// fitted by recursive least squares without forgetting, with a ridge penalty of 1e-6. Values are
+/// measured in units of the largest among the first 2 k, so that the penalty is comparable for all
+/// series. Until there are 2 k values the forecast is the last value. Only values with k
+/// predecessors enter the fit.
 #[derive(Debug, Clone)]
 pub struct Autoregression {
     order: usize,
@@ -78,7 +80,8 @@ impl Autoregression {
         }
     }
 
-    /// Fits the value that followed the features. A value out of range leaves the fit unchanged, and the forecasts continue.
+    /// Fits the value that followed the features. A value out of range leaves the fit unchanged,
+    /// and the forecasts continue.
     fn fit(&mut self, value: f64) -> Result<(), Error> {
         match self.model.update(&self.features, value) {
             Ok(()) | Err(rtrl_model::Error::Fit { .. }) => Ok(()),

@@ -17,8 +17,10 @@ pub enum Predict {
     Value,
 }
 
-/// A network of one output that forecasts the next value of a series and learns online.
-/// Inputs and target are standardised by the means and deviations of the rows so far ([`RunningScale`]); a row is included after its forecast. After an overflow the forecaster resets the learner and continues;
+/// A network of one output that forecasts the next value of a series and learns online. Inputs and
+/// target are standardised by the means and deviations of the rows so far ([`RunningScale`]); a row
+/// is included after its forecast. After an overflow the forecaster resets the learner and
+/// continues;
 /// [`NetworkForecaster::mishaps`] counts these rows.
 #[derive(Debug)]
 pub struct NetworkForecaster<T: Real> {
@@ -72,7 +74,8 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(self.learner.state(0)?)
     }
 
-    /// The forecast of the next row. If the forward pass overflows, it is the forecast for an output of 0.
+    /// The forecast of the next row. If the forward pass overflows, it is the forecast for an
+    /// output of 0.
     pub fn forecast(&mut self) -> f64 {
         let output = self.learner.peek(&self.input).map_or(0.0, |outputs| outputs[0].to_f64());
         self.decode(output)
@@ -112,7 +115,8 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(forecast)
     }
 
-    /// Learns that `target` followed the current row. After an overflow, it resets what is lost and continues.
+    /// Learns that `target` followed the current row. After an overflow, it resets what is lost and
+    /// continues.
     fn learn(&mut self, target: T) -> Result<(), Error> {
         let result = self.learner.step(&self.input, Targets::All(&[target]));
         let Err(error) = result else { return Ok(()) };
@@ -226,7 +230,8 @@ mod tests {
         }
     }
 
-    /// The negative control of the test above: the same values in an order that nothing can be learnt from.
+    /// The negative control of the test above: the same values in an order that nothing can be
+    /// learnt from.
     #[test]
     fn shuffled_values_are_not() {
         let mut generator = rtrl_model::Generator::new(5);

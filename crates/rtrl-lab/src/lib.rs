@@ -1,4 +1,5 @@
-//! Tasks for recurrent networks, the experiments of Williams & Zipser (1989), online forecasting against baselines, and instruments that analyse trained networks.
+//! Tasks for recurrent networks, the experiments of Williams & Zipser (1989), online forecasting
+//! against baselines, and instruments that analyse trained networks.
 //!
 //! | file | subject |
 //! |---|---|

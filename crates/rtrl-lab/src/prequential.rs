@@ -1,5 +1,5 @@
-//! Prequential scores: every value is forecast before it is seen, and every forecaster is scored on the same
-//! values.
+//! Prequential scores: every value is forecast before it is seen, and every forecaster is scored on
+//! the same values.
 //!
 //! ```
 //! use rtrl_lab::baselines::{Autoregression, Persistence};
@@ -23,7 +23,8 @@ use crate::Error;
 
 /// Forecasts the next value of a series.
 pub trait SeriesForecaster {
-    /// Takes a row, the inputs and the target of a step, and returns the forecast of the target that was made before the row was seen; `None` for the first row.
+    /// Takes a row, the inputs and the target of a step, and returns the forecast of the target
+    /// that was made before the row was seen; `None` for the first row.
     ///
     /// # Errors
     /// [`Error::Scale`] for values that cannot be standardised, [`Error::Model`] for errors of the forecaster's model.
@@ -170,7 +171,8 @@ mod tests {
         for value in [5.0, 1.0, 4.0, 0.0] {
             scores.take(&mut [&mut last, &mut zero], &[], value).unwrap();
         }
-        // Persistence is wrong by 4, -3 and 4, the constant by -1, -4 and 0; the first ones are skipped.
+        // Persistence is wrong by 4, -3 and 4, the constant by -1, -4 and 0; the first ones are
+        // skipped.
         assert_eq!(scores.count(), 3);
         assert_eq!(scores.running.map(|sums| sums.count()), [3, 3]);
         assert_eq!(scores.running[0].rmse(), Some((41.0f64 / 3.0).sqrt()));

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The mean and deviation of the values seen so far (Welford 1962).
-/// It can be stored and continues with the same bits, if the format keeps them. JSON cannot hold numbers that are not finite: after values that were too large, the stored scale cannot be read.
+/// The mean and deviation of the values seen so far (Welford 1962). It can be stored and continues
+/// with the same bits, if the format keeps them. JSON cannot hold numbers that are not finite:
+/// after values that were too large, the stored scale cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunningScale {
     count: u64,
@@ -26,8 +27,8 @@ impl RunningScale {
         self.mean
     }
 
-    /// The standard deviation (of the values as the whole population); 1 while all are equal; not finite
-    /// if the values were too large.
+    /// The standard deviation (of the values as the whole population); 1 while all are equal; not
+    /// finite if the values were too large.
     pub fn deviation(&self) -> f64 {
         if self.squares == 0.0 { 1.0 } else { (self.squares / self.count as f64).sqrt() }
     }

@@ -56,7 +56,8 @@ impl Activation {
         Self::Custom(CustomActivation { name: name.into(), value, derivative })
     }
 
-    /// The name in a saved model: lower case for the built-in functions, `custom:` and the given name for a custom one.
+    /// The name in a saved model: lower case for the built-in functions, `custom:` and the given
+    /// name for a custom one.
     pub fn saved_name(&self) -> String {
         match self {
             Self::Custom(custom) => format!("custom:{}", custom.name),
@@ -117,7 +118,8 @@ pub(crate) struct Run {
     units: Range<usize>,
 }
 
-/// Divides the units into runs. If all have the same built-in function, it is evaluated for the padding too, in whole registers.
+/// Divides the units into runs. If all have the same built-in function, it is evaluated for the
+/// padding too, in whole registers.
 pub(crate) fn runs(activations: &[Activation], padded: usize) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (unit, activation) in activations.iter().enumerate() {

@@ -6,7 +6,8 @@ use rtrl_kernel::{Engine, Layout, Pace, Real, Spec, Threads, build};
 use crate::error::zero;
 use crate::{Error, Network, Regime};
 
-/// The engine that computes the sensitivities. Both are exact; they differ in speed, memory and rounding.
+/// The engine that computes the sensitivities. Both are exact; they differ in speed, memory and
+/// rounding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineChoice {
@@ -45,22 +46,28 @@ impl EngineChoice {
         Self::for_weights(layout, layout.states().saturating_pow(2), layout.weights(), regime)
     }
 
-    /// The engine that [`EngineChoice::Auto`] selects: a function of the shape, the number of weights and the regime, never of the machine, so that results have the same bits everywhere. It is the same for both precisions.
-    /// It compares the operations of a step (`docs/performance.md`). The eager engine only multiplies `present` recurrent weights by `columns` weights that learn; the deferred engine multiplies whole Jacobians.
+    /// The engine that [`EngineChoice::Auto`] selects: a function of the shape, the number of
+    /// weights and the regime, never of the machine, so that results have the same bits everywhere.
+    /// It is the same for both precisions. It compares the operations of a step
+    /// (`docs/performance.md`). The eager engine only multiplies `present` recurrent weights by
+    /// `columns` weights that learn; the deferred engine multiplies whole Jacobians.
     fn for_weights(layout: &Layout, present: usize, columns: usize, regime: Regime) -> Self {
         let n = layout.states();
         let window = Self::default_window(layout, regime);
         let DeferredCost { gradient, flush } = DeferredCost::new(n, columns, window);
         let gradient = if is_seldom_read(regime) { 0 } else { gradient };
-        // Measured: an operation of the eager engine takes two sevenths of the time of a deferred one.
+        // Measured: an operation of the eager engine takes two sevenths of the time of a deferred
+        // one.
         let eager_is_faster = 2 * cost::eager(present, columns) < 7 * (gradient + flush);
-        // In such small layers the eager engine stays in registers, and counting operations is misleading.
+        // In such small layers the eager engine stays in registers, and counting operations is
+        // misleading.
         let small = if is_seldom_read(regime) { 8 } else { 16 };
         if n <= small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
     }
 
-    /// The window of the deferred engine for a shape and a regime, in both precisions.
-    /// A longer window makes flushes rarer, but it also makes the backward pass of each reading longer, and its Jacobians fill the caches.
+    /// The window of the deferred engine for a shape and a regime, in both precisions. A longer
+    /// window makes flushes rarer, but it also makes the backward pass of each reading longer, and
+    /// its Jacobians fill the caches.
     pub fn default_window(layout: &Layout, regime: Regime) -> usize {
         let row = WINDOWS.into_iter().find(|row| layout.states() <= row.0);
         let (_, often, seldom) = row.unwrap_or(LARGE);
@@ -111,7 +118,7 @@ impl EngineChoice {
     }
 }
 
-/// Whether gradients accumulate over so many steps that the time of reading them hardly matters.
+/// Whether gradients accumulate over enough steps that the time of reading them hardly matters.
 fn is_seldom_read(regime: Regime) -> bool {
     match regime {
         Regime::Epochwise => true,

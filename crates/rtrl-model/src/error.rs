@@ -147,8 +147,9 @@ pub enum Error {
         /// What was given.
         got: String,
     },
-    /// The sensitivities or the gradient left the range of the number type. The weights, the optimiser
-    /// and the counters are untouched, the state has advanced, the sensitivities are lost until
+    /// The sensitivities or the gradient left the range of the number type. The weights, the
+    /// optimiser and the counters are untouched, the state has advanced, the sensitivities are lost
+    /// until
     /// [`Learner::reset_sensitivities`](crate::Learner::reset_sensitivities) or a reset.
     #[error(
         "step {step}: {quantity} overflowed; the weights are unchanged, \
@@ -166,8 +167,8 @@ pub enum Error {
         /// Number of the step, from 0.
         step: u64,
     },
-    /// The optimiser's result, or what it needs, is out of range. The update was refused and its gradient
-    /// dropped; everything else of the step is done, and the learner continues.
+    /// The optimiser's result, or what it needs, is out of range. The update was refused and its
+    /// gradient dropped; everything else of the step is done, and the learner continues.
     #[error(
         "update refused after {step} steps: {quantity} {}; the weights are unchanged",
         quantity.fault()
@@ -210,7 +211,8 @@ pub enum Error {
         /// What went wrong in it.
         source: Box<Error>,
     },
-    /// A sample that recursive least squares refuses; the fit is unchanged. In a learner, the rest of the step is done.
+    /// A sample that recursive least squares refuses; the fit is unchanged. In a learner, the rest
+    /// of the step is done.
     #[error("sample refused: {quantity} not finite or not above 0; the fit is unchanged")]
     Fit {
         /// What is not finite, or not above 0.
@@ -292,7 +294,8 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A checkpoint or a saved model cannot be used, or does not follow its plan while it is written.
+    /// A checkpoint or a saved model cannot be used, or does not follow its plan while it is
+    /// written.
     #[error("{}: {fault}", path.display())]
     Container {
         /// The file.
@@ -352,8 +355,8 @@ pub(crate) fn check_finite<T: rtrl_kernel::Real>(
     Err(Error::NonFinite { step, quantity, index, value: values[index].to_f64() })
 }
 
-/// The largest count that is accepted, in a file and from a caller. No run reaches it, and `f64` holds all
-/// counts up to it.
+/// The largest count that is accepted, in a file and from a caller. No run reaches it, and `f64`
+/// holds all counts up to it.
 pub(crate) const MOST_COUNTED: u64 = 1 << 53;
 
 /// Fails unless `value` is at least 1.

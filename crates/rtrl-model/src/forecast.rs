@@ -11,12 +11,13 @@ use crate::store::container::{self, Checkpoints, Saved};
 use crate::store::{StoredLearner, Supplies, Waiting, stored_width};
 use crate::{Error, Learner, Sample, StepReport, Targets};
 
-/// A learner that forecasts `horizon` calls ahead: the label of an input arrives that many calls later.
+/// A learner that forecasts `horizon` calls ahead: the label of an input arrives that many calls
+/// later.
 ///
-/// Call t of [`Forecaster::observe`] passes the input x(t) and the label of x(t - horizon), and the learner
-/// takes a step with this pair. The inputs after it are pending, because their labels have not arrived. A
-/// forecast replays the pending inputs with the current weights, forward only, and does not change the
-/// learner.
+/// Call t of [`Forecaster::observe`] passes the input x(t) and the label of x(t - horizon), and the
+/// learner takes a step with this pair. The inputs after it are pending, because their labels have
+/// not arrived. A forecast replays the pending inputs with the current weights, forward only, and
+/// does not change the learner.
 ///
 /// ```
 /// use rtrl_model::{Forecaster, Learner, Network, Optimizer, Readout, Targets};
@@ -38,7 +39,8 @@ use crate::{Error, Learner, Sample, StepReport, Targets};
 /// # }
 /// ```
 ///
-/// With horizon 1, each call learns from the previous input and its label, and then takes the new input.
+/// With horizon 1, each call learns from the previous input and its label, and then takes the new
+/// input.
 ///
 /// Each stream has its own pending inputs and may skip a call.
 #[derive(Debug, Clone)]
@@ -68,7 +70,8 @@ impl<T: Real> Queue<T> {
         Ok(Self { inputs, count: 0 })
     }
 
-    /// The oldest input with the label of `sample`, if `horizon` inputs of `width` values are pending.
+    /// The oldest input with the label of `sample`, if `horizon` inputs of `width` values are
+    /// pending.
     fn pair<'a>(
         &'a self,
         sample: Option<&Sample<'a, T>>,
@@ -109,7 +112,9 @@ impl<T: Real> Forecaster<T> {
         Ok(Self { waiting: waiting.collect::<Result<_, _>>()?, learner, horizon })
     }
 
-    /// A forecaster with `counts[b]` pending inputs of stream b, stream by stream in `stored`, each with [`stored_width`] values. Memory for the rest of the horizon is reserved when the inputs arrive, because a file confirms only the inputs that it holds.
+    /// A forecaster with `counts[b]` pending inputs of stream b, stream by stream in `stored`, each
+    /// with [`stored_width`] values. Memory for the rest of the horizon is reserved when the inputs
+    /// arrive, because a file confirms only the inputs that it holds.
     fn resumed(
         learner: Learner<T>,
         horizon: usize,
@@ -167,10 +172,14 @@ impl<T: Real> Forecaster<T> {
         Waiting::new(self.horizon, counts, inputs)
     }
 
-    /// Takes x(t) for a learner with one stream, and learns from the pair that `label` completes. The report is that of the learner's step. The first `horizon` calls return none, and their labels are ignored, because they belong to no input.
+    /// Takes x(t) for a learner with one stream, and learns from the pair that `label` completes.
+    /// The report is that of the learner's step. The first `horizon` calls return none, and their
+    /// labels are ignored, because they belong to no input.
     ///
     /// # Errors
-    /// Those of [`Learner::step`]. If the error leaves the learner unchanged, the forecaster is unchanged too, and the call may be repeated. Otherwise x(t) is pending, and the pair is dropped.
+    /// Those of [`Learner::step`]. If the error leaves the learner unchanged, the forecaster is
+    /// unchanged too, and the call may be repeated. Otherwise x(t) is pending, and the pair is
+    /// dropped.
     pub fn observe(
         &mut self,
         input: &[T],
@@ -225,7 +234,8 @@ impl<T: Real> Forecaster<T> {
         Ok(())
     }
 
-    /// The forecast of the label that arrives in `horizon` calls, for the first stream. It changes nothing.
+    /// The forecast of the label that arrives in `horizon` calls, for the first stream. It changes
+    /// nothing.
     ///
     /// # Errors
     /// [`Error::NonFinite`] if the network overflows.
@@ -254,12 +264,14 @@ impl<T: Real> Forecaster<T> {
         &self.learner
     }
 
-    /// The learner, for everything except steps and resets: rates, weights, a pending gradient ([`Learner::finish`]), sensitivities. Its own steps and resets bypass the pending inputs.
+    /// The learner, for everything except steps and resets: rates, weights, a pending gradient
+    /// ([`Learner::finish`]), sensitivities. Its own steps and resets bypass the pending inputs.
     pub fn learner_mut(&mut self) -> &mut Learner<T> {
         &mut self.learner
     }
 
-    /// Starts new sequences, as [`Learner::reset`]. The pending inputs are dropped, because their labels belong to the old sequences.
+    /// Starts new sequences, as [`Learner::reset`]. The pending inputs are dropped, because their
+    /// labels belong to the old sequences.
     ///
     /// # Errors
     /// As [`Learner::reset`].

@@ -23,7 +23,8 @@ impl<T: Real> Gradient<T> {
         &self.recurrent
     }
 
-    /// dL/dR, outputs x (units, inputs if seen, 1 if it has a bias), if there is a readout that learns by it.
+    /// dL/dR, outputs x (units, inputs if seen, 1 if it has a bias), if there is a readout that
+    /// learns by it.
     pub fn readout(&self) -> Option<&Matrix<T>> {
         self.readout.as_ref()
     }

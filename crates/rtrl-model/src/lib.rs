@@ -1,5 +1,6 @@
-//! Recurrent networks that learn while they run, by exact real-time recurrent learning.
-//! A [`NetworkBuilder`] describes and checks a [`Network`]. A [`Learner`] trains it, with one call of [`Learner::step`] per time step. Everything is generic over the precision, `f32` or `f64`.
+//! Recurrent networks that learn while they run, by exact real-time recurrent learning. A
+//! [`NetworkBuilder`] describes and checks a [`Network`]. A [`Learner`] trains it, with one call of
+//! [`Learner::step`] per time step. Everything is generic over the precision, `f32` or `f64`.
 //!
 //! ```
 //! use rtrl_model::{Activation, InitialWeights, Learner, Network, Optimizer, Targets};
@@ -46,7 +47,9 @@
 //! | `observer.rs` | watching a learner |
 //! | `error.rs` | the errors |
 //! | `store/` | files: saved models, checkpoints, `PyTorch`'s names, conformance cases |
-//! Numbered equations are those of Williams & Zipser, *A Learning Algorithm for Continually Running Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989. The project's `docs/equations.md` lists them.
+//! Numbered equations are those of Williams & Zipser, *A Learning Algorithm for Continually Running
+//! Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989. The project's
+//! `docs/equations.md` lists them.
 
 mod activation;
 mod cell;

@@ -1,4 +1,5 @@
-//! The loss and the errors of the outputs (equations 3 and 4, and their counterparts for other losses).
+//! The loss and the errors of the outputs (equations 3 and 4, and their counterparts for other
+//! losses).
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,23 +9,25 @@ use rtrl_kernel::{Isa, Real, sum_of_squares};
 
 use crate::{Activation, Error, Network, Targets};
 
-/// The loss L of a step as a function of the outputs o and their targets d (the paper writes J for it).
+/// The loss L of a step as a function of the outputs o and their targets d (the paper writes J for
+/// it).
 ///
 /// The error of an output is `e_k = -dL/do_k`, and 0 without a target. L is a sum over the outputs,
-/// not a mean, and all sums run over k ascending.
-/// The cross-entropies take *logits*: outputs of a readout, or of units whose activation is the identity, not outputs of units that saturate. Their labels are probabilities and may be soft.
+/// not a mean, and all sums run over k ascending. The cross-entropies take *logits*: outputs of a
+/// readout, or of units whose activation is the identity, not outputs of units that saturate. Their
+/// labels are probabilities and may be soft.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Loss<T> {
     /// `L = 1/2 sum of (d - o)²`, `e = d - o` (equations 3 and 4).
     #[default]
     SquaredError,
-    /// Every output is an independent yes-or-no question: `L = sum of max(o, 0) - o d + ln(1 + exp(-|o|))`,
-    /// `e = d - logistic(o)`, with d from 0 to 1.
-    /// Without a readout, only identity units may have targets, and there must be at least one.
+    /// Every output is an independent yes-or-no question: `L = sum of max(o, 0) - o d + ln(1 +
+    /// exp(-|o|))`, `e = d - logistic(o)`, with d from 0 to 1. Without a readout, only identity
+    /// units may have targets, and there must be at least one.
     BinaryCrossEntropy,
-    /// One of several classes: `L = -sum of d ln softmax(o)`, `e_k = d_k - softmax(o)_k sum of d`, with d
-    /// from 0 to 1, all or none of them present, and a sum of 1 (within 1e-3).
+    /// One of several classes: `L = -sum of d ln softmax(o)`, `e_k = d_k - softmax(o)_k sum of d`,
+    /// with d from 0 to 1, all or none of them present, and a sum of 1 (within 1e-3).
     ///
     /// Without a readout all units must be identity units.
     SoftmaxCrossEntropy,
@@ -55,13 +58,16 @@ impl<T> fmt::Debug for CustomLoss<T> {
     }
 }
 
-/// How much the sum of the labels of a softmax may differ from 1: enough for labels rounded to three digits.
+/// How much the sum of the labels of a softmax may differ from 1: enough for labels rounded to
+/// three digits.
 const SUM_TOLERANCE: f64 = 1e-3;
 
 impl<T: Real> Loss<T> {
     /// A custom loss: `compare(outputs, targets, errors)` writes `e_k = -dL/do_k` into `errors`,
-    /// which is 0 before, and returns L.
-    /// It is called only in steps with a target. Results are the same on every machine if those of the function are. Values that are not finite are refused, as in any loss. A saved model stores only the name; a program that loads it supplies the function.
+    /// which is 0 before, and returns L. It is called only in steps with a target. Results are the
+    /// same on every machine if those of the function are. Values that are not finite are refused,
+    /// as in any loss. A saved model stores only the name; a program that loads it supplies the
+    /// function.
     pub fn custom(
         name: &str,
         compare: impl Fn(&[T], Targets<'_, T>, &mut [T]) -> T + Send + Sync + 'static,
@@ -178,8 +184,9 @@ impl<T: Real> Loss<T> {
     }
 }
 
-/// The sum of the losses of the outputs that have a target; `of` returns the loss and the error of one output and its target.
-/// This and the softmax are separate functions: inlined, their registers would double the few nanoseconds of the squared error.
+/// The sum of the losses of the outputs that have a target; `of` returns the loss and the error of
+/// one output and its target. This and the softmax are separate functions: inlined, their registers
+/// would double the few nanoseconds of the squared error.
 #[inline(never)]
 fn each<T: Real>(
     outputs: &[T],
@@ -296,7 +303,8 @@ fn check_units<T: Real>(
     Err(Error::Labels { step, expected: "identity units, whose outputs are logits", got })
 }
 
-/// Softmax: with labels for only some classes the others would be undefined, and a sum other than 1 would silently scale the step.
+/// Softmax: with labels for only some classes the others would be undefined, and a sum other than 1
+/// would silently scale the step.
 fn check_distribution<T: Real>(
     step: u64,
     outputs: usize,
@@ -347,7 +355,7 @@ mod tests {
 
     /// J and e.
     fn compare<T: Real>(loss: &Loss<T>, outputs: &[T], targets: Targets<'_, T>) -> (T, Vec<T>) {
-        // What a step before has left behind must not matter.
+        // The errors of a previous step must not matter.
         let mut errors = vec![T::from_f64(7.0); outputs.len()];
         let value = loss.compare(Isa::scalar(), outputs, &targets, &mut errors);
         (value, errors)
@@ -378,7 +386,8 @@ mod tests {
         ]
     }
 
-    /// A class whose label is 0 has no term, although its logit is so far off that the term would be NaN.
+    /// A class whose label is 0 has no term, although its logit is so far off that the term would
+    /// be NaN.
     #[test]
     fn impossible_classes_cost_nothing() {
         let labels = [1.0f32, 0.0];

@@ -141,8 +141,8 @@ impl<T: Real> Matrix<T> {
         (i < self.rows && j < self.columns).then(|| self[(i, j)])
     }
 
-    /// All values where they are in memory, and the distance between the starts of two rows: value (i, j)
-    /// is at `i * stride + j`. Zeros fill the gaps between rows.
+    /// All values where they are in memory, and the distance between the starts of two rows: value
+    /// (i, j) is at `i * stride + j`. Zeros fill the gaps between rows.
     pub fn as_slice(&self) -> (&[T], usize) {
         (&self.values, self.stride)
     }

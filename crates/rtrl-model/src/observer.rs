@@ -46,8 +46,8 @@ impl<T: Real> Learner<T> {
     }
 }
 
-/// The mean loss of the last steps that had a target.
-/// An exponential mean: each loss counts `keep` times as much as the next one, so `keep = 1 - 1/N` averages over about N losses.
+/// The mean loss of the last steps that had a target. An exponential mean: each loss counts `keep`
+/// times as much as the next one, so `keep = 1 - 1/N` averages over about N losses.
 #[derive(Debug, Clone, Copy)]
 pub struct RunningLoss {
     keep: f64,
@@ -107,7 +107,8 @@ impl<T: Real> Observer<T> for GradientNorm {
     }
 }
 
-/// The largest |p| of all streams, computed once per interval: it takes as long as n gradients, and allocates a row of p.
+/// The largest |p| of all streams, computed once per interval: it takes as long as n gradients, and
+/// allocates a row of p.
 #[derive(Debug, Clone, Copy)]
 pub struct LargestSensitivity {
     every: u64,
@@ -162,7 +163,8 @@ impl StepTime {
         self.longest
     }
 
-    /// Counts the time since the last step, if this is not the first. `now` is the end of this step.
+    /// Counts the time since the last step, if this is not the first. `now` is the end of this
+    /// step.
     fn count_until(&mut self, now: Instant) {
         if let Some(before) = self.before.replace(now)
             && self.count < u32::MAX

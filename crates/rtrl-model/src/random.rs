@@ -4,7 +4,8 @@ use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// A seeded generator: the `ChaCha` stream with 12 rounds. The rules that turn it into numbers are part of this library, because the samplers of other libraries may change between versions.
+/// A seeded generator: the `ChaCha` stream with 12 rounds. The rules that turn it into numbers are
+/// part of this library, because the samplers of other libraries may change between versions.
 #[derive(Debug)]
 pub struct Generator(ChaCha12Rng);
 

@@ -6,7 +6,8 @@ use crate::error::check_setting;
 use crate::rls::LeastSquares;
 use crate::{Error, Generator, Matrix, Table};
 
-/// A linear layer on top of the units, trained together with them. The targets are then those of its outputs, and the errors reach the units through its weights.
+/// A linear layer on top of the units, trained together with them. The targets are then those of
+/// its outputs, and the errors reach the units through its weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readout {
     outputs: usize,
@@ -66,8 +67,10 @@ impl Readout {
         self
     }
 
-    /// Makes the readout learn by recursive least squares instead of by its gradient: after every step its weights are the best fit to all targets so far, for each output separately.
-    /// `forgetting`, above 0 and at most 1, is the weight of a target one target later; `ridge`, above 0, is the penalty of the distance from the initial weights. See
+    /// Makes the readout learn by recursive least squares instead of by its gradient: after every
+    /// step its weights are the best fit to all targets so far, for each output separately.
+    /// `forgetting`, above 0 and at most 1, is the weight of a target one target later; `ridge`,
+    /// above 0, is the penalty of the distance from the initial weights. See
     /// [`RecursiveLeastSquares`](crate::RecursiveLeastSquares).
     #[must_use]
     pub fn recursive_least_squares(mut self, forgetting: f64, ridge: f64) -> Self {

@@ -52,10 +52,13 @@ impl ReadoutRls {
         }
     }
 
-    /// Fits the targets of a step. `features` is what the readout saw, in the order of its columns; further values are ignored. `weights` is the matrix of the layer: the rows of the outputs that have a target are replaced.
+    /// Fits the targets of a step. `features` is what the readout saw, in the order of its columns;
+    /// further values are ignored. `weights` is the matrix of the layer: the rows of the outputs
+    /// that have a target are replaced.
     ///
     /// # Errors
-    /// The quantity that is not finite, including weights in the precision of the layer. No output has changed then.
+    /// The quantity that is not finite, including weights in the precision of the layer. No output
+    /// has changed then.
     pub(crate) fn update<T: Real>(
         &mut self,
         features: &[T],

@@ -17,8 +17,8 @@ pub enum Regime {
     RealTime {
         /// When a gradient is applied.
         timing: Timing,
-        /// The weights change at every step whose number, from 1, is a multiple of this; in between,
-        /// gradients accumulate. At least 1.
+        /// The weights change at every step whose number, from 1, is a multiple of this; in
+        /// between, gradients accumulate. At least 1.
         every: usize,
     },
 }

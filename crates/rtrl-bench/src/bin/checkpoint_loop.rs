@@ -1,7 +1,7 @@
 //! Trains, and saves a checkpoint at every step, so that `tests/kills.rs` can kill it.
 //!
-//! Resumes from the newest checkpoint, prints its step, then takes, saves and prints one step after the other. A
-//! failed save is reported, and the run continues.
+//! Resumes from the newest checkpoint, prints its step, then takes, saves and prints one step after
+//! the other. A failed save is reported, and the run continues.
 
 use std::path::PathBuf;
 

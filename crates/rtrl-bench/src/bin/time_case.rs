@@ -1,7 +1,8 @@
 //! Runs a conformance case and measures how long a step takes: our side of `benches/peers`.
 //!
-//! Prints one line of JSON: the weights after the last step of the case, the seconds of a whole real-time
-//! step, and the seconds of the bare update of the sensitivities, without a gradient, by the eager engine.
+//! Prints one line of JSON: the weights after the last step of the case, the seconds of a whole
+//! real-time step, and the seconds of the bare update of the sensitivities, without a gradient, by
+//! the eager engine.
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;

@@ -12,7 +12,8 @@ pub struct Options {
     /// Number of cases; every fourth one is a whole network. Shapes grow from the first case to the
     /// last.
     pub cases: usize,
-    /// The largest number of steps of a case. An engine that defers work for some steps needs a multiple of them.
+    /// The largest number of steps of a case. An engine that defers work for some steps needs a
+    /// multiple of them.
     pub steps: usize,
     /// The seed of the cases.
     pub seed: u64,

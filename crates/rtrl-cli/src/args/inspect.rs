@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// The model: a safetensors file written by `rtrl train --save`, `rtrl paper --save` or the library
+    /// The model: a safetensors file written by `rtrl train --save`, `rtrl paper --save` or the
+    /// library
     pub(crate) model: PathBuf,
 
-    /// Run the network on this task and extract a finite-state machine [default: run it without input]
+    /// Run the network on this task and extract a finite-state machine [default: run it without
+    /// input]
     #[arg(long, value_name = "NAME")]
     pub(crate) task: Option<String>,
 

@@ -33,7 +33,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Forecast a column of a CSV file one row ahead, learning in one pass, and compare with baselines
+    /// Forecast a column of a CSV file one row ahead, learning in one pass, and compare with
+    /// baselines
     Train(Box<TrainArgs>),
     /// Run a conformance case and write its trace
     Trace(TraceArgs),
@@ -75,7 +76,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value = "tanh")]
     pub(crate) activation: Activation,
 
-    /// Leak of the units: the weight of the new value in each step; 1 means no memory of the old one
+    /// Leak of the units: the weight of the new value in each step; 1 means no memory of the old
+    /// one
     #[arg(long, value_name = "A", default_value_t = 0.2, value_parser = share)]
     pub(crate) leak: f64,
 

@@ -62,8 +62,8 @@ impl ReadoutArgs {
 }
 
 impl ReadoutRule {
-    /// The default learning rate. Units should learn slowly if the readout is fitted at every row, and
-    /// faster if it learns by its gradient.
+    /// The default learning rate. Units should learn slowly if the readout is fitted at every row,
+    /// and faster if it learns by its gradient.
     pub(super) fn learning_rate(self) -> f64 {
         match self {
             Self::Gradient => 1e-3,

@@ -22,7 +22,7 @@ pub(crate) fn graph(symbols: &[String], rows: &Rows) -> Markup {
     let count = rows.len();
     let radius = if count < 2 { 0.0 } else { (28.0 * count as f64).max(110.0) };
     let half = radius + 140.0;
-    // Two states lie side by side.
+    // Two states are next to each other.
     let tall = if count < 3 { 90.0 } else { half };
     let at = |state: usize| {
         let angle = std::f64::consts::TAU * state as f64 / count as f64 - std::f64::consts::PI;
@@ -83,7 +83,8 @@ struct Arrow {
 }
 
 impl Arrow {
-    /// A bow to the right-hand side, so that the way back has another; a loop outwards for a state itself.
+    /// A bow to the right-hand side, so that the way back has another; a loop outwards for a state
+    /// itself.
     fn between(from: (f64, f64), to: (f64, f64), is_loop: bool) -> Self {
         if is_loop {
             return Self::around(from);

@@ -4,7 +4,8 @@ use rtrl_lab::paper::{Comparison, Results};
 
 use crate::paper::table::{SETTINGS, settings};
 
-/// A line for each experiment, followed by one for each run in which the steps of the engines differ.
+/// A line for each experiment, followed by one for each run in which the steps of the engines
+/// differ.
 pub(crate) fn text(rows: &[Results<Comparison>]) -> String {
     let header = format!("{SETTINGS}  equal steps  first diverged after\n");
     let lines = rows.iter().map(|row| format!("{}{}", line(row), differences(row)));

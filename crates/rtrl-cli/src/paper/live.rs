@@ -7,7 +7,8 @@ use rtrl_lab::paper::Experiment;
 
 use crate::paper::table;
 
-/// A line for each experiment and, below, the overall progress. Nothing is shown if standard error is not a terminal.
+/// A line for each experiment and, below, the overall progress. Nothing is shown if standard error
+/// is not a terminal.
 pub(crate) struct Live {
     lines: Vec<Line>,
     /// In steps, where each run that has ended counts as its limit.
@@ -51,7 +52,8 @@ impl Live {
         line.bar.inc(1);
     }
 
-    /// Clears the terminal for the table at the end. Each bar is finished explicitly; otherwise it would be drawn again when it is dropped.
+    /// Clears the terminal for the table at the end. Each bar is finished explicitly; otherwise it
+    /// would be drawn again when it is dropped.
     pub(crate) fn clear(&self) {
         for line in &self.lines {
             line.bar.finish_and_clear();

@@ -14,7 +14,8 @@ fn name(experiment: &Experiment, seed: u64) -> String {
     format!("{}-units{units}-rate{learning_rate}-{forced}-seed{seed}.safetensors", task.name)
 }
 
-/// Creates the folder if necessary, and fails unless all networks can be saved in it. Call this before the runs.
+/// Creates the folder if necessary, and fails unless all networks can be saved in it. Call this
+/// before the runs.
 pub(crate) fn check(
     folder: &Path,
     experiments: &[&'static Experiment],

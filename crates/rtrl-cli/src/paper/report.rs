@@ -1,4 +1,5 @@
-//! The report: for each task its table, the learning curves of all runs, and the details of one of them.
+//! The report: for each task its table, the learning curves of all runs, and the details of one of
+//! them.
 
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;

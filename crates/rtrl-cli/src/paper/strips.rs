@@ -22,8 +22,8 @@ pub(crate) struct Strip<'r> {
     pub(crate) targets: Vec<Option<f64>>,
 }
 
-/// A strip for each output: the target as steps where there is one, the output as a line. The bottom of a
-/// strip is 0, its top 1, the ends of a logistic unit.
+/// A strip for each output: the target as steps where there is one, the output as a line. The
+/// bottom of a strip is 0, its top 1, the ends of a logistic unit.
 pub(crate) fn strips(strips: &[Strip<'_>]) -> Markup {
     let steps = strips.first().map_or(0, |strip| strip.outputs.len());
     let width = STEP * steps;

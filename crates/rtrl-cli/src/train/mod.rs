@@ -1,8 +1,8 @@
 //! `rtrl train`: one pass of online forecasting over a CSV file.
 //!
-//! Row by row: `series.rs` reads → the network of `network.rs` and the baselines of `rtrl_lab` forecast the
-//! row, then see it and learn from it → `rtrl_lab::prequential` accumulates their errors. At the end
-//! `summary.rs` prints the table and `report.rs` draws the page.
+//! Row by row: `series.rs` reads → the network of `network.rs` and the baselines of `rtrl_lab`
+//! forecast the row, then see it and learn from it → `rtrl_lab::prequential` accumulates their
+//! errors. At the end `summary.rs` prints the table and `report.rs` draws the page.
 
 mod network;
 mod report;

@@ -134,7 +134,8 @@ fn whole(records: &[Record]) -> [Line; 2] {
     ]
 }
 
-/// The root mean square error of each forecaster up to every row, from the first forecast that counts.
+/// The root mean square error of each forecaster up to every row, from the first forecast that
+/// counts.
 fn running(records: &[Record], skip: u64) -> Vec<Line> {
     let start = usize::try_from(skip).unwrap_or(usize::MAX).min(records.len());
     [1, 2, 3, 0]

@@ -104,7 +104,8 @@ fn wait_for(running: &AtomicUsize) {
 }
 
 thread_local! {
-    /// Whether this thread has a loop that looks for work. Another thread may have taken the loop over.
+    /// Whether this thread has a loop that looks for work. Another thread may have taken the loop
+    /// over.
     static IS_AWAKE: Arc<AtomicBool> = Arc::default();
 }
 

@@ -45,12 +45,13 @@ impl Threads {
     }
 }
 
-/// Floating-point operations per thread below which another thread does not pay.
-/// Sharing a step with a thread that is awake costs one to two microseconds, in which one core does a few hundred thousand operations; below a million per thread there is little to gain.
+/// Floating-point operations per thread below which another thread does not pay. Sharing a step
+/// with a thread that is awake costs one to two microseconds, in which one core does a few hundred
+/// thousand operations; below a million per thread there is little to gain.
 const FLOPS_PER_THREAD: u128 = 1_000_000;
 
-/// The number of threads for a step of `flops` operations on a machine with `available` of them: one
-/// for every million, at least one and at most all.
+/// The number of threads for a step of `flops` operations on a machine with `available` of them:
+/// one for every million, at least one and at most all.
 pub fn automatic_threads(flops: u128, available: usize) -> usize {
     let wanted = usize::try_from(flops / FLOPS_PER_THREAD).unwrap_or(usize::MAX);
     wanted.min(available).max(1)

@@ -1,5 +1,8 @@
-//! How long threads wait for work and for each other. Time is an argument, so this file never waits.
-//! If other programs use the same cores, a thread of the crew may wait for a core much longer than its share takes. When the crew has cost a few milliseconds more than it has saved, the caller does all shares itself for a while, and for longer each time this happens again. A crew that is in time again is used again.
+//! How long threads wait for work and for each other. Time is an argument, so this file never
+//! waits. If other programs use the same cores, a thread of the crew may wait for a core much
+//! longer than its share takes. When the crew has cost a few milliseconds more than it has saved,
+//! the caller does all shares itself for a while, and for longer each time this happens again. A
+//! crew that is in time again is used again.
 
 use std::time::Duration;
 
@@ -10,8 +13,8 @@ const AWAKE: Duration = Duration::from_micros(200);
 /// The time that a sleeping thread may take to wake if a core is free.
 const WAKING: Duration = Duration::from_micros(300);
 
-/// What the crew may cost before the caller continues alone: as long as a system takes to move a thread that
-/// was woken on the caller's own core to another one.
+/// What the crew may cost before the caller continues alone: as long as a system takes to move a
+/// thread that was woken on the caller's own core to another one.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Divisions that the caller does alone when its patience ends for the first time.
@@ -83,8 +86,8 @@ impl Patience {
     }
 }
 
-/// Looks for work until none has come for [`AWAKE`]. `look` does a job if there is one, and says whether
-/// there was.
+/// Looks for work until there has been none for [`AWAKE`]. `look` does a job if there is one, and
+/// returns whether there was.
 pub(super) fn watch(now: impl Fn() -> Duration, mut look: impl FnMut() -> bool) {
     let mut last = now();
     while now() < last + AWAKE {

@@ -4,8 +4,8 @@ use super::watched::Extracted;
 use super::{Comparison, Difference, Verdict};
 
 impl Extracted {
-    /// How many states are enough, and whether the machine is that of the task or where it differs: sentences
-    /// without full stops. `outputs` are the names of the targets.
+    /// How many states are enough, and whether the machine is that of the task or where it differs:
+    /// sentences without full stops. `outputs` are the names of the targets.
     pub fn in_words(&self, outputs: &[&str]) -> Vec<String> {
         let states = self.reduced.len();
         let enough = if self.smallest {

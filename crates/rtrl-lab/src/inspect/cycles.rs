@@ -38,8 +38,9 @@ pub struct Attractors {
     pub divergent: usize,
 }
 
-/// Runs the network under a constant input from `starts` random states, 5000 steps each, and looks for periods of up to `longest` steps.
-/// This finds only attractors that the starts reach. A run that has not settled after 5000 steps counts as aperiodic.
+/// Runs the network under a constant input from `starts` random states, 5000 steps each, and looks
+/// for periods of up to `longest` steps. This finds only attractors that the starts reach. A run
+/// that has not settled after 5000 steps counts as aperiodic.
 ///
 /// # Errors
 /// [`Error::InputLength`] or [`Error::NonFinite`] for the input.
@@ -117,8 +118,8 @@ mod tests {
         found.cycles.iter().map(Cycle::period).collect()
     }
 
-    /// Two units that take each other's place, one of them turned: four steps to come round; with both
-    /// turned, two.
+    /// Two units that take each other's place, one of them turned: four steps to come round; with
+    /// both turned, two.
     #[test]
     fn flips_come_round_in_two_or_four() {
         let mut quarter = autonomous(Activation::Tanh, &[&[0.0, -3.0], &[3.0, 0.0]]);

@@ -2,8 +2,8 @@
 
 use rtrl_model::{Activation, Error, Generator, Network, Quantity, State};
 
-/// A network that runs and does not learn: the map F with `y(t+1) = F(y(t), x(t))` (equations 1 and 2).
-/// The caller holds the state, so one map serves many runs.
+/// A network that runs and does not learn: the map F with `y(t+1) = F(y(t), x(t))` (equations 1 and
+/// 2). The caller holds the state, so one map serves many runs.
 #[derive(Debug, Clone)]
 pub struct Dynamics {
     network: Network<f64>,
@@ -39,8 +39,8 @@ impl Dynamics {
         self.network.weights().iter_rows().map(|row| row[first..].to_vec()).collect()
     }
 
-    /// Moves `state`, y(t), to y(t+1) and returns the outputs at t + 1: those of the readout if there is
-    /// one, else y(t+1).
+    /// Moves `state`, y(t), to y(t+1) and returns the outputs at t + 1: those of the readout if
+    /// there is one, else y(t+1).
     ///
     /// # Errors
     /// [`Error::StateLength`], [`Error::InputLength`], or [`Error::NonFinite`], which counts steps from 0
@@ -51,7 +51,8 @@ impl Dynamics {
         Ok(self.scratch.outputs())
     }
 
-    /// Advances `state` like [`Dynamics::advance`], and the tangent vector `tangent` by the Jacobian: `J v`, l ascending, fused.
+    /// Advances `state` like [`Dynamics::advance`], and the tangent vector `tangent` by the
+    /// Jacobian: `J v`, l ascending, fused.
     ///
     /// # Errors
     /// As [`Dynamics::advance`]; [`Error::Length`] for a tangent of another length. The new tangent
@@ -80,8 +81,8 @@ impl Dynamics {
         Ok(())
     }
 
-    /// The Jacobian of F at a state and an input, n x n: `J_kl = a_k f'_k(s_k) w_kl + (1 - a_k) δ_kl`,
-    /// where a is the leak, 1 for units without.
+    /// The Jacobian of F at a state and an input, n x n: `J_kl = a_k f'_k(s_k) w_kl + (1 - a_k)
+    /// δ_kl`, where a is the leak, 1 for units without.
     ///
     /// # Errors
     /// As [`Dynamics::advance`].

@@ -1,4 +1,4 @@
-//! All instruments at once.
+//! All instruments applied to a network.
 
 use rtrl_model::{Activation, Connection, Network};
 use serde::Serialize;
@@ -116,7 +116,8 @@ pub struct Block {
 pub struct OnRun {
     /// Number of steps.
     pub steps: usize,
-    /// The largest Lyapunov exponent; `None` where small changes of the state die out within finitely many steps.
+    /// The largest Lyapunov exponent; `None` where small changes of the state die out within
+    /// finitely many steps.
     pub lyapunov_exponent: Option<f64>,
     /// The spectral radius of the Jacobian at states of the run: smallest, mean, largest.
     pub jacobian_radius: [f64; 3],
@@ -166,8 +167,8 @@ pub struct Round {
 }
 
 impl Findings {
-    /// Applies all instruments to a network, which runs from its state: on a task, or with inputs of 0.
-    /// `precision` is the one that the network was saved in.
+    /// Applies all instruments to a network, which runs from its state: on a task, or with inputs
+    /// of 0. `precision` is the one that the network was saved in.
     ///
     /// A network whose run overflows is no error; [`Findings::no_run`] says where it did.
     ///
@@ -420,7 +421,8 @@ mod tests {
         assert!(rests.run.is_some() && rests.no_run.is_none());
     }
 
-    /// A network that has learnt sequences, and, as a negative control, one whose units never change.
+    /// A network that has learnt sequences, and, as a negative control, one whose units never
+    /// change.
     #[test]
     fn a_machine_is_told_from_another() {
         let experiment = TABLE.iter().find(|one| one.task.name == "sequence").unwrap();

@@ -35,14 +35,17 @@ impl FixedPoint {
         self.eigenvalues.first().map_or(0.0, |largest| largest.modulus())
     }
 
-    /// Whether the network returns after a small disturbance: all eigenvalues are inside the unit circle.
+    /// Whether the network returns after a small disturbance: all eigenvalues are inside the unit
+    /// circle.
     pub fn is_stable(&self) -> bool {
         self.spectral_radius() < 1.0
     }
 }
 
-/// Searches for stable and unstable fixed points under a constant input, from `starts` random states.
-/// It uses Newton's method on `F(y, x) - y`; each step is halved until it reduces the difference. Starts that do not converge are ignored, so an empty result does not prove that there are none. The points are sorted by their states.
+/// Searches for stable and unstable fixed points under a constant input, from `starts` random
+/// states. It uses Newton's method on `F(y, x) - y`; each step is halved until it reduces the
+/// difference. Starts that do not converge are ignored, so an empty result does not prove that
+/// there are none. The points are sorted by their states.
 ///
 /// # Errors
 /// [`Error::InputLength`] or [`Error::NonFinite`] for the input; [`Error::Decomposition`].
@@ -126,7 +129,8 @@ fn newton_step(
     step.iter().all(|d| d.is_finite()).then_some(step)
 }
 
-/// The state and its difference after the step, or the first of its halves that brings the norm down.
+/// The state and its difference after the step, or the first of its halves that brings the norm
+/// down.
 fn shortened(
     dynamics: &mut Dynamics,
     state: &[f64],

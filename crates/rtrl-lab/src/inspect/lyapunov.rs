@@ -5,14 +5,14 @@ use rtrl_model::{Error, Generator, Quantity};
 use super::Dynamics;
 use super::run::at;
 
-/// The largest Lyapunov exponent of a network along a run: the mean, over the steps, of the logarithm of
-/// the factor by which a small change of the state grows. Per step, natural logarithm.
+/// The largest Lyapunov exponent of a network along a run: the mean, over the steps, of the
+/// logarithm of the factor by which a small change of the state grows. Per step, natural logarithm.
 ///
-/// Below 0 the network forgets its state, above 0 it is sensitive to it (for a run without inputs: chaos).
-/// A tangent vector, drawn from `seed`, moves with the state and is rescaled to length 1 at every step
-/// (Benettin, Galgani, Giorgilli & Strelcyn, *Meccanica* 15, 1980). The first `discard` steps align
-/// the vector and do not count. If the vector becomes 0, the result is negative infinity: every
-/// small change dies out within finitely many steps.
+/// Below 0 the network forgets its state, above 0 it is sensitive to it (for a run without inputs:
+/// chaos). A tangent vector, drawn from `seed`, moves with the state and is rescaled to length 1 at
+/// every step (Benettin, Galgani, Giorgilli & Strelcyn, *Meccanica* 15, 1980). The first `discard`
+/// steps align the vector and do not count. If the vector becomes 0, the result is negative
+/// infinity: every small change dies out within finitely many steps.
 ///
 /// `state` is y(t0), n values; `inputs` has a row of m values for every step. With external inputs,
 /// this is the exponent of the driven network.
@@ -83,7 +83,8 @@ mod tests {
         largest_lyapunov_exponent(dynamics, state, &vec![vec![]; steps], steps / 4, 1).unwrap()
     }
 
-    /// Linear, with the eigenvalues 0.9 exp(+-i) and 0.5 behind a change of basis; from 0 nothing moves.
+    /// Linear, with the eigenvalues 0.9 exp(+-i) and 0.5 behind a change of basis; from 0 nothing
+    /// moves.
     #[test]
     fn of_a_linear_network_it_is_the_logarithm_of_the_spectral_radius() {
         for radius in [0.9, 1.0, 1.2] {
@@ -95,8 +96,8 @@ mod tests {
         }
     }
 
-    /// Two rectified linear units, u = max(0, y) and v = max(0, y - 1/2), make the tent map, y = s (u - 2 v),
-    /// whose slope is s or -s everywhere.
+    /// Two rectified linear units, u = max(0, y) and v = max(0, y - 1/2), make the tent map, y = s
+    /// (u - 2 v), whose slope is s or -s everywhere.
     #[test]
     fn of_a_tent_map_it_is_the_logarithm_of_its_slope() {
         // With 2 itself, every bit of y would be shifted out in the end.

@@ -9,7 +9,8 @@ use super::spectrum::matrix;
 pub struct Principal {
     /// The variance along each component, the largest first.
     pub variances: Vec<f64>,
-    /// The coordinates of each state along the first three components, relative to the mean; 0 if there are fewer. The largest coordinate in magnitude along each component is positive.
+    /// The coordinates of each state along the first three components, relative to the mean; 0 if
+    /// there are fewer. The largest coordinate in magnitude along each component is positive.
     pub coordinates: Vec<[f64; 3]>,
 }
 
@@ -22,8 +23,8 @@ impl Principal {
     }
 }
 
-/// Principal components of at least 2 states, by the singular value decomposition of their differences
-/// from the mean.
+/// Principal components of at least 2 states, by the singular value decomposition of their
+/// differences from the mean.
 ///
 /// # Errors
 /// [`Error::Setting`] for fewer states, [`Error::Shape`] if they are not equally long,

@@ -29,7 +29,8 @@ impl SpectralRadius {
         Ok(Self { every, seen: 0, last: None })
     }
 
-    /// The last value; `None` before the first step, or if a Jacobian is not finite or its eigenvalues cannot be computed.
+    /// The last value; `None` before the first step, or if a Jacobian is not finite or its
+    /// eigenvalues cannot be computed.
     pub fn last(&self) -> Option<f64> {
         self.last
     }

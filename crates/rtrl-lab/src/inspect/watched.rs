@@ -35,9 +35,11 @@ pub struct OnTask {
     pub inputs: &'static [&'static str],
     /// The names of its targets.
     pub outputs: &'static [&'static str],
-    /// Steps with targets at which all outputs are on the right side of 1/2; where all targets are bits.
+    /// Steps with targets at which all outputs are on the right side of 1/2; where all targets are
+    /// bits.
     pub right: Option<Agreement>,
-    /// Steps by which the targets are shifted, because a task without inputs does not determine its phase.
+    /// Steps by which the targets are shifted, because a task without inputs does not determine its
+    /// phase.
     pub moved: usize,
     /// The machine in the network.
     pub machine: Option<Extracted>,
@@ -62,11 +64,11 @@ pub struct Extracted {
     pub explains_all: bool,
     /// Steps on which it was checked, after those that it was made from.
     pub agreement: Agreement,
-    /// How it differs from the machine that the task asks for.
+    /// Its comparison with the machine that solves the task.
     pub comparison: Option<Comparison>,
     /// Why there is no comparison.
     pub no_comparison: Option<String>,
-    /// The input that each symbol stands for.
+    /// The input vector of each symbol.
     #[serde(skip)]
     pub held: Vec<Vec<f64>>,
 }

@@ -4,8 +4,8 @@ use rtrl_model::{EngineChoice, Error, Real};
 
 use super::{Experiment, Progress, Run};
 
-/// The difference between outputs from which two runs count as diverged. Rounding alone starts at 1e-16 and
-/// grows only where the network amplifies it.
+/// The difference between outputs from which two runs count as diverged. Rounding alone starts at
+/// 1e-16 and grows only where the network amplifies it.
 const DIVERGED: f64 = 1e-6;
 
 /// The same run with two engines.
@@ -13,8 +13,8 @@ const DIVERGED: f64 = 1e-6;
 pub struct Comparison {
     /// The steps before the success began, of each engine; `None` where the run failed.
     pub steps: [Option<u64>; 2],
-    /// The first step, from 1, after which an output of the one differed from that of the other by more
-    /// than 1e-6, while both ran.
+    /// The first step, from 1, after which an output of the one differed from that of the other by
+    /// more than 1e-6, while both ran.
     pub diverged: Option<u64>,
 }
 
@@ -83,8 +83,8 @@ mod tests {
 
     const EVEN: EngineChoice = EngineChoice::Deferred { window: Some(5), pace: Pace::Even };
 
-    /// Equal steps to success, or a step at which rounding diverged the runs. Streams of bits that are learnt
-    /// within some thousand steps leave rounding no time.
+    /// Equal steps to success, or a step at which rounding diverged the runs. Streams of bits that
+    /// are learnt within some thousand steps leave rounding no time.
     #[test]
     fn the_engines_need_the_same_steps_unless_rounding_parts_them() {
         let mut equal = 0;
@@ -105,8 +105,8 @@ mod tests {
         assert!(equal >= 8, "{equal}");
     }
 
-    /// Negative control: the coarser rounding of single precision is detected in the same runs, and one engine
-    /// never parts from itself.
+    /// Negative control: the coarser rounding of single precision is detected in the same runs, and
+    /// one engine never parts from itself.
     #[test]
     fn only_rounding_parts_the_engines() {
         let engines = [EngineChoice::Eager, EVEN];

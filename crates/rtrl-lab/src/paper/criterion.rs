@@ -6,7 +6,8 @@ pub(super) const OSCILLATION_STEPS: usize = 2000;
 /// When a run has succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Criterion {
-    /// This many steps with targets in a row, each output within 0.5 of its target, while the network learns.
+    /// This many steps with targets in a row, each output within 0.5 of its target, while the
+    /// network learns.
     Answers(u64),
     /// 2000 steps in a row within a tolerance while the network learns, then 2000 steps without
     /// targets and with fixed weights. If these fail, the count restarts.
@@ -18,8 +19,9 @@ pub enum Criterion {
 pub enum FreeRun {
     /// Each value within 0.5 of what the target would be.
     Pattern,
-    /// A wave, which may have another phase: in the second half of the 2000 steps, more than 0.5 from
-    /// peak to peak, and within 3 of 40 cycles. Before, while the network learns, the tolerance is 0.1.
+    /// A wave, which may have another phase: in the second half of the 2000 steps, more than 0.5
+    /// from peak to peak, and within 3 of 40 cycles. Before, while the network learns, the
+    /// tolerance is 0.1.
     Wave,
 }
 
@@ -39,7 +41,8 @@ impl Criterion {
 }
 
 impl FreeRun {
-    /// Whether the values of a free run are right; `targets` are what they would have been compared with.
+    /// Whether the values of a free run are right; `targets` are what they would have been compared
+    /// with.
     pub(super) fn is_right(self, values: &[f64], targets: &[f64]) -> bool {
         match self {
             Self::Pattern => values.iter().zip(targets).all(|(y, d)| (d - y).abs() < 0.5),

@@ -1,4 +1,5 @@
-//! A record of a run: its learning curve and its last steps, in memory that does not grow with the run.
+//! A record of a run: its learning curve and its last steps, in memory that does not grow with the
+//! run.
 
 use std::collections::VecDeque;
 
@@ -24,8 +25,8 @@ pub struct Record {
     pub moments: VecDeque<Moment>,
     /// W at the end, units x (inputs, bias, units); empty while the run continues.
     pub weights: Vec<Vec<f64>>,
-    /// The outputs of the [`LAST`] steps after the end, which the network takes without targets and without
-    /// learning; empty where a task has inputs.
+    /// The outputs of the [`LAST`] steps after the end, which the network takes without targets and
+    /// without learning; empty where a task has inputs.
     pub alone: Vec<Vec<f64>>,
 }
 
@@ -40,7 +41,8 @@ pub struct Moment {
     pub state: Vec<f64>,
 }
 
-/// The error over the steps, averaged over intervals of growing length: about 150 for a million steps.
+/// The error over the steps, averaged over intervals of growing length: about 150 for a million
+/// steps.
 #[derive(Debug, Default)]
 pub struct Curve {
     stretches: Vec<Stretch>,

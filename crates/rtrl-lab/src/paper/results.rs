@@ -40,7 +40,8 @@ impl Results<Outcome> {
         Some(0.5 * (lower as f64 + upper as f64))
     }
 
-    /// The index of a typical run: the successful one with the median number of steps (of two, the shorter), or the first if all failed.
+    /// The index of a typical run: the successful one with the median number of steps (of two, the
+    /// shorter), or the first if all failed.
     pub fn typical(&self) -> usize {
         let steps = |(place, outcome): (usize, &Outcome)| Some((outcome.steps?, place));
         let mut solved: Vec<_> = self.outcomes.iter().enumerate().filter_map(steps).collect();

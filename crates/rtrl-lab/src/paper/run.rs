@@ -103,7 +103,8 @@ impl<T: Real> Run<T> {
         &self.outputs
     }
 
-    /// The outputs of the next `steps` steps without targets, with fixed weights and inputs of 0: for each step the outputs of the units that have targets. The run does not advance.
+    /// The outputs of the next `steps` steps without targets, with fixed weights and inputs of 0:
+    /// for each step the outputs of the units that have targets. The run does not advance.
     ///
     /// # Errors
     /// As [`Learner::generate`].
@@ -158,7 +159,8 @@ impl<T: Real> Run<T> {
         Ok(Progress::Solved { steps: self.since })
     }
 
-    /// Whether the network continues the oscillation without targets. The network does not advance, and the task returns to its state, because the steps are whole periods of every oscillation.
+    /// Whether the network continues the oscillation without targets. The network does not advance,
+    /// and the task returns to its state, because the steps are whole periods of every oscillation.
     fn runs_on(&mut self, free_run: FreeRun) -> Result<bool, Error> {
         let values: Vec<f64> =
             self.free_run(OSCILLATION_STEPS)?.iter().map(|outputs| outputs[0]).collect();
@@ -215,8 +217,8 @@ mod tests {
         }
     }
 
-    /// What is shown of a step is what the network was given, and who looks changes nothing: the run ends
-    /// where it does unseen. The task's own stream is the oracle.
+    /// What is shown of a step is what the network was given, and who looks changes nothing: the
+    /// run ends where it does unseen. The task's own stream is the oracle.
     #[test]
     fn a_run_that_is_watched_is_the_same_run() {
         for (name, forced) in [("xor-2", false), ("0011", true)] {

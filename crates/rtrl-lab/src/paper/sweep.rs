@@ -25,8 +25,8 @@ impl Experiment {
     }
 }
 
-/// Runs every experiment with the seeds 1 to [`Experiment::runs`], on all threads; `run` does one of these
-/// runs. Outcomes are in the order of the seeds, whichever run ends first.
+/// Runs every experiment with the seeds 1 to [`Experiment::runs`], on all threads; `run` does one
+/// of these runs. Outcomes are in the order of the seeds, whichever run ends first.
 ///
 /// # Errors
 /// [`Error::Run`] with the task and the seed of a run that failed.

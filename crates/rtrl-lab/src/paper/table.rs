@@ -41,8 +41,8 @@ const MACHINE: Experiment = Experiment {
     quick: false,
 };
 
-/// All experiments. Those that are expected to fail belong to them: without teacher forcing 0 0 1 1 at the
-/// smaller rate and the sine, and the Turing machine with one step of delay.
+/// All experiments. Those that are expected to fail belong to them: without teacher forcing 0 0 1 1
+/// at the smaller rate and the sine, and the Turing machine with one step of delay.
 pub const TABLE: &[Experiment] = &[
     Experiment { units: 3, ..XOR },
     Experiment { learning_rate: 1.0, ..XOR },

@@ -4,10 +4,11 @@ use rtrl_model::Generator;
 
 use super::task::Task;
 
-/// The Add task (Marschall, Cho & Savin, *A Unified Framework of Online Learning Algorithms for Training
-/// Recurrent Neural Networks*, JMLR 21, 2020): a fair coin x(t) is tossed at every step, and the target
-/// is the probability `0.5 + 0.5 x(t - 5) - 0.25 x(t - 9)` of a class, given as a soft label.
-/// The mean loss shows which of the two coins a network remembers ([`AddTask::floors`]).
+/// The Add task (Marschall, Cho & Savin, *A Unified Framework of Online Learning Algorithms for
+/// Training Recurrent Neural Networks*, JMLR 21, 2020): a fair coin x(t) is tossed at every step,
+/// and the target is the probability `0.5 + 0.5 x(t - 5) - 0.25 x(t - 9)` of a class, given as a
+/// soft label. The mean loss shows which of the two coins a network remembers
+/// ([`AddTask::floors`]).
 #[derive(Debug)]
 pub struct AddTask {
     generator: Generator,
@@ -25,8 +26,8 @@ impl AddTask {
         Self { generator: Generator::new(seed), tossed: [None; FAR + 1] }
     }
 
-    /// The input `[x, 1 - x]` and the label `[d, 1 - d]` for the outputs of the same call, which is absent
-    /// in the first 9 calls.
+    /// The input `[x, 1 - x]` and the label `[d, 1 - d]` for the outputs of the same call, which is
+    /// absent in the first 9 calls.
     pub fn draw(&mut self) -> ([f64; 2], Option<[f64; 2]>) {
         let coin = self.generator.bit();
         self.tossed.rotate_right(1);
@@ -35,10 +36,11 @@ impl AddTask {
         (pair(f64::from(coin)), label.map(|(near, far)| pair(probability(near, far))))
     }
 
-    /// The smallest mean cross-entropies, in nats, for networks that remember neither coin, the more recent one, and both: about 0.6616, 0.5192 and 0.4545.
+    /// The smallest mean cross-entropies, in nats, for networks that remember neither coin, the
+    /// more recent one, and both: about 0.6616, 0.5192 and 0.4545.
     ///
-    /// The best answer is the mean label of all cases that look the same, and its cross-entropy with their
-    /// labels is its entropy.
+    /// The best answer is the mean label of all cases that look the same, and its cross-entropy
+    /// with their labels is its entropy.
     pub fn floors() -> [f64; 3] {
         let labels = [false, true].map(|near| [false, true].map(|far| probability(near, far)));
         let nearer = labels.map(|cases| mean(&cases));

@@ -24,7 +24,7 @@ impl Entry {
         (self.start)(seed)
     }
 
-    /// The machine that the task asks for, where inputs are symbols and targets bits.
+    /// The machine that solves the task, if inputs are symbols and targets bits.
     pub fn machine(&self) -> Option<TaskMachine> {
         self.machine.map(|explore| explore())
     }

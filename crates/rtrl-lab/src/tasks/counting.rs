@@ -30,7 +30,7 @@ impl Counting {
         Self { generator, count, place: 0 }
     }
 
-    /// The machine that the task asks for: how many b may or must come, and whether one has.
+    /// The machine that solves the task: how many b can or must follow, and whether there was one.
     pub(super) fn machine() -> TaskMachine {
         let possible = |&(count, falls): &(usize, bool)| {
             let a = || Possible {

@@ -17,7 +17,8 @@ impl<V> DelayLine<V> {
         Self { pending: VecDeque::with_capacity(delay.get()), delay }
     }
 
-    /// Takes the answer to z(t) and returns the one that is due at t + 1, once the delay has passed.
+    /// Takes the answer to z(t) and returns the one that is due at t + 1, once the delay has
+    /// passed.
     pub(super) fn pass(&mut self, answer: V) -> Option<V> {
         self.pending.push_back(answer);
         let due = self.pending.len() >= self.delay.get();

@@ -7,8 +7,8 @@ use super::task::Task;
 /// Steps before the first value that is shown.
 const SETTLING: usize = 100;
 
-/// The series of Hénon's map (Hénon 1976): `x(t+1) = 1 - 1.4 x(t)^2 + 0.3 x(t-1)`; the target is the next
-/// value. The seed chooses the first two.
+/// The series of Hénon's map (Hénon 1976): `x(t+1) = 1 - 1.4 x(t)^2 + 0.3 x(t-1)`; the target is
+/// the next value. The seed chooses the first two.
 #[derive(Debug)]
 pub struct Henon {
     present: f64,

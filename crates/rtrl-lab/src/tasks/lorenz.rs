@@ -14,7 +14,8 @@ const SETTLING: usize = 1000;
 /// The series of Lorenz's system (Lorenz 1963): `dx/dt = 10 (y - x)`, `dy/dt = x (28 - z) - y`,
 /// `dz/dt = x y - 8/3 z`, a value each 0.02 units of time; the targets are the next values.
 ///
-/// Integrated by the Runge-Kutta method of fourth order in steps of 0.01. The seed chooses the start.
+/// Integrated by the Runge-Kutta method of fourth order in steps of 0.01. The seed chooses the
+/// start.
 #[derive(Debug)]
 pub struct Lorenz {
     present: [f64; 3],
@@ -50,7 +51,7 @@ fn slope([x, y, z]: [f64; 3]) -> [f64; 3] {
     [10.0 * (y - x), x * (28.0 - z) - y, x * y - 8.0 / 3.0 * z]
 }
 
-/// A point that lies `length` times `direction` away.
+/// The point at a distance of `length` times `direction`.
 fn along(point: [f64; 3], direction: [f64; 3], length: f64) -> [f64; 3] {
     std::array::from_fn(|i| point[i] + length * direction[i])
 }

@@ -7,8 +7,11 @@ use rtrl_model::Error;
 
 use super::task::number;
 
-/// The machine that solves a task, together with the inputs that the task can produce.
-/// A *situation* is everything that determines the future of a task: for a Turing machine the state of its controller, the tape as far as it has been read, the head, and the answers that are not due yet. A *state* is the part that a machine has to remember, without tape and head. Situation 0 is the beginning, when no answer is due yet.
+/// The machine that solves a task, together with the inputs that the task can produce. A
+/// *situation* is everything that determines the future of a task: for a Turing machine the state
+/// of its controller, the tape as far as it has been read, the head, and the answers that are not
+/// due yet. A *state* is the part that a machine has to remember, without tape and head. Situation
+/// 0 is the beginning, when no answer is due yet.
 #[derive(Debug, Clone)]
 pub struct TaskMachine {
     /// The possible steps in each situation.
@@ -67,7 +70,8 @@ impl TaskMachine {
         })
     }
 
-    /// All situations that can follow `start`, if every answer is due `delay` steps after its input (1: at once). `state` is what the machine remembers in addition to the answers that are due.
+    /// All situations that can follow `start`, if every answer is due `delay` steps after its input
+    /// (1: at once). `state` is what the machine remembers in addition to the answers that are due.
     pub(super) fn explore<S: Clone + Ord, K: Ord>(
         start: &S,
         delay: NonZeroUsize,
@@ -140,8 +144,8 @@ mod tests {
         }
     }
 
-    /// A state says all about the answers: two situations with the same one give the same answer at the same
-    /// input, and the same states follow.
+    /// A state says all about the answers: two situations with the same one give the same answer at
+    /// the same input, and the same states follow.
     #[test]
     fn states_are_those_of_a_machine() {
         for entry in CATALOGUE {

@@ -13,11 +13,11 @@ const DELAY: u8 = 17;
 /// Units of time before the first value that is shown.
 const SETTLING: usize = 500;
 
-/// The Mackey-Glass series (Mackey & Glass 1977): `dx/dt = 0.2 x(t-τ) / (1 + x(t-τ)^10) - 0.1 x(t)` with
-/// τ = 17, a value a unit of time; the target is the next value.
+/// The Mackey-Glass series (Mackey & Glass 1977): `dx/dt = 0.2 x(t-τ) / (1 + x(t-τ)^10) - 0.1 x(t)`
+/// with τ = 17, a value a unit of time; the target is the next value.
 ///
-/// Integrated by the Runge-Kutta method of fourth order in steps of 0.1, with the delayed value in the
-/// middle of a step as the mean of those at its ends. The seed chooses the constant history.
+/// Integrated by the Runge-Kutta method of fourth order in steps of 0.1, with the delayed value in
+/// the middle of a step as the mean of those at its ends. The seed chooses the constant history.
 #[derive(Debug)]
 pub struct MackeyGlass {
     /// x(t-τ) … x(t), a value a substep.

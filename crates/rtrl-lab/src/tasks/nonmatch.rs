@@ -28,7 +28,7 @@ impl DelayedNonmatch {
         Self { generator: Generator::new(seed), stored: None, answers: DelayLine::new(DELAY) }
     }
 
-    /// The machine that the task asks for, which remembers the stored bit and an answer.
+    /// The machine that solves the task, which remembers the stored bit and an answer.
     pub(super) fn machine() -> TaskMachine {
         let possible = |&stored: &Option<bool>| {
             let step = |[bit, cue]: [bool; 2]| {

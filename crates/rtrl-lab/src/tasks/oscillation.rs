@@ -4,8 +4,8 @@ use std::f64::consts::TAU;
 
 use super::task::Task;
 
-/// An oscillation (Williams & Zipser 1989, section 4.5): no input, a target that repeats itself. There is
-/// nothing random in it.
+/// An oscillation (Williams & Zipser 1989, section 4.5): no input, a target that repeats itself.
+/// There is nothing random in it.
 #[derive(Debug)]
 pub struct Oscillation {
     period: Vec<f64>,

@@ -8,8 +8,8 @@ pub trait Task: Send {
     /// The names of the targets, in the order of the outputs that they belong to.
     fn targets(&self) -> &'static [&'static str];
 
-    /// Writes the input x(t) and the targets for time t + 1, each where there is one. `input` is as long
-    /// as [`Task::inputs`], `targets` as [`Task::targets`].
+    /// Writes the input x(t) and the targets for time t + 1, each where there is one. `input` is as
+    /// long as [`Task::inputs`], `targets` as [`Task::targets`].
     fn draw_into(&mut self, input: &mut [f64], targets: &mut [Option<f64>]);
 }
 

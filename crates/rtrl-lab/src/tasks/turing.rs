@@ -12,14 +12,16 @@ use super::task::{Task, number};
 const SHORTEST: usize = 2;
 const LONGEST: usize = 10;
 
-/// Balanced parentheses (Williams & Zipser 1989, section 4.4): the network replaces the finite controller of a Turing machine.
+/// Balanced parentheses (Williams & Zipser 1989, section 4.4): the network replaces the finite
+/// controller of a Turing machine.
 ///
 /// It sees the symbol under the head and must report, `delay` steps later, what the true controller
 /// does: whether the head moves right (0 when the machine halts), whether it writes an X, whether
 /// it accepts, whether it rejects. The true controller moves the head, its state is hidden, and
 /// when it halts the next tape follows at once.
 ///
-/// A tape is A, 2 to 10 parentheses, A. Half of the tapes are drawn from the balanced ones, half from all.
+/// A tape is A, 2 to 10 parentheses, A. Half of the tapes are drawn from the balanced ones, half
+/// from all.
 #[derive(Debug)]
 pub struct Turing {
     generator: Generator,
@@ -35,8 +37,8 @@ impl Turing {
         Self { generator, controller, reports: DelayLine::new(delay) }
     }
 
-    /// The machine that the task asks for: the state of the controller, and its last reports. A situation
-    /// has the tape as well, of which only what the head has seen is decided.
+    /// The machine that solves the task: the state of the controller, and its last reports. A
+    /// situation has the tape as well, of which only what the head has seen is decided.
     pub(super) fn machine(delay: NonZeroUsize) -> TaskMachine {
         let start = Controller::on(vec![Symbol::End]);
         let possible = |place: &Controller| {
@@ -203,8 +205,8 @@ fn draw_tape(generator: &mut Generator) -> Vec<Symbol> {
 fn draw_balanced(generator: &mut Generator, length: usize) -> Vec<Symbol> {
     let mut depth = 0;
     let draw = |place| {
-        // Of the ways to continue, d (r + d + 2) of 2 r (d + 1) close, at depth d with r places left (Arnold
-        // & Sleep 1980).
+        // Of the ways to continue, d (r + d + 2) of 2 r (d + 1) close, at depth d with r places
+        // left (Arnold & Sleep 1980).
         let left = length - place;
         let opens = generator.below(2 * left * (depth + 1)) >= depth * (left + depth + 2);
         depth = if opens { depth + 1 } else { depth - 1 };
@@ -279,7 +281,8 @@ mod tests {
         let share = |tapes: &[Vec<Symbol>], which: fn(&[Symbol]) -> bool| {
             tapes.iter().filter(|tape| which(tape)).count() as f64 / tapes.len() as f64
         };
-        // Of the words of length 2 to 10, 1/4, 2/16, 5/64, 14/256 and 42/1024 are balanced; odd ones never.
+        // Of the words of length 2 to 10, 1/4, 2/16, 5/64, 14/256 and 42/1024 are balanced; odd
+        // ones never.
         let by_chance = (0.25 + 0.125 + 5.0 / 64.0 + 14.0 / 256.0 + 42.0 / 1024.0) / 9.0;
         let balanced = share(&tapes, is_balanced);
         assert!((balanced - (0.5 + by_chance / 2.0)).abs() < 0.012, "{balanced}");
@@ -300,8 +303,8 @@ mod tests {
         assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
     }
 
-    /// Follows the stream with nothing but what is reported, two steps late: the head that the reports
-    /// move finds the symbols that the stream shows.
+    /// Follows the stream with nothing but what is reported, two steps late: the head that the
+    /// reports move finds the symbols that the stream shows.
     #[test]
     fn the_reports_lead_from_symbol_to_symbol() {
         let steps = drawn(&mut Turing::new(TWO, 6), 5000);

@@ -8,8 +8,8 @@ use super::delay::DelayLine;
 use super::machine::{PAIRS_OF_BITS, Possible, TaskMachine};
 use super::task::{Task, number};
 
-/// Pipelined exclusive or (Williams & Zipser 1989, section 4.1): two random bits a step; the output at
-/// time t should be the exclusive or of the bits that were part of z(t - delay).
+/// Pipelined exclusive or (Williams & Zipser 1989, section 4.1): two random bits a step; the output
+/// at time t should be the exclusive or of the bits that were part of z(t - delay).
 #[derive(Debug)]
 pub struct PipelinedXor {
     generator: Generator,
@@ -22,7 +22,7 @@ impl PipelinedXor {
         Self { generator: Generator::new(seed), answers: DelayLine::new(delay) }
     }
 
-    /// The machine that the task asks for, which remembers nothing but answers that are due.
+    /// The machine that solves the task, which remembers only answers that are due.
     pub(super) fn machine(delay: NonZeroUsize) -> TaskMachine {
         let step = |bits: [bool; 2]| Possible {
             input: bits.map(number).to_vec(),
@@ -59,8 +59,8 @@ impl Task for PipelinedXor {
 mod tests {
     use super::*;
 
-    /// y(t + 1) answers the bits of z(t + 1 - delay): those of the same call at delay 1, of the call
-    /// before at delay 2.
+    /// y(t + 1) answers the bits of z(t + 1 - delay): those of the same call at delay 1, of the
+    /// call before at delay 2.
     #[test]
     fn targets_answer_the_bits_of_the_right_step() {
         for delay in 1..=4 {

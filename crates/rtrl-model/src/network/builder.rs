@@ -148,7 +148,7 @@ impl<T: Real> NetworkBuilder<T> {
         let room = n.next_multiple_of(T::LANES);
         let cell = Cell::Simple(Simple::new(n, &self.activations, &self.leaks, room)?);
         let initial_state = self.check_state()?;
-        // A stream of its own, so that a readout does not change the weights of the units.
+        // A separate stream, so that a readout does not change the weights of the units.
         let mut generator = Generator::new(self.seed ^ 0x5EED_0000_0000_0001);
         let readout = self.readout.as_ref();
         let readout = readout.map(|r| r.build(n, columns.inputs, &mut generator)).transpose()?;

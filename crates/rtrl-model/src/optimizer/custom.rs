@@ -111,8 +111,8 @@ impl<T: Real> CustomState<T> {
         Ok(Self { scratch: vec![0.0; moments.len()], rule, moments, learning })
     }
 
-    /// Replaces the gradients in `direction` by the directions, and computes the next moments; says whether
-    /// these are finite. `weights` and `direction` are padded like the matrix.
+    /// Replaces the gradients in `direction` by the directions, and computes the next moments; says
+    /// whether these are finite. `weights` and `direction` are padded like the matrix.
     pub(super) fn find_direction(
         &mut self,
         update: u64,

@@ -8,7 +8,8 @@ use super::moments::Moments;
 use super::rule::{Optimizer, Rule};
 use crate::{Error, Matrix};
 
-/// The state of the optimiser for one layer, and buffers for the next one, because a failed update must change nothing.
+/// The state of the optimiser for one layer, and buffers for the next one, because a failed update
+/// must change nothing.
 #[derive(Debug, Clone)]
 pub(super) struct LayerState<T> {
     /// The moments that the optimiser has.
@@ -37,8 +38,8 @@ impl<T: Real> Rates<T> {
 }
 
 impl<T: Real> LayerState<T> {
-    /// A state of zeros for `weights`; `decays` says where weight decay acts, and `learning` which weights
-    /// learn, row by row.
+    /// A state of zeros for `weights`; `decays` says where weight decay acts, and `learning` which
+    /// weights learn, row by row.
     pub(super) fn new(
         optimizer: &Optimizer,
         weights: &Matrix<T>,

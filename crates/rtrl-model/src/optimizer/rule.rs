@@ -38,8 +38,8 @@ pub enum Optimizer {
         /// Added to the denominator.
         epsilon: f64,
     },
-    /// Adam (Kingma & Ba 2015): `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`,
-    /// `w -= learning_rate / (1 - β1^u) * m / (sqrt(v) / sqrt(1 - β2^u) + epsilon)` at update u = 1, 2, …
+    /// Adam (Kingma & Ba 2015): `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`, `w -=
+    /// learning_rate / (1 - β1^u) * m / (sqrt(v) / sqrt(1 - β2^u) + epsilon)` at update u = 1, 2, …
     Adam {
         /// α
         learning_rate: f64,
@@ -153,7 +153,8 @@ impl Optimizer {
         }
     }
 
-    /// Fails unless every constant is in its range, in the precision of the weights, and a custom rule has been supplied.
+    /// Fails unless every constant is in its range, in the precision of the weights, and a custom
+    /// rule has been supplied.
     pub(super) fn check<T: Real>(&self) -> Result<(), Error> {
         check_rate::<T>("learning rate", self.learning_rate())?;
         match *self {
@@ -195,8 +196,8 @@ fn check_epsilon<T: Real>(what: &'static str, epsilon: f64) -> Result<(), Error>
     Err(Error::Setting { what, expected, got: epsilon.to_string() })
 }
 
-/// The constants of one update in the precision of the weights. What all optimisers have in common: a
-/// direction, which is g or its first moment, perhaps divided by the root of the second moment.
+/// The constants of one update in the precision of the weights. What all optimisers have in common:
+/// a direction, which is g or its first moment, perhaps divided by the root of the second moment.
 pub(super) struct Rule<T> {
     pub(super) first: Option<Average<T>>,
     pub(super) second: Option<Scale<T>>,

@@ -24,7 +24,9 @@ pub struct UpdateSettings {
     /// Limits on the gradient.
     #[serde(default)]
     pub clipping: Clipping,
-    /// λ of decoupled weight decay (Loshchilov & Hutter 2019): in addition to the change of the optimiser, `w -= rate * λ * w`, as in `torch.optim.AdamW`, with the rate of the layer and the schedule. It applies to weights that learn, except those of the bias; 0 for none.
+    /// λ of decoupled weight decay (Loshchilov & Hutter 2019): in addition to the change of the
+    /// optimiser, `w -= rate * λ * w`, as in `torch.optim.AdamW`, with the rate of the layer and
+    /// the schedule. It applies to weights that learn, except those of the bias; 0 for none.
     #[serde(default)]
     pub weight_decay: f64,
     /// Largest singular value that the recurrent weights (units x units) may have after an update.
@@ -64,7 +66,8 @@ impl UpdateSettings {
         Self { weight_decay: 0.01, ..Optimizer::adam(learning_rate).into() }
     }
 
-    /// Supplies the functions of a custom schedule and a custom optimiser, of which a file stores only the names. Others need nothing.
+    /// Supplies the functions of a custom schedule and a custom optimiser, of which a file stores
+    /// only the names. Others need nothing.
     ///
     /// # Errors
     /// [`Error::Setting`] if the one of that name has not been supplied.

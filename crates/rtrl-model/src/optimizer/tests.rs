@@ -159,7 +159,8 @@ pub(super) fn owned(updater: &Updater<f64>) -> Vec<(String, Matrix<f64>)> {
 
 #[test]
 fn a_refused_update_leaves_no_trace() {
-    // Moments of the readout, the last to be computed, may fail although its weights would be finite.
+    // Moments of the readout, the last to be computed, may fail although its weights would be
+    // finite.
     let steep = |gradient: &mut Gradient<f64>| {
         gradient.readout.as_mut().unwrap().row_mut(1).fill(1e200);
     };

@@ -115,7 +115,8 @@ impl<T: Real> Updater<T> {
     }
 
     /// The state of the optimiser except the number of updates, by name: layer (`recurrent`,
-    /// `readout`), dot, moment (`momentum`, `first_moment`, `second_moment`); shapes as the weights'.
+    /// `readout`), dot, moment (`momentum`, `first_moment`, `second_moment`); shapes as the
+    /// weights'.
     pub(crate) fn state(&self) -> impl Iterator<Item = (String, &Matrix<T>)> {
         self.moments().map(|(name, moments)| (name, &moments.now))
     }
@@ -143,7 +144,8 @@ impl<T: Real> Updater<T> {
         all.try_for_each(|(name, moments)| check_moment(&name, &moments.now, moments, layers))
     }
 
-    /// Restores the results of [`Updater::state`] and [`Updater::updates`] for the same settings and layers, in any order.
+    /// Restores the results of [`Updater::state`] and [`Updater::updates`] for the same settings
+    /// and layers, in any order.
     ///
     /// # Errors
     /// [`Error::Setting`] if names are missing or unknown or a number cannot be one of that moment,
@@ -188,8 +190,9 @@ fn listed(names: &[impl AsRef<str>]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
-/// Fails unless `matrix` can replace `moments`, which have this name: it has the same shape, and its numbers
-/// are finite, 0 for weights that do not learn (else these would move), and not negative if they average squares.
+/// Fails unless `matrix` can replace `moments`, which have this name: it has the same shape, and
+/// its numbers are finite, 0 for weights that do not learn (else these would move), and not
+/// negative if they average squares.
 fn check_moment<T: Real>(
     name: &str,
     matrix: &Matrix<T>,

@@ -1,4 +1,4 @@
-//! What files say of a network beside its numbers.
+//! The description of a network in files, without its numbers.
 
 use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub(crate) struct ReadoutDescription {
     pub(crate) least_squares: Option<LeastSquares>,
 }
 
-/// The numbers of a network, in a precision that holds all.
+/// The numbers of a network, in double precision.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) weights: Vec<Vec<f64>>,

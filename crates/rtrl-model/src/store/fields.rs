@@ -1,4 +1,4 @@
-//! Named fields on their way into a container and out of it: planned, written, read and compared.
+//! Named fields: planned for, written to and read from a container, and compared.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::container::{Dtype, Reader, Tensor, Writer};
 use crate::error::MOST_COUNTED;
 use crate::{Error, Matrix};
 
-/// A thing that a file holds.
+/// A field that a file holds.
 #[derive(Debug)]
 pub(crate) enum Field<'a, T: Real> {
     Count(&'a u64),
@@ -24,7 +24,7 @@ pub(crate) enum Field<'a, T: Real> {
     Engine(EngineField<&'a dyn Engine<T>>),
 }
 
-/// A thing that is replaced by what a file holds.
+/// A field that is replaced by the contents of a file.
 #[derive(Debug)]
 pub(crate) enum FieldMut<'a, T: Real> {
     Count(&'a mut u64),
@@ -36,12 +36,13 @@ pub(crate) enum FieldMut<'a, T: Real> {
     Engine(EngineField<&'a mut dyn Engine<T>>),
 }
 
-/// An engine with what the file has to know of it.
+/// An engine and whether it is lost.
 #[derive(Debug)]
 pub(crate) struct EngineField<E> {
     pub(crate) engine: E,
     pub(crate) units: usize,
-    /// Whether p is lost. The file then holds p = 0, so that its length still confirms the memory for p.
+    /// Whether p is lost. The file then holds p = 0, so that its length still confirms the memory
+    /// for p.
     pub(crate) lost: bool,
 }
 
@@ -52,7 +53,7 @@ pub(crate) type Visit<'a, T> = dyn FnMut(&str, Field<'_, T>) -> Result<(), Error
 pub(crate) type VisitMut<'a, T> = dyn FnMut(&str, FieldMut<'_, T>) -> Result<(), Error> + 'a;
 
 impl<T: Real> EngineField<&dyn Engine<T>> {
-    /// Passes on what the file holds of the engine.
+    /// Passes on the tensors of the engine.
     fn save(&self, to: &mut dyn Sink<T>) -> Result<(), rtrl_kernel::Error> {
         if !self.lost {
             return self.engine.save(to);
@@ -62,7 +63,7 @@ impl<T: Real> EngineField<&dyn Engine<T>> {
     }
 }
 
-/// What a container will hold: tensors, and the counts and flags that its header takes.
+/// The planned contents of a container: tensors, and the counts and flags of its header.
 #[derive(Debug, Default)]
 pub(crate) struct Planned {
     pub(crate) tensors: Vec<Tensor>,

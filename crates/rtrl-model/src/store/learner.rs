@@ -29,7 +29,7 @@ struct Contents {
     learner: Settings,
     /// Counts and flags by their names.
     counts: Map<String, Value>,
-    /// The inputs that wait for their labels, if it is a forecaster.
+    /// The pending inputs, if it is a forecaster.
     forecast: Option<ForecastContents>,
     application: Value,
 }
@@ -48,7 +48,7 @@ struct ForecastContents {
     waiting: Vec<usize>,
 }
 
-/// Inputs of a forecaster that wait for their labels, stream by stream.
+/// Pending inputs of a forecaster, stream by stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting<T> {
     contents: ForecastContents,
@@ -57,8 +57,9 @@ pub(crate) struct Waiting<T> {
 
 const WAITING: &str = "forecast.inputs";
 
-/// Values in a file for each waiting input of a network with `inputs` inputs. A network without inputs has one
-/// as well, a 0: the length of the file confirms the number of inputs, since a forecast takes a step for each.
+/// Values in a file for each pending input of a network with `inputs` inputs. A network without
+/// inputs also has one, a 0, so that the length of the file confirms the number of pending inputs:
+/// a forecast takes a step for each.
 pub(crate) fn stored_width(inputs: usize) -> usize {
     inputs.max(1)
 }
@@ -85,10 +86,9 @@ impl<T> Waiting<T> {
 }
 
 impl<T: Real> Learner<T> {
-    /// Saves everything that the run needs to continue bit for bit, to one file. `application` is stored as it
-    /// is, for the program.
-    ///
-    /// p and windows are written row by row: no second copy of them is made.
+    /// Saves everything that the run needs to continue bit for bit to one file. `application` is
+    /// stored unchanged, for the program. p and windows are written row by row, without a second
+    /// copy in memory.
     ///
     /// # Errors
     /// [`Error::File`] or [`Error::Container`]; an earlier file is then unchanged. [`Error::Kernel`] if a
@@ -97,8 +97,7 @@ impl<T: Real> Learner<T> {
         self.save_with(None, application, |plan, write| container::save(path, plan, write))
     }
 
-    /// [`Learner::save`] into a series of checkpoints, of which the last few are kept, as that of step
-    /// [`Learner::steps`].
+    /// [`Learner::save`] into a series of checkpoints, of which the last few are kept, under the step [`Learner::steps`].
     ///
     /// # Errors
     /// As [`Learner::save`]; all earlier checkpoints are unchanged.
@@ -142,7 +141,7 @@ impl<T: Real> Learner<T> {
     }
 }
 
-/// A checkpoint of a learner or a forecaster, from which it is taken.
+/// A checkpoint of a learner or a forecaster.
 #[derive(Debug)]
 pub struct StoredLearner {
     reader: Reader,
@@ -150,7 +149,7 @@ pub struct StoredLearner {
 }
 
 impl StoredLearner {
-    /// Looks into a checkpoint.
+    /// Reads the header of a checkpoint.
     ///
     /// # Errors
     /// [`Error::Format`] if it does not hold a learner.
@@ -192,9 +191,10 @@ impl StoredLearner {
     /// The learner, which continues as the saved one would have, bit for bit.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the precision is not that of the file, it is a forecaster's, something custom has
-    /// not been supplied or numbers contradict the settings; [`Error::Container`] and [`Error::Format`] if
-    /// tensors do not fit together; those of [`LearnerBuilder::build`](crate::LearnerBuilder::build).
+    /// [`Error::Setting`] if the precision is not that of the file, it is a forecaster's, something
+    /// custom has not been supplied or numbers contradict the settings; [`Error::Container`] and
+    /// [`Error::Format`] if tensors are inconsistent; those of
+    /// [`LearnerBuilder::build`](crate::LearnerBuilder::build).
     pub fn learner<T: Real>(mut self, supplies: &Supplies<T>) -> Result<Learner<T>, Error> {
         if self.contents.forecast.is_some() {
             let (expected, got) = ("a learner's".to_owned(), "a forecaster's".to_owned());
@@ -203,7 +203,7 @@ impl StoredLearner {
         self.take(supplies, None)
     }
 
-    /// The learner of a forecaster, with the inputs that wait.
+    /// The learner of a forecaster, with its pending inputs.
     ///
     /// # Errors
     /// As [`StoredLearner::learner`].
@@ -249,8 +249,8 @@ impl StoredLearner {
         Err(Error::Setting { what: "precision of the checkpoint", expected, got })
     }
 
-    /// Fails unless the file has the large tensors that a learner makes room for when it is built. Only what a
-    /// custom engine needs is not known.
+    /// Fails unless the file has the large tensors for which a learner reserves memory when it is
+    /// built. Only the memory of a custom engine is unknown.
     fn check_sizes<T: Real>(&self) -> Result<(), Error> {
         let Contents { network, columns, learner, .. } = &self.contents;
         if let Some(readout) = network.readout.as_ref().filter(|r| r.least_squares.is_some()) {
@@ -289,8 +289,8 @@ impl StoredLearner {
         learner.build(network, supplies)
     }
 
-    /// Fails unless the learner, saved again, makes a file of the same tensors and counts: nothing in the file
-    /// has been overlooked.
+    /// Fails unless the learner, saved again, gives a file with the same tensors and counts, so
+    /// that nothing in the file was ignored.
     fn check_complete<T: Real>(
         &self,
         learner: &Learner<T>,

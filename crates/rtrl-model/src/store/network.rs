@@ -1,6 +1,7 @@
 //! Saved models: a container with the weights and what is needed to use them.
 //!
-//! The project's `docs/model-file.md` describes the tensors. Checkpoints hold a network under the same names.
+//! The project's `docs/model-file.md` describes the tensors. Checkpoints hold a network under the
+//! same names.
 
 use std::path::Path;
 
@@ -42,16 +43,16 @@ pub struct SavedModel {
     parts: Parts,
 }
 
-/// Saves a network: its weights, shape, activations (by name), leaks, connections, and `state`, n values,
-/// which is the initial state of the network that is read from the file.
-///
-/// To let the saved model start where the network did, pass [`Network::initial_state`]; to let it continue
-/// where a run is now, the [`values`](crate::State::values) of that run's state, such as
-/// `learner.state(0)?.values()`. `application` is stored as it is, for the program that saves the model.
+/// Saves a network: its weights, shape, activations (by name), leaks, connections, and `state`, n
+/// values, which is the initial state of the network that is read from the file. For a model that
+/// starts like the network, pass [`Network::initial_state`]; for one that continues a run, pass the
+/// [`values`](crate::State::values) of its state, for example `learner.state(0)?.values()`.
+/// `application` is stored unchanged, for the program that saves the model.
 ///
 /// # Errors
 /// [`Error::StateLength`] or [`Error::NonFinite`] for the state; [`Error::File`] if the file cannot be
-/// written (an earlier one is then unchanged), [`Error::Format`] if the model is too large for the format.
+/// written (an earlier one is then unchanged), [`Error::Format`] if the model is too large for the
+/// format.
 pub fn save<T: Real>(
     network: &Network<T>,
     state: &[T],
@@ -90,7 +91,7 @@ pub(crate) fn visit_network<T: Real>(
 }
 
 impl SavedModel {
-    /// Reads a saved model and checks that its parts fit together.
+    /// Reads a saved model and checks that its parts are consistent.
     ///
     /// # Errors
     /// [`Error::File`] if the file cannot be read, [`Error::Container`] if it is damaged or has another
@@ -133,8 +134,8 @@ impl SavedModel {
 /// Reads the numbers of a network. The file confirms each shape before memory is reserved for it.
 ///
 /// # Errors
-/// [`Error::Container`] for a tensor that is missing or of another shape, [`Error::Format`] for sizes, lists,
-/// a precision or codes that make no sense.
+/// [`Error::Container`] for a tensor that is missing or of another shape, [`Error::Format`] for
+/// invalid sizes, lists, precisions or codes.
 pub(super) fn read_parts(
     reader: &mut Reader,
     network: &Description,
@@ -379,7 +380,8 @@ mod tests {
         assert!(forged(&learner, 1.0, true).is_err());
     }
 
-    /// Another tool may sign a file with a NaN: reading it fails, not the network that is built of it.
+    /// Another tool may sign a file with a NaN: reading it fails, not the network that is built of
+    /// it.
     #[test]
     fn a_weight_that_is_not_finite_is_refused() {
         let bytes = stored(&network::<f32>(), json!(null));

@@ -1,4 +1,4 @@
-//! What a file holds by name only.
+//! What a file stores only by name.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use rtrl_kernel::{Engine, Isa, Layout, Real, Threads};
 
 use crate::{Activation, Error, Loss, Optimizer, RateSchedule};
 
-/// What a file keeps by name only, to be supplied when a learner is taken out of it, and what is a matter
-/// of the machine.
+/// What a program supplies when it reads a learner from a file: everything that files store only by
+/// name, and the choices for this machine.
 #[derive(Debug, Clone)]
 pub struct Supplies<T: Real> {
     /// Custom activations.
@@ -19,9 +19,9 @@ pub struct Supplies<T: Real> {
     pub schedule: Option<RateSchedule>,
     /// A custom optimiser; its learning rate is that of the file.
     pub optimizer: Option<Optimizer>,
-    /// What builds custom engines.
+    /// Builds custom engines.
     pub engine: Option<EngineFactory<T>>,
-    /// How many threads are used. The results do not depend on it.
+    /// The number of threads. The results do not depend on it.
     pub threads: Threads,
     /// The instruction set; that of [`Isa::from_env`] by default. The results do not depend on it.
     pub isa: Option<Isa>,

@@ -1,4 +1,4 @@
-//! Numbers in and out of safetensors files.
+//! Numbers in safetensors files.
 
 use rtrl_kernel::Real;
 use safetensors::{Dtype, SafeTensors};
@@ -8,7 +8,7 @@ pub(crate) fn dtype<T: Real>() -> Dtype {
     if T::NAME == "f32" { Dtype::F32 } else { Dtype::F64 }
 }
 
-/// Little-endian bytes, as the format wants them.
+/// Little-endian bytes, as the format requires.
 pub(crate) fn bytes<T: Real>(values: &[T]) -> Vec<u8> {
     if T::NAME == "f32" {
         values.iter().flat_map(|v| single(*v).to_le_bytes()).collect()
@@ -17,7 +17,7 @@ pub(crate) fn bytes<T: Real>(values: &[T]) -> Vec<u8> {
     }
 }
 
-/// A number that is an `f32` already.
+/// A number that was stored as `f32`.
 #[allow(clippy::cast_possible_truncation, reason = "the value came from an f32")]
 fn single<T: Real>(value: T) -> f32 {
     value.to_f64() as f32

@@ -10,8 +10,8 @@
 //! | `readout.weight` | o x n | R without its bias; only with a readout |
 //! | `readout.bias` | o | bias of R, if it has one |
 //!
-//! `nn.RNN` computes `h' = f(W_ih x + b_ih + W_hh h + b_hh)`, which is equations 1 and 2, with f either
-//! tanh or relu. Weights alone are kept: no state, no masks, no activation.
+//! `nn.RNN` computes `h' = f(W_ih x + b_ih + W_hh h + b_hh)`, which is equations 1 and 2, with f
+//! either tanh or relu. Only weights are stored: no state, no masks, no activation.
 
 use std::ops::Range;
 use std::path::Path;
@@ -34,27 +34,26 @@ const READOUT_WEIGHT: &str = "readout.weight";
 const READOUT_BIAS: &str = "readout.bias";
 const NAMES: [&str; 6] = [WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, READOUT_WEIGHT, READOUT_BIAS];
 
-/// Writes the weights of a network under the names of `nn.RNN`, in the precision of the network. Absent
-/// weights are written as 0, frozen ones like any other, the whole bias as `bias_ih_l0` and zeros as
-/// `bias_hh_l0`.
+/// Writes the weights of a network under the names of `nn.RNN`, in the precision of the network.
+/// Absent weights are written as 0, frozen ones like any other, the whole bias as `bias_ih_l0` and
+/// zeros as `bias_hh_l0`.
 ///
 /// # Errors
-/// [`Error::Setting`] for what `nn.RNN` and `nn.Linear` cannot be: units that are not all tanh or all
-/// relu, a network without inputs, a readout that sees the inputs. [`Error::File`] if the file cannot be
-/// written (one that was there stays).
+/// [`Error::Setting`] for networks that `nn.RNN` and `nn.Linear` cannot represent: units that are not all tanh or all relu, a network without inputs, a readout that sees the inputs. [`Error::File`] if the file cannot be written (an existing file is then unchanged).
 pub fn export<T: Real>(network: &Network<T>, path: &Path) -> Result<(), Error> {
     store::replace(path, &to_bytes(network)?)
 }
 
 /// Reads weights under the names of `nn.RNN`, of one layer in one direction, for units with this
-/// nonlinearity, which the file does not tell. The description that comes back has the weights and the
+/// nonlinearity, which the file does not contain. The returned builder has the weights and the
 /// readout; more may be added before [`NetworkBuilder::build`].
 ///
-/// The two biases are added in double precision. Numbers of the file are rounded if `T` is less precise.
+/// The two biases are added in double precision. Numbers of the file are rounded if `T` is less
+/// precise.
 ///
 /// # Errors
-/// [`Error::Setting`] if the nonlinearity is neither tanh nor relu, [`Error::File`] if the file cannot be
-/// read, [`Error::Format`] if it has other tensors than these, or of shapes that do not fit together.
+/// [`Error::Setting`] if the nonlinearity is neither tanh nor relu, [`Error::File`] if the file
+/// cannot be read, [`Error::Format`] if it has other tensors than these, or of inconsistent shapes.
 pub fn import<T: Real>(path: &Path, nonlinearity: Activation) -> Result<NetworkBuilder<T>, Error> {
     check_nonlinearity("nonlinearity", std::slice::from_ref(&nonlinearity))?;
     let named = |source| Error::File { path: path.to_owned(), source };
@@ -77,7 +76,7 @@ fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
         .map_err(|error| Error::Format { what: "weights".to_owned(), reason: error.to_string() })
 }
 
-/// Fails unless the network is what `nn.RNN` and `nn.Linear` can be.
+/// Fails unless `nn.RNN` and `nn.Linear` can represent the network.
 fn check_shape<T: Real>(network: &Network<T>) -> Result<(), Error> {
     check_nonlinearity("activation", network.activations())?;
     let (what, expected, got) = if network.inputs() == 0 {
@@ -137,7 +136,7 @@ fn check_nonlinearity(what: &'static str, activations: &[Activation]) -> Result<
     Err(Error::Setting { what, expected, got: got.saved_name() })
 }
 
-/// What a file holds.
+/// The contents of a file.
 struct Weights {
     inputs: usize,
     bias: bool,

@@ -1,7 +1,7 @@
 //! Compares each kernel with the peak of the machine and with every peer, in one run.
 //!
-//! `cargo run --release -p rtrl-bench --bin roofline -- [--quick] [--json FILE] [--report FILE.html]`;
-//! `docs/performance.md` explains the columns.
+//! `cargo run --release -p rtrl-bench --bin roofline -- [--quick] [--json FILE] [--report
+//! FILE.html]`; `docs/performance.md` explains the columns.
 //!
 //! | file | subject |
 //! |---|---|
@@ -48,7 +48,8 @@ use crate::scenario::Scenario;
 #[derive(Debug, Parser)]
 #[command(max_term_width = 100)]
 struct Args {
-    /// Measure only n = 8 to 256 in single precision, dense, the deferred engine in whole steps: under a minute
+    /// Measure only n = 8 to 256 in single precision, dense, the deferred engine in whole steps:
+    /// under a minute
     #[arg(long)]
     quick: bool,
 

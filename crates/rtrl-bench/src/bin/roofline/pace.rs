@@ -1,4 +1,5 @@
-//! How even the steps of the deferred engine are: each is timed separately, by its position in the window.
+//! How even the steps of the deferred engine are: each is timed separately, by its position in the
+//! window.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! A roofline as SVG, coloured by the style sheet of the page.
 //!
-//! Williams, Waterman & Patterson, *Roofline: An Insightful Visual Performance Model*, 2009: what can be
-//! done in a second is bounded by the peak, and by the bandwidth times the operations for each byte.
-//! Ink and grid lines are drawn in two marker colours that the page's style sheet replaces.
+//! Williams, Waterman & Patterson, *Roofline: An Insightful Visual Performance Model*, 2009: what
+//! can be done in a second is bounded by the peak, and by the bandwidth times the operations for
+//! each byte. Ink and grid lines are drawn in two marker colours that the page's style sheet
+//! replaces.
 
 use plotters::coord::Shift;
 use plotters::coord::combinators::LogCoord;
@@ -143,7 +144,8 @@ struct Roof {
     rate: f64,
 }
 
-/// Operations for each byte of p: each value is read and written once, and takes part in 2 n operations.
+/// Operations for each byte of p: each value is read and written once, and takes part in 2 n
+/// operations.
 fn intensity(record: &Record) -> f64 {
     let bytes = if record.precision == "f32" { 4 } else { 8 };
     record.units as f64 / f64::from(bytes)

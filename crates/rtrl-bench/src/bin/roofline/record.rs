@@ -75,8 +75,8 @@ pub(crate) struct Record {
     pub(crate) isa: &'static str,
     /// Median over the samples; each is a mean over whole periods.
     pub(crate) seconds: f64,
-    /// The slowest but one in a thousand of the calls (of groups of calls that last ten microseconds,
-    /// where they are shorter).
+    /// The slowest but one in a thousand of the calls (of groups of calls that last ten
+    /// microseconds, where they are shorter).
     pub(crate) p999: f64,
     /// Where every step is timed separately: the median of all.
     pub(crate) median_step: Option<f64>,

@@ -15,7 +15,8 @@ pub(crate) enum Scenario {
     EveryU { steps: usize },
     /// All of it, but there are targets only at every n-th step.
     SparseTargets { steps: usize },
-    /// All of it; the deferred engine flushes its windows at once, and each step is timed separately.
+    /// All of it; the deferred engine flushes its windows at once, and each step is timed
+    /// separately.
     Bursts,
     /// The same, with the flush spread over the steps.
     EvenPaced,

@@ -66,8 +66,8 @@ impl<T: Real> Values<T> {
         }
     }
 
-    /// Operations of equation 5 for `columns` columns: those of coefficients of the Jacobian that are not
-    /// zero and belong to rows of p that are not.
+    /// Operations of equation 5 for `columns` columns: those of coefficients of the Jacobian that
+    /// are not zero and belong to rows of p that are not.
     pub(crate) fn operations(&self, columns: usize) -> f64 {
         let moves = |k: usize| self.slope[k] != T::ZERO;
         let read = |l: usize| moves(l) && !self.forced[l];

@@ -9,7 +9,8 @@ use super::{Machine, Trace, trace};
 use crate::inspect::Dynamics;
 use crate::tasks::TaskMachine;
 
-/// The comparison of a machine with the one that solves its task, on all sequences that the task can produce.
+/// The comparison of a machine with the one that solves its task, on all sequences that the task
+/// can produce.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// Whether a sequence distinguishes them.
@@ -30,7 +31,8 @@ pub struct Comparison {
 pub enum Verdict {
     /// No sequence of the task distinguishes them.
     Equivalent,
-    /// No sequence of observed transitions distinguishes them, but one with other transitions does. Those come from running the network from a single state.
+    /// No sequence of observed transitions distinguishes them, but one with other transitions does.
+    /// Those come from running the network from a single state.
     EquivalentWhereWatched,
     /// A sequence of observed transitions distinguishes them.
     Differs,
@@ -50,8 +52,11 @@ pub struct Difference {
 }
 
 impl Machine {
-    /// Compares with the machine that solves a task, on every sequence that the task can produce from the first step of the trace at which it is in its initial situation (else from step 0). `situation` is that of the task at step 0 of the trace.
-    /// The comparison visits all pairs of situation and state that the two can reach, breadth first, first along observed transitions, then along all.
+    /// Compares with the machine that solves a task, on every sequence that the task can produce
+    /// from the first step of the trace at which it is in its initial situation (else from step 0).
+    /// `situation` is that of the task at step 0 of the trace. The comparison visits all pairs of
+    /// situation and state that the two can reach, breadth first, first along observed transitions,
+    /// then along all.
     ///
     /// # Errors
     /// [`Error::Setting`] if the trace is not one of the task, or if a symbol of the task never occurs in it;
@@ -213,8 +218,8 @@ mod tests {
     use crate::inspect::Run;
     use crate::tasks::find;
 
-    /// The machine of the sequences, with each of its states there twice: 0 and 2, and 1 and 3 when an a
-    /// has come.
+    /// The machine of the sequences, with each of its states there twice: 0 and 2, and 1 and 3 when
+    /// an a has come.
     fn doubled() -> Machine {
         let row = |steps: [(usize, bool); 4]| {
             let step = |(next, bit)| Transition { next, outputs: vec![bit], seen: 1 };

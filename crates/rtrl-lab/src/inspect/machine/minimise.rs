@@ -21,8 +21,8 @@ pub(super) fn minimise(
     (states, transitions)
 }
 
-/// The class of each row, where a symbol leads to an answer and another row, or nothing is known of it:
-/// rows of a class have the same answers now and whatever follows.
+/// The class of each row, where a symbol leads to an answer and another row, or nothing is known of
+/// it: rows of a class have the same answers now and whatever follows.
 pub(super) fn classes<A: Ord + Clone>(rows: &[Vec<Option<(A, usize)>>]) -> Vec<usize> {
     let answers = |row: &Vec<Option<(A, usize)>>| -> Vec<Option<A>> {
         row.iter().map(|step| step.as_ref().map(|(answer, _)| answer.clone())).collect()

@@ -1,5 +1,11 @@
-//! Finite-state machines that behave like a network.
-//! A network whose inputs are few symbols and whose outputs are read as bits may behave like a finite-state machine. [`Machine::extract`] finds it in a recorded run ([`Trace`], `trace.rs`): it divides the space of the states y into boxes (`partition.rs`), cuts a box in two as long as one symbol leads from it to different bits or to boxes that differ (`refine.rs`), and merges the boxes that no sequence of symbols distinguishes (`minimise.rs`). [`Machine::agreement`] compares the machine with steps of the network that it has not seen, [`Machine::compare`] compares it with the machine that solves the task (`compare.rs`), and [`Machine::reduced`] omits what was never observed (`reduce.rs`).
+//! Finite-state machines that behave like a network. A network whose inputs are few symbols and
+//! whose outputs are read as bits may behave like a finite-state machine. [`Machine::extract`]
+//! finds it in a recorded run ([`Trace`], `trace.rs`): it divides the space of the states y into
+//! boxes (`partition.rs`), cuts a box in two as long as one symbol leads from it to different bits
+//! or to boxes that differ (`refine.rs`), and merges the boxes that no sequence of symbols
+//! distinguishes (`minimise.rs`). [`Machine::agreement`] compares the machine with steps of the
+//! network that it has not seen, [`Machine::compare`] compares it with the machine that solves the
+//! task (`compare.rs`), and [`Machine::reduced`] omits what was never observed (`reduce.rs`).
 //!
 //! Division of the state space into boxes and minimisation are those of Omlin & Giles, *Extraction
 //! of Rules from Discrete-Time Recurrent Neural Networks*, Neural Networks 9(1), 1996. They divide
@@ -31,11 +37,13 @@ use super::Dynamics;
 pub struct Machine {
     /// The input vector of each symbol.
     pub symbols: Vec<Vec<f64>>,
-    /// The transition of each state (row) for each symbol (column). States are numbered by their first visit.
+    /// The transition of each state (row) for each symbol (column). States are numbered by their
+    /// first visit.
     pub transitions: Vec<Vec<Transition>>,
     /// Number of boxes before boxes that behave alike were merged.
     pub boxes: usize,
-    /// Whether all observed steps are explained. If not, the limit of boxes was reached, and the most frequent step counts.
+    /// Whether all observed steps are explained. If not, the limit of boxes was reached, and the
+    /// most frequent step counts.
     pub explains_all: bool,
     partition: Partition,
     /// The state of each box.
@@ -49,7 +57,8 @@ pub struct Transition {
     pub next: usize,
     /// The bits: whether each output is above 1/2.
     pub outputs: Vec<bool>,
-    /// How often it was observed. 0: never; it comes from running the network from the first state in the box.
+    /// How often it was observed. 0: never; it comes from running the network from the first state
+    /// in the box.
     pub seen: usize,
 }
 
@@ -102,7 +111,8 @@ impl Machine {
         self.states[self.partition.locate(y)]
     }
 
-    /// Runs the machine from the network's state at step `first` of a trace to its end, and counts the steps at which its bits equal the network's.
+    /// Runs the machine from the network's state at step `first` of a trace to its end, and counts
+    /// the steps at which its bits equal the network's.
     ///
     /// # Errors
     /// [`Error::Setting`] if no step is left, or if the trace has other symbols.

@@ -23,8 +23,15 @@ pub struct Reduced {
 }
 
 impl Machine {
-    /// The smallest machine that behaves like this one in the first `steps` steps of a trace. It has no transitions that these steps do not use.
-    /// First each state is split by the symbol that led to it, because a state may combine situations that no common symbol follows. Two states may be merged if no bits contradict each other when their successors for the same symbols are merged too. Since this is not an equivalence relation, the smallest machine has to be searched for, by the method of A. L. Oliveira & J. P. M. Silva, *Efficient Algorithms for the Inference of Minimum Size DFAs*, Machine Learning 44, 2001. If the search takes more than 20 000 mergers, it returns the first machine found; machines of more than 128 states are not reduced.
+    /// The smallest machine that behaves like this one in the first `steps` steps of a trace. It
+    /// has no transitions that these steps do not use. First each state is split by the symbol that
+    /// led to it, because a state may combine situations that no common symbol follows. Two states
+    /// may be merged if no bits contradict each other when their successors for the same symbols
+    /// are merged too. Since this is not an equivalence relation, the smallest machine has to be
+    /// searched for, by the method of A. L. Oliveira & J. P. M. Silva, *Efficient Algorithms for
+    /// the Inference of Minimum Size DFAs*, Machine Learning 44, 2001. If the search takes more
+    /// than 20 000 mergers, it returns the first machine found; machines of more than 128 states
+    /// are not reduced.
     ///
     /// # Errors
     /// [`Error::Setting`] if the symbols of the trace are not those of the machine.
@@ -47,8 +54,8 @@ impl Machine {
         self.transitions.iter().map(|row| row.iter().map(watched).collect()).collect()
     }
 
-    /// The machine whose states are those of this one with the symbols that led there, as far as the steps
-    /// of a trace lead.
+    /// The machine whose states are those of this one with the symbols that led there, as far as
+    /// the steps of a trace lead.
     fn split(&self, trace: &Trace<'_>, steps: usize) -> Vec<Vec<Transition>> {
         let nothing = Transition { next: 0, outputs: Vec::new(), seen: 0 };
         let mut rows = vec![vec![nothing.clone(); self.symbols.len()]];
@@ -69,8 +76,8 @@ impl Machine {
     }
 }
 
-/// A machine with as few states as can be found, and whether these are the fewest; nothing if there are too
-/// many to begin with.
+/// A machine with as few states as can be found, and whether these are the fewest; nothing if there
+/// are too many to begin with.
 fn reduce(rows: &[Vec<Transition>]) -> Option<(Vec<Vec<Option<Transition>>>, bool)> {
     if rows.len() > MOST_STATES {
         return None;
@@ -105,8 +112,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Merges what follows on the states that are kept with these, or keeps it as well, to the end; nothing
-    /// if more states than the limit were needed, or trials are used up.
+    /// Merges what follows on the states that are kept with these, or keeps it as well, to the end;
+    /// nothing if more states than the limit were needed, or trials are used up.
     fn finish(&mut self, merged: &Merged) -> Option<Merged> {
         let Some((state, ways)) = self.narrowest(merged) else { return Some(merged.clone()) };
         for Folded { classes, .. } in ways {
@@ -124,7 +131,8 @@ impl Search<'_> {
         self.finish(&more)
     }
 
-    /// The state of the fringe with the fewest ways to continue, and these. One without any is the first found.
+    /// The state of the fringe with the fewest ways to continue, and these. One without any is the
+    /// first found.
     fn narrowest(&mut self, merged: &Merged) -> Option<(usize, Vec<Folded>)> {
         let mut narrowest: Option<(usize, Vec<Folded>)> = None;
         for state in merged.fringe(self.rows) {
@@ -190,8 +198,8 @@ struct Folded {
     transitions: usize,
 }
 
-/// Merges classes until every symbol that was watched leads from a class to one class; nothing if it leads
-/// to different bits.
+/// Merges classes until every symbol that was watched leads from a class to one class; nothing if
+/// it leads to different bits.
 fn folded(rows: &[Vec<Transition>], mut classes: Vec<usize>) -> Option<Folded> {
     'again: loop {
         let mut outcomes: BTreeMap<(usize, usize), &Transition> = BTreeMap::new();

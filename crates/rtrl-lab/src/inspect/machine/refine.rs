@@ -14,8 +14,9 @@ pub(super) struct Refined {
     pub(super) explains_all: bool,
 }
 
-/// Cuts boxes until all steps from a box at a symbol have the same bits, and then until they lead to boxes
-/// that do not differ in what follows, or until there are `most` boxes. The box and symbol with most steps to explain come first.
+/// Cuts boxes until all steps from a box at a symbol have the same bits, and then until they lead
+/// to boxes that do not differ in what follows, or until there are `most` boxes. The box and symbol
+/// with most steps to explain come first.
 pub(super) fn refine(trace: &Trace<'_>, steps: usize, most: usize) -> Refined {
     let answers = dense(&(0..steps).map(|step| trace.answer(step)).collect::<Vec<_>>());
     let mut partition = Partition::whole();
@@ -43,8 +44,8 @@ pub(super) fn refine(trace: &Trace<'_>, steps: usize, most: usize) -> Refined {
     }
 }
 
-/// The class of each box: boxes from which all watched symbols lead to the same answers, as far as the
-/// commonest step from each counts.
+/// The class of each box: boxes from which all watched symbols lead to the same answers, as far as
+/// the commonest step from each counts.
 fn classes(trace: &Trace<'_>, boxes: &[usize], answers: &[usize], count: usize) -> Vec<usize> {
     let mut outcomes = vec![vec![BTreeMap::<_, usize>::new(); trace.alphabet().len()]; count];
     for (step, &answer) in answers.iter().enumerate() {
@@ -69,8 +70,8 @@ fn dense<K: Ord + Copy>(keys: &[K]) -> Vec<usize> {
     keys.iter().map(number).collect()
 }
 
-/// The steps from one box at one symbol, where most of them have another outcome than the commonest one;
-/// nothing if none has.
+/// The steps from one box at one symbol, where most of them have another outcome than the commonest
+/// one; nothing if none has.
 fn worst(trace: &Trace<'_>, boxes: &[usize], outcomes: &[usize]) -> Option<Vec<usize>> {
     let mut groups: BTreeMap<(usize, usize), BTreeMap<usize, usize>> = BTreeMap::new();
     for (step, (&at, &outcome)) in boxes.iter().zip(outcomes).enumerate() {
@@ -86,8 +87,8 @@ fn worst(trace: &Trace<'_>, boxes: &[usize], outcomes: &[usize]) -> Option<Vec<u
     Some((0..boxes.len()).filter(is_in).collect())
 }
 
-/// The cut after which the outcomes on either side are purest (Gini's index), and of equal ones the one in
-/// the widest gap; nothing if all states are the same.
+/// The cut after which the outcomes on either side are purest (Gini's index), and of equal ones the
+/// one in the widest gap; nothing if all states are the same.
 fn best_cut(trace: &Trace<'_>, samples: &[usize], outcomes: &[usize]) -> Option<Cut> {
     let units = trace.state(samples[0]).len();
     let cuts = (0..units).filter_map(|unit| best_cut_of(unit, trace, samples, outcomes));

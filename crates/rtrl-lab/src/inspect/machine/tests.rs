@@ -5,7 +5,8 @@ use crate::inspect::Run;
 use crate::paper::{Progress, TABLE};
 use crate::tasks::find;
 
-/// Runs a network on a task, after 100 steps that are not watched; returns also the state at the end.
+/// Runs a network on a task, after 100 steps that are not watched; returns also the state at the
+/// end.
 fn record(dynamics: &mut Dynamics, task: &str, steps: usize) -> (Run, Vec<f64>) {
     let mut task = find(task).unwrap().start(99);
     let mut targets = vec![None; task.targets().len()];
@@ -75,8 +76,8 @@ fn a_network_that_has_learnt_sequences_is_a_machine() {
     }
 }
 
-/// Twelve units that have taken the place of the controller of a Turing machine, in the first ten runs that
-/// learn it.
+/// Twelve units that have taken the place of the controller of a Turing machine, in the first ten
+/// runs that learn it.
 #[test]
 fn networks_that_have_learnt_the_turing_machine_are_machines() {
     let mut verdicts = Vec::new();
@@ -113,8 +114,8 @@ fn a_machine_without_memory_is_found_out() {
     assert!((0.7..0.95).contains(&agreement.share()), "{agreement:?}");
 }
 
-/// A shift register of linear units is a machine by construction: bits in, and out three steps later, from
-/// eight boxes.
+/// A shift register of linear units is a machine by construction: bits in, and out three steps
+/// later, from eight boxes.
 #[test]
 fn a_shift_register_is_the_machine_that_it_was_built_as() {
     let row = |from: usize| (0..4).map(|j| f64::from(u8::from(j == from))).collect::<Vec<_>>();

@@ -1,4 +1,5 @@
-//! How a case is written in a file: with a list of layers, or in the short form of one simple layer.
+//! How a case is written in a file: with a list of layers, or in the short form of one simple
+//! layer.
 
 use serde::{Deserialize, Serialize};
 

@@ -31,13 +31,14 @@ pub type Table = Vec<Vec<f64>>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
 pub struct Case {
-    /// What the case is called.
+    /// The name of the case.
     pub name: String,
     /// m
     pub inputs: usize,
-    /// Whether there is a bias line.
+    /// Whether there is a bias.
     pub bias: bool,
-    /// The layers, the one that sees the inputs first. [`PerLayer::One`] is written in the short form.
+    /// The layers, the one that sees the inputs first. [`PerLayer::One`] is written in the short
+    /// form.
     pub layers: PerLayer<Layer>,
     /// When the weights change.
     pub regime: RegimeName,
@@ -66,7 +67,7 @@ pub struct Case {
 pub struct Trace {
     /// y after each step, T x (units of all layers).
     pub outputs: Table,
-    /// J of each step, T values.
+    /// The loss of each step, T values.
     pub losses: Vec<f64>,
     /// `sum over k of e_k p^k_ij` of each step: the negative gradient, T x layers x rows x columns.
     pub gradients: Vec<PerLayer<Table>>,

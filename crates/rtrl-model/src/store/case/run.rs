@@ -72,8 +72,8 @@ impl Case {
 
     /// Runs the whole case on a learner from [`Case::learner`].
     ///
-    /// Where gradients accumulate, those of each step come from one learner and the final weights from
-    /// another, which accumulates as it would without being watched.
+    /// Where gradients accumulate, those of each step come from one learner and the final weights
+    /// from another, which accumulates as in normal use.
     ///
     /// # Errors
     /// Those of the learner's steps.

@@ -90,8 +90,8 @@ fn recovers(files: &Files, keep: usize, allowed: &[Which]) -> Result<(), String>
     Ok(())
 }
 
-/// Saves these steps one after the other and lets the power fail everywhere. During a save, its state or
-/// the one before must be found; after it, its own.
+/// Saves these steps one after the other and lets the power fail everywhere. During a save, its
+/// state or the one before must be found; after it, its own.
 fn explore(flaw: Flaw, keep: usize, steps: &[u64]) -> Result<Explored, String> {
     let disk = Simulated::new(&Files::new(), flaw);
     let checkpoints = checkpoints(&disk, keep);
@@ -128,7 +128,8 @@ fn a_missing_sync_is_caught() {
     {
         let violation = explore(flaw, 1, &[1, second]).unwrap_err();
         println!("{flaw:?}: {violation}");
-        // Not only is a save lost that had been reported: there are crashes that leave neither state.
+        // Not only is a save lost that had been reported: there are crashes that leave neither
+        // state.
         let disk = Simulated::new(&Files::new(), Flaw::None);
         save(&checkpoints(&disk, 1), 1, 1).unwrap();
         let disk = Simulated::new(&disk.files(), flaw);
@@ -138,8 +139,8 @@ fn a_missing_sync_is_caught() {
     }
 }
 
-/// Whatever fails, and however long: an error, the old state, and the next save works. A power failure
-/// after that changes nothing about it. (Before, it is one of those explored above.)
+/// Whatever fails, and however long: an error, the old state, and the next save works. A power
+/// failure after that changes nothing about it. (Before, it is one of those explored above.)
 #[test]
 fn an_operation_that_fails_leaves_the_old_state() {
     let prepare = |keep| {

@@ -1,4 +1,4 @@
-//! The header of a file, read without trust in it.
+//! The header of an untrusted file.
 
 use std::io::SeekFrom;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::{CHECKSUM, CHECKSUM_BYTES, Dtype, FORMAT, Fault, KEY, MAX_HEADER, Ten
 use crate::Error;
 use crate::store::StoredFile;
 
-/// A header that fits the length of its file.
+/// A header that matches the length of its file.
 pub(super) struct Header {
     /// The bytes themselves, which are a part of what the checksum covers.
     pub(super) bytes: Vec<u8>,
@@ -35,7 +35,8 @@ struct Contents {
 }
 
 impl Header {
-    /// Reads the header of `file`. Nothing is allocated by a length that the file has not confirmed.
+    /// Reads the header of `file`. No allocation depends on a length that the file has not
+    /// confirmed.
     pub(super) fn read(file: &mut dyn StoredFile, path: &Path) -> Result<Self, Error> {
         let (bytes, file_len) = header_bytes(file, path)?;
         let refuse = |fault| Error::Container { path: path.to_owned(), fault };
@@ -74,7 +75,7 @@ fn header_bytes(file: &mut dyn StoredFile, path: &Path) -> Result<(Vec<u8>, u64)
     Ok((bytes, got))
 }
 
-/// What the metadata says, if it is that of a checkpoint of a known version.
+/// The contents of the metadata, if it is that of a checkpoint of a known version.
 fn contents(metadata: &Metadata) -> Result<serde_json::Value, Fault> {
     let foreign = |reason: String| Fault::Foreign { reason };
     let text = metadata.metadata().as_ref().and_then(|keys| keys.get(KEY));

@@ -1,4 +1,4 @@
-//! What a checkpoint will hold, announced before the first number.
+//! The contents of a checkpoint, planned before the first number is written.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -109,11 +109,10 @@ struct Written<'a, C> {
 }
 
 impl Plan {
-    /// A checkpoint of these tensors, in this order, with `contents` beside them.
+    /// A checkpoint of these tensors, in this order, with `contents` in its header.
     ///
     /// # Errors
-    /// [`Error::Format`] for a name that comes twice or that the format keeps for itself, a tensor that
-    /// would not be aligned (wide types come first), or more bytes than can be addressed.
+    /// [`Error::Format`] for a repeated or reserved name, a tensor that would not be aligned (wide types must be first), or more bytes than can be addressed.
     pub fn new(contents: &impl Serialize, tensors: Vec<Tensor>) -> Result<Self, Error> {
         let refused = |reason| Error::Format { what: "plan of a file".to_owned(), reason };
         let (infos, tensor_bytes) = infos(&tensors).map_err(refused)?;

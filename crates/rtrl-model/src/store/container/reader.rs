@@ -1,4 +1,4 @@
-//! Checkpoints that have been verified, read by offset.
+//! Verified checkpoints, read by offset.
 
 use std::fmt::Write as _;
 use std::io::{Read, Seek, SeekFrom};
@@ -12,10 +12,9 @@ use super::{CHECKSUM_BYTES, Dtype, Fault, Tensor, reorder};
 use crate::Error;
 use crate::store::{Disk, Storage, StoredFile};
 
-/// A checkpoint whose length, header and checksum have been found right.
-///
-/// The file stays open, so that it can be read to its end even if a new one takes its place meanwhile.
-/// Nobody may write into it: checkpoints are replaced, never changed.
+/// A checkpoint whose length, header and checksum are verified. The file stays open, so it can be
+/// read to its end even if a new one replaces it in the meantime. No program may write into it:
+/// checkpoints are replaced, never changed.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
@@ -31,8 +30,7 @@ impl Reader {
     /// Opens a checkpoint and verifies it in one pass.
     ///
     /// # Errors
-    /// [`Error::File`] if the file cannot be read, [`Error::Container`] with the reason if it is not
-    /// exactly what was once saved.
+    /// [`Error::File`] if the file cannot be read, [`Error::Container`] with the reason if it is not a valid checkpoint.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::open_in(&Disk, path)
     }
@@ -46,7 +44,7 @@ impl Reader {
         Ok(Self { path: path.to_owned(), file, contents, tensors })
     }
 
-    /// Where the checkpoint lies.
+    /// The path of the checkpoint.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -71,8 +69,8 @@ impl Reader {
         Error::Format { what: self.path.display().to_string(), reason }
     }
 
-    /// Fails unless the checkpoint has this tensor, of this type and shape. To be asked before memory
-    /// is reserved for it.
+    /// Fails unless the checkpoint has this tensor, of this type and shape. Call this before
+    /// reserving memory for it.
     ///
     /// # Errors
     /// [`Error::Container`].
@@ -85,8 +83,8 @@ impl Reader {
         Err(self.refuse_tensor(&expected.name, expected.to_string(), got))
     }
 
-    /// Fills `values` with the numbers of the tensor `name` from place `first` on, counted from 0 and row
-    /// by row.
+    /// Fills `values` with the numbers of the tensor `name` from index `first` on, counted from 0
+    /// and row by row.
     ///
     /// # Errors
     /// [`Error::Container`] if there is no such tensor, it has another type, ends earlier, or a number

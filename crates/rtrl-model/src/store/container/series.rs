@@ -9,8 +9,8 @@ use crate::Error;
 use crate::error::zero;
 use crate::store::{self, Disk, Storage};
 
-/// Checkpoints of one run: `NAME-STEP.safetensors` in a folder, where STEP is the number of the step in
-/// at least 12 digits.
+/// Checkpoints of one run: `NAME-STEP.safetensors` in a folder, where STEP is the number of the
+/// step in at least 12 digits.
 ///
 /// ```
 /// use rtrl_model::store::container::Checkpoints;
@@ -42,31 +42,30 @@ pub struct Checkpoints {
     keep: usize,
 }
 
-/// A checkpoint that is in its place and outlives a power failure.
+/// A checkpoint that survives a power failure.
 #[derive(Debug)]
 pub struct Saved {
     /// Its path.
     pub path: PathBuf,
-    /// Why an older one that should have gone is still there. The next save tries again.
+    /// Why an older one could not be removed. The next save tries again.
     pub not_removed: Option<Error>,
 }
 
-/// What [`Checkpoints::latest`] found.
+/// The result of [`Checkpoints::latest`].
 #[derive(Debug)]
 pub struct Latest {
-    /// The newest checkpoint that verifies, with the number of its step.
+    /// The newest valid checkpoint, with the number of its step.
     pub checkpoint: Option<(u64, Reader)>,
-    /// Newer ones that do not, the newest first: each error names its file and the reason.
+    /// Newer invalid ones, the newest first: each error names its file and the reason.
     pub rejected: Vec<Error>,
 }
 
 impl Checkpoints {
-    /// The checkpoints `name` in `folder`, of which the last `keep` are kept. The folder is made if it is
-    /// not there.
+    /// The checkpoints `name` in `folder`, of which the last `keep` are kept. The folder is created
+    /// if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Setting`] unless the name can be part of a file's name, [`Error::File`] if the folder
-    /// cannot be made.
+    /// [`Error::Setting`] unless the name can be part of a file name, [`Error::File`] if the folder cannot be created.
     pub fn new(folder: &Path, name: &str, keep: usize) -> Result<Self, Error> {
         store::make_folder(folder)
             .map_err(|source| Error::File { path: folder.to_owned(), source })?;
@@ -92,13 +91,13 @@ impl Checkpoints {
         Ok(Self { storage, folder: folder.to_owned(), name: name.to_owned(), keep })
     }
 
-    /// Saves a checkpoint of a step, replacing one that is there already, and then removes all but the
-    /// last ones up to this step. Those of later steps stay: whoever goes back to an earlier step may
-    /// still want them.
+    /// Saves a checkpoint of a step, replacing an existing one, and then removes all except the
+    /// last ones up to this step. Those of later steps are kept, for a run that has returned to an
+    /// earlier step.
     ///
     /// # Errors
-    /// As [`save`](super::save). All checkpoints are then as they were, unless it was only the folder
-    /// that could not be synced: then the new one is there as well, but may not outlive a power failure.
+    /// As [`save`](super::save). All checkpoints are then unchanged, unless only the sync of the
+    /// folder failed: then the new one exists too, but may not survive a power failure.
     pub fn save(
         &self,
         step: u64,
@@ -114,8 +113,8 @@ impl Checkpoints {
         Ok(Saved { path, not_removed })
     }
 
-    /// Opens the newest checkpoint that verifies: that of the highest step. A run that has gone back to an
-    /// earlier step must take another name, or remove the later files, or it will find these.
+    /// Opens the newest valid checkpoint: that of the highest step. A run that has returned to an
+    /// earlier step must use another name or remove the later files, or it will find these.
     ///
     /// # Errors
     /// [`Error::File`] if the folder cannot be read.
@@ -155,8 +154,8 @@ impl Checkpoints {
         (latest, vanished)
     }
 
-    /// Removes all but the last ones up to `step`. A removal that a power failure undoes is done again by
-    /// the next save.
+    /// Removes all except the last ones up to `step`. The next save repeats a removal that a power
+    /// failure has undone.
     fn remove_older(&self, step: u64) -> Result<(), Error> {
         let steps = self.steps()?;
         let up_to = steps.iter().rev().filter(|&&other| other <= step);

@@ -10,12 +10,12 @@ use sha2::{Digest, Sha256};
 use super::{Dtype, Fault, Plan, Tensor, reorder};
 use crate::{Error, store};
 
-/// Writes a checkpoint to `path` as [`store::replace`](crate::store::replace) does: the old file or the
-/// new one, never half of it.
+/// Writes a checkpoint to `path` like [`store::replace`](crate::store::replace): the file is either
+/// the old or the new one, never a mixture.
 ///
 /// # Errors
-/// Those of `write`, [`Error::Container`] if it does not follow the plan, [`Error::File`]. The file
-/// that was there is then as it was (but see [`store::replace`](crate::store::replace)).
+/// Those of `write`, [`Error::Container`] if it does not follow the plan, [`Error::File`]. An
+/// existing file is then unchanged (but see [`store::replace`](crate::store::replace)).
 pub fn save(
     path: &Path,
     plan: &Plan,
@@ -38,21 +38,20 @@ pub(super) fn stream<'a>(
     writer.finish()
 }
 
-/// Short rows are gathered up to this many bytes; longer ones pass straight through.
+/// Short rows are buffered up to this many bytes; longer ones are written directly.
 const BUFFER: usize = 1 << 18;
 
-/// Takes the tensors of a checkpoint in the order of its [`Plan`], each in one piece or in many.
-///
-/// Exactly what was announced must come: other names, types or lengths are errors.
+/// Writes the tensors of a checkpoint in the order of its [`Plan`], each in one call or in many.
+/// The calls must follow the plan exactly: other names, types or lengths are errors.
 pub struct Writer<'a> {
     sink: BufWriter<&'a mut (dyn Write + 'a)>,
     path: &'a Path,
     plan: &'a Plan,
-    /// Of everything that passed.
+    /// The hash of everything written so far.
     hash: Sha256,
-    /// The tensor in turn.
+    /// The current tensor.
     place: usize,
-    /// Bytes of it that have passed.
+    /// Bytes of it that have been written.
     written: usize,
 }
 
@@ -132,7 +131,7 @@ impl Writer<'_> {
         self.sink.write_all(bytes).map_err(named)
     }
 
-    /// Writes the checksum, once everything has come.
+    /// Writes the checksum after everything else.
     fn finish(mut self) -> Result<(), Error> {
         self.advance();
         if let Some(tensor) = self.plan.tensors.get(self.place) {

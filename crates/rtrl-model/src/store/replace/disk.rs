@@ -1,4 +1,4 @@
-//! The machine's own file system.
+//! The real file system.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::storage::{NewFile, Storage, StoredFile};
 
-/// The file system that the operating system shows.
+/// The file system of the operating system.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Disk;
 
@@ -18,15 +18,15 @@ impl NewFile for File {
 }
 
 impl Storage for Disk {
-    /// The file is held by an advisory lock, which ends with the process however that ends.
+    /// An advisory lock holds the file; the system releases it when the process ends.
     fn create(
         &self,
         path: &Path,
         permissions: Option<&Permissions>,
     ) -> io::Result<Box<dyn NewFile>> {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        // Another process may take the file for abandoned until it is locked. (A file system without
-        // locks refuses them to that process, too.)
+        // Another process may take the file for abandoned until it is locked. (A file system
+        // without locks refuses them to that process, too.)
         let taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
         if taken || !path.try_exists()? {
             return Err(io::Error::from(io::ErrorKind::Interrupted));
@@ -48,8 +48,8 @@ impl Storage for Disk {
         fs::rename(from, to)
     }
 
-    /// A folder that may be written but not read cannot be synced, nor can any folder on some systems:
-    /// there this does nothing.
+    /// A folder that is writable but not readable cannot be synced, nor can any folder on some
+    /// systems; there this does nothing.
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
         let opened = match File::open(folder) {
@@ -84,8 +84,8 @@ impl Storage for Disk {
     }
 }
 
-/// Makes a folder and those above it, so that they outlive a power failure. One that is there is left
-/// as it is.
+/// Creates a folder and its parents, so that they survive a power failure. An existing folder is
+/// unchanged.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

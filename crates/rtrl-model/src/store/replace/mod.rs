@@ -1,4 +1,4 @@
-//! Files that are either the old one or the new one, never half of it.
+//! Files that are either the old or the new one, never a mixture.
 //!
 //! | file | subject |
 //! |---|---|
@@ -22,15 +22,13 @@ pub(crate) use disk::{Disk, make_folder};
 pub(crate) use sequence::replace_in;
 pub(crate) use storage::{Storage, StoredFile};
 
-/// Replaces the file at `path`, or makes it: written beside it, synced and renamed. Links are followed,
-/// and a file that was there keeps its permissions.
-///
-/// What is no regular file, and everything under `/dev` (but `/dev/shm`) and `/proc` (`/dev/stdout` may stand for a file
-/// that others write to), is appended to directly.
+/// Replaces or creates the file at `path`: a temporary file in the same folder is written, synced
+/// and renamed. Links are followed, and an existing file keeps its permissions. Paths that are not
+/// regular files, and everything under `/dev` (except `/dev/shm`) and `/proc`, are appended to
+/// directly, because `/dev/stdout` may refer to a file that others write to.
 ///
 /// # Errors
-/// [`Error::File`]; a file that was there before is then as it was, unless it was only the folder that
-/// could not be synced: then the new file is there, but may not outlive a power failure.
+/// [`Error::File`]; an existing file is then unchanged, unless only the sync of the folder failed: then the new file exists, but may not survive a power failure.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
     replace_with(path, |file| {
         let named = |source| Error::File { path: path.to_owned(), source };
@@ -38,7 +36,7 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// As [`replace`], with contents that `write` writes piece by piece.
+/// As [`replace`], with contents that `write` writes.
 pub(crate) fn replace_with(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
@@ -51,7 +49,7 @@ pub(crate) fn replace_with(
     }
 }
 
-/// Fails unless [`replace`] could write to `path` now. To be asked before hours of work.
+/// Fails unless [`replace`] could write to `path` now. Call this before hours of work.
 ///
 /// # Errors
 /// [`Error::File`] with the reason.
@@ -66,13 +64,13 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     check().map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
-/// How a path is to be written.
+/// How to write to a path.
 enum Place {
-    /// It is there and no regular file.
+    /// It exists and is not a regular file.
     Direct,
-    /// Nothing is there yet.
+    /// It does not exist.
     New(PathBuf),
-    /// A file is there, with these permissions.
+    /// A regular file, with these permissions.
     Old(PathBuf, Permissions),
 }
 

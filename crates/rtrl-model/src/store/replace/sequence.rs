@@ -1,4 +1,4 @@
-//! The write sequence: beside, synced, renamed, folder synced.
+//! The write sequence: write a temporary file, sync it, rename it, sync the folder.
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
@@ -10,12 +10,12 @@ use super::folder;
 use super::storage::{NewFile, Storage};
 use crate::Error;
 
-/// Replaces the file at `place`, or makes it, with what `write` writes. First, what killed processes
-/// left in the folder is removed, since it may be what fills the disk.
+/// Replaces or creates the file at `place` with what `write` writes. First, temporary files of
+/// killed processes are removed, because they may fill the disk.
 ///
 /// # Errors
-/// Those of `write`, and [`Error::File`]. The file at `place` is then as it was, unless the error is that
-/// of the last operation, which makes the new name outlive a power failure.
+/// Those of `write`, and [`Error::File`]. The file at `place` is then unchanged, unless the last
+/// operation failed, which makes the new name survive a power failure.
 pub(crate) fn replace_in(
     storage: &dyn Storage,
     place: &Path,
@@ -69,7 +69,7 @@ pub(super) fn beside(
 const PREFIX: &str = ".rtrl-";
 const SUFFIX: &str = ".tmp";
 
-/// A name that no file has had: the removal of an abandoned file must not meet its successor.
+/// A name that no file has had, so that the removal of an abandoned file cannot remove a new one.
 fn temporary_name() -> String {
     // The standard library's source of randomness.
     let random = RandomState::new().build_hasher().finish();
@@ -84,8 +84,8 @@ pub(crate) fn is_temporary(name: &OsStr) -> bool {
     })
 }
 
-/// Removes what killed processes left in `folder`. That this fails (the folder may be one that cannot be
-/// read) is no reason not to write.
+/// Removes temporary files of killed processes in `folder`. A failure (for example, if the folder
+/// cannot be read) does not prevent writing.
 fn remove_abandoned(storage: &dyn Storage, folder: &Path) {
     let names = storage.list(folder).unwrap_or_default();
     for name in names.iter().filter(|name| is_temporary(name)) {

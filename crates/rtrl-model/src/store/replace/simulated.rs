@@ -1,4 +1,4 @@
-//! A disk for tests that loses and reorders whatever has not been synced, and fails when told to.
+//! A disk for tests that loses and reorders unsynced changes, and fails on request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -15,10 +15,10 @@ pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 /// Bytes of a write that survive or are lost together.
 const SECTOR: usize = 32;
 
-/// Bytes that a write takes at once: the writer must come again with the rest.
+/// Bytes that one write accepts: the writer must call again with the rest.
 const SHORT_WRITE: usize = 100;
 
-/// A step of the write sequence that the disk cheats about, as if the program had left it out.
+/// A step of the write sequence that the disk ignores, as if the program had omitted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     None,
@@ -91,8 +91,9 @@ impl State {
         self.writes.retain(|(other, ..)| *other != inode);
     }
 
-    /// Calls `visit` with what the disk may hold after the power failed: every subset of the changes of
-    /// the folder in every order, with every subset of the sectors of each file that then has a name.
+    /// Calls `visit` with what the disk may hold after the power failed: every subset of the
+    /// changes of the folder in every order, with every subset of the sectors of each file that
+    /// then has a name.
     pub(crate) fn crashes(&self, visit: &mut dyn FnMut(Files)) {
         self.some_changes(&self.safe_names, &self.changes, visit);
     }

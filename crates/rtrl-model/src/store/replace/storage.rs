@@ -1,4 +1,4 @@
-//! What replacing a file asks of a file system.
+//! The operations of a file system that replacing a file needs.
 
 use std::ffi::OsString;
 use std::fmt::Debug;
@@ -6,13 +6,12 @@ use std::fs::Permissions;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-/// The operations of the write sequence, so that a test can lose and reorder them.
-///
-/// Nothing outlives a power failure but what has been synced: bytes by [`NewFile::sync`], and names
-/// (made, renamed or removed) by [`Storage::sync_folder`].
+/// The operations of the write sequence, so that a test can lose and reorder them. Only what has
+/// been synced survives a power failure: bytes by [`NewFile::sync`], and names (created, renamed or
+/// removed) by [`Storage::sync_folder`].
 pub(crate) trait Storage: Debug + Send + Sync {
-    /// Makes a file at `path`, where nothing may be yet, and holds it: as long as it lives,
-    /// [`Storage::remove_abandoned`] of any process leaves it alone.
+    /// Creates a file at `path`, which must not exist, and locks it: until it is dropped,
+    /// [`Storage::remove_abandoned`] of any process ignores it.
     ///
     /// # Errors
     /// `AlreadyExists` or `Interrupted` if another name should be tried.
@@ -25,11 +24,10 @@ pub(crate) trait Storage: Debug + Send + Sync {
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Box<dyn StoredFile>>;
 
-    /// Gives a file another name, in one piece: whoever opens `to` finds the file that was there or the
-    /// one that comes.
+    /// Renames a file atomically: opening `to` gives either the old or the new file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Makes the names in `folder` outlive a power failure.
+    /// Makes the names in `folder` survive a power failure.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 
     /// The names in `folder`, in no order.
@@ -44,7 +42,7 @@ pub(crate) trait Storage: Debug + Send + Sync {
 
 /// A file that is being written.
 pub(crate) trait NewFile: Write {
-    /// Makes what was written outlive a power failure.
+    /// Makes what was written survive a power failure.
     fn sync(&mut self) -> io::Result<()>;
 }
 
