@@ -271,7 +271,7 @@ fn text_that_is_no_failure_is_refused() {
     let single = replay::<f32>(&json, |layout, learns| {
         Ok(Box::new(Eager::new(layout, learns, Isa::best(), Threads::SERIAL)?))
     });
-    assert_eq!(single.unwrap_err().to_string(), "the failure is in f64, expected f32");
+    assert_eq!(single.unwrap_err().to_string(), "got a failure in f64, expected f32");
     let mut bad = vec![json[1..].to_owned()];
     for (field, value) in [("/states", json!(99)), ("/events/1/gradient/stride", json!(u64::MAX))] {
         let mut other: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -73,18 +73,18 @@ use self::run::Outcome;
 #[non_exhaustive]
 pub enum Error {
     /// The text is not a failure.
-    #[error("the text is not a stored failure")]
+    #[error("got a text that is not a stored failure: {0}")]
     Format(#[from] serde_json::Error),
-    /// The failure is of the other precision.
-    #[error("the failure is in {got}, expected {expected}")]
+    /// The failure has the other precision.
+    #[error("got a failure in {got}, expected {expected}")]
     Precision {
         /// The precision of the engine.
         expected: &'static str,
         /// That of the failure.
         got: String,
     },
-    /// The parts of the case do not fit together.
-    #[error("the case of the failure does not fit together")]
+    /// The parts of the case are inconsistent.
+    #[error("got a failure whose case is inconsistent: {0}")]
     Case(#[from] rtrl_model::Error),
 }
 

@@ -154,7 +154,7 @@ impl Report {
     fn write_worst(&self, worst: &Worst, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Worst { difference, place } = worst;
         if *difference == 0.0 {
-            return writeln!(out, "  no difference at all");
+            return writeln!(out, "  no difference");
         }
         write!(out, "  largest difference {difference:.1e} at {place}")?;
         match self.tolerance {
@@ -211,9 +211,7 @@ impl fmt::Display for Report {
         let verdict = match (&self.failure, self.tolerance) {
             (Some(_), _) => "wrong",
             (None, Some(_)) => "right",
-            (None, None) => {
-                "not judged: the engine does not claim to be exact, and no tolerance is given"
-            }
+            (None, None) => "not judged: the engine's spec is not exact, and no tolerance is set",
         };
         writeln!(out, "{verdict} (cases: {}, precision: {})", self.cases, self.precision)?;
         if let Some(failure) = &self.failure {
@@ -225,9 +223,9 @@ impl fmt::Display for Report {
         }
         let count = |(feature, count): (&Feature, &usize)| format!("{count} {}", feature.name());
         let tried: Vec<_> = self.exercised.iter().map(count).collect();
-        write_list("tried", &tried, out)?;
+        write_list("tested", &tried, out)?;
         let missing: Vec<_> = self.not_offered.iter().map(ToString::to_string).collect();
-        write_list("not offered", &missing, out)
+        write_list("not supported", &missing, out)
     }
 }
 

@@ -121,7 +121,7 @@ pub(crate) const TURING_1: Entry = Entry {
 };
 pub(crate) const ADD: Entry = Entry {
     name: "add",
-    about: "the sum of two coins that lie 5 and 9 steps back, as a soft label",
+    about: "a weighted sum of two coins, tossed 5 and 9 steps ago, as a soft label",
     start: |seed| Box::new(AddTask::new(seed)),
     machine: None,
 };

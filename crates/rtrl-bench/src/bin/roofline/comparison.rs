@@ -59,7 +59,7 @@ pub(crate) const HEADS: [&str; 12] = [
     "eager",
     "deferred",
     "times faster",
-    "auto takes",
+    "auto selects",
     "p",
     "flush",
     "window",

@@ -56,7 +56,7 @@ pub(crate) fn page(report: &Report) -> Result<String, String> {
             body {
                 h1 { "Rooflines of real-time recurrent learning" }
                 p.soft {
-                    "How near each kernel comes to what this machine can do, all measured in one run: instruction set "
+                    "How close each kernel is to the peak of this machine, measured in one run: instruction set "
                     (peaks.isa) ", " (peaks.cores) " cores."
                 }
                 (limits(peaks))
@@ -81,7 +81,7 @@ fn limits(peaks: &Peaks) -> Markup {
     };
     html! {
         table {
-            thead { tr { th { "at most" } th.number { "one core" } th.number { "all cores" } } }
+            thead { tr { th { "peak" } th.number { "one core" } th.number { "all cores" } } }
             tbody {
                 @for peak in &peaks.gflops { (row("multiply-adds,", "GFLOP/s", peak)) }
                 @for level in &peaks.gigabytes_per_second { (row("reads,", "GB/s", &level.limit)) }
@@ -97,14 +97,14 @@ fn pictures(peaks: &Peaks, records: &[Record]) -> Result<Markup, String> {
     Ok(html! {
         h2 { "Rooflines" }
         p.soft {
-            "Operations of equation 5 a second, over operations for each byte of p (n / 4 in f32, n / 8 in f64: \
+            "Operations of equation 5 per second, against operations per byte of p (n / 4 in f32, n / 8 in f64: \
             every value of p is read and written once). Lines: the peak, and the bandwidths of L2, L3 and memory. \
-            A disc is the update alone, a ring a whole step, a triangle part of the work. Marks of one n stand side by side."
+            A disc is the update alone, a ring a whole step, a triangle part of the work. Marks of one n are next to each other."
         }
         p.soft {
-            "The deferred engine computes the same numbers with fewer operations than equation 5 has. Its marks \
-            count those of equation 5 nevertheless, to be comparable: above the peak they say how much work it \
-            spares, not that the machine is faster than its peak."
+            "The deferred engine computes the same numbers with fewer operations than equation 5. For comparison, its \
+            marks count the operations of equation 5: marks above the peak show the work that it saves, not the \
+            speed of the machine."
         }
         div.key {
             @for Engine { name, colour: RGBColor(red, green, blue) } in &engines {
