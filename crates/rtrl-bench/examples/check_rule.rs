@@ -1,4 +1,4 @@
-//! Is my learning rule right? An engine in plain loops, checked, and the same one with a mistake.
+//! Checks a custom engine in plain loops, and the same engine with a mistake.
 //!
 //!     cargo run -p rtrl-bench --example check_rule
 
@@ -91,8 +91,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let wrong = check(Options::default(), make(true));
     println!("With the mistake it is {wrong}");
-    let failure = wrong.failure.ok_or("the mistake was not noticed")?;
-    // Store this text in a file, mend the rule, and run the case again.
+    let failure = wrong.failure.ok_or("the mistake was not detected")?;
+    // Store this text in a file, correct the rule, and run the case again.
     let stored = failure.to_json();
     let replayed = replay(&stored, make(true))?;
     println!("The stored case ({} bytes), replayed, is {replayed}", stored.len());

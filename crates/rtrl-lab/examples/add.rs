@@ -1,6 +1,5 @@
-//! What it buys to learn the recurrent weights: the Add task, with them and with them fixed.
-//!
-//! `cargo run --release --example add` runs it; `docs/tasks.md` says what it shows.
+//! What learning the recurrent weights contributes: the Add task with learned and with fixed recurrent weights.
+//! `cargo run --release --example add` runs it; `docs/tasks.md` explains the result.
 
 use rtrl_lab::tasks::AddTask;
 use rtrl_model::{
@@ -13,8 +12,7 @@ const STEPS: u32 = 240_000;
 /// The last steps, over which the loss is averaged.
 const MEASURED: u32 = 30_000;
 
-/// The mean loss of a run over its last steps, in nats. A rate of 0 holds the recurrent weights
-/// still.
+/// The mean loss of a run over its last steps, in nats. A rate of 0 fixes the recurrent weights.
 fn loss(seed: u64, recurrent_rate: f64, readout_rate: f64) -> Result<f64, Error> {
     let weights = ReadoutWeights::Normal { gain: 1.0 };
     let network = Network::<f32>::builder(UNITS, 2)
@@ -43,10 +41,8 @@ fn loss(seed: u64, recurrent_rate: f64, readout_rate: f64) -> Result<f64, Error>
 
 fn main() -> Result<(), Error> {
     let [neither, nearer, both] = AddTask::floors();
-    println!(
-        "Nats over the last {MEASURED} of {STEPS} steps. The best that can be done with neither"
-    );
-    println!("coin: {neither:.4}, with the nearer one: {nearer:.4}, with both: {both:.4}.\n");
+    println!("Nats over the last {MEASURED} of {STEPS} steps. The optimum with neither");
+    println!("coin: {neither:.4}, with the more recent one: {nearer:.4}, with both: {both:.4}.\n");
     println!("                                      seed 1  seed 2  seed 3");
     for (name, recurrent_rate, readout_rate) in [
         ("all weights learn, rate 0.001", 1e-3, 1e-3),

@@ -1,6 +1,5 @@
-//! Trains the same network with both engines, its weights changing at every step, and compares.
-//!
-//! `cargo run --release --example exact` runs it; `docs/deferred.md` says what it shows.
+//! Trains the same network with both engines, with updates at every step, and compares them.
+//! `cargo run --release --example exact` runs it; `docs/deferred.md` explains the result.
 
 use rtrl_model::{
     EngineChoice, Error, Generator, InitialWeights, Learner, Network, Optimizer, Pace, Targets,
@@ -11,7 +10,7 @@ const STEPS: usize = 2000;
 const WINDOW: usize = 16;
 const RATE: f64 = 0.05;
 
-/// A learner from the same weights as all others, but for one weight that is `1 + nudge` times as large.
+/// A learner with the same initial weights as all others, except one weight, which is multiplied by `1 + nudge`.
 fn learner(engine: EngineChoice, nudge: f64) -> Result<Learner<f64>, Error> {
     let network = Network::<f64>::builder(UNITS, 1).seed(1).build()?;
     let mut weights = network.weights().to_rows();
@@ -20,7 +19,7 @@ fn learner(engine: EngineChoice, nudge: f64) -> Result<Learner<f64>, Error> {
     Learner::builder(network).optimizer(Optimizer::sgd(RATE)).engine(engine).build()
 }
 
-/// Takes one step and gives back all weights, the whole gradient and all of p.
+/// Takes one step and returns all weights, the whole gradient and all of p.
 fn step(
     learner: &mut Learner<f64>,
     input: f64,
@@ -59,7 +58,7 @@ fn main() -> Result<(), Error> {
     let (mut before, mut fastest, mut farthest) = (start.clone(), 0.0, 0.0);
     let (mut coin, mut tossed) = (Generator::new(7), [0.0; 4]);
     for t in 0..STEPS {
-        // Units 0, 1 and 2 learn to say what the input was one, two and three steps ago.
+        // Units 0, 1 and 2 learn to output the inputs of one, two and three steps ago.
         tossed.rotate_right(1);
         tossed[0] = if coin.bit() { 0.5 } else { -0.5 };
         let mut targets = [None; UNITS];
