@@ -1,5 +1,4 @@
-//! A stored run that resumes is the run that never stopped, bit for bit: cut at every step, in every
-//! combination of engine, precision, optimiser, timing, streams and readout.
+//! A run that is stored and resumed equals the uninterrupted run, bit for bit: stored at every step, in every combination of engine, precision, optimiser, timing, streams and readout.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::num::NonZeroU64;
@@ -29,7 +28,7 @@ enum Layer {
     LeastSquares,
 }
 
-/// What a run is made of.
+/// The parameters of a run.
 #[derive(Debug, Clone)]
 struct Run {
     engine: EngineChoice,
@@ -146,8 +145,7 @@ fn resumed<T: Real>(learner: &Learner<T>, folder: &std::path::Path, threads: usi
     stored.learner(&supplies(threads, steps)).unwrap()
 }
 
-/// A run that is stored and resumed after every single step, against the run that never stops; and at
-/// some steps a run that continues from there to the end.
+/// A run that is stored and resumed after every step, against the uninterrupted run; and at some steps a run that continues from there to the end.
 fn split_run_is_whole_run<T: Real>(run: &Run) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -297,7 +295,7 @@ fn plain() -> Run {
     }
 }
 
-/// Negative control: what does not come back is detected.
+/// Negative control: a field that is not restored is detected.
 #[test]
 #[should_panic(expected = "step 14")]
 fn sensitivities_that_are_lost_on_the_way_are_noticed() {
@@ -374,7 +372,7 @@ fn losses_come_back_by_name() {
     assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
 }
 
-/// The fixture is a file of the present version: `checkpoint_loop FOLDER --steps 30 --keep 1` made it. A change
+/// The fixture is a file of the current version: `checkpoint_loop FOLDER --steps 30 --keep 1` made it. A change
 /// of the format that breaks it needs another version.
 #[test]
 fn files_of_the_present_version_stay_readable() {
@@ -494,7 +492,7 @@ fn a_custom_engine_resumes_through_its_factory() {
     assert!(message.contains("\"other\""), "{message}");
 }
 
-/// A custom engine with nothing but what is required.
+/// A custom engine with only the required methods.
 #[derive(Debug, Clone)]
 struct Forgetful(usize);
 
@@ -630,7 +628,7 @@ fn lost_sensitivities_stay_lost() {
     assert_eq!(learner.network().weights(), resumed.network().weights());
 }
 
-/// A step that is refused leaves no trace: the checkpoint is the same, byte for byte.
+/// A refused step changes nothing: the checkpoint is the same, byte for byte.
 #[test]
 fn a_refused_step_changes_nothing_that_is_stored() {
     let folder = tempfile::tempdir().unwrap();
@@ -695,7 +693,7 @@ fn contents_that_contradict_the_tensors_are_refused() {
     );
 }
 
-/// No run counts so far, and one that could would overflow.
+/// No run reaches these counts.
 #[test]
 fn counts_that_no_run_reaches_are_refused() {
     refuse_forgeries(

@@ -68,7 +68,7 @@ fn every_case_in_single_precision() {
     check::<f32>(2e-4);
 }
 
-/// Negative control: another learning rate must be noticed.
+/// Negative control: another learning rate must be detected.
 #[test]
 fn a_wrong_setting_is_caught() {
     let (_, mut case) = cases().into_iter().find(|(_, case)| case.learning_rate > 0.0).unwrap();

@@ -36,7 +36,7 @@ proptest! {
     }
 }
 
-/// Negative control: with a learning rate that differs in the ninth place the weights part.
+/// Negative control: with a learning rate that differs in the ninth digit the weights diverge.
 #[test]
 fn another_learning_rate_is_noticed() {
     let recipe = Recipe {

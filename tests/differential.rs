@@ -102,8 +102,7 @@ fn a_broken_term_is_caught() {
     }
 }
 
-/// The project's engines, on every instruction set and in either precision, by the call that anyone
-/// can make.
+/// The project's engines, on every instruction set and in both precisions, by the public call.
 fn check_ours<T: Real>(
     options: Options,
     engine: impl Fn(&Layout, &[bool], Isa) -> Result<Box<dyn Engine<T>>, rtrl_kernel::Error>,
@@ -145,7 +144,7 @@ fn the_deferred_engine_is_right_up_to_rounding() {
     deferred::<f64>();
 }
 
-/// Whatever a report can count is in fact tried.
+/// Every feature that a report can count is tested.
 #[test]
 fn a_check_tries_everything() {
     let report = check::<f64>(Options::default(), |layout, learns| {
@@ -157,7 +156,7 @@ fn a_check_tries_everything() {
     }
 }
 
-/// What makes an engine, or fails to.
+/// A function that builds an engine, or fails.
 type Made = Result<Box<dyn Engine<f64>>, rtrl_kernel::Error>;
 
 fn plain(wrong: Wrong) -> impl Fn(&Layout, &[bool]) -> Made {
@@ -222,7 +221,7 @@ fn a_load_that_forgets_the_window_is_caught() {
     replays(&report, wrong, |layout, learns| Ok(Box::new(deferred(layout, learns)?)));
 }
 
-/// An engine that does not claim to be exact is measured; it is judged only by a tolerance.
+/// An engine whose spec is not exact is measured, and judged only with a tolerance.
 #[test]
 fn an_estimator_is_judged_by_its_own_tolerance() {
     let vague = |layout: &Layout, learns: &[bool]| -> Made {
@@ -239,7 +238,7 @@ fn an_estimator_is_judged_by_its_own_tolerance() {
     assert!(!judged(0.5 * worst).is_ok());
 }
 
-/// An engine that claims to be exact for some layouts only is not judged by these alone.
+/// An engine whose spec is exact only for some layouts is not judged by these alone.
 #[test]
 fn every_case_is_judged_or_none() {
     let options = Options { cases: 12, ..Options::default() };
@@ -253,7 +252,7 @@ fn every_case_is_judged_or_none() {
     }
 }
 
-/// Bits are compared where a tolerance would hide what saving loses.
+/// Bits are compared where a tolerance would hide losses of saving.
 #[test]
 fn a_save_that_rounds_is_caught() {
     for tolerance in [Some(1e-3), Some(f64::INFINITY)] {

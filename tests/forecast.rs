@@ -48,7 +48,7 @@ fn exact<T: Real>(values: &[T]) -> Vec<f64> {
     values.iter().map(|value| value.to_f64()).collect()
 }
 
-/// What the reference puts out last if only the first `labelled` of the first `steps` steps have targets.
+/// The last output of the reference if only the first `labelled` of the first `steps` steps have targets.
 fn replayed<T: Real>(case: &Case, steps: usize, labelled: usize) -> Vec<f64> {
     let mut case = case.clone();
     case.x.truncate(steps);
@@ -149,7 +149,7 @@ fn a_refused_call_may_be_repeated() {
         undisturbed.observe(x, Targets::Some(d)).unwrap();
         assert_eq!(forecaster.forecast().unwrap(), undisturbed.forecast().unwrap());
     }
-    // After a reset the inputs of the old sequence wait no longer.
+    // After a reset the inputs of the old sequence are no longer pending.
     forecaster.reset(&[0.0; 5]).unwrap();
     assert!(forecaster.observe(&case.x[0], Targets::None).unwrap().is_none());
 }

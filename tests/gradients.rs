@@ -58,7 +58,7 @@ fn the_summed_gradient_is_that_of_the_unrolled_network() {
     }
 }
 
-/// Negative control: without forcing, or without leaks, the gradient is another one.
+/// Negative control: without forcing, or without leaks, the gradient differs.
 #[test]
 fn a_wrong_gradient_is_caught() {
     let case = case(1, 0.6);

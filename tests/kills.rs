@@ -1,4 +1,4 @@
-//! Training that is killed while it saves checkpoints, and one that may not save.
+//! Training that is killed while it saves checkpoints, and training that cannot save.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::ffi::OsString;
@@ -64,7 +64,7 @@ enum Moment {
     Surplus,
 }
 
-/// Looks at the folder before a process is killed all the same.
+/// Inspects the folder before a process is killed.
 const LOOKS: usize = 20_000;
 
 /// Runs the program until the event, and kills it.
@@ -112,7 +112,7 @@ fn a_killed_process_leaves_a_whole_checkpoint() {
             assert_eq!(step, before, "kill {kill}");
         }
         let now = newest(folder).unwrap_or_else(|reason| panic!("kill {kill}: {reason}"));
-        // Nothing that had been reported is lost.
+        // No reported step is lost.
         assert!(now >= last(&printed, "saved").unwrap_or(before), "kill {kill}: {now}\n{printed}");
         assert!(now >= before, "kill {kill}: from step {before} back to {now}");
         let (whole, writing) = files(folder);
@@ -125,15 +125,15 @@ fn a_killed_process_leaves_a_whole_checkpoint() {
         "{before} steps, {resumed} resumed; of {KILLS} kills {amid_saves} amid a save, \
          {amid_removals} between a save and a removal"
     );
-    // The kills did hit what they were meant for.
+    // The kills happened where they were meant to.
     assert!(resumed >= KILLS / 2 && before > 100);
     assert!(amid_saves > 10 && amid_removals > 10);
-    // A save that nobody kills removes what the kills have left.
+    // An uninterrupted save removes the files that the kills have left.
     let last = Command::new(PROGRAM).arg(folder).args(["--steps", "1"]).output().unwrap();
     assert!(last.status.success());
     before += 1;
     assert_eq!((newest(folder), files(folder)), (Ok(before), (KEEP, 0)));
-    // Nothing was lost: it is the run that nobody has killed, byte for byte.
+    // Nothing was lost: the result equals that of an uninterrupted run, byte for byte.
     let path = folder.join(format!("training-{before:012}.safetensors"));
     let bytes = fs::read(&path).unwrap();
     let mut whole = training::learner().unwrap();
@@ -166,7 +166,7 @@ fn a_read_only_folder_stops_no_run() {
     assert!(command.status().unwrap().success());
     allow(&folder, 0o555);
     if fs::write(folder.join("probe"), "").is_ok() {
-        // The superuser may write anywhere, so somebody else has to run it.
+        // The superuser may write anywhere, so another user has to run it.
         fs::remove_file(folder.join("probe")).unwrap();
         command.uid(65_534).gid(65_534);
     }

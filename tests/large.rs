@@ -1,4 +1,4 @@
-//! Large networks, where loops take too long: one step of the engine against `P'v = J(Pv) + Bv` for
+//! Large networks, for which loops are too slow: one step of the engine against `P'v = J(Pv) + Bv` for
 //! random v, which costs n³.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -114,8 +114,7 @@ fn difference<T: Real>(n: usize, lines: usize, isa: Isa) -> f64 {
     engines::<T>(n, lines, isa).map(difference).into_iter().fold(0.0, f64::max)
 }
 
-/// A sum of n rounded products errs by about sqrt(n) roundings; ten times that is still far below any
-/// missing term.
+/// The error of a sum of n rounded products is about sqrt(n) roundings; ten times that is still far below any missing term.
 fn bound<T: Real>(n: usize) -> f64 {
     let rounding = if T::NAME == "f32" { f64::from(f32::EPSILON) } else { f64::EPSILON };
     10.0 * (n as f64).sqrt() * rounding

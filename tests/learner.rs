@@ -97,7 +97,7 @@ fn gradients_through_the_readout_are_those_of_the_loss() {
     for (got, expected) in sums.iter().zip(&expected) {
         assert!(relative_to_largest(got, expected) < 1e-8);
     }
-    // Negative control: the tolerance would notice one wrong component.
+    // Negative control: the tolerance detects one wrong component.
     sums[0][3] *= 1.0 + 1e-3;
     assert!(relative_to_largest(&sums[0], &expected[0]) > 1e-8);
 }
@@ -167,8 +167,7 @@ fn bad_input_is_named_and_leaves_the_learner_as_it_was() {
     assert_eq!(learner.network().weights(), undisturbed.network().weights());
 }
 
-/// Outputs stay small while the sensitivities grow by the factor `slope` a step: a derivative that is not
-/// that of the value. Two units, one input.
+/// Outputs remain small while the sensitivities grow by the factor `slope` per step: the derivative does not match the value. Two units, one input.
 fn wild(regime: Regime, slope: f64) -> LearnerBuilder<f32> {
     let activation = Activation::custom("wild", f64::sin, move |_| slope);
     let network = Network::<f32>::builder(2, 1)
@@ -222,7 +221,7 @@ fn after_an_overflow_the_weights_stand_the_state_has_moved_and_a_reset_helps() {
     }
 }
 
-/// The deferred engine notices at a step with a target what a full window would have shown later.
+/// The deferred engine detects at a step with a target what a full window would have shown later.
 #[test]
 fn a_gradient_that_overflows_in_the_window_is_told_before_anything_changes() {
     let learner = wild(Regime::real_time(), 1e10).engine(EngineChoice::DEFERRED);
@@ -241,8 +240,7 @@ fn a_gradient_that_overflows_in_the_window_is_told_before_anything_changes() {
     assert!(learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap().updated);
 }
 
-/// What had accumulated in the learner or waited before an overflow is still applied after it; what the
-/// engine has accumulated is lost with p.
+/// Gradients that the learner has accumulated or that are pending before an overflow are still applied after it; those that the engine has accumulated are lost with p.
 #[test]
 fn an_overflow_keeps_gradients_that_the_learner_holds() {
     let late = Regime::RealTime { timing: Timing::AfterNextStep, every: 1 };
@@ -267,7 +265,7 @@ fn an_overflow_keeps_gradients_that_the_learner_holds() {
     }
 }
 
-/// A sum that overflows is refused even where a limit would make it finite again.
+/// A sum that overflows is refused even if clipping would make it finite again.
 #[test]
 fn a_gradient_that_is_not_finite_never_becomes_a_change() {
     let network = || {
@@ -293,7 +291,7 @@ fn a_gradient_that_is_not_finite_never_becomes_a_change() {
     assert_eq!(learner.network().readout_weights().unwrap().to_rows(), vec![vec![0.0; 3]]);
 }
 
-/// Sums that are NaN must not come out of a rectifier as 0, nor infinite ones out of tanh as 1.
+/// A rectifier must not turn NaN into 0, nor tanh an infinite sum into 1.
 #[test]
 fn a_sum_that_is_not_finite_is_an_error_whatever_the_activation() {
     for (activation, weights, x) in [
@@ -333,7 +331,7 @@ fn a_slope_or_an_output_that_is_not_finite_is_named() {
     assert_eq!(quantity(network), Quantity::Output);
 }
 
-/// A step whose targets are all absent is a step without a target: moments are unchanged, nothing waits.
+/// A step whose targets are all absent is a step without a target: moments are unchanged, no gradient is pending.
 #[test]
 fn without_a_target_the_optimiser_stands_still() {
     let (mut learner, mut undisturbed) = (small::<f64>(), small::<f64>());
@@ -361,8 +359,7 @@ fn peek_takes_the_teacher_for_a_unit_that_is_forced() {
     assert_eq!(learner.step(&[0.1], Targets::None).unwrap().outputs, ahead);
 }
 
-/// A refused late update leaves the gradient of the present step in its place, and an epoch that ends in
-/// a refusal has still been reset.
+/// A refused late update keeps the gradient of the current step, and an epoch that ends in a refusal is still reset.
 #[test]
 fn a_refused_update_leaves_the_rest_of_the_schedule() {
     let every = 1;
@@ -391,7 +388,7 @@ fn a_refused_update_leaves_the_rest_of_the_schedule() {
     assert_eq!(epochwise.updates(), 0);
 }
 
-/// A custom rule in a learner: the exact engine that forgets all credit before every step.
+/// A custom rule in a learner: the exact engine, which resets p before every step.
 #[derive(Debug, Clone)]
 struct OneStep(kernel::Eager<f64>);
 
@@ -714,14 +711,14 @@ fn a_clone_goes_its_own_way_from_the_same_place() {
     assert_ne!(learner.network().weights(), clone.network().weights());
 }
 
-/// Weights that are set from outside are what least squares continue from.
+/// Least squares continue from weights that are set from outside.
 #[test]
 fn a_fitted_readout_goes_on_from_weights_that_are_set() {
     let readout = Readout::new(1).recursive_least_squares(1.0, 1e6);
     let network = Network::<f64>::builder(2, 1).readout(readout).build().unwrap();
     let mut learner = Learner::builder(network).build().unwrap();
     learner.set_readout_weights(&[1.0, 2.0, 3.0]).unwrap();
-    // So large a penalty hardly lets them move.
+    // With this large penalty they hardly change.
     learner.step(&[0.5], Targets::All(&[0.0])).unwrap();
     let rows = learner.network().readout_weights().unwrap().to_rows();
     assert!(relative_to_largest(&rows[0], &[1.0, 2.0, 3.0]) < 1e-4, "{rows:?}");
@@ -743,7 +740,7 @@ fn frozen_and_absent_weights_cannot_be_set() {
     assert_eq!(learner.network().weights().to_rows(), [[0.0, 0.5, 9.0]]);
 }
 
-/// A step in which p overflowed and was set to 0 has no gradient, least of all that of the step before.
+/// A step in which p overflowed and was set to 0 has no gradient, in particular not that of the previous step.
 #[test]
 fn a_recovered_overflow_reports_no_gradient() {
     let recovery = Recovery { reset_sensitivities: true, skip_updates: false };

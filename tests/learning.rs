@@ -1,5 +1,4 @@
-//! That networks learn: pipelined exclusive or, which no network without hidden units can do, and the Add
-//! task, which takes memory that a network at random does not have.
+//! Networks learn: pipelined exclusive or, which no network without hidden units can solve, and the Add task, which requires memory that a random network does not have.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::num::NonZeroUsize;
@@ -94,7 +93,7 @@ fn add_loss(seed: u64, recurrent_rate: f64) -> f64 {
     sum / 5000.0
 }
 
-/// Below what one coin allows, and near what both allow.
+/// Below the optimum with one coin, and near the optimum with both.
 #[test]
 fn the_add_task_is_learnt() {
     let losses = [1, 2, 3].map(|seed| add_loss(seed, 0.01));
@@ -103,7 +102,7 @@ fn the_add_task_is_learnt() {
     assert!(losses.iter().all(|&loss| loss < near_both), "{losses:?}");
 }
 
-/// Negative control: the readout alone does not even do what one coin allows.
+/// Negative control: the readout alone does not even reach the optimum with one coin.
 #[test]
 fn the_add_task_needs_the_recurrent_weights_to_learn() {
     let losses = [1, 2, 3].map(|seed| add_loss(seed, 0.0));

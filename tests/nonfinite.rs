@@ -1,6 +1,4 @@
-//! What is not finite or too large never does any harm: in inputs, targets, states and weights, in functions
-//! of the user's own, in p, in the optimiser and in the least squares. A learner that met it continues as its
-//! twin that did not.
+//! Values that are not finite or too large never do any harm: in inputs, targets, states and weights, in custom functions, in p, in the optimiser and in the least squares. A learner that has seen them continues like its twin that has not.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
@@ -15,7 +13,7 @@ use rtrl_model::{
 const UNITS: usize = 4;
 const INPUTS: usize = 2;
 
-/// Who has the targets.
+/// What has the targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Output {
     Units,
@@ -121,7 +119,7 @@ fn losses<T: Real>() -> [Loss<T>; 5] {
     ]
 }
 
-/// Says to functions of the user's own when to misbehave; clones are one switch.
+/// Tells custom functions when to misbehave; clones share one switch.
 #[derive(Clone, Default)]
 struct Switch(Arc<AtomicUsize>);
 
@@ -193,7 +191,7 @@ fn step<'l, T: Real>(
     learner.step_streams(&samples)
 }
 
-/// All that a learner keeps and shows, but for p.
+/// The whole visible state of a learner, except p.
 #[derive(Debug, Clone, PartialEq)]
 struct Shown<T: Real> {
     weights: Matrix<T>,
@@ -228,8 +226,7 @@ impl<T: Real> Shown<T> {
     }
 }
 
-/// Whether two learners take the same ten steps and then stand at the same place, p and what has accumulated or
-/// waits included.
+/// Whether two learners take the same ten steps and then have the same state, including p and accumulated or pending gradients.
 fn same<T: Real>(
     setup: Setup,
     loss: &Loss<T>,
@@ -544,7 +541,7 @@ fn overflown<T: Real>(setup: Setup) -> [Learner<T>; 2] {
     panic!("p does not overflow in {setup:?}");
 }
 
-/// The learner that never overflowed: brought to where the other stands after p has been reset.
+/// The learner that never overflowed, brought to the state of the other after a reset of p.
 fn twin_of<T: Real>(setup: Setup, before: &Learner<T>, state: &[T]) -> Learner<T> {
     let last = setup.streams - 1;
     let mut drawn = draw(setup, &Loss::SquaredError, 4);

@@ -1,4 +1,4 @@
-//! What the ready-made observers tell, against the same computed by hand.
+//! The results of the built-in observers, against the same computed by hand.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn learner(regime: Regime, streams: usize) -> Learner<f64> {
     Learner::builder(network).regime(regime).streams(streams).build().unwrap()
 }
 
-/// Takes a step of all streams before the eyes of `observer`; every third step has no target. Returns the
+/// Takes a step of all streams with `observer`; every third step has no target. Returns the
 /// loss, the norm of the gradient and whether there was a target.
 fn observed(
     learner: &mut Learner<f64>,
@@ -108,7 +108,7 @@ fn the_largest_sensitivity_is_looked_for_at_every_third_step() {
         let targets = [Targets::None, Targets::All(&[0.5, -0.5])];
         let samples = [0, 1].map(|b| Some((&x[b][..], targets[b])));
         let loss = learner.step_streams(&samples).unwrap().loss;
-        // A report of the same step: the observer looks at the learner alone.
+        // A report of the same step: the observer uses only the learner.
         let report = rtrl_model::StepReport {
             step: t,
             outputs: &[],
@@ -162,7 +162,7 @@ fn the_spectral_radius_is_that_of_the_jacobian() {
             let difference = (seen.last().unwrap() - radius).abs();
             assert!(difference < 1e-12, "{leak}: {difference:e}");
         }
-        // Looked for at the first and the third step: a change before the fourth is not seen.
+        // Observed at the first and the third step: a change before the fourth is not detected.
         learner.set_weights(&[0.0; 6]).unwrap();
         learner.step_observed(&[0.0], Targets::None, &mut [&mut seen]).unwrap();
         assert!(seen.last().unwrap() > 0.9);

@@ -1,5 +1,6 @@
-//! From the gradient to the weights in a learner that runs: every optimiser, with clipping, schedules,
-//! weight decay and rates of its own for the readout, against the formulas written out on one flat list.
+//! From the gradient to the weights in a learner that runs: every optimiser, with clipping,
+//! schedules, weight decay and a separate rate for the readout, against the formulas written out on
+//! one flat list.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::f64::consts::PI;
@@ -384,7 +385,7 @@ fn the_spectral_limit_scales_the_recurrent_weights_and_nothing_else() {
     assert_eq!(weights(&loose), weights(&free));
 }
 
-/// With frozen weights the limit holds as well, by the weights that learn alone.
+/// With frozen weights the limit also holds; only the weights that learn are scaled.
 #[test]
 fn the_spectral_limit_leaves_frozen_weights_alone() {
     let (present, frozen) = (mask(11), mask(12));

@@ -246,8 +246,8 @@ fn wild_builder() -> LearnerBuilder<f32> {
     Learner::builder(network).optimizer(Optimizer::sgd(1e-30)).streams(3)
 }
 
-/// The accumulated gradient is the sum of the gradients of the steps, as often as it is read, and to read it
-/// disturbs nothing.
+/// The accumulated gradient is the sum of the gradients of the steps, as often as it is read, and
+/// reading it changes nothing.
 #[test]
 fn the_accumulated_gradient_can_be_read_before_it_is_applied() {
     let regimes = [Regime::Epochwise, Regime::RealTime { timing: Timing::Immediate, every: 12 }];
@@ -332,8 +332,7 @@ fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
     }
 }
 
-/// It must not pass the check before the engines' part of it has been added: a rule that maps it to finite
-/// directions would change the weights.
+/// It must not pass the check before the engines' share of it has been added: a rule that maps it to finite directions would change the weights.
 #[test]
 fn an_accumulated_sum_of_streams_that_overflows_is_refused_too() {
     let network = Network::<f64>::builder(1, 1)

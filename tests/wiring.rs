@@ -33,7 +33,7 @@ fn table(rows: usize, columns: usize, seed: u64) -> Table {
     (0..rows).map(|_| row()).collect()
 }
 
-/// What is learnt from: a loss of these outputs.
+/// The task: a loss of these outputs.
 #[derive(Clone)]
 struct Task {
     loss: Loss<f64>,
@@ -63,7 +63,7 @@ impl Task {
         targets
     }
 
-    /// The derivative is not asked: this is only the loss, by its definition.
+    /// Only the loss, by its definition, without its derivative.
     fn loss(&self, outputs: &[f64], targets: &[Option<f64>]) -> f64 {
         let whole: f64 = outputs.iter().map(|o| o.exp()).sum();
         let of = |(&o, d): (&f64, &Option<f64>)| {
@@ -283,7 +283,7 @@ fn fitted(streams: usize) -> Learner<f64> {
         .unwrap()
 }
 
-/// What a run by hand and a learner differ by.
+/// The differences between a run by hand and a learner.
 #[derive(Debug, Default)]
 struct Fitting {
     outputs: f64,
@@ -354,7 +354,7 @@ fn a_fitted_readout_is_that_of_least_squares_by_hand() {
         let found = fit_by_hand(streams, |b| b);
         assert!(found.outputs < 1e-12 && found.same_weights, "{streams} streams: {found:?}");
         assert!(found.gradient < 1e-12, "{streams} streams: {found:?}");
-        // Negative control: the error has not gone through what R became.
+        // Negative control: the error was not carried back through the new R.
         assert!(found.late_gradient > 1e-3, "{streams} streams: {found:?}");
     }
     // Negative control: the streams are fitted in their order.

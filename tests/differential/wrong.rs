@@ -1,4 +1,4 @@
-//! Engines with something wrong, to see that a check notices.
+//! Engines with a mistake, to test that a check detects it.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use rtrl_kernel::{Engine, Error, Layout, Real, Sink, Source, Spec, Step};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Wrong {
     Nothing,
-    /// It does not claim to be exact, and is not: what is forced counts.
+    /// Its spec is not exact, and it is not: forced units count.
     Vague,
     ForcedColumn,
     ImmediateInfluence,

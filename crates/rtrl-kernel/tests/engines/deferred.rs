@@ -112,7 +112,7 @@ fn a_broken_term_is_seen() {
     }
 }
 
-/// Everything that an engine gives out over some steps.
+/// All results of an engine over some steps.
 fn outputs<T: Real>(
     engine: &mut dyn Engine<T>,
     layout: &Layout,
@@ -133,7 +133,7 @@ fn outputs<T: Real>(
 }
 
 fn same_bits<T: Real>(pace: Pace) {
-    // The last is wide enough for every kind of block on the way back.
+    // The last is wide enough for every kind of block of the backward pass.
     for (states, gates, lines) in SHAPES.into_iter().chain([(130, 1, 9)]) {
         let layout = Layout::stacked(states, gates, lines).unwrap();
         let learns: Vec<bool> = (0..layout.weights()).map(|w| w % 7 != 3).collect();
@@ -321,8 +321,7 @@ fn memory_is_p_and_about_half_as_much() {
     }
 }
 
-/// Errors whose way back overflows in a sequence that ends are told at its end, and the next sequence is
-/// none the worse for it.
+/// If the backward pass of errors overflows at the end of a sequence, the reset reports it, and the next sequence is unaffected.
 #[test]
 fn an_overflow_does_not_outlive_its_sequence() {
     let layout = Layout::simple(1, 2).unwrap();
@@ -346,13 +345,13 @@ fn an_overflow_does_not_outlive_its_sequence() {
     let mut gradient = [0.0; 2];
     engine.gradient(&mut gradient, 2).unwrap();
     assert_eq!(gradient, [-4.25, -4.25]);
-    // A coefficient that equation 5 leaves out may be anything.
+    // A coefficient that equation 5 omits may be anything.
     let forced =
         Step { jacobian: Jacobian::scaled(&[f32::MAX], 1, &[8.0]), forced: &[true], ..wild };
     engine.advance(&forced, None).unwrap();
 }
 
-/// An overflow of the sum is told at the flush at the latest: what is stored is always finite.
+/// An overflow of the sum is reported at the flush at the latest: everything stored is finite.
 #[test]
 fn a_sum_that_overflows_is_told_at_the_flush() {
     let layout = Layout::simple(1, 2).unwrap();

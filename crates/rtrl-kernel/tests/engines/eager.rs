@@ -1,5 +1,6 @@
-//! The eager engine against loops, on every instruction set and with several threads: layouts that the
-//! model does not use yet, rows that drop out and come back, and what an engine promises about errors.
+//! The eager engine against loops, on every instruction set and with several threads: layouts that
+//! the model does not use yet, rows that are skipped and return, and what an engine guarantees
+//! about errors.
 use rtrl_kernel::{
     Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Quantity, Real, Snapshot, Step,
     Threads,
