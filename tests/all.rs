@@ -18,6 +18,7 @@ mod maps;
 mod nonfinite;
 mod observers;
 mod optimizer;
+mod reference;
 mod streams;
 #[path = "../crates/rtrl-kernel/src/simd/tested.rs"]
 mod tested;

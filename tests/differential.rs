@@ -96,7 +96,7 @@ fn a_broken_term_is_caught() {
         Fault::Error,
         Fault::Reset,
         Fault::RecurrentSum,
-        Fault::Leak,
+        Fault::Kept,
     ] {
         assert!(compare(fault).is_err(), "{fault:?} was not noticed");
     }
