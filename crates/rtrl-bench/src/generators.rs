@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rtrl_model::Generator;
 use rtrl_model::store::case::{
-    ActivationNames, Case, CellName, Layer, LayerState, Leak, PerLayer, RegimeName, Reset,
+    ActivationNames, Case, CellName, Layer, LayerState, Leak, PerLayer, RegimeName, Reset, Table,
     TimingName,
 };
 
@@ -71,88 +71,150 @@ pub fn recipes(most_units: usize, steps: usize) -> impl Strategy<Value = Recipe>
 }
 
 impl Recipe {
-    /// The case of [`Recipe::case`] made contracting (no row of recurrent weights sums to more than
-    /// 1) and with a small learning rate, so that rounding differences do not grow.
+    /// The case of [`Recipe::case`] made [`contracting`].
     pub fn contracting_case(&self) -> Case {
-        let mut case = self.case();
-        case.learning_rate = 0.01;
-        let recurrent = case.inputs + usize::from(case.bias);
-        for row in &mut case.layers[0].weights {
-            let sum: f64 = row[recurrent..].iter().map(|weight| weight.abs()).sum();
-            row[recurrent..].iter_mut().for_each(|weight| *weight /= sum.max(1.0));
+        contracting(self.case())
+    }
+
+    /// The case of the recipe, without expected values, in the short form.
+    pub fn case(&self) -> Case {
+        let mut case = self.chain(&[(CellName::Simple, self.units)]);
+        case.layers = PerLayer::One(case.layers[0].clone());
+        for Reset { layers, .. } in &mut case.resets {
+            *layers = PerLayer::One(layers[0].clone());
         }
         case
     }
 
-    /// The case of the recipe, without expected values.
-    pub fn case(&self) -> Case {
-        let (n, m) = (self.units, self.inputs);
-        let c = m + usize::from(self.bias) + n;
-        let mut generator = Generator::new(self.seed);
-        let mut table = |rows: usize, columns: usize, bound: f64| -> Vec<Vec<f64>> {
-            let mut row = || (0..columns).map(|_| generator.between(-bound, bound)).collect();
-            (0..rows).map(|_| row()).collect()
+    /// A case of these layers, each with a cell and a number of units; the units of the recipe have
+    /// no part in it. There is teacher forcing only in a single layer.
+    pub fn chain(&self, layers: &[(CellName, usize)]) -> Case {
+        let mut draw = Draw { recipe: self, generator: Generator::new(self.seed) };
+        let mut inputs = self.inputs;
+        let layer = |&(cell, units): &(CellName, usize)| {
+            let below = std::mem::replace(&mut inputs, units);
+            draw.layer(cell, units, below)
         };
-        let weights = table(n, c, 1.5 / (c as f64).sqrt());
-        let x = table(self.steps, m, 1.0);
-        let initial_state = table(1, n, 0.5).remove(0);
-        let state = table(1, n, 0.5).remove(0);
-        let names = ["logistic", "tanh", "relu", "identity", "softplus"];
-        let activation = if self.mixed {
-            let name = |_| names[generator.below(names.len())].to_owned();
-            ActivationNames::Each((0..n).map(name).collect())
-        } else {
-            ActivationNames::All("tanh".to_owned())
-        };
-        let mut target = || {
-            let value = generator.between(-0.8, 0.8);
-            (generator.uniform() < self.targets).then_some(value)
-        };
-        let targets = (0..self.steps).map(|_| (0..n).map(|_| target()).collect()).collect();
-        let mut mask = |probability: f64| -> Vec<Vec<u8>> {
-            let mut flag = || u8::from(generator.uniform() < probability);
-            (0..n).map(|_| (0..c).map(|_| flag()).collect()).collect()
-        };
-        let connections = (self.density < 1.0).then(|| mask(self.density));
-        let frozen = (self.frozen > 0.0).then(|| mask(self.frozen));
-        let mut leak = || {
-            let value = generator.between(0.05, 1.0);
-            if generator.uniform() < self.leaky { value } else { 1.0 }
-        };
-        let leak = (self.leaky > 0.0).then(|| Leak::Each((0..n).map(|_| leak()).collect()));
+        let drawn: Vec<Layer> = layers.iter().map(layer).collect();
+        let units = drawn.iter().map(|layer| layer.units).sum();
         let resets = if self.resets && self.steps > 3 {
-            let layers = PerLayer::One(LayerState { state, cell: None });
+            let layers = PerLayer::Each(drawn.iter().map(|layer| draw.state(layer)).collect());
             vec![Reset { before_step: self.steps / 2, layers }]
         } else {
             Vec::new()
         };
-        let regime = if self.epochwise { RegimeName::Epochwise } else { RegimeName::RealTime };
-        let late = if self.late { TimingName::AfterNextStep } else { TimingName::Immediate };
-        let layer = Layer {
-            cell: CellName::Simple,
-            units: n,
-            activation: Some(activation),
-            leak,
-            weights,
-            connections,
-            frozen,
-            initial_state,
-            initial_cell: None,
-        };
         Case {
             name: String::new(),
-            inputs: m,
+            inputs: self.inputs,
             bias: self.bias,
-            layers: PerLayer::One(layer),
-            regime,
-            update_timing: late,
-            teacher_forcing: self.forcing,
+            layers: PerLayer::Each(drawn),
+            regime: if self.epochwise { RegimeName::Epochwise } else { RegimeName::RealTime },
+            update_timing: if self.late {
+                TimingName::AfterNextStep
+            } else {
+                TimingName::Immediate
+            },
+            teacher_forcing: self.forcing && layers.len() == 1,
             learning_rate: 0.05,
             update_every: self.every.max(1),
             resets,
-            x,
-            targets,
+            x: draw.table(self.steps, self.inputs, 1.0),
+            targets: (0..self.steps).map(|_| draw.targets(units)).collect(),
             expect: None,
         }
     }
+}
+
+/// The case made contracting (no row of recurrent weights sums to more than 1) and with a small
+/// learning rate, so that rounding differences do not grow.
+pub fn contracting(mut case: Case) -> Case {
+    case.learning_rate = 0.01;
+    for layer in case.layers.iter_mut() {
+        for row in &mut layer.weights {
+            let recurrent = row.len() - layer.units;
+            let sum: f64 = row[recurrent..].iter().map(|weight| weight.abs()).sum();
+            row[recurrent..].iter_mut().for_each(|weight| *weight /= sum.max(1.0));
+        }
+    }
+    case
+}
+
+/// The random numbers of a recipe.
+struct Draw<'a> {
+    recipe: &'a Recipe,
+    generator: Generator,
+}
+
+impl Draw<'_> {
+    fn chance(&mut self, probability: f64) -> bool {
+        self.generator.uniform() < probability
+    }
+
+    fn list(&mut self, len: usize, bound: f64) -> Vec<f64> {
+        (0..len).map(|_| self.generator.between(-bound, bound)).collect()
+    }
+
+    fn table(&mut self, rows: usize, columns: usize, bound: f64) -> Table {
+        (0..rows).map(|_| self.list(columns, bound)).collect()
+    }
+
+    fn mask(&mut self, rows: usize, columns: usize, probability: f64) -> Vec<Vec<u8>> {
+        let mut row = || (0..columns).map(|_| u8::from(self.chance(probability))).collect();
+        (0..rows).map(|_| row()).collect()
+    }
+
+    fn targets(&mut self, units: usize) -> Vec<Option<f64>> {
+        let mut target = || {
+            let value = self.generator.between(-0.8, 0.8);
+            self.chance(self.recipe.targets).then_some(value)
+        };
+        (0..units).map(|_| target()).collect()
+    }
+
+    fn layer(&mut self, cell: CellName, units: usize, inputs: usize) -> Layer {
+        let recipe = self.recipe;
+        let columns = inputs + usize::from(recipe.bias) + units;
+        let rows = cell.blocks() * units;
+        let is_simple = cell == CellName::Simple;
+        let initial_cell = (cell == CellName::Lstm).then(|| self.list(units, 0.5));
+        Layer {
+            cell,
+            units,
+            activation: is_simple.then(|| self.activations(units)),
+            leak: (is_simple && recipe.leaky > 0.0).then(|| self.leaks(units)),
+            weights: self.table(rows, columns, 1.5 / (columns as f64).sqrt()),
+            connections: (recipe.density < 1.0).then(|| self.mask(rows, columns, recipe.density)),
+            frozen: (recipe.frozen > 0.0).then(|| self.mask(rows, columns, recipe.frozen)),
+            initial_state: self.list(units, 0.5),
+            initial_cell,
+        }
+    }
+
+    fn activations(&mut self, units: usize) -> ActivationNames {
+        if !self.recipe.mixed {
+            return ActivationNames::All("tanh".to_owned());
+        }
+        let names = ["logistic", "tanh", "relu", "identity", "softplus"];
+        let name = |_| names[self.generator.below(names.len())].to_owned();
+        ActivationNames::Each((0..units).map(name).collect())
+    }
+
+    fn leaks(&mut self, units: usize) -> Leak {
+        let mut leak = || {
+            let value = self.generator.between(0.05, 1.0);
+            if self.chance(self.recipe.leaky) { value } else { 1.0 }
+        };
+        Leak::Each((0..units).map(|_| leak()).collect())
+    }
+
+    fn state(&mut self, layer: &Layer) -> LayerState {
+        let state = self.list(layer.units, 0.5);
+        LayerState { state, cell: layer.initial_cell.as_ref().map(|c| self.list(c.len(), 0.5)) }
+    }
+}
+
+/// One to three layers of any cells, of up to `most_units` units each.
+pub fn layers(most_units: usize) -> impl Strategy<Value = Vec<(CellName, usize)>> {
+    let cell = prop_oneof![Just(CellName::Simple), Just(CellName::Gru), Just(CellName::Lstm)];
+    prop::collection::vec((cell, 1..=most_units), 1..=3)
 }
