@@ -177,6 +177,7 @@ fn wrong_engines_are_caught() {
         Wrong::ForcedColumn,
         Wrong::ImmediateInfluence,
         Wrong::SecondDrive,
+        Wrong::OtherGates,
         Wrong::Sign,
         Wrong::ReadTwice,
         Wrong::NoReset,

@@ -13,6 +13,8 @@ pub(crate) enum Wrong {
     ForcedColumn,
     ImmediateInfluence,
     SecondDrive,
+    /// Only the first row that drives a state has immediate influence on it, not the other gates.
+    OtherGates,
     Sign,
     ReadTwice,
     NoReset,
@@ -60,6 +62,8 @@ impl<T: Real> Plain<T> {
         let shown = if self.is(Wrong::SecondDrive) { 1 } else { drives.len() };
         let drive = drives.take(shown).find(|&d| self.layout.drives()[d].state as usize == k);
         let drive = drive.filter(|_| !self.is(Wrong::ImmediateInfluence));
+        let is_other = |d: &usize| self.layout.drives()[..*d].iter().any(|d| d.state as usize == k);
+        let drive = drive.filter(|d| !(self.is(Wrong::OtherGates) && is_other(d)));
         drive.map_or(T::ZERO, |d| step.injection[d] * step.z[self.layout.z(row).start + j])
     }
 }

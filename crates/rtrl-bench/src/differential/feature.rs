@@ -16,6 +16,8 @@ pub enum Feature {
     Diagonal,
     Mask,
     ManyDrives,
+    SeveralStates,
+    SeveralRows,
     UnequalRows,
     EmptyGradient,
     Gradient,
@@ -33,7 +35,7 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Step,
         Self::NoTarget,
         Self::Forced,
@@ -43,6 +45,8 @@ impl Feature {
         Self::Diagonal,
         Self::Mask,
         Self::ManyDrives,
+        Self::SeveralStates,
+        Self::SeveralRows,
         Self::UnequalRows,
         Self::EmptyGradient,
         Self::Gradient,
@@ -70,6 +74,8 @@ impl Feature {
             Self::Diagonal => "Jacobians with a diagonal",
             Self::Mask => "masks",
             Self::ManyDrives => "layouts with rows that do not drive one state",
+            Self::SeveralStates => "layouts with rows that drive several states",
+            Self::SeveralRows => "layouts with states that several rows drive",
             Self::UnequalRows => "layouts with rows that see different z",
             Self::EmptyGradient => "gradients without an error",
             Self::Gradient => "gradients of one step",

@@ -35,7 +35,7 @@
 //! | `mod.rs` | a check and a replay |
 //! | `options.rs` | the options of a check |
 //! | `case.rs`, `numerals.rs` | a case as data; the numbers of a step |
-//! | `random.rs` | cases that follow from a seed |
+//! | `random.rs`, `shapes.rs` | cases that follow from a seed; layouts of gated cells and layers |
 //! | `loops.rs` | the reference: equations 5 and 6 in loops |
 //! | `run.rs`, `network.rs` | an engine, or a network with it, next to the reference |
 //! | `judge.rs` | how readings are compared |
@@ -52,6 +52,7 @@ mod options;
 mod random;
 mod report;
 mod run;
+mod shapes;
 mod shrink;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

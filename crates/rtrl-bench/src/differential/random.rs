@@ -6,6 +6,7 @@ use rtrl_model::Generator;
 use super::case::{Case, EngineCase, Event};
 use super::numerals::{Block, Numerals};
 use super::options::Options;
+use super::shapes;
 use crate::generators::Recipe;
 
 /// States of the largest layer.
@@ -41,17 +42,18 @@ fn list(generator: &mut Generator, len: usize, bound: f64) -> Vec<f64> {
 /// A layer of at most `most` states, and calls over 1 to `steps` steps.
 fn engine(generator: &mut Generator, most: usize, steps: usize) -> Result<EngineCase, Error> {
     let states = 1 + generator.below(most);
-    let layout = match generator.below(4) {
+    let layout = match generator.below(6) {
         0 => Layout::simple(states, 1 + generator.below(24))?,
         1 => Layout::stacked(states, 1 + generator.below(4), 1 + generator.below(20))?,
-        _ => any_layout(generator, states)?,
+        2 | 3 => any_layout(generator, states)?,
+        _ => shapes::layers(generator, states)?,
     };
     let density = choose(generator, &[1.0, 1.0, 0.6, 0.1]);
     let learns = (0..layout.weights()).map(|_| chance(generator, density)).collect();
     let style = Style::new(generator);
     let steps = 1 + generator.below(steps);
     Ok(EngineCase {
-        states,
+        states: layout.states(),
         rows: (0..layout.rows()).map(|row| layout.z(row)).collect(),
         drives: layout.drives().iter().map(|drive| (drive.row, drive.state)).collect(),
         learns,

@@ -106,6 +106,12 @@ fn count_layout(layout: &Layout, learns: &[bool], outcome: &mut Outcome) {
     let one_to_one = layout.drives().len() == layout.rows()
         && (0..layout.rows()).all(|row| layout.drives_of(row).len() == 1);
     outcome.count_if(!one_to_one, Feature::ManyDrives);
+    let drives = || layout.drives().iter();
+    let states = (0..layout.rows()).any(|row| layout.drives_of(row).len() > 1);
+    outcome.count_if(states, Feature::SeveralStates);
+    let rows_of = |state: u32| drives().filter(|drive| drive.state == state).count();
+    let rows = drives().any(|drive| rows_of(drive.state) > 1);
+    outcome.count_if(rows, Feature::SeveralRows);
     let unequal = (0..layout.rows()).any(|row| layout.z(row) != layout.z(0));
     outcome.count_if(unequal, Feature::UnequalRows);
     outcome.count_if(learns.iter().any(|learns| !learns), Feature::Mask);
