@@ -8,6 +8,7 @@
 //! * [`peak`] and [`peers`]: the peak of the machine, and the same update by other libraries;
 //! * [`timing`]: how long a call takes;
 //! * [`training`]: a reproducible training run for tests that stop and resume it.
+//!
 //! The tests and benchmarks themselves are in `tests/` and `benches/` at the top of the project.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this crate is for tests only")]

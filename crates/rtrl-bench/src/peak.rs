@@ -61,9 +61,11 @@ impl Cores {
         self.isa
     }
 
-    /// Floating-point operations per second of all cores together, each running for `time`. The
-    /// threads start at a barrier and each measures its own time, so waking them does not count.
-    /// The peak varies with the clock frequency: take samples of it between those of the kernel.
+    /// Floating-point operations per second of all cores together, each running for `time`.
+    ///
+    /// The threads start at a barrier and each measures its own time, so waking them does not
+    /// count. The peak varies with the clock frequency: take samples of it between those of the
+    /// kernel.
     pub fn peak<T: Real>(&self, time: Duration) -> f64 {
         let burst = Burst { run: rate::<T>, isa: self.isa, time };
         for helper in &self.helpers {

@@ -1,4 +1,5 @@
 //! The same update with the matrix products of other libraries.
+//!
 //! In the usual way: scale the rows of W by f', compute one product J P into a second copy of p,
 //! and add the immediate influence along the block diagonal. p is n x q, row-major, q = n · c.
 

@@ -1,5 +1,7 @@
-//! Pictures as SVG, coloured by classes of the page's style sheet. They are markup and not drawn by
-//! plotters: they have no axes, and the style sheet can colour markup for both themes.
+//! Pictures as SVG, coloured by classes of the page's style sheet.
+//!
+//! They are markup and not drawn by plotters: they have no axes, and the style sheet can colour
+//! markup for both themes.
 
 use maud::{Markup, html};
 

@@ -10,6 +10,7 @@ use crate::spec::Spec;
 use crate::threads::Threads;
 
 /// The engine that `spec` describes, p = 0, for the weights that `learns` marks, row by row.
+///
 /// Unlike the constructors of the engines, this compiles nothing in the calling crate.
 ///
 /// # Errors

@@ -87,10 +87,11 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
         Err(Error::Unsupported { what: "being saved" })
     }
 
-    /// Replaces the whole state of the engine by what [`Engine::save`] passed on. An engine with
-    /// the same layout and [`Engine::spec`] then continues like the saved one, bit for bit. After
-    /// loading, [`Engine::save`] must pass on tensors of the same names and shapes as before: a
-    /// checkpoint with a tensor that its engine would not save again is refused.
+    /// Replaces the whole state of the engine by what [`Engine::save`] passed on.
+    ///
+    /// An engine with the same layout and [`Engine::spec`] then continues like the saved one, bit
+    /// for bit. After loading, [`Engine::save`] must pass on tensors of the same names and shapes
+    /// as before: a checkpoint with a tensor that its engine would not save again is refused.
     ///
     /// # Errors
     /// [`Error::Tensor`] or [`Error::NonFiniteTensor`] for tensors that do not match the engine, and those of the source; p is then lost as after an overflow. [`Error::Unsupported`] by default.

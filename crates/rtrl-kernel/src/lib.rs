@@ -1,11 +1,13 @@
 //! The sensitivity update of real-time recurrent learning (RTRL), close to the limits of the
-//! hardware. This crate works on numbers and shapes; it knows nothing of networks or files. The
-//! sensitivities `p^k_ij = dy_k/dw_ij` of a recurrent network follow (Williams & Zipser 1989,
-//! equation 5)
+//! hardware.
+//!
+//! This crate works on numbers and shapes; it knows nothing of networks or files. The sensitivities
+//! `p^k_ij = dy_k/dw_ij` of a recurrent network follow (Williams & Zipser 1989, equation 5)
 //!
 //! ```text
 //! p^k_ij(t+1) = sum over l of J[k][l] p^l_ij(t)  +  (immediate influence of weight (i, j) on unit k)
 //! ```
+//!
 //! and the gradient of the loss is `-sum over k of e_k p^k_ij` (equation 6). An [`Engine`] computes
 //! both: [`Eager`] is the paper's algorithm, O(n⁴) per step; [`Deferred`] computes the same numbers
 //! in O(n³). [`product`] is the matrix-vector product of the forward pass and [`activate`] its

@@ -1,12 +1,14 @@
-//! Which weight is in which lane of which panel. A *column* of p is one weight (i, j) that can
-//! learn. Columns are arranged in the order of the weight matrix (i, then j) in *panels* of
-//! [`Real::LANES`] lanes; a panel stores that many values of p^k for every state k. Only this file
-//! knows the assignment, a table that is built once.
+//! Which weight is in which lane of which panel.
+//!
+//! A *column* of p is one weight (i, j) that can learn. Columns are arranged in the order of the
+//! weight matrix (i, then j) in *panels* of [`Real::LANES`] lanes; a panel stores that many values
+//! of p^k for every state k. Only this file knows the assignment, a table that is built once.
 //!
 //! ```text
 //! p[panel][k][lane]      panel 0: columns 0 .. 15     one row of a panel = 64 bytes
 //!                        panel 1: columns 16 .. 31    lanes without a column stay zero
 //! ```
+//!
 //! The eager engine packs columns without gaps; the deferred one starts a new panel for each weight
 //! row.
 

@@ -23,10 +23,11 @@ impl SeriesForecaster for Persistence {
 const RIDGE: f64 = 1e-6;
 
 /// A linear autoregression of order k: a linear function of a constant and the last k values,
-/// fitted by recursive least squares without forgetting, with a ridge penalty of 1e-6. Values are
-/// measured in units of the largest among the first 2 k, so that the penalty is comparable for all
-/// series. Until there are 2 k values the forecast is the last value. Only values with k
-/// predecessors enter the fit.
+/// fitted by recursive least squares without forgetting, with a ridge penalty of 1e-6.
+///
+/// Values are measured in units of the largest among the first 2 k, so that the penalty is
+/// comparable for all series. Until there are 2 k values the forecast is the last value. Only
+/// values with k predecessors enter the fit.
 #[derive(Debug, Clone)]
 pub struct Autoregression {
     order: usize,

@@ -17,11 +17,11 @@ pub enum Predict {
     Value,
 }
 
-/// A network of one output that forecasts the next value of a series and learns online. Inputs and
-/// target are standardised by the means and deviations of the rows so far ([`RunningScale`]); a row
-/// is included after its forecast. After an overflow the forecaster resets the learner and
-/// continues;
-/// [`NetworkForecaster::mishaps`] counts these rows.
+/// A network of one output that forecasts the next value of a series and learns online.
+///
+/// Inputs and target are standardised by the means and deviations of the rows so far
+/// ([`RunningScale`]); a row is included after its forecast. After an overflow the forecaster
+/// resets the learner and continues; [`NetworkForecaster::mishaps`] counts these rows.
 #[derive(Debug)]
 pub struct NetworkForecaster<T: Real> {
     learner: Learner<T>,

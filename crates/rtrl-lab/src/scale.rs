@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The mean and deviation of the values seen so far (Welford 1962). It can be stored and continues
-/// with the same bits, if the format keeps them. JSON cannot hold numbers that are not finite:
-/// after values that were too large, the stored scale cannot be read.
+/// The mean and deviation of the values seen so far (Welford 1962).
+///
+/// It can be stored and continues with the same bits, if the format keeps them. JSON cannot hold
+/// numbers that are not finite: after values that were too large, the stored scale cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunningScale {
     count: u64,

@@ -1,4 +1,5 @@
 //! Trains the same network with both engines, with updates at every step, and compares them.
+//!
 //! `cargo run --release --example exact` runs it; `docs/deferred.md` explains the result.
 
 use rtrl_model::{

@@ -48,9 +48,11 @@ impl EngineChoice {
 
     /// The engine that [`EngineChoice::Auto`] selects: a function of the shape, the number of
     /// weights and the regime, never of the machine, so that results have the same bits everywhere.
-    /// It is the same for both precisions. It compares the operations of a step
-    /// (`docs/performance.md`). The eager engine only multiplies `present` recurrent weights by
-    /// `columns` weights that learn; the deferred engine multiplies whole Jacobians.
+    /// It is the same for both precisions.
+    ///
+    /// It compares the operations of a step (`docs/performance.md`). The eager engine only
+    /// multiplies `present` recurrent weights by `columns` weights that learn; the deferred engine
+    /// multiplies whole Jacobians.
     fn for_weights(layout: &Layout, present: usize, columns: usize, regime: Regime) -> Self {
         let n = layout.states();
         let window = Self::default_window(layout, regime);
@@ -65,9 +67,10 @@ impl EngineChoice {
         if n <= small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
     }
 
-    /// The window of the deferred engine for a shape and a regime, in both precisions. A longer
-    /// window makes flushes rarer, but it also makes the backward pass of each reading longer, and
-    /// its Jacobians fill the caches.
+    /// The window of the deferred engine for a shape and a regime, in both precisions.
+    ///
+    /// A longer window makes flushes rarer, but it also makes the backward pass of each reading
+    /// longer, and its Jacobians fill the caches.
     pub fn default_window(layout: &Layout, regime: Regime) -> usize {
         let row = WINDOWS.into_iter().find(|row| layout.states() <= row.0);
         let (_, often, seldom) = row.unwrap_or(LARGE);

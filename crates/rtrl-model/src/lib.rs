@@ -1,6 +1,7 @@
-//! Recurrent networks that learn while they run, by exact real-time recurrent learning. A
-//! [`NetworkBuilder`] describes and checks a [`Network`]. A [`Learner`] trains it, with one call of
-//! [`Learner::step`] per time step. Everything is generic over the precision, `f32` or `f64`.
+//! Recurrent networks that learn while they run, by exact real-time recurrent learning.
+//!
+//! A [`NetworkBuilder`] describes and checks a [`Network`]. A [`Learner`] trains it, with one call
+//! of [`Learner::step`] per time step. Everything is generic over the precision, `f32` or `f64`.
 //!
 //! ```
 //! use rtrl_model::{Activation, InitialWeights, Learner, Network, Optimizer, Targets};
@@ -40,13 +41,14 @@
 //! | `loss.rs` | losses and their errors |
 //! | `rls.rs`, `readout_rls.rs` | recursive least squares, and readouts that learn by it |
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
-//! | `engine.rs` | the choice of the engine that carries the sensitivities |
-//! | `matrix.rs` | matrices as the kernel has them, and as callers give them |
+//! | `engine.rs` | the choice of the engine that computes the sensitivities |
+//! | `matrix.rs` | matrices in the layout of the kernel, and as callers pass them |
 //! | `random.rs` | random numbers with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
-//! | `observer.rs` | watching a learner |
+//! | `observer.rs` | observing a learner |
 //! | `error.rs` | the errors |
 //! | `store/` | files: saved models, checkpoints, `PyTorch`'s names, conformance cases |
+//!
 //! Numbered equations are those of Williams & Zipser, *A Learning Algorithm for Continually Running
 //! Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989. The project's
 //! `docs/equations.md` lists them.

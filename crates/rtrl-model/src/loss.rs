@@ -13,9 +13,10 @@ use crate::{Activation, Error, Network, Targets};
 /// it).
 ///
 /// The error of an output is `e_k = -dL/do_k`, and 0 without a target. L is a sum over the outputs,
-/// not a mean, and all sums run over k ascending. The cross-entropies take *logits*: outputs of a
-/// readout, or of units whose activation is the identity, not outputs of units that saturate. Their
-/// labels are probabilities and may be soft.
+/// not a mean, and all sums run over k ascending.
+///
+/// The cross-entropies take *logits*: outputs of a readout, or of units whose activation is the
+/// identity, not outputs of units that saturate. Their labels are probabilities and may be soft.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Loss<T> {
@@ -23,8 +24,9 @@ pub enum Loss<T> {
     #[default]
     SquaredError,
     /// Every output is an independent yes-or-no question: `L = sum of max(o, 0) - o d + ln(1 +
-    /// exp(-|o|))`, `e = d - logistic(o)`, with d from 0 to 1. Without a readout, only identity
-    /// units may have targets, and there must be at least one.
+    /// exp(-|o|))`, `e = d - logistic(o)`, with d from 0 to 1.
+    ///
+    /// Without a readout, only identity units may have targets, and there must be at least one.
     BinaryCrossEntropy,
     /// One of several classes: `L = -sum of d ln softmax(o)`, `e_k = d_k - softmax(o)_k sum of d`,
     /// with d from 0 to 1, all or none of them present, and a sum of 1 (within 1e-3).
@@ -64,10 +66,11 @@ const SUM_TOLERANCE: f64 = 1e-3;
 
 impl<T: Real> Loss<T> {
     /// A custom loss: `compare(outputs, targets, errors)` writes `e_k = -dL/do_k` into `errors`,
-    /// which is 0 before, and returns L. It is called only in steps with a target. Results are the
-    /// same on every machine if those of the function are. Values that are not finite are refused,
-    /// as in any loss. A saved model stores only the name; a program that loads it supplies the
-    /// function.
+    /// which is 0 before, and returns L.
+    ///
+    /// It is called only in steps with a target. Results are the same on every machine if those of
+    /// the function are. Values that are not finite are refused, as in any loss. A saved model
+    /// stores only the name; a program that loads it supplies the function.
     pub fn custom(
         name: &str,
         compare: impl Fn(&[T], Targets<'_, T>, &mut [T]) -> T + Send + Sync + 'static,
@@ -185,8 +188,10 @@ impl<T: Real> Loss<T> {
 }
 
 /// The sum of the losses of the outputs that have a target; `of` returns the loss and the error of
-/// one output and its target. This and the softmax are separate functions: inlined, their registers
-/// would double the few nanoseconds of the squared error.
+/// one output and its target.
+///
+/// This and the softmax are separate functions: inlined, their registers would double the few
+/// nanoseconds of the squared error.
 #[inline(never)]
 fn each<T: Real>(
     outputs: &[T],

@@ -6,6 +6,7 @@ use crate::Error;
 use crate::error::{Quantity, check_finite, check_length};
 
 /// The values of a matrix as callers pass them: rows, or one flat array, row by row.
+///
 /// Builders accept everything that converts into it: `Vec<Vec<V>>`, `Vec<V>` or `&[V]`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Table<V> {

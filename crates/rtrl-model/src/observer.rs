@@ -46,8 +46,10 @@ impl<T: Real> Learner<T> {
     }
 }
 
-/// The mean loss of the last steps that had a target. An exponential mean: each loss counts `keep`
-/// times as much as the next one, so `keep = 1 - 1/N` averages over about N losses.
+/// The mean loss of the last steps that had a target.
+///
+/// An exponential mean: each loss counts `keep` times as much as the next one, so `keep = 1 - 1/N`
+/// averages over about N losses.
 #[derive(Debug, Clone, Copy)]
 pub struct RunningLoss {
     keep: f64,

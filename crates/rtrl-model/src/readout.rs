@@ -69,6 +69,7 @@ impl Readout {
 
     /// Makes the readout learn by recursive least squares instead of by its gradient: after every
     /// step its weights are the best fit to all targets so far, for each output separately.
+    ///
     /// `forgetting`, above 0 and at most 1, is the weight of a target one target later; `ridge`,
     /// above 0, is the penalty of the distance from the initial weights. See
     /// [`RecursiveLeastSquares`](crate::RecursiveLeastSquares).

@@ -7,6 +7,7 @@ use crate::readout::ReadoutLayer;
 use crate::{Error, Loss, Matrix, Network, RecursiveLeastSquares, Regime, Targets};
 
 /// One fit for each output, because each output may have a target or not.
+///
 /// Everything is in double precision; the weights of the layer are the rounded weights of the fits.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadoutRls {

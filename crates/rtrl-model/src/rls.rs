@@ -36,8 +36,9 @@ impl LeastSquares {
 /// After samples `(x_1, d_1) ... (x_t, d_t)` the weights w minimise `sum over i of λ^(t-i) (d_i - w
 /// · x_i)² + λ^t ridge |w - w_0|²`, where `w_0` are the initial weights. An update takes a few k²
 /// operations for k features and allocates nothing. Every sum runs in index order, so the bits are
-/// the same on every machine. Let P be the inverse of `sum over i of λ^(t-i) x_i x_iᵀ + λ^t ridge
-/// I`. An update computes
+/// the same on every machine.
+///
+/// Let P be the inverse of `sum over i of λ^(t-i) x_i x_iᵀ + λ^t ridge I`. An update computes
 ///
 /// ```text
 /// g = P x,   s = 1 / (λ + x · g),   w ← w + s g (d - w · x),   P ← (P - s g gᵀ) / λ
@@ -45,13 +46,14 @@ impl LeastSquares {
 ///
 /// The elements (i, j) and (j, i) of P come from the same operations, so P stays exactly symmetric,
 /// on which the stability of the recursion rests (Verhaegen, Automatica 25(3), 1989). Source:
-/// Haykin, *Adaptive Filter Theory*, chapter on the RLS algorithm. **Wind-up.** In directions that
-/// no sample excites, P would grow by the factor 1/λ at each update without bound, and the first
-/// sample in such a direction would change the weights violently (Åström & Wittenmark, *Adaptive
-/// Control*, 1995, "estimator windup"). So an update forgets only while the trace of P is at most
-/// its initial value, `k / ridge`. Otherwise it uses λ = 1, with which P does not grow. The trace
-/// never exceeds `k / (λ ridge)`. As a consequence, old samples may count more than the formula
-/// says until new ones have reduced P.
+/// Haykin, *Adaptive Filter Theory*, chapter on the RLS algorithm.
+///
+/// **Wind-up.** In directions that no sample excites, P would grow by the factor 1/λ at each update
+/// without bound, and the first sample in such a direction would change the weights violently
+/// (Åström & Wittenmark, *Adaptive Control*, 1995, "estimator windup"). So an update forgets only
+/// while the trace of P is at most its initial value, `k / ridge`. Otherwise it uses λ = 1, with
+/// which P does not grow. The trace never exceeds `k / (λ ridge)`. As a consequence, old samples
+/// may count more than the formula says until new ones have reduced P.
 #[derive(Debug, Clone)]
 pub struct RecursiveLeastSquares {
     settings: LeastSquares,

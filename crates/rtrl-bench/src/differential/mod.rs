@@ -4,12 +4,13 @@
 //! Jacobians, forced units, resets and gaps between readings; it saves and loads the engine in the
 //! middle; and it trains whole networks with it, next to the paper in plain loops. The [`Report`]
 //! has what was tested, the largest difference, and the first failure as a small case that can be
-//! stored ([`Failure::to_json`]) and run again ([`replay`]). A function builds the engine from a
-//! [`Layout`] and one flag for each weight (whether it learns). The spec of an engine that computes
-//! equation 5 up to rounding is exact ([`Engine::spec`]); its tolerance is 1e-9 in double and 2e-4
-//! in single precision, relative to the largest number of each reading. For any other engine set
-//! [`Options::tolerance`]; without it, differences are measured but not judged, and the report is
-//! not ok.
+//! stored ([`Failure::to_json`]) and run again ([`replay`]).
+//!
+//! A function builds the engine from a [`Layout`] and one flag for each weight (whether it learns).
+//! The spec of an engine that computes equation 5 up to rounding is exact ([`Engine::spec`]); its
+//! tolerance is 1e-9 in double and 2e-4 in single precision, relative to the largest number of each
+//! reading. For any other engine set [`Options::tolerance`]; without it, differences are measured
+//! but not judged, and the report is not ok.
 //!
 //! # Example
 //!

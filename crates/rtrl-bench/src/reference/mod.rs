@@ -1,6 +1,7 @@
-//! The paper in loops: the reference for everything fast. It uses the symbols of Williams & Zipser
-//! (1989) and is never optimised. Sums run in the order that `docs/equations.md` defines, so the
-//! engines must give the same bits in both precisions.
+//! The paper in loops: the reference for everything fast.
+//!
+//! It uses the symbols of Williams & Zipser (1989) and is never optimised. Sums run in the order
+//! that `docs/equations.md` defines, so the engines must give the same bits in both precisions.
 //!
 //! | file | subject |
 //! |---|---|

@@ -9,7 +9,11 @@
 //!                                           slot w: after record w = A_(w-1)
 //!                                           slot 0: after all      = G
 //! ```
-//! Then the *columns*: a tile of `MR` states k by a few panels of p sums `G[k][l] p^l` over l, ascending, and then `(A_w[k][i] injection_wi) z_wj` over the records w, oldest first; the factor is rounded before it is multiplied by z. All panels of a tile belong to one weight row i. A strip of a chain panel is the left operand of the tile without repacking.
+//!
+//! Then the *columns*: a tile of `MR` states k by a few panels of p sums `G[k][l] p^l` over l,
+//! ascending, and then `(A_w[k][i] injection_wi) z_wj` over the records w, oldest first; the factor
+//! is rounded before it is multiplied by z. All panels of a tile belong to one weight row i. A
+//! strip of a chain panel is the left operand of the tile without repacking.
 
 use std::ops::Range;
 

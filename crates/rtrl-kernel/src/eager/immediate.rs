@@ -10,6 +10,7 @@
 //! copy of z        0 0 0 0 0 0 0 0 0 | z[0]  z[1]  …    z[c-1]  | 0 0 0 0 0 0 0
 //!                              [ a register that straddles the start ]
 //! ```
+//!
 //! If every weight learns, one copy serves all rows; with a mask each row has its own.
 
 use crate::panels::Placement;

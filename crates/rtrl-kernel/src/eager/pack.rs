@@ -8,7 +8,9 @@
 //! dense    coefficients[l][r] = J[k][l]        for every l that is read
 //! sparse   coefficients[e][r], from[e][r]      for the coefficients that are not 0
 //! ```
+//!
 //! A row is sparse if few of its coefficients differ from 0, for example if most connections are absent. Each row of a sparse strip has its own list; all lists are as long as the longest, with zeros at the end. Rows are sorted by their number of coefficients, so few such zeros are needed.
+//!
 //! Omitting or adding zero coefficients changes no sum: p is finite, so the product is +-0, and x +-0 = x for any x except -0. A sum starts from +0 and is -0 only if a product has underflowed. Another zero coefficient may then make it +0, which compares equal and changes only the signs of other zeros. Which coefficients are omitted depends only on the numbers, not on the machine, so even those signs are the same everywhere.
 
 use pulp::{Simd, WithSimd};

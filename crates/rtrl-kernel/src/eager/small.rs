@@ -1,4 +1,5 @@
 //! Layers of up to [`MOST`] simple units: everything has a constant length.
+//!
 //! No row is omitted and nothing depends on lists, so a step of a few units costs little more than its arithmetic. Old rows are read in place, and all new ones are computed before the first is stored:
 //!
 //! ```text

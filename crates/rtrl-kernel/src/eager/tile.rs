@@ -1,6 +1,7 @@
 //! The inner loops: one part of the panels through one time step.
 //!
 //! For a group of panels that fills the registers:
+//!
 //! 1. read the old rows in place, or gather those that are read;
 //! 2. strip by strip of the Jacobian, a tile of MR rows x NV registers:
 //!    `acc[r][v] = sum over l of J[k + r][l] * old[l][v]`, l ascending, each step one fused
@@ -16,6 +17,7 @@
 //!   ...              ...
 //! J[k+7][l] splat a: c70 c71
 //! ```
+//!
 //! p is updated in place, except for one spare group per thread: every group moves by one place into the room of its neighbour, down in one step and up in the next, so the old rows need not be copied first.
 //!
 //! ```text

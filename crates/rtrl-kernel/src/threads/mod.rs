@@ -45,9 +45,10 @@ impl Threads {
     }
 }
 
-/// Floating-point operations per thread below which another thread does not pay. Sharing a step
-/// with a thread that is awake costs one to two microseconds, in which one core does a few hundred
-/// thousand operations; below a million per thread there is little to gain.
+/// Floating-point operations per thread below which another thread does not pay.
+///
+/// Sharing a step with a thread that is awake costs one to two microseconds, in which one core does
+/// a few hundred thousand operations; below a million per thread there is little to gain.
 const FLOPS_PER_THREAD: u128 = 1_000_000;
 
 /// The number of threads for a step of `flops` operations on a machine with `available` of them:

@@ -1,8 +1,10 @@
 //! How long threads wait for work and for each other. Time is an argument, so this file never
-//! waits. If other programs use the same cores, a thread of the crew may wait for a core much
-//! longer than its share takes. When the crew has cost a few milliseconds more than it has saved,
-//! the caller does all shares itself for a while, and for longer each time this happens again. A
-//! crew that is in time again is used again.
+//! waits.
+//!
+//! If other programs use the same cores, a thread of the crew may wait for a core much longer than
+//! its share takes. When the crew has cost a few milliseconds more than it has saved, the caller
+//! does all shares itself for a while, and for longer each time this happens again. A crew that is
+//! in time again is used again.
 
 use std::time::Duration;
 

@@ -39,8 +39,10 @@ pub struct Attractors {
 }
 
 /// Runs the network under a constant input from `starts` random states, 5000 steps each, and looks
-/// for periods of up to `longest` steps. This finds only attractors that the starts reach. A run
-/// that has not settled after 5000 steps counts as aperiodic.
+/// for periods of up to `longest` steps.
+///
+/// This finds only attractors that the starts reach. A run that has not settled after 5000 steps
+/// counts as aperiodic.
 ///
 /// # Errors
 /// [`Error::InputLength`] or [`Error::NonFinite`] for the input.

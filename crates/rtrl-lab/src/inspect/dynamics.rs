@@ -3,7 +3,9 @@
 use rtrl_model::{Activation, Error, Generator, Network, Quantity, State};
 
 /// A network that runs and does not learn: the map F with `y(t+1) = F(y(t), x(t))` (equations 1 and
-/// 2). The caller holds the state, so one map serves many runs.
+/// 2).
+///
+/// The caller holds the state, so one map serves many runs.
 #[derive(Debug, Clone)]
 pub struct Dynamics {
     network: Network<f64>,

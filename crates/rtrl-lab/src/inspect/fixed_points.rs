@@ -43,9 +43,11 @@ impl FixedPoint {
 }
 
 /// Searches for stable and unstable fixed points under a constant input, from `starts` random
-/// states. It uses Newton's method on `F(y, x) - y`; each step is halved until it reduces the
-/// difference. Starts that do not converge are ignored, so an empty result does not prove that
-/// there are none. The points are sorted by their states.
+/// states.
+///
+/// It uses Newton's method on `F(y, x) - y`; each step is halved until it reduces the difference.
+/// Starts that do not converge are ignored, so an empty result does not prove that there are none.
+/// The points are sorted by their states.
 ///
 /// # Errors
 /// [`Error::InputLength`] or [`Error::NonFinite`] for the input; [`Error::Decomposition`].

@@ -1,8 +1,9 @@
-//! Instruments that analyse what a network does. All instruments work in double precision, to which
-//! weights of single precision convert exactly, and do not change the network. The results of
-//! instruments that decompose matrices (eigenvalues, singular values, Newton's method) may differ
-//! in their last bits between machines; all others, including finite-state machines, have the same
-//! bits everywhere.
+//! Instruments that analyse what a network does.
+//!
+//! All instruments work in double precision, to which weights of single precision convert exactly,
+//! and do not change the network. The results of instruments that decompose matrices (eigenvalues,
+//! singular values, Newton's method) may differ in their last bits between machines; all others,
+//! including finite-state machines, have the same bits everywhere.
 //!
 //! | file | subject |
 //! |---|---|

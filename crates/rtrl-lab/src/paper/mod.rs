@@ -46,8 +46,10 @@ use rtrl_model::{
 
 use crate::tasks::Entry;
 
-/// A task with the settings of the network that should learn it. Logistic units with a bias, and an
-/// update at every step in the paper's order; the first units have the targets.
+/// A task with the settings of the network that should learn it.
+///
+/// Logistic units with a bias, and an update at every step in the paper's order; the first units
+/// have the targets.
 #[derive(Debug, Clone, Copy)]
 pub struct Experiment {
     /// The task.

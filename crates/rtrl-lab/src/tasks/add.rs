@@ -7,8 +7,9 @@ use super::task::Task;
 /// The Add task (Marschall, Cho & Savin, *A Unified Framework of Online Learning Algorithms for
 /// Training Recurrent Neural Networks*, JMLR 21, 2020): a fair coin x(t) is tossed at every step,
 /// and the target is the probability `0.5 + 0.5 x(t - 5) - 0.25 x(t - 9)` of a class, given as a
-/// soft label. The mean loss shows which of the two coins a network remembers
-/// ([`AddTask::floors`]).
+/// soft label.
+///
+/// The mean loss shows which of the two coins a network remembers ([`AddTask::floors`]).
 #[derive(Debug)]
 pub struct AddTask {
     generator: Generator,

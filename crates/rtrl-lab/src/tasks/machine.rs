@@ -7,8 +7,9 @@ use rtrl_model::Error;
 
 use super::task::number;
 
-/// The machine that solves a task, together with the inputs that the task can produce. A
-/// *situation* is everything that determines the future of a task: for a Turing machine the state
+/// The machine that solves a task, together with the inputs that the task can produce.
+///
+/// A *situation* is everything that determines the future of a task: for a Turing machine the state
 /// of its controller, the tape as far as it has been read, the head, and the answers that are not
 /// due yet. A *state* is the part that a machine has to remember, without tape and head. Situation
 /// 0 is the beginning, when no answer is due yet.

@@ -10,8 +10,10 @@ const ORDER: usize = 10;
 const RUNAWAY: f64 = 2.0;
 
 /// The tenth-order system NARMA-10 (Atiya & Parlos 2000): inputs u(t), uniform in [0, 0.5), and
-/// `y(t+1) = 0.3 y(t) + 0.05 y(t) (y(t) + … + y(t-9)) + 1.5 u(t-9) u(t) + 0.1` as target. Many
-/// large inputs in a row make the recursion diverge. If a value exceeds 2, its memory is cleared.
+/// `y(t+1) = 0.3 y(t) + 0.05 y(t) (y(t) + … + y(t-9)) + 1.5 u(t-9) u(t) + 0.1` as target.
+///
+/// Many large inputs in a row make the recursion diverge. If a value exceeds 2, its memory is
+/// cleared.
 #[derive(Debug)]
 pub struct Narma {
     generator: Generator,

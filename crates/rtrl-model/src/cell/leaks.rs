@@ -41,7 +41,10 @@ impl<T: Real> Leaks<T> {
 
     /// Turns f(s) into `y(t+1) = fma(a, f(s), (1 - a) y(t))`, the product rounded, and f'(s) into
     /// `a f'(s)`.
-    /// `state` is y(t) as in z(t), with the teacher's values for forced units. Finite values stay finite: for a >= 1/2, `1 - a` is exact; below, its product with the largest number is not rounded upwards, so the sum exceeds that number by less than half a unit in the last place.
+    ///
+    /// `state` is y(t) as in z(t), with the teacher's values for forced units. Finite values stay
+    /// finite: for a >= 1/2, `1 - a` is exact; below, its product with the largest number is not
+    /// rounded upwards, so the sum exceeds that number by less than half a unit in the last place.
     pub(crate) fn apply(&self, state: &[T], values: &mut [T], slopes: &mut [T]) {
         let places = values.iter_mut().zip(slopes).zip(state);
         for (((value, slope), &y), (&a, &kept)) in places.zip(self.rates.iter().zip(&self.kept)) {

@@ -16,6 +16,7 @@ impl<T: Real> Learner<T> {
     /// The last outputs of a run over `inputs` with the current weights, from the current state of
     /// a stream. Changes nothing. Without an input, these are the outputs of the stream's last
     /// step.
+    ///
     /// Forecasts use this to replay inputs whose labels are not known yet. It allocates nothing. For anything else, clone [`Learner::state`] and run [`Learner::network`] on it.
     ///
     /// # Errors
@@ -34,6 +35,7 @@ impl<T: Real> Learner<T> {
     }
 
     /// The outputs of a free run of `steps` steps from the current state of a stream, row by row. Changes nothing.
+    ///
     /// `input` is called with the number of the step, from 0, and the outputs of the previous step (at first those of the stream's last step, even after a reset), and writes the next input.
     ///
     /// # Errors

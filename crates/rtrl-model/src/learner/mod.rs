@@ -107,8 +107,10 @@ impl<T: Real> Learner<T> {
     }
 
     /// One time step: computes y(t+1), e(t+1), L(t+1), p(t+1) and the gradient from the input x(t)
-    /// and the targets for t + 1, and updates the weights if the regime requires it. A step without
-    /// any target is an ordinary step: state and sensitivities advance, and nothing is learnt.
+    /// and the targets for t + 1, and updates the weights if the regime requires it.
+    ///
+    /// A step without any target is an ordinary step: state and sensitivities advance, and nothing
+    /// is learnt.
     ///
     /// # Errors
     /// [`Error::InputLength`], [`Error::TargetLength`], [`Error::NonFinite`] and
@@ -152,7 +154,9 @@ impl<T: Real> Learner<T> {
     }
 
     /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters, and pending or accumulated gradients are kept.
-    /// `states` is one state of n values for all streams, or one state per stream, one after the other.
+    ///
+    /// `states` is one state of n values for all streams, or one state per stream, one after the
+    /// other.
     ///
     /// # Errors
     /// [`Error::StateLength`] or [`Error::NonFinite`], with nothing changed; [`Error::Overflow`] as

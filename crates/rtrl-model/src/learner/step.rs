@@ -167,6 +167,7 @@ impl<T: Real> Learner<T> {
     /// The gradient accumulated since the last update, summed over the streams and not clipped; the
     /// epoch continues. It is 0 before the first target, and `None` if every step's gradient is
     /// applied separately.
+    ///
     /// Reading moves the sums out of the engines, so the sum that is finally applied may differ by rounding from that of a run in which it is not read. It takes as long as reading one gradient.
     ///
     /// # Errors

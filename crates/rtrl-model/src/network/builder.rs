@@ -12,6 +12,7 @@ use crate::readout::Readout;
 use crate::{Activation, Error, Generator, Matrix, Table};
 
 /// Describes a network in the precision `T`; [`NetworkBuilder::build`] checks the description.
+///
 /// Defaults: a bias, tanh, no leak, every weight learns, an orthogonal start with gain 1 from seed 0,
 /// y(t0) = 0, no readout, the instruction set of [`Isa::from_env`].
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use crate::error::check_setting;
 use crate::{Error, Generator, Matrix, Table};
 
 /// The initial weights of the units.
+///
 /// Numbers are drawn row by row for all weights, in double precision; absent weights are then set to 0.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

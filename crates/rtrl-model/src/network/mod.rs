@@ -28,6 +28,7 @@ use crate::readout::ReadoutLayer;
 use crate::{Activation, Error, Matrix};
 
 /// A fully recurrent network: n units, m external inputs, an optional bias and an optional readout.
+///
 /// A network is its shape and its weights. A [`State`] holds everything that changes from step to step, so any number of sequences and threads can share one network:
 ///
 /// ```

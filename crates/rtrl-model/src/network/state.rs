@@ -9,6 +9,7 @@ use crate::readout::ReadoutLayer;
 use crate::{Error, Matrix, Targets};
 
 /// The state that a network carries from step to step: y(t), the forced set, and the buffers of a step.
+///
 /// Each sequence, free run or instrument has its own. [`Network::state`] creates one, and [`Network::forward`] advances it; a clone continues independently.
 #[derive(Debug, Clone)]
 pub struct State<T> {

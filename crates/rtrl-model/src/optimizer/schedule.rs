@@ -62,8 +62,10 @@ impl fmt::Debug for CustomSchedule {
 
 impl RateSchedule {
     /// A custom schedule: the factor at update u. An update whose factor is negative or not finite
-    /// is refused. Results are the same on every machine if those of the function are. A file
-    /// stores only the name; a program that reads it supplies the function, with
+    /// is refused.
+    ///
+    /// Results are the same on every machine if those of the function are. A file stores only the
+    /// name; a program that reads it supplies the function, with
     /// [`UpdateSettings::supply`](super::UpdateSettings::supply).
     pub fn custom(name: &str, factor: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
         Self::Custom(CustomSchedule { name: name.to_owned(), factor: Some(Arc::new(factor)) })

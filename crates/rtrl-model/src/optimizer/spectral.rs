@@ -47,10 +47,11 @@ impl SpectralLimit {
         Err(Error::Setting { what: "spectral limit", expected, got: limit.to_string() })
     }
 
-    /// Shrinks the recurrent weights that learn until the limit holds, if it does not. Let F be the
-    /// frozen weights, D those that learn and σ the largest singular value, which is a convex
-    /// function: `σ(F + s D) <= (1 - s) σ(F) + s σ(F + D)`. D is scaled by the s for which the
-    /// right side equals the limit; without frozen weights it is `limit / σ(D)`.
+    /// Shrinks the recurrent weights that learn until the limit holds, if it does not.
+    ///
+    /// Let F be the frozen weights, D those that learn and σ the largest singular value, which is a
+    /// convex function: `σ(F + s D) <= (1 - s) σ(F) + s σ(F + D)`. D is scaled by the s for which
+    /// the right side equals the limit; without frozen weights it is `limit / σ(D)`.
     ///
     /// # Errors
     /// [`Quantity::SpectralNorm`] if the decomposition fails.

@@ -87,8 +87,9 @@ impl<T> Waiting<T> {
 
 impl<T: Real> Learner<T> {
     /// Saves everything that the run needs to continue bit for bit to one file. `application` is
-    /// stored unchanged, for the program. p and windows are written row by row, without a second
-    /// copy in memory.
+    /// stored unchanged, for the program.
+    ///
+    /// p and windows are written row by row, without a second copy in memory.
     ///
     /// # Errors
     /// [`Error::File`] or [`Error::Container`]; an earlier file is then unchanged. [`Error::Kernel`] if a

@@ -44,10 +44,12 @@ pub struct SavedModel {
 }
 
 /// Saves a network: its weights, shape, activations (by name), leaks, connections, and `state`, n
-/// values, which is the initial state of the network that is read from the file. For a model that
-/// starts like the network, pass [`Network::initial_state`]; for one that continues a run, pass the
-/// [`values`](crate::State::values) of its state, for example `learner.state(0)?.values()`.
-/// `application` is stored unchanged, for the program that saves the model.
+/// values, which is the initial state of the network that is read from the file.
+///
+/// For a model that starts like the network, pass [`Network::initial_state`]; for one that
+/// continues a run, pass the [`values`](crate::State::values) of its state, for example
+/// `learner.state(0)?.values()`. `application` is stored unchanged, for the program that saves the
+/// model.
 ///
 /// # Errors
 /// [`Error::StateLength`] or [`Error::NonFinite`] for the state; [`Error::File`] if the file cannot be

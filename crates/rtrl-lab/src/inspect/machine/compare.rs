@@ -54,9 +54,10 @@ pub struct Difference {
 impl Machine {
     /// Compares with the machine that solves a task, on every sequence that the task can produce
     /// from the first step of the trace at which it is in its initial situation (else from step 0).
-    /// `situation` is that of the task at step 0 of the trace. The comparison visits all pairs of
-    /// situation and state that the two can reach, breadth first, first along observed transitions,
-    /// then along all.
+    /// `situation` is that of the task at step 0 of the trace.
+    ///
+    /// The comparison visits all pairs of situation and state that the two can reach, breadth
+    /// first, first along observed transitions, then along all.
     ///
     /// # Errors
     /// [`Error::Setting`] if the trace is not one of the task, or if a symbol of the task never occurs in it;

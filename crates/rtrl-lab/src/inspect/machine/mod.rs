@@ -1,11 +1,13 @@
-//! Finite-state machines that behave like a network. A network whose inputs are few symbols and
-//! whose outputs are read as bits may behave like a finite-state machine. [`Machine::extract`]
-//! finds it in a recorded run ([`Trace`], `trace.rs`): it divides the space of the states y into
-//! boxes (`partition.rs`), cuts a box in two as long as one symbol leads from it to different bits
-//! or to boxes that differ (`refine.rs`), and merges the boxes that no sequence of symbols
-//! distinguishes (`minimise.rs`). [`Machine::agreement`] compares the machine with steps of the
-//! network that it has not seen, [`Machine::compare`] compares it with the machine that solves the
-//! task (`compare.rs`), and [`Machine::reduced`] omits what was never observed (`reduce.rs`).
+//! Finite-state machines that behave like a network.
+//!
+//! A network whose inputs are few symbols and whose outputs are read as bits may behave like a
+//! finite-state machine. [`Machine::extract`] finds it in a recorded run ([`Trace`], `trace.rs`):
+//! it divides the space of the states y into boxes (`partition.rs`), cuts a box in two as long as
+//! one symbol leads from it to different bits or to boxes that differ (`refine.rs`), and merges the
+//! boxes that no sequence of symbols distinguishes (`minimise.rs`). [`Machine::agreement`] compares
+//! the machine with steps of the network that it has not seen, [`Machine::compare`] compares it
+//! with the machine that solves the task (`compare.rs`), and [`Machine::reduced`] omits what was
+//! never observed (`reduce.rs`).
 //!
 //! Division of the state space into boxes and minimisation are those of Omlin & Giles, *Extraction
 //! of Rules from Discrete-Time Recurrent Neural Networks*, Neural Networks 9(1), 1996. They divide

@@ -24,14 +24,15 @@ pub struct Reduced {
 
 impl Machine {
     /// The smallest machine that behaves like this one in the first `steps` steps of a trace. It
-    /// has no transitions that these steps do not use. First each state is split by the symbol that
-    /// led to it, because a state may combine situations that no common symbol follows. Two states
-    /// may be merged if no bits contradict each other when their successors for the same symbols
-    /// are merged too. Since this is not an equivalence relation, the smallest machine has to be
-    /// searched for, by the method of A. L. Oliveira & J. P. M. Silva, *Efficient Algorithms for
-    /// the Inference of Minimum Size DFAs*, Machine Learning 44, 2001. If the search takes more
-    /// than 20 000 mergers, it returns the first machine found; machines of more than 128 states
-    /// are not reduced.
+    /// has no transitions that these steps do not use.
+    ///
+    /// First each state is split by the symbol that led to it, because a state may combine
+    /// situations that no common symbol follows. Two states may be merged if no bits contradict
+    /// each other when their successors for the same symbols are merged too. Since this is not an
+    /// equivalence relation, the smallest machine has to be searched for, by the method of A. L.
+    /// Oliveira & J. P. M. Silva, *Efficient Algorithms for the Inference of Minimum Size DFAs*,
+    /// Machine Learning 44, 2001. If the search takes more than 20 000 mergers, it returns the
+    /// first machine found; machines of more than 128 states are not reduced.
     ///
     /// # Errors
     /// [`Error::Setting`] if the symbols of the trace are not those of the machine.

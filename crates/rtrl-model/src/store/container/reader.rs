@@ -12,9 +12,10 @@ use super::{CHECKSUM_BYTES, Dtype, Fault, Tensor, reorder};
 use crate::Error;
 use crate::store::{Disk, Storage, StoredFile};
 
-/// A checkpoint whose length, header and checksum are verified. The file stays open, so it can be
-/// read to its end even if a new one replaces it in the meantime. No program may write into it:
-/// checkpoints are replaced, never changed.
+/// A checkpoint whose length, header and checksum are verified.
+///
+/// The file stays open, so it can be read to its end even if a new one replaces it in the meantime.
+/// No program may write into it: checkpoints are replaced, never changed.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,

@@ -42,6 +42,7 @@ pub(super) fn stream<'a>(
 const BUFFER: usize = 1 << 18;
 
 /// Writes the tensors of a checkpoint in the order of its [`Plan`], each in one call or in many.
+///
 /// The calls must follow the plan exactly: other names, types or lengths are errors.
 pub struct Writer<'a> {
     sink: BufWriter<&'a mut (dyn Write + 'a)>,

@@ -23,9 +23,10 @@ pub(crate) use sequence::replace_in;
 pub(crate) use storage::{Storage, StoredFile};
 
 /// Replaces or creates the file at `path`: a temporary file in the same folder is written, synced
-/// and renamed. Links are followed, and an existing file keeps its permissions. Paths that are not
-/// regular files, and everything under `/dev` (except `/dev/shm`) and `/proc`, are appended to
-/// directly, because `/dev/stdout` may refer to a file that others write to.
+/// and renamed. Links are followed, and an existing file keeps its permissions.
+///
+/// Paths that are not regular files, and everything under `/dev` (except `/dev/shm`) and `/proc`,
+/// are appended to directly, because `/dev/stdout` may refer to a file that others write to.
 ///
 /// # Errors
 /// [`Error::File`]; an existing file is then unchanged, unless only the sync of the folder failed: then the new file exists, but may not survive a power failure.

@@ -6,9 +6,10 @@ use std::fs::Permissions;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-/// The operations of the write sequence, so that a test can lose and reorder them. Only what has
-/// been synced survives a power failure: bytes by [`NewFile::sync`], and names (created, renamed or
-/// removed) by [`Storage::sync_folder`].
+/// The operations of the write sequence, so that a test can lose and reorder them.
+///
+/// Only what has been synced survives a power failure: bytes by [`NewFile::sync`], and names
+/// (created, renamed or removed) by [`Storage::sync_folder`].
 pub(crate) trait Storage: Debug + Send + Sync {
     /// Creates a file at `path`, which must not exist, and locks it: until it is dropped,
     /// [`Storage::remove_abandoned`] of any process ignores it.
