@@ -14,11 +14,11 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use crate::error::{Error, check_length};
 use crate::layout::Layout;
-use crate::simd::{Isa, Real, compiled};
+use crate::simd::{Isa, Real, Work, compiled};
 
 /// A run of columns that are neighbours both in a panel and in a row of the weight matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,12 +244,12 @@ pub(crate) struct ReadNegative<'a, T> {
 
 compiled!(pub(crate) ReadNegativeLoop: ReadNegative -> ());
 
-impl<T: Real> WithSimd for ReadNegative<'_, T> {
+impl<T: Real> Work for ReadNegative<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { sums, row_len, lines, stride, into } = self;
+    fn run<S: Simd>(&mut self, simd: S) {
+        let &mut Self { sums, row_len, lines, stride, ref mut into } = self;
         let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
         // The values after a row are read and multiplied by 0.
         let mut factors = [T::ZERO; 16];

@@ -6,14 +6,14 @@
 //! k mod 4, each ascending and fused, then (0 + 1) + (2 + 3); above, one chain. That depends on the shape
 //! and the precision only.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::chains::add_chains;
 use super::sweep::Passed;
 use super::window::Window;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::simd::{Buffer, Isa, Real, compiled};
+use crate::simd::{Buffer, Isa, Real, Work, compiled};
 
 /// Rows of lanes up to which four chains hide the latency; above, the many columns do.
 const NARROW: usize = 4;
@@ -137,12 +137,12 @@ pub(super) struct Backward<'a, T> {
 
 compiled!(pub(super) BackwardLoop: Backward -> ());
 
-impl<T: Real> WithSimd for Backward<'_, T> {
+impl<T: Real> Work for Backward<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { window, adjoints, with_errors } = self;
+    fn run<S: Simd>(&mut self, simd: S) {
+        let &mut Self { window, ref mut adjoints, with_errors } = self;
         let stride = window.stride();
         for record in (0..window.len()).rev() {
             let (below, above) = adjoints.split_at_mut((record + 1) * stride);

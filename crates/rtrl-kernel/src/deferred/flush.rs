@@ -17,11 +17,11 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::window::{Patterns, Window};
 use crate::panels::Placement;
-use crate::simd::{Real, compiled};
+use crate::simd::{Real, Work, compiled};
 
 /// Panels that are worked on together at most.
 pub(super) const GROUP: usize = 3;
@@ -80,14 +80,14 @@ pub(super) struct Chain<'a, T> {
 
 compiled!(pub(super) ChainLoop: Chain -> ());
 
-impl<T: Real> WithSimd for Chain<'_, T> {
+impl<T: Real> Work for Chain<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(&mut self, simd: S) {
         let slot_len = self.window.states() * T::LANES;
         let panel_len = (self.window.capacity() + 1) * slot_len;
-        let mut rest = self.panels;
+        let mut rest = &mut *self.panels;
         while !rest.is_empty() {
             let size = match 64 / size_of::<T::Vector<S>>() {
                 1 => group(rest.len() / panel_len),
@@ -167,11 +167,11 @@ pub(super) fn scratch_rows(states: usize, lanes: usize, records: usize) -> u128 
 
 compiled!(pub(super) FlushLoop: Flush -> ());
 
-impl<T: Real> WithSimd for Flush<'_, T> {
+impl<T: Real> Work for Flush<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd>(&mut self, simd: S) {
         let panel_len = self.window.states() * T::LANES;
         let end = self.placement.panels().min(self.first + self.p.len() / panel_len);
         let (mut panel, mut row) = (self.first, None);

@@ -4,12 +4,12 @@
 //! Order of summation: four chains, term number u (records oldest first, then k) in chain u mod 4 of its
 //! sum, each ascending and fused; then (0 + 1) + (2 + 3).
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::chains::add_chains;
 use super::window::{Patterns, Window};
 use crate::panels::Placement;
-use crate::simd::{Real, compiled, is_zero};
+use crate::simd::{Real, Work, compiled, is_zero};
 
 /// Independent chains: they hide the latency of the multiply-adds, while one panel is read in order.
 const CHAINS: usize = 4;
@@ -48,12 +48,12 @@ pub(super) struct Sweep<'a, T> {
 
 compiled!(pub(super) SweepLoop: Sweep -> bool);
 
-impl<T: Real> WithSimd for Sweep<'_, T> {
+impl<T: Real> Work for Sweep<'_, T> {
     /// Whether the gradient is finite.
     type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
         match 64 / size_of::<T::Vector<S>>() {
             1 => self.panels::<S, 1>(simd),
             2 => self.panels::<S, 2>(simd),
@@ -67,7 +67,7 @@ impl<T: Real> WithSimd for Sweep<'_, T> {
 impl<T: Real> Sweep<'_, T> {
     /// All panels, `WIDE` registers to a row.
     #[inline(always)]
-    fn panels<S: Simd, const WIDE: usize>(mut self, simd: S) -> bool {
+    fn panels<S: Simd, const WIDE: usize>(&mut self, simd: S) -> bool {
         let panel_len = self.placement.layout().states() * T::LANES;
         let count = self.placement.panels().saturating_sub(self.first);
         let count = count.min(self.p.len() / panel_len);

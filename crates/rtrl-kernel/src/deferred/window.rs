@@ -1,10 +1,10 @@
 //! The records of the steps since t0: what equation 5 needs of each step, and its error.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use crate::error::Error;
 use crate::panels::{Placement, Segment};
-use crate::simd::{Buffer, Isa, Real, compiled};
+use crate::simd::{Buffer, Isa, Real, Work, compiled};
 use crate::step::Step;
 use crate::store::{Sink, Source, check_shape};
 
@@ -284,12 +284,12 @@ pub(super) struct Form<'a, T> {
 
 compiled!(pub(super) FormLoop: Form -> bool);
 
-impl<T: Real> WithSimd for Form<'_, T> {
+impl<T: Real> Work for Form<'_, T> {
     type Output = bool;
 
     /// Plain loops, which the compiler vectorises for the set.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> bool {
+    fn run<S: Simd>(&mut self, _: S) -> bool {
         let Step { jacobian, forced, .. } = self.step;
         let rows = self.jacobian.chunks_exact_mut(self.stride).map(|row| &mut row[..forced.len()]);
         let mut finite = true;

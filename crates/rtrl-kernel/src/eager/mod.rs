@@ -21,7 +21,7 @@ mod tile;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use self::immediate::Immediate;
 use self::pack::Packing;
@@ -32,7 +32,7 @@ use crate::error::{Error, Quantity, check_matrix};
 use crate::jacobian::Jacobian;
 use crate::layout::Layout;
 use crate::panels::Placement;
-use crate::simd::{Buffer, Isa, Real, compiled};
+use crate::simd::{Buffer, Isa, Real, Work, compiled};
 use crate::spec::Spec;
 use crate::step::Step;
 use crate::store::{Sink, Source};
@@ -194,12 +194,12 @@ impl<T: Real> Eager<T> {
 
 compiled!(ShareLoop: Share -> bool);
 
-impl<T: Real> WithSimd for Share<'_, T> {
+impl<T: Real> Work for Share<'_, T> {
     /// Whether the gradient is finite.
     type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
         if self.packed.small { small::advance(simd, self) } else { self.advance(simd) }
     }
 }

@@ -13,10 +13,10 @@
 //!
 //! Omitting or adding zero coefficients changes no sum: p is finite, so the product is +-0, and x +-0 = x for any x except -0. A sum starts from +0 and is -0 only if a product has underflowed. Another zero coefficient may then make it +0, which compares equal and changes only the signs of other zeros. Which coefficients are omitted depends only on the numbers, not on the machine, so even those signs are the same everywhere.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use crate::layout::Drive;
-use crate::simd::{Isa, Real, compiled};
+use crate::simd::{Isa, Real, Work, compiled};
 use crate::step::Step;
 
 /// Heights of sparse strips, on every instruction set: 4 rows of 2 registers hide the latency.
@@ -239,11 +239,11 @@ pub(crate) struct Pack<'a, T> {
 
 compiled!(pub(crate) PackLoop: Pack -> ());
 
-impl<T: Real> WithSimd for Pack<'_, T> {
+impl<T: Real> Work for Pack<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn run<S: Simd>(&mut self, _: S) {
         let Self { packing, step } = self;
         // Which coefficients are 0 seldom changes. Where a row has as many others as before, and those
         // that were not 0 still are not, the lists are still right.

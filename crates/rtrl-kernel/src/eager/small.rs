@@ -38,7 +38,7 @@ pub(crate) fn fits(layout: &Layout) -> bool {
 
 /// One step for all panels of a part of a small layer. Returns whether its gradient is finite.
 #[inline(always)]
-pub(crate) fn advance<S: Simd, T: Real>(simd: S, share: Share<'_, T>) -> bool {
+pub(crate) fn advance<S: Simd, T: Real>(simd: S, share: &mut Share<'_, T>) -> bool {
     macro_rules! by_size {
         ($($n:literal in passes of $tall:literal,)*) => {
             match share.packed.placement.layout().states() {
@@ -71,9 +71,9 @@ pub(crate) fn advance<S: Simd, T: Real>(simd: S, share: Share<'_, T>) -> bool {
 #[inline(always)]
 fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
     simd: S,
-    share: Share<'_, T>,
+    share: &mut Share<'_, T>,
 ) -> bool {
-    let Share { packed, first, p, sums, .. } = share;
+    let &mut Share { packed, first, ref mut p, ref mut sums, .. } = share;
     let (step, immediate) = (packed.step, packed.immediate);
     let (Some(&injection), Some(forced)) =
         (step.injection.first_chunk(), step.forced.first_chunk())

@@ -40,7 +40,7 @@ use crate::simd::Real;
 impl<T: Real> Share<'_, T> {
     /// One step for the panels of a share. Returns whether the gradient is finite.
     #[inline(always)]
-    pub(super) fn advance<S: Simd>(self, simd: S) -> bool {
+    pub(super) fn advance<S: Simd>(&mut self, simd: S) -> bool {
         // Registers in a row of a panel: 64 bytes on every instruction set.
         match 64 / size_of::<T::Vector<S>>() {
             1 => self.advance_groups::<S, GROUP, 1>(simd),
@@ -52,8 +52,8 @@ impl<T: Real> Share<'_, T> {
     /// Moves every group by one place into the spare one and through the step on its way, in tiles of
     /// `PANELS` panels and `WIDE` registers of each.
     #[inline(always)]
-    fn advance_groups<S: Simd, const PANELS: usize, const WIDE: usize>(self, simd: S) -> bool {
-        let Self { packed, first, p, sums, scratch } = self;
+    fn advance_groups<S: Simd, const PANELS: usize, const WIDE: usize>(&mut self, simd: S) -> bool {
+        let &mut Self { packed, first, ref mut p, ref mut sums, ref mut scratch } = self;
         let panel_len = packed.placement.layout().states() * T::LANES;
         let group_len = GROUP * panel_len;
         let (groups, far) = (p.len() / group_len - 1, is_far(p));
@@ -83,7 +83,7 @@ impl<T: Real> Share<'_, T> {
             }
         }
         let mut finite = true;
-        for sum in sums {
+        for sum in sums.iter_mut() {
             finite &= sum.is_finite();
         }
         finite

@@ -1,10 +1,10 @@
 //! Activation functions of many units at once, with their derivatives (equation 2).
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::functions::{exp_of_minus_magnitude, logistic, tanh};
 use super::isa::Isa;
-use super::real::{Real, compiled};
+use super::real::{Real, Work, compiled};
 use super::vector::is_zero;
 use crate::error::{Error, check_length};
 
@@ -96,11 +96,11 @@ pub(crate) struct Activate<'a, T> {
     slopes: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for Activate<'_, T> {
+impl<T: Real> Work for Activate<'_, T> {
     type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
         match self.function {
             Function::Logistic => self.each(simd, Function::Logistic),
             Function::Tanh => self.each(simd, Function::Tanh),
@@ -114,7 +114,7 @@ impl<T: Real> WithSimd for Activate<'_, T> {
 impl<T: Real> Activate<'_, T> {
     /// All units, with a function that is known when this is compiled.
     #[inline(always)]
-    fn each<S: Simd>(self, simd: S, function: Function) -> bool {
+    fn each<S: Simd>(&mut self, simd: S, function: Function) -> bool {
         let Self { sums, values, slopes, .. } = self;
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
         let full = sums.len() - sums.len() % lanes;

@@ -1,9 +1,9 @@
 //! One step of gradient descent for all weights at once (equation 6).
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::isa::Isa;
-use super::real::{Real, compiled};
+use super::real::{Real, Work, compiled};
 use super::vector::is_zero;
 use crate::error::{Error, check_length};
 
@@ -35,11 +35,11 @@ pub(crate) struct Descend<'a, T> {
     next: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for Descend<'_, T> {
+impl<T: Real> Work for Descend<'_, T> {
     type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
         let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
         let rate = T::splat(simd, self.rate);
         let weights = T::vectors::<S>(self.weights).iter();

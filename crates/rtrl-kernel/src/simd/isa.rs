@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use pulp::{Arch, WithSimd};
+use pulp::{Arch, Scalar, Simd, WithSimd};
 
+use super::real::Work;
 use crate::error::Error;
 
 /// An instruction set that this processor has. A value of this type is the proof of it.
@@ -73,8 +74,30 @@ impl Isa {
 
     /// Runs `work` compiled for this set. Only what is inlined into it uses the set.
     #[inline(always)]
-    pub(crate) fn run<W: WithSimd>(self, work: W) -> W::Output {
-        self.0.dispatch(work)
+    pub(crate) fn run<W: Work>(self, work: &mut W) -> W::Output {
+        match self.0 {
+            // Inlined here, its registers would be saved on the way to every other set.
+            Arch::Scalar => run_scalar(work),
+            arch => arch.dispatch(Dispatched(work)),
+        }
+    }
+}
+
+/// [`Isa::run`] without vectors.
+#[inline(never)]
+fn run_scalar<W: Work>(work: &mut W) -> W::Output {
+    work.run(Scalar)
+}
+
+/// Work on its way through pulp.
+struct Dispatched<'a, W>(&'a mut W);
+
+impl<W: Work> WithSimd for Dispatched<'_, W> {
+    type Output = W::Output;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> W::Output {
+        self.0.run(simd)
     }
 }
 

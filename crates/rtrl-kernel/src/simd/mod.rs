@@ -27,6 +27,6 @@ pub use self::functions::Elementary;
 pub use self::isa::Isa;
 pub use self::product::{product, sum_of_squares};
 pub use self::real::Real;
-pub(crate) use self::real::{Loop, compiled};
+pub(crate) use self::real::{Loop, Work, compiled};
 pub use self::vector::Vectorised;
 pub(crate) use self::vector::is_zero;

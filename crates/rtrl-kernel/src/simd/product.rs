@@ -1,9 +1,9 @@
 //! Matrix times vector in a fixed order: the forward pass and the readout.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::isa::Isa;
-use super::real::{Real, compiled};
+use super::real::{Real, Work, compiled};
 use crate::error::{Error, check_length};
 
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.
@@ -42,12 +42,12 @@ pub(crate) struct Squares<'a, T> {
     sum: &'a mut T,
 }
 
-impl<T: Real> WithSimd for Squares<'_, T> {
+impl<T: Real> Work for Squares<'_, T> {
     type Output = ();
 
     /// Scalar, but with the set's multiply-add instead of a call of the C library's.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn run<S: Simd>(&mut self, _: S) {
         let mut sum = T::ZERO;
         for value in self.values {
             sum = value.mul_add(*value, sum);
@@ -64,11 +64,11 @@ pub(crate) struct Product<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for Product<'_, T> {
+impl<T: Real> Work for Product<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(&mut self, simd: S) {
         match 64 / size_of::<T::Vector<S>>() {
             1 => self.rows::<S, 1>(simd),
             2 => self.rows::<S, 2>(simd),
@@ -82,7 +82,7 @@ impl<T: Real> WithSimd for Product<'_, T> {
 impl<T: Real> Product<'_, T> {
     /// All rows, `NV` registers to the logical lanes.
     #[inline(always)]
-    fn rows<S: Simd, const NV: usize>(self, simd: S) {
+    fn rows<S: Simd, const NV: usize>(&mut self, simd: S) {
         let Self { matrix, vector, out } = self;
         let (vector, _) = T::vectors::<S>(vector).as_chunks::<NV>();
         let matrix = T::vectors::<S>(matrix).as_chunks::<NV>().0;
