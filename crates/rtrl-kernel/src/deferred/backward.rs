@@ -32,13 +32,15 @@ pub(super) struct Back<T> {
     adjoints: Buffer<T>,
     /// See [`Passed`].
     factors: Buffer<T>,
+    rows: usize,
 }
 
 impl<T: Real> Back<T> {
     fn new(layout: &Layout, window: &Window<T>, capacity: usize) -> Result<Self, Error> {
         let adjoints = (capacity as u128 + 1) * window.stride() as u128;
         let factors = capacity as u128 * layout.rows() as u128;
-        Ok(Self { adjoints: Buffer::numbers(adjoints)?, factors: Buffer::numbers(factors)? })
+        let rows = layout.rows();
+        Ok(Self { adjoints: Buffer::numbers(adjoints)?, factors: Buffer::numbers(factors)?, rows })
     }
 
     /// Goes back through `window`, with `above` reaching the state after its last record, or with the
@@ -52,22 +54,19 @@ impl<T: Real> Back<T> {
             None => adjoints[top..].fill(T::ZERO),
         }
         T::run::<BackwardLoop>(isa, Backward { window, adjoints, with_errors: above.is_none() });
-        let above = self.adjoints.values().chunks_exact(stride).skip(1);
-        let (factors, capacity) = (self.factors.values_mut(), window.capacity());
-        if !layout.is_simple() {
-            for (record, above) in above.take(window.len()).enumerate() {
-                let injections = window.injection(record);
-                for row in 0..layout.rows() {
-                    factors[row * capacity + record] = row_factor(layout, row, injections, above);
+        let above = self.adjoints.values().chunks_exact(stride).skip(1).take(window.len());
+        let factors = self.factors.values_mut().chunks_exact_mut(layout.rows());
+        for (record, (above, factors)) in above.zip(factors).enumerate() {
+            let injections = window.injection(record);
+            if layout.is_simple() {
+                let products = injections.iter().zip(above);
+                for (factor, (&injection, &adjoint)) in factors.iter_mut().zip(products) {
+                    *factor = adjoint * injection;
                 }
-            }
-            return;
-        }
-        for (record, above) in above.take(window.len()).enumerate() {
-            let products = window.injection(record).iter().zip(above);
-            let places = factors[record..].iter_mut().step_by(capacity);
-            for (place, (&injection, &adjoint)) in places.zip(products) {
-                *place = adjoint * injection;
+            } else {
+                for (row, factor) in factors.iter_mut().enumerate() {
+                    *factor = row_factor(layout, row, injections, above);
+                }
             }
         }
     }
@@ -81,6 +80,7 @@ impl<T: Real> Back<T> {
         Passed {
             window,
             factors: self.factors.values(),
+            rows: self.rows,
             start: &self.adjoints.values()[..window.states()],
         }
     }

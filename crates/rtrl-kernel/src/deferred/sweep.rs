@@ -22,8 +22,10 @@ const BLOCK: usize = 256 << 10;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Passed<'a, T> {
     pub(super) window: &'a Window<T>,
-    /// `[weight row][record]`: `adjoint(w+1)_i injection_wi`.
+    /// `[record][weight row]`: `adjoint(w+1)_i injection_wi`.
     pub(super) factors: &'a [T],
+    /// Number of weight rows.
+    pub(super) rows: usize,
     /// adjoint(0), n values: what reaches the state at the start of the window.
     pub(super) start: &'a [T],
 }
@@ -107,7 +109,8 @@ impl<T: Real> Sweep<'_, T> {
             start = older.start;
         }
         sums = add_records(simd, &self.newer, row, pattern, sums);
-        sums = add_products(simd, start, T::vectors::<S>(p).as_chunks().0, sums);
+        let rows = T::vectors::<S>(p).as_chunks().0;
+        sums = add_products(simd, (start, 1), rows, sums);
         add_chains::<S, T, CHAINS, WIDE>(simd, sums)
     }
 }
@@ -122,32 +125,35 @@ fn add_records<S: Simd, T: Real, const WIDE: usize>(
     sums: [[T::Vector<S>; WIDE]; CHAINS],
 ) -> [[T::Vector<S>; WIDE]; CHAINS] {
     let window = passed.window;
-    let factors = &passed.factors[row * window.capacity()..][..window.len()];
-    add_products(simd, factors, T::vectors::<S>(window.lines(pattern)).as_chunks().0, sums)
+    let lines = T::vectors::<S>(window.lines(pattern)).as_chunks().0;
+    add_products::<S, T, WIDE>(simd, (&passed.factors[row..], passed.rows), lines, sums)
 }
 
-/// Adds `factors[u] * rows[u]` for every u, in turn to each chain.
+/// Adds `factors[u * stride] * rows[u]` for every u, in turn to each chain.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn add_products<S: Simd, T: Real, const WIDE: usize>(
     simd: S,
-    factors: &[T],
+    (factors, stride): (&[T], usize),
     rows: &[[T::Vector<S>; WIDE]],
     mut sums: [[T::Vector<S>; WIDE]; CHAINS],
 ) -> [[T::Vector<S>; WIDE]; CHAINS] {
+    // One check for all: the last factor is there.
+    let Some(last) = rows.len().checked_sub(1) else { return sums };
+    let factors = &factors[..=last * stride];
     let (quads, rest) = rows.as_chunks::<CHAINS>();
-    let (factors, last) = factors.as_chunks::<CHAINS>();
-    for (quad, factors) in quads.iter().zip(factors) {
+    for (u, quad) in quads.iter().enumerate() {
         for chain in 0..CHAINS {
-            let factor = T::splat(simd, factors[chain]);
+            let factor = T::splat(simd, factors[(u * CHAINS + chain) * stride]);
             for v in 0..WIDE {
                 sums[chain][v] = T::fused(simd, factor, quad[chain][v], sums[chain][v]);
             }
         }
     }
+    let first = quads.len() * CHAINS;
     for chain in 0..CHAINS {
-        if let (Some(&factor), Some(row)) = (last.get(chain), rest.get(chain)) {
-            let factor = T::splat(simd, factor);
+        if let Some(row) = rest.get(chain) {
+            let factor = T::splat(simd, factors[(first + chain) * stride]);
             for v in 0..WIDE {
                 sums[chain][v] = T::fused(simd, factor, row[v], sums[chain][v]);
             }

@@ -4,7 +4,7 @@ use pulp::Simd;
 
 use crate::error::Error;
 use crate::panels::{Placement, Segment};
-use crate::simd::{Buffer, Isa, Real, Work, compiled};
+use crate::simd::{Buffer, Isa, Real, Work, compiled, is_zero};
 use crate::step::Step;
 use crate::store::{Sink, Source, check_shape};
 
@@ -287,18 +287,38 @@ compiled!(pub(super) FormLoop: Form -> bool);
 impl<T: Real> Work for Form<'_, T> {
     type Output = bool;
 
-    /// Plain loops, which the compiler vectorises for the set.
     #[inline(always)]
-    fn run<S: Simd>(&mut self, _: S) -> bool {
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
         let Step { jacobian, forced, .. } = self.step;
         let rows = self.jacobian.chunks_exact_mut(self.stride).map(|row| &mut row[..forced.len()]);
-        let mut finite = true;
-        jacobian.write(rows, |row| {
-            for (place, &forced) in row.iter_mut().zip(*forced) {
-                *place = if forced { T::ZERO } else { *place };
-                finite &= place.is_finite();
-            }
-        });
-        finite
+        if forced.contains(&true) {
+            jacobian.write(rows, |row| {
+                for (place, &forced) in row.iter_mut().zip(*forced) {
+                    *place = if forced { T::ZERO } else { *place };
+                }
+            });
+        } else {
+            jacobian.write(rows, |_| ());
+        }
+        is_finite(simd, self.jacobian)
     }
+}
+
+/// Whether all of `values` are finite, which are whole registers.
+#[inline(always)]
+fn is_finite<S: Simd, T: Real>(simd: S, values: &[T]) -> bool {
+    let zero = T::splat(simd, T::ZERO);
+    // 0 times what is not finite is NaN, and stays so.
+    let mut checks = [zero; 4];
+    let (quads, rest) = T::vectors::<S>(values).as_chunks::<4>();
+    for quad in quads {
+        for (check, &value) in checks.iter_mut().zip(quad) {
+            *check = T::fused(simd, value, zero, *check);
+        }
+    }
+    for &value in rest {
+        checks[0] = T::fused(simd, value, zero, checks[0]);
+    }
+    let [a, b, c, d] = checks;
+    is_zero::<S, T>(T::sum(simd, T::sum(simd, a, b), T::sum(simd, c, d)))
 }
