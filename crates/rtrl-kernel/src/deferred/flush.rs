@@ -37,15 +37,15 @@ pub(super) fn group(panels: usize) -> usize {
 }
 
 /// The sums of a tile.
-type Sums<V, const MR: usize, const PANELS: usize, const WIDE: usize> = [[[V; WIDE]; PANELS]; MR];
+pub(super) type Sums<V, const MR: usize, const PANELS: usize, const WIDE: usize> = [[[V; WIDE]; PANELS]; MR];
 
 /// The rows that a tile reads: for each panel, WIDE registers of each row.
-type Rows<'a, V, const PANELS: usize, const WIDE: usize> = [&'a [[V; WIDE]]; PANELS];
+pub(super) type Rows<'a, V, const PANELS: usize, const WIDE: usize> = [&'a [[V; WIDE]]; PANELS];
 
 /// `sums[r] += sum over l of left[l * stride + r] right[l]`, l ascending, fused.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-fn accumulate<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
+pub(super) fn accumulate<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
     simd: S,
     mut sums: Sums<T::Vector<S>, MR, PANELS, WIDE>,
     left: &[T],
@@ -253,13 +253,14 @@ impl<T: Real> Flush<'_, T> {
         let p = &mut self.p[(panel - self.first) * panel_len..][..PANELS * panel_len];
         let old = &mut old[..PANELS * panel_len];
         old.copy_from_slice(p);
-        let mut old = T::vectors::<S>(old).as_chunks::<WIDE>().0.chunks_exact(states);
-        let old: Rows<'_, _, PANELS, WIDE> =
-            std::array::from_fn(|_| old.next().unwrap_or_default());
-        let lines: Rows<'_, _, PANELS, WIDE> = std::array::from_fn(|g| {
-            let lines = self.window.lines(self.patterns.of_panel(panel + g));
-            T::vectors::<S>(lines).as_chunks().0
-        });
+        let old_rows = T::vectors::<S>(old).as_chunks::<WIDE>().0;
+        let mut old: Rows<'_, _, PANELS, WIDE> = [&[]; PANELS];
+        let mut lines = old;
+        for g in 0..PANELS {
+            old[g] = &old_rows[g * states..(g + 1) * states];
+            let pattern = self.patterns.of_panel(panel + g);
+            lines[g] = T::vectors::<S>(self.window.lines(pattern)).as_chunks().0;
+        }
         let (new, _) = T::vectors_mut::<S>(p).as_chunks_mut::<WIDE>();
         let zero = T::splat(simd, T::ZERO);
         let mut checks = [zero; WIDE];

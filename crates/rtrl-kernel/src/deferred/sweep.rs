@@ -4,9 +4,12 @@
 //! Order of summation: four chains, term number u (records oldest first, then k) in chain u mod 4 of its
 //! sum, each ascending and fused; then (0 + 1) + (2 + 3).
 
+use std::ops::Range;
+
 use pulp::Simd;
 
 use super::chains::add_chains;
+use super::flush::{Rows, accumulate, group};
 use super::window::{Patterns, Window};
 use crate::panels::Placement;
 use crate::simd::{Real, Work, compiled, is_zero};
@@ -73,17 +76,94 @@ impl<T: Real> Sweep<'_, T> {
         let panel_len = self.placement.layout().states() * T::LANES;
         let count = self.placement.panels().saturating_sub(self.first);
         let count = count.min(self.p.len() / panel_len);
+        let flushed = self.flushed.saturating_sub(self.first).min(count);
+        self.records::<S, WIDE>(simd, self.newer, 0..count);
+        let Some(older) = self.older else {
+            return self.products::<S, WIDE>(simd, self.newer.start, 0..count);
+        };
+        self.records::<S, WIDE>(simd, older, flushed..count);
+        let low = self.products::<S, WIDE>(simd, self.newer.start, 0..flushed);
+        self.products::<S, WIDE>(simd, older.start, flushed..count) & low
+    }
+
+    /// Adds the immediate influence of all records of a window to the sums of `panels`, which are counted
+    /// from the first of the share.
+    #[inline(always)]
+    fn records<S: Simd, const WIDE: usize>(
+        &mut self,
+        simd: S,
+        passed: Passed<'_, T>,
+        panels: Range<usize>,
+    ) {
+        let Some(last) = passed.window.len().checked_sub(1) else { return };
+        let mut panel = panels.start;
+        while panel < panels.end {
+            let row = self.placement.row_of_panel(self.first + panel);
+            let end = (self.placement.panels_of_row(row).end - self.first).min(panels.end);
+            // One check for all: the last factor is there.
+            let factors = &passed.factors[row..=row + last * passed.rows];
+            while panel < end {
+                let size = group(end - panel);
+                match size {
+                    3 => self.records_of::<S, 3, WIDE>(simd, passed, factors, panel),
+                    2 => self.records_of::<S, 2, WIDE>(simd, passed, factors, panel),
+                    _ => self.records_of::<S, 1, WIDE>(simd, passed, factors, panel),
+                }
+                panel += size;
+            }
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+    fn records_of<S: Simd, const PANELS: usize, const WIDE: usize>(
+        &mut self,
+        simd: S,
+        passed: Passed<'_, T>,
+        factors: &[T],
+        panel: usize,
+    ) {
+        let mut lines: Rows<'_, T::Vector<S>, PANELS, WIDE> = [&[]; PANELS];
+        for (g, lines) in lines.iter_mut().enumerate() {
+            let pattern = self.patterns.of_panel(self.first + panel + g);
+            *lines = T::vectors::<S>(passed.window.lines(pattern)).as_chunks().0;
+        }
+        let sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]];
+        let [sums] = accumulate::<S, T, 1, PANELS, WIDE>(simd, sums, factors, passed.rows, lines);
+        let places = &mut self.sums[panel * T::LANES..][..PANELS * T::LANES];
+        let places = T::vectors_mut::<S>(places).as_chunks_mut::<WIDE>().0;
+        for (places, sums) in places.iter_mut().zip(&sums) {
+            for v in 0..WIDE {
+                places[v] = T::sum(simd, places[v], sums[v]);
+            }
+        }
+    }
+
+    /// Adds `sum over k of start[k] p^k` to the sums of `panels`, which are counted from the first of the
+    /// share. Returns whether they are finite.
+    #[inline(always)]
+    fn products<S: Simd, const WIDE: usize>(
+        &mut self,
+        simd: S,
+        start: &[T],
+        panels: Range<usize>,
+    ) -> bool {
+        let panel_len = self.placement.layout().states() * T::LANES;
         let block = (BLOCK / (panel_len * size_of::<T>())).max(1);
-        let blocks = count.div_ceil(block);
+        let blocks = panels.len().div_ceil(block);
         let zero = T::splat(simd, T::ZERO);
         let mut overflow = zero;
         for step in 0..blocks {
-            let first = block * if self.descending { blocks - 1 - step } else { step };
-            for panel in first..count.min(first + block) {
-                let p = &self.p[panel * panel_len..][..panel_len];
-                let sum = self.panel::<S, WIDE>(simd, self.first + panel, p);
-                let sums = &mut self.sums[panel * T::LANES..][..T::LANES];
-                for (place, sum) in T::vectors_mut::<S>(sums).iter_mut().zip(sum) {
+            let number = if self.descending { blocks - 1 - step } else { step };
+            let first = panels.start + number * block;
+            let last = panels.end.min(first + block);
+            let p = &self.p[first * panel_len..last * panel_len];
+            let sums = &mut self.sums[first * T::LANES..last * T::LANES];
+            let places = T::vectors_mut::<S>(sums).as_chunks_mut::<WIDE>().0;
+            for (p, places) in p.chunks_exact(panel_len).zip(places) {
+                let rows = T::vectors::<S>(p).as_chunks().0;
+                let sum = product::<S, T, WIDE>(simd, start, rows);
+                for (place, sum) in places.iter_mut().zip(sum) {
                     *place = T::sum(simd, *place, sum);
                     overflow = T::fused(simd, *place, zero, overflow);
                 }
@@ -91,73 +171,34 @@ impl<T: Real> Sweep<'_, T> {
         }
         is_zero::<S, T>(overflow)
     }
-
-    /// The gradient of one panel.
-    #[inline(always)]
-    fn panel<S: Simd, const WIDE: usize>(
-        &mut self,
-        simd: S,
-        panel: usize,
-        p: &[T],
-    ) -> [T::Vector<S>; WIDE] {
-        let row = self.placement.row_of_panel(panel);
-        let pattern = self.patterns.of_panel(panel);
-        let mut sums = [[T::splat(simd, T::ZERO); WIDE]; CHAINS];
-        let mut start = self.newer.start;
-        if let Some(older) = self.older.filter(|_| panel >= self.flushed) {
-            sums = add_records(simd, &older, row, pattern, sums);
-            start = older.start;
-        }
-        sums = add_records(simd, &self.newer, row, pattern, sums);
-        let rows = T::vectors::<S>(p).as_chunks().0;
-        sums = add_products(simd, (start, 1), rows, sums);
-        add_chains::<S, T, CHAINS, WIDE>(simd, sums)
-    }
 }
 
-/// Adds the immediate influence of all records of a window.
-#[inline(always)]
-fn add_records<S: Simd, T: Real, const WIDE: usize>(
-    simd: S,
-    passed: &Passed<'_, T>,
-    row: usize,
-    pattern: usize,
-    sums: [[T::Vector<S>; WIDE]; CHAINS],
-) -> [[T::Vector<S>; WIDE]; CHAINS] {
-    let window = passed.window;
-    let lines = T::vectors::<S>(window.lines(pattern)).as_chunks().0;
-    add_products::<S, T, WIDE>(simd, (&passed.factors[row..], passed.rows), lines, sums)
-}
-
-/// Adds `factors[u * stride] * rows[u]` for every u, in turn to each chain.
+/// `sum over k of factors[k] * rows[k]`, k mod 4 being the chain.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-fn add_products<S: Simd, T: Real, const WIDE: usize>(
+fn product<S: Simd, T: Real, const WIDE: usize>(
     simd: S,
-    (factors, stride): (&[T], usize),
+    factors: &[T],
     rows: &[[T::Vector<S>; WIDE]],
-    mut sums: [[T::Vector<S>; WIDE]; CHAINS],
-) -> [[T::Vector<S>; WIDE]; CHAINS] {
-    // One check for all: the last factor is there.
-    let Some(last) = rows.len().checked_sub(1) else { return sums };
-    let factors = &factors[..=last * stride];
+) -> [T::Vector<S>; WIDE] {
+    let mut sums = [[T::splat(simd, T::ZERO); WIDE]; CHAINS];
     let (quads, rest) = rows.as_chunks::<CHAINS>();
-    for (u, quad) in quads.iter().enumerate() {
+    let (factors, last) = factors.as_chunks::<CHAINS>();
+    for (quad, factors) in quads.iter().zip(factors) {
         for chain in 0..CHAINS {
-            let factor = T::splat(simd, factors[(u * CHAINS + chain) * stride]);
+            let factor = T::splat(simd, factors[chain]);
             for v in 0..WIDE {
                 sums[chain][v] = T::fused(simd, factor, quad[chain][v], sums[chain][v]);
             }
         }
     }
-    let first = quads.len() * CHAINS;
     for chain in 0..CHAINS {
-        if let Some(row) = rest.get(chain) {
-            let factor = T::splat(simd, factors[(first + chain) * stride]);
+        if let (Some(&factor), Some(row)) = (last.get(chain), rest.get(chain)) {
+            let factor = T::splat(simd, factor);
             for v in 0..WIDE {
                 sums[chain][v] = T::fused(simd, factor, row[v], sums[chain][v]);
             }
         }
     }
-    sums
+    add_chains::<S, T, CHAINS, WIDE>(simd, sums)
 }
