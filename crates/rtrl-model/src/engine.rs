@@ -63,7 +63,7 @@ impl EngineChoice {
         let eager_is_faster = 2 * cost::eager(present, columns) < 7 * (gradient + flush);
         // In such small layers the eager engine stays in registers, and counting operations is
         // misleading.
-        let small = if is_seldom_read(regime) { 8 } else { 16 };
+        let small = if is_seldom_read(regime) { 8 } else { 15 };
         if n <= small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
     }
 
@@ -157,9 +157,9 @@ mod tests {
             EngineChoice::for_shape(&Layout::simple(units, units + 9).unwrap(), regime)
         };
         let every = |steps| Regime::RealTime { timing: Timing::Immediate, every: steps };
-        assert_eq!(choice(16, Regime::real_time()), EngineChoice::Eager);
-        assert_eq!(choice(17, Regime::real_time()), EngineChoice::DEFERRED);
-        assert_eq!(choice(16, every(7)), EngineChoice::Eager);
+        assert_eq!(choice(15, Regime::real_time()), EngineChoice::Eager);
+        assert_eq!(choice(16, Regime::real_time()), EngineChoice::DEFERRED);
+        assert_eq!(choice(15, every(7)), EngineChoice::Eager);
         assert_eq!(choice(9, every(8)), EngineChoice::DEFERRED);
         assert_eq!(choice(8, Regime::Epochwise), EngineChoice::Eager);
     }

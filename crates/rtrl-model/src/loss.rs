@@ -159,6 +159,12 @@ impl<T: Real> Loss<T> {
         }
     }
 
+    /// Whether errors are finite wherever the loss is: those of a sum of squares are.
+    #[inline]
+    pub(crate) fn bounds_errors(&self) -> bool {
+        matches!(self, Self::SquaredError)
+    }
+
     /// Writes `e_k = -dL/do_k`, 0 without a target, and returns L. The targets have been checked;
     /// the results have not.
     pub(crate) fn compare(

@@ -37,7 +37,8 @@ pub(super) fn group(panels: usize) -> usize {
 }
 
 /// The sums of a tile.
-pub(super) type Sums<V, const MR: usize, const PANELS: usize, const WIDE: usize> = [[[V; WIDE]; PANELS]; MR];
+pub(super) type Sums<V, const MR: usize, const PANELS: usize, const WIDE: usize> =
+    [[[V; WIDE]; PANELS]; MR];
 
 /// The rows that a tile reads: for each panel, WIDE registers of each row.
 pub(super) type Rows<'a, V, const PANELS: usize, const WIDE: usize> = [&'a [[V; WIDE]]; PANELS];
@@ -45,7 +46,13 @@ pub(super) type Rows<'a, V, const PANELS: usize, const WIDE: usize> = [&'a [[V; 
 /// `sums[r] += sum over l of left[l * stride + r] right[l]`, l ascending, fused.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-pub(super) fn accumulate<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
+pub(super) fn accumulate<
+    S: Simd,
+    T: Real,
+    const MR: usize,
+    const PANELS: usize,
+    const WIDE: usize,
+>(
     simd: S,
     mut sums: Sums<T::Vector<S>, MR, PANELS, WIDE>,
     left: &[T],

@@ -1,8 +1,12 @@
 //! The gradient of a share of the panels, from the adjoints: one read of p.
 //!
-//! For column (i, j): `sum over records w of (adjoint(w+1)_i injection_wi) z_wj  +  sum over k of adjoint(0)_k p^k`.
-//! Order of summation: four chains, term number u (records oldest first, then k) in chain u mod 4 of its
-//! sum, each ascending and fused; then (0 + 1) + (2 + 3).
+//! For column (i, j): the sum over records w of `(adjoint(w+1)_i injection_wi) z_wj`, and the sum over k of
+//! `adjoint(0)_k p^k`. Order of summation: one chain from +0 over the records of each window, oldest first,
+//! and four for p, k in chain k mod 4, each ascending and fused, then (0 + 1) + (2 + 3). The results are
+//! added to the sums one after the other: the older window, the newer one, p.
+//!
+//! Records are read first, for all panels, since their z remain in the nearest cache; p is then one stream
+//! of memory, which a prefetcher recognises.
 
 use std::ops::Range;
 
@@ -77,11 +81,13 @@ impl<T: Real> Sweep<'_, T> {
         let count = self.placement.panels().saturating_sub(self.first);
         let count = count.min(self.p.len() / panel_len);
         let flushed = self.flushed.saturating_sub(self.first).min(count);
+        if let Some(older) = self.older {
+            self.records::<S, WIDE>(simd, older, flushed..count);
+        }
         self.records::<S, WIDE>(simd, self.newer, 0..count);
         let Some(older) = self.older else {
             return self.products::<S, WIDE>(simd, self.newer.start, 0..count);
         };
-        self.records::<S, WIDE>(simd, older, flushed..count);
         let low = self.products::<S, WIDE>(simd, self.newer.start, 0..flushed);
         self.products::<S, WIDE>(simd, older.start, flushed..count) & low
     }
@@ -114,8 +120,8 @@ impl<T: Real> Sweep<'_, T> {
         }
     }
 
+    /// [`Sweep::records`] of `PANELS` panels of one weight row, whose factors are `passed.rows` apart.
     #[inline(always)]
-    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
     fn records_of<S: Simd, const PANELS: usize, const WIDE: usize>(
         &mut self,
         simd: S,

@@ -7,26 +7,27 @@
 //! | `functions.rs` | exp, the logistic function and tanh |
 //! | `real.rs` | the two precisions, and loops that are compiled in this crate |
 //! | `buffer.rs` | memory that starts on a cache line |
-//! | `product.rs`, `activate.rs`, `descend.rs` | matrix times vector; activations; gradient descent |
+//! | `product.rs`, `activate.rs`, `update.rs` | matrix times vector; activations; the optimisers |
 
 mod activate;
 mod buffer;
-mod descend;
 mod functions;
 mod isa;
 mod product;
 mod real;
 #[cfg(test)]
 pub(crate) mod tested;
+mod update;
+
 mod vector;
 
 pub use self::activate::{Function, activate};
 pub(crate) use self::buffer::Buffer;
-pub use self::descend::descend;
 pub use self::functions::Elementary;
 pub use self::isa::Isa;
 pub use self::product::{product, sum_of_squares};
 pub use self::real::Real;
 pub(crate) use self::real::{Loop, Work, compiled};
+pub use self::update::{Average, Limit, Moment, Scale, Update, descend, limited_squares};
 pub use self::vector::Vectorised;
 pub(crate) use self::vector::is_zero;

@@ -42,6 +42,10 @@ pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
     #[doc(hidden)]
     fn quotient<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
 
+    /// The square root of each lane, correctly rounded.
+    #[doc(hidden)]
+    fn root<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+
     /// The absolute value of each lane.
     #[doc(hidden)]
     fn magnitude<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
@@ -87,7 +91,7 @@ pub(crate) fn is_zero<S: Simd, T: Vectorised>(register: T::Vector<S>) -> bool {
 
 macro_rules! vectorised {
     ($type:ident, $bits:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $product:ident,
-     $quotient:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $select:ident,
+     $quotient:ident, $root:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $select:ident,
      $as_simd:ident, $as_mut_simd:ident) => {
         impl Vectorised for $type {
             const ZERO: Self = 0.0;
@@ -118,6 +122,11 @@ macro_rules! vectorised {
             #[inline(always)]
             fn quotient<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
                 simd.$quotient(a, b)
+            }
+
+            #[inline(always)]
+            fn root<S: Simd>(simd: S, a: S::$vector) -> S::$vector {
+                simd.$root(a)
             }
 
             #[inline(always)]
@@ -173,6 +182,7 @@ vectorised!(
     add_f32s,
     mul_f32s,
     div_f32s,
+    sqrt_f32s,
     abs_f32s,
     and_f32s,
     or_f32s,
@@ -190,6 +200,7 @@ vectorised!(
     add_f64s,
     mul_f64s,
     div_f64s,
+    sqrt_f64s,
     abs_f64s,
     and_f64s,
     or_f64s,

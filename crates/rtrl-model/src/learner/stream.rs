@@ -13,6 +13,7 @@ pub(super) struct Stream<T: Real> {
     pub(super) engine: Box<dyn Engine<T>>,
     /// e(t+1) of the outputs, and the errors of the units that follow from it.
     pub(super) errors: Vec<T>,
+    /// Empty without a readout, where outputs are units.
     unit_errors: Vec<T>,
     /// L(t+1)
     pub(super) loss: T,
@@ -48,11 +49,12 @@ impl<T: Real> Stream<T> {
         decay: T,
     ) -> Result<Self, Error> {
         let units = network.units();
+        let unit_errors = if network.readout.is_some() { units } else { 0 };
         Ok(Self {
             state: network.state(),
             engine,
             errors: vec![T::ZERO; network.outputs()],
-            unit_errors: vec![T::ZERO; units],
+            unit_errors: vec![T::ZERO; unit_errors],
             loss: T::ZERO,
             has_target: false,
             gradient: Gradient::zeros(network)?,
@@ -80,16 +82,18 @@ impl<T: Real> Stream<T> {
         self.state.compute(network, step, input)?;
         self.has_target = targets.any();
         self.loss = loss.compare(network.isa, self.state.tape.outputs(), targets, &mut self.errors);
-        check_finite(step, Quantity::Error, &self.errors)?;
-        check_finite(step, Quantity::Loss, &[self.loss])?;
+        if !(loss.bounds_errors() && self.loss.is_finite()) {
+            check_finite(step, Quantity::Error, &self.errors)?;
+            check_finite(step, Quantity::Loss, &[self.loss])?;
+        }
         match &network.readout {
             Some(readout) => {
                 readout.propagate(&self.errors, &mut self.unit_errors);
                 check_finite(step, Quantity::Error, &self.unit_errors)?;
+                self.compare_readout(step)
             }
-            None => self.unit_errors.copy_from_slice(&self.errors),
+            None => Ok(()),
         }
-        self.compare_readout(step)
     }
 
     /// dL/dR of this step, zero without a target.
@@ -145,7 +149,8 @@ impl<T: Real> Stream<T> {
             z: &tape.z,
             forced: &self.state.teacher.forced,
         };
-        let error = self.has_target.then_some(self.unit_errors.as_slice());
+        let errors = if network.readout.is_some() { &self.unit_errors } else { &self.errors };
+        let error = self.has_target.then_some(errors.as_slice());
         match self.engine.advance(&step, error) {
             Ok(()) => self.read_gradient(read),
             Err(overflow @ rtrl_kernel::Error::NonFinite { .. }) => self.fail(overflow),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Limit, Real};
 use serde::{Deserialize, Serialize};
 
 use super::moments::Moments;
@@ -97,6 +97,8 @@ pub(super) struct CustomState<T> {
     learning: Vec<bool>,
     /// Room for the moments of one weight.
     scratch: Vec<f64>,
+    /// The directions of the last update.
+    pub(super) direction: Matrix<T>,
 }
 
 impl<T: Real> CustomState<T> {
@@ -108,20 +110,31 @@ impl<T: Real> CustomState<T> {
         let rule = Arc::clone(rule.get()?);
         let moments = rule.moments().iter().map(|name| Moments::zeros(name, weights));
         let moments = moments.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { scratch: vec![0.0; moments.len()], rule, moments, learning })
+        let direction = Matrix::zeros(weights.rows(), weights.columns())?;
+        Ok(Self { scratch: vec![0.0; moments.len()], rule, moments, learning, direction })
     }
 
-    /// Replaces the gradients in `direction` by the directions, and computes the next moments; says
-    /// whether these are finite. `weights` and `direction` are padded like the matrix.
+    /// Computes the directions from the gradient after `limit`, and the next moments; returns
+    /// whether these are finite. `weights` and `gradient` are padded like the matrix.
     pub(super) fn find_direction(
         &mut self,
         update: u64,
+        limit: Option<Limit<T>>,
         weights: &[T],
-        direction: &mut Matrix<T>,
+        gradient: &[T],
     ) -> bool {
-        let (columns, stride) = (direction.columns(), direction.stride());
-        let places = (0..direction.rows()).flat_map(|i| (0..columns).map(move |j| i * stride + j));
-        let direction = direction.padded_mut();
+        let (columns, stride) = (self.direction.columns(), self.direction.stride());
+        let rows = self.direction.rows();
+        let places = (0..rows).flat_map(|i| (0..columns).map(move |j| i * stride + j));
+        let direction = self.direction.padded_mut();
+        match limit {
+            Some(limit) => {
+                for (place, &gradient) in direction.iter_mut().zip(gradient) {
+                    *place = limit.apply(gradient);
+                }
+            }
+            None => direction.copy_from_slice(gradient),
+        }
         let mut finite = true;
         for (place, _) in places.zip(&self.learning).filter(|(_, learns)| **learns) {
             for (value, moment) in self.scratch.iter_mut().zip(&self.moments) {

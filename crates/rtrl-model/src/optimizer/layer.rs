@@ -1,8 +1,7 @@
 //! The state of the optimiser for one matrix of weights, and its next values.
 
-use rtrl_kernel::{Isa, Real, descend};
+use rtrl_kernel::{Isa, Limit, Real, Update, descend};
 
-use super::clip::Clip;
 use super::custom::CustomState;
 use super::moments::Moments;
 use super::rule::{Optimizer, Rule};
@@ -68,83 +67,51 @@ impl<T: Real> LayerState<T> {
         &mut self,
         isa: Isa,
         rule: &Rule<T>,
-        (clip, rates): (Option<&Clip<T>>, &Rates<T>),
+        (limit, rates): (Option<Limit<T>>, &Rates<T>),
         weights: &[T],
         gradient: &[T],
     ) -> bool {
-        if !self.has_moments() && self.decays.is_none() && clip.is_none() {
+        if !self.has_moments() && self.decays.is_none() && limit.is_none() {
             let next = self.next_weights.padded_mut();
-            // All three have the same shape.
+            // All matrices have the same shape.
             return descend(isa, rates.step, weights, gradient, next).unwrap_or(false);
         }
-        self.prepare_moments(rule, (clip, rates), weights, gradient)
+        self.prepare_all(isa, rule, (limit, rates), weights, gradient)
     }
 
     /// [`LayerState::prepare`] of everything but plain descent.
-    fn prepare_moments(
+    #[inline(never)]
+    fn prepare_all(
         &mut self,
+        isa: Isa,
         rule: &Rule<T>,
-        (clip, rates): (Option<&Clip<T>>, &Rates<T>),
+        (limit, rates): (Option<Limit<T>>, &Rates<T>),
         weights: &[T],
         gradient: &[T],
     ) -> bool {
-        let finite = self.find_direction(rule, clip, gradient);
-        let found = self.custom.as_mut().is_none_or(|custom| {
-            custom.find_direction(rule.update, weights, &mut self.next_weights)
-        });
-        finite & found & self.follow_direction(rates, weights)
+        let (gradient, limit, finite) = match &mut self.custom {
+            Some(custom) => {
+                let finite = custom.find_direction(rule.update, limit, weights, gradient);
+                (custom.direction.padded(), None, finite)
+            }
+            None => (gradient, limit, true),
+        };
+        let decays = self.decays.as_ref();
+        let update = Update {
+            rate: rates.step,
+            weights,
+            gradient,
+            limit,
+            first: rule.first.zip(self.first.as_mut().map(Moments::for_update)),
+            second: rule.second.zip(self.second.as_mut().map(Moments::for_update)),
+            decay: decays.map(|mask| (rates.decay, mask.padded())),
+            next: self.next_weights.padded_mut(),
+        };
+        update.apply(isa).unwrap_or(false) & finite
     }
 
     fn has_moments(&self) -> bool {
         self.first.is_some() || self.second.is_some() || self.custom.is_some()
-    }
-
-    /// Writes the direction, not yet multiplied by the rate, to the buffer of the next weights, and
-    /// the next moments; says whether the moments are finite.
-    fn find_direction(&mut self, rule: &Rule<T>, clip: Option<&Clip<T>>, gradient: &[T]) -> bool {
-        let direction = self.next_weights.padded_mut();
-        for (place, &gradient) in direction.iter_mut().zip(gradient) {
-            *place = clip.map_or(gradient, |clip| clip.limit(gradient));
-        }
-        let mut finite = true;
-        let second = rule.second.as_ref().zip(self.second.as_mut());
-        let second = second.map(|(scale, moments)| {
-            let average = &scale.average;
-            finite &= moments.advance(direction, |v, g| average.decay * v + average.rest * g * g);
-            (scale, moments.next.padded())
-        });
-        if let Some((average, moments)) = rule.first.as_ref().zip(self.first.as_mut()) {
-            finite &= moments.advance(direction, |m, g| average.decay * m + average.rest * g);
-            direction.copy_from_slice(moments.next.padded());
-        }
-        if let Some((scale, moments)) = second {
-            for (place, &v) in direction.iter_mut().zip(moments) {
-                *place = *place / (v.sqrt() / scale.root_bias + scale.epsilon);
-            }
-        }
-        finite
-    }
-
-    /// Computes the next weights from the direction; returns whether they are finite.
-    fn follow_direction(&mut self, rates: &Rates<T>, weights: &[T]) -> bool {
-        let places = self.next_weights.padded_mut().iter_mut().zip(weights);
-        let mut finite = true;
-        match &self.decays {
-            None => {
-                for (next, &weight) in places {
-                    *next = weight - rates.step * *next;
-                    finite &= next.is_finite();
-                }
-            }
-            Some(decays) => {
-                for ((next, &weight), &decays) in places.zip(decays.padded()) {
-                    let decayed = weight - rates.decay * decays * weight;
-                    *next = decayed - rates.step * *next;
-                    finite &= next.is_finite();
-                }
-            }
-        }
-        finite
     }
 
     /// Applies the prepared update.

@@ -1,6 +1,6 @@
 //! A number that an optimiser keeps for each weight.
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Moment, Real};
 
 use crate::{Error, Matrix};
 
@@ -25,14 +25,8 @@ impl<T: Real> Moments<T> {
         Ok(Self { squares: true, ..Self::zeros(name, like)? })
     }
 
-    /// Computes the next moments from the gradient; says whether all of them are finite.
-    pub(super) fn advance(&mut self, gradient: &[T], average: impl Fn(T, T) -> T) -> bool {
-        let mut finite = true;
-        let places = self.next.padded_mut().iter_mut().zip(self.now.padded());
-        for ((next, &now), &gradient) in places.zip(gradient) {
-            *next = average(now, gradient);
-            finite &= next.is_finite();
-        }
-        finite
+    /// Both, for an update.
+    pub(super) fn for_update(&mut self) -> Moment<'_, T> {
+        Moment { now: self.now.padded(), next: self.next.padded_mut() }
     }
 }

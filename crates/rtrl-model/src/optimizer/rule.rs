@@ -1,6 +1,6 @@
 //! The optimisers: from a gradient to a change of the weights.
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Average, Real, Scale};
 use serde::{Deserialize, Serialize};
 
 use super::custom::{CustomOptimizer, CustomRule};
@@ -207,25 +207,16 @@ pub(super) struct Rule<T> {
     pub(super) update: u64,
 }
 
-/// `moment = decay * moment + rest * new`
-pub(super) struct Average<T> {
-    pub(super) decay: T,
-    /// `1 - decay`, rounded after the subtraction, or 1 for momentum.
-    pub(super) rest: T,
+/// `1 - beta^update`.
+fn bias_correction(beta: f64, update: u64) -> f64 {
+    let update = update as f64;
+    // beta^u <= exp(-u (1 - beta)), and 1 less than exp(-38) is 1 in double precision.
+    if update * (1.0 - beta) > 38.0 { 1.0 } else { 1.0 - libm::pow(beta, update) }
 }
 
-/// `direction / (sqrt(moment) / root_bias + epsilon)`
-pub(super) struct Scale<T> {
-    pub(super) average: Average<T>,
-    /// The square root of Adam's second bias correction.
-    pub(super) root_bias: T,
-    pub(super) epsilon: T,
-}
-
-impl<T: Real> Average<T> {
-    fn of(decay: f64) -> Self {
-        Self { decay: T::from_f64(decay), rest: T::from_f64(1.0 - decay) }
-    }
+/// `1 - decay` is rounded after the subtraction.
+fn average<T: Real>(decay: f64) -> Average<T> {
+    Average { decay: T::from_f64(decay), rest: T::from_f64(1.0 - decay) }
 }
 
 impl<T: Real> Rule<T> {
@@ -236,22 +227,38 @@ impl<T: Real> Rule<T> {
                 Self { first: None, second: None, bias: 1.0, update }
             }
             Optimizer::Momentum { momentum, .. } => {
-                let average = Average { decay: T::from_f64(momentum), rest: T::ONE };
-                Self { first: Some(average), second: None, bias: 1.0, update }
+                let first = Average { decay: T::from_f64(momentum), rest: T::ONE };
+                Self { first: Some(first), second: None, bias: 1.0, update }
             }
             Optimizer::RmsProp { alpha, epsilon, .. } => {
                 let epsilon = T::from_f64(epsilon);
-                let average = Average::of(alpha);
+                let average = average(alpha);
                 let second = Some(Scale { average, root_bias: T::ONE, epsilon });
                 Self { first: None, second, bias: 1.0, update }
             }
             Optimizer::Adam { beta1, beta2, epsilon, .. } => {
-                let correction = |beta| 1.0 - libm::pow(beta, update as f64);
-                let root_bias = T::from_f64(correction(beta2).sqrt());
+                let root_bias = T::from_f64(bias_correction(beta2, update).sqrt());
                 let epsilon = T::from_f64(epsilon);
-                let second = Some(Scale { average: Average::of(beta2), root_bias, epsilon });
-                let bias = correction(beta1);
-                Self { first: Some(Average::of(beta1)), second, bias, update }
+                let second = Some(Scale { average: average(beta2), root_bias, epsilon });
+                let bias = bias_correction(beta1, update);
+                Self { first: Some(average(beta1)), second, bias, update }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The power is left out only where it changes no bit.
+    #[test]
+    fn bias_corrections_are_one_minus_the_power() {
+        for (beta, last) in [(0.0, 38), (0.5, 76), (0.9, 380), (0.999, 38_000)] {
+            for update in (1..50).chain(last - 2..last + 5).chain([10 * last]) {
+                let expected = 1.0 - libm::pow(beta, update as f64);
+                let got = bias_correction(beta, update);
+                assert_eq!(got.to_bits(), expected.to_bits(), "{beta}^{update}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use rtrl_kernel::Real;
 
-use super::clip::Clip;
+use super::clip;
 use super::layer::{LayerState, Rates};
 use super::moments::Moments;
 use super::rule::{Rule, check_rate};
@@ -90,9 +90,9 @@ impl<T: Real> Updater<T> {
         gradient: &Gradient<T>,
     ) -> Result<(), Quantity> {
         let factor = self.settings.schedule.factor(self.updates).ok_or(Quantity::LearningRate)?;
-        let clip = match self.settings.clipping {
+        let limit = match self.settings.clipping {
             Clipping { value: None, norm: None } => None,
-            clipping => Clip::new(clipping, gradient)?,
+            clipping => clip::limit(layers.isa, clipping, gradient)?,
         };
         let rule = Rule::new(&self.settings.optimizer, self.updates + 1);
         let rates = self.settings.learning_rates();
@@ -100,7 +100,7 @@ impl<T: Real> Updater<T> {
         for (((layer, weights), gradient), rate) in places.zip(rates) {
             let (weights, gradient) = (weights.padded(), gradient.padded());
             let rates = Rates::new(rate * factor, self.settings.weight_decay, &rule);
-            if !layer.prepare(layers.isa, &rule, (clip.as_ref(), &rates), weights, gradient) {
+            if !layer.prepare(layers.isa, &rule, (limit, &rates), weights, gradient) {
                 return Err(Quantity::Weights);
             }
         }

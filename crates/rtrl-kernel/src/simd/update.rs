@@ -1,0 +1,500 @@
+//! One update of all weights at once (equation 6): what the optimisers have in common, in registers.
+
+use pulp::Simd;
+
+use super::isa::Isa;
+use super::real::{Real, Work, compiled};
+use super::vector::is_zero;
+use crate::error::{Error, check_length};
+
+/// One update of the weights of a matrix.
+///
+/// For each weight w with gradient g, in this order, every operation rounded:
+///
+/// ```text
+/// g = min(max(g, -value), value) * factor                     with a limit
+/// v = decay * v + rest * g * g                                with a second moment
+/// m = decay * m + rest * g,   then g = m                      with a first moment
+/// g = g / (sqrt(v) / root_bias + epsilon)                     with a second moment
+/// w = w - weight_decay * mask * w                             with weight decay
+/// w = w - rate * g
+/// ```
+///
+/// All slices are equally long, a multiple of [`Real::LANES`].
+#[derive(Debug)]
+pub struct Update<'a, T> {
+    /// The learning rate.
+    pub rate: T,
+    /// The weights before the update.
+    pub weights: &'a [T],
+    /// Their gradient.
+    pub gradient: &'a [T],
+    /// A limit on the gradient.
+    pub limit: Option<Limit<T>>,
+    /// The average of gradients.
+    pub first: Option<(Average<T>, Moment<'a, T>)>,
+    /// The average of their squares.
+    pub second: Option<(Scale<T>, Moment<'a, T>)>,
+    /// The weight decay, and a mask: 1 where it acts, else 0.
+    pub decay: Option<(T, &'a [T])>,
+    /// The weights after the update.
+    pub next: &'a mut [T],
+}
+
+/// A limit on the components of a gradient.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit<T> {
+    /// The largest absolute value, before the factor is applied.
+    pub value: Option<T>,
+    /// What every component is multiplied by.
+    pub factor: T,
+}
+
+/// A running average: `decay * average + rest * new`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Average<T> {
+    /// What remains of the average.
+    pub decay: T,
+    /// What is taken of the new value: 1 - `decay`, or 1 for momentum.
+    pub rest: T,
+}
+
+/// What a direction is divided by: `sqrt(average of squares) / root_bias + epsilon`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale<T> {
+    /// How squares are averaged.
+    pub average: Average<T>,
+    /// The square root of the bias correction, 1 without one.
+    pub root_bias: T,
+    /// The smallest divisor.
+    pub epsilon: T,
+}
+
+/// A number that is remembered for each weight.
+#[derive(Debug)]
+pub struct Moment<'a, T> {
+    /// Before the update.
+    pub now: &'a [T],
+    /// After it.
+    pub next: &'a mut [T],
+}
+
+impl<T: Real> Update<'_, T> {
+    /// Writes the next weights and moments. Returns whether all of them are finite.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if a slice does not fit.
+    #[inline]
+    pub fn apply(self, isa: Isa) -> Result<bool, Error> {
+        self.check()?;
+        Ok(T::run::<UpdateLoop>(isa, self))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let len = self.weights.len();
+        check_length("the padding of the weights", 0, len % T::LANES)?;
+        check_length("the gradient", len, self.gradient.len())?;
+        check_length("the next weights", len, self.next.len())?;
+        let first = self.first.iter().map(|(_, moment)| moment);
+        for moment in first.chain(self.second.iter().map(|(_, moment)| moment)) {
+            check_length("a moment", len, moment.now.len())?;
+            check_length("the next values of a moment", len, moment.next.len())?;
+        }
+        let Some((_, mask)) = self.decay else { return Ok(()) };
+        check_length("the mask of the weight decay", len, mask.len())
+    }
+}
+
+/// The sum of the squares of `values` in double precision, each limited to the absolute value `limit`: eight
+/// lanes, value j in lane j mod 8, which are then added pairwise. `values` are a multiple of 8.
+///
+/// # Errors
+/// [`Error::Length`] if they are not.
+pub fn limited_squares<T: Real>(isa: Isa, limit: Option<T>, values: &[T]) -> Result<f64, Error> {
+    check_length("the padding of the values", 0, values.len() % 8)?;
+    Ok(T::run::<LimitedSquaresLoop>(isa, LimitedSquares { limit, values }))
+}
+
+compiled!(pub(crate) LimitedSquaresLoop: LimitedSquares -> f64);
+
+pub(crate) struct LimitedSquares<'a, T> {
+    limit: Option<T>,
+    values: &'a [T],
+}
+
+impl<T: Real> Work for LimitedSquares<'_, T> {
+    type Output = f64;
+
+    /// Plain loops, which the compiler vectorises for the set.
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, _: S) -> f64 {
+        let mut lanes = [0.0; 8];
+        for values in self.values.as_chunks::<8>().0 {
+            for (lane, &value) in lanes.iter_mut().zip(values) {
+                let value = within(value, self.limit).to_f64();
+                *lane += value * value;
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = lanes;
+        ((a + e) + (c + g)) + ((b + f) + (d + h))
+    }
+}
+
+/// `value`, or the limit of the same sign that it is beyond.
+#[inline(always)]
+fn within<T: Real>(value: T, limit: Option<T>) -> T {
+    match limit {
+        Some(limit) if value > limit => limit,
+        Some(limit) if value < -limit => -limit,
+        _ => value,
+    }
+}
+
+/// Plain descent, `next = weights - rate * gradient`, rounded twice: an [`Update`] with nothing else, at half
+/// the cost for a small network. Returns whether all of it is finite.
+///
+/// # Errors
+/// [`Error::Length`] if a slice does not fit.
+pub fn descend<T: Real>(
+    isa: Isa,
+    rate: T,
+    weights: &[T],
+    gradient: &[T],
+    next: &mut [T],
+) -> Result<bool, Error> {
+    check_length("the padding of the weights", 0, weights.len() % T::LANES)?;
+    check_length("the gradient", weights.len(), gradient.len())?;
+    check_length("the next weights", weights.len(), next.len())?;
+    Ok(T::run::<DescendLoop>(isa, Descend { rate, weights, gradient, next }))
+}
+
+compiled!(pub(crate) DescendLoop: Descend -> bool);
+
+pub(crate) struct Descend<'a, T> {
+    rate: T,
+    weights: &'a [T],
+    gradient: &'a [T],
+    next: &'a mut [T],
+}
+
+impl<T: Real> Work for Descend<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
+        let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
+        let rate = T::splat(simd, self.rate);
+        let weights = T::vectors::<S>(self.weights).iter();
+        let places = weights.zip(T::vectors::<S>(self.gradient));
+        // 0 times what is not finite is NaN, and stays so.
+        let mut overflow = zero;
+        for (next, (&weight, &gradient)) in T::vectors_mut::<S>(self.next).iter_mut().zip(places) {
+            let change = T::product(simd, rate, gradient);
+            *next = T::fused(simd, change, minus_one, weight);
+            overflow = T::fused(simd, *next, zero, overflow);
+        }
+        is_zero::<S, T>(overflow)
+    }
+}
+
+compiled!(pub(crate) UpdateLoop: Update -> bool);
+
+impl<T: Real> Work for Update<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
+        let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
+        let rate = T::splat(simd, self.rate);
+        let weights = T::vectors::<S>(self.weights).iter();
+        let places = weights.zip(T::vectors::<S>(self.gradient));
+        let mut overflow = zero;
+        let next = T::vectors_mut::<S>(self.next).iter_mut();
+        for (i, (next, (&weight, &gradient))) in next.zip(places).enumerate() {
+            let mut direction = gradient;
+            if let Some(limit) = self.limit {
+                direction = limit.of::<S>(simd, direction);
+            }
+            let mut divisor = None;
+            if let Some((scale, moment)) = &mut self.second {
+                let v = moment.advance::<S>(simd, i, &scale.average, direction, true);
+                overflow = T::fused(simd, v, zero, overflow);
+                divisor = Some(scale.divisor::<S>(simd, v));
+            }
+            if let Some((average, moment)) = &mut self.first {
+                direction = moment.advance::<S>(simd, i, average, direction, false);
+                overflow = T::fused(simd, direction, zero, overflow);
+            }
+            if let Some(divisor) = divisor {
+                direction = T::quotient(simd, direction, divisor);
+            }
+            let mut before = weight;
+            if let Some((decay, mask)) = self.decay {
+                let decay = T::product(simd, T::splat(simd, decay), T::vectors::<S>(mask)[i]);
+                before = T::fused(simd, T::product(simd, decay, weight), minus_one, weight);
+            }
+            *next = T::fused(simd, T::product(simd, rate, direction), minus_one, before);
+            overflow = T::fused(simd, *next, zero, overflow);
+        }
+        is_zero::<S, T>(overflow)
+    }
+}
+
+impl<T: Real> Limit<T> {
+    /// One component, limited.
+    pub fn apply(self, gradient: T) -> T {
+        within(gradient, self.value) * self.factor
+    }
+
+    /// A register of components, limited.
+    #[inline(always)]
+    fn of<S: Simd>(self, simd: S, gradient: T::Vector<S>) -> T::Vector<S> {
+        let mut within = gradient;
+        if let Some(value) = self.value {
+            let (high, low) = (T::splat(simd, value), T::splat(simd, -value));
+            within = T::where_greater(simd, within, high, high, within);
+            within = T::where_greater(simd, low, within, low, within);
+        }
+        T::product(simd, within, T::splat(simd, self.factor))
+    }
+}
+
+impl<T: Real> Moment<'_, T> {
+    /// Computes the `i`-th register of the next values from the new ones, or from their squares.
+    #[inline(always)]
+    fn advance<S: Simd>(
+        &mut self,
+        simd: S,
+        i: usize,
+        average: &Average<T>,
+        new: T::Vector<S>,
+        squared: bool,
+    ) -> T::Vector<S> {
+        let (decay, rest) = (T::splat(simd, average.decay), T::splat(simd, average.rest));
+        let now = T::product(simd, decay, T::vectors::<S>(self.now)[i]);
+        let mut new_part = T::product(simd, rest, new);
+        if squared {
+            new_part = T::product(simd, new_part, new);
+        }
+        let next = T::sum(simd, now, new_part);
+        T::vectors_mut::<S>(self.next)[i] = next;
+        next
+    }
+}
+
+impl<T: Real> Scale<T> {
+    /// The divisor that belongs to an average of squares.
+    #[inline(always)]
+    fn divisor<S: Simd>(&self, simd: S, squares: T::Vector<S>) -> T::Vector<S> {
+        let mut root = T::root(simd, squares);
+        // To divide by 1 changes nothing and takes a fifth of the time.
+        if self.root_bias != T::ONE {
+            root = T::quotient(simd, root, T::splat(simd, self.root_bias));
+        }
+        T::sum(simd, root, T::splat(simd, self.epsilon))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::tested::sets;
+
+    const LEN: usize = 48;
+
+    fn numbers<T: Real>(first: usize) -> Vec<T> {
+        (first..first + LEN).map(|i| T::from_f64(libm::sin(i as f64 * 1.7) * 3.0)).collect()
+    }
+
+    fn squares<T: Real>(first: usize) -> Vec<T> {
+        numbers::<T>(first).iter().map(|&value| value * value).collect()
+    }
+
+    /// Which parts an update has, one bit each.
+    #[derive(Debug, Clone, Copy)]
+    struct Parts(u8);
+
+    const VALUE: u8 = 1;
+    const FACTOR: u8 = 2;
+    const FIRST: u8 = 4;
+    const SECOND: u8 = 8;
+    const DECAY: u8 = 16;
+
+    impl Parts {
+        fn all() -> impl Iterator<Item = Self> {
+            (0..32).map(Self)
+        }
+
+        fn has(self, part: u8) -> bool {
+            self.0 & part != 0
+        }
+
+        fn limit<T: Real>(self) -> Option<Limit<T>> {
+            let factor = T::from_f64(if self.has(FACTOR) { 0.3 } else { 1.0 });
+            let value = self.has(VALUE).then(|| T::from_f64(1.1));
+            self.has(VALUE | FACTOR).then_some(Limit { value, factor })
+        }
+    }
+
+    fn average<T: Real>(decay: f64) -> Average<T> {
+        Average { decay: T::from_f64(decay), rest: T::from_f64(1.0 - decay) }
+    }
+
+    fn scale<T: Real>() -> Scale<T> {
+        Scale { average: average(0.99), root_bias: T::from_f64(0.2), epsilon: T::from_f64(1e-3) }
+    }
+
+    /// The table in the documentation of [`Update`], in a loop: the next moments and weights.
+    fn in_loops<T: Real>(parts: Parts, rate: T, gradients: &[T]) -> [Vec<T>; 3] {
+        let (weights, mask) = (numbers::<T>(0), mask::<T>());
+        let (mut first, mut second, mut next) = (numbers::<T>(200), squares::<T>(300), weights);
+        for (i, &gradient) in gradients.iter().enumerate() {
+            let mut g = gradient;
+            if let Some(limit) = parts.limit() {
+                g = limit.apply(g);
+            }
+            let (average, scale) = (average::<T>(0.9), scale::<T>());
+            let average_of_squares = scale.average;
+            let before = g;
+            if parts.has(SECOND) {
+                second[i] = average_of_squares.decay * second[i]
+                    + average_of_squares.rest * before * before;
+            }
+            if parts.has(FIRST) {
+                first[i] = average.decay * first[i] + average.rest * before;
+                g = first[i];
+            }
+            if parts.has(SECOND) {
+                g = g / (second[i].sqrt() / scale.root_bias + scale.epsilon);
+            }
+            let w = next[i];
+            let decayed = if parts.has(DECAY) { w - T::from_f64(0.01) * mask[i] * w } else { w };
+            next[i] = decayed - rate * g;
+        }
+        [first, second, next]
+    }
+
+    fn mask<T: Real>() -> Vec<T> {
+        (0..LEN).map(|i| if i % 3 == 0 { T::ZERO } else { T::ONE }).collect()
+    }
+
+    /// The same by [`Update::apply`], and whether all is finite.
+    fn in_registers<T: Real>(
+        isa: Isa,
+        parts: Parts,
+        rate: T,
+        gradient: &[T],
+    ) -> ([Vec<T>; 3], bool) {
+        let (weights, mask) = (numbers::<T>(0), mask::<T>());
+        let (first, second) = (numbers::<T>(200), squares::<T>(300));
+        let (mut next_first, mut next_second) = (first.clone(), second.clone());
+        let mut next = vec![T::ZERO; LEN];
+        let moment = Moment { now: &first, next: &mut next_first };
+        let moment_of_squares = Moment { now: &second, next: &mut next_second };
+        let update = Update {
+            rate,
+            weights: &weights,
+            gradient,
+            limit: parts.limit(),
+            first: parts.has(FIRST).then_some((average(0.9), moment)),
+            second: parts.has(SECOND).then_some((scale(), moment_of_squares)),
+            decay: parts.has(DECAY).then_some((T::from_f64(0.01), mask.as_slice())),
+            next: &mut next,
+        };
+        let finite = update.apply(isa).unwrap();
+        ([next_first, next_second, next], finite)
+    }
+
+    fn bits<T: Real>(values: &[Vec<T>; 3]) -> Vec<u8> {
+        values.iter().flat_map(|values| bytemuck::cast_slice(values).to_vec()).collect()
+    }
+
+    fn every_set_follows_the_table<T: Real>() {
+        let (rate, gradient) = (T::from_f64(0.1), numbers::<T>(100));
+        for isa in sets() {
+            for parts in Parts::all() {
+                let (got, finite) = in_registers(isa, parts, rate, &gradient);
+                let expected = in_loops(parts, rate, &gradient);
+                assert!(finite, "{parts:?} on {isa}");
+                assert_eq!(bits(&got), bits(&expected), "{parts:?} on {isa}");
+                // The comparison notices a rate that is off by a part in a thousand.
+                let other = in_loops(parts, rate * T::from_f64(1.001), &gradient);
+                assert_ne!(bits(&got), bits(&other), "{parts:?} on {isa}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_bits_of_the_table() {
+        every_set_follows_the_table::<f32>();
+        every_set_follows_the_table::<f64>();
+    }
+
+    #[test]
+    fn what_is_not_finite_is_noticed_with_any_parts() {
+        for isa in sets() {
+            for parts in Parts::all() {
+                for bad in [f32::NAN, f32::INFINITY] {
+                    let mut gradient = numbers::<f32>(100);
+                    gradient[LEN - 1] = bad;
+                    let (_, finite) = in_registers(isa, parts, 0.1, &gradient);
+                    // A limit makes a finite number of an infinite one.
+                    let limited = parts.has(VALUE) && bad.is_infinite();
+                    assert_eq!(finite, limited, "{bad} with {parts:?} on {isa}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plain_descent_is_an_update_with_nothing_else() {
+        let plain = Parts(0);
+        for isa in sets() {
+            let (mut gradient, mut next) = (numbers::<f32>(100), vec![0.0; LEN]);
+            let weights = numbers::<f32>(0);
+            let ([_, _, expected], _) = in_registers(isa, plain, 0.1, &gradient);
+            assert_eq!(descend(isa, 0.1, &weights, &gradient, &mut next), Ok(true));
+            assert_eq!(next, expected, "{isa}");
+            gradient[LEN - 1] = f32::INFINITY;
+            assert_eq!(descend(isa, 0.1, &weights, &gradient, &mut next), Ok(false), "{isa}");
+        }
+    }
+
+    #[test]
+    fn squares_are_summed_in_eight_lanes() {
+        let values = numbers::<f32>(0);
+        let expected = |limit: Option<f32>| {
+            let mut lanes = [0.0f64; 8];
+            for (i, &value) in values.iter().enumerate() {
+                let value = f64::from(within(value, limit));
+                lanes[i % 8] += value * value;
+            }
+            let [a, b, c, d, e, f, g, h] = lanes;
+            ((a + e) + (c + g)) + ((b + f) + (d + h))
+        };
+        for isa in sets() {
+            for limit in [None, Some(0.5)] {
+                let got = limited_squares(isa, limit, &values).unwrap();
+                assert_eq!(got.to_bits(), expected(limit).to_bits(), "{limit:?} on {isa}");
+            }
+        }
+        assert!(limited_squares(Isa::scalar(), None, &values[..7]).is_err());
+    }
+
+    #[test]
+    fn slices_that_do_not_fit_are_refused() {
+        let (weights, gradient, mut next) = ([0.0f32; 16], [0.0; 16], [0.0; 15]);
+        let update = Update {
+            rate: 0.1,
+            weights: &weights,
+            gradient: &gradient,
+            limit: None,
+            first: None,
+            second: None,
+            decay: None,
+            next: &mut next,
+        };
+        let refused = update.apply(Isa::scalar());
+        assert!(matches!(refused, Err(Error::Length { expected: 16, got: 15, .. })));
+    }
+}
