@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use approx::assert_abs_diff_eq;
 use rtrl_lab::inspect::SpectralRadius;
 use rtrl_model::{
     Activation, Error, Generator, GradientNorm, InitialWeights, LargestSensitivity, Learner,
@@ -159,14 +160,13 @@ fn the_spectral_radius_is_that_of_the_jacobian() {
         let radius = (1.0 - leak + leak * re).hypot(leak * im);
         for x in [0.5, -0.5, 0.1] {
             learner.step_observed(&[x], Targets::None, &mut [&mut seen]).unwrap();
-            let difference = (seen.last().unwrap() - radius).abs();
-            assert!(difference < 1e-12, "{leak}: {difference:e}");
+            assert_abs_diff_eq!(seen.last().unwrap(), radius, epsilon = 1e-12);
         }
         // Observed at the first and the third step: a change before the fourth is not detected.
         learner.set_weights(&[0.0; 6]).unwrap();
         learner.step_observed(&[0.0], Targets::None, &mut [&mut seen]).unwrap();
         assert!(seen.last().unwrap() > 0.9);
         learner.step_observed(&[0.0], Targets::None, &mut [&mut seen]).unwrap();
-        assert!((seen.last().unwrap() - (1.0 - leak)).abs() < 1e-12);
+        assert_abs_diff_eq!(seen.last().unwrap(), 1.0 - leak, epsilon = 1e-12);
     }
 }

@@ -42,6 +42,8 @@ impl RunningScale {
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
+
     use super::*;
 
     #[test]
@@ -53,9 +55,10 @@ mod tests {
         }
         let mean = values.iter().sum::<f64>() / 6.0;
         let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / 6.0;
-        assert!((scale.mean() - mean).abs() < 1e-15);
-        assert!((scale.deviation() - variance.sqrt()).abs() < 1e-14);
-        assert!((scale.standardise(9.0) - (9.0 - mean) / variance.sqrt()).abs() < 1e-14);
+        assert_abs_diff_eq!(scale.mean(), mean, epsilon = 1e-15);
+        assert_abs_diff_eq!(scale.deviation(), variance.sqrt(), epsilon = 1e-14);
+        let standardised = (9.0 - mean) / variance.sqrt();
+        assert_abs_diff_eq!(scale.standardise(9.0), standardised, epsilon = 1e-14);
     }
 
     #[test]

@@ -43,17 +43,31 @@
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
 //! | `engine.rs` | the choice of the engine that computes the sensitivities |
 //! | `matrix.rs` | matrices in the layout of the kernel, and as callers pass them |
+//! | `approx.rs` | matrices and traces compared with a tolerance |
 //! | `random.rs` | random numbers with the same bits on every machine |
 //! | `forecast.rs` | forecasts further ahead than one step |
 //! | `observer.rs` | observing a learner |
 //! | `error.rs` | the errors |
 //! | `store/` | files: saved models, checkpoints, `PyTorch`'s names, conformance cases |
 //!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `rayon` (default) | several threads |
+//! | `linalg` | a limit on the spectral norm of the recurrent weights, `Matrix::as_faer` |
+//! | `approx` | the traits of the crate `approx` for [`Matrix`] and [`Trace`](store::case::Trace) |
+//!
+//! With `approx`, values of other shapes and NaN are never equal, but infinity may equal infinity: check results that
+//! may overflow with `is_finite` first.
+//!
 //! Numbered equations are those of Williams & Zipser, *A Learning Algorithm for Continually Running
 //! Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989. The project's
 //! `docs/equations.md` lists them.
 
 mod activation;
+#[cfg(feature = "approx")]
+mod approx;
 mod cell;
 mod engine;
 mod error;

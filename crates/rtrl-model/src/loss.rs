@@ -356,6 +356,8 @@ impl<T: Real> FromStr for Loss<T> {
 
 #[cfg(test)]
 mod tests {
+    use approx::{assert_abs_diff_eq, assert_relative_eq};
+
     use super::*;
     use crate::{Network, Readout};
 
@@ -471,10 +473,8 @@ mod tests {
         ];
         for (loss, labels, value, [a, b, c], d) in pinned {
             let (got, errors) = compare(&loss, &OUTPUTS, Targets::All(&labels));
-            assert!((got - value).abs() < 1e-14, "{}: {got}", loss.name());
-            for (got, expected) in errors.iter().zip([a, b, c, d]) {
-                assert!((got - expected).abs() < 1e-14, "{}: {got}", loss.name());
-            }
+            assert_abs_diff_eq!(got, value, epsilon = 1e-14);
+            assert_abs_diff_eq!(errors[..], [a, b, c, d], epsilon = 1e-14);
         }
     }
 
@@ -507,10 +507,10 @@ mod tests {
     #[test]
     fn small_losses_are_not_lost() {
         let (value, _) = compare(&Loss::BinaryCrossEntropy, &[40.0f32], Targets::All(&[1.0]));
-        assert!((value / (-40.0f32).exp() - 1.0).abs() < 1e-5, "{value}");
+        assert_relative_eq!(value, (-40.0f32).exp(), max_relative = 1e-5);
         let sure = [40.0f32, 0.0];
         let (value, _) = compare(&Loss::SoftmaxCrossEntropy, &sure, Targets::All(&[1.0, 0.0]));
-        assert!((value / (-40.0f32).exp() - 1.0).abs() < 1e-5, "{value}");
+        assert_relative_eq!(value, (-40.0f32).exp(), max_relative = 1e-5);
     }
 
     fn network(activations: [Activation; 2], readout: bool) -> Network<f64> {

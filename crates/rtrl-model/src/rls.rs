@@ -254,6 +254,8 @@ fn check_symmetric(inverse: &[f64], k: usize) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
+
     use super::*;
     use crate::Generator;
 
@@ -280,7 +282,7 @@ mod tests {
             let (x, value) = sample(&mut generator, 1.0);
             model.update(&x, value).unwrap();
         }
-        assert!((model.predict(&[1.0, 1.0, 1.0]).unwrap() - 1.5).abs() < 1e-8);
+        assert_abs_diff_eq!(model.predict(&[1.0, 1.0, 1.0]).unwrap(), 1.5, epsilon = 1e-8);
     }
 
     /// With one feature the ridge solution is known: sum of x d over (sum of x² + ridge).
@@ -289,7 +291,7 @@ mod tests {
         let mut model = model(1, 1.0, 2.0);
         model.update(&[1.0], 3.0).unwrap();
         model.update(&[2.0], 1.0).unwrap();
-        assert!((model.predict(&[1.0]).unwrap() - 5.0 / 7.0).abs() < 1e-14);
+        assert_abs_diff_eq!(model.predict(&[1.0]).unwrap(), 5.0 / 7.0, epsilon = 1e-14);
     }
 
     /// `R P = I` and `R w = b`, with the weighted sums R and b accumulated as they are defined.

@@ -360,6 +360,8 @@ fn hold(network: &Network<f64>, name: String, input: &[f64], seed: u64) -> Resul
 mod tests {
     use rtrl_model::{EngineChoice, InitialWeights};
 
+    use approx::assert_abs_diff_eq;
+
     use super::*;
     use crate::inspect::Verdict;
     use crate::paper::TABLE;
@@ -389,18 +391,18 @@ mod tests {
         let findings = gather(&unit(Activation::Tanh, 2.0, 0.1), None).unwrap();
         let sizes = &findings.weights[0];
         let sizes = [sizes.frobenius_norm, sizes.spectral_norm, sizes.largest];
-        assert!(sizes.iter().all(|size| (size - 2.0).abs() < 1e-14), "{sizes:?}");
+        assert_abs_diff_eq!(sizes[..], [2.0; 3], epsilon = 1e-14);
         assert_eq!((findings.weights.len(), findings.eigenvalues[0].real), (1, 2.0));
         let rest = &findings.held[0].fixed_points;
         let states: Vec<f64> = rest.iter().map(|point| point.state[0]).collect();
         let expected = [-0.957_504_024_08, 0.0, 0.957_504_024_08];
-        assert!(states.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{states:?}");
+        assert_abs_diff_eq!(states[..], expected, epsilon = 1e-9);
         let stable: Vec<bool> = rest.iter().map(|point| point.stable).collect();
         assert_eq!(stable, [true, false, true]);
         let run = findings.run.unwrap();
         let slope: f64 = 2.0 * (1.0 - expected[0] * expected[0]);
-        assert!((run.jacobian_radius[1] - slope).abs() < 1e-9);
-        assert!((run.lyapunov_exponent.unwrap() - slope.ln()).abs() < 1e-9);
+        assert_abs_diff_eq!(run.jacobian_radius[1], slope, epsilon = 1e-9);
+        assert_abs_diff_eq!(run.lyapunov_exponent.unwrap(), slope.ln(), epsilon = 1e-9);
         assert!(findings.task.is_none() && findings.no_run.is_none());
     }
 

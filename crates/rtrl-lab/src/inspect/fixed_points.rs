@@ -157,6 +157,8 @@ mod tests {
     use rtrl_model::{Activation, InitialWeights, Network};
 
     use super::super::dynamics::autonomous;
+    use approx::assert_abs_diff_eq;
+
     use super::*;
 
     /// y = logistic(w y + b): for w = 8, b = -4 three points symmetric to 1/2, by bisection.
@@ -177,14 +179,14 @@ mod tests {
         let states: Vec<f64> = points.iter().map(|point| point.state[0]).collect();
         assert_eq!(states.len(), 3);
         for (state, expected) in states.iter().zip([low, 0.5, 1.0 - low]) {
-            assert!((state - expected).abs() < 1e-9, "{state} {expected}");
+            assert_abs_diff_eq!(*state, expected, epsilon = 1e-9);
         }
         assert_eq!(
             points.iter().map(FixedPoint::is_stable).collect::<Vec<_>>(),
             [true, false, true]
         );
         // f' = 8 y (1 - y) = 2 in the middle.
-        assert!((points[1].spectral_radius() - 2.0).abs() < 1e-9);
+        assert_abs_diff_eq!(points[1].spectral_radius(), 2.0, epsilon = 1e-9);
         let points = fixed_points(&mut unit(2.0, -1.0), &[], 40, 1).unwrap();
         assert_eq!(points.len(), 1);
         assert!(points[0].is_stable() && points[0].starts == 40);
@@ -198,8 +200,8 @@ mod tests {
         let points = fixed_points(&mut linear, &[3.0], 5, 1).unwrap();
         assert_eq!(points.len(), 1);
         // y = 3 + y / 2, whatever the leak, which makes the eigenvalue 0.75 + 0.25 / 2.
-        assert!((points[0].state[0] - 6.0).abs() < 1e-9);
-        assert!((points[0].spectral_radius() - 0.875).abs() < 1e-12);
+        assert_abs_diff_eq!(points[0].state[0], 6.0, epsilon = 1e-9);
+        assert_abs_diff_eq!(points[0].spectral_radius(), 0.875, epsilon = 1e-12);
         assert!(matches!(fixed_points(&mut linear, &[], 5, 1), Err(Error::InputLength { .. })));
         assert!(fixed_points(&mut linear, &[f64::NAN], 5, 1).is_err());
     }
@@ -218,6 +220,7 @@ mod tests {
         let mut flip = autonomous(Activation::Tanh, &[&[0.0, -3.0], &[3.0, 0.0]]);
         let points = fixed_points(&mut flip, &[], 30, 2).unwrap();
         let zero = points.iter().find(|point| largest(&point.state) < 1e-9).unwrap();
-        assert!((zero.spectral_radius() - 3.0).abs() < 1e-9 && !zero.is_stable());
+        assert_abs_diff_eq!(zero.spectral_radius(), 3.0, epsilon = 1e-9);
+        assert!(!zero.is_stable());
     }
 }

@@ -66,6 +66,8 @@ pub fn principal_components(states: &[Vec<f64>]) -> Result<Principal, Error> {
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
+
     use super::*;
 
     /// Points on two lines that cross at right angles, at known distances.
@@ -75,21 +77,25 @@ mod tests {
         let at = |a: f64, b: f64| (0..3).map(|k| 5.0 + a * u[k] + b * v[k]).collect::<Vec<f64>>();
         let states = [at(3.0, 0.0), at(-3.0, 0.0), at(0.0, 1.0), at(0.0, -1.0)];
         let found = principal_components(&states).unwrap();
-        let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
-        for (variance, expected) in found.variances.iter().zip([6.0, 2.0 / 3.0, 0.0]) {
-            assert!(near(*variance, expected), "{variance} {expected}");
+        assert_abs_diff_eq!(found.variances[..], [6.0, 2.0 / 3.0, 0.0], epsilon = 1e-12);
+        let at = &found.coordinates;
+        for (got, expected) in [
+            (found.shares()[0], 0.9),
+            (at[0][0].abs(), 3.0),
+            (at[2][0], 0.0),
+            (at[0][0] + at[1][0], 0.0),
+            (at[3][1].abs(), 1.0),
+            (at[3][2], 0.0),
+        ] {
+            assert_abs_diff_eq!(got, expected, epsilon = 1e-12);
         }
-        assert!(near(found.shares()[0], 0.9));
-        assert!(near(found.coordinates[0][0].abs(), 3.0) && near(found.coordinates[2][0], 0.0));
-        assert!(near(found.coordinates[0][0], -found.coordinates[1][0]));
-        assert!(near(found.coordinates[3][1].abs(), 1.0) && near(found.coordinates[3][2], 0.0));
     }
 
     #[test]
     fn one_unit_has_one_component_and_rest_has_none() {
         let found = principal_components(&[vec![1.0], vec![4.0], vec![1.0]]).unwrap();
         assert_eq!(found.variances.len(), 1);
-        assert!((found.coordinates[1][0] - 2.0).abs() < 1e-12);
+        assert_abs_diff_eq!(found.coordinates[1][0], 2.0, epsilon = 1e-12);
         let still = principal_components(&vec![vec![0.1, 0.2]; 1000]).unwrap();
         assert!(still.shares().is_empty() && still.variances == [0.0; 2]);
     }

@@ -79,10 +79,15 @@ pub(super) fn matrix(
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
+
     use super::*;
 
-    fn near(a: f64, b: f64) -> bool {
-        (a - b).abs() < 1e-12
+    /// Compares real and imaginary parts with those of known eigenvalues.
+    fn compare(found: &[Eigenvalue], expected: &[(f64, f64)]) {
+        let parts: Vec<f64> = found.iter().flat_map(|e| [e.real, e.imaginary]).collect();
+        let expected: Vec<f64> = expected.iter().flat_map(|&(re, im)| [re, im]).collect();
+        assert_abs_diff_eq!(parts[..], expected[..], epsilon = 1e-12);
     }
 
     #[test]
@@ -90,22 +95,20 @@ mod tests {
         let (c, s) = (0.8, 0.6);
         let rows = [vec![c, -s, 0.0], vec![s, c, 0.0], vec![5.0, 0.0, -2.0]];
         let values = eigenvalues(&rows).unwrap();
-        assert!(near(values[0].real, -2.0) && near(values[0].imaginary, 0.0));
-        assert!(near(values[1].real, c) && near(values[1].imaginary, s));
-        assert!(near(values[2].real, c) && near(values[2].imaginary, -s));
-        assert!(near(spectral_radius(&rows).unwrap(), 2.0));
+        compare(&values, &[(-2.0, 0.0), (c, s), (c, -s)]);
+        assert_abs_diff_eq!(spectral_radius(&rows).unwrap(), 2.0, epsilon = 1e-12);
     }
 
     #[test]
     fn one_number_is_its_own_eigenvalue() {
-        assert!(near(eigenvalues(&[vec![-3.0]]).unwrap()[0].real, -3.0));
+        compare(&eigenvalues(&[vec![-3.0]]).unwrap(), &[(-3.0, 0.0)]);
         assert!(eigenvalues(&[]).unwrap().is_empty());
     }
 
     #[test]
     fn singular_values_are_lengths() {
         let values = singular_values(&[vec![0.0, 3.0, 0.0], vec![-4.0, 0.0, 0.0]]).unwrap();
-        assert!(values.len() == 2 && near(values[0], 4.0) && near(values[1], 3.0));
+        assert_abs_diff_eq!(values[..], [4.0, 3.0], epsilon = 1e-12);
         assert!(singular_values(&[]).unwrap().is_empty());
     }
 

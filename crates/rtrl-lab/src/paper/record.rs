@@ -141,6 +141,8 @@ impl Curve {
 mod tests {
     use rtrl_model::EngineChoice;
 
+    use approx::assert_abs_diff_eq;
+
     use super::*;
     use crate::paper::TABLE;
 
@@ -152,7 +154,9 @@ mod tests {
         }
         assert!((100..200).contains(&curve.stretches.len()), "{}", curve.stretches.len());
         assert_eq!(curve.stretches.iter().map(|stretch| stretch.targets).sum::<u32>(), 1_200_000);
-        assert!(curve.points().iter().all(|&(_, error)| (error - 0.5).abs() < 1e-12));
+        for (_, error) in curve.points() {
+            assert_abs_diff_eq!(error, 0.5, epsilon = 1e-12);
+        }
         let gaps = curve.stretches.windows(2).any(|pair| pair[0].last + 1 != pair[1].first);
         assert!(!gaps);
     }

@@ -181,6 +181,8 @@ fn convert<A: Copy, B>(from: &[A], to: &mut [B], number: impl Fn(A) -> B) {
 mod tests {
     use rtrl_model::EngineChoice;
 
+    use approx::assert_abs_diff_eq;
+
     use super::*;
     use crate::paper::TABLE;
     use crate::tasks::find;
@@ -255,7 +257,8 @@ mod tests {
         let next = |y: [f64; 2]| [unit(&weights[0], y), unit(&weights[1], y)];
         let first = next([last, run.state().unwrap().values()[1]]);
         let second = next(first);
-        assert!((free[0][0] - first[0]).abs() < 1e-12 && (free[1][0] - second[0]).abs() < 1e-12);
+        assert_abs_diff_eq!(free[0][0], first[0], epsilon = 1e-12);
+        assert_abs_diff_eq!(free[1][0], second[0], epsilon = 1e-12);
     }
 
     #[test]

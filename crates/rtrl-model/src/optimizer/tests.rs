@@ -1,6 +1,7 @@
 //! Updates with gradients that are given, against numbers of `torch.optim`, and what a stored and a
 //! refused update leave behind.
 
+use approx::assert_abs_diff_eq;
 use rtrl_kernel::Real;
 
 use super::*;
@@ -132,7 +133,8 @@ fn schedules_follow_their_formulas() {
     assert_eq!([0, 3, 4, 7, 8, 12].map(factors(halving())), [1.0, 1.0, 0.5, 0.5, 0.25, 0.125]);
     let cosine = factors(cosine());
     assert_eq!([0, 12, 13, u64::MAX].map(&cosine), [1.0, 0.1, 0.1, 0.1]);
-    assert!((cosine(6) - 0.55).abs() < 1e-15 && (cosine(4) - 0.775).abs() < 1e-15);
+    assert_abs_diff_eq!(cosine(6), 0.55, epsilon = 1e-15);
+    assert_abs_diff_eq!(cosine(4), 0.775, epsilon = 1e-15);
     assert_eq!([0, u64::MAX].map(factors(RateSchedule::Constant)), [1.0, 1.0]);
     assert_eq!([0, 3].map(factors(RateSchedule::custom("own", |u| u as f64))), [0.0, 3.0]);
 }
