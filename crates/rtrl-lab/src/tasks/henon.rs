@@ -2,7 +2,7 @@
 
 use rtrl_model::Generator;
 
-use super::task::Task;
+use super::series::Series;
 
 /// Steps before the first value that is shown.
 const SETTLING: usize = 100;
@@ -20,32 +20,18 @@ impl Henon {
     pub fn new(seed: u64) -> Self {
         let mut generator = Generator::new(seed);
         let [previous, present] = [(); 2].map(|()| generator.between(-0.1, 0.1));
-        let mut series = Self { present, previous };
-        for _ in 0..SETTLING {
-            series.advance();
-        }
-        series
+        Self { present, previous }.settled(SETTLING)
+    }
+}
+
+impl Series for Henon {
+    fn present(&self) -> f64 {
+        self.present
     }
 
     fn advance(&mut self) {
         let next = 1.0 - 1.4 * (self.present * self.present) + 0.3 * self.previous;
         (self.previous, self.present) = (self.present, next);
-    }
-}
-
-impl Task for Henon {
-    fn inputs(&self) -> &'static [&'static str] {
-        &["x"]
-    }
-
-    fn targets(&self) -> &'static [&'static str] {
-        &["next_x"]
-    }
-
-    fn draw_into(&mut self, input: &mut [f64], targets: &mut [Option<f64>]) {
-        input[0] = self.present;
-        self.advance();
-        targets[0] = Some(self.present);
     }
 }
 

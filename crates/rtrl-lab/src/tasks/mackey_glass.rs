@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use rtrl_model::Generator;
 
-use super::task::Task;
+use super::series::Series;
 
 /// Steps of the integration in a unit of time.
 const SUBSTEPS: u8 = 10;
@@ -30,11 +30,21 @@ impl MackeyGlass {
     pub fn new(seed: u64) -> Self {
         let start = Generator::new(seed).between(0.8, 1.2);
         let delay = usize::from(DELAY) * usize::from(SUBSTEPS);
-        let mut series = Self { history: VecDeque::from(vec![start; delay + 1]), present: start };
-        for _ in 0..SETTLING {
-            series.advance();
-        }
-        series
+        let history = VecDeque::from(vec![start; delay + 1]);
+        Self { history, present: start }.settled(SETTLING)
+    }
+}
+
+/// dx/dt
+fn slope(x: f64, delayed: f64) -> f64 {
+    let square = delayed * delayed;
+    let fourth = square * square;
+    0.2 * delayed / (1.0 + fourth * fourth * square) - 0.1 * x
+}
+
+impl Series for MackeyGlass {
+    fn present(&self) -> f64 {
+        self.present
     }
 
     /// Moves on by a unit of time.
@@ -52,29 +62,6 @@ impl MackeyGlass {
             self.history.pop_front();
             self.history.push_back(self.present);
         }
-    }
-}
-
-/// dx/dt
-fn slope(x: f64, delayed: f64) -> f64 {
-    let square = delayed * delayed;
-    let fourth = square * square;
-    0.2 * delayed / (1.0 + fourth * fourth * square) - 0.1 * x
-}
-
-impl Task for MackeyGlass {
-    fn inputs(&self) -> &'static [&'static str] {
-        &["x"]
-    }
-
-    fn targets(&self) -> &'static [&'static str] {
-        &["next_x"]
-    }
-
-    fn draw_into(&mut self, input: &mut [f64], targets: &mut [Option<f64>]) {
-        input[0] = self.present;
-        self.advance();
-        targets[0] = Some(self.present);
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `xor.rs`, `sequence.rs`, `nonmatch.rs`, `oscillation.rs`, `turing.rs` | the tasks of Williams & Zipser 1989 |
 //! | `add.rs` | the Add task of Marschall, Cho & Savin 2020 |
 //! | `mackey_glass.rs`, `henon.rs`, `lorenz.rs`, `narma.rs`, `counting.rs` | more recent series |
+//! | `series.rs` | series whose target is the next value |
 //! | `delay.rs` | answers that are due some steps later |
 //! | `machine.rs` | the finite-state machine that solves a task, if there is one |
 
@@ -22,6 +23,7 @@ mod narma;
 mod nonmatch;
 mod oscillation;
 mod sequence;
+mod series;
 mod task;
 mod turing;
 mod xor;
