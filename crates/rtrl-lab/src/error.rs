@@ -22,6 +22,26 @@ pub enum Error {
         /// Inputs and outputs of the network.
         got: (usize, usize),
     },
+    /// Eigenvalues, singular values or principal components cannot be found.
+    #[error("cannot compute {what}: the matrix is not finite, or the iteration does not converge")]
+    Decomposition {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The inputs of a run take too many values to be the symbols of a machine.
+    #[error("input: got more than {most} different vectors, expected at most {most} symbols")]
+    Symbols {
+        /// Symbols that are allowed.
+        most: usize,
+    },
+    /// A tangent vector of length 1 overflows in one step.
+    #[error("tangent vector at step {step}: got a length of {length}, expected a finite number")]
+    Tangent {
+        /// Number of the step, from 0.
+        step: u64,
+        /// The length after it.
+        length: f64,
+    },
     /// A run of an experiment ended in an error.
     #[error("{task}, seed {seed}: {source}")]
     Run {

@@ -43,8 +43,6 @@ pub enum Quantity {
     Gain,
     /// The inverse of the second moments, of recursive least squares.
     Inverse,
-    /// The length of a tangent vector, after a step in which it was 1.
-    Tangent,
 }
 
 impl Quantity {
@@ -82,7 +80,6 @@ impl fmt::Display for Quantity {
             Self::SpectralNorm => "largest singular value of the recurrent weights",
             Self::Gain => "gain of the least squares",
             Self::Inverse => "inverse of the second moments",
-            Self::Tangent => "tangent vector",
         })
     }
 }
@@ -257,18 +254,6 @@ pub enum Error {
         expected: (usize, usize),
         /// Rows and columns that were given.
         got: (usize, usize),
-    },
-    /// Eigenvalues or singular values cannot be found.
-    #[error("cannot compute {what}: the matrix is not finite, or the iteration does not converge")]
-    Decomposition {
-        /// What was looked for.
-        what: &'static str,
-    },
-    /// Inputs that are no symbols.
-    #[error("input: got more than {most} different vectors, expected at most {most} symbols")]
-    Symbols {
-        /// Symbols that are allowed.
-        most: usize,
     },
     /// The weights would need more memory than there is.
     #[error("cannot allocate {bytes} bytes for {what}")]

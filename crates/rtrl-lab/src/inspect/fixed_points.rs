@@ -1,10 +1,11 @@
 //! Fixed points: states that do not change under a constant input.
 
 use faer::linalg::solvers::Solve;
-use rtrl_model::{Error, Generator};
+use rtrl_model::Generator;
 
 use super::spectrum::matrix;
 use super::{Dynamics, Eigenvalue, eigenvalues};
+use crate::Error;
 
 /// The largest number of Newton steps per start.
 const ITERATIONS: usize = 100;
@@ -50,7 +51,8 @@ impl FixedPoint {
 /// The points are sorted by their states.
 ///
 /// # Errors
-/// [`Error::InputLength`] or [`Error::NonFinite`] for the input; [`Error::Decomposition`].
+/// [`InputLength`](rtrl_model::Error::InputLength) or [`NonFinite`](rtrl_model::Error::NonFinite) for the
+/// input; [`Error::Decomposition`].
 pub fn fixed_points(
     dynamics: &mut Dynamics,
     input: &[f64],
@@ -202,7 +204,8 @@ mod tests {
         // y = 3 + y / 2, whatever the leak, which makes the eigenvalue 0.75 + 0.25 / 2.
         assert_abs_diff_eq!(points[0].state[0], 6.0, epsilon = 1e-9);
         assert_abs_diff_eq!(points[0].spectral_radius(), 0.875, epsilon = 1e-12);
-        assert!(matches!(fixed_points(&mut linear, &[], 5, 1), Err(Error::InputLength { .. })));
+        let error = fixed_points(&mut linear, &[], 5, 1).unwrap_err();
+        assert!(matches!(error, Error::Model(rtrl_model::Error::InputLength { .. })), "{error}");
         assert!(fixed_points(&mut linear, &[f64::NAN], 5, 1).is_err());
     }
 

@@ -1,9 +1,10 @@
 //! The largest Lyapunov exponent.
 
-use rtrl_model::{Error, Generator, Quantity};
+use rtrl_model::{Error as ModelError, Generator};
 
 use super::Dynamics;
 use super::run::at;
+use crate::Error;
 
 /// The largest Lyapunov exponent of a network along a run: the mean, over the steps, of the
 /// logarithm of the factor by which a small change of the state grows. Per step, natural logarithm.
@@ -18,8 +19,8 @@ use super::run::at;
 /// this is the exponent of the driven network.
 ///
 /// # Errors
-/// As [`Dynamics::advance`], with the number of the step; [`Error::NonFinite`] also if the vector
-/// overflows in a single step; [`Error::Setting`] if no step is left to count.
+/// As [`Dynamics::advance`], with the number of the step; [`Error::Tangent`] if the vector overflows in a
+/// single step; [`ModelError::Setting`] if no step is left to count.
 pub fn largest_lyapunov_exponent(
     dynamics: &mut Dynamics,
     state: &[f64],
@@ -29,7 +30,7 @@ pub fn largest_lyapunov_exponent(
 ) -> Result<f64, Error> {
     if inputs.len() <= discard {
         let (expected, got) = (format!("more than {discard}"), inputs.len().to_string());
-        return Err(Error::Setting { what: "number of steps", expected, got });
+        return Err(ModelError::Setting { what: "number of steps", expected, got }.into());
     }
     let mut generator = Generator::new(seed);
     let mut state = state.to_vec();
@@ -41,8 +42,7 @@ pub fn largest_lyapunov_exponent(
         moved.map_err(|error| at(step, error))?;
         let growth = normalise(&mut tangent);
         if !growth.is_finite() {
-            let (step, quantity) = (step as u64, Quantity::Tangent);
-            return Err(Error::NonFinite { step, quantity, index: 0, value: growth });
+            return Err(Error::Tangent { step: step as u64, length: growth });
         }
         if growth == 0.0 {
             return Ok(f64::NEG_INFINITY);
@@ -133,8 +133,8 @@ mod tests {
         assert_eq!(exponent(&mut shift, &[1.0, 1.0], 10), f64::NEG_INFINITY);
         let mut steep = autonomous(Activation::Identity, &[&[1.7e308; 4][..]; 4]);
         let error = largest_lyapunov_exponent(&mut steep, &[0.0; 4], &[vec![]], 0, 1);
-        assert!(matches!(error, Err(Error::NonFinite { quantity: Quantity::Tangent, .. })));
+        assert!(matches!(error, Err(Error::Tangent { step: 0, .. })));
         let error = largest_lyapunov_exponent(&mut shift, &[0.0; 2], &[vec![]], 1, 1);
-        assert!(matches!(error, Err(Error::Setting { .. })));
+        assert!(matches!(error, Err(Error::Model(ModelError::Setting { .. }))));
     }
 }

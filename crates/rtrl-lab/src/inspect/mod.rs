@@ -23,7 +23,7 @@
 //! use rtrl_lab::inspect::{Dynamics, fixed_points};
 //! use rtrl_model::{InitialWeights, Network};
 //!
-//! # fn main() -> Result<(), rtrl_model::Error> {
+//! # fn main() -> Result<(), rtrl_lab::Error> {
 //! // One tanh unit that sees itself: y = tanh(2 y) holds at 0 and at two other points.
 //! let weights = InitialWeights::given(vec![vec![2.0]]);
 //! let network = Network::<f64>::builder(1, 0).bias(false).weights(weights).build()?;

@@ -1,8 +1,9 @@
 //! Principal components of the states of a run.
 
-use rtrl_model::Error;
+use rtrl_model::Error as ModelError;
 
 use super::spectrum::matrix;
+use crate::Error;
 
 /// The directions in which the states vary most.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,13 +28,13 @@ impl Principal {
 /// differences from the mean.
 ///
 /// # Errors
-/// [`Error::Setting`] for fewer states, [`Error::Shape`] if they are not equally long,
+/// [`ModelError::Setting`] for fewer states, [`ModelError::Shape`] if they are not equally long,
 /// [`Error::Decomposition`] if the components cannot be found.
 pub fn principal_components(states: &[Vec<f64>]) -> Result<Principal, Error> {
     let what = "the principal components";
     if states.len() < 2 {
         let (expected, got) = ("at least 2".to_owned(), states.len().to_string());
-        return Err(Error::Setting { what: "number of states", expected, got });
+        return Err(ModelError::Setting { what: "number of states", expected, got }.into());
     }
     let mut centred = matrix(what, states, states[0].len())?;
     for column in centred.col_iter_mut() {
@@ -103,6 +104,7 @@ mod tests {
     #[test]
     fn too_few_or_uneven_states_are_refused() {
         assert!(principal_components(&[vec![1.0]]).is_err());
-        assert!(matches!(principal_components(&[vec![1.0], vec![]]), Err(Error::Shape { .. })));
+        let uneven = principal_components(&[vec![1.0], vec![]]);
+        assert!(matches!(uneven, Err(Error::Model(ModelError::Shape { .. }))));
     }
 }

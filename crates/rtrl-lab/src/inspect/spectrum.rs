@@ -1,8 +1,10 @@
 //! Eigenvalues and singular values, by faer.
 
 use faer::Mat;
-use rtrl_model::Error;
+use rtrl_model::Error as ModelError;
 use serde::Serialize;
+
+use crate::Error;
 
 /// An eigenvalue of a real matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -23,7 +25,7 @@ impl Eigenvalue {
 /// The eigenvalues of a square matrix, the largest first by their modulus.
 ///
 /// # Errors
-/// [`Error::Shape`] if the matrix is not square, [`Error::Decomposition`] if they cannot be found.
+/// [`ModelError::Shape`] if the matrix is not square, [`Error::Decomposition`] if they cannot be found.
 pub fn eigenvalues(rows: &[Vec<f64>]) -> Result<Vec<Eigenvalue>, Error> {
     let what = "the eigenvalues";
     let matrix = matrix(what, rows, rows.len())?;
@@ -51,7 +53,7 @@ pub fn spectral_radius(rows: &[Vec<f64>]) -> Result<f64, Error> {
 /// The singular values of a matrix, the largest first.
 ///
 /// # Errors
-/// [`Error::Shape`] if the rows are not equally long, [`Error::Decomposition`] if they cannot be found.
+/// [`ModelError::Shape`] if the rows are not equally long, [`Error::Decomposition`] if they cannot be found.
 pub fn singular_values(rows: &[Vec<f64>]) -> Result<Vec<f64>, Error> {
     let what = "the singular values";
     let matrix = matrix(what, rows, rows.first().map_or(0, Vec::len))?;
@@ -69,7 +71,7 @@ pub(super) fn matrix(
 ) -> Result<Mat<f64>, Error> {
     if let Some(odd) = rows.iter().map(Vec::len).find(|&length| length != columns) {
         let (expected, got) = ((rows.len(), columns), (rows.len(), odd));
-        return Err(Error::Shape { what, expected, got });
+        return Err(ModelError::Shape { what, expected, got }.into());
     }
     if rows.iter().flatten().any(|value| !value.is_finite()) {
         return Err(Error::Decomposition { what });
@@ -114,8 +116,11 @@ mod tests {
 
     #[test]
     fn what_has_no_decomposition_is_refused() {
-        assert!(matches!(eigenvalues(&[vec![1.0, 2.0]]), Err(Error::Shape { .. })));
-        assert!(matches!(singular_values(&[vec![1.0], vec![]]), Err(Error::Shape { .. })));
+        for uneven in
+            [eigenvalues(&[vec![1.0, 2.0]]).err(), singular_values(&[vec![1.0], vec![]]).err()]
+        {
+            assert!(matches!(uneven, Some(Error::Model(ModelError::Shape { .. }))), "{uneven:?}");
+        }
         let infinite = [vec![f64::INFINITY]];
         assert!(matches!(eigenvalues(&infinite), Err(Error::Decomposition { .. })));
         assert!(matches!(singular_values(&infinite), Err(Error::Decomposition { .. })));

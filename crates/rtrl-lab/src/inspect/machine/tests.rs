@@ -146,9 +146,11 @@ fn what_is_no_machine_is_refused() {
     let mut state = [0.0; 2];
     let draw = |input: &mut [f64]| input[0] = generator.normal();
     let run = Run::record(&mut dynamics, &mut state, 100, draw).unwrap();
-    assert!(matches!(Trace::new(&run, &state, 1), Err(Error::Symbols { most: 64 })));
+    assert!(matches!(Trace::new(&run, &state, 1), Err(crate::Error::Symbols { most: 64 })));
     let run = Run::record(&mut dynamics, &mut state, 9, |input| input[0] = 1.0).unwrap();
-    assert!(matches!(Trace::new(&run, &state, 3), Err(Error::Length { expected: 2, got: 3, .. })));
+    let error = Trace::new(&run, &state, 3).unwrap_err();
+    let crate::Error::Model(Error::Length { expected, got, .. }) = error else { panic!("{error}") };
+    assert_eq!((expected, got), (2, 3));
     let trace = Trace::new(&run, &state, 2).unwrap();
     for steps in [0, 10] {
         assert!(Machine::extract(&mut dynamics, &trace, steps, 8).is_err());

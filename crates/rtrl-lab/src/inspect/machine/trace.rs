@@ -1,7 +1,8 @@
 //! A run as symbols and bits.
 
-use rtrl_model::Error;
+use rtrl_model::Error as ModelError;
 
+use crate::Error;
 use crate::inspect::Run;
 
 /// The largest number of symbols.
@@ -25,12 +26,12 @@ impl<'a> Trace<'a> {
     /// vectors, so one-hot symbols are in the order of the inputs.
     ///
     /// # Errors
-    /// [`Error::Symbols`] if there are more than 64 symbols, [`Error::Length`] if the network has fewer
+    /// [`Error::Symbols`] if there are more than 64 symbols, [`ModelError::Length`] if the network has fewer
     /// outputs.
     pub fn new(run: &'a Run, last: &'a [f64], outputs: usize) -> Result<Self, Error> {
         let got = run.outputs.first().map_or(outputs, Vec::len);
         if got < outputs {
-            return Err(Error::Length { what: "output", expected: got, got: outputs });
+            return Err(ModelError::Length { what: "output", expected: got, got: outputs }.into());
         }
         let mut alphabet: Vec<Vec<f64>> = Vec::new();
         for input in &run.inputs {
