@@ -146,7 +146,8 @@ fn each_missing_unit_is_caught() {
         for unit in 0..n {
             let found = seen.difference(Some(unit));
             let forced = seen.values.forced[unit];
-            assert_eq!(found <= bound::<f32>(n), forced, "{engine:?}, unit {unit}: {found:e}");
+            let spec = engine.spec();
+            assert_eq!(found <= bound::<f32>(n), forced, "{spec:?}, unit {unit}: {found:e}");
         }
     }
 }
