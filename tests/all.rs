@@ -8,6 +8,7 @@ mod checkpoints;
 mod conformance;
 mod deferred;
 mod differential;
+mod fixtures;
 mod forecast;
 mod gradients;
 mod kills;

@@ -39,23 +39,7 @@ proptest! {
 /// Negative control: with a learning rate that differs in the ninth digit the weights diverge.
 #[test]
 fn another_learning_rate_is_noticed() {
-    let recipe = Recipe {
-        units: 6,
-        inputs: 3,
-        steps: 200,
-        seed: 5,
-        bias: true,
-        mixed: false,
-        leaky: 0.0,
-        targets: 0.5,
-        forcing: false,
-        density: 1.0,
-        frozen: 0.0,
-        epochwise: false,
-        late: false,
-        every: 1,
-        resets: true,
-    };
+    let recipe = Recipe { steps: 200, resets: true, ..Recipe::default() };
     let mut case = recipe.contracting_case();
     let expected = run(&case, EngineChoice::Eager, 1);
     case.learning_rate *= 1.0 + 1e-9;

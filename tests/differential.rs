@@ -59,23 +59,8 @@ proptest! {
 
 /// A case in which every term of the algorithm matters.
 fn full_case() -> Case {
-    let recipe = Recipe {
-        units: 6,
-        inputs: 3,
-        steps: 20,
-        seed: 5,
-        bias: true,
-        mixed: true,
-        leaky: 0.7,
-        targets: 0.5,
-        forcing: true,
-        density: 1.0,
-        frozen: 0.0,
-        epochwise: false,
-        late: false,
-        every: 1,
-        resets: true,
-    };
+    let recipe =
+        Recipe { mixed: true, leaky: 0.7, forcing: true, resets: true, ..Recipe::default() };
     recipe.case()
 }
 

@@ -13,20 +13,15 @@ const STEPS: usize = 30;
 fn case(forcing: bool) -> Case {
     let recipe = Recipe {
         units: 5,
-        inputs: 3,
         steps: STEPS,
         seed: 11,
-        bias: true,
         mixed: true,
         leaky: 0.6,
         targets: 0.7,
         forcing,
         density: 0.8,
         frozen: 0.2,
-        epochwise: false,
-        late: false,
-        every: 1,
-        resets: false,
+        ..Recipe::default()
     };
     recipe.case()
 }

@@ -12,20 +12,15 @@ use rtrl_model::{EngineChoice, Isa};
 fn recipe(seed: u64, leaky: f64) -> Recipe {
     Recipe {
         units: 16,
-        inputs: 3,
         steps: 50,
         seed,
-        bias: true,
-        mixed: false,
         leaky,
         targets: 0.3,
         forcing: true,
         density: 0.5,
         frozen: 0.4,
         epochwise: true,
-        late: false,
-        every: 1,
-        resets: false,
+        ..Recipe::default()
     }
 }
 

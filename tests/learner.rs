@@ -3,21 +3,17 @@
 
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
-    Activation, Clipping, Connection, Engine, EngineChoice, Error, Forecaster, Generator,
+    Activation, Clipping, Connection, Engine, EngineChoice, Error, Forecaster,
     InitialWeights, Isa, LargestSensitivity, Learner, LearnerBuilder, Network, Optimizer, Pace,
     Quantity, Readout, ReadoutWeights, Real, Recovery, Regime, Step, Table, Targets, Threads,
     Timing, kernel,
 };
 
+use crate::fixtures::{differences, table};
+
 const UNITS: usize = 5;
 const INPUTS: usize = 2;
 const OUTPUTS: usize = 3;
-
-fn table(rows: usize, columns: usize, seed: u64) -> Vec<Vec<f64>> {
-    let mut generator = Generator::new(seed);
-    let mut row = || (0..columns).map(|_| generator.between(-0.7, 0.7)).collect();
-    (0..rows).map(|_| row()).collect()
-}
 
 /// A network with a readout on units and inputs.
 fn network<T: Real>(recurrent: &[Vec<f64>], readout: &[Vec<f64>]) -> Network<T> {
@@ -53,23 +49,6 @@ fn loss(recurrent: &[Vec<f64>], readout: &[Vec<f64>]) -> f64 {
         loss += 0.5 * errors.map(|e| e * e).sum::<f64>();
     }
     loss
-}
-
-/// Central differences of `loss` with respect to one of the two tables.
-pub(crate) fn differences(loss: impl Fn(&[Vec<f64>]) -> f64, at: &[Vec<f64>]) -> Vec<f64> {
-    let h = 1e-5;
-    let mut moved = at.to_vec();
-    let mut list = Vec::new();
-    for i in 0..at.len() {
-        for j in 0..at[i].len() {
-            moved[i][j] = at[i][j] + h;
-            let above = loss(&moved);
-            moved[i][j] = at[i][j] - h;
-            list.push((above - loss(&moved)) / (2.0 * h));
-            moved[i][j] = at[i][j];
-        }
-    }
-    list
 }
 
 #[test]

@@ -302,14 +302,17 @@ fn the_accumulated_gradient_can_be_read_before_it_is_applied() {
     assert!(single.accumulated_gradient().unwrap().is_none());
 }
 
+/// One linear unit whose weights are 0.
+fn linear() -> Network<f64> {
+    let weights = InitialWeights::given(vec![vec![0.0; 3]]);
+    let builder = Network::builder(1, 1).activation(Activation::Identity);
+    builder.weights(weights).build().unwrap()
+}
+
 /// Each stream's gradient is finite, but not their sum.
 #[test]
 fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
-    let network = Network::<f64>::builder(1, 1)
-        .activation(Activation::Identity)
-        .weights(InitialWeights::given(vec![vec![0.0; 3]]))
-        .build()
-        .unwrap();
+    let network = linear();
     for timing in [Timing::Immediate, Timing::AfterNextStep] {
         let mut learner = Learner::builder(network.clone())
             .regime(Regime::RealTime { timing, every: 1 })
@@ -335,11 +338,7 @@ fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
 /// It must not pass the check before the engines' share of it has been added: a rule that maps it to finite directions would change the weights.
 #[test]
 fn an_accumulated_sum_of_streams_that_overflows_is_refused_too() {
-    let network = Network::<f64>::builder(1, 1)
-        .activation(Activation::Identity)
-        .weights(InitialWeights::given(vec![vec![0.0; 3]]))
-        .build()
-        .unwrap();
+    let network = linear();
     let (x, d) = ([1.5e154], [-1.1e154]);
     let with = Some((&x[..], Targets::All(&d[..])));
     let without = Some((&x[..], Targets::None));
@@ -416,11 +415,7 @@ fn an_epoch_ends_although_a_stream_has_lost_its_sensitivities() {
 /// Such an update may be skipped; the step then reports no gradient rather than an infinite one.
 #[test]
 fn a_step_never_reports_a_gradient_that_is_not_finite() {
-    let network = Network::<f64>::builder(1, 1)
-        .activation(Activation::Identity)
-        .weights(InitialWeights::given(vec![vec![0.0; 3]]))
-        .build()
-        .unwrap();
+    let network = linear();
     let regimes = [
         Regime::Epochwise,
         Regime::RealTime { timing: Timing::Immediate, every: 2 },

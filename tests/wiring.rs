@@ -5,12 +5,11 @@
 
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
-    Activation, EngineChoice, Error, Generator, InitialWeights, Learner, LearnerBuilder, Loss,
-    Matrix, Network, Optimizer, Pace, Readout, ReadoutWeights, RecursiveLeastSquares, Regime,
-    Targets,
+    Activation, EngineChoice, Error, InitialWeights, Learner, LearnerBuilder, Loss, Matrix,
+    Network, Optimizer, Pace, Readout, ReadoutWeights, RecursiveLeastSquares, Regime, Targets,
 };
 
-use crate::learner::differences;
+use crate::fixtures::{differences, table};
 
 const UNITS: usize = 4;
 const INPUTS: usize = 2;
@@ -26,12 +25,6 @@ const ENGINES: [EngineChoice; 3] = [
 ];
 
 type Table = Vec<Vec<f64>>;
-
-fn table(rows: usize, columns: usize, seed: u64) -> Table {
-    let mut generator = Generator::new(seed);
-    let mut row = || (0..columns).map(|_| generator.between(-0.7, 0.7)).collect();
-    (0..rows).map(|_| row()).collect()
-}
 
 /// The task: a loss of these outputs.
 #[derive(Clone)]

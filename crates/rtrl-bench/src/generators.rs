@@ -43,6 +43,30 @@ pub struct Recipe {
     pub resets: bool,
 }
 
+/// Six tanh units with three inputs and a bias, fully connected, over 20 steps of the real-time regime; a target for
+/// every other unit and step.
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            units: 6,
+            inputs: 3,
+            steps: 20,
+            seed: 5,
+            bias: true,
+            mixed: false,
+            leaky: 0.0,
+            targets: 0.5,
+            forcing: false,
+            density: 1.0,
+            frozen: 0.0,
+            epochwise: false,
+            late: false,
+            every: 1,
+            resets: false,
+        }
+    }
+}
+
 /// Recipes over shapes (n 1 to `most_units`, m 0 to 17), masks, forcing patterns and regimes.
 pub fn recipes(most_units: usize, steps: usize) -> impl Strategy<Value = Recipe> {
     let shape = (1..=most_units, 0usize..=17, any::<u64>(), any::<bool>(), any::<bool>());

@@ -260,15 +260,15 @@ const LARGE: f32 = (1u64 << 60) as f32;
 /// 2¹⁰⁰: the product with the other overflows by itself.
 const LARGER: f32 = (1u128 << 100) as f32;
 
+/// A step of a layer of one unit and one input.
+fn lone(jacobian: Jacobian<'static, f32>) -> Step<'static, f32> {
+    Step { jacobian, injection: &[1.0], z: &[1.0, 1.0], forced: &[false] }
+}
+
 #[test]
 fn overflow_loses_p_until_it_is_reset() {
     let layout = Layout::simple(1, 2).unwrap();
-    let step = Step {
-        jacobian: Jacobian::scaled(&[LARGE], 1, &[1.0]),
-        injection: &[1.0],
-        z: &[1.0, 1.0],
-        forced: &[false],
-    };
+    let step = lone(Jacobian::scaled(&[LARGE], 1, &[1.0]));
     for pace in [Pace::Bursts, Pace::Even] {
         let mut engine =
             Deferred::new(&layout, &[true; 2], 2, pace, Isa::best(), Threads::SERIAL).unwrap();
@@ -325,12 +325,7 @@ fn memory_is_p_and_about_half_as_much() {
 #[test]
 fn an_overflow_does_not_outlive_its_sequence() {
     let layout = Layout::simple(1, 2).unwrap();
-    let wild = Step {
-        jacobian: Jacobian::scaled(&[LARGE], 1, &[1.0]),
-        injection: &[1.0],
-        z: &[1.0, 1.0],
-        forced: &[false],
-    };
+    let wild = lone(Jacobian::scaled(&[LARGE], 1, &[1.0]));
     let tame = Step { jacobian: Jacobian::scaled(&[0.5], 1, &[1.0]), ..wild };
     let isa = Isa::best();
     let mut engine =
@@ -355,12 +350,7 @@ fn an_overflow_does_not_outlive_its_sequence() {
 #[test]
 fn a_sum_that_overflows_is_told_at_the_flush() {
     let layout = Layout::simple(1, 2).unwrap();
-    let step = Step {
-        jacobian: Jacobian::scaled(&[1.0], 1, &[1.0]),
-        injection: &[1.0],
-        z: &[1.0, 1.0],
-        forced: &[false],
-    };
+    let step = lone(Jacobian::scaled(&[1.0], 1, &[1.0]));
     let isa = Isa::best();
     let mut engine =
         Deferred::<f32>::new(&layout, &[true; 2], 2, Pace::Bursts, isa, Threads::SERIAL).unwrap();
