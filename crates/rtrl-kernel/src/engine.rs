@@ -52,8 +52,9 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// the padding of a row may become 0.
     ///
     /// # Errors
-    /// [`Error::Length`] if `into` does not hold the weight matrix; [`Error::NonFinite`] and
-    /// [`Error::Lost`] as for [`Engine::advance`], where the engine computes the gradient here.
+    /// [`Error::Length`] if `into` does not hold the weight matrix; [`Error::Lost`] after an overflow,
+    /// since the errors that had not been read are lost as well; [`Error::NonFinite`] as for
+    /// [`Engine::advance`], where the engine computes the gradient here.
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error>;
 
     /// Sets p to zero, as at t0. Errors whose gradient has not been read still count.

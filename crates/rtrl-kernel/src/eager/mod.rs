@@ -227,6 +227,9 @@ impl<T: Real> Engine<T> for Eager<T> {
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
         let layout = self.placement.layout();
         check_matrix("the gradient", layout.rows(), layout.widest(), stride, into.len())?;
+        if self.lost {
+            return Err(Error::Lost);
+        }
         self.placement.read_negative(self.isa, self.sums.values(), into, stride);
         if self.unread {
             self.sums.values_mut().fill(T::ZERO);

@@ -321,6 +321,7 @@ fn a_load_that_fails_loses_p_until_a_reset() {
         let tensors = [("sensitivities".to_owned(), tensor)].into();
         assert!(engine.load(&mut Snapshot { tensors }).is_err());
         assert_eq!(engine.advance(&TAME.step(), None), Err(Error::Lost));
+        assert_eq!(engine.gradient(&mut [0.0; 6], 3), Err(Error::Lost));
         engine.reset().unwrap();
         let mut gradient = [1.0; 6];
         engine.gradient(&mut gradient, 3).unwrap();
@@ -344,6 +345,9 @@ fn an_overflow_is_told_apart_and_stays_until_a_reset() {
         assert_eq!(result, Err(Error::NonFinite { quantity }));
         assert_eq!(engine.advance(&TAME.step(), None), Err(Error::Lost));
         assert_eq!(engine.sensitivities(0, &mut [0.0; 6]), Err(Error::Lost));
+        let mut untouched = [7.0; 6];
+        assert_eq!(engine.gradient(&mut untouched, 3), Err(Error::Lost));
+        assert_eq!(untouched, [7.0; 6]);
         assert_eq!(engine.save(&mut Snapshot::default()), Err(Error::Lost));
         engine.reset().unwrap();
         engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
