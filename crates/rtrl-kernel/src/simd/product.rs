@@ -83,69 +83,81 @@ impl<T: Real> Product<'_, T> {
     /// All rows, `NV` registers to the logical lanes.
     #[inline(always)]
     fn rows<S: Simd, const NV: usize>(&mut self, simd: S) {
-        let Self { matrix, vector, out } = self;
-        let (vector, _) = T::vectors::<S>(vector).as_chunks::<NV>();
-        let matrix = T::vectors::<S>(matrix).as_chunks::<NV>().0;
-        let mut outs = out.chunks_exact_mut(ROWS);
-        let mut blocks = matrix.chunks_exact(ROWS * vector.len());
-        for (out, block) in outs.by_ref().zip(blocks.by_ref()) {
-            let sums = lane_sums::<S, T, NV, ROWS>(simd, block, vector);
-            for (out, sum) in out.iter_mut().zip(&sums) {
-                *out = halve::<S, T, NV>(simd, sum);
-            }
+        let (vector, _) = T::vectors::<S>(self.vector).as_chunks::<NV>();
+        let matrix = T::vectors::<S>(self.matrix).as_chunks::<NV>().0;
+        let (mut row, width) = (0, vector.len());
+        let (blocks, rest) = self.out.as_chunks_mut::<ROWS>();
+        for out in blocks {
+            let block = &matrix[row * width..(row + ROWS) * width];
+            *out = lane_sums::<S, T, NV, ROWS>(simd, block, vector);
+            row += ROWS;
         }
-        let rest = blocks.remainder().chunks_exact(vector.len());
-        for (out, row) in outs.into_remainder().iter_mut().zip(rest) {
-            let [sum] = lane_sums::<S, T, NV, 1>(simd, row, vector);
-            *out = halve::<S, T, NV>(simd, &sum);
+        for out in rest {
+            let block = &matrix[row * width..(row + 1) * width];
+            [*out] = lane_sums::<S, T, NV, 1>(simd, block, vector);
+            row += 1;
         }
     }
 }
 
-/// The logical lanes of `R` rows.
+/// The products of `R` rows.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
     simd: S,
     rows: &[[T::Vector<S>; NV]],
     vector: &[[T::Vector<S>; NV]],
-) -> [[T::Vector<S>; NV]; R] {
+) -> [T; R] {
+    let width = vector.len();
+    let mut each: [&[[T::Vector<S>; NV]]; R] = [&[]; R];
+    for r in 0..R {
+        each[r] = &rows[r * width..(r + 1) * width];
+    }
     let mut sums = [[T::splat(simd, T::ZERO); NV]; R];
     for (j, z) in vector.iter().enumerate() {
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let row = &rows[r * vector.len() + j];
+        for r in 0..R {
+            let row = &each[r][j];
             for v in 0..NV {
-                sums[v] = T::fused(simd, row[v], z[v], sums[v]);
+                sums[r][v] = T::fused(simd, row[v], z[v], sums[r][v]);
             }
         }
     }
-    sums
+    let mut fours = [[T::ZERO; 4]; R];
+    for r in 0..R {
+        fours[r] = halve_to_four::<S, T, NV>(simd, &sums[r]);
+    }
+    // Else the compiler takes the lanes of all rows together, by three times as many instructions.
+    let fours = std::hint::black_box(&fours);
+    fours.map(|[a, b, c, d]| (a + c) + (b + d))
 }
 
-/// Adds the upper half of the logical lanes to the lower half until one is left.
+/// Adds the upper half of the logical lanes to the lower half until four are left.
 #[inline(always)]
-fn halve<S: Simd, T: Real, const NV: usize>(simd: S, sums: &[T::Vector<S>; NV]) -> T {
+fn halve_to_four<S: Simd, T: Real, const NV: usize>(simd: S, sums: &[T::Vector<S>; NV]) -> [T; 4] {
     let mut registers = *sums;
+    let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
     let mut width = NV;
-    while width > 1 {
+    while width > 1 && width * lanes > 4 {
         width /= 2;
         for v in 0..width {
             registers[v] = T::sum(simd, registers[v], registers[v + width]);
         }
     }
-    let mut lanes = bytemuck::bytes_of(&registers[0]).chunks_exact(size_of::<T>());
     let mut values = [T::ZERO; 16];
-    let count = lanes.len();
-    for (value, bytes) in values.iter_mut().zip(lanes.by_ref()) {
-        *value = bytemuck::pod_read_unaligned(bytes);
-    }
-    let mut width = count;
-    while width > 1 {
-        width /= 2;
-        for lane in 0..width {
-            values[lane] += values[lane + width];
+    let mut count = 0;
+    for register in &registers[..width] {
+        for bytes in bytemuck::bytes_of(register).chunks_exact(size_of::<T>()) {
+            values[count] = bytemuck::pod_read_unaligned(bytes);
+            count += 1;
         }
     }
-    values[0]
+    while count > 4 {
+        count /= 2;
+        for lane in 0..count {
+            values[lane] += values[lane + count];
+        }
+    }
+    [values[0], values[1], values[2], values[3]]
 }
 
 #[cfg(test)]

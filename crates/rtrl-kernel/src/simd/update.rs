@@ -184,16 +184,27 @@ impl<T: Real> Work for Descend<'_, T> {
     fn run<S: Simd>(&mut self, simd: S) -> bool {
         let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
         let rate = T::splat(simd, self.rate);
-        let weights = T::vectors::<S>(self.weights).iter();
-        let places = weights.zip(T::vectors::<S>(self.gradient));
-        // 0 times what is not finite is NaN, and stays so.
-        let mut overflow = zero;
-        for (next, (&weight, &gradient)) in T::vectors_mut::<S>(self.next).iter_mut().zip(places) {
-            let change = T::product(simd, rate, gradient);
-            *next = T::fused(simd, change, minus_one, weight);
-            overflow = T::fused(simd, *next, zero, overflow);
+        // 0 times what is not finite is NaN, and stays so. In one chain, the checks would take longer than
+        // the rest.
+        let mut checks = [zero; 4];
+        let (weights, last_weights) = T::vectors::<S>(self.weights).as_chunks::<4>();
+        let (gradients, last_gradients) = T::vectors::<S>(self.gradient).as_chunks::<4>();
+        let (nexts, last_nexts) = T::vectors_mut::<S>(self.next).as_chunks_mut::<4>();
+        let descend = |next: &mut T::Vector<S>, weight, gradient, check: &mut T::Vector<S>| {
+            *next = T::fused(simd, T::product(simd, rate, gradient), minus_one, weight);
+            *check = T::fused(simd, *next, zero, *check);
+        };
+        for (next, (weight, gradient)) in nexts.iter_mut().zip(weights.iter().zip(gradients)) {
+            for v in 0..4 {
+                descend(&mut next[v], weight[v], gradient[v], &mut checks[v]);
+            }
         }
-        is_zero::<S, T>(overflow)
+        let last = last_weights.iter().zip(last_gradients);
+        for (next, (&weight, &gradient)) in last_nexts.iter_mut().zip(last) {
+            descend(next, weight, gradient, &mut checks[0]);
+        }
+        let [a, b, c, d] = checks;
+        is_zero::<S, T>(T::sum(simd, T::sum(simd, a, b), T::sum(simd, c, d)))
     }
 }
 
