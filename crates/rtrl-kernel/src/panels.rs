@@ -26,7 +26,7 @@ pub(crate) struct Segment {
     /// Row of the weight matrix.
     pub(crate) row: usize,
     /// First column of the weight matrix.
-    pub(crate) line: usize,
+    pub(crate) column: usize,
     /// First lane of the panel.
     pub(crate) lane: usize,
     /// Number of columns.
@@ -41,7 +41,7 @@ impl Segment {
 
     /// Whether `next` continues where this one ends, in the same row of the weight matrix.
     fn is_followed_by(self, next: Self) -> bool {
-        (self.row, self.line + self.len) == (next.row, next.line)
+        (self.row, self.column + self.len) == (next.row, next.column)
     }
 }
 
@@ -93,12 +93,12 @@ impl Placement {
         for row in 0..rows {
             let first = placement.layout.offset(row);
             let learns = &learns[first..][..placement.layout.width(row)];
-            for (line, _) in learns.iter().enumerate().filter(|&(_, &learns)| learns) {
+            for (column, _) in learns.iter().enumerate().filter(|&(_, &learns)| learns) {
                 let lane = match placement.segments.last() {
                     Some(last) if last.end() < lanes && !parts(*last, row) => last.end(),
                     _ => 0,
                 };
-                placement.push(Segment { row, line, lane, len: 1 });
+                placement.push(Segment { row, column, lane, len: 1 });
             }
         }
         let begins: Vec<_> =
@@ -175,9 +175,9 @@ impl Placement {
         into: &mut [T],
         stride: usize,
     ) {
-        let (rows, lines) = (self.layout.rows(), self.layout.widest());
+        let (rows, columns) = (self.layout.rows(), self.layout.widest());
         let row_len = match self.row_len {
-            Some(row_len) if lines > 0 && stride == lines.next_multiple_of(T::LANES) => row_len,
+            Some(row_len) if columns > 0 && stride == columns.next_multiple_of(T::LANES) => row_len,
             _ => return self.scatter_negative(sums, into, stride),
         };
         // A row is read together with the values after it, of which there may be too few at the
@@ -185,10 +185,10 @@ impl Placement {
         let whole = sums.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
         let whole = whole.min(into.len() / stride).min(rows);
         let (into, below) = into.split_at_mut(whole * stride);
-        T::run::<ReadNegativeLoop>(isa, ReadNegative { sums, row_len, lines, stride, into });
+        T::run::<ReadNegativeLoop>(isa, ReadNegative { sums, row_len, columns, stride, into });
         let sums = sums[whole * row_len..].chunks(row_len);
         for (into, sums) in below.chunks_mut(stride).zip(sums).take(rows - whole) {
-            for (into, &sum) in into.iter_mut().zip(&sums[..lines]) {
+            for (into, &sum) in into.iter_mut().zip(&sums[..columns]) {
                 *into = T::ZERO - sum;
             }
         }
@@ -198,7 +198,7 @@ impl Placement {
     fn scatter_negative<T: Real>(&self, sums: &[T], into: &mut [T], stride: usize) {
         for (panel, sums) in sums.chunks_exact(T::LANES).enumerate().take(self.panels()) {
             for segment in self.segments(panel) {
-                let start = segment.row * stride + segment.line;
+                let start = segment.row * stride + segment.column;
                 let into = &mut into[start..start + segment.len];
                 for (into, &sum) in into.iter_mut().zip(&sums[segment.lane..]) {
                     *into = T::ZERO - sum;
@@ -237,7 +237,7 @@ impl Placement {
 pub(crate) struct ReadNegative<'a, T> {
     sums: &'a [T],
     row_len: usize,
-    lines: usize,
+    columns: usize,
     stride: usize,
     into: &'a mut [T],
 }
@@ -249,11 +249,11 @@ impl<T: Real> Work for ReadNegative<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) {
-        let &mut Self { sums, row_len, lines, stride, ref mut into } = self;
+        let &mut Self { sums, row_len, columns, stride, ref mut into } = self;
         let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
         // The values after a row are read and multiplied by 0.
         let mut factors = [T::ZERO; 16];
-        factors[..T::LANES - (stride - lines)].fill(-T::ONE);
+        factors[..T::LANES - (stride - columns)].fill(-T::ONE);
         let factors = T::vectors::<S>(&factors[..T::LANES]);
         for (row, into) in into.chunks_exact_mut(stride).enumerate() {
             let sums = &sums[row * row_len..][..stride];
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!((placement.weights(), placement.panels()), (14, 2));
         let runs = |panel| {
             let list = placement.segments(panel).iter();
-            list.map(|s| (s.row, s.line, s.lane, s.len)).collect::<Vec<_>>()
+            list.map(|s| (s.row, s.column, s.lane, s.len)).collect::<Vec<_>>()
         };
         assert_eq!(runs(0), [(0, 0, 0, 5), (1, 0, 5, 1), (1, 2, 6, 2)]);
         assert_eq!(runs(1), [(1, 4, 0, 1), (2, 0, 1, 5)]);
@@ -300,7 +300,7 @@ mod tests {
         let placement = Placement::by_row(&layout, &learns, 4).unwrap();
         let runs = |panel| {
             let list = placement.segments(panel).iter();
-            list.map(|s| (s.row, s.line, s.lane, s.len)).collect::<Vec<_>>()
+            list.map(|s| (s.row, s.column, s.lane, s.len)).collect::<Vec<_>>()
         };
         assert_eq!((placement.weights(), placement.panels()), (14, 5));
         assert_eq!(runs(0), [(0, 0, 0, 4)]);
@@ -314,27 +314,27 @@ mod tests {
     /// The same numbers, whether the matrix is padded or not.
     #[test]
     fn rows_are_read_whole_where_they_are_padded() {
-        for (rows, lines) in [(1, 1), (4, 9), (5, 3), (3, 16), (6, 25)] {
-            let layout = Layout::simple(rows, lines).unwrap();
-            let learns = vec![true; rows * lines];
+        for (rows, columns) in [(1, 1), (4, 9), (5, 3), (3, 16), (6, 25)] {
+            let layout = Layout::simple(rows, columns).unwrap();
+            let learns = vec![true; rows * columns];
             for placement in
                 [Placement::dense, Placement::by_row].map(|pack| pack(&layout, &learns, 16))
             {
                 let placement = placement.unwrap();
                 let sums: Vec<f32> =
                     (1u8..=200).map(f32::from).take(placement.panels() * 16).collect();
-                let stride = lines.next_multiple_of(16);
+                let stride = columns.next_multiple_of(16);
                 let mut expected = vec![0.0; rows * stride];
                 placement.scatter_negative(&sums, &mut expected, stride);
                 for isa in tested::sets() {
                     let mut got = vec![0.0; rows * stride];
                     placement.read_negative(isa, &sums, &mut got, stride);
-                    assert_eq!(got, expected, "{rows} x {lines} on {isa}");
+                    assert_eq!(got, expected, "{rows} x {columns} on {isa}");
                     // Values after the matrix must not change.
                     let mut longer = vec![0.0; (rows + 1) * stride];
                     longer[rows * stride..].fill(5.0);
                     placement.read_negative(isa, &sums, &mut longer, stride);
-                    assert_eq!(longer[..rows * stride], expected, "{rows} x {lines} on {isa}");
+                    assert_eq!(longer[..rows * stride], expected, "{rows} x {columns} on {isa}");
                     assert!(longer[rows * stride..].iter().all(|&value| value == 5.0));
                 }
             }

@@ -9,7 +9,7 @@
 use pulp::Simd;
 
 use super::chains::add_chains;
-use super::sweep::Passed;
+use super::sweep::WindowAdjoint;
 use super::window::Window;
 use crate::error::Error;
 use crate::layout::Layout;
@@ -30,7 +30,7 @@ pub(super) struct Adjoints<T> {
 pub(super) struct Back<T> {
     /// `[record + 1][stride]`, see [`Backward`].
     adjoints: Buffer<T>,
-    /// See [`Passed`].
+    /// See [`WindowAdjoint`].
     factors: Buffer<T>,
     rows: usize,
 }
@@ -45,7 +45,7 @@ impl<T: Real> Back<T> {
 
     /// Goes back through `window`, with `above` reaching the state after its last record, or with the
     /// errors that the window holds.
-    fn pass(&mut self, isa: Isa, layout: &Layout, window: &Window<T>, above: Option<&[T]>) {
+    fn go_back(&mut self, isa: Isa, layout: &Layout, window: &Window<T>, above: Option<&[T]>) {
         let stride = window.stride();
         let top = window.len() * stride;
         let adjoints = &mut self.adjoints.values_mut()[..top + stride];
@@ -76,8 +76,8 @@ impl<T: Real> Back<T> {
     }
 
     /// The way back through `window`, for a sweep.
-    pub(super) fn passed<'a>(&'a self, window: &'a Window<T>) -> Passed<'a, T> {
-        Passed {
+    pub(super) fn view<'a>(&'a self, window: &'a Window<T>) -> WindowAdjoint<'a, T> {
+        WindowAdjoint {
             window,
             factors: self.factors.values(),
             rows: self.rows,
@@ -108,7 +108,7 @@ impl<T: Real> Adjoints<T> {
     }
 
     /// Goes back through both windows, or the newer alone.
-    pub(super) fn pass(
+    pub(super) fn go_back(
         &mut self,
         isa: Isa,
         layout: &Layout,
@@ -116,10 +116,10 @@ impl<T: Real> Adjoints<T> {
         older: Option<&Window<T>>,
         above: Option<&[T]>,
     ) {
-        self.newer.pass(isa, layout, newer, above);
+        self.newer.go_back(isa, layout, newer, above);
         if let Some(older) = older {
             let above = &self.newer.adjoints.values()[..newer.stride()];
-            self.older.pass(isa, layout, older, Some(above));
+            self.older.go_back(isa, layout, older, Some(above));
         }
     }
 }

@@ -5,9 +5,9 @@
 //! `Gᵀ <- Jᵀ Gᵀ` works on each panel alone:
 //!
 //! ```text
-//! chain[panel of k][slot][l][lane of k]     slot h: the identity = A_(h-1)
-//!                                           slot w: after record w = A_(w-1)
-//!                                           slot 0: after all      = G
+//! chain[panel of k][stage][l][lane of k]     stage h: the identity = A_(h-1)
+//!                                           stage w: after record w = A_(w-1)
+//!                                           stage 0: after all      = G
 //! ```
 //!
 //! Then the *columns*: a tile of `MR` states k by a few panels of p sums `G[k][l] p^l` over l,
@@ -81,7 +81,7 @@ pub(super) fn accumulate<
 pub(super) struct Chain<'a, T> {
     pub(super) window: &'a Window<T>,
     pub(super) records: Range<usize>,
-    /// `[panel of k][slot][l][lane]`
+    /// `[panel of k][stage][l][lane]`
     pub(super) panels: &'a mut [T],
 }
 
@@ -92,8 +92,8 @@ impl<T: Real> Work for Chain<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) {
-        let slot_len = self.window.states() * T::LANES;
-        let panel_len = (self.window.capacity() + 1) * slot_len;
+        let stage_len = self.window.states() * T::LANES;
+        let panel_len = (self.window.capacity() + 1) * stage_len;
         let mut rest = &mut *self.panels;
         while !rest.is_empty() {
             let size = match 64 / size_of::<T::Vector<S>>() {
@@ -104,15 +104,15 @@ impl<T: Real> Work for Chain<'_, T> {
             for record in self.records.clone().rev() {
                 let jacobian = self.window.jacobian(record);
                 let stride = self.window.stride();
-                let mut slots = panels.chunks_exact_mut(panel_len).map(|panel| {
-                    let (new, old) = panel.split_at_mut((record + 1) * slot_len);
-                    (&mut new[record * slot_len..], &old[..slot_len])
+                let mut stages = panels.chunks_exact_mut(panel_len).map(|panel| {
+                    let (new, old) = panel.split_at_mut((record + 1) * stage_len);
+                    (&mut new[record * stage_len..], &old[..stage_len])
                 });
-                let mut next = || slots.next().unwrap_or_default();
+                let mut next = || stages.next().unwrap_or_default();
                 match (64 / size_of::<T::Vector<S>>(), size) {
                     (1, 3) => {
-                        let slots = [next(), next(), next()];
-                        multiply::<S, T, 8, 3, 1>(simd, jacobian, stride, slots);
+                        let stages = [next(), next(), next()];
+                        multiply::<S, T, 8, 3, 1>(simd, jacobian, stride, stages);
                     }
                     (1, 2) => multiply::<S, T, 8, 2, 1>(simd, jacobian, stride, [next(), next()]),
                     (1, _) => multiply::<S, T, 8, 1, 1>(simd, jacobian, stride, [next()]),
@@ -133,19 +133,19 @@ fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: 
     simd: S,
     jacobian: &[T],
     stride: usize,
-    slots: [(&mut [T], &[T]); PANELS],
+    stages: [(&mut [T], &[T]); PANELS],
 ) {
-    let states = slots[0].0.len() / T::LANES;
-    let mut slots = slots.map(|(new, old)| {
+    let states = stages[0].0.len() / T::LANES;
+    let mut stages = stages.map(|(new, old)| {
         let (new, _) = T::vectors_mut::<S>(new).as_chunks_mut::<WIDE>();
         (new, T::vectors::<S>(old).as_chunks::<WIDE>().0)
     });
-    let old = slots.each_ref().map(|(_, old)| *old);
+    let old = stages.each_ref().map(|(_, old)| *old);
     for first in (0..states).step_by(MR) {
         let sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
         let sums =
             accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, &jacobian[first..], stride, old);
-        for (g, (new, _)) in slots.iter_mut().enumerate() {
+        for (g, (new, _)) in stages.iter_mut().enumerate() {
             for (row, sums) in new[first..].iter_mut().zip(&sums) {
                 *row = sums[g];
             }
@@ -227,16 +227,17 @@ impl<T: Real> Flush<'_, T> {
     #[inline(always)]
     fn pack_drive<S: Simd>(&mut self, simd: S, drive: usize, state: usize, is_first: bool) {
         let records = self.window.capacity();
-        let slot_len = self.window.states() * T::LANES;
+        let stage_len = self.window.states() * T::LANES;
         let zero = T::splat(simd, T::ZERO);
-        let chains = self.chain.chunks_exact((records + 1) * slot_len);
+        let chains = self.chain.chunks_exact((records + 1) * stage_len);
         let strips = self.scratch[T::LANES..].chunks_exact_mut(records * T::LANES);
         for (chain, strips) in chains.zip(strips) {
-            let slots = chain.chunks_exact(slot_len).skip(1);
-            for (record, (slot, strip)) in slots.zip(strips.chunks_exact_mut(T::LANES)).enumerate()
+            let stages = chain.chunks_exact(stage_len).skip(1);
+            for (record, (stage, strip)) in
+                stages.zip(strips.chunks_exact_mut(T::LANES)).enumerate()
             {
                 let factor = T::splat(simd, self.window.injection(record)[drive]);
-                let column = T::vectors::<S>(&slot[state * T::LANES..][..T::LANES]);
+                let column = T::vectors::<S>(&stage[state * T::LANES..][..T::LANES]);
                 for (place, &value) in T::vectors_mut::<S>(strip).iter_mut().zip(column) {
                     let sum = if is_first { zero } else { *place };
                     *place = T::fused(simd, value, factor, sum);
@@ -262,11 +263,11 @@ impl<T: Real> Flush<'_, T> {
         old.copy_from_slice(p);
         let old_rows = T::vectors::<S>(old).as_chunks::<WIDE>().0;
         let mut old: Rows<'_, _, PANELS, WIDE> = [&[]; PANELS];
-        let mut lines = old;
+        let mut z = old;
         for g in 0..PANELS {
             old[g] = &old_rows[g * states..(g + 1) * states];
             let pattern = self.patterns.of_panel(panel + g);
-            lines[g] = T::vectors::<S>(self.window.lines(pattern)).as_chunks().0;
+            z[g] = T::vectors::<S>(self.window.z(pattern)).as_chunks().0;
         }
         let (new, _) = T::vectors_mut::<S>(p).as_chunks_mut::<WIDE>();
         let zero = T::splat(simd, T::ZERO);
@@ -277,7 +278,7 @@ impl<T: Real> Flush<'_, T> {
             let strip = &strips[panel_of_k * records * T::LANES..][..records * T::LANES];
             let sums: Sums<_, MR, PANELS, WIDE> = [[[zero; WIDE]; PANELS]; MR];
             let sums = accumulate(simd, sums, &chain[lane..], T::LANES, old);
-            let sums = accumulate(simd, sums, &strip[lane..], T::LANES, lines);
+            let sums = accumulate(simd, sums, &strip[lane..], T::LANES, z);
             for g in 0..PANELS {
                 let rows = new[g * states..][..states][first..].iter_mut();
                 for (row, sums) in rows.zip(&sums) {

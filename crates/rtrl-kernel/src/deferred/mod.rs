@@ -63,7 +63,7 @@ pub struct Deferred<T> {
     /// The window before, which is flushed little by little.
     previous: Option<Window<T>>,
     flushing: Flushing<T>,
-    passed: Adjoints<T>,
+    adjoints: Adjoints<T>,
     /// Whether an error in the window has not been read.
     unread: bool,
     /// The direction of the next sweep.
@@ -104,7 +104,7 @@ impl<T: Real> Deferred<T> {
             p: Buffer::zeroed(placement.panels() as u128 * n as u128)?,
             sums: Buffer::zeroed(placement.panels() as u128)?,
             flushing: Flushing::new(&placement, records, &workers)?,
-            passed: Adjoints::new(placement.layout(), &window, previous.is_some())?,
+            adjoints: Adjoints::new(placement.layout(), &window, previous.is_some())?,
             placement,
             patterns,
             isa,
@@ -174,9 +174,9 @@ impl<T: Real> Deferred<T> {
         }
         let Self { placement, patterns, isa, workers, window, flushing, descending, .. } = self;
         let older = self.previous.as_ref().filter(|_| flushing.is_under_way(placement));
-        self.passed.pass(*isa, placement.layout(), window, older, None);
-        let newer = self.passed.newer.passed(window);
-        let older = older.map(|older| self.passed.older.passed(older));
+        self.adjoints.go_back(*isa, placement.layout(), window, older, None);
+        let newer = self.adjoints.newer.view(window);
+        let older = older.map(|older| self.adjoints.older.view(older));
         let panels = placement.panels().div_ceil(workers.count()).max(1);
         let panel_len = window.states() * T::LANES;
         let buffers = [
@@ -244,17 +244,17 @@ impl<T: Real> Engine<T> for Deferred<T> {
 
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
         self.placement.check_row(self.lost, state, row.len())?;
-        let mut passed = self.passed.clone();
+        let mut adjoints = self.adjoints.clone();
         let mut sums = Buffer::zeroed(self.placement.panels() as u128)?;
         let mut above = vec![T::ZERO; self.window.stride()];
         above[state] = T::ONE;
         let older = self.previous.as_ref().filter(|_| self.is_flushing());
-        passed.pass(self.isa, self.placement.layout(), &self.window, older, Some(&above));
+        adjoints.go_back(self.isa, self.placement.layout(), &self.window, older, Some(&above));
         let sweep = Sweep {
             placement: &self.placement,
             patterns: &self.patterns,
-            newer: passed.newer.passed(&self.window),
-            older: older.map(|older| passed.older.passed(older)),
+            newer: adjoints.newer.view(&self.window),
+            older: older.map(|older| adjoints.older.view(older)),
             flushed: self.flushing.flushed,
             first: 0,
             p: self.p.values(),
@@ -319,7 +319,7 @@ impl<T: Real> Engine<T> for Deferred<T> {
         let previous = self.previous.as_ref().map_or(0, Window::bytes);
         let buffers = [&self.p, &self.sums];
         let buffers: usize = buffers.into_iter().map(Buffer::bytes).sum();
-        let backs = self.passed.newer.bytes() + self.passed.older.bytes();
+        let backs = self.adjoints.newer.bytes() + self.adjoints.older.bytes();
         buffers + self.flushing.bytes() + self.window.bytes() + previous + backs
     }
 

@@ -60,10 +60,10 @@ impl<T: Real> Flushing<T> {
     /// Starts to flush `window`: the chain is the identity.
     pub(super) fn start(&mut self, window: &Window<T>) {
         let (n, records) = (window.states(), window.capacity());
-        let slot_len = n * T::LANES;
-        let chain = self.chain.values_mut().chunks_exact_mut((records + 1) * slot_len);
+        let stage_len = n * T::LANES;
+        let chain = self.chain.values_mut().chunks_exact_mut((records + 1) * stage_len);
         for (panel, chain) in chain.enumerate() {
-            let identity = &mut chain[records * slot_len..];
+            let identity = &mut chain[records * stage_len..];
             identity.fill(T::ZERO);
             for lane in 0..T::LANES.min(n - panel * T::LANES) {
                 identity[(panel * T::LANES + lane) * T::LANES + lane] = T::ONE;

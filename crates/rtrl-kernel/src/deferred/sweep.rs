@@ -25,9 +25,9 @@ const CHAINS: usize = 4;
 /// needs to run ahead.
 const BLOCK: usize = 256 << 10;
 
-/// A window with what came back through it.
+/// A window with its adjoints.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Passed<'a, T> {
+pub(super) struct WindowAdjoint<'a, T> {
     pub(super) window: &'a Window<T>,
     /// `[record][weight row]`: `adjoint(w+1)_i injection_wi`.
     pub(super) factors: &'a [T],
@@ -42,9 +42,9 @@ pub(super) struct Sweep<'a, T> {
     pub(super) placement: &'a Placement,
     pub(super) patterns: &'a Patterns,
     /// The window that is filling.
-    pub(super) newer: Passed<'a, T>,
+    pub(super) newer: WindowAdjoint<'a, T>,
     /// The window before, which counts for the panels from `flushed` on.
-    pub(super) older: Option<Passed<'a, T>>,
+    pub(super) older: Option<WindowAdjoint<'a, T>>,
     pub(super) flushed: usize,
     pub(super) first: usize,
     pub(super) p: &'a [T],
@@ -98,44 +98,44 @@ impl<T: Real> Sweep<'_, T> {
     fn records<S: Simd, const WIDE: usize>(
         &mut self,
         simd: S,
-        passed: Passed<'_, T>,
+        adjoint: WindowAdjoint<'_, T>,
         panels: Range<usize>,
     ) {
-        let Some(last) = passed.window.len().checked_sub(1) else { return };
+        let Some(last) = adjoint.window.len().checked_sub(1) else { return };
         let mut panel = panels.start;
         while panel < panels.end {
             let row = self.placement.row_of_panel(self.first + panel);
             let end = (self.placement.panels_of_row(row).end - self.first).min(panels.end);
             // One check for all: the last factor is there.
-            let factors = &passed.factors[row..=row + last * passed.rows];
+            let factors = &adjoint.factors[row..=row + last * adjoint.rows];
             while panel < end {
                 let size = group(end - panel);
                 match size {
-                    3 => self.records_of::<S, 3, WIDE>(simd, passed, factors, panel),
-                    2 => self.records_of::<S, 2, WIDE>(simd, passed, factors, panel),
-                    _ => self.records_of::<S, 1, WIDE>(simd, passed, factors, panel),
+                    3 => self.records_of::<S, 3, WIDE>(simd, adjoint, factors, panel),
+                    2 => self.records_of::<S, 2, WIDE>(simd, adjoint, factors, panel),
+                    _ => self.records_of::<S, 1, WIDE>(simd, adjoint, factors, panel),
                 }
                 panel += size;
             }
         }
     }
 
-    /// [`Sweep::records`] of `PANELS` panels of one weight row, whose factors are `passed.rows` apart.
+    /// [`Sweep::records`] of `PANELS` panels of one weight row, whose factors are `adjoint.rows` apart.
     #[inline(always)]
     fn records_of<S: Simd, const PANELS: usize, const WIDE: usize>(
         &mut self,
         simd: S,
-        passed: Passed<'_, T>,
+        adjoint: WindowAdjoint<'_, T>,
         factors: &[T],
         panel: usize,
     ) {
-        let mut lines: Rows<'_, T::Vector<S>, PANELS, WIDE> = [&[]; PANELS];
-        for (g, lines) in lines.iter_mut().enumerate() {
+        let mut z: Rows<'_, T::Vector<S>, PANELS, WIDE> = [&[]; PANELS];
+        for (g, z) in z.iter_mut().enumerate() {
             let pattern = self.patterns.of_panel(self.first + panel + g);
-            *lines = T::vectors::<S>(passed.window.lines(pattern)).as_chunks().0;
+            *z = T::vectors::<S>(adjoint.window.z(pattern)).as_chunks().0;
         }
         let sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]];
-        let [sums] = accumulate::<S, T, 1, PANELS, WIDE>(simd, sums, factors, passed.rows, lines);
+        let [sums] = accumulate::<S, T, 1, PANELS, WIDE>(simd, sums, factors, adjoint.rows, z);
         let places = &mut self.sums[panel * T::LANES..][..PANELS * T::LANES];
         let places = T::vectors_mut::<S>(places).as_chunks_mut::<WIDE>().0;
         for (places, sums) in places.iter_mut().zip(&sums) {

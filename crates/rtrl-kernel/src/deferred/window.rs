@@ -10,11 +10,11 @@ use crate::store::{Sink, Source, check_shape};
 
 /// Which z belong in the lanes of a panel.
 ///
-/// Panels of different weight rows that hold the same input lines share a pattern; without a mask there
+/// Panels of different weight rows that see the same z share a pattern; without a mask there
 /// are as many as a weight row has panels.
 #[derive(Debug, Clone)]
 pub(super) struct Patterns {
-    /// For each pattern, its runs of z: the `line` of a segment counts from the start of z, and its row
+    /// For each pattern, its runs of z: the `column` of a segment counts from the start of z, and its row
     /// is of no account.
     runs: Vec<Vec<Segment>>,
     /// The pattern of each panel.
@@ -27,11 +27,11 @@ impl Patterns {
         let (mut runs, mut of_panel) = (Vec::new(), Vec::new());
         for panel in 0..placement.panels() {
             let in_z = |run: &Segment| {
-                let line = placement.layout().z(run.row).start + run.line;
-                Segment { row: 0, line, ..*run }
+                let column = placement.layout().z(run.row).start + run.column;
+                Segment { row: 0, column, ..*run }
             };
             let list: Vec<_> = placement.segments(panel).iter().map(in_z).collect();
-            let key: Vec<_> = list.iter().map(|run| (run.lane, run.line, run.len)).collect();
+            let key: Vec<_> = list.iter().map(|run| (run.lane, run.column, run.len)).collect();
             let number = *numbers.entry(key).or_insert_with(|| {
                 runs.push(list);
                 runs.len() - 1
@@ -76,7 +76,7 @@ pub(super) struct Window<T> {
     /// `[record][drive]`
     injections: Buffer<T>,
     /// `[pattern][record][lane]`, zero in lanes without a column.
-    lines: Buffer<T>,
+    z: Buffer<T>,
     /// `[record][k]`: e(t0 + w + 1), zero where it has been read or there was none.
     errors: Buffer<T>,
 }
@@ -99,7 +99,7 @@ impl<T: Real> Window<T> {
             stride,
             jacobians: Buffer::zeroed(records * (states * stride / T::LANES) as u128)?,
             injections: Buffer::numbers(records * drives as u128)?,
-            lines: Buffer::zeroed(records * patterns.runs.len() as u128)?,
+            z: Buffer::zeroed(records * patterns.runs.len() as u128)?,
             errors: Buffer::numbers(records * states as u128)?,
         })
     }
@@ -169,8 +169,8 @@ impl<T: Real> Window<T> {
     }
 
     /// z of all records in the lanes of a pattern, a row of a panel each.
-    pub(super) fn lines(&self, pattern: usize) -> &[T] {
-        &self.lines.values()[pattern * self.capacity * T::LANES..][..self.len * T::LANES]
+    pub(super) fn z(&self, pattern: usize) -> &[T] {
+        &self.z.values()[pattern * self.capacity * T::LANES..][..self.len * T::LANES]
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -183,7 +183,7 @@ impl<T: Real> Window<T> {
         errors.iter().any(|&error| error != T::ZERO)
     }
 
-    /// Passes all records on, oldest first; z is zero in lines without a column.
+    /// Passes all records on, oldest first; z is zero where no weight sees it.
     pub(super) fn save(
         &self,
         window: &str,
@@ -199,8 +199,8 @@ impl<T: Real> Window<T> {
         to.tensor(&name(INJECTIONS), [len, self.drives], &mut |record, values| {
             values.copy_from_slice(self.injection(record));
         })?;
-        let lines = placement.layout().z_len();
-        to.tensor(&name(Z), [len, lines], &mut |record, z| self.read_z(record, patterns, z))?;
+        let width = placement.layout().z_len();
+        to.tensor(&name(Z), [len, width], &mut |record, z| self.read_z(record, patterns, z))?;
         to.tensor(&name(ERRORS), [len, n], &mut |record, values| {
             values.copy_from_slice(self.error(record));
         })
@@ -226,8 +226,8 @@ impl<T: Real> Window<T> {
         from.read(&name(INJECTIONS), [records, drives], &mut |record, values| {
             injections[record * drives..][..drives].copy_from_slice(values);
         })?;
-        let lines = placement.layout().z_len();
-        from.read(&name(Z), [records, lines], &mut |record, z| {
+        let width = placement.layout().z_len();
+        from.read(&name(Z), [records, width], &mut |record, z| {
             self.write_z(record, patterns, z);
         })?;
         let errors = self.errors.values_mut();
@@ -246,30 +246,30 @@ impl<T: Real> Window<T> {
         check_shape(&tensor_name(window, ERRORS), [expected, self.states], Some([got, self.states]))
     }
 
-    /// z of a record, zero in lines without a column.
+    /// z of a record, zero where no weight sees it.
     fn read_z(&self, record: usize, patterns: &Patterns, z: &mut [T]) {
         z.fill(T::ZERO);
         for (pattern, runs) in patterns.runs.iter().enumerate() {
-            let lanes = &self.lines(pattern)[record * T::LANES..];
+            let lanes = &self.z(pattern)[record * T::LANES..];
             for run in runs {
-                z[run.line..][..run.len].copy_from_slice(&lanes[run.lane..][..run.len]);
+                z[run.column..][..run.len].copy_from_slice(&lanes[run.lane..][..run.len]);
             }
         }
     }
 
     /// Spreads z of a record over the lanes of all patterns.
     fn write_z(&mut self, record: usize, patterns: &Patterns, z: &[T]) {
-        let lines = self.lines.values_mut().chunks_exact_mut(self.capacity * T::LANES);
-        for (lines, runs) in lines.zip(&patterns.runs) {
-            let lines = &mut lines[record * T::LANES..][..T::LANES];
+        let lanes = self.z.values_mut().chunks_exact_mut(self.capacity * T::LANES);
+        for (lanes, runs) in lanes.zip(&patterns.runs) {
+            let lanes = &mut lanes[record * T::LANES..][..T::LANES];
             for run in runs {
-                lines[run.lane..][..run.len].copy_from_slice(&z[run.line..][..run.len]);
+                lanes[run.lane..][..run.len].copy_from_slice(&z[run.column..][..run.len]);
             }
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let buffers = [&self.jacobians, &self.injections, &self.lines, &self.errors];
+        let buffers = [&self.jacobians, &self.injections, &self.z, &self.errors];
         buffers.into_iter().map(Buffer::bytes).sum()
     }
 }

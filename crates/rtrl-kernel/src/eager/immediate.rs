@@ -69,7 +69,7 @@ impl<T: Real> Immediate<T> {
             while let Some((first, segment)) = list.next_if(|(_, segment)| segment.row == row) {
                 lane = first + segment.lane;
                 if !shared || row == 0 {
-                    let z = layout.z(row).start + segment.line;
+                    let z = layout.z(row).start + segment.column;
                     runs.push((z, origin.wrapping_add(lane), segment.len));
                 }
                 lane += segment.len;
@@ -161,7 +161,7 @@ mod tests {
                     let mut expected = vec![0.0; f64::LANES];
                     for segment in placement.segments(panel).iter().filter(|s| s.row == row) {
                         for offset in 0..segment.len {
-                            let first = placement.layout().z(row).start + segment.line;
+                            let first = placement.layout().z(row).start + segment.column;
                             expected[segment.lane + offset] = z[first + offset];
                         }
                     }
@@ -173,13 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn each_row_has_its_lines_in_its_slots_and_zeros_elsewhere() {
-        for (rows, lines) in [(1, 1), (3, 5), (7, 8), (4, 30), (9, 3)] {
-            let layout = Layout::simple(rows, lines).unwrap();
-            let count = rows * lines;
+    fn each_row_has_its_z_in_its_lanes_and_zeros_elsewhere() {
+        for (rows, columns) in [(1, 1), (3, 5), (7, 8), (4, 30), (9, 3)] {
+            let layout = Layout::simple(rows, columns).unwrap();
+            let count = rows * columns;
             check(&vec![true; count], &layout);
             for step in [2, 3, 7] {
-                let mask: Vec<bool> = (0..count).map(|w| w % step != 1 && w / lines != 1).collect();
+                let mask: Vec<bool> =
+                    (0..count).map(|w| w % step != 1 && w / columns != 1).collect();
                 if mask.contains(&true) {
                     check(&mask, &layout);
                 }

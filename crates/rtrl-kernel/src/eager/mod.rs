@@ -86,7 +86,7 @@ impl<T: Real> Eager<T> {
         let shares = Shares::new(placement.panels(), workers.count(), small);
         let p = Buffer::zeroed(shares.rooms() as u128 * n as u128)?;
         let sums = Buffer::zeroed((shares.count * shares.panels) as u128)?;
-        // A part of no length could not be handed out.
+        // A share of no length could not be handed out.
         let room = if small { 1 } else { GROUP * n };
         let scratch = Buffer::zeroed((workers.count() * room) as u128)?;
         let packing = Packing::new(n, isa);
@@ -109,7 +109,7 @@ impl<T: Real> Eager<T> {
         })
     }
 
-    /// Advances every panel, each thread its own part of them. Returns whether the gradient is finite; as
+    /// Advances every panel, each thread its own share of them. Returns whether the gradient is finite; as
     /// every sensitivity enters it, with the factor zero where there is no error, it shows any overflow.
     fn advance_panels(&mut self, step: &Step<'_, T>, target_error: Option<&[T]>) -> bool {
         let Self { placement, immediate, isa, workers, p, sums, scratch, packing, .. } = self;
@@ -126,15 +126,15 @@ impl<T: Real> Eager<T> {
             accumulate: self.unread,
         };
         let Shares { panels, spare, .. } = self.shares;
-        let scratch_part = scratch.values().len() / workers.count();
-        let parts = [
+        let scratch_share = scratch.values().len() / workers.count();
+        let buffers = [
             (p.values_mut(), (panels + spare) * n * T::LANES),
             (sums.values_mut(), panels * T::LANES),
-            (scratch.values_mut(), scratch_part),
+            (scratch.values_mut(), scratch_share),
         ];
         let finite = AtomicBool::new(true);
-        workers.each(parts, |part, [p, sums, scratch]| {
-            let first = part * panels;
+        workers.each(buffers, |share, [p, sums, scratch]| {
+            let first = share * panels;
             if !T::run::<ShareLoop>(*isa, Share { packed: &packed, first, p, sums, scratch }) {
                 finite.store(false, Ordering::Relaxed);
             }

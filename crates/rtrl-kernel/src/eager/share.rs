@@ -11,13 +11,13 @@ pub(crate) const GROUP: usize = 2;
 /// How the panels are divided among the threads, and where they stand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shares {
-    /// Number of parts.
+    /// Number of shares.
     pub(super) count: usize,
-    /// Panels of a part, a whole number of groups.
+    /// Panels of a share, a whole number of groups.
     pub(super) panels: usize,
-    /// Panels of the spare group of a part; none in small layers.
+    /// Panels of the spare group of a share; none in small layers.
     pub(super) spare: usize,
-    /// Whether the spare group of each part is its first (else its last).
+    /// Whether the spare group of each share is its first (else its last).
     pub(super) spare_first: bool,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Packed<'a, T> {
     pub(crate) step: &'a Step<'a, T>,
     /// Whether the layer takes the path of `small.rs`, which needs no packing.
     pub(crate) small: bool,
-    /// Whether the spare group is the first of each part (else the last).
+    /// Whether the spare group is the first of each share (else the last).
     pub(crate) spare_first: bool,
     /// e(t + 1), if there is a target.
     pub(crate) target_error: Option<&'a [T]>,
@@ -60,10 +60,10 @@ pub(crate) struct Packed<'a, T> {
     pub(crate) accumulate: bool,
 }
 
-/// One thread's part of the panels.
+/// One thread's share of the panels.
 pub(crate) struct Share<'a, T> {
     pub(crate) packed: &'a Packed<'a, T>,
-    /// Number of the first panel of this part.
+    /// Number of the first panel of this share.
     pub(crate) first: usize,
     /// The panels and, unless the layer is small, the spare group.
     pub(crate) p: &'a mut [T],

@@ -36,7 +36,7 @@ pub(crate) fn fits(layout: &Layout) -> bool {
     layout.states() <= MOST && layout.is_simple()
 }
 
-/// One step for all panels of a part of a small layer. Returns whether its gradient is finite.
+/// One step for all panels of a share of a small layer. Returns whether its gradient is finite.
 #[inline(always)]
 pub(crate) fn advance<S: Simd, T: Real>(simd: S, share: &mut Share<'_, T>) -> bool {
     macro_rules! by_size {
@@ -88,7 +88,7 @@ fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
     let layer = Layer { jacobian, injection, error, immediate, first, accumulate };
     // Else the compiler keeps every coefficient in a register of its own, and most of these on the stack.
     let layer = std::hint::black_box(&layer);
-    // The last part may have panels that are not there.
+    // The last share may have panels that are not there.
     let panels = packed.placement.panels().saturating_sub(first).min(sums.len() / T::LANES);
     let row = 64 / size_of::<T::Vector<S>>();
     let p = &mut T::vectors_mut::<S>(p)[..panels * N * row];
@@ -132,7 +132,7 @@ struct Layer<'a, T, const N: usize> {
     injection: [T; N],
     error: [T; N],
     immediate: &'a Immediate<T>,
-    /// First panel of the part.
+    /// First panel of the share.
     first: usize,
     accumulate: bool,
 }
@@ -162,7 +162,7 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
         }
     }
 
-    /// Advances NV registers of every row, from register `register` of the part on.
+    /// Advances NV registers of every row, from register `register` of the share on.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
     fn advance<S: Simd, const NV: usize, const TALL: usize>(

@@ -1,4 +1,4 @@
-//! The inner loops: one part of the panels through one time step.
+//! The inner loops: one share of the panels through one time step.
 //!
 //! For a group of panels that fills the registers:
 //!
