@@ -6,9 +6,12 @@
 //! | `versions.rs` | files of this version and of another |
 //! | `custom.rs` | custom engines and optimisers, and what cannot be resumed |
 //! | `forged.rs` | files made by hand, with a checksum that is right |
+//! | `claims.rs` | files whose header claims more than their tensors show |
 //! | `memory.rs` | memory that a file makes room for, and a full disk |
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+mod claims;
 mod custom;
 mod forged;
 mod memory;
@@ -186,8 +189,11 @@ fn plain() -> Run {
     }
 }
 
-/// Changes the contents and the bytes of the tensors.
-type Forge = fn(&mut serde_json::Value, &mut Vec<(Tensor, Vec<u8>)>);
+/// The tensors of a file, with their bytes.
+type Tensors = Vec<(Tensor, Vec<u8>)>;
+
+/// Changes the contents and the tensors of a file.
+type Forge = fn(&mut serde_json::Value, &mut Tensors);
 
 /// Copies a checkpoint with other contents.
 fn rewrite(from: &std::path::Path, to: &std::path::Path, forge: Forge) {

@@ -71,7 +71,8 @@ pub struct Matrix<T> {
 }
 
 impl<T: Real> Matrix<T> {
-    /// A matrix of zeros.
+    /// A matrix of zeros. Memory is taken from the system as rows are first written, so that the streams of a
+    /// checkpoint that claims many take none before they run.
     ///
     /// # Errors
     /// [`Error::Memory`] with the bytes if there is not enough memory.
@@ -81,11 +82,7 @@ impl<T: Real> Matrix<T> {
         let refused = Error::Memory { what: "a weight matrix", bytes };
         let len = (rows as u128).checked_mul(width).and_then(|len| usize::try_from(len).ok());
         let (Some(len), Ok(stride)) = (len, usize::try_from(width)) else { return Err(refused) };
-        let mut values = Vec::new();
-        if values.try_reserve_exact(len).is_err() {
-            return Err(refused);
-        }
-        values.resize(len, T::ZERO);
+        let values = bytemuck::allocation::try_zeroed_vec(len).map_err(|()| refused)?;
         Ok(Self { rows, columns, stride, values })
     }
 

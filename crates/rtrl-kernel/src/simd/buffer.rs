@@ -26,7 +26,12 @@ enum Storage {
     Mapped(memmap2::MmapMut),
 }
 
-/// Bytes from which a buffer is mapped: a large page.
+/// Bytes from which a buffer is mapped. An allocator writes zeros where memory has an alignment like this; a mapped
+/// page is taken from the system when it is first written.
+#[cfg(target_os = "linux")]
+const MAPPED: usize = 128 << 10;
+
+/// Bytes from which large pages serve: one of them.
 #[cfg(target_os = "linux")]
 const LARGE: usize = 2 << 20;
 
@@ -78,10 +83,12 @@ impl<T> Buffer<T> {
 impl Storage {
     fn zeroed(lines: usize) -> Option<Self> {
         #[cfg(target_os = "linux")]
-        if lines * 64 >= LARGE {
+        if lines * 64 >= MAPPED {
             let bytes = memmap2::MmapMut::map_anon(lines * 64).ok()?;
-            // A system without large pages says no; the buffer serves all the same.
-            let _ = bytes.advise(memmap2::Advice::HugePage);
+            if lines * 64 >= LARGE {
+                // A system without large pages says no; the buffer serves all the same.
+                let _ = bytes.advise(memmap2::Advice::HugePage);
+            }
             return Some(Self::Mapped(bytes));
         }
         bytemuck::allocation::try_zeroed_slice_box(lines).ok().map(Self::Boxed)

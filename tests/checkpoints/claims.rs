@@ -1,0 +1,84 @@
+//! Files whose header claims more than their tensors show, measured in a process of its own.
+
+use std::path::Path;
+use std::process::Command;
+
+use rtrl_model::store::container::Tensor;
+use rtrl_model::{EngineChoice, Learner, Network, Pace};
+use serde_json::json;
+
+use super::{Forge, Tensors, rewrite};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_resumed_memory");
+
+/// Units of the network in a file that claims much.
+const MANY: usize = 400;
+
+/// A learner of one stream in which one weight learns, so that a stream takes little of its file.
+fn nearly_frozen() -> Learner<f64> {
+    let mut frozen = vec![true; MANY * (MANY + 2)];
+    frozen[0] = false;
+    let network = Network::<f64>::builder(MANY, 1).frozen(frozen).build().unwrap();
+    let engine = EngineChoice::Deferred { window: Some(8), pace: Pace::Even };
+    Learner::builder(network).engine(engine).build().unwrap()
+}
+
+/// Claims 100 streams, each with all its tensors and counts.
+fn hundred_streams(contents: &mut serde_json::Value, tensors: &mut Tensors) {
+    contents["learner"]["streams"] = json!(100);
+    let counts = contents["counts"].as_object_mut().unwrap();
+    let rename = |name: &str, b: usize| {
+        name.strip_prefix("stream.0.").map(|rest| format!("stream.{b}.{rest}"))
+    };
+    for b in 1..100 {
+        for (name, count) in counts.clone() {
+            counts.extend(rename(&name, b).map(|name| (name, count)));
+        }
+        let copy = |(tensor, bytes): &(Tensor, Vec<u8>)| {
+            let name = rename(&tensor.name, b)?;
+            Some((Tensor { name, ..tensor.clone() }, bytes.clone()))
+        };
+        let copies: Vec<_> = tensors.iter().filter_map(copy).collect();
+        tensors.extend(copies);
+    }
+}
+
+/// Claims a window that no file of this size can have filled.
+fn long_window(contents: &mut serde_json::Value, _: &mut Tensors) {
+    contents["learner"]["engine"]["deferred"]["window"] = json!(1u64 << 16);
+}
+
+/// Claims 100 streams, each with a window of 400 steps.
+fn streams_with_long_windows(contents: &mut serde_json::Value, tensors: &mut Tensors) {
+    hundred_streams(contents, tensors);
+    contents["learner"]["engine"]["deferred"]["window"] = json!(400);
+}
+
+/// Gradients of n c numbers a stream and windows of h n² numbers take memory when a step first writes them, not
+/// because a header claims them.
+#[test]
+fn claimed_streams_and_windows_take_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, forged) = (folder.path().join("original"), folder.path().join("forged"));
+    nearly_frozen().save(&path, &json!(null)).unwrap();
+    // A system that does not lend more than it has refuses long windows.
+    let claims: [(Forge, &[u64]); 3] =
+        [(hundred_streams, &[100]), (streams_with_long_windows, &[0, 100]), (long_window, &[0, 1])];
+    for (forge, allowed) in claims {
+        rewrite(&path, &forged, forge);
+        let [streams, taken] = read(&forged);
+        assert!(allowed.contains(&streams), "{streams} streams");
+        // Small buffers of the engines are written when they are made.
+        let file = std::fs::metadata(&forged).unwrap().len() / 1024;
+        assert!(taken < 20 * file, "{streams} streams: {taken} KiB for a file of {file} KiB");
+    }
+}
+
+/// The streams of the learner in a file, and the memory that reading it takes, in KiB.
+fn read(forged: &Path) -> [u64; 2] {
+    let output = Command::new(PROGRAM).arg(forged).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let (streams, taken) = printed.trim_end().split_once(' ').unwrap();
+    [streams, taken].map(|number| number.parse().unwrap())
+}
