@@ -53,8 +53,8 @@ pub use error::{Error, Quantity};
 pub use jacobian::Jacobian;
 pub use layout::{Drive, Layout};
 pub use simd::{
-    Average, Elementary, Function, Isa, Limit, Moment, Real, Scale, Update, Vectorised, activate,
-    descend, limited_squares, product, sum_of_squares,
+    Average, Elementary, Function, Gru, Isa, Limit, Lstm, Moment, Real, Scale, Update, Vectorised,
+    activate, combine, descend, limited_squares, product, sum_of_squares,
 };
 pub use spec::{Pace, Spec};
 pub use step::Step;

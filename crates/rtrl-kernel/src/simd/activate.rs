@@ -34,7 +34,11 @@ impl Function {
 
     /// The function and its derivative for one register.
     #[inline(always)]
-    fn of<S: Simd, T: Real>(self, simd: S, s: T::Vector<S>) -> (T::Vector<S>, T::Vector<S>) {
+    pub(super) fn of<S: Simd, T: Real>(
+        self,
+        simd: S,
+        s: T::Vector<S>,
+    ) -> (T::Vector<S>, T::Vector<S>) {
         let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
         match self {
             Self::Logistic => {
@@ -64,12 +68,16 @@ impl Function {
 
 /// `a - b`
 #[inline(always)]
-fn difference<S: Simd, T: Real>(simd: S, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S> {
+pub(super) fn difference<S: Simd, T: Real>(
+    simd: S,
+    a: T::Vector<S>,
+    b: T::Vector<S>,
+) -> T::Vector<S> {
     T::fused(simd, b, T::splat(simd, -T::ONE), a)
 }
 
-/// Writes `values[k] = f(sums[k])` and `slopes[k] = f'(sums[k])` (equation 2). Returns whether all sums
-/// are finite; values and slopes then are so too.
+/// Writes `values[k] = f(sums[k])` and `slopes[k] = f'(sums[k])` (equation 2). Returns whether all
+/// sums are finite; values and slopes then are so too.
 ///
 /// Lengths that are a multiple of [`Real::LANES`] are the fastest.
 ///

@@ -8,10 +8,13 @@
 //! | `real.rs` | the two precisions, and loops that are compiled in this crate |
 //! | `buffer.rs` | memory that starts on a cache line |
 //! | `product.rs`, `activate.rs`, `update.rs` | matrix times vector; activations; the optimisers |
+//! | `gates.rs`, `combine.rs` | the elementwise part of gated cells; vector times matrix |
 
 mod activate;
 mod buffer;
+mod combine;
 mod functions;
+mod gates;
 mod isa;
 mod product;
 mod real;
@@ -23,7 +26,9 @@ mod vector;
 
 pub use self::activate::{Function, activate};
 pub(crate) use self::buffer::Buffer;
+pub use self::combine::combine;
 pub use self::functions::Elementary;
+pub use self::gates::{Gru, Lstm};
 pub use self::isa::Isa;
 pub use self::product::{product, sum_of_squares};
 pub use self::real::Real;

@@ -5,8 +5,8 @@ use std::ops::Neg;
 use bytemuck::Pod;
 use pulp::Simd;
 
-/// Registers of a [`Real`](crate::Real). Implemented for `f32` and `f64` only; not for use outside the
-/// kernel.
+/// Registers of a [`Real`](crate::Real). Implemented for `f32` and `f64` only; not for use outside
+/// the kernel.
 pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
     /// 0.
     const ZERO: Self;
@@ -64,8 +64,8 @@ pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
         no: Self::Vector<S>,
     ) -> Self::Vector<S>;
 
-    /// The bits of each lane moved up by the width of the mantissa, so that its lowest bits become the
-    /// exponent.
+    /// The bits of each lane moved up by the width of the mantissa, so that its lowest bits become
+    /// the exponent.
     #[doc(hidden)]
     fn as_exponent<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
 
@@ -87,6 +87,33 @@ pub(crate) fn is_zero<S: Simd, T: Vectorised>(register: T::Vector<S>) -> bool {
         all &= lane == T::ZERO;
     }
     all
+}
+
+/// The register at `at` of a slice, with zeros behind its end.
+#[inline(always)]
+pub(crate) fn load<S: Simd, T: Vectorised>(simd: S, slice: &[T], at: usize) -> T::Vector<S> {
+    let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+    let rest = &slice[at..];
+    if rest.len() >= lanes {
+        return T::vectors::<S>(&rest[..lanes])[0];
+    }
+    let mut register = T::splat(simd, T::ZERO);
+    let places: &mut [T] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut register));
+    places.iter_mut().zip(rest).for_each(|(place, &value)| *place = value);
+    register
+}
+
+/// Writes a register to `at` of a slice, without the lanes behind its end.
+#[inline(always)]
+pub(crate) fn store<S: Simd, T: Vectorised>(slice: &mut [T], at: usize, register: T::Vector<S>) {
+    let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+    let rest = &mut slice[at..];
+    if rest.len() >= lanes {
+        T::vectors_mut::<S>(&mut rest[..lanes])[0] = register;
+        return;
+    }
+    let values: &[T] = bytemuck::cast_slice(std::slice::from_ref(&register));
+    rest.iter_mut().zip(values).for_each(|(place, &value)| *place = value);
 }
 
 macro_rules! vectorised {

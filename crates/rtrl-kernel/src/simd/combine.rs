@@ -1,0 +1,120 @@
+//! Sums of scaled rows: vector times matrix, in a fixed order.
+
+use pulp::Simd;
+
+use super::isa::Isa;
+use super::real::{Real, Work, compiled};
+use super::vector::{load, store};
+use crate::error::{Error, check_matrix};
+
+/// Registers that are summed at the same time, to hide the latency of the multiply-adds.
+const WIDE: usize = 8;
+
+/// Writes `out[l] = sum over j of factors[j] * matrix[j * stride + l]`: one chain of fused
+/// multiply-adds from +0 for each l, j ascending.
+///
+/// # Errors
+/// [`Error::Length`] if the matrix is too small.
+pub fn combine<T: Real>(
+    isa: Isa,
+    factors: &[T],
+    matrix: &[T],
+    stride: usize,
+    out: &mut [T],
+) -> Result<(), Error> {
+    if factors.is_empty() || out.is_empty() {
+        out.fill(T::ZERO);
+        return Ok(());
+    }
+    check_matrix("the rows to be combined", factors.len(), out.len(), stride, matrix.len())?;
+    T::run::<CombineLoop>(isa, Combine { factors, matrix, stride, out });
+    Ok(())
+}
+
+compiled!(pub(crate) CombineLoop: Combine -> ());
+
+pub(crate) struct Combine<'a, T> {
+    factors: &'a [T],
+    matrix: &'a [T],
+    stride: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Real> Work for Combine<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S) {
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        let mut at = 0;
+        while at + WIDE * lanes <= self.out.len() {
+            self.block::<S, WIDE>(simd, at);
+            at += WIDE * lanes;
+        }
+        while at < self.out.len() {
+            self.block::<S, 1>(simd, at);
+            at += lanes;
+        }
+    }
+}
+
+impl<T: Real> Combine<'_, T> {
+    /// `NB` registers from `at` on.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+    fn block<S: Simd, const NB: usize>(&mut self, simd: S, at: usize) {
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        let width = self.out.len();
+        let mut sums = [T::splat(simd, T::ZERO); NB];
+        for (j, &factor) in self.factors.iter().enumerate() {
+            let (row, factor) = (&self.matrix[j * self.stride..][..width], T::splat(simd, factor));
+            for v in 0..NB {
+                let values = load::<S, T>(simd, row, at + v * lanes);
+                sums[v] = T::fused(simd, factor, values, sums[v]);
+            }
+        }
+        for v in 0..NB {
+            store::<S, T>(self.out, at + v * lanes, sums[v]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: Real>() {
+        let number = |i: usize| T::from_f64(libm::sin(i as f64 * 1.7) * 3.0);
+        for (rows, width, stride) in [(1, 1, 1), (3, 7, 9), (4, 16, 16), (5, 150, 160)] {
+            let factors: Vec<T> = (500..500 + rows).map(number).collect();
+            // The last row need not be followed by anything.
+            let matrix: Vec<T> = (0..(rows - 1) * stride + width).map(number).collect();
+            let expected: Vec<T> = (0..width)
+                .map(|l| {
+                    (0..rows)
+                        .fold(T::ZERO, |sum, j| factors[j].mul_add(matrix[j * stride + l], sum))
+                })
+                .collect();
+            for isa in Isa::available() {
+                let mut out = vec![T::ONE; width];
+                combine(isa, &factors, &matrix, stride, &mut out).unwrap();
+                assert_eq!(out, expected, "{isa}, {rows} x {width}");
+            }
+        }
+        let mut out = [T::ONE; 3];
+        combine(Isa::best(), &[], &[], 3, &mut out).unwrap();
+        assert_eq!(out, [T::ZERO; 3]);
+    }
+
+    #[test]
+    fn every_instruction_set_sums_in_the_documented_order() {
+        check::<f32>();
+        check::<f64>();
+    }
+
+    #[test]
+    fn a_matrix_that_is_too_small_is_refused() {
+        let refused = combine(Isa::scalar(), &[1.0f32; 2], &[0.0; 5], 3, &mut [0.0; 3]);
+        assert!(matches!(refused, Err(Error::Length { .. })), "{refused:?}");
+    }
+}
