@@ -178,7 +178,7 @@ impl Placement {
         let (rows, columns) = (self.layout.rows(), self.layout.widest());
         let row_len = match self.row_len {
             Some(row_len) if columns > 0 && stride == columns.next_multiple_of(T::LANES) => row_len,
-            _ => return self.scatter_negative(sums, into, stride),
+            _ => return self.scatter_negative(isa, sums, into, stride),
         };
         // A row is read together with the values after it, of which there may be too few at the
         // end.
@@ -195,16 +195,9 @@ impl Placement {
     }
 
     /// Writes the negative of each weight's sum to its place in a matrix of weights.
-    fn scatter_negative<T: Real>(&self, sums: &[T], into: &mut [T], stride: usize) {
-        for (panel, sums) in sums.chunks_exact(T::LANES).enumerate().take(self.panels()) {
-            for segment in self.segments(panel) {
-                let start = segment.row * stride + segment.column;
-                let into = &mut into[start..start + segment.len];
-                for (into, &sum) in into.iter_mut().zip(&sums[segment.lane..]) {
-                    *into = T::ZERO - sum;
-                }
-            }
-        }
+    fn scatter_negative<T: Real>(&self, isa: Isa, sums: &[T], into: &mut [T], stride: usize) {
+        let placement = self;
+        T::run::<ScatterNegativeLoop>(isa, ScatterNegative { placement, sums, stride, into });
     }
 
     /// Copies the lanes that hold a column, from `panels` (a row of lanes of each panel) to `row`.
@@ -271,6 +264,41 @@ impl<T: Real> Work for ReadNegative<'_, T> {
     }
 }
 
+/// Sums on their way to rows of which any weights may be missing.
+pub(crate) struct ScatterNegative<'a, T> {
+    placement: &'a Placement,
+    sums: &'a [T],
+    stride: usize,
+    into: &'a mut [T],
+}
+
+compiled!(pub(crate) ScatterNegativeLoop: ScatterNegative -> ());
+
+impl<T: Real> Work for ScatterNegative<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S) {
+        let Self { placement, sums, stride, into } = self;
+        let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
+        for (panel, sums) in sums.chunks_exact(T::LANES).enumerate().take(placement.panels()) {
+            for segment in placement.segments(panel) {
+                let into = &mut into[segment.row * *stride + segment.column..][..segment.len];
+                if segment.len == T::LANES {
+                    let places = T::vectors_mut::<S>(into).iter_mut();
+                    for (into, &sum) in places.zip(T::vectors::<S>(sums)) {
+                        *into = T::fused(simd, sum, minus_one, zero);
+                    }
+                    continue;
+                }
+                for (into, &sum) in into.iter_mut().zip(&sums[segment.lane..]) {
+                    *into = T::ZERO - sum;
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,7 +353,7 @@ mod tests {
                     (1u8..=200).map(f32::from).take(placement.panels() * 16).collect();
                 let stride = columns.next_multiple_of(16);
                 let mut expected = vec![0.0; rows * stride];
-                placement.scatter_negative(&sums, &mut expected, stride);
+                placement.scatter_negative(Isa::scalar(), &sums, &mut expected, stride);
                 for isa in tested::sets() {
                     let mut got = vec![0.0; rows * stride];
                     placement.read_negative(isa, &sums, &mut got, stride);
