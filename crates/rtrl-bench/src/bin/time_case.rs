@@ -12,7 +12,7 @@ use clap::{Parser, ValueEnum};
 use rtrl_bench::timing::{Seconds, common_period, seconds, window};
 use rtrl_kernel::{Eager, Engine, Isa, Jacobian, Layout, Real, Step, Threads};
 use rtrl_model::store::case::{Case, RegimeName};
-use rtrl_model::{EngineChoice, Generator, Learner, Network, Targets};
+use rtrl_model::{Cell, EngineChoice, Generator, Learner, Network, Targets};
 use serde::Serialize;
 
 /// Minimum duration of each of the two measurements, in seconds.
@@ -56,7 +56,9 @@ struct Report {
     /// W after the last step of the case, n x c.
     weights: Vec<Vec<f64>>,
     step: Seconds,
-    update: Seconds,
+    /// Absent for gated cells and several layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    update: Option<Seconds>,
 }
 
 fn main() -> Result<(), Failure> {
@@ -86,8 +88,13 @@ fn run<T: Real>(case: &Case, args: &Args) -> Result<Report, Failure> {
         isa: isa.name(),
         weights: learner.network().weights().to_rows(),
         step: series.time(&mut learner, period),
-        update: time_update(learner.network(), threads)?,
+        update: is_simple(case).then(|| time_update(learner.network(), threads)).transpose()?,
     })
+}
+
+/// Whether the network is one layer of simple units.
+fn is_simple(case: &Case) -> bool {
+    matches!(&*case.layers, [layer] if layer.cell == Cell::Simple)
 }
 
 /// Steps after which the work repeats, so that samples hold whole windows and their flushes.
