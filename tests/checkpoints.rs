@@ -21,9 +21,10 @@ mod versions;
 use rtrl_model::store::container;
 use rtrl_model::store::container::{Dtype, Plan, Reader, Tensor};
 use rtrl_model::{
-    Activation, CustomOptimizer, EngineChoice, Generator, InitialWeights, Learner, LearnerBuilder,
-    Network, Optimizer, Pace, RateSchedule, Readout, ReadoutWeights, Real, Recovery, Regime,
-    StoredLearner, Supplies, Targets, Threads, Timing, UpdateSettings,
+    Activation, Cell, CustomOptimizer, EngineChoice, Generator, InitialWeights, Learner,
+    LearnerBuilder, Network, NetworkBuilder, Optimizer, Pace, RateSchedule, Readout,
+    ReadoutWeights, Real, Recovery, Regime, StoredLearner, Supplies, Targets, Threads, Timing,
+    UpdateSettings,
 };
 use serde_json::json;
 
@@ -41,9 +42,21 @@ enum Layer {
     LeastSquares,
 }
 
+/// The layers of the network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Cells {
+    /// One layer of simple units.
+    Simple,
+    /// One layer of gated units.
+    Gated(Cell),
+    /// An LSTM below leaky simple units and a GRU.
+    Chain,
+}
+
 /// The parameters of a run.
 #[derive(Debug, Clone)]
 struct Run {
+    cells: Cells,
     engine: EngineChoice,
     regime: Regime,
     updates: UpdateSettings,
@@ -58,20 +71,33 @@ fn wave() -> Activation {
     Activation::custom("wave", libm::sin, libm::cos)
 }
 
-fn network<T: Real>(run: &Run) -> Network<T> {
-    let mut mask = vec![vec![true; INPUTS + 1 + UNITS]; UNITS];
+/// A layer of which a weight is absent and another one frozen.
+fn masked<T: Real>(builder: NetworkBuilder<T>, cell: Cell, inputs: usize) -> NetworkBuilder<T> {
+    let table = |value| vec![vec![value; inputs + 1 + UNITS]; cell.blocks() * UNITS];
+    let (mut mask, mut frozen) = (table(true), table(false));
     mask[1][0] = false;
-    let mut frozen = vec![vec![false; INPUTS + 1 + UNITS]; UNITS];
     frozen[2][4] = true;
-    let mut network = Network::<T>::builder(UNITS, INPUTS)
-        .activations([Activation::Tanh, wave(), Activation::Logistic, Activation::Tanh])
-        .connections(mask)
-        .frozen(frozen)
-        .weights(InitialWeights::Orthogonal { gain: 0.8 })
-        .seed(5);
-    if run.leaky {
-        network = network.leaks([0.5, 1.0, 0.3, 0.9]);
-    }
+    let weights = InitialWeights::Orthogonal { gain: 0.8 };
+    builder.cell(cell).connections(mask).frozen(frozen).weights(weights)
+}
+
+fn simple<T: Real>(run: &Run, builder: NetworkBuilder<T>, inputs: usize) -> NetworkBuilder<T> {
+    let activations = [Activation::Tanh, wave(), Activation::Logistic, Activation::Tanh];
+    let builder = masked(builder, Cell::Simple, inputs).activations(activations);
+    if run.leaky { builder.leaks([0.5, 1.0, 0.3, 0.9]) } else { builder }
+}
+
+fn network<T: Real>(run: &Run) -> Network<T> {
+    let first = Network::<T>::builder(UNITS, INPUTS).seed(5);
+    let network = match run.cells {
+        Cells::Simple => simple(run, first, INPUTS),
+        Cells::Gated(cell) => masked(first, cell, INPUTS),
+        Cells::Chain => {
+            let lstm = masked(first, Cell::Lstm, INPUTS).initial_cells(vec![0.5; UNITS]);
+            let leaky = simple(run, lstm.layer(UNITS), UNITS);
+            masked(leaky.layer(UNITS), Cell::Gru, UNITS)
+        }
+    };
     let readout = Readout::new(OUTPUTS).with_inputs().weights(ReadoutWeights::Normal { gain: 0.5 });
     match run.layer {
         Layer::None => network,
@@ -91,7 +117,7 @@ fn without_engine<T: Real>(run: &Run) -> LearnerBuilder<T> {
         .regime(run.regime)
         .updates(run.updates.clone())
         .step_gradients(run.step_gradients)
-        .teacher_forcing(run.layer == Layer::None)
+        .teacher_forcing(run.layer == Layer::None && run.cells != Cells::Chain)
         .sensitivity_decay(run.decay)
         .streams(run.streams)
         .recovery(Recovery { reset_sensitivities: true, skip_updates: true })
@@ -132,7 +158,7 @@ fn advance<T: Real>(learner: &mut Learner<T>, run: &Run, step: usize) {
     let samples: Vec<_> =
         drawn.iter().map(|(x, d)| Some((x.as_slice(), Targets::Some(d)))).collect();
     learner.step_streams(&samples).unwrap();
-    let state = [T::from_f64(0.1); UNITS];
+    let state = vec![T::from_f64(0.1); learner.network().layout().states()];
     if step % 37 == 36 {
         learner.reset_stream(step % run.streams, &state).unwrap();
     }
@@ -178,6 +204,7 @@ const BURSTS: EngineChoice = EngineChoice::Deferred { window: Some(9), pace: Pac
 
 fn plain() -> Run {
     Run {
+        cells: Cells::Simple,
         engine: BURSTS,
         regime: real_time(Timing::Immediate, 1),
         updates: UpdateSettings::default(),

@@ -12,9 +12,13 @@ use crate::tested;
 /// The project's own cases, and those of a neighbouring folder where it exists.
 fn cases() -> Vec<(PathBuf, Case)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let own = json_files(&root.join("tests/cases"));
-    assert!(own.len() >= 10, "only {} cases of our own", own.len());
-    let shared = json_files(&root.join("../shared/conformance"));
+    let files = |folder: &str| {
+        let folder = root.join(folder);
+        [json_files(&folder), json_files(&folder.join("cells"))].concat()
+    };
+    let own = files("tests/cases");
+    assert!(own.len() >= 30, "only {} cases of our own", own.len());
+    let shared = files("../shared/conformance");
     let paths = own.into_iter().chain(shared);
     paths
         .map(|path| {

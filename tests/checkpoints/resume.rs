@@ -3,14 +3,14 @@
 use std::num::NonZeroU64;
 
 use rtrl_model::{
-    Activation, Clipping, EngineChoice, Error, Forecaster, Generator, InitialWeights, Learner,
-    Loss, Network, Optimizer, RateSchedule, Real, Recovery, Regime, StoredLearner, Supplies,
-    Targets, Timing, UpdateSettings,
+    Activation, Cell, Clipping, EngineChoice, Error, Forecaster, Generator, InitialWeights,
+    Learner, Loss, Network, Optimizer, RateSchedule, Real, Recovery, Regime, StoredLearner,
+    Supplies, Targets, Timing, UpdateSettings,
 };
 use serde_json::json;
 
 use super::{
-    BURSTS, EVEN, Layer, Run, STEPS, TwoAverages, UNITS, advance, builder, plain, real_time,
+    BURSTS, Cells, EVEN, Layer, Run, STEPS, TwoAverages, UNITS, advance, builder, plain, real_time,
     resumed, schedule, supplies,
 };
 
@@ -89,6 +89,7 @@ fn runs() -> Vec<Run> {
                 layer => layer,
             };
             runs.push(Run {
+                cells: Cells::Simple,
                 engine,
                 regime,
                 updates: optimisers()[number % 6].clone(),
@@ -113,12 +114,27 @@ fn a_run_cut_at_any_step_is_the_whole_run_in_double_precision() {
     runs().iter().for_each(split_run_is_whole_run::<f64>);
 }
 
+/// Gated cells and layers with every engine, in one precision each.
+#[test]
+fn a_run_of_gated_cells_and_layers_cut_at_any_step_is_the_whole_run() {
+    let cells = [Cells::Gated(Cell::Gru), Cells::Gated(Cell::Lstm), Cells::Chain];
+    for (number, run) in runs().into_iter().enumerate() {
+        let run = Run { cells: cells[number % 3], ..run };
+        if number % 2 == 0 {
+            split_run_is_whole_run::<f32>(&run);
+        } else {
+            split_run_is_whole_run::<f64>(&run);
+        }
+    }
+}
+
 /// Every optimiser with both engines.
 #[test]
 fn every_optimiser_resumes() {
     for updates in optimisers() {
         for engine in [EngineChoice::Eager, EVEN] {
             let run = Run {
+                cells: Cells::Simple,
                 engine,
                 regime: real_time(Timing::AfterNextStep, 2),
                 updates: updates.clone(),

@@ -161,12 +161,12 @@ fn a_saved_model_names_the_options_of_its_run() {
     let expected = serde_json::json!(["rls", 0.5, 2.0, 0.25, 1.0, "adamw", 1e-4]);
     let keys = ["readout", "forgetting", "ridge", "leak", "gain", "optimizer", "learning_rate"];
     assert_eq!(serde_json::json!(keys.map(|key| &named[key])), expected);
-    assert_eq!(model.network::<f32>(&[]).unwrap().leaks(), Some([0.25; 16].as_slice()));
+    assert_eq!(model.network::<f32>(&[]).unwrap().layers()[0].leaks(), Some([0.25; 16].as_slice()));
     let (model, header) = saved(&["--leak", "1", "--readout", "gradient"]);
     assert!(header.contains(r#"\"least_squares\":null"#));
     let expected = serde_json::json!(["gradient", null, null, 1.0, 1.0, "adam", 1e-3]);
     assert_eq!(serde_json::json!(keys.map(|key| &model.application()[key])), expected);
-    assert_eq!(model.network::<f32>(&[]).unwrap().leaks(), None);
+    assert_eq!(model.network::<f32>(&[]).unwrap().layers()[0].leaks(), None);
 }
 
 /// The same seed gives the same model, byte for byte, on every instruction set and number of threads; another

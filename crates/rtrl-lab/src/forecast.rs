@@ -124,7 +124,7 @@ impl<T: Real> NetworkForecaster<T> {
             rtrl_model::Error::UpdateRefused { .. } | rtrl_model::Error::Fit { .. } => {}
             rtrl_model::Error::Overflow { .. } => self.learner.reset_sensitivities()?,
             rtrl_model::Error::NonFinite { .. } => {
-                let rest = vec![T::ZERO; self.learner.network().units()];
+                let rest = vec![T::ZERO; self.learner.network().layout().states()];
                 self.learner.reset(&rest)?;
             }
             other => return Err(other.into()),

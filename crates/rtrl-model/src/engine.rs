@@ -61,10 +61,11 @@ impl EngineChoice {
         // Measured: an operation of the eager engine takes two sevenths of the time of a deferred
         // one.
         let eager_is_faster = 2 * cost::eager(present, columns) < 7 * (gradient + flush);
-        // In such small layers the eager engine stays in registers, and counting operations is
-        // misleading.
+        // So long the eager engine keeps simple units in registers, and counting operations says
+        // little.
         let small = if is_seldom_read(regime) { 8 } else { 15 };
-        if n <= small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
+        let is_small = n <= small && layout.drives().len() == n;
+        if is_small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
     }
 
     /// The window of the deferred engine for a shape and a regime, in both precisions.
@@ -111,7 +112,7 @@ impl EngineChoice {
 
     /// Floating-point operations of a step of one stream.
     pub(crate) fn flops<T: Real>(self, network: &Network<T>, regime: Regime) -> u128 {
-        let (n, columns) = (network.units(), network.weight_counts().1);
+        let (n, columns) = (network.layout().states(), network.weight_counts().1);
         match self.settle(network, regime) {
             Self::Deferred { window: Some(window), .. } => {
                 DeferredCost::new(n, columns, window).total()

@@ -105,9 +105,9 @@ pub enum Error {
         got: usize,
     },
     /// A state has the wrong length.
-    #[error("state: got {}, expected {expected}, one per unit", count(*got, "value"))]
+    #[error("state: got {}, expected {expected}, one per unit and cell", count(*got, "value"))]
     StateLength {
-        /// Units of the network.
+        /// Units of the network, and cells of units that have one.
         expected: usize,
         /// Values that were given.
         got: usize,
@@ -333,11 +333,22 @@ pub(crate) fn check_finite<T: rtrl_kernel::Real>(
     quantity: Quantity,
     values: &[T],
 ) -> Result<(), Error> {
+    check_finite_from(0, step, quantity, values)
+}
+
+/// [`check_finite`] of values of which the first one has the number `first`.
+pub(crate) fn check_finite_from<T: rtrl_kernel::Real>(
+    first: usize,
+    step: u64,
+    quantity: Quantity,
+    values: &[T],
+) -> Result<(), Error> {
     if values.iter().fold(true, |all, value| all & value.is_finite()) {
         return Ok(());
     }
     let index = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
-    Err(Error::NonFinite { step, quantity, index, value: values[index].to_f64() })
+    let value = values[index].to_f64();
+    Err(Error::NonFinite { step, quantity, index: first + index, value })
 }
 
 /// The largest count that is accepted, in a file and from a caller. No run reaches it, and `f64`

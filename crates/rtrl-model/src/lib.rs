@@ -88,6 +88,7 @@ pub mod store;
 mod targets;
 
 pub use activation::{Activation, CustomActivation};
+pub use cell::Cell;
 pub use engine::EngineChoice;
 pub use error::{Error, Quantity};
 pub use forecast::Forecaster;
@@ -95,7 +96,7 @@ pub use gradient::Gradient;
 pub use learner::{Learner, LearnerBuilder, Recoveries, Recovery, Run, StepReport};
 pub use loss::{CustomLoss, Loss};
 pub use matrix::{Matrix, Table};
-pub use network::{Connection, Connections, InitialWeights, Network, NetworkBuilder, State};
+pub use network::{Connection, Connections, InitialWeights, Layer, Network, NetworkBuilder, State};
 pub use observer::{GradientNorm, LargestSensitivity, Observer, RunningLoss, StepTime};
 pub use optimizer::{
     Clipping, CustomOptimizer, CustomRule, CustomSchedule, Optimizer, RateSchedule, UpdateSettings,

@@ -109,15 +109,15 @@ impl<T: Real> Loss<T> {
     /// # Errors
     /// [`Error::Setting`] for Huber's delta, and for a cross-entropy without logits.
     pub(crate) fn check(&self, layers: &Network<T>) -> Result<(), Error> {
-        let mut units = layers.activations().iter();
+        let mut units = (0..layers.units()).map(|unit| layers.activation(unit));
         let (what, expected, got) = match self {
             Self::Huber { delta } => return check_delta::<T>(*delta),
             Self::BinaryCrossEntropy if layers.readout.is_none() && !units.any(is_identity) => {
                 ("number of identity units", "at least 1", "0")
             }
             Self::SoftmaxCrossEntropy if layers.readout.is_none() => {
-                let Some(odd) = units.find(|unit| !is_identity(unit)) else { return Ok(()) };
-                ("activation", "identity", odd.name())
+                let Some(odd) = units.find(|&unit| !is_identity(unit)) else { return Ok(()) };
+                ("activation", "identity", odd.map_or("gated", Activation::name))
             }
             _ => return Ok(()),
         };
@@ -154,7 +154,7 @@ impl<T: Real> Loss<T> {
         check_range(step, outputs, targets)?;
         match self {
             Self::SoftmaxCrossEntropy => check_distribution(step, outputs, targets),
-            _ if layers.readout.is_none() => check_units(step, layers.activations(), targets),
+            _ if layers.readout.is_none() => check_units(step, layers, targets),
             _ => Ok(()),
         }
     }
@@ -278,8 +278,8 @@ fn largest<T: Real>(values: &[T]) -> usize {
 }
 
 /// Whether the output of the unit is its weighted sum.
-fn is_identity(activation: &Activation) -> bool {
-    matches!(activation, Activation::Identity)
+fn is_identity(activation: Option<&Activation>) -> bool {
+    matches!(activation, Some(Activation::Identity))
 }
 
 /// Fails unless delta is finite and above 0 in the precision of the outputs.
@@ -304,13 +304,14 @@ fn check_range<T: Real>(step: u64, outputs: usize, targets: &Targets<'_, T>) -> 
 /// Binary cross-entropy without a readout: only units that do not saturate may have targets.
 fn check_units<T: Real>(
     step: u64,
-    activations: &[Activation],
+    layers: &Network<T>,
     targets: &Targets<'_, T>,
 ) -> Result<(), Error> {
-    let mut units = activations.iter().enumerate();
-    let odd = units.find(|(k, unit)| targets.get(*k).is_some() && !is_identity(unit));
+    let mut units = (0..layers.units()).map(|unit| (unit, layers.activation(unit)));
+    let odd = units.find(|&(k, unit)| targets.get(k).is_some() && !is_identity(unit));
     let Some((k, unit)) = odd else { return Ok(()) };
-    let got = format!("a label for unit {k}, whose activation is {}", unit.name());
+    let activation = unit.map_or("gated", Activation::name);
+    let got = format!("a label for unit {k}, whose activation is {activation}");
     Err(Error::Labels { step, expected: "identity units, whose outputs are logits", got })
 }
 

@@ -112,7 +112,7 @@ impl Readout {
         };
         let weights = weights.checked("initial weight of the readout")?;
         let Self { inputs, bias, least_squares, .. } = *self;
-        Ok(ReadoutLayer { weights, inputs, bias, least_squares })
+        Ok(ReadoutLayer { weights, units, inputs, bias, least_squares })
     }
 }
 
@@ -121,6 +121,8 @@ impl Readout {
 pub(crate) struct ReadoutLayer<T> {
     /// outputs x (units, inputs if seen, 1 if there is a bias)
     pub(crate) weights: Matrix<T>,
+    /// Units that it sees: those of the last layer.
+    pub(crate) units: usize,
     /// Whether it sees the external inputs.
     pub(crate) inputs: bool,
     /// Whether it has a bias.

@@ -1,8 +1,9 @@
 //! All instruments applied to a network.
 
-use rtrl_model::{Activation, Connection, Network};
+use rtrl_model::{Activation, Connection, Layer, Network};
 use serde::Serialize;
 
+use super::dynamics::simple_layer;
 use super::watched::{OnTask, Watched, watch};
 use super::{
     Attractors, Dynamics, Eigenvalue, FixedPoint, Principal, attractors, eigenvalues, fixed_points,
@@ -173,8 +174,9 @@ impl Findings {
     /// A network whose run overflows is no error; [`Findings::no_run`] says where it did.
     ///
     /// # Errors
-    /// [`Error::TaskShape`] if the task does not fit the network, [`Error::Model`] if a matrix cannot be
-    /// decomposed or there are too few steps.
+    /// [`Error::TaskShape`] if the task does not fit the network, [`Error::Model`] if the network
+    /// does not consist of one layer of simple units, a matrix cannot be decomposed or there are
+    /// too few steps.
     pub fn gather(
         network: &Network<f64>,
         precision: &str,
@@ -183,11 +185,13 @@ impl Findings {
     ) -> Result<Self, Error> {
         task.map_or(Ok(()), |task| check_shape(task, network))?;
         let Watching { steps, seed } = watching.checked()?;
-        let dynamics = Dynamics::of(network);
+        let layer = only_simple_layer(network)?;
+        let first = network.weights().columns() - layer.units();
+        let recurrent = network.weights().iter_rows().map(|row| row[first..].to_vec());
         let mut findings = Self {
-            model: shape(network, precision),
+            model: shape(network, layer, precision),
             weights: blocks(network)?,
-            eigenvalues: eigenvalues(&dynamics.recurrent_weights())?,
+            eigenvalues: eigenvalues(&recurrent.collect::<Vec<_>>())?,
             run: None,
             no_run: None,
             held: Vec::new(),
@@ -240,8 +244,18 @@ fn check_shape(task: &Entry, network: &Network<f64>) -> Result<(), Error> {
     Err(Error::TaskShape { task: task.name, expected, got })
 }
 
-fn shape(network: &Network<f64>, precision: &str) -> Shape {
-    let leaks = network.leaks().map(|leaks| {
+/// The layer of a network that consists of one layer of simple units.
+fn only_simple_layer(network: &Network<f64>) -> Result<&Layer<f64>, Error> {
+    simple_layer(network).ok_or_else(|| {
+        let cells = network.layers().iter().map(|layer| layer.cell().name());
+        let (expected, got) =
+            ("one layer of simple units".to_owned(), cells.collect::<Vec<_>>().join(", "));
+        rtrl_model::Error::Setting { what: "inspected network", expected, got }.into()
+    })
+}
+
+fn shape(network: &Network<f64>, layer: &Layer<f64>, precision: &str) -> Shape {
+    let leaks = layer.leaks().map(|leaks| {
         let end = |f: fn(f64, f64) -> f64| leaks.iter().copied().reduce(f).unwrap_or(1.0);
         [end(f64::min), end(f64::max)]
     });
@@ -253,7 +267,7 @@ fn shape(network: &Network<f64>, precision: &str) -> Shape {
         bias: network.has_bias(),
         outputs: network.outputs(),
         readout: network.readout_weights().is_some(),
-        activations: network.activations().iter().map(Activation::saved_name).collect(),
+        activations: layer.activations().iter().map(Activation::saved_name).collect(),
         leaks,
         learning_weights: count(Connection::Learning),
         frozen_weights: count(Connection::Frozen),

@@ -34,7 +34,7 @@ pub fn largest_lyapunov_exponent(
     }
     let mut generator = Generator::new(seed);
     let mut state = state.to_vec();
-    let mut tangent: Vec<f64> = (0..dynamics.units()).map(|_| generator.normal()).collect();
+    let mut tangent: Vec<f64> = (0..dynamics.states()).map(|_| generator.normal()).collect();
     normalise(&mut tangent);
     let mut sum = 0.0;
     for (step, input) in inputs.iter().enumerate() {

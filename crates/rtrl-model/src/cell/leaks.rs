@@ -41,7 +41,6 @@ impl<T: Real> Leaks<T> {
 
     /// Turns f(s) into `y(t+1) = fma(a, f(s), (1 - a) y(t))`, the product rounded, and f'(s) into
     /// `a f'(s)`.
-    ///
     /// `state` is y(t) as in z(t), with the teacher's values for forced units. Finite values stay
     /// finite: for a >= 1/2, `1 - a` is exact; below, its product with the largest number is not
     /// rounded upwards, so the sum exceeds that number by less than half a unit in the last place.
@@ -83,19 +82,19 @@ mod tests {
     #[test]
     fn a_unit_moves_by_its_leak() {
         let network = build::<f32>(&[0.25, 1.0]).unwrap();
-        assert_eq!(network.leaks(), Some([0.25, 1.0].as_slice()));
+        assert_eq!(network.layers()[0].leaks(), Some([0.25, 1.0].as_slice()));
         assert_eq!(network.forward(&mut network.state(), &[]).unwrap(), [1.25, -3.0]);
         let network = build::<f64>(&[0.5]).unwrap();
-        assert_eq!(network.leaks(), Some([0.5, 0.5].as_slice()));
+        assert_eq!(network.layers()[0].leaks(), Some([0.5, 0.5].as_slice()));
         assert_eq!(network.forward(&mut network.state(), &[]).unwrap(), [1.5, -1.0]);
     }
 
     #[test]
     fn leaks_of_one_are_none() {
-        assert_eq!(build::<f64>(&[1.0, 1.0]).unwrap().leaks(), None);
+        assert_eq!(build::<f64>(&[1.0, 1.0]).unwrap().layers()[0].leaks(), None);
         // In single precision, this is 1.
-        assert_eq!(build::<f32>(&[1.0 - 1e-12]).unwrap().leaks(), None);
-        assert!(build::<f64>(&[1.0 - 1e-12]).unwrap().leaks().is_some());
+        assert_eq!(build::<f32>(&[1.0 - 1e-12]).unwrap().layers()[0].leaks(), None);
+        assert!(build::<f64>(&[1.0 - 1e-12]).unwrap().layers()[0].leaks().is_some());
     }
 
     #[test]
@@ -112,8 +111,8 @@ mod tests {
         }
     }
 
-    /// Roundings could accumulate to more than the largest number if `1 - a` and its product with y were both
-    /// rounded upwards; they never are.
+    /// Roundings could accumulate to more than the largest number if `1 - a` and its product with y
+    /// were both rounded upwards; they never are.
     #[test]
     fn the_largest_state_stays_finite() {
         for leak in (1..2000).map(|i| f64::from(i) / 2000.0).chain([1e-7, 3e-8, 2e-8, 1e-9]) {

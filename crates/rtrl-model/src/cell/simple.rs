@@ -1,4 +1,5 @@
-//! Simple units: `y(t+1) = f(W z(t))`, or `(1 - a) y(t) + a f(W z(t))` where they leak (equations 2, 2').
+//! Simple units: `y(t+1) = f(W z(t))`, or `(1 - a) y(t) + a f(W z(t))` where they leak (equations
+//! 2, 2').
 
 use rtrl_kernel::Real;
 
@@ -16,8 +17,8 @@ pub(crate) struct Simple<T> {
 }
 
 impl<T: Real> Simple<T> {
-    /// Units with one activation and one leak for all of them, or one for each. `room` is the number of
-    /// values in the slices of a step: the number of units, or that with its padding.
+    /// Units with one activation and one leak for all of them, or one for each. `room` is the
+    /// number of values in the slices of a step: the number of units, or that with its padding.
     ///
     /// # Errors
     /// [`Error::Setting`] for another number of activations or leaks, and for a leak out of range.
@@ -32,10 +33,10 @@ impl<T: Real> Simple<T> {
         Ok(Self { leaks: Leaks::build(leaks, units)?, activations, runs })
     }
 
-    /// [`Cell::forward`](super::Cell::forward).
-    #[inline]
+    /// [`Units::forward`](super::Units::forward).
+    #[inline(always)]
     pub(super) fn forward(&self, step: CellStep<'_, T>) -> Result<bool, Error> {
-        let CellStep { isa, sums, outputs, next, slopes } = step;
+        let CellStep { isa, sums, outputs, next, slopes, .. } = step;
         let functions = (self.runs.as_slice(), self.activations.as_slice());
         if !evaluate(isa, functions, sums, next, slopes)? {
             return Ok(false);

@@ -17,8 +17,8 @@ use crate::{
 
 /// Describes a learner; [`LearnerBuilder::build`] checks the description.
 ///
-/// Defaults: real-time with immediate updates, no teacher forcing, gradient descent with rate 0.01, no
-/// clipping, the engine and the number of threads chosen by the shape.
+/// Defaults: real-time with immediate updates, no teacher forcing, gradient descent with rate 0.01,
+/// no clipping, the engine and the number of threads chosen by the shape.
 #[derive(Debug, Clone)]
 pub struct LearnerBuilder<T: Real> {
     network: Network<T>,
@@ -67,7 +67,8 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// Replaces all settings between gradient and weights, for example by [`UpdateSettings::adamw`] or by those of a file.
+    /// Replaces all settings between gradient and weights, for example by [`UpdateSettings::adamw`]
+    /// or by those of a file.
     #[must_use]
     pub fn updates(mut self, settings: UpdateSettings) -> Self {
         self.updates = settings;
@@ -124,14 +125,18 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// A custom engine instead of a built-in one, built for [`Network::layout`] and [`Network::learning`], for example a rule to compare with the exact one. Each stream gets a clone.
+    /// A custom engine instead of a built-in one, built for [`Network::layout`] and
+    /// [`Network::learning`], for example a rule to compare with the exact one. Each stream gets a
+    /// clone.
     #[must_use]
     pub fn custom_engine(mut self, engine: Box<dyn Engine<T>>) -> Self {
         self.custom_engine = Some(engine);
         self
     }
 
-    /// Whether the gradient of each step is computed even if gradients accumulate before the weights change (epochwise, or an update at every u-th step). This costs the deferred engine most of what it saves by accumulating, and changes the rounding of the sum. Off by default.
+    /// Whether the gradient of each step is computed even if gradients accumulate before the
+    /// weights change (epochwise, or an update at every u-th step). This costs the deferred engine
+    /// most of what it saves by accumulating, and changes the rounding of the sum. Off by default.
     #[must_use]
     pub fn step_gradients(mut self, each: bool) -> Self {
         self.step_gradients = each;
@@ -166,17 +171,20 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// A factor of p at every step, above 0 and at most 1. Below 1, the credit of an input t steps ago is scaled by `decay^t`, and the gradient is no longer exact. 1 by default.
+    /// A factor of p at every step, above 0 and at most 1. Below 1, the credit of an input t steps
+    /// ago is scaled by `decay^t`, and the gradient is no longer exact. 1 by default.
     #[must_use]
     pub fn sensitivity_decay(mut self, decay: f64) -> Self {
         self.sensitivity_decay = decay;
         self
     }
 
-    /// Checks the description and builds the learner. All streams start in the initial state of the network.
+    /// Checks the description and builds the learner. All streams start in the initial state of the
+    /// network.
     ///
     /// # Errors
-    /// [`Error::Setting`] for an invalid or inconsistent setting, [`Error::Kernel`] if the sensitivities do not fit in memory or the threads cannot be started.
+    /// [`Error::Setting`] for an invalid or inconsistent setting, [`Error::Kernel`] if the
+    /// sensitivities do not fit in memory or the threads cannot be started.
     pub fn build(self) -> Result<Learner<T>, Error> {
         check_count("number of streams", self.streams)?;
         self.regime.check()?;
@@ -185,6 +193,14 @@ impl<T: Real> LearnerBuilder<T> {
                 what: "teacher forcing",
                 expected: "off with a readout, whose outputs do not feed back".to_owned(),
                 got: "on".to_owned(),
+            });
+        }
+        let layers = self.network.layers().len();
+        if self.teacher_forcing && layers > 1 {
+            return Err(Error::Setting {
+                what: "teacher forcing",
+                expected: "off in a network of several layers".to_owned(),
+                got: format!("on with {layers} layers"),
             });
         }
         self.check_engine()?;

@@ -50,8 +50,8 @@ use crate::{Error, Loss, Network, Regime, Sample, State, Targets};
 
 /// A network that learns: its weights, the state of every stream, the engines and the optimiser.
 ///
-/// One call of [`Learner::step`] is one time step: *forward* (equations 1 and 2), *error* (3 and 4),
-/// *sensitivities* (5), *gradient* and *weights* (6).
+/// One call of [`Learner::step`] is one time step: *forward* (equations 1 and 2), *error* (3 and
+/// 4), *sensitivities* (5), *gradient* and *weights* (6).
 ///
 /// ```
 /// use rtrl_model::{Learner, Network, Optimizer, Targets};
@@ -72,11 +72,12 @@ use crate::{Error, Loss, Network, Regime, Sample, State, Targets};
 /// # }
 /// ```
 ///
-/// The gradient is exact: while the weights are constant, it is the true derivative of the loss; when
-/// they change at every step, it is that of the paper's real-time algorithm.
+/// The gradient is exact: while the weights are constant, it is the true derivative of the loss;
+/// when they change at every step, it is that of the paper's real-time algorithm.
 ///
-/// A learner may have several *streams*: independent sequences that share the weights, each with its own
-/// state, sensitivities, targets and resets. Their gradients are summed. A stream may skip a step.
+/// A learner may have several *streams*: independent sequences that share the weights, each with
+/// its own state, sensitivities, targets and resets. Their gradients are summed. A stream may skip
+/// a step.
 #[derive(Debug, Clone)]
 pub struct Learner<T: Real> {
     network: Network<T>,
@@ -153,10 +154,11 @@ impl<T: Real> Learner<T> {
         Ok(self.report((step, whole), loss, updated))
     }
 
-    /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters, and pending or accumulated gradients are kept.
+    /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters, and
+    /// gradients that wait or have accumulated stay.
     ///
-    /// `states` is one state of n values for all streams, or one state per stream, one after the
-    /// other.
+    /// `states` is the state of every stream, values like those of [`State::values`], or one state
+    /// a stream, one after the other.
     ///
     /// # Errors
     /// [`Error::StateLength`] or [`Error::NonFinite`], with nothing changed; [`Error::Overflow`] as
@@ -178,10 +180,12 @@ impl<T: Real> Learner<T> {
         self.reset_engine(stream).or_else(|error| self.recover(error).map(drop))
     }
 
-    /// Sets p = 0 in every stream and keeps everything else: past inputs get no more credit. Call this to continue after an [`Error::Overflow`].
+    /// Sets p = 0 in every stream and keeps everything else: past inputs get no more credit. Call
+    /// this to continue after an [`Error::Overflow`].
     ///
     /// # Errors
-    /// [`Error::Overflow`] if accumulated gradients have overflowed. They are dropped, and the reset has been done.
+    /// [`Error::Overflow`] if accumulated gradients have overflowed. They are dropped, and the
+    /// reset has been done.
     pub fn reset_sensitivities(&mut self) -> Result<(), Error> {
         self.reset_engines().or_else(|error| self.recover(error).map(drop))
     }
@@ -190,8 +194,9 @@ impl<T: Real> Learner<T> {
     /// [`Learner::reset`].
     ///
     /// # Errors
-    /// [`Error::Regime`] unless learning is epochwise, [`Error::StateLength`] or [`Error::NonFinite`]
-    /// for the state, all with nothing changed; [`Error::Overflow`] of the gradient or
+    /// [`Error::Regime`] unless learning is epochwise, [`Error::StateLength`] or
+    /// [`Error::NonFinite`] for the state, all with nothing changed; [`Error::Overflow`] of the
+    /// gradient or
     /// [`Error::UpdateRefused`], after which the reset has been done and the gradient is dropped.
     pub fn end_epoch(&mut self, states: &[T]) -> Result<(), Error> {
         if self.regime != Regime::Epochwise {
@@ -208,7 +213,9 @@ impl<T: Real> Learner<T> {
         done.or_else(|error| self.recover(error).map(drop))
     }
 
-    /// Applies the pending gradient of [`Timing::AfterNextStep`](crate::Timing::AfterNextStep), if there is one, and returns whether there was. Gradients that have accumulated since the last update are kept.
+    /// Applies the pending gradient of [`Timing::AfterNextStep`](crate::Timing::AfterNextStep), if
+    /// there is one, and returns whether there was. Gradients that have accumulated since the last
+    /// update are kept.
     ///
     /// # Errors
     /// [`Error::UpdateRefused`]; the gradient is dropped.
@@ -217,7 +224,8 @@ impl<T: Real> Learner<T> {
         result.or_else(|quantity| self.recover(self.refused(quantity)))
     }
 
-    /// The network with its current weights. Its initial state is unchanged; [`Learner::state`] is the current state of a stream.
+    /// The network with its current weights. Its initial state is unchanged; [`Learner::state`] is
+    /// the current state of a stream.
     pub fn network(&self) -> &Network<T> {
         &self.network
     }
@@ -232,7 +240,8 @@ impl<T: Real> Learner<T> {
         self.streams.len()
     }
 
-    /// The state of a stream: y(t), and the outputs and slopes of its last step. A clone continues independently with [`Network::forward`].
+    /// The state of a stream: y(t), and the outputs and slopes of its last step. A clone continues
+    /// independently with [`Network::forward`].
     ///
     /// # Errors
     /// [`Error::NoStream`].
@@ -276,8 +285,8 @@ impl<T: Real> Learner<T> {
 
     /// Fails unless `states` is one state, or one for each stream.
     pub(super) fn check_states(&self, states: &[T]) -> Result<(), Error> {
-        let (units, streams) = (self.network.units(), self.streams.len());
-        let expected = if states.len() == units { units } else { units * streams };
+        let (one, streams) = (self.network.layout().states(), self.streams.len());
+        let expected = if states.len() == one { one } else { one * streams };
         if states.len() != expected {
             return Err(Error::StateLength { expected, got: states.len() });
         }
@@ -285,7 +294,7 @@ impl<T: Real> Learner<T> {
     }
 
     pub(super) fn check_state(&self, state: &[T]) -> Result<(), Error> {
-        let (expected, got) = (self.network.units(), state.len());
+        let (expected, got) = (self.network.layout().states(), state.len());
         if got != expected {
             return Err(Error::StateLength { expected, got });
         }

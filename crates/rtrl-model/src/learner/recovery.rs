@@ -1,4 +1,5 @@
-//! Overflows during learning: lost sensitivities, refused updates, and the automatic recoveries from them.
+//! Overflows during learning: lost sensitivities, refused updates, and the automatic recoveries
+//! from them.
 
 use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
@@ -8,15 +9,17 @@ use super::stream::Read;
 use crate::Error;
 use crate::error::Quantity;
 
-/// What the learner does automatically when learning overflows. By default it returns an error. Values that are not finite in inputs, targets or the forward pass are always an error.
+/// What the learner does automatically when learning overflows. By default it returns an error.
+/// Values that are not finite in inputs, targets or the forward pass are always an error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
-    /// Instead of [`Error::Overflow`](crate::Error::Overflow), sets p of the stream to 0 and continues: past
-    /// inputs get no more credit. The gradients of that step, and those that the engine has accumulated, are
-    /// dropped, and the step is not counted.
+    /// Instead of [`Error::Overflow`](crate::Error::Overflow), sets p of the stream to 0 and
+    /// continues: past inputs get no more credit. The gradients of that step, and those that the
+    /// engine has accumulated, are dropped, and the step is not counted.
     pub reset_sensitivities: bool,
-    /// Instead of [`Error::UpdateRefused`](crate::Error::UpdateRefused), keeps the weights and continues; the gradient of that update is dropped. Likewise instead of [`Error::Fit`](crate::Error::Fit):
-    /// the readout is not fitted to that sample.
+    /// Instead of [`Error::UpdateRefused`](crate::Error::UpdateRefused), keeps the weights and
+    /// continues; the gradient of that update is dropped. Likewise instead of
+    /// [`Error::Fit`](crate::Error::Fit): the readout is not fitted to that sample.
     pub skip_updates: bool,
 }
 
@@ -73,16 +76,16 @@ impl<T: Real> Learner<T> {
 
     /// y as given in every stream, no unit forced; p stays.
     pub(super) fn restart(&mut self, states: &[T]) -> Result<(), Error> {
-        let one_for_all = states.len() == self.network.units();
-        for (stream, own) in
-            self.streams.iter_mut().zip(states.chunks(self.network.units()).cycle())
-        {
+        let len = self.network.layout().states();
+        let one_for_all = states.len() == len;
+        for (stream, own) in self.streams.iter_mut().zip(states.chunks(len).cycle()) {
             stream.state.restart(if one_for_all { states } else { own })?;
         }
         Ok(())
     }
 
-    /// Recovers from `error` where the [`Recovery`] allows it. Returns false: no weight has changed.
+    /// Recovers from `error` where the [`Recovery`] allows it. Returns false: no weight has
+    /// changed.
     ///
     /// # Errors
     /// `error` itself where it does not.

@@ -6,12 +6,13 @@ use super::Learner;
 use crate::{Error, Matrix};
 
 impl<T: Real> Learner<T> {
-    /// Row k of the influence matrix: `dy_k(t)/dw_ij` for every weight, units x (inputs, bias,
-    /// units), 0 for weights that do not learn; of the first stream. Does not affect the run.
+    /// Row k of the influence matrix: `dy_k(t)/dw_ij` for every weight, shaped as W,
+    /// 0 for weights that do not learn; that of the first of several streams. Does not disturb the
+    /// run.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if there is no such unit or p is lost, [`Error::Memory`] if the matrix does not
-    /// fit in memory.
+    /// [`Error::Kernel`] if there is no such unit or p is lost, [`Error::Memory`] if the matrix
+    /// does not fit in memory.
     #[doc(alias = "influence matrix")]
     #[doc(alias = "p_kij")]
     pub fn sensitivities(&self, unit: usize) -> Result<Matrix<T>, Error> {
@@ -50,8 +51,8 @@ impl<T: Real> Learner<T> {
         for stream in &self.streams {
             stream.check_lost()?;
             let mut row = vec![T::ZERO; stream.engine.weights()];
-            for unit in 0..self.network.units() {
-                stream.engine.sensitivities(unit, &mut row)?;
+            for state in 0..self.network.layout().states() {
+                stream.engine.sensitivities(state, &mut row)?;
                 largest =
                     row.iter().fold(largest, |most, p| if p.abs() > most { p.abs() } else { most });
             }

@@ -1,4 +1,5 @@
-//! Everything that a learner saves in addition to its network and its settings, each thing named once.
+//! Everything that a learner saves in addition to its network and its settings, each thing named
+//! once.
 //!
 //! Files are planned, written, read and compared by the same walk: a new field is one line in it.
 
@@ -64,16 +65,19 @@ macro_rules! walk {
         impl<T: Real> Stream<T> {
             fn $walk(&$($mutable)? self, visit: &mut $visitor<'_, T>) -> Result<(), Error> {
                 let state = &$($mutable)? self.state;
-                let units = state.units;
+                let (states, drives) = (state.states, state.drives);
                 visit("steps", $field::Count(&$($mutable)? state.steps))?;
-                visit("state", $field::Numbers(&$($mutable)? state.values[..units]))?;
+                visit("state", $field::Numbers(&$($mutable)? state.values[..states]))?;
                 visit("outputs", $field::Numbers(&$($mutable)? state.outputs))?;
-                visit("slopes", $field::Numbers(&$($mutable)? state.slopes[..units]))?;
+                visit("slopes", $field::Numbers(&$($mutable)? state.slopes[..drives]))?;
+                if !state.kept.is_empty() {
+                    visit("kept", $field::Numbers(&$($mutable)? state.kept))?;
+                }
                 visit("forced", $field::Flags(&$($mutable)? state.teacher.forced))?;
                 visit("teacher", $field::Numbers(&$($mutable)? state.teacher.values))?;
                 visit("lost", $field::Flag(&$($mutable)? self.lost))?;
                 let (engine, lost) = (&$($mutable)? *self.engine, self.lost);
-                visit("engine", $field::Engine(EngineField { engine, units, lost }))
+                visit("engine", $field::Engine(EngineField { engine, states, lost }))
             }
         }
     };
@@ -88,7 +92,8 @@ pub(crate) fn stream_field(b: usize, name: &str) -> String {
 }
 
 impl<T: Real> Learner<T> {
-    /// The name of the first field, in alphabetical order, in which the two learners or their networks differ by a bit. Settings are not compared.
+    /// The name of the first field, in alphabetical order, in which the two learners or their
+    /// networks differ by a bit. Settings are not compared.
     ///
     /// # Errors
     /// [`Error::Kernel`] if a custom engine cannot be saved.
@@ -107,8 +112,8 @@ impl<T: Real> Learner<T> {
     /// Fails unless a run could have produced the fields.
     ///
     /// # Errors
-    /// [`Error::Setting`] for gradients and moments of weights that do not learn, moments that are negative,
-    /// an inverse that is not symmetric, and forced units without teacher forcing.
+    /// [`Error::Setting`] for gradients and moments of weights that do not learn, moments that are
+    /// negative, an inverse that is not symmetric, and forced units without teacher forcing.
     pub(crate) fn check_fields(&self) -> Result<(), Error> {
         let learning = self.network.learning();
         for (name, gradient) in

@@ -4,6 +4,7 @@ use rtrl_kernel::{Engine, Real, Step};
 
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
+use crate::network::Derivatives;
 use crate::{Error, Loss, Network, State, Targets};
 
 /// Everything that belongs to one sequence, including the buffers of a step.
@@ -11,10 +12,10 @@ use crate::{Error, Loss, Network, State, Targets};
 pub(super) struct Stream<T: Real> {
     pub(super) state: State<T>,
     pub(super) engine: Box<dyn Engine<T>>,
-    /// e(t+1) of the outputs, and the errors of the units that follow from it.
+    /// e(t+1) of the outputs.
     pub(super) errors: Vec<T>,
-    /// Empty without a readout, where outputs are units.
-    unit_errors: Vec<T>,
+    /// e(t+1) of the states, 0 for cells; empty where it is that of the outputs.
+    state_errors: Vec<T>,
     /// L(t+1)
     pub(super) loss: T,
     /// Whether the current step has a target.
@@ -26,6 +27,8 @@ pub(super) struct Stream<T: Real> {
     pub(super) lost: bool,
     /// The decay of p, if there is one.
     fading: Option<Fading<T>>,
+    /// The derivatives of a step, where slopes and weights are not all that it takes.
+    derivatives: Option<Derivatives<T>>,
     /// A failure of the engine that has not been handled yet.
     pub(super) failure: Option<rtrl_kernel::Error>,
 }
@@ -48,24 +51,31 @@ impl<T: Real> Stream<T> {
         engine: Box<dyn Engine<T>>,
         decay: T,
     ) -> Result<Self, Error> {
-        let units = network.units();
-        let unit_errors = if network.readout.is_some() { units } else { 0 };
+        let derivatives = !network.has_plain_jacobian();
+        let derivatives = derivatives.then(|| Derivatives::new(network, decay)).transpose()?;
+        let fades = decay != T::ONE && derivatives.is_none();
+        let states = network.layout().states();
+        // Without a readout, the errors of the outputs are those of the states where there are no
+        // others.
+        let is_direct = network.readout.is_none() && states == network.outputs();
         Ok(Self {
             state: network.state(),
             engine,
             errors: vec![T::ZERO; network.outputs()],
-            unit_errors: vec![T::ZERO; unit_errors],
+            state_errors: vec![T::ZERO; if is_direct { 0 } else { states }],
             loss: T::ZERO,
             has_target: false,
             gradient: Gradient::zeros(network)?,
             gradient_is_zero: true,
             lost: false,
-            fading: (decay != T::ONE).then(|| Fading::new(decay, units)),
+            fading: fades.then(|| Fading::new(decay, network)),
+            derivatives,
             failure: None,
         })
     }
 
-    /// Equations 1 to 4, and the errors carried back through the readout. State and p are unchanged.
+    /// Equations 1 to 4, and the errors carried back through the readout. State and p are
+    /// unchanged.
     #[inline]
     pub(super) fn compare(
         &mut self,
@@ -88,11 +98,16 @@ impl<T: Real> Stream<T> {
         }
         match &network.readout {
             Some(readout) => {
-                readout.propagate(&self.errors, &mut self.unit_errors);
-                check_finite(step, Quantity::Error, &self.unit_errors)?;
+                let top = network.units() - readout.units..network.units();
+                readout.propagate(&self.errors, &mut self.state_errors[top]);
+                check_finite(step, Quantity::Error, &self.state_errors)?;
                 self.compare_readout(step)
             }
-            None => Ok(()),
+            None if self.state_errors.is_empty() => Ok(()),
+            None => {
+                self.state_errors[..self.errors.len()].copy_from_slice(&self.errors);
+                Ok(())
+            }
         }
     }
 
@@ -119,8 +134,8 @@ impl<T: Real> Stream<T> {
         }
     }
 
-    /// Reads the gradient that the stream has accumulated, between steps or in a step that it skips. It is
-    /// 0 where p is lost: the gradient was lost with it.
+    /// Reads the gradient that the stream has accumulated, between steps or in a step that it
+    /// skips. It is 0 where p is lost: the gradient was lost with it.
     pub(super) fn read_accumulated(&mut self, read: Read) {
         if self.lost {
             self.gradient.clear();
@@ -129,8 +144,8 @@ impl<T: Real> Stream<T> {
         }
     }
 
-    /// Equations 5 and 6: moves p, y and, with teacher forcing, the forced set to t + 1. An error is kept in
-    /// `failure`.
+    /// Equations 5 and 6: moves p, y and, with teacher forcing, the forced set to t + 1. An error
+    /// is kept in `failure`.
     #[inline]
     pub(super) fn advance(
         &mut self,
@@ -139,17 +154,22 @@ impl<T: Real> Stream<T> {
         read: Read,
     ) {
         let tape = &self.state.tape;
-        let (scale, diagonal) = match &mut self.fading {
-            Some(fading) => fading.fade(tape.slopes(), network.diagonal()),
-            None => (tape.slopes(), network.diagonal()),
+        let (jacobian, injection) = if let Some(derivatives) = &mut self.derivatives {
+            if let Err(failure) = derivatives.form(network, tape.slopes(), tape.kept()) {
+                return self.fail(failure);
+            }
+            (derivatives.jacobian(), derivatives.injection())
+        } else {
+            let diagonal = network.diagonal(tape.kept());
+            let (scale, diagonal) = match &mut self.fading {
+                Some(fading) => fading.fade(tape.slopes(), diagonal),
+                None => (tape.slopes(), diagonal),
+            };
+            (network.jacobian_of(scale, diagonal), tape.slopes())
         };
-        let step = Step {
-            jacobian: network.jacobian_of(scale, diagonal),
-            injection: tape.slopes(),
-            z: &tape.z,
-            forced: &self.state.teacher.forced,
-        };
-        let errors = if network.readout.is_some() { &self.unit_errors } else { &self.errors };
+        let forced = self.state.teacher.forced.as_slice();
+        let step = Step { jacobian, injection, z: &tape.z, forced };
+        let errors = if self.state_errors.is_empty() { &self.errors } else { &self.state_errors };
         let error = self.has_target.then_some(errors.as_slice());
         match self.engine.advance(&step, error) {
             Ok(()) => self.read_gradient(read),
@@ -193,7 +213,8 @@ impl<T: Real> Stream<T> {
         }
     }
 
-    /// Separate from the path of a step, because always keeping a result costs a small network a tenth of its time.
+    /// Separate from the path of a step, because always keeping a result costs a small network a
+    /// tenth of its time.
     #[cold]
     fn fail(&mut self, failure: rtrl_kernel::Error) {
         self.failure = Some(failure);
@@ -209,8 +230,10 @@ struct Fading<T> {
 }
 
 impl<T: Real> Fading<T> {
-    fn new(decay: T, units: usize) -> Self {
-        Self { decay, scale: vec![T::ZERO; units], diagonal: vec![T::ZERO; units] }
+    fn new(decay: T, network: &Network<T>) -> Self {
+        let room = |len: usize| vec![T::ZERO; len];
+        let drives = network.layout().drives().len();
+        Self { decay, scale: room(drives), diagonal: room(network.units()) }
     }
 
     /// The factors of `decay J`, each product rounded.

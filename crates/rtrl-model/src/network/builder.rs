@@ -1,106 +1,194 @@
 //! The description of a network and its checks.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use rtrl_kernel::{Isa, Layout, Real};
 
 use super::initial::{Columns, InitialWeights};
-use super::{Connection, Connections, Layer, Network};
-use crate::cell::{Cell, Simple};
-use crate::error::{Quantity, check_finite};
+use super::{Connection, Connections, Layer, Network, Shape};
+use crate::cell::{Simple, Units};
+use crate::error::{Quantity, check_finite_from};
 use crate::readout::Readout;
-use crate::{Activation, Error, Generator, Matrix, Table};
+use crate::{Activation, Cell, Error, Generator, Matrix, Table};
 
 /// Describes a network in the precision `T`; [`NetworkBuilder::build`] checks the description.
 ///
-/// Defaults: a bias, tanh, no leak, every weight learns, an orthogonal start with gain 1 from seed 0,
-/// y(t0) = 0, no readout, the instruction set of [`Isa::from_env`].
+///
+/// [`Network::builder`] begins with the first layer, and [`NetworkBuilder::layer`] puts a further
+/// one on top. What is said of a layer (its cell, activations, leaks, connections, weights and
+/// state) concerns the last one that has been begun:
+///
+/// ```
+/// use rtrl_model::{Cell, InitialWeights, Network, Readout};
+///
+/// # fn main() -> Result<(), rtrl_model::Error> {
+/// let network = Network::<f32>::builder(16, 2)
+///     .cell(Cell::Gru)
+///     .layer(8)
+///     .cell(Cell::Lstm)
+///     .forget_bias(1.0)
+///     .readout(Readout::new(1))
+///     .build()?;
+/// assert_eq!((network.layers().len(), network.units(), network.outputs()), (2, 24, 1));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Defaults: a bias line, simple units with tanh, no leak, every weight learns, an orthogonal start
+/// with gain 1 from seed 0, a state of zeros, no readout, the instruction set of [`Isa::from_env`].
 #[derive(Debug, Clone)]
 pub struct NetworkBuilder<T> {
     precision: PhantomData<T>,
-    columns: Columns,
-    activations: Vec<Activation>,
-    leaks: Vec<f64>,
+    inputs: usize,
+    bias: bool,
+    /// The layers below the last one.
+    below: Vec<LayerSettings>,
+    last: LayerSettings,
+    seed: u64,
+    readout: Option<Readout>,
+    isa: Option<Isa>,
+}
+
+/// What is said of one layer.
+#[derive(Debug, Clone)]
+struct LayerSettings {
+    units: usize,
+    cell: Cell,
+    activations: Option<Vec<Activation>>,
+    leaks: Option<Vec<f64>>,
     present: Option<Table<bool>>,
     frozen: Option<Table<bool>>,
     weights: InitialWeights,
-    seed: u64,
-    state: Option<Vec<f64>>,
-    readout: Option<Readout>,
-    isa: Option<Isa>,
+    forget_bias: Option<f64>,
+    outputs: Option<Vec<f64>>,
+    cells: Option<Vec<f64>>,
+}
+
+impl LayerSettings {
+    fn new(units: usize) -> Self {
+        Self {
+            units,
+            cell: Cell::Simple,
+            activations: None,
+            leaks: None,
+            present: None,
+            frozen: None,
+            weights: InitialWeights::Orthogonal { gain: 1.0 },
+            forget_bias: None,
+            outputs: None,
+            cells: None,
+        }
+    }
 }
 
 impl<T: Real> NetworkBuilder<T> {
     pub(super) fn new(units: usize, inputs: usize) -> Self {
         Self {
             precision: PhantomData,
-            columns: Columns { inputs, bias: true, units },
-            activations: vec![Activation::Tanh],
-            leaks: vec![1.0],
-            present: None,
-            frozen: None,
-            weights: InitialWeights::Orthogonal { gain: 1.0 },
+            inputs,
+            bias: true,
+            below: Vec::new(),
+            last: LayerSettings::new(units),
             seed: 0,
-            state: None,
             readout: None,
             isa: None,
         }
     }
 
-    /// Whether the units have a bias: an input that is always 1.
+    /// Begins a further layer of `units` units, which see the outputs of the layers so far.
     #[must_use]
-    pub fn bias(mut self, bias: bool) -> Self {
-        self.columns.bias = bias;
+    pub fn layer(mut self, units: usize) -> Self {
+        let below = std::mem::replace(&mut self.last, LayerSettings::new(units));
+        self.below.push(below);
         self
     }
 
-    /// One activation for all units.
+    /// What the units of the layer are.
+    #[must_use]
+    pub fn cell(mut self, cell: Cell) -> Self {
+        self.last.cell = cell;
+        self
+    }
+
+    /// Whether a line is held at 1, in all layers.
+    #[must_use]
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// One activation for all units of the layer.
     #[must_use]
     pub fn activation(self, activation: Activation) -> Self {
         self.activations([activation])
     }
 
-    /// One activation for each unit (or a single one for all).
+    /// One activation for each unit of the layer (or a single one for all), which are simple.
     #[must_use]
     pub fn activations(mut self, activations: impl IntoIterator<Item = Activation>) -> Self {
-        self.activations = activations.into_iter().collect();
+        self.last.activations = Some(activations.into_iter().collect());
         self
     }
 
-    /// One leak for all units; see [`NetworkBuilder::leaks`].
+    /// One leak for all units of the layer; see [`NetworkBuilder::leaks`].
     #[must_use]
     pub fn leak(self, a: f64) -> Self {
         self.leaks([a])
     }
 
-    /// One leak a for each unit (or a single one for all), above 0 and at most 1: the unit keeps
-    /// the fraction 1 - a of its output, `y(t+1) = (1 - a) y(t) + a f(s(t))`. With 1, the default,
-    /// it keeps nothing.
+    /// One leak a for each unit of the layer (or a single one for all), above 0 and at most 1: the
+    /// unit, which is simple, keeps the share 1 - a of its state,
+    /// `y(t+1) = (1 - a) y(t) + a f(s(t))`. With 1, the default, it keeps nothing.
     #[must_use]
     pub fn leaks(mut self, leaks: impl IntoIterator<Item = f64>) -> Self {
-        self.leaks = leaks.into_iter().collect();
+        self.last.leaks = Some(leaks.into_iter().collect());
         self
     }
 
-    /// Which weights exist: units x (inputs, bias, units), as rows or flat. An absent weight is 0
-    /// whatever its initial value.
+    /// Which weights of the layer exist: weight rows x (inputs, bias, units), as rows or flat. An
+    /// absent weight is 0 whatever the initial weights say.
     #[must_use]
     pub fn connections(mut self, present: impl Into<Table<bool>>) -> Self {
-        self.present = Some(present.into());
+        self.last.present = Some(present.into());
         self
     }
 
-    /// Which weights never change: units x (inputs, bias, units), as rows or flat.
+    /// Which weights of the layer never change: weight rows x (inputs, bias, units), as rows or
+    /// flat.
     #[must_use]
     pub fn frozen(mut self, frozen: impl Into<Table<bool>>) -> Self {
-        self.frozen = Some(frozen.into());
+        self.last.frozen = Some(frozen.into());
         self
     }
 
-    /// The initial weights.
+    /// How the weights of the layer start.
     #[must_use]
     pub fn weights(mut self, weights: InitialWeights) -> Self {
-        self.weights = weights;
+        self.last.weights = weights;
+        self
+    }
+
+    /// A value to be added to the bias weights of the forget gates of the layer when they start;
+    /// its units are LSTM units with a bias. 1 lets cells remember from the start (Gers et al.
+    /// 2000).
+    #[must_use]
+    pub fn forget_bias(mut self, bias: f64) -> Self {
+        self.last.forget_bias = Some(bias);
+        self
+    }
+
+    /// y(t0) of the layer, one value a unit.
+    #[must_use]
+    pub fn initial_state(mut self, outputs: Vec<f64>) -> Self {
+        self.last.outputs = Some(outputs);
+        self
+    }
+
+    /// c(t0) of the layer, one value a unit; its units are LSTM units.
+    #[must_use]
+    pub fn initial_cells(mut self, cells: Vec<f64>) -> Self {
+        self.last.cells = Some(cells);
         self
     }
 
@@ -111,14 +199,7 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
-    /// y(t0), one value a unit.
-    #[must_use]
-    pub fn initial_state(mut self, state: Vec<f64>) -> Self {
-        self.state = Some(state);
-        self
-    }
-
-    /// Adds a linear readout.
+    /// Adds a linear readout of the last layer.
     #[must_use]
     pub fn readout(mut self, readout: Readout) -> Self {
         self.readout = Some(readout);
@@ -135,59 +216,188 @@ impl<T: Real> NetworkBuilder<T> {
     /// Checks the description and builds the network.
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::Shape`] for an invalid or inconsistent description, [`Error::Memory`] if the weights do not fit in memory, [`Error::Kernel`] for an instruction set that this machine lacks.
+    /// [`Error::Setting`] or [`Error::Shape`] for an invalid or inconsistent description,
+    /// [`Error::Memory`] if the weights do not fit in memory, [`Error::Kernel`] for an instruction
+    /// set that this machine lacks.
     pub fn build(self) -> Result<Network<T>, Error> {
-        let columns = self.columns;
-        let n = columns.units;
-        if n == 0 {
-            let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
-            return Err(Error::Setting { what: "number of units", expected, got });
-        }
-        columns.check::<T>()?;
-        let weights: Matrix<T> = self.weights.matrix(columns, self.seed)?;
-        let connections = self.check_connections()?;
-        let room = n.next_multiple_of(T::LANES);
-        let cell = Cell::Simple(Simple::new(n, &self.activations, &self.leaks, room)?);
-        let initial_state = self.check_state()?;
+        let settings: Vec<&LayerSettings> = self.below.iter().chain([&self.last]).collect();
+        let layers = self.make_layers(&settings)?;
+        let weights = start_weights(&settings, &layers, self.seed)?;
+        let connections = connect(&settings, &layers, &weights)?;
+        let initial_state = start_state(&settings, &layers)?;
         // A separate stream, so that a readout does not change the weights of the units.
         let mut generator = Generator::new(self.seed ^ 0x5EED_0000_0000_0001);
-        let readout = self.readout.as_ref();
-        let readout = readout.map(|r| r.build(n, columns.inputs, &mut generator)).transpose()?;
+        let (readout, seen) = (self.readout.as_ref(), self.last.units);
+        let readout = readout.map(|r| r.build(seen, self.inputs, &mut generator)).transpose()?;
         let isa = self.isa.map_or_else(Isa::from_env, Ok)?;
-        let layout = Layout::simple(n, columns.count())?;
-        let layer = Layer { cell, columns, rows: 0..n, states: 0..n, z: 0 };
+        let layout = layout(&layers, &weights, initial_state.len())?;
+        let shape = Shape::new(&layers, readout.as_ref());
         let mut network = Network {
-            layers: vec![layer],
+            layers,
             layout,
             connections,
             weights,
             readout,
             isa,
+            shape: Arc::new(shape),
             initial_state,
         };
         network.clear_absent();
         Ok(network)
     }
 
-    fn check_connections(&self) -> Result<Connections, Error> {
-        let mut connections = Connections::full(self.columns.units, self.columns.count())?;
-        if let Some(present) = &self.present {
-            connections.mark("connection mask", present, false, Connection::Absent)?;
+    fn make_layers(&self, settings: &[&LayerSettings]) -> Result<Vec<Layer<T>>, Error> {
+        let mut layers: Vec<Layer<T>> = Vec::new();
+        for settings in settings {
+            let inputs = layers.last().map_or(self.inputs, Layer::units);
+            let columns = Columns { inputs, bias: self.bias, units: settings.units };
+            let alone = self.below.is_empty();
+            let units = settings.make_units(columns, alone)?;
+            layers.push(Layer::above(layers.last(), units, columns));
         }
-        if let Some(frozen) = &self.frozen {
-            connections.mark("mask of frozen weights", frozen, true, Connection::Frozen)?;
+        let stride = layers.iter().map(Layer::width).max().unwrap_or(0);
+        let stride = stride.next_multiple_of(T::LANES);
+        let outputs = layers.last().map_or(0, |layer| layer.outputs.end);
+        for (number, layer) in layers.iter_mut().enumerate() {
+            layer.z = number * stride;
+            layer.cells = layer.cells.start + outputs..layer.cells.end + outputs;
         }
-        Ok(connections)
+        Ok(layers)
+    }
+}
+
+impl LayerSettings {
+    /// The units; they are `alone` if there is no other layer.
+    fn make_units<T: Real>(&self, columns: Columns, alone: bool) -> Result<Units<T>, Error> {
+        let n = self.units;
+        if n == 0 {
+            let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
+            return Err(Error::Setting { what: "number of units", expected, got });
+        }
+        columns.check::<T>()?;
+        self.check_cell(columns)?;
+        match self.cell {
+            Cell::Gru => return Ok(Units::Gru),
+            Cell::Lstm => return Ok(Units::Lstm),
+            Cell::Simple => {}
+        }
+        let room = if alone { n.next_multiple_of(T::LANES) } else { n };
+        let activations = self.activations.as_deref().unwrap_or(&[Activation::Tanh]);
+        let leaks = self.leaks.as_deref().unwrap_or(&[1.0]);
+        Ok(Units::Simple(Simple::new(n, activations, leaks, room)?))
     }
 
-    fn check_state(&self) -> Result<Vec<T>, Error> {
-        let n = self.columns.units;
-        let Some(given) = &self.state else { return Ok(vec![T::ZERO; n]) };
-        if given.len() != n {
-            return Err(Error::StateLength { expected: n, got: given.len() });
+    /// Fails for settings that units of this cell do not have.
+    fn check_cell(&self, columns: Columns) -> Result<(), Error> {
+        let (gated, lstm) = (self.cell != Cell::Simple, self.cell == Cell::Lstm);
+        let odd = [
+            (self.activations.is_some() && gated, "activation", "simple units"),
+            (self.leaks.is_some() && gated, "leak", "simple units"),
+            (self.cells.is_some() && !lstm, "initial cells", "lstm units"),
+            (self.forget_bias.is_some() && !lstm, "forget bias", "lstm units"),
+        ];
+        if let Some(&(_, what, expected)) = odd.iter().find(|(is_odd, ..)| *is_odd) {
+            let (expected, got) =
+                (format!("for {expected} only"), format!("for {} units", self.cell));
+            return Err(Error::Setting { what, expected, got });
         }
-        let state: Vec<T> = given.iter().map(|&value| T::from_f64(value)).collect();
-        check_finite(0, Quantity::UnitOutput, &state)?;
-        Ok(state)
+        if self.forget_bias.is_some() && !columns.bias {
+            let (expected, got) = ("in a network with a bias".to_owned(), "without one".to_owned());
+            return Err(Error::Setting { what: "forget bias", expected, got });
+        }
+        Ok(())
     }
+
+    /// The weights at the start, weight rows x columns.
+    fn start_weights<T: Real>(&self, columns: Columns, seed: u64) -> Result<Matrix<T>, Error> {
+        let mut weights: Matrix<T> = self.weights.matrix(self.cell, columns, seed)?;
+        if let Some(bias) = self.forget_bias {
+            for row in self.units..2 * self.units {
+                let weight = &mut weights.row_mut(row)[columns.inputs];
+                *weight = T::from_f64(weight.to_f64() + bias);
+            }
+        }
+        weights.checked("initial weight")
+    }
+}
+
+/// The weights of all layers in the rows of one matrix.
+fn start_weights<T: Real>(
+    settings: &[&LayerSettings],
+    layers: &[Layer<T>],
+    seed: u64,
+) -> Result<Matrix<T>, Error> {
+    let seed_of = |number: usize| seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    if let ([settings], [layer]) = (settings, layers) {
+        return settings.start_weights(layer.columns, seed);
+    }
+    let rows = layers.last().map_or(0, |layer| layer.rows.end);
+    let mut all = Matrix::zeros(rows, layers.iter().map(Layer::width).max().unwrap_or(0))?;
+    for (number, (settings, layer)) in settings.iter().zip(layers).enumerate() {
+        let weights: Matrix<T> = settings.start_weights(layer.columns, seed_of(number))?;
+        for (row, values) in layer.rows.clone().zip(weights.iter_rows()) {
+            all.row_mut(row)[..values.len()].copy_from_slice(values);
+        }
+    }
+    Ok(all)
+}
+
+fn connect<T: Real>(
+    settings: &[&LayerSettings],
+    layers: &[Layer<T>],
+    weights: &Matrix<T>,
+) -> Result<Connections, Error> {
+    let mut connections = Connections::full(weights.rows(), weights.columns())?;
+    for (settings, layer) in settings.iter().zip(layers) {
+        layer.mark_absent(&mut connections);
+        let shape = || (layer.rows.clone(), layer.width());
+        if let Some(present) = &settings.present {
+            let what = "connection mask";
+            connections.mark(what, shape(), present, false, Connection::Absent)?;
+        }
+        if let Some(frozen) = &settings.frozen {
+            let what = "mask of frozen weights";
+            connections.mark(what, shape(), frozen, true, Connection::Frozen)?;
+        }
+    }
+    Ok(connections)
+}
+
+/// y(t0) of all layers, then c(t0).
+fn start_state<T: Real>(settings: &[&LayerSettings], layers: &[Layer<T>]) -> Result<Vec<T>, Error> {
+    let states = layers.last().map_or(0, |layer| layer.cells.end);
+    let mut state = vec![T::ZERO; states];
+    for (settings, layer) in settings.iter().zip(layers) {
+        let parts = [(&settings.outputs, &layer.outputs), (&settings.cells, &layer.cells)];
+        for (given, places) in parts {
+            let Some(given) = given else { continue };
+            if given.len() != places.len() {
+                return Err(Error::StateLength { expected: places.len(), got: given.len() });
+            }
+            let part = &mut state[places.clone()];
+            for (place, &value) in part.iter_mut().zip(given) {
+                *place = T::from_f64(value);
+            }
+            check_finite_from(places.start, 0, Quantity::UnitOutput, part)?;
+        }
+    }
+    Ok(state)
+}
+
+/// The sizes and drives of all layers.
+fn layout<T: Real>(
+    layers: &[Layer<T>],
+    weights: &Matrix<T>,
+    states: usize,
+) -> Result<Layout, Error> {
+    if let [layer] = layers
+        && !layer.cell().has_cells()
+    {
+        return Ok(Layout::stacked(states, layer.cell().blocks(), layer.width())?);
+    }
+    let units = layers.last().map_or(0, |layer| layer.outputs.end);
+    let z = |layer: &Layer<T>| vec![layer.z..layer.z + weights.columns(); layer.rows.len()];
+    let rows = layers.iter().flat_map(z).collect();
+    let drives = layers.iter().flat_map(|layer| layer.drives(units, states)).collect();
+    Ok(Layout::new(states, rows, drives)?)
 }

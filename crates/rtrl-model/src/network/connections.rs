@@ -1,5 +1,7 @@
 //! Which weights exist and which of them learn.
 
+use std::ops::Range;
+
 use crate::{Error, Table};
 
 /// The kind of a weight.
@@ -13,10 +15,9 @@ pub enum Connection {
     Learning,
 }
 
-/// The kind of every weight: units x (inputs, bias, units).
+/// The kind of every weight: weight rows x (inputs, bias, units).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connections {
-    rows: usize,
     columns: usize,
     kinds: Vec<Connection>,
 }
@@ -35,24 +36,39 @@ impl Connections {
             return Err(refused);
         }
         kinds.resize(len, Connection::Learning);
-        Ok(Self { rows, columns, kinds })
+        Ok(Self { columns, kinds })
     }
 
-    /// Marks as `kind` every weight whose entry of `mask` is `value`.
+    /// Marks as `kind` every place where `mask`, of the weight rows `rows` with `width` columns,
+    /// says `value`.
     pub(crate) fn mark(
         &mut self,
         what: &'static str,
+        (rows, width): (Range<usize>, usize),
         mask: &Table<bool>,
         value: bool,
         kind: Connection,
     ) -> Result<(), Error> {
-        let mask = mask.values(what, (self.rows, self.columns))?;
-        for (place, &marked) in self.kinds.iter_mut().zip(mask) {
-            if marked == value && *place != Connection::Absent {
-                *place = kind;
+        let mut mask = mask.values(what, (rows.len(), width))?;
+        for row in rows {
+            let places = &mut self.kinds[row * self.columns..][..width];
+            for (place, &marked) in places.iter_mut().zip(mask.by_ref()) {
+                if marked == value && *place != Connection::Absent {
+                    *place = kind;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Sets a part of a row.
+    pub(crate) fn set(&mut self, row: usize, columns: Range<usize>, kind: Connection) {
+        self.kinds[row * self.columns..][columns].fill(kind);
+    }
+
+    /// Columns of the weight matrix.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
     }
 
     /// The kind of weight (i, j).

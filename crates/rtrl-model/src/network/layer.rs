@@ -1,20 +1,143 @@
-//! A layer: its cell, and where its parts are in everything that a network holds.
+//! A layer: its units, and where its parts are in everything that a network holds.
 
 use std::ops::Range;
 
+use rtrl_kernel::{Drive, Real};
+
 use super::initial::Columns;
-use crate::cell::Cell;
+use crate::cell::{Leaks, Units};
+use crate::{Activation, Cell, Connection, Connections};
 
 /// A layer of a network. Its weights are rows of W.
 #[derive(Debug, Clone)]
-pub(crate) struct Layer<T> {
-    pub(crate) cell: Cell<T>,
+pub struct Layer<T> {
+    pub(crate) units: Units<T>,
     /// What its weight rows see.
     pub(crate) columns: Columns,
     /// Its weight rows.
     pub(crate) rows: Range<usize>,
-    /// Its part of the state.
-    pub(crate) states: Range<usize>,
+    /// Its outputs among those of all units, which are first in the state.
+    pub(crate) outputs: Range<usize>,
+    /// Its cells c in the state, after all outputs; empty where units have none.
+    pub(crate) cells: Range<usize>,
+    /// The derivatives of its step by its own rows.
+    pub(crate) slopes: Range<usize>,
+    /// The shares that its units keep, where they change from step to step.
+    pub(crate) kept: Range<usize>,
     /// Where its z starts, padded as a row of W is.
     pub(crate) z: usize,
+}
+
+impl<T: Real> Layer<T> {
+    /// What the units are.
+    pub fn cell(&self) -> Cell {
+        self.units.cell()
+    }
+
+    /// Number of units.
+    pub fn units(&self) -> usize {
+        self.columns.units
+    }
+
+    /// Number of inputs: the external ones of the first layer, the units of the layer below of any
+    /// other.
+    pub fn inputs(&self) -> usize {
+        self.columns.inputs
+    }
+
+    /// Its rows of [`Network::weights`](crate::Network::weights): blocks of one row a unit.
+    pub fn rows(&self) -> Range<usize> {
+        self.rows.clone()
+    }
+
+    /// The columns of its rows: inputs, bias, units. Rows of W that are longer hold zeros behind
+    /// them.
+    pub fn width(&self) -> usize {
+        self.columns.count()
+    }
+
+    /// Its outputs among the units of the network, and in a state.
+    pub fn outputs(&self) -> Range<usize> {
+        self.outputs.clone()
+    }
+
+    /// Its cells c in a state; empty where units have none.
+    pub fn cells(&self) -> Range<usize> {
+        self.cells.clone()
+    }
+
+    /// The activation of every unit; empty for gated units.
+    pub fn activations(&self) -> &[Activation] {
+        self.units.simple().map_or(&[], |simple| &simple.activations)
+    }
+
+    /// The leak a of every unit; `None` where all are 1 and no unit keeps a share of its state, and
+    /// for gated units.
+    pub fn leaks(&self) -> Option<&[T]> {
+        self.units.simple()?.leaks.as_ref().map(Leaks::rates)
+    }
+}
+
+/// For networks.
+impl<T: Real> Layer<T> {
+    /// The places of a layer with this cell and these columns on top of `below`.
+    pub(super) fn above(below: Option<&Self>, units: Units<T>, columns: Columns) -> Self {
+        let (cell, n) = (units.cell(), columns.units);
+        let after = |part: fn(&Self) -> &Range<usize>, len: usize| {
+            let start = below.map_or(0, |layer| part(layer).end);
+            start..start + len
+        };
+        Self {
+            rows: after(|layer| &layer.rows, cell.blocks() * n),
+            outputs: after(|layer| &layer.outputs, n),
+            // Shifted by the number of all outputs when it is known.
+            cells: after(|layer| &layer.cells, if cell.has_cells() { n } else { 0 }),
+            slopes: after(|layer| &layer.slopes, cell.drives() * n),
+            kept: after(|layer| &layer.kept, cell.kept() * n),
+            z: 0,
+            units,
+            columns,
+        }
+    }
+
+    /// The drives of its rows, in a network of `units` units and `states` states: each drives
+    /// states of its own unit, and those of all layers above through its output.
+    pub(super) fn drives(&self, units: usize, states: usize) -> impl Iterator<Item = Drive> {
+        let (cell, n) = (self.cell(), self.units());
+        let (outputs, cells) = (self.outputs.clone(), self.cells.clone());
+        self.rows.clone().flat_map(move |row| {
+            let (block, unit) = ((row - self.rows.start) / n, (row - self.rows.start) % n);
+            let own = cell.drives_cell(block).then_some(cells.start + unit);
+            std::iter::once(outputs.start + unit)
+                .chain(outputs.end..units)
+                .chain(own)
+                .chain(cells.end..states)
+                .map(move |state| Drive { row: number(row), state: number(state) })
+        })
+    }
+
+    /// Marks the places where the layer has no weights.
+    pub(super) fn mark_absent(&self, connections: &mut Connections) {
+        let (columns, n) = (self.columns, self.units());
+        for row in self.rows.clone() {
+            let block = (row - self.rows.start) / n;
+            if !self.cell().sees(block).0 {
+                connections.set(row, 0..columns.inputs, Connection::Absent);
+            }
+            if !self.cell().sees(block).1 {
+                connections.set(row, columns.first_unit()..columns.count(), Connection::Absent);
+            }
+            connections.set(row, columns.count()..connections.columns(), Connection::Absent);
+        }
+    }
+
+    /// The column of the bias, if there is one.
+    pub(crate) fn bias_column(&self) -> Option<usize> {
+        self.columns.bias.then_some(self.columns.inputs)
+    }
+}
+
+/// The number of a row or state; a network with more than fit has been refused.
+fn number(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }

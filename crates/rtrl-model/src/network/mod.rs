@@ -7,29 +7,42 @@
 //! | `layer.rs` | where the parts of a layer are in everything that a network holds |
 //! | `builder.rs` | the checked description |
 //! | `connections.rs` | which weights exist and which of them learn |
+//! | `derivatives.rs` | the derivatives of a step of several layers, or of units with several states |
+//! | `shape.rs` | what a state has in common with its network |
 //! | `initial.rs` | seeded weights with the same bits on every machine |
 
 mod builder;
 mod connections;
+mod derivatives;
 mod initial;
 mod layer;
+mod shape;
 mod state;
+
+use std::sync::Arc;
 
 use rtrl_kernel::{Isa, Jacobian, Layout, Real};
 
 pub use self::builder::NetworkBuilder;
 pub use self::connections::{Connection, Connections};
+pub(crate) use self::derivatives::Derivatives;
 pub use self::initial::InitialWeights;
-pub(crate) use self::layer::Layer;
+pub use self::layer::Layer;
+use self::shape::Shape;
 pub use self::state::State;
-use crate::cell::{Cell, Leaks, Simple};
+use crate::cell::Leaks;
 use crate::error::{Quantity, at_step, check_finite, check_length};
 use crate::readout::ReadoutLayer;
-use crate::{Activation, Error, Matrix};
+use crate::{Activation, Cell, Error, Matrix};
 
-/// A fully recurrent network: n units, m external inputs, an optional bias and an optional readout.
+/// A recurrent network: one or more layers of units, m external inputs, an optional bias and an
+/// optional readout.
 ///
-/// A network is its shape and its weights. A [`State`] holds everything that changes from step to step, so any number of sequences and threads can share one network:
+/// The units of a layer see the inputs, the bias and each other; those of a layer above see the
+/// outputs of the layer below in place of the external inputs, and in the same step. The readout
+/// sees the last layer. Units of all layers are counted from the first layer upwards.
+/// A network is its shape and its weights. A [`State`] holds everything that changes from step to
+/// step, so any number of sequences and threads can share one network:
 ///
 /// ```
 /// use rtrl_model::Network;
@@ -64,12 +77,14 @@ pub struct Network<T> {
     pub(crate) weights: Matrix<T>,
     pub(crate) readout: Option<ReadoutLayer<T>>,
     pub(crate) isa: Isa,
-    /// y(t0)
+    shape: Arc<Shape>,
+    /// y(t0) and c(t0)
     initial_state: Vec<T>,
 }
 
 impl<T: Real> Network<T> {
-    /// A builder for a network with `units` units and `inputs` external inputs.
+    /// Starts to describe a network whose first layer has `units` units, with `inputs` external
+    /// inputs.
     pub fn builder(units: usize, inputs: usize) -> NetworkBuilder<T> {
         NetworkBuilder::new(units, inputs)
     }
@@ -79,12 +94,13 @@ impl<T: Real> Network<T> {
         State::new(self)
     }
 
-    /// Runs one step: `y(t+1) = f(W z(t))`, or `(1 - a) y(t) + a f(W z(t))` where units leak, for the
-    /// input x(t), and returns the outputs at t + 1: those of the readout if there is one, else y(t+1).
+    /// Runs one step: `y(t+1) = f(W z(t))`, or `(1 - a) y(t) + a f(W z(t))` where units leak, for
+    /// the input x(t), and returns the outputs at t + 1: those of the readout if there is one, else
+    /// y(t+1).
     ///
     /// # Errors
-    /// [`Error::InputLength`], [`Error::NonFinite`], or [`Error::StateShape`] for a state of a network of
-    /// another shape; the state is then unchanged.
+    /// [`Error::InputLength`], [`Error::NonFinite`], or [`Error::StateShape`] for a state of a
+    /// network of another shape; the state is then unchanged.
     pub fn forward<'s>(&self, state: &'s mut State<T>, input: &[T]) -> Result<&'s [T], Error> {
         state.forward(self, input)
     }
@@ -117,9 +133,14 @@ impl<T: Real> Network<T> {
         Ok(outputs)
     }
 
-    /// Number of units, n.
+    /// Number of units of all layers, n.
     pub fn units(&self) -> usize {
-        self.layers[0].columns.units
+        self.layers.last().map_or(0, |layer| layer.outputs.end)
+    }
+
+    /// The layers, from the inputs on upwards.
+    pub fn layers(&self) -> &[Layer<T>] {
+        &self.layers
     }
 
     /// Number of external inputs, m.
@@ -134,15 +155,17 @@ impl<T: Real> Network<T> {
 
     /// Number of outputs: those of the readout, or the units.
     pub fn outputs(&self) -> usize {
-        self.readout.as_ref().map_or(self.layers[0].columns.units, |readout| readout.weights.rows())
+        self.readout.as_ref().map_or(self.units(), |readout| readout.weights.rows())
     }
 
-    /// y(t0), one value per unit: the state that [`Network::state`] returns.
+    /// Where [`Network::state`] starts: y(t0), one value a unit, then c(t0), one value for each
+    /// unit that has a cell.
     pub fn initial_state(&self) -> &[T] {
         &self.initial_state
     }
 
-    /// W, units x (inputs, bias, units).
+    /// W, weight rows x (inputs, bias, units): the rows of one layer after the other, each with the
+    /// columns of its layer and zeros behind them.
     pub fn weights(&self) -> &Matrix<T> {
         &self.weights
     }
@@ -162,14 +185,11 @@ impl<T: Real> Network<T> {
         self.readout.as_ref().is_some_and(|readout| readout.bias)
     }
 
-    /// The activation of every unit.
-    pub fn activations(&self) -> &[Activation] {
-        &self.simple().activations
-    }
-
-    /// The leak a of every unit; `None` if all are 1, so that no unit leaks.
-    pub fn leaks(&self) -> Option<&[T]> {
-        self.simple().leaks.as_ref().map(Leaks::rates)
+    /// The activation of a unit, among those of all layers; `None` for gated units, and for one
+    /// that is not there.
+    pub fn activation(&self, unit: usize) -> Option<&Activation> {
+        let layer = self.layers.iter().find(|layer| layer.outputs.contains(&unit))?;
+        layer.activations().get(unit - layer.outputs.start)
     }
 
     /// The kind of every weight.
@@ -192,48 +212,78 @@ impl<T: Real> Network<T> {
         self.isa
     }
 
-    /// The Jacobian `dy_k(t+1)/dy_l(t)` of the last step of `state`, n x n, with the slopes of that step
-    /// and the current weights, as if no unit had been forced:
+    /// The Jacobian of the last step of `state`, the derivative of every value of a state by every
+    /// value of the state before, with the slopes of that step and the present weights, as if no
+    /// unit had been forced. For one layer of simple units it is
     /// `J_kl = a_k f'_k(s_k) w_kl + (1 - a_k) δ_kl`, where a is the leak, 1 for units without one.
     ///
     /// # Errors
     /// [`Error::StateShape`], [`Error::Memory`].
     pub fn jacobian(&self, state: &State<T>) -> Result<Matrix<T>, Error> {
         state.check(self)?;
-        let mut matrix = Matrix::zeros(self.units(), self.units())?;
-        let jacobian = self.jacobian_of(state.slopes(), self.diagonal());
-        let (n, stride) = (self.units(), matrix.stride());
-        let rows = matrix.padded_mut().chunks_exact_mut(stride).map(|row| &mut row[..n]);
-        jacobian.write(rows, |_| ());
+        let states = self.layout.states();
+        let mut matrix = Matrix::zeros(states, states)?;
+        let stride = matrix.stride();
+        let rows = matrix.padded_mut().chunks_exact_mut(stride).map(|row| &mut row[..states]);
+        if self.has_plain_jacobian() {
+            self.jacobian_of(state.slopes(), self.diagonal(&state.kept)).write(rows, |_| ());
+        } else {
+            let mut derivatives = Derivatives::new(self, T::ONE)?;
+            derivatives.form(self, state.slopes(), &state.kept)?;
+            derivatives.jacobian().write(rows, |_| ());
+        }
         Ok(matrix)
     }
 }
 
 /// For the learner.
 impl<T: Real> Network<T> {
-    /// How many recurrent weights there are, the shares that leaky units keep included, and how many
-    /// weights learn.
+    /// How many entries of the Jacobian can differ from 0, and how many weights learn. Of several
+    /// layers, the entries between layers are all counted.
     pub(crate) fn weight_counts(&self) -> (usize, usize) {
-        let recurrent = self.layers[0].columns.first_unit()..self.weights.columns();
-        let (leaky, first) = (self.diagonal().is_some(), recurrent.start);
-        let keeps = move |i, j| leaky && j == first + i;
-        let exists =
-            |i| move |&j: &usize| self.connections.get(i, j) != Connection::Absent || keeps(i, j);
-        let present = (0..self.units()).map(|i| recurrent.clone().filter(exists(i)).count()).sum();
+        let below = |layer: &Layer<T>| {
+            let seen = layer.outputs.start + (layer.cells.start - self.units());
+            (layer.outputs.len() + layer.cells.len()) * seen
+        };
+        let present = self.layers.iter().map(|layer| self.own_entries(layer) + below(layer)).sum();
         (present, self.connections.count(Connection::Learning))
     }
 
-    /// Fails unless `state` holds n finite values.
+    /// Entries of the Jacobian between the states of one layer that can differ from 0.
+    fn own_entries(&self, layer: &Layer<T>) -> usize {
+        let (cell, n, first) = (layer.cell(), layer.units(), layer.columns.first_unit());
+        let keeps = layer.leaks().is_some() || cell == Cell::Gru;
+        let blocks = |unit: usize| (0..cell.blocks()).map(move |block| (block, block * n + unit));
+        let exists = |row: usize, j: usize| {
+            self.connections.get(layer.rows.start + row, first + j) != Connection::Absent
+        };
+        let of_unit = |unit: usize| {
+            let sees = |j: &usize, of_cell: bool| {
+                let mut drives = blocks(unit).filter(|&(b, _)| !of_cell || cell.drives_cell(b));
+                drives.any(|(_, row)| exists(row, *j)) || keeps && *j == unit
+            };
+            let outputs = (0..n).filter(|j| sees(j, false)).count();
+            if cell.has_cells() {
+                outputs + (0..n).filter(|j| sees(j, true)).count() + 2
+            } else {
+                outputs
+            }
+        };
+        (0..n).map(of_unit).sum()
+    }
+
+    /// Fails unless `state` holds a finite value for each unit and cell.
     pub(crate) fn check_state(&self, state: &[T]) -> Result<(), Error> {
-        if state.len() != self.units() {
-            return Err(Error::StateLength { expected: self.units(), got: state.len() });
+        let expected = self.layout.states();
+        if state.len() != expected {
+            return Err(Error::StateLength { expected, got: state.len() });
         }
         check_finite(0, Quantity::UnitOutput, state)
     }
 
     /// Makes every absent weight 0.
     pub(crate) fn clear_absent(&mut self) {
-        for i in 0..self.layers[0].columns.units {
+        for i in 0..self.weights.rows() {
             for (j, weight) in self.weights.row_mut(i).iter_mut().enumerate() {
                 if self.connections.get(i, j) == Connection::Absent {
                     *weight = T::ZERO;
@@ -242,29 +292,47 @@ impl<T: Real> Network<T> {
         }
     }
 
-    /// The Jacobian for slopes that include the leaks, with the fraction that each unit keeps on the diagonal, as if no unit had been forced.
+    /// Whether the derivatives of a step are those of the rows of one layer, each of which drives
+    /// one state.
+    pub(crate) fn has_plain_jacobian(&self) -> bool {
+        self.layers.len() == 1 && !self.layers[0].cell().has_cells()
+    }
+
+    /// The Jacobian for these slopes, and what each unit passes on to itself besides its weights,
+    /// as if no unit had been forced. The network has a plain Jacobian.
+    #[inline]
     pub(crate) fn jacobian_of<'a>(
         &'a self,
         slopes: &'a [T],
         diagonal: Option<&'a [T]>,
     ) -> Jacobian<'a, T> {
-        let recurrent = &self.weights.padded()[self.layers[0].columns.first_unit()..];
-        Jacobian::scaled(recurrent, self.weights.stride(), slopes).with_diagonal(diagonal)
+        let (layer, stride) = (&self.layers[0], self.weights.stride());
+        let recurrent = &self.weights.padded()[layer.columns.first_unit()..];
+        match layer.cell() {
+            Cell::Gru => {
+                let n = layer.units();
+                let block =
+                    |b: usize| (&recurrent[b * n * stride..], stride, &slopes[b * n..][..n]);
+                Jacobian::sum([block(0), block(1), block(3)])
+            }
+            _ => Jacobian::scaled(recurrent, stride, slopes),
+        }
+        .with_diagonal(diagonal)
     }
 
-    /// The fraction of its output that each unit keeps, if units leak.
-    pub(crate) fn diagonal(&self) -> Option<&[T]> {
-        self.simple().leaks.as_ref().map(Leaks::kept)
-    }
-
-    fn simple(&self) -> &Simple<T> {
-        let Cell::Simple(cell) = &self.layers[0].cell;
-        cell
+    /// What each unit passes on to itself besides its weights, if anything: in a network with a
+    /// plain Jacobian, in a step in which gated units keep `kept`.
+    #[inline]
+    pub(crate) fn diagonal<'a>(&'a self, kept: &'a [T]) -> Option<&'a [T]> {
+        match self.layers[0].units.simple() {
+            Some(simple) => simple.leaks.as_ref().map(Leaks::kept),
+            None => Some(kept),
+        }
     }
 
     /// Gives every frozen weight the value that it has in `from`.
     pub(crate) fn restore_frozen(&mut self, from: &Matrix<T>) {
-        for i in 0..self.layers[0].columns.units {
+        for i in 0..self.weights.rows() {
             for (j, weight) in self.weights.row_mut(i).iter_mut().enumerate() {
                 if self.connections.get(i, j) == Connection::Frozen {
                     *weight = from.row(i)[j];

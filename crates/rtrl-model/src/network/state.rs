@@ -1,55 +1,64 @@
 //! The state of a network, and the forward pass that advances it (equations 1 and 2).
 
+use std::sync::Arc;
+
 use rtrl_kernel::{Isa, Real, product};
 
+use super::shape::Shape;
 use super::{Layer, Network};
 use crate::cell::CellStep;
-use crate::error::{Quantity, check_finite};
+use crate::error::{Quantity, check_finite, check_finite_from};
 use crate::readout::ReadoutLayer;
 use crate::{Error, Matrix, Targets};
 
-/// The state that a network carries from step to step: y(t), the forced set, and the buffers of a step.
-///
-/// Each sequence, free run or instrument has its own. [`Network::state`] creates one, and [`Network::forward`] advances it; a clone continues independently.
+/// The state that a network carries from step to step: y(t), the forced set, and the buffers of a
+/// step. Each sequence, free run or instrument has its own. [`Network::state`] creates one, and
+/// [`Network::forward`] advances it; a clone continues independently.
 #[derive(Debug, Clone)]
 pub struct State<T> {
-    pub(crate) units: usize,
-    /// y(t), padded with anything.
+    shape: Arc<Shape>,
+    pub(crate) states: usize,
+    /// y(t) of all units, then c(t) of all cells, padded with anything.
     pub(crate) values: Vec<T>,
     /// The forced set T(t); empty unless a learner forces units.
     pub(crate) teacher: Teacher<T>,
     /// The outputs of the last step.
     pub(crate) outputs: Vec<T>,
+    /// Number of slopes.
+    pub(crate) drives: usize,
     /// The slopes of the last step, padded with anything.
     pub(crate) slopes: Vec<T>,
+    /// What gated units kept in the last step.
+    pub(crate) kept: Vec<T>,
     /// Buffers of the current step, which counts once it is accepted.
     pub(crate) tape: Tape<T>,
     pub(crate) steps: u64,
 }
 
-/// The shape of a network: n, the columns of W, the outputs, and the columns of R (0 without a readout).
-const SHAPE: [&str; 4] = ["units", "weights a unit", "outputs", "readout weights an output"];
-
 impl<T: Real> State<T> {
     pub(super) fn new(network: &Network<T>) -> Self {
-        let units = network.units();
-        let padded = vec![T::ZERO; units.next_multiple_of(T::LANES)];
-        let mut values = padded.clone();
-        values[..units].copy_from_slice(network.initial_state());
+        let states = network.layout.states();
+        let tape = Tape::new(network);
+        let mut values = tape.next.clone();
+        values[..states].copy_from_slice(network.initial_state());
         Self {
-            units,
+            shape: network.shape.clone(),
+            states,
             values,
-            teacher: Teacher::absent(units),
+            teacher: Teacher::absent(states),
             outputs: vec![T::ZERO; network.outputs()],
-            slopes: padded,
-            tape: Tape::new(network),
+            drives: tape.drives,
+            slopes: tape.slopes.clone(),
+            kept: tape.kept.clone(),
+            tape,
             steps: 0,
         }
     }
 
-    /// y(t), one value a unit.
+    /// y(t), one value a unit, layer after layer; then c(t), one value for each unit that has a
+    /// cell.
     pub fn values(&self) -> &[T] {
-        &self.values[..self.units]
+        &self.values[..self.states]
     }
 
     /// The outputs of the last step; 0 before the first one.
@@ -57,10 +66,12 @@ impl<T: Real> State<T> {
         &self.outputs
     }
 
-    /// dy(t)/ds(t-1) of the last step, one value a unit: f'(s), times a where units leak; 0 before the
-    /// first one.
+    /// The derivatives of the last step with respect to the sums of the weight rows; 0 before the
+    /// first one. Layer after layer: of simple units dy(t)/ds(t-1), which is f'(s), times a where
+    /// units leak; of a GRU those of y by the rows r, u, v and w; of an LSTM, for the rows i, f and
+    /// g, those of y and of c side by side, then those of y by the rows o.
     pub fn slopes(&self) -> &[T] {
-        &self.slopes[..self.units]
+        &self.slopes[..self.drives]
     }
 
     /// Number of steps since the sequence began.
@@ -68,17 +79,17 @@ impl<T: Real> State<T> {
         self.steps
     }
 
-    /// Starts a new sequence: y as given, one value a unit, and no unit forced. Outputs and slopes remain
-    /// those of the last step.
+    /// Starts a new sequence: a state like [`State::values`], and no unit forced. Outputs and
+    /// slopes remain those of the last step.
     ///
     /// # Errors
     /// [`Error::StateLength`] or [`Error::NonFinite`]; nothing has changed.
     pub fn restart(&mut self, values: &[T]) -> Result<(), Error> {
-        if values.len() != self.units {
-            return Err(Error::StateLength { expected: self.units, got: values.len() });
+        if values.len() != self.states {
+            return Err(Error::StateLength { expected: self.states, got: values.len() });
         }
         check_finite(0, Quantity::UnitOutput, values)?;
-        self.values[..self.units].copy_from_slice(values);
+        self.values[..self.states].copy_from_slice(values);
         self.teacher.forced.fill(false);
         self.steps = 0;
         Ok(())
@@ -89,11 +100,12 @@ impl<T: Real> State<T> {
     /// # Errors
     /// [`Error::StateShape`]; nothing has changed.
     pub fn copy_from(&mut self, other: &Self) -> Result<(), Error> {
-        other.check_shape(self.shape())?;
+        self.shape.check(&other.shape)?;
         self.values.copy_from_slice(&other.values);
         self.teacher.copy_from(&other.teacher);
         self.outputs.copy_from_slice(&other.outputs);
         self.slopes.copy_from_slice(&other.slopes);
+        self.kept.copy_from_slice(&other.kept);
         self.steps = other.steps;
         Ok(())
     }
@@ -118,7 +130,7 @@ impl<T: Real> State<T> {
         step: u64,
         input: &[T],
     ) -> Result<(), Error> {
-        self.tape.run(network, step, &self.values[..self.units], &self.teacher, input)
+        self.tape.run(network, step, &self.values[..self.states], &self.teacher, input)
     }
 
     /// Advances to t + 1 by accepting the step on the tape.
@@ -127,32 +139,21 @@ impl<T: Real> State<T> {
         self.outputs.copy_from_slice(self.tape.outputs());
         std::mem::swap(&mut self.values, &mut self.tape.next);
         std::mem::swap(&mut self.slopes, &mut self.tape.slopes);
+        std::mem::swap(&mut self.kept, &mut self.tape.kept);
         self.steps += 1;
     }
 
     /// Fails unless this is a state of a network of the same shape.
     pub(super) fn check(&self, network: &Network<T>) -> Result<(), Error> {
-        let features = network.readout.as_ref().map_or(0, |readout| readout.weights.columns());
-        let expected = [network.units(), network.weights.columns(), network.outputs(), features];
-        self.check_shape(expected)
-    }
-
-    /// Fails, naming the first number that differs, unless this is a state of the `expected` shape.
-    fn check_shape(&self, expected: [usize; 4]) -> Result<(), Error> {
-        let mut pairs = SHAPE.into_iter().zip(expected.into_iter().zip(self.shape()));
-        match pairs.find(|(_, (expected, got))| expected != got) {
-            Some((what, (expected, got))) => Err(Error::StateShape { what, expected, got }),
-            None => Ok(()),
+        if Arc::ptr_eq(&network.shape, &self.shape) {
+            return Ok(());
         }
-    }
-
-    /// The numbers that [`SHAPE`] names.
-    fn shape(&self) -> [usize; 4] {
-        [self.units, self.tape.columns, self.outputs.len(), self.tape.seen]
+        network.shape.check(&self.shape)
     }
 }
 
-/// Units whose output is replaced by a teacher's value in z(t).
+/// Units whose output is replaced by a teacher's value in z(t): one entry for each state, of which
+/// those of cells are never forced.
 #[derive(Debug, Clone)]
 pub(crate) struct Teacher<T> {
     /// Whether k is in T(t).
@@ -162,8 +163,8 @@ pub(crate) struct Teacher<T> {
 }
 
 impl<T: Real> Teacher<T> {
-    fn absent(units: usize) -> Self {
-        Self { forced: vec![false; units], values: vec![T::ZERO; units] }
+    fn absent(states: usize) -> Self {
+        Self { forced: vec![false; states], values: vec![T::ZERO; states] }
     }
 
     /// Replaces the outputs of forced units by the teacher's values.
@@ -194,19 +195,20 @@ impl<T: Real> Teacher<T> {
 /// The buffers of one forward pass: everything that equations 1 and 2 compute.
 #[derive(Debug, Clone)]
 pub(crate) struct Tape<T> {
+    /// Number of units of all layers.
     units: usize,
-    /// Columns of W.
-    columns: usize,
-    /// Columns of R; 0 without a readout.
-    seen: usize,
-    /// z(t), padded with zeros.
+    /// Number of slopes.
+    drives: usize,
+    /// z(t) of one layer after the other, each padded with zeros.
     pub(crate) z: Vec<T>,
-    /// s(t), padded with zeros.
+    /// s(t), one value a weight row, padded with zeros.
     sums: Vec<T>,
-    /// y(t+1), padded with anything.
+    /// y(t+1) and c(t+1), padded with anything.
     next: Vec<T>,
-    /// f'(s(t)), times a where units leak, padded with anything.
+    /// See [`State::slopes`]; padded with anything.
     slopes: Vec<T>,
+    /// What gated units keep of their state.
+    kept: Vec<T>,
     /// What the readout sees, padded; empty without one.
     pub(crate) features: Vec<T>,
     /// o(t+1); empty without a readout.
@@ -215,24 +217,25 @@ pub(crate) struct Tape<T> {
 
 impl<T: Real> Tape<T> {
     fn new(network: &Network<T>) -> Self {
-        let units = network.units();
-        let padded = vec![T::ZERO; units.next_multiple_of(T::LANES)];
+        let padded = |len: usize| vec![T::ZERO; len.next_multiple_of(T::LANES)];
+        let total = |len: fn(&Layer<T>) -> usize| network.layers.iter().map(len).sum::<usize>();
         let readout = network.readout_weights();
+        let drives = total(|layer| layer.slopes.len());
         Self {
-            units,
-            columns: network.weights.columns(),
-            seen: readout.map_or(0, Matrix::columns),
-            z: vec![T::ZERO; network.weights.stride()],
-            sums: padded.clone(),
-            next: padded.clone(),
-            slopes: padded,
+            units: network.units(),
+            drives,
+            z: vec![T::ZERO; network.layers.len() * network.weights.stride()],
+            sums: padded(network.weights.rows()),
+            next: padded(network.layout.states()),
+            slopes: padded(drives),
+            kept: vec![T::ZERO; total(|layer| layer.kept.len())],
             features: vec![T::ZERO; readout.map_or(0, Matrix::stride)],
             readout: vec![T::ZERO; readout.map_or(0, Matrix::rows)],
         }
     }
 
-    /// Computes z(t), s(t), y(t+1), a f'(s(t)) and o(t+1), and checks that the input and the results are
-    /// finite. Changes nothing but itself.
+    /// Computes z(t), s(t), y(t+1), a f'(s(t)) and o(t+1), and checks that the input and the
+    /// results are finite. Changes nothing but itself.
     fn run(
         &mut self,
         network: &Network<T>,
@@ -246,7 +249,7 @@ impl<T: Real> Tape<T> {
         }
         for layer in &network.layers {
             if !self.run_layer(network, layer, state, teacher, input)? {
-                return self.name_non_finite(step, input);
+                return self.name_non_finite(layer, step, input);
             }
         }
         match &network.readout {
@@ -256,7 +259,7 @@ impl<T: Real> Tape<T> {
     }
 
     /// Computes the step of one layer. Returns whether it is finite.
-    #[inline]
+    #[inline(always)]
     fn run_layer(
         &mut self,
         network: &Network<T>,
@@ -266,27 +269,37 @@ impl<T: Real> Tape<T> {
         input: &[T],
     ) -> Result<bool, Error> {
         let (columns, stride) = (layer.columns, network.weights.stride());
+        let (first, outputs) = (columns.first_unit(), layer.outputs.clone());
         let z = &mut self.z[layer.z..][..stride];
-        fill_z(z, columns.first_unit(), input, &state[layer.states.clone()]);
-        teacher.replace(&mut z[columns.first_unit()..]);
+        let input = if outputs.start == 0 { input } else { &self.next[..outputs.start] };
+        fill_z(z, first, &input[input.len() - columns.inputs..], &state[outputs.clone()]);
+        teacher.replace(&mut z[first..]);
         let weights = &network.weights.padded()[layer.rows.start * stride..layer.rows.end * stride];
         product(network.isa, weights, z, &mut self.sums[layer.rows.clone()])?;
-        layer.cell.forward(CellStep {
+        layer.units.forward(CellStep {
             isa: network.isa,
+            units: columns.units,
             sums: &self.sums[layer.rows.start..],
-            outputs: &z[columns.first_unit()..],
-            next: &mut self.next[layer.states.start..],
-            slopes: &mut self.slopes[layer.states.start..],
+            outputs: &z[first..],
+            cells: &state[layer.cells.clone()],
+            next: &mut self.next[outputs.start..],
+            first_cell: layer.cells.start - outputs.start,
+            slopes: &mut self.slopes[layer.slopes.start..],
+            kept: &mut self.kept[layer.kept.clone()],
         })
     }
 
     /// Names the first value that is not finite. One of the input makes every sum so.
     #[cold]
-    fn name_non_finite(&self, step: u64, input: &[T]) -> Result<(), Error> {
+    fn name_non_finite(&self, layer: &Layer<T>, step: u64, input: &[T]) -> Result<(), Error> {
         check_finite(step, Quantity::Input, input)?;
-        check_finite(step, Quantity::Sum, &self.sums)?;
-        check_finite(step, Quantity::UnitOutput, self.next())?;
-        check_finite(step, Quantity::Slope, self.slopes())
+        let (units, first) = (layer.columns.units, layer.outputs.start);
+        for sums in self.sums[layer.rows.clone()].chunks(units) {
+            check_finite_from(first, step, Quantity::Sum, sums)?;
+        }
+        let slopes = &self.slopes[layer.slopes.start..][..units];
+        check_finite_from(first, step, Quantity::UnitOutput, &self.next[first..][..units])?;
+        check_finite_from(first, step, Quantity::Slope, slopes)
     }
 
     fn read_out(
@@ -296,8 +309,9 @@ impl<T: Real> Tape<T> {
         step: u64,
         input: &[T],
     ) -> Result<(), Error> {
-        let (units, rest) = self.features.split_at_mut(self.units);
-        units.copy_from_slice(&self.next[..self.units]);
+        let top = self.units - readout.units..self.units;
+        let (units, rest) = self.features.split_at_mut(readout.units);
+        units.copy_from_slice(&self.next[top]);
         let seen = if readout.inputs { input } else { &[] };
         rest[..seen.len()].copy_from_slice(seen);
         if readout.bias {
@@ -312,9 +326,16 @@ impl<T: Real> Tape<T> {
         &self.next[..self.units]
     }
 
-    /// dy(t+1)/ds(t): f'(s(t)), times a where units leak.
+    /// See [`State::slopes`].
+    #[inline]
     pub(crate) fn slopes(&self) -> &[T] {
-        &self.slopes[..self.units]
+        &self.slopes[..self.drives]
+    }
+
+    /// What gated units keep of their state.
+    #[inline]
+    pub(crate) fn kept(&self) -> &[T] {
+        &self.kept
     }
 
     /// The outputs at t + 1.

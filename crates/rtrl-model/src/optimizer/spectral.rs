@@ -9,7 +9,7 @@ use faer::{MatRef, Par, Spec};
 use rtrl_kernel::Real;
 
 use crate::error::{Quantity, check_setting};
-use crate::{Error, Matrix, Network};
+use crate::{Cell, Error, Matrix, Network};
 
 /// The limit, and buffers for the decomposition.
 #[derive(Debug, Clone)]
@@ -30,6 +30,10 @@ impl SpectralLimit {
     /// [`Error::Setting`] if the limit is out of range or less than the frozen weights alone allow.
     pub(super) fn new<T: Real>(limit: f64, layers: &Network<T>) -> Result<Self, Error> {
         check_setting("spectral limit", limit, 0.0)?;
+        if layers.layers().len() > 1 || layers.layers()[0].cell() != Cell::Simple {
+            let expected = "off, except for one layer of simple units".to_owned();
+            return Err(Error::Setting { what: "spectral limit", expected, got: "on".to_owned() });
+        }
         let (weights, first_unit) = (&layers.weights, layers.layers[0].columns.first_unit());
         let learning = learning(layers);
         let mut values = SingularValues::new(weights.rows(), weights.columns() - first_unit);

@@ -222,10 +222,11 @@ fn check_moment<T: Real>(
 
 /// For each layer, 1 where weight decay acts: on weights that learn, except the bias.
 fn decaying<T: Real>(layers: &Network<T>) -> Result<Vec<Matrix<T>>, Error> {
-    let (columns, connections) = (layers.layers[0].columns, &layers.connections);
-    let bias = columns.bias.then_some(columns.inputs);
+    let biases = layers.layers().iter().map(|layer| (layer.rows.end, layer.bias_column()));
+    let is_bias =
+        |i, j| biases.clone().find(|&(end, _)| i < end).is_some_and(|(_, b)| b == Some(j));
     let recurrent = marked(&layers.weights, |i, j| {
-        Some(j) != bias && connections.get(i, j) == Connection::Learning
+        !is_bias(i, j) && layers.connections.get(i, j) == Connection::Learning
     });
     let readout = layers.descending_readout().map(|readout| {
         let weights = readout.weights.columns() - usize::from(readout.bias);

@@ -40,7 +40,7 @@ pub(crate) enum FieldMut<'a, T: Real> {
 #[derive(Debug)]
 pub(crate) struct EngineField<E> {
     pub(crate) engine: E,
-    pub(crate) units: usize,
+    pub(crate) states: usize,
     /// Whether p is lost. The file then holds p = 0, so that its length still confirms the memory
     /// for p.
     pub(crate) lost: bool,
@@ -58,7 +58,7 @@ impl<T: Real> EngineField<&dyn Engine<T>> {
         if !self.lost {
             return self.engine.save(to);
         }
-        let shape = [self.units, self.engine.weights()];
+        let shape = [self.states, self.engine.weights()];
         to.tensor("sensitivities", shape, &mut |_, row| row.fill(T::ZERO))
     }
 }
@@ -259,8 +259,8 @@ impl Reading<'_> {
     /// Replaces a field.
     ///
     /// # Errors
-    /// [`Error::Container`] for a tensor that is missing or of another shape, [`Error::Format`] for a count
-    /// or a flag that is missing or out of range, [`Error::Kernel`] from an engine.
+    /// [`Error::Container`] for a tensor that is missing or of another shape, [`Error::Format`] for
+    /// a count or a flag that is missing or out of range, [`Error::Kernel`] from an engine.
     pub(crate) fn take<T: Real>(
         &mut self,
         name: &str,

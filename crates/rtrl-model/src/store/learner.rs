@@ -92,13 +92,14 @@ impl<T: Real> Learner<T> {
     /// p and windows are written row by row, without a second copy in memory.
     ///
     /// # Errors
-    /// [`Error::File`] or [`Error::Container`]; an earlier file is then unchanged. [`Error::Kernel`] if a
-    /// custom engine cannot be saved.
+    /// [`Error::File`] or [`Error::Container`]; an earlier file is then unchanged.
+    /// [`Error::Kernel`] if a custom engine cannot be saved.
     pub fn save(&self, path: &Path, application: &Value) -> Result<(), Error> {
         self.save_with(None, application, |plan, write| container::save(path, plan, write))
     }
 
-    /// [`Learner::save`] into a series of checkpoints, of which the last few are kept, under the step [`Learner::steps`].
+    /// [`Learner::save`] into a series of checkpoints, of which the last few are kept, under the
+    /// step [`Learner::steps`].
     ///
     /// # Errors
     /// As [`Learner::save`]; all earlier checkpoints are unchanged.
@@ -261,10 +262,11 @@ impl StoredLearner {
             }
         }
         for b in 0..learner.streams() {
-            self.reader.expect(&Tensor::numbers::<T>(stream_field(b, "state"), [network.units]))?;
+            self.reader
+                .expect(&Tensor::numbers::<T>(stream_field(b, "state"), [network.states()]))?;
             if !matches!(learner.engine, StoredEngine::Custom { .. }) {
                 let p = stream_field(b, "engine.sensitivities");
-                self.reader.expect(&Tensor::numbers::<T>(p, [network.units, *columns]))?;
+                self.reader.expect(&Tensor::numbers::<T>(p, [network.states(), *columns]))?;
             }
         }
         Ok(())

@@ -8,7 +8,7 @@
 //! | `network.rs` | saved models |
 //! | `description.rs` | the shape of a network, as plain data |
 //! | `learner.rs`, `supplies.rs` | checkpoints of learners and forecasters; what they hold by name only |
-//! | `torch.rs`, `tensor.rs` | weights under `PyTorch`'s names, in plain safetensors files |
+//! | `torch/`, `tensor.rs` | weights under `PyTorch`'s names, in plain safetensors files |
 //! | `case/` | conformance cases and traces |
 
 pub mod case;

@@ -43,18 +43,19 @@ pub struct SavedModel {
     parts: Parts,
 }
 
-/// Saves a network: its weights, shape, activations (by name), leaks, connections, and `state`, n
-/// values, which is the initial state of the network that is read from the file.
+/// Saves a network: its weights, shape, activations (by name), leaks, connections, and `state`,
+/// values like those of [`State::values`](crate::State::values), which is the initial state of the
+/// network that is read from the file.
 ///
-/// For a model that starts like the network, pass [`Network::initial_state`]; for one that
-/// continues a run, pass the [`values`](crate::State::values) of its state, for example
-/// `learner.state(0)?.values()`. `application` is stored unchanged, for the program that saves the
+/// To let the saved model start where the network did, pass [`Network::initial_state`]; to let it
+/// continue where a run is now, the [`values`](crate::State::values) of that run's state, such as
+/// `learner.state(0)?.values()`. `application` is stored as it is, for the program that saves the
 /// model.
 ///
 /// # Errors
-/// [`Error::StateLength`] or [`Error::NonFinite`] for the state; [`Error::File`] if the file cannot be
-/// written (an earlier one is then unchanged), [`Error::Format`] if the model is too large for the
-/// format.
+/// [`Error::StateLength`] or [`Error::NonFinite`] for the state; [`Error::File`] if the file cannot
+/// be written (an earlier one is then unchanged), [`Error::Format`] if the model is too large for
+/// the format.
 pub fn save<T: Real>(
     network: &Network<T>,
     state: &[T],
@@ -96,8 +97,8 @@ impl SavedModel {
     /// Reads a saved model and checks that its parts are consistent.
     ///
     /// # Errors
-    /// [`Error::File`] if the file cannot be read, [`Error::Container`] if it is damaged or has another
-    /// format or version, [`Error::Format`] if it is not a saved model.
+    /// [`Error::File`] if the file cannot be read, [`Error::Container`] if it is damaged or has
+    /// another format or version, [`Error::Format`] if it is not a saved model.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let mut reader = Reader::open(path)?;
         let contents = Contents::deserialize(reader.contents());
@@ -148,19 +149,19 @@ pub(super) fn read_parts(
         "f64" => rows::<f64>,
         other => return Err(reader.refuse(format!("got precision {other:?}, expected f32 or f64"))),
     };
-    let width = network.width().map_err(|reason| reader.refuse(reason))?;
-    let units = network.units;
-    reader.expect(&Tensor::bytes(CONNECTIONS, [units, width]))?;
-    let mut codes = vec![0; units * width];
+    let shape = network.shape().map_err(|reason| reader.refuse(reason))?;
+    let [rows, width] = shape;
+    reader.expect(&Tensor::bytes(CONNECTIONS, shape))?;
+    let mut codes = vec![0; rows * width];
     reader.bytes(CONNECTIONS, 0, &mut codes)?;
     let connections = connection_rows(&codes, width).map_err(|reason| reader.refuse(reason))?;
-    let weights = read(reader, RECURRENT, &[units, width])?;
+    let weights = read(reader, RECURRENT, &shape)?;
     let readout = network
         .readout
         .as_ref()
         .map(|readout| read(reader, READOUT, &[readout.outputs, network.features()]));
     let readout = readout.transpose()?;
-    let state = read(reader, STATE, &[units])?.concat();
+    let state = read(reader, STATE, &[network.states()])?.concat();
     Ok(Parts { weights, connections, state, readout })
 }
 
@@ -241,8 +242,8 @@ mod tests {
         let loaded = saved.network::<T>(&[own]).unwrap();
         assert_eq!(loaded.weights(), network.weights());
         assert_eq!(loaded.connections(), network.connections());
-        assert!(network.leaks().is_some());
-        assert_eq!(loaded.leaks(), network.leaks());
+        assert!(network.layers()[0].leaks().is_some());
+        assert_eq!(loaded.layers()[0].leaks(), network.layers()[0].leaks());
         let mut states = [loaded.state(), network.state()];
         for _ in 0..3 {
             let [ours, theirs] = &mut states;

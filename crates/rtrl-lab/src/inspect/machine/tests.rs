@@ -11,7 +11,7 @@ fn record(dynamics: &mut Dynamics, task: &str, steps: usize) -> (Run, Vec<f64>) 
     let mut task = find(task).unwrap().start(99);
     let mut targets = vec![None; task.targets().len()];
     let mut draw = |input: &mut [f64]| task.draw_into(input, &mut targets);
-    let mut state = vec![0.5; dynamics.units()];
+    let mut state = vec![0.5; dynamics.states()];
     Run::record(dynamics, &mut state, 100, &mut draw).unwrap();
     let run = Run::record(dynamics, &mut state, steps, &mut draw).unwrap();
     (run, state)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Table;
 use crate::error::check_count;
 use crate::matrix::check_shape;
-use crate::{Activation, Error};
+use crate::{Activation, Cell, Error};
 
 /// A value for each layer, in the order of the layers.
 ///
@@ -69,7 +69,7 @@ impl<V> PerLayer<V> {
 #[serde(deny_unknown_fields)]
 pub struct Layer {
     /// The kind of its cells.
-    pub cell: CellName,
+    pub cell: Cell,
     /// Number of units, n.
     pub units: usize,
     /// The activation of simple units; absent means tanh. Gated cells have none.
@@ -141,8 +141,8 @@ impl Layer {
         for (what, count) in counts {
             let Some(count) = count else { continue };
             let expected = match self.cell {
-                CellName::Simple if count == 1 || count == self.units => continue,
-                CellName::Simple => format!("1 or {} values", self.units),
+                Cell::Simple if count == 1 || count == self.units => continue,
+                Cell::Simple => format!("1 or {} values", self.units),
                 gated => format!("none in a layer of {} cells", gated.name()),
             };
             return Err(Error::Setting { what, expected, got: format!("{count} values") });
@@ -160,7 +160,7 @@ impl Layer {
     /// Fails if there is a state c that the layer cannot take.
     pub(super) fn check_cell(&self, what: &'static str, c: Option<&[f64]>) -> Result<(), Error> {
         let Some(c) = c else { return Ok(()) };
-        if self.cell != CellName::Lstm {
+        if self.cell != Cell::Lstm {
             let expected = format!("none in a layer of {} cells", self.cell.name());
             return Err(Error::Setting { what, expected, got: format!("{} values", c.len()) });
         }
@@ -183,44 +183,6 @@ pub(super) fn flags(what: &'static str, rows: &[Vec<u8>]) -> Result<Vec<Vec<bool
         return Err(Error::Setting { what, expected, got: odd.to_string() });
     }
     Ok(rows.iter().map(|row| row.iter().map(|&flag| flag == 1).collect()).collect())
-}
-
-/// A kind of cell, as a case names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CellName {
-    /// A simple unit: one weight row.
-    Simple,
-    /// A gated recurrent unit: the rows r, u, v, w.
-    Gru,
-    /// A long short-term memory: the rows i, f, g, o.
-    Lstm,
-}
-
-impl CellName {
-    /// The name in a case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Simple => "simple",
-            Self::Gru => "gru",
-            Self::Lstm => "lstm",
-        }
-    }
-
-    /// Weight rows of each unit. W consists of so many blocks of one row per unit.
-    pub fn blocks(self) -> usize {
-        if self == Self::Simple { 1 } else { 4 }
-    }
-
-    /// Whether rows of block `block` have weights to the inputs and to the units of the layer.
-    /// Every row has one to the bias.
-    pub fn sees(self, block: usize) -> (bool, bool) {
-        match (self, block) {
-            (Self::Gru, 2) => (true, false),
-            (Self::Gru, 3) => (false, true),
-            _ => (true, true),
-        }
-    }
 }
 
 /// One activation for all units or one for each.

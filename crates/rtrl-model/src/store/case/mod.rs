@@ -19,7 +19,8 @@ use rtrl_kernel::Isa;
 use serde::{Deserialize, Serialize};
 
 use self::form::Form;
-pub use self::layer::{ActivationNames, CellName, Layer, LayerState, Leak, PerLayer};
+pub use self::layer::{ActivationNames, Layer, LayerState, Leak, PerLayer};
+pub use crate::Cell as CellName;
 use crate::Error;
 use crate::error::check_count;
 use crate::matrix::check_shape;
@@ -159,9 +160,7 @@ impl Case {
         for (l, layer) in self.layers.iter().enumerate() {
             layer.check(self.inputs_of(l), self.bias)?;
         }
-        if self.simple_layer().is_ok() {
-            self.network::<f64>(Isa::scalar())?;
-        }
+        self.network::<f64>(Isa::scalar())?;
         if self.teacher_forcing && self.layers.len() > 1 {
             let expected = "false where there are several layers".to_owned();
             let got = "true".to_owned();

@@ -3,48 +3,28 @@
 use rtrl_kernel::{Isa, Real};
 
 use super::layer::flags;
-use super::{Case, CellName, Layer, LayerState, PerLayer, RegimeName, Table, TimingName, Trace};
+use super::{Case, Layer, LayerState, Leak, PerLayer, RegimeName, Table, TimingName, Trace};
+use crate::error::zero;
 use crate::{
-    Activation, Error, InitialWeights, Learner, LearnerBuilder, Network, Optimizer, Regime,
-    Targets, Timing,
+    Activation, Error, InitialWeights, Learner, LearnerBuilder, Network, NetworkBuilder, Optimizer,
+    Regime, Targets, Timing,
 };
 
 impl Case {
     /// The network of the case.
     ///
     /// # Errors
-    /// Those of [`NetworkBuilder::build`](crate::NetworkBuilder::build), and [`Error::Setting`] for
-    /// anything but one layer of simple cells.
+    /// Those of [`NetworkBuilder::build`](crate::NetworkBuilder::build).
     pub fn network<T: Real>(&self, isa: Isa) -> Result<Network<T>, Error> {
-        let layer = self.simple_layer()?;
-        layer.check(self.inputs, self.bias)?;
-        let names = (0..layer.units).map(|k| layer.activation_of(k));
-        let activations = names.map(str::parse::<Activation>);
-        let mut builder = Network::<T>::builder(layer.units, self.inputs)
-            .bias(self.bias)
-            .activations(activations.collect::<Result<Vec<_>, _>>()?)
-            .leaks((0..layer.units).map(|k| layer.leak_of(k)))
-            .weights(InitialWeights::given(layer.weights.clone()))
-            .initial_state(layer.initial_state.clone())
-            .isa(isa);
-        if let Some(connections) = &layer.connections {
-            builder = builder.connections(flags("connections", connections)?);
+        let mut builder: Option<NetworkBuilder<T>> = None;
+        for layer in &*self.layers {
+            let begun = match builder {
+                Some(below) => below.layer(layer.units),
+                None => Network::builder(layer.units, self.inputs).bias(self.bias).isa(isa),
+            };
+            builder = Some(layer.describe(begun)?);
         }
-        if let Some(frozen) = &layer.frozen {
-            builder = builder.frozen(flags("frozen", frozen)?);
-        }
-        builder.build()
-    }
-
-    /// The only layer, if its cells are simple.
-    pub(super) fn simple_layer(&self) -> Result<&Layer, Error> {
-        let got = match &*self.layers {
-            [layer] if layer.cell == CellName::Simple => return Ok(layer),
-            [layer] => format!("one of {} cells", layer.cell.name()),
-            layers => layers.len().to_string(),
-        };
-        let expected = "one of simple cells".to_owned();
-        Err(Error::Setting { what: "layers of the network", expected, got })
+        builder.ok_or_else(|| zero("number of layers"))?.build()
     }
 
     /// The regime with its timing and interval.
@@ -108,7 +88,9 @@ impl Case {
             }
         }
         match self.regime {
-            RegimeName::Epochwise => learner.end_epoch(&vec![T::ZERO; self.units()])?,
+            RegimeName::Epochwise => {
+                learner.end_epoch(&vec![T::ZERO; learner.network().layout().states()])?
+            }
             RegimeName::RealTime => drop(learner.finish()?),
         }
         trace.weights = self.tables(learner.network().weights().to_rows());
@@ -120,19 +102,66 @@ impl Case {
         learner: &mut Learner<T>,
         layers: &[LayerState],
     ) -> Result<(), Error> {
-        let state: Vec<T> = layers.iter().flat_map(|layer| rounded(&layer.state)).collect();
+        let state = self.state_of(layers);
         match self.regime {
             RegimeName::Epochwise => learner.end_epoch(&state),
             RegimeName::RealTime => learner.reset(&state),
         }
     }
 
-    /// The table of the only layer, in the form of the case.
-    fn tables(&self, table: Table) -> PerLayer<Table> {
-        match self.layers {
-            PerLayer::One(_) => PerLayer::One(table),
-            PerLayer::Each(_) => PerLayer::Each(vec![table]),
+    /// y of all layers, then c of those that have it.
+    fn state_of<T: Real>(&self, layers: &[LayerState]) -> Vec<T> {
+        let outputs = layers.iter().flat_map(|layer| rounded(&layer.state));
+        let with_cells =
+            layers.iter().zip(&*self.layers).filter(|(_, layer)| layer.cell.has_cells());
+        let cells = with_cells.flat_map(|(state, layer)| match &state.cell {
+            Some(cell) => rounded(cell),
+            None => vec![T::ZERO; layer.units],
+        });
+        outputs.chain(cells).collect()
+    }
+
+    /// The rows of each layer, in the form of the case.
+    fn tables(&self, rows: Table) -> PerLayer<Table> {
+        let mut rows = rows.into_iter();
+        self.layers.map_numbered(|l, layer| {
+            let width = self.inputs_of(l) + usize::from(self.bias) + layer.units;
+            let rows = rows.by_ref().take(layer.rows());
+            rows.map(|mut row| {
+                row.truncate(width);
+                row
+            })
+            .collect()
+        })
+    }
+}
+
+impl Layer {
+    /// Describes the layer that `builder` has begun.
+    fn describe<T: Real>(&self, builder: NetworkBuilder<T>) -> Result<NetworkBuilder<T>, Error> {
+        let mut builder = builder
+            .cell(self.cell)
+            .weights(InitialWeights::given(self.weights.clone()))
+            .initial_state(self.initial_state.clone());
+        if let Some(activation) = &self.activation {
+            let names = activation.names().iter().map(|name| name.parse::<Activation>());
+            builder = builder.activations(names.collect::<Result<Vec<_>, _>>()?);
         }
+        builder = match &self.leak {
+            None => builder,
+            Some(Leak::All(leak)) => builder.leak(*leak),
+            Some(Leak::Each(leaks)) => builder.leaks(leaks.iter().copied()),
+        };
+        if let Some(connections) = &self.connections {
+            builder = builder.connections(flags("connections", connections)?);
+        }
+        if let Some(frozen) = &self.frozen {
+            builder = builder.frozen(flags("frozen", frozen)?);
+        }
+        Ok(match &self.initial_cell {
+            Some(cells) => builder.initial_cells(cells.clone()),
+            None => builder,
+        })
     }
 }
 

@@ -1,17 +1,29 @@
-//! Weights in the names and shapes of `PyTorch`'s `nn.RNN`, with an `nn.Linear` for the readout.
+//! Weights in the names and shapes of `PyTorch`'s `nn.RNN`, `nn.GRU` and `nn.LSTM`, with an
+//! `nn.Linear` for the readout.
 //!
-//! A safetensors file holds, for n units, m inputs and o outputs:
+//! A safetensors file holds, for each layer `{l}` of n units with m inputs, and for o outputs:
 //!
 //! | tensor | shape | part of W or R |
 //! |---|---|---|
-//! | `weight_ih_l0` | n x m | columns of the inputs |
-//! | `weight_hh_l0` | n x n | columns of the units |
-//! | `bias_ih_l0`, `bias_hh_l0` | n | their sum is the column of the bias; none without one |
+//! | `weight_ih_l{l}` | b n x m | columns of the inputs |
+//! | `weight_hh_l{l}` | b n x n | columns of the units |
+//! | `bias_ih_l{l}`, `bias_hh_l{l}` | b n | the column of the bias; none without one |
 //! | `readout.weight` | o x n | R without its bias; only with a readout |
 //! | `readout.bias` | o | bias of R, if it has one |
 //!
+//! There are b blocks of rows, one row a unit in each: one of an `nn.RNN`, three of an `nn.GRU` and
+//! four of an `nn.LSTM`. The blocks r, z and n of an `nn.GRU` are r, u, and v and w together: v
+//! sees the inputs, w the units, each with one of the two biases. Other rows have the sum of both.
+//!
 //! `nn.RNN` computes `h' = f(W_ih x + b_ih + W_hh h + b_hh)`, which is equations 1 and 2, with f
 //! either tanh or relu. Only weights are stored: no state, no masks, no activation.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `mod.rs` | whole networks |
+//! | `layer.rs` | the tensors of one layer |
+
+mod layer;
 
 use std::ops::Range;
 use std::path::Path;
@@ -20,36 +32,38 @@ use rtrl_kernel::Real;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
+use self::layer::LayerWeights;
 use crate::store::tensor::{bytes, dtype, numbers};
 use crate::{
-    Activation, Error, InitialWeights, Matrix, Network, NetworkBuilder, Readout, ReadoutWeights,
-    store,
+    Activation, Cell, Error, InitialWeights, Matrix, Network, NetworkBuilder, Readout,
+    ReadoutWeights, store,
 };
 
-const WEIGHT_IH: &str = "weight_ih_l0";
-const WEIGHT_HH: &str = "weight_hh_l0";
-const BIAS_IH: &str = "bias_ih_l0";
-const BIAS_HH: &str = "bias_hh_l0";
 const READOUT_WEIGHT: &str = "readout.weight";
 const READOUT_BIAS: &str = "readout.bias";
-const NAMES: [&str; 6] = [WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, READOUT_WEIGHT, READOUT_BIAS];
 
-/// Writes the weights of a network under the names of `nn.RNN`, in the precision of the network.
-/// Absent weights are written as 0, frozen ones like any other, the whole bias as `bias_ih_l0` and
-/// zeros as `bias_hh_l0`.
+/// Name, shape and contents of a tensor.
+type Entry = (String, Vec<usize>, Vec<u8>);
+
+/// Writes the weights of a network under the names of `nn.RNN`, `nn.GRU` or `nn.LSTM`, in the
+/// precision of the network. Absent weights are written as 0, frozen ones like any other. A bias
+/// that is the sum of two is written as `bias_ih`, next to zeros.
 ///
 /// # Errors
-/// [`Error::Setting`] for networks that `nn.RNN` and `nn.Linear` cannot represent: units that are not all tanh or all relu, a network without inputs, a readout that sees the inputs. [`Error::File`] if the file cannot be written (an existing file is then unchanged).
+/// [`Error::Setting`] for networks that these and `nn.Linear` cannot represent: layers of unequal
+/// cells or sizes, simple units that are not all tanh or all relu or that leak, a network without
+/// inputs, a readout that sees the inputs.
+/// [`Error::File`] if the file cannot be written (an existing file is then unchanged).
 pub fn export<T: Real>(network: &Network<T>, path: &Path) -> Result<(), Error> {
     store::replace(path, &to_bytes(network)?)
 }
 
-/// Reads weights under the names of `nn.RNN`, of one layer in one direction, for units with this
-/// nonlinearity, which the file does not contain. The returned builder has the weights and the
-/// readout; more may be added before [`NetworkBuilder::build`].
+/// Reads weights under the names of `nn.RNN`, `nn.GRU` or `nn.LSTM`, of any number of layers in one
+/// direction. Units of an `nn.RNN` get this nonlinearity, which the file does not contain. The
+/// returned builder has the weights and the readout; more may be added before
+/// [`NetworkBuilder::build`].
 ///
-/// The two biases are added in double precision. Numbers of the file are rounded if `T` is less
-/// precise.
+/// Biases are added in double precision. Numbers of the file are rounded if `T` is less precise.
 ///
 /// # Errors
 /// [`Error::Setting`] if the nonlinearity is neither tanh nor relu, [`Error::File`] if the file
@@ -59,7 +73,7 @@ pub fn import<T: Real>(path: &Path, nonlinearity: Activation) -> Result<NetworkB
     let named = |source| Error::File { path: path.to_owned(), source };
     let weights = Weights::from_bytes(&std::fs::read(path).map_err(named)?)
         .map_err(|reason| Error::Format { what: path.display().to_string(), reason })?;
-    Ok(weights.builder(nonlinearity))
+    Ok(weights.builder(&nonlinearity))
 }
 
 fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
@@ -68,7 +82,7 @@ fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
     let views = tensors
         .iter()
         .map(|(name, shape, bytes)| {
-            Ok((*name, TensorView::new(dtype::<T>(), shape.clone(), bytes)?))
+            Ok((name.as_str(), TensorView::new(dtype::<T>(), shape.clone(), bytes)?))
         })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     views
@@ -76,12 +90,15 @@ fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
         .map_err(|error| Error::Format { what: "weights".to_owned(), reason: error.to_string() })
 }
 
-/// Fails unless `nn.RNN` and `nn.Linear` can represent the network.
+/// Fails unless a module of `PyTorch`'s and `nn.Linear` can represent the network.
 fn check_shape<T: Real>(network: &Network<T>) -> Result<(), Error> {
-    check_nonlinearity("activation", network.activations())?;
+    check_layers(network)?;
+    let layers = network.layers();
+    let activations: Vec<_> = layers.iter().flat_map(|l| l.activations().iter().cloned()).collect();
+    check_nonlinearity("activation", &activations)?;
     let (what, expected, got) = if network.inputs() == 0 {
         ("number of inputs", "at least 1, as in nn.RNN", "0")
-    } else if network.leaks().is_some() {
+    } else if layers.iter().any(|layer| layer.leaks().is_some()) {
         ("leak", "1, because nn.RNN has no leak", "a number below 1")
     } else if network.readout_sees_inputs() {
         (
@@ -95,24 +112,30 @@ fn check_shape<T: Real>(network: &Network<T>) -> Result<(), Error> {
     Err(Error::Setting { what, expected: expected.to_owned(), got: got.to_owned() })
 }
 
-/// Name, shape and contents of every tensor.
-fn tensors<T: Real>(network: &Network<T>) -> Vec<(&'static str, Vec<usize>, Vec<u8>)> {
-    let (n, m) = (network.units(), network.inputs());
-    let weights = network.weights();
-    let first_unit = m + usize::from(network.has_bias());
-    let mut tensors = vec![
-        (WEIGHT_IH, vec![n, m], columns(weights, 0..m)),
-        (WEIGHT_HH, vec![n, n], columns(weights, first_unit..first_unit + n)),
-    ];
-    if network.has_bias() {
-        tensors.push((BIAS_IH, vec![n], columns(weights, m..first_unit)));
-        tensors.push((BIAS_HH, vec![n], bytes(&vec![T::ZERO; n])));
+/// Fails unless all layers have the cell and the size of the first one.
+fn check_layers<T: Real>(network: &Network<T>) -> Result<(), Error> {
+    let describe = |layer: &crate::Layer<T>| (layer.cell(), layer.units());
+    let mut layers = network.layers().iter().map(describe);
+    let Some((cell, units)) = layers.next() else { return Ok(()) };
+    match layers.find(|&other| other != (cell, units)) {
+        None => Ok(()),
+        Some((other, count)) => Err(Error::Setting {
+            what: "layer",
+            expected: format!("{units} {cell} units, as in the first layer"),
+            got: format!("one of {count} {other} units"),
+        }),
     }
-    if let Some(readout) = network.readout_weights() {
-        let outputs = readout.rows();
-        tensors.push((READOUT_WEIGHT, vec![outputs, n], columns(readout, 0..n)));
+}
+
+fn tensors<T: Real>(network: &Network<T>) -> Vec<Entry> {
+    let layers = network.layers().iter().enumerate();
+    let mut tensors: Vec<Entry> =
+        layers.flat_map(|(l, layer)| layer::tensors(l, layer, network.weights())).collect();
+    if let (Some(readout), Some(top)) = (network.readout_weights(), network.layers().last()) {
+        let (outputs, n) = (readout.rows(), top.units());
+        tensors.push((READOUT_WEIGHT.to_owned(), vec![outputs, n], columns(readout, 0..n)));
         if network.readout_has_bias() {
-            tensors.push((READOUT_BIAS, vec![outputs], columns(readout, n..n + 1)));
+            tensors.push((READOUT_BIAS.to_owned(), vec![outputs], columns(readout, n..n + 1)));
         }
     }
     tensors
@@ -138,10 +161,8 @@ fn check_nonlinearity(what: &'static str, activations: &[Activation]) -> Result<
 
 /// The contents of a file.
 struct Weights {
-    inputs: usize,
     bias: bool,
-    /// In the order (inputs, bias, units).
-    rows: Vec<Vec<f64>>,
+    layers: Vec<LayerWeights>,
     readout: Option<Readout>,
 }
 
@@ -150,35 +171,54 @@ impl Weights {
         let tensors = SafeTensors::deserialize(contents)
             .map_err(|error| format!("not a safetensors file: {error}"))?;
         let names = tensors.names();
-        if let Some(odd) = names.iter().find(|name| !NAMES.contains(name)) {
-            return Err(format!("got a tensor {odd:?}, expected only {NAMES:?}"));
-        }
         let has = |wanted: &str| names.contains(&wanted);
-        let [n, m] = matrix_shape(&tensors, WEIGHT_IH)?;
-        let mut rows = numbers(&tensors, WEIGHT_IH, None)?.rows();
-        let bias = has(BIAS_IH) || has(BIAS_HH);
-        if bias {
-            let one = numbers(&tensors, BIAS_IH, Some(&[n]))?.values;
-            let other = numbers(&tensors, BIAS_HH, Some(&[n]))?.values;
-            let sums = one.iter().zip(other).map(|(a, b)| a + b);
-            rows.iter_mut().zip(sums).for_each(|(row, sum)| row.push(sum));
+        let count = (1..).take_while(|&l| layer::names(l).iter().any(|name| has(name))).count() + 1;
+        let known: Vec<String> = (0..count).flat_map(layer::names).collect();
+        let readout = [READOUT_WEIGHT, READOUT_BIAS];
+        let known: Vec<&str> = known.iter().map(String::as_str).chain(readout).collect();
+        if let Some(odd) = names.iter().find(|name| !known.contains(name)) {
+            return Err(format!("got a tensor {odd:?}, expected only {known:?}"));
         }
-        let recurrent = numbers(&tensors, WEIGHT_HH, Some(&[n, n]))?.rows();
-        rows.iter_mut().zip(recurrent).for_each(|(row, more)| row.extend(more));
+        let bias = names.iter().any(|name| name.starts_with("bias_"));
+        let mut layers: Vec<LayerWeights> = Vec::new();
+        for l in 0..count {
+            let inputs = layers.last().map(|below| below.units);
+            layers.push(LayerWeights::read(&tensors, l, inputs, bias)?);
+        }
+        let top = layers.last().map_or(0, |layer| layer.units);
         let readout = has(READOUT_WEIGHT) || has(READOUT_BIAS);
-        let readout = readout.then(|| read_readout(&tensors, n, has(READOUT_BIAS))).transpose()?;
-        Ok(Self { inputs: m, bias, rows, readout })
+        let readout =
+            readout.then(|| read_readout(&tensors, top, has(READOUT_BIAS))).transpose()?;
+        Ok(Self { bias, layers, readout })
     }
 
-    fn builder<T: Real>(self, nonlinearity: Activation) -> NetworkBuilder<T> {
-        let builder = Network::builder(self.rows.len(), self.inputs)
-            .bias(self.bias)
-            .activation(nonlinearity)
-            .weights(InitialWeights::given(self.rows));
+    fn builder<T: Real>(self, nonlinearity: &Activation) -> NetworkBuilder<T> {
+        let mut layers = self.layers.into_iter();
+        let first = layers.next().map(|layer| {
+            let builder = Network::builder(layer.units, layer.inputs).bias(self.bias);
+            described(builder, layer, nonlinearity)
+        });
+        // A file without layers has been refused.
+        let first = first.unwrap_or_else(|| Network::builder(0, 0));
+        let builder = layers
+            .fold(first, |below, layer| described(below.layer(layer.units), layer, nonlinearity));
         match self.readout {
             Some(readout) => builder.readout(readout),
             None => builder,
         }
+    }
+}
+
+/// Describes the layer that `builder` has begun.
+fn described<T: Real>(
+    builder: NetworkBuilder<T>,
+    layer: LayerWeights,
+    nonlinearity: &Activation,
+) -> NetworkBuilder<T> {
+    let builder = builder.cell(layer.cell).weights(InitialWeights::given(layer.rows));
+    match layer.cell {
+        Cell::Simple => builder.activation(nonlinearity.clone()),
+        Cell::Gru | Cell::Lstm => builder,
     }
 }
 
@@ -258,7 +298,7 @@ mod tests {
         for variant in variants {
             let network = variant.build().unwrap();
             let weights = read(&to_bytes(&network).unwrap()).unwrap();
-            let back = weights.builder(network.activations()[0].clone()).build().unwrap();
+            let back = weights.builder(&network.layers()[0].activations()[0]).build().unwrap();
             assert_eq!(back.weights(), network.weights());
             assert_eq!(back.readout_weights(), network.readout_weights());
             assert_eq!(back.readout_has_bias(), network.readout_has_bias());
@@ -297,24 +337,86 @@ mod tests {
         let tensors = SafeTensors::deserialize(&contents).unwrap();
         let values = |name, shape: &[usize]| numbers(&tensors, name, Some(shape)).unwrap().values;
         let column = |j: usize| (0..3).map(|i| network.weights()[(i, j)]).collect::<Vec<_>>();
-        assert_eq!(values(WEIGHT_IH, &[3, 2])[2..4], network.weights().row(1)[..2]);
-        assert_eq!(values(BIAS_IH, &[3]), column(2));
-        assert_eq!(values(BIAS_HH, &[3]), [0.0; 3]);
-        assert_eq!(values(WEIGHT_HH, &[3, 3])[3..6], network.weights().row(1)[3..]);
-        assert_eq!(values(WEIGHT_HH, &[3, 3])[4], 0.0);
+        assert_eq!(values("weight_ih_l0", &[3, 2])[2..4], network.weights().row(1)[..2]);
+        assert_eq!(values("bias_ih_l0", &[3]), column(2));
+        assert_eq!(values("bias_hh_l0", &[3]), [0.0; 3]);
+        assert_eq!(values("weight_hh_l0", &[3, 3])[3..6], network.weights().row(1)[3..]);
+        assert_eq!(values("weight_hh_l0", &[3, 3])[4], 0.0);
         assert_eq!(values(READOUT_WEIGHT, &[2, 3])[3..], [-1.0, 0.5, 0.25]);
         assert_eq!(values(READOUT_BIAS, &[2]), [0.4, -2.0]);
+    }
+
+    fn gated(cell: Cell, layers: usize) -> NetworkBuilder<f64> {
+        let first = Network::<f64>::builder(3, 2).seed(4);
+        let first = first.cell(cell).weights(InitialWeights::Torch);
+        (1..layers).fold(first, |below, _| below.layer(3).cell(cell).weights(InitialWeights::Torch))
+    }
+
+    #[test]
+    fn gated_units_and_layers_come_back() {
+        for (cell, layers) in
+            [(Cell::Gru, 1), (Cell::Lstm, 1), (Cell::Gru, 2), (Cell::Lstm, 3), (Cell::Simple, 2)]
+        {
+            for network in [
+                gated(cell, layers).readout(Readout::new(1)).build().unwrap(),
+                gated(cell, layers).bias(false).build().unwrap(),
+            ] {
+                let weights = read(&to_bytes(&network).unwrap()).unwrap();
+                let back = weights.builder::<f64>(&Activation::Tanh).build().unwrap();
+                assert_eq!(back.weights(), network.weights(), "{layers} layers of {cell} units");
+                assert_eq!(back.connections(), network.connections());
+                assert_eq!(back.readout_weights(), network.readout_weights());
+                let run = |network: &Network<f64>| {
+                    network.run(&mut network.state(), 3, &[0.5, -1.0, 2.0, 0.1, 0.0, 1.0]).unwrap()
+                };
+                assert_eq!(run(&back), run(&network));
+            }
+        }
+    }
+
+    /// One step of `nn.GRU`, with its names and in its blocks.
+    #[test]
+    fn the_blocks_of_a_gru_are_those_of_torch() {
+        let network = gated(Cell::Gru, 1).build().unwrap();
+        let contents = to_bytes(&network).unwrap();
+        let tensors = SafeTensors::deserialize(&contents).unwrap();
+        let values = |name, shape: &[usize]| numbers(&tensors, name, Some(shape)).unwrap().values;
+        let (w_ih, w_hh) = (values("weight_ih_l0", &[9, 2]), values("weight_hh_l0", &[9, 3]));
+        let (b_ih, b_hh) = (values("bias_ih_l0", &[9]), values("bias_hh_l0", &[9]));
+        let (x, h) = ([0.7, -0.4], [0.3, -0.9, 0.5]);
+        let dot = |w: &[f64], v: &[f64]| w.iter().zip(v).map(|(w, v)| w * v).sum::<f64>();
+        let of_x = |row: usize| dot(&w_ih[2 * row..][..2], &x) + b_ih[row];
+        let of_h = |row: usize| dot(&w_hh[3 * row..][..3], &h) + b_hh[row];
+        let mut state = network.state();
+        state.restart(&h).unwrap();
+        let got = network.forward(&mut state, &x).unwrap();
+        for k in 0..3 {
+            let logistic = |s: f64| 1.0 / (1.0 + (-s).exp());
+            let r = logistic(of_x(k) + of_h(k));
+            let z = logistic(of_x(3 + k) + of_h(3 + k));
+            let n = (of_x(6 + k) + r * of_h(6 + k)).tanh();
+            assert!((got[k] - ((1.0 - z) * n + z * h[k])).abs() < 1e-14, "unit {k}");
+        }
+    }
+
+    #[test]
+    fn layers_of_unequal_cells_or_sizes_are_not_exported() {
+        for builder in [gated(Cell::Gru, 2).layer(3), gated(Cell::Gru, 1).layer(4).cell(Cell::Gru)]
+        {
+            let message = to_bytes(&builder.build().unwrap()).unwrap_err().to_string();
+            assert!(message.contains("expected 3 gru units, as in the first layer"), "{message}");
+        }
     }
 
     #[test]
     fn the_two_biases_are_added() {
         let file = file_of(&[
-            (WEIGHT_IH, &[2, 1]),
-            (WEIGHT_HH, &[2, 2]),
-            (BIAS_IH, &[2]),
-            (BIAS_HH, &[2]),
+            ("weight_ih_l0", &[2, 1]),
+            ("weight_hh_l0", &[2, 2]),
+            ("bias_ih_l0", &[2]),
+            ("bias_hh_l0", &[2]),
         ]);
-        assert_eq!(read(&file).unwrap().rows, vec![vec![0.5, 1.0, 0.5, 0.5]; 2]);
+        assert_eq!(read(&file).unwrap().layers[0].rows, vec![vec![0.5, 1.0, 0.5, 0.5]; 2]);
     }
 
     #[test]
@@ -343,16 +445,25 @@ mod tests {
     #[test]
     fn files_of_other_layers_are_refused() {
         let (ih, hh): (&[usize], &[usize]) = (&[2, 3], &[2, 2]);
-        let layer = [(WEIGHT_IH, ih), (WEIGHT_HH, hh)];
+        let layer = [("weight_ih_l0", ih), ("weight_hh_l0", hh)];
         let with = |more: &[(&'static str, &'static [usize])]| {
             read(&file_of(&[&layer[..], more].concat())).err().unwrap_or_default()
         };
         assert_eq!(with(&[]), "");
         let cases = [
-            (with(&[("weight_ih_l1", &[2, 2])]), "got a tensor \"weight_ih_l1\""),
-            (with(&[(BIAS_HH, &[2])]), "bias_ih_l0: "),
-            (with(&[(BIAS_IH, &[2])]), "bias_hh_l0: "),
-            (with(&[(BIAS_IH, &[2]), (BIAS_HH, &[3])]), "bias_hh_l0: got shape [3], expected [2]"),
+            (with(&[("weight_ih_l1", &[2, 2])]), "weight_hh_l1: "),
+            (with(&[("weight_ih_l2", &[2, 2])]), "got a tensor \"weight_ih_l2\""),
+            (with(&[("weight_ih_l0_reverse", &[2, 2])]), "got a tensor \"weight_ih_l0_reverse\""),
+            (
+                with(&[("weight_ih_l1", &[2, 3]), ("weight_hh_l1", &[2, 2])]),
+                "weight_ih_l1: got shape [2, 3], expected [2, 2]",
+            ),
+            (with(&[("bias_hh_l0", &[2])]), "bias_ih_l0: "),
+            (with(&[("bias_ih_l0", &[2])]), "bias_hh_l0: "),
+            (
+                with(&[("bias_ih_l0", &[2]), ("bias_hh_l0", &[3])]),
+                "bias_hh_l0: got shape [3], expected [2]",
+            ),
             (
                 with(&[(READOUT_WEIGHT, &[1, 3])]),
                 "readout.weight: got shape [1, 3], expected [1, 2]",
@@ -367,11 +478,13 @@ mod tests {
         for (reason, expected) in cases {
             assert!(reason.starts_with(expected), "{reason:?}");
         }
-        // The gates of nn.LSTM.
-        let reason = read(&file_of(&[(WEIGHT_IH, &[8, 3]), (WEIGHT_HH, &[8, 2])])).err().unwrap();
-        assert_eq!(reason, "weight_hh_l0: got shape [8, 2], expected [8, 8]");
-        assert!(read(&file_of(&[(WEIGHT_IH, &[2, 0]), (WEIGHT_HH, &[2, 2])])).is_err());
-        assert!(read(&file_of(&[(WEIGHT_IH, &[2, 1])])).is_err());
+        let odd =
+            |rows| read(&file_of(&[("weight_ih_l0", &[rows, 3]), ("weight_hh_l0", &[rows, 2])]));
+        let reason = odd(10).err().unwrap();
+        assert_eq!(reason, "weight_hh_l0: got shape [10, 2], expected [10, 10]");
+        assert_eq!(odd(7).err().unwrap(), "weight_ih_l0: got shape [7, 3], expected [6, 3]");
+        assert!(read(&file_of(&[("weight_ih_l0", &[2, 0]), ("weight_hh_l0", &[2, 2])])).is_err());
+        assert!(read(&file_of(&[("weight_ih_l0", &[2, 1])])).is_err());
         assert!(read(b"no tensors").is_err());
     }
 
@@ -381,7 +494,7 @@ mod tests {
             .weights(InitialWeights::given(vec![vec![1e300, 0.0, 0.0]]));
         let weights = read(&to_bytes(&huge.build().unwrap()).unwrap()).unwrap();
         assert!(matches!(
-            weights.builder::<f32>(Activation::Tanh).build(),
+            weights.builder::<f32>(&Activation::Tanh).build(),
             Err(Error::Setting { .. })
         ));
     }

@@ -1,0 +1,182 @@
+//! The derivatives of a whole step, where they are not just those of one layer's rows: of LSTM
+//! units, and of several layers.
+//!
+//! Row r of layer l drives state k of that layer with the slope g_rk. With
+//! `E_l[k][j] = sum over the rows r of k's unit of g_rk w_rj`, z being one vector for all rows of a
+//! layer, the derivatives of state k at t + 1 are
+//!
+//! ```text
+//! J[k][l']  = E[k][column of l'] + what k keeps of l'            l' an output or cell of the same layer
+//! J[k][l']  = sum over units j below of E[k][j] J[j][l']         l' a state of a layer below
+//! R[k][j']  = E[k][j']  or  sum over j of E[k][j] R[j][j']       j' a unit of the layer below, or further below
+//! ```
+//!
+//! R is the derivative with respect to the output of a unit in the same step. A row of layer l
+//! therefore drives every state k above it with the factor `R[k][unit] g`, where g is the slope of
+//! the row's own output.
+
+use rtrl_kernel::{Jacobian, Real, combine};
+
+use super::{Layer, Network};
+use crate::{Error, Matrix};
+
+/// Room for the derivatives of a step.
+#[derive(Debug, Clone)]
+pub(crate) struct Derivatives<T> {
+    /// J, states x states.
+    jacobian: Matrix<T>,
+    /// The factor of each row of J.
+    scale: Vec<T>,
+    /// R, states x units.
+    reach: Matrix<T>,
+    /// One value for each drive.
+    injection: Vec<T>,
+}
+
+impl<T: Real> Derivatives<T> {
+    /// Room for the derivatives of a network whose sensitivities lose all but the share `decay` at
+    /// every step.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub(crate) fn new(network: &Network<T>, decay: T) -> Result<Self, Error> {
+        let states = network.layout.states();
+        let several = network.layers.len() > 1;
+        let below = if several { network.units() } else { 0 };
+        Ok(Self {
+            jacobian: Matrix::zeros(states, states)?,
+            scale: vec![decay; states],
+            reach: Matrix::zeros(if several { states } else { 0 }, below)?,
+            injection: vec![T::ZERO; network.layout.drives().len()],
+        })
+    }
+
+    /// The Jacobian of the step.
+    pub(crate) fn jacobian(&self) -> Jacobian<'_, T> {
+        Jacobian::scaled(self.jacobian.padded(), self.jacobian.stride(), &self.scale)
+    }
+
+    /// The factors of the immediate influence, one for each drive.
+    pub(crate) fn injection(&self) -> &[T] {
+        &self.injection
+    }
+
+    /// Takes the slopes and kept shares of a step with the present weights of `network`.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if they do not fit.
+    pub(crate) fn form(
+        &mut self,
+        network: &Network<T>,
+        slopes: &[T],
+        kept: &[T],
+    ) -> Result<(), rtrl_kernel::Error> {
+        let mut below = None;
+        for layer in &network.layers {
+            let (slopes, kept) = (&slopes[layer.slopes.clone()], &kept[layer.kept.clone()]);
+            for unit in 0..layer.units() {
+                self.form_rows(network, layer, unit, (below, slopes))?;
+            }
+            self.add_kept(layer, kept);
+            below = Some(layer);
+        }
+        self.inject(network, slopes);
+        Ok(())
+    }
+
+    /// The rows of J and R of the states of one unit, without what they keep.
+    fn form_rows(
+        &mut self,
+        network: &Network<T>,
+        layer: &Layer<T>,
+        unit: usize,
+        (below, slopes): (Option<&Layer<T>>, &[T]),
+    ) -> Result<(), rtrl_kernel::Error> {
+        let (cell, n, stride) = (layer.cell(), layer.units(), network.weights.stride());
+        let weights = &network.weights.padded()[(layer.rows.start + unit) * stride..];
+        let factor = |block: usize, of_cell: usize| slopes[cell.slope(n, block, unit) + of_cell];
+        let outputs: [T; 4] =
+            std::array::from_fn(|b| if b < cell.blocks() { factor(b, 0) } else { T::ZERO });
+        let cells: [T; 4] =
+            std::array::from_fn(|b| if cell.drives_cell(b) { factor(b, 1) } else { T::ZERO });
+        let rows = [
+            (Some(layer.outputs.start + unit), &outputs[..cell.blocks()]),
+            (cell.has_cells().then_some(layer.cells.start + unit), &cells[..]),
+        ];
+        for (state, factors) in rows {
+            let Some(k) = state else { continue };
+            let own = &mut self.jacobian.row_mut(k)[layer.outputs.clone()];
+            let recurrent = &weights[layer.columns.first_unit()..];
+            combine(network.isa, factors, recurrent, n * stride, own)?;
+            let Some(below) = below else { continue };
+            let from_below = &mut self.reach.row_mut(k)[below.outputs.clone()];
+            combine(network.isa, factors, weights, n * stride, from_below)?;
+            self.reach_down(network, below, k)?;
+        }
+        Ok(())
+    }
+
+    /// What state k sees of the states and units of all layers below, through the outputs of that
+    /// right below.
+    fn reach_down(
+        &mut self,
+        network: &Network<T>,
+        below: &Layer<T>,
+        k: usize,
+    ) -> Result<(), rtrl_kernel::Error> {
+        let (units, isa) = (network.units(), network.isa);
+        let (further, outputs) = (0..below.outputs.start, below.outputs.clone());
+        let stride = self.reach.stride();
+        let (above, row) = self.reach.padded_mut().split_at_mut(k * stride);
+        let (into, factors) = row.split_at_mut(outputs.start);
+        let factors = &factors[..outputs.len()];
+        let rows = &above[outputs.start * stride..];
+        combine(isa, factors, rows, stride, &mut into[further])?;
+        let stride = self.jacobian.stride();
+        let (above, row) = self.jacobian.padded_mut().split_at_mut(k * stride);
+        for columns in [0..outputs.end, units..below.cells.end] {
+            let rows = &above[outputs.start * stride + columns.start..];
+            combine(isa, factors, rows, stride, &mut row[columns])?;
+        }
+        Ok(())
+    }
+
+    /// Adds what each unit keeps of its own state.
+    fn add_kept(&mut self, layer: &Layer<T>, kept: &[T]) {
+        let (outputs, cells) = (layer.outputs.clone(), layer.cells.clone());
+        if !cells.is_empty() {
+            let (of_cells, of_outputs) = kept.split_at(cells.len());
+            for (unit, cell) in cells.enumerate() {
+                self.jacobian.row_mut(cell)[cell] = of_cells[unit];
+                self.jacobian.row_mut(outputs.start + unit)[cell] = of_outputs[unit];
+            }
+            return;
+        }
+        let leaks = layer.units.simple().and_then(|simple| simple.leaks.as_ref());
+        let kept = leaks.map_or(kept, |leaks| leaks.kept());
+        for (state, &kept) in outputs.zip(kept) {
+            self.jacobian.row_mut(state)[state] += kept;
+        }
+    }
+
+    /// The factor of every drive, in order.
+    fn inject(&mut self, network: &Network<T>, slopes: &[T]) {
+        let (units, states) = (network.units(), network.layout.states());
+        let mut places = self.injection.iter_mut();
+        for layer in &network.layers {
+            let (cell, n, slopes) = (layer.cell(), layer.units(), &slopes[layer.slopes.clone()]);
+            for row in 0..layer.rows.len() {
+                let (block, unit) = (row / n, row % n);
+                let slope = &slopes[cell.slope(n, block, unit)..];
+                let column = layer.outputs.start + unit;
+                let own_cell = cell.drives_cell(block).then(|| slope[1]);
+                let through = |state: usize| self.reach.row(state)[column] * slope[0];
+                let values = std::iter::once(slope[0])
+                    .chain((layer.outputs.end..units).map(through))
+                    .chain(own_cell)
+                    .chain((layer.cells.end..states).map(through));
+                values.zip(places.by_ref()).for_each(|(value, place)| *place = value);
+            }
+        }
+    }
+}
