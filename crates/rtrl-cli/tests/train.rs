@@ -1,5 +1,5 @@
-//! `rtrl train` as a user meets it: a real series, and everything that can be wrong with a command line
-//! or a file.
+//! `rtrl train` as a user meets it: a real series, and everything that can be wrong with a command
+//! line or a file.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -18,8 +18,8 @@ fn sunspots() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sunspots-monthly.csv")
 }
 
-/// Runs `rtrl train` on a file with `text` and returns the exit code and what it said on stderr. Outputs
-/// are asked for, and there must be none after a failure.
+/// Runs `rtrl train` on a file with `text` and returns the exit code and what it said on stderr.
+/// Outputs are asked for, and there must be none after a failure.
 fn train(text: &str, options: &[&str]) -> (i32, String) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("series.csv");
@@ -91,8 +91,8 @@ fn odd_results(json: &Value) -> Vec<&'static str> {
     right.filter(|(_, right)| !right).map(|(key, _)| key).collect()
 }
 
-/// Negative control: a network that learns less is noticed, and so are a row that is missing, another series
-/// and results of 0.
+/// Negative control: a network that learns less is noticed, and so are a row that is missing,
+/// another series and results of 0.
 #[test]
 fn wrong_results_are_noticed() {
     let text = sunspots_as_y();
@@ -169,8 +169,27 @@ fn a_saved_model_names_the_options_of_its_run() {
     assert_eq!(model.network::<f32>(&[]).unwrap().layers()[0].leaks(), None);
 }
 
-/// The same seed gives the same model, byte for byte, on every instruction set and number of threads; another
-/// seed or rate gives another.
+#[test]
+fn gated_cells_and_layers_are_trained_and_saved() {
+    let folder = TempDir::new().unwrap();
+    let (series, model) = (folder.path().join("series.csv"), folder.path().join("model"));
+    fs::write(&series, "y\n1\n2\n3\n4\n").unwrap();
+    for (cell, states) in [("gru", 3 * 5), ("lstm", 3 * 10)] {
+        let mut command = rtrl();
+        command.arg("train").arg(&series).args(["--target", "y", "--units", "5", "--layers", "3"]);
+        command.args(["--cell", cell, "--save"]).arg(&model).assert().success();
+        let network = SavedModel::read(&model).unwrap().network::<f32>(&[]).unwrap();
+        let layers = network.layers().iter().map(|layer| (layer.cell().name(), layer.units()));
+        assert_eq!(layers.collect::<Vec<_>>(), [(cell, 5); 3]);
+        assert_eq!(network.initial_state().len(), states);
+    }
+    let train = ["--target", "y", "--cell", "gru"];
+    fails("y\n1\n2\n", &[&train[..], &["--leak", "0.5"]].concat(), 1, &["leak", "simple units"]);
+    fails("y\n1\n", &["--target", "y", "--cell", "rnn"], 2, &["simple, gru or lstm"]);
+}
+
+/// The same seed gives the same model, byte for byte, on every instruction set and number of
+/// threads; another seed or rate gives another.
 #[test]
 fn the_saved_model_does_not_depend_on_the_machine() {
     let folder = TempDir::new().unwrap();
@@ -261,7 +280,8 @@ fn errors(text: &str, options: &[&str]) -> Value {
     serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap()
 }
 
-/// The baseline must not be made worse than it is: a tiny first value once set the scale of its penalty.
+/// The baseline must not be made worse than it is: a tiny first value once set the scale of its
+/// penalty.
 #[test]
 fn the_autoregression_does_not_depend_on_the_first_value() {
     let mut noise = rtrl_model::Generator::new(1);

@@ -15,7 +15,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use rtrl_model::{Activation, EngineChoice, Optimizer, Pace, Threads, UpdateSettings};
+use rtrl_model::{Activation, Cell, EngineChoice, Optimizer, Pace, Threads, UpdateSettings};
 
 pub(crate) use self::inspect::InspectArgs;
 use self::numbers::{positive, share};
@@ -60,9 +60,17 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) inputs: Vec<String>,
 
-    /// Number of recurrent units
+    /// Number of recurrent units in each layer
     #[arg(long, default_value = "16")]
     pub(crate) units: NonZeroU32,
+
+    /// Cell of the units: simple, gru or lstm
+    #[arg(long, default_value_t = Cell::Simple)]
+    pub(crate) cell: Cell,
+
+    /// Number of layers; the readout sees the last one
+    #[arg(long, default_value = "1")]
+    pub(crate) layers: NonZeroU32,
 
     /// Seed of the initial weights
     #[arg(long, default_value_t = 1)]
@@ -72,14 +80,14 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) predict: Option<Predict>,
 
-    /// Activation of the units: logistic, tanh, relu, identity or softplus
-    #[arg(long, default_value = "tanh")]
-    pub(crate) activation: Activation,
+    /// Activation of simple units: logistic, tanh, relu, identity or softplus [default: tanh]
+    #[arg(long)]
+    activation: Option<Activation>,
 
-    /// Leak of the units: the weight of the new value in each step; 1 means no memory of the old
-    /// one
-    #[arg(long, value_name = "A", default_value_t = 0.2, value_parser = share)]
-    pub(crate) leak: f64,
+    /// Leak of simple units: the weight of the new value in each step; 1 means no memory of the
+    /// old one [default: 0.2]
+    #[arg(long, value_name = "A", value_parser = share)]
+    leak: Option<f64>,
 
     /// Gain of the orthogonal initial weights
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
@@ -310,6 +318,31 @@ impl TrainArgs {
     /// The number of units.
     pub(crate) fn units(&self) -> usize {
         usize::try_from(self.units.get()).unwrap_or(usize::MAX)
+    }
+
+    /// The number of layers.
+    pub(crate) fn layers(&self) -> usize {
+        usize::try_from(self.layers.get()).unwrap_or(usize::MAX)
+    }
+
+    /// The activation, of simple units only, where it is given or has a default.
+    pub(crate) fn activation(&self) -> Option<Activation> {
+        let default = (self.cell == Cell::Simple).then_some(Activation::Tanh);
+        self.activation.clone().or(default)
+    }
+
+    /// The leak, likewise.
+    pub(crate) fn leak(&self) -> Option<f64> {
+        self.leak.or((self.cell == Cell::Simple).then_some(0.2))
+    }
+
+    /// The units of a layer in words, such as `16 tanh`.
+    pub(crate) fn described_units(&self) -> String {
+        let kind = self.activation().map_or_else(|| self.cell.to_string(), |f| f.name().to_owned());
+        match self.layers() {
+            1 => format!("{} {kind}", self.units),
+            layers => format!("{layers} times {} {kind}", self.units),
+        }
     }
 
     /// The given learning rate, or the default.

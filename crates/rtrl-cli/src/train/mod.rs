@@ -61,7 +61,10 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let inputs = input_names(args)?;
     let mut series = Series::open(&args.file, &args.target, &inputs)?;
     let units = args.units();
-    Layout::simple(units, inputs.len() + 1 + units)
+    let states = if args.cell.has_cells() { 2 } else { 1 };
+    let blocks = args.cell.blocks() / states;
+    // The first layer alone; all of them are checked when their engine is built.
+    Layout::stacked(units.saturating_mul(states), blocks, inputs.len() + 1 + units)
         .and_then(|layout| layout.check_memory::<T>())
         .map_err(rtrl_model::Error::from)?;
     let predict = args.predict.map_or(
@@ -167,7 +170,7 @@ fn save<T: Real>(
         "optimizer": args.optimizer.name(),
         "learning_rate": args.learning_rate()?,
         "clip": args.clip,
-        "leak": args.leak,
+        "leak": args.leak(),
         "gain": args.gain,
         "readout": args.readout.rule()?.name(),
         "forgetting": forgetting,

@@ -41,7 +41,7 @@ pub(crate) fn draw<T: Real>(
     let body = html! {
         p.soft {
             (outcome.rows) " rows, learnt in one pass by exact real-time recurrent learning: "
-            (args.units) " " (args.activation.name()) " units, "
+            (args.described_units()) " units, "
             (network.connections().count(rtrl_model::Connection::Learning))
             " recurrent weights that learn, seed " (args.seed) ", "
             (format!("{:.0}", outcome.rows_per_second)) " rows per second."
@@ -58,7 +58,11 @@ pub(crate) fn draw<T: Real>(
 
 /// How the network learnt, in words.
 fn settings(args: &TrainArgs) -> Result<String, Error> {
-    let TrainArgs { leak, gain, clip, .. } = args;
+    let TrainArgs { gain, clip, .. } = args;
+    let start = match args.leak() {
+        Some(leak) => format!("Leak {leak}, gain {gain}"),
+        None => format!("Gain {gain}"),
+    };
     let (optimizer, rate) = (args.optimizer.name(), args.learning_rate()?);
     let readout = match args.readout.rule()? {
         ReadoutRule::Gradient => "the same way".to_owned(),
@@ -67,7 +71,7 @@ fn settings(args: &TrainArgs) -> Result<String, Error> {
         }
     };
     Ok(format!(
-        "Leak {leak}, gain {gain}. Recurrent weights learn by {optimizer} with rate {rate}, the norm of the \
+        "{start}. Recurrent weights learn by {optimizer} with rate {rate}, the norm of the \
          gradient limited to {clip}; the readout {readout}."
     ))
 }
