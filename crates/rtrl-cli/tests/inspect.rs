@@ -62,10 +62,10 @@ fn fails(folder: &TempDir, options: &[&str], code: i32, words: &[&str]) {
 fn missing_of_sequence(task: &Value) -> Vec<&'static str> {
     let machine = &task["machine"];
     let (transitions, comparison) = (&machine["transitions"], &machine["comparison"]);
-    let at = |state: usize, symbol: usize| &transitions[state][symbol];
+    let at = |state: u64, symbol: usize| &transitions[usize::try_from(state).unwrap()][symbol];
     let waiting = at(0, 0)["next"].as_u64().unwrap_or(u64::MAX);
     let leads = |state: u64, symbol: usize, next: u64, recognised: bool| {
-        let to = at(usize::try_from(state).unwrap(), symbol);
+        let to = at(state, symbol);
         to["next"] == next && to["outputs"][0] == recognised
     };
     let count = |list: &Value| list.as_array().map(Vec::len);
@@ -75,7 +75,7 @@ fn missing_of_sequence(task: &Value) -> Vec<&'static str> {
         ("symbols", machine["symbols"] == serde_json::json!(["a", "b", "c", "d"])),
         ("two states", count(transitions) == Some(2)),
         ("right", task["right"]["same"] == 20_000),
-        ("a", from_all(&|state| at(state as usize, 0)["next"] == waiting)),
+        ("a", from_all(&|state| at(state, 0)["next"] == waiting)),
         ("b", waiting < 2 && from_all(&|state| leads(state, 1, 1 - waiting, state == waiting))),
         ("c and d", from_all(&|s| leads(s, 2, s, false) && leads(s, 3, s, false))),
         ("equivalent", comparison["verdict"] == "equivalent"),

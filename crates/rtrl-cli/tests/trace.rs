@@ -58,6 +58,9 @@ fn the_trace_has_what_the_case_expects() {
     }
 }
 
+/// A number of a trace.
+type Place = fn(&mut Trace) -> &mut f64;
+
 /// Negative control: the trace of a case with another learning rate, and a trace with one wrong number, in
 /// each of its tables.
 #[test]
@@ -69,7 +72,7 @@ fn a_wrong_trace_is_noticed() {
         let other = traced(&case.to_string(), precision);
         assert!(compared(&other, tolerance).is_err(), "{precision}");
         let right = traced(&text, precision);
-        let faults: [(&str, fn(&mut Trace) -> &mut f64); 5] = [
+        let faults: [(&str, Place); 5] = [
             ("outputs", |trace| &mut trace.outputs[7][2]),
             ("losses", |trace| &mut trace.losses[7]),
             ("gradients", |trace| &mut trace.gradients[7][0][2][19]),
