@@ -181,7 +181,8 @@ impl<T: Real> Eager<T> {
             let place = self.row(state, panel);
             self.p.values_mut()[place].copy_from_slice(row);
         }
-        self.zero[state] = row.iter().all(|&value| value == T::ZERO);
+        // A row of -0 has been computed, and is read like any other: skipping it could change a sign.
+        self.zero[state] = bytemuck::cast_slice(row).iter().all(|&byte: &u8| byte == 0);
     }
 
     /// Row `state` of panel `panel` in p.
