@@ -7,7 +7,8 @@ use rtrl_model::Real;
 use rtrl_model::store::case::{Case, CellName, Layer, LayerState};
 
 use super::cell::CellStep;
-use super::{Fault, Weights, numbers};
+use super::fault::Fault;
+use super::weights::{Weights, numbers};
 
 /// The layers of a network: their weights and states.
 ///

@@ -8,44 +8,21 @@
 //! | `mod.rs` | equations 3, 5 and 6, the regimes, and a run of a case |
 //! | `chain.rs` | the forward pass of all layers, with the Jacobian and drives of the step |
 //! | `cell.rs` | a step of one layer |
+//! | `weights.rs` | one number for each weight of all layers |
+//! | `fault.rs` | terms that can be broken |
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
 mod cell;
 mod chain;
+mod fault;
+mod weights;
 
 use rtrl_model::Real;
 use rtrl_model::store::case::{Case, LayerState, PerLayer, RegimeName, Table, TimingName, Trace};
 
 use self::chain::{Chain, Pass};
-
-/// A term of the algorithm to break, in order to test that a comparison detects it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing is broken.
-    None,
-    /// Sensitivities of forced units are not taken as zero.
-    ForcedColumns,
-    /// The immediate influence of a weight is omitted.
-    ImmediateInfluence,
-    /// The derivatives of the previous step are used.
-    Slope,
-    /// The error is taken against the value that was forced.
-    Error,
-    /// A reset does not clear p.
-    Reset,
-    /// One state is omitted from the recurrent sum.
-    RecurrentSum,
-    /// The part that a state keeps is omitted from the recurrent sum: by a leaky unit or a GRU of
-    /// its output, by an LSTM of its c.
-    Kept,
-    /// The second block of weight rows is omitted from the Jacobian: the gate u of a GRU, f of an
-    /// LSTM.
-    Gate,
-    /// Rows that drive the c of an LSTM do not drive its y.
-    OutputDrive,
-    /// Rows of a layer do not drive the layers above.
-    LayerAbove,
-}
+pub use self::fault::Fault;
+use self::weights::{Weights, numbers};
 
 /// Runs `case` in the precision `T`.
 pub fn run<T: Real>(case: &Case) -> Trace {
@@ -77,9 +54,6 @@ pub fn run_with<T: Real>(case: &Case, fault: Fault) -> Trace {
     trace.weights = network.tables(&network.chain.w);
     trace
 }
-
-/// `[l][i][j]`: a number for weight (i, j) of layer l.
-type Weights<T> = Vec<Vec<Vec<T>>>;
 
 /// The network and the state of learning.
 struct Reference<'a, T> {
@@ -241,8 +215,4 @@ fn flat_mut<T>(numbers: &mut Weights<T>) -> impl Iterator<Item = &mut T> {
 fn zeros<T: Real>(like: &Weights<T>) -> Weights<T> {
     let row = |row: &Vec<T>| vec![T::ZERO; row.len()];
     like.iter().map(|layer| layer.iter().map(row).collect()).collect()
-}
-
-fn numbers<T: Real>(values: &[f64]) -> Vec<T> {
-    values.iter().map(|&value| T::from_f64(value)).collect()
 }

@@ -150,7 +150,7 @@ impl<T: Real> Flushing<T> {
     /// `steps` records: a function of the shape, so that a stored engine finds its place again. After as
     /// many steps as the window holds all is done.
     fn goal(&self, placement: &Placement, window: &Window<T>, steps: usize) -> (usize, usize) {
-        let Work { record, panel, share } = Work::of(placement, window);
+        let FlushCost { record, panel, share } = FlushCost::of(placement, window);
         let (records, panels) = (window.capacity(), placement.panels());
         let goal = share * steps as u64;
         let chained = goal.div_ceil(record).min(records as u64);
@@ -170,7 +170,7 @@ impl<T: Real> Flushing<T> {
 }
 
 /// What a flush costs, in units of a register's work.
-struct Work {
+struct FlushCost {
     /// A record in the chain.
     record: u64,
     /// A panel of p.
@@ -179,7 +179,7 @@ struct Work {
     share: u64,
 }
 
-impl Work {
+impl FlushCost {
     fn of<T: Real>(placement: &Placement, window: &Window<T>) -> Self {
         let (n, records) = (window.states() as u64, window.capacity() as u64);
         let record = n.div_ceil(T::LANES as u64) * n * n;
@@ -220,7 +220,7 @@ mod tests {
             let mut p = vec![0.0; placement.panels() * n * f32::LANES];
             let mut flushing = Flushing::new(placement, records, workers).unwrap();
             flushing.start(&window);
-            let Work { record, panel, share } = Work::of(placement, &window);
+            let FlushCost { record, panel, share } = FlushCost::of(placement, &window);
             let done = |flushing: &Flushing<f32>| {
                 flushing.chained as u64 * record + flushing.flushed as u64 * panel
             };

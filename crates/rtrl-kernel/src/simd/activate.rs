@@ -3,8 +3,8 @@
 use pulp::Simd;
 
 use super::functions::{exp_of_minus_magnitude, logistic, tanh};
-use super::isa::Isa;
-use super::real::{Real, Work, compiled};
+use super::isa::{Isa, Work};
+use super::real::{Real, compiled};
 use super::vector::is_zero;
 use crate::error::{Error, check_length};
 

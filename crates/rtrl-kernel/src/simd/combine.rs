@@ -2,8 +2,8 @@
 
 use pulp::Simd;
 
-use super::isa::Isa;
-use super::real::{Real, Work, compiled};
+use super::isa::{Isa, Work};
+use super::real::{Real, compiled};
 use super::vector::{load, store};
 use crate::error::{Error, check_matrix};
 

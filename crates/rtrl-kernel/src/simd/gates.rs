@@ -6,8 +6,8 @@
 use pulp::Simd;
 
 use super::activate::{Function, difference};
-use super::isa::Isa;
-use super::real::{Real, Work, compiled};
+use super::isa::{Isa, Work};
+use super::real::{Real, compiled};
 use super::vector::{is_zero, load, store};
 use crate::error::{Error, check_length};
 

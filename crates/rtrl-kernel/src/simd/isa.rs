@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use pulp::{Arch, Scalar, Simd, WithSimd};
 
-use super::real::Work;
 use crate::error::Error;
 
 /// An instruction set that this processor has. A value of this type is the proof of it.
@@ -81,6 +80,15 @@ impl Isa {
             arch => arch.dispatch(Dispatched(work)),
         }
     }
+}
+
+/// What a loop does, given registers. It is handed on by reference: a call costs a small network a
+/// hundredth of its step, and copying the arguments as much again.
+pub(crate) trait Work {
+    /// What it returns.
+    type Output;
+    /// All of it, inlined into code that may use the instruction set of `simd`.
+    fn run<S: Simd>(&mut self, simd: S) -> Self::Output;
 }
 
 /// [`Isa::run`] without vectors.

@@ -2,8 +2,8 @@
 
 use pulp::Simd;
 
-use super::isa::Isa;
-use super::real::{Real, Work, compiled};
+use super::isa::{Isa, Work};
+use super::real::{Real, compiled};
 use crate::error::{Error, check_length};
 
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.

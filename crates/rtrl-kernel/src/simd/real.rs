@@ -4,7 +4,7 @@
 use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
 
-use pulp::{Scalar, Simd};
+use pulp::Scalar;
 
 use super::functions::{self, Elementary};
 use super::isa::Isa;
@@ -76,16 +76,7 @@ pub trait Loop {
     fn double(isa: Isa, work: Self::Work<'_, f64>) -> Self::Output;
 }
 
-/// What a loop does, given registers. It is handed on by reference: a call costs a small network a
-/// hundredth of its step, and copying the arguments as much again.
-pub(crate) trait Work {
-    /// What it returns.
-    type Output;
-    /// All of it, inlined into code that may use the instruction set of `simd`.
-    fn run<S: Simd>(&mut self, simd: S) -> Self::Output;
-}
-
-/// Compiles `$work`, a [`Work`] that is generic over the precision, as the [`Loop`] `$name`.
+/// Compiles `$work`, a [`Work`](super::isa::Work) that is generic over the precision, as the [`Loop`] `$name`.
 macro_rules! compiled {
     ($vis:vis $name:ident: $work:ident -> $output:ty) => {
         $vis struct $name;

@@ -4,10 +4,12 @@ use std::ops::{Deref, DerefMut};
 
 use serde::{Deserialize, Serialize};
 
-use super::Table;
 use crate::error::check_count;
 use crate::matrix::check_shape;
 use crate::{Activation, Cell, Error};
+
+/// A matrix as rows.
+pub type Table = Vec<Vec<f64>>;
 
 /// A value for each layer, in the order of the layers.
 ///

@@ -6,11 +6,13 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `mod.rs` | a case and a trace as data |
+//! | `mod.rs` | a case |
+//! | `fields.rs` | a trace, and the values of a few fields |
 //! | `layer.rs` | a layer of a case |
 //! | `form.rs` | how cases are written: with a list of layers, or in the short form |
 //! | `run.rs` | the network and the learner of a case, and a run of it |
 
+mod fields;
 mod form;
 mod layer;
 mod run;
@@ -18,15 +20,13 @@ mod run;
 use rtrl_kernel::Isa;
 use serde::{Deserialize, Serialize};
 
-use self::form::Form;
-pub use self::layer::{ActivationNames, Layer, LayerState, Leak, PerLayer};
+pub use self::fields::{RegimeName, Reset, TimingName, Trace};
+use self::form::{Form, ResetForm};
+pub use self::layer::{ActivationNames, Layer, LayerState, Leak, PerLayer, Table};
 pub use crate::Cell as CellName;
 use crate::Error;
 use crate::error::check_count;
 use crate::matrix::check_shape;
-
-/// A matrix as rows.
-pub type Table = Vec<Vec<f64>>;
 
 /// A conformance case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,51 +60,6 @@ pub struct Case {
     pub targets: Vec<Vec<Option<f64>>>,
     /// What a correct implementation computes.
     pub expect: Option<Trace>,
-}
-
-/// What an implementation computed for a case.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Trace {
-    /// y after each step, T x (units of all layers).
-    pub outputs: Table,
-    /// The loss of each step, T values.
-    pub losses: Vec<f64>,
-    /// `sum over k of e_k p^k_ij` of each step: the negative gradient, T x layers x rows x columns.
-    pub gradients: Vec<PerLayer<Table>>,
-    /// W of each layer at the end, rows x columns.
-    pub weights: PerLayer<Table>,
-    /// p of the outputs at the end, `[k][layer][i][j]`.
-    pub sensitivities: Vec<PerLayer<Table>>,
-}
-
-/// The start of a new sequence.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reset {
-    /// The step before which it happens, from 0.
-    pub before_step: usize,
-    /// The new state of each layer.
-    pub layers: PerLayer<LayerState>,
-}
-
-/// A regime as written in a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RegimeName {
-    /// Weights change while the network runs.
-    RealTime,
-    /// Weights change between epochs.
-    Epochwise,
-}
-
-/// A timing as written in a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TimingName {
-    /// Before the next step.
-    Immediate,
-    /// After the next step's outputs and sensitivities.
-    AfterNextStep,
 }
 
 impl Case {
@@ -196,6 +151,64 @@ impl Case {
             layer.check_cell("cell of a reset", cell.as_deref())?;
         }
         Ok(())
+    }
+}
+
+impl TryFrom<Form> for Case {
+    type Error = String;
+
+    fn try_from(mut form: Form) -> Result<Self, String> {
+        let layers = form.take_layers()?;
+        let is_short = matches!(layers, PerLayer::One(_));
+        let resets = form.resets.into_iter().map(|reset| reset.read(is_short));
+        Ok(Self {
+            name: form.name,
+            inputs: form.inputs,
+            bias: form.bias,
+            layers,
+            regime: form.regime,
+            update_timing: form.update_timing,
+            teacher_forcing: form.teacher_forcing,
+            learning_rate: form.learning_rate,
+            update_every: form.update_every,
+            resets: resets.collect::<Result<_, _>>()?,
+            x: form.x,
+            targets: form.targets,
+            expect: form.expect,
+        })
+    }
+}
+
+impl From<Case> for Form {
+    fn from(case: Case) -> Self {
+        let (only, layers) = match case.layers {
+            PerLayer::One(layer) => (Some(layer), None),
+            PerLayer::Each(layers) => (None, Some(layers)),
+        };
+        let only = only.as_ref();
+        let tanh = || ActivationNames::All("tanh".to_owned());
+        Self {
+            name: case.name,
+            units: only.map(|layer| layer.units),
+            inputs: case.inputs,
+            bias: case.bias,
+            activation: only.map(|layer| layer.activation.clone().unwrap_or_else(tanh)),
+            leak: only.and_then(|layer| layer.leak.clone()),
+            layers,
+            regime: case.regime,
+            update_timing: case.update_timing,
+            teacher_forcing: case.teacher_forcing,
+            learning_rate: case.learning_rate,
+            update_every: case.update_every,
+            initial_state: only.map(|layer| layer.initial_state.clone()),
+            weights: only.map(|layer| layer.weights.clone()),
+            connections: only.and_then(|layer| layer.connections.clone()),
+            frozen: only.and_then(|layer| layer.frozen.clone()),
+            resets: case.resets.into_iter().map(ResetForm::from).collect(),
+            x: case.x,
+            targets: case.targets,
+            expect: case.expect,
+        }
     }
 }
 

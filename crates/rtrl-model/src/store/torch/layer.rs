@@ -3,9 +3,11 @@
 use rtrl_kernel::Real;
 use safetensors::SafeTensors;
 
-use super::{Entry, matrix_shape};
 use crate::store::tensor::{bytes, numbers};
 use crate::{Cell, Layer, Matrix};
+
+/// Name, shape and contents of a tensor.
+pub(super) type Entry = (String, Vec<usize>, Vec<u8>);
 
 /// For each block of rows in the tensors of a cell, the block of W that sees the inputs and the one
 /// that sees the units.
@@ -112,4 +114,13 @@ fn weight_rows(
         }
     }
     rows
+}
+
+/// The shape of a tensor with two dimensions, neither of them 0.
+pub(super) fn matrix_shape(tensors: &SafeTensors<'_>, name: &str) -> Result<[usize; 2], String> {
+    let tensor = tensors.tensor(name).map_err(|error| format!("{name}: {error}"))?;
+    match *tensor.shape() {
+        [rows, columns] if rows > 0 && columns > 0 => Ok([rows, columns]),
+        ref other => Err(format!("{name}: got shape {other:?}, expected two dimensions above 0")),
+    }
 }

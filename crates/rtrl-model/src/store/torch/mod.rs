@@ -32,7 +32,7 @@ use rtrl_kernel::Real;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use self::layer::LayerWeights;
+use self::layer::{Entry, LayerWeights, matrix_shape};
 use crate::store::tensor::{bytes, dtype, numbers};
 use crate::{
     Activation, Cell, Error, InitialWeights, Matrix, Network, NetworkBuilder, Readout,
@@ -41,9 +41,6 @@ use crate::{
 
 const READOUT_WEIGHT: &str = "readout.weight";
 const READOUT_BIAS: &str = "readout.bias";
-
-/// Name, shape and contents of a tensor.
-type Entry = (String, Vec<usize>, Vec<u8>);
 
 /// Writes the weights of a network under the names of `nn.RNN`, `nn.GRU` or `nn.LSTM`, in the
 /// precision of the network. Absent weights are written as 0, frozen ones like any other. A bias
@@ -233,15 +230,6 @@ fn read_readout(tensors: &SafeTensors<'_>, units: usize, bias: bool) -> Result<R
         readout = readout.without_bias();
     }
     Ok(readout.weights(ReadoutWeights::given(rows)))
-}
-
-/// The shape of a tensor with two dimensions, neither of them 0.
-fn matrix_shape(tensors: &SafeTensors<'_>, name: &str) -> Result<[usize; 2], String> {
-    let tensor = tensors.tensor(name).map_err(|error| format!("{name}: {error}"))?;
-    match *tensor.shape() {
-        [rows, columns] if rows > 0 && columns > 0 => Ok([rows, columns]),
-        ref other => Err(format!("{name}: got shape {other:?}, expected two dimensions above 0")),
-    }
 }
 
 #[cfg(test)]
