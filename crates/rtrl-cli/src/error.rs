@@ -88,9 +88,19 @@ pub(crate) enum Error {
         /// Rows below the header.
         got: u64,
     },
+    /// An error after rows that were learnt from, whose results are written.
+    #[error("{source}; the results are those of the {rows} rows before")]
+    Stopped {
+        /// What is wrong.
+        source: Box<Self>,
+        /// Rows before the error.
+        rows: u64,
+    },
     /// Values that are so large that their deviation is not finite.
-    #[error("line {line}: the values so far are too large to standardise")]
+    #[error("{}: line {line}: the values so far are too large to standardise", path.display())]
     Scale {
+        /// The file.
+        path: PathBuf,
         /// The line, from 1.
         line: u64,
     },

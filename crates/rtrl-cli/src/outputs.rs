@@ -1,4 +1,5 @@
-//! The outputs of a command: checks of its files before it starts, and standard output.
+//! The outputs of a command: checks of its files before it starts, standard output for results and
+//! standard error for everything else.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,16 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Print(error)),
         _ => Ok(()),
     }
+}
+
+/// Prints a line to standard error. A closed standard error is no error.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Confirms on standard error that a file has been written.
+pub(crate) fn confirm(what: &str, path: &Path) {
+    note(&format!("wrote the {what} to {}", path.display()));
 }
 
 /// A path that is the same for the same file, even if the file does not exist yet.

@@ -24,7 +24,9 @@ pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
         reason: error.to_string(),
     };
     let text = serde_json::to_vec(&trace).map_err(failed)?;
-    Ok(store::replace(&args.out, &text)?)
+    store::replace(&args.out, &text)?;
+    outputs::confirm("trace", &args.out);
+    Ok(())
 }
 
 fn trace<T: Real>(case: &Case, args: &TraceArgs) -> Result<Trace, Error> {

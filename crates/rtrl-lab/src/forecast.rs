@@ -1,7 +1,5 @@
 //! A recurrent network that forecasts a series and learns as the series arrives.
 
-use std::time::{Duration, Instant};
-
 use rtrl_model::{Learner, Network, Real, State, Targets};
 
 use crate::Error;
@@ -32,9 +30,6 @@ pub struct NetworkForecaster<T: Real> {
     input: Vec<T>,
     /// The target of the current row, if there has been a row.
     present: Option<f64>,
-    /// Time that the learner took for its rows.
-    time: Duration,
-    rows: u64,
     mishaps: u64,
 }
 
@@ -55,8 +50,6 @@ impl<T: Real> NetworkForecaster<T> {
             input_scales: vec![RunningScale::default(); inputs],
             input: vec![T::ZERO; inputs],
             present: None,
-            time: Duration::ZERO,
-            rows: 0,
             mishaps: 0,
         })
     }
@@ -86,11 +79,6 @@ impl<T: Real> NetworkForecaster<T> {
         self.mishaps
     }
 
-    /// Rows per second of the learner, over all rows that it has forecast and learnt from.
-    pub fn rows_per_second(&self) -> f64 {
-        self.rows as f64 / self.time.as_secs_f64()
-    }
-
     /// Mean and deviation of the target.
     pub fn target_scale(&self) -> &RunningScale {
         &self.target_scale
@@ -103,15 +91,12 @@ impl<T: Real> NetworkForecaster<T> {
 
     /// Forecasts the target of the next row, then learns from it.
     fn forecast_and_learn(&mut self, target: f64) -> Result<f64, Error> {
-        let start = Instant::now();
         let forecast = self.forecast();
         let target = T::from_f64(self.encode(target));
         if !target.is_finite() {
             return Err(Error::Scale);
         }
         self.learn(target)?;
-        self.time += start.elapsed();
-        self.rows += 1;
         Ok(forecast)
     }
 
@@ -151,22 +136,28 @@ impl<T: Real> NetworkForecaster<T> {
         }
     }
 
-    /// Makes a row the current one: its values enter the scales only now.
+    /// Makes a row the current one: its values enter the scales only now. If a scale cannot take
+    /// its value, no scale does.
     fn enter(&mut self, inputs: &[f64], target: f64) -> Result<(), Error> {
-        self.target_scale.add(target);
+        let target_scale = with(&self.target_scale, target)?;
+        let scales = self.input_scales.iter().zip(inputs);
+        scales.map(|(scale, &value)| with(scale, value)).try_for_each(|scale| scale.map(drop))?;
+        self.target_scale = target_scale;
         self.present = Some(target);
         let places = self.input.iter_mut().zip(&mut self.input_scales).zip(inputs);
         for ((place, scale), &value) in places {
             scale.add(value);
             *place = T::from_f64(scale.standardise(value));
         }
-        let finite = |scale: &RunningScale| (scale.mean() * scale.deviation()).is_finite();
-        if finite(&self.target_scale) && self.input_scales.iter().all(finite) {
-            Ok(())
-        } else {
-            Err(Error::Scale)
-        }
+        Ok(())
     }
+}
+
+/// The scale with one more value, if it is finite.
+fn with(scale: &RunningScale, value: f64) -> Result<RunningScale, Error> {
+    let mut scale = *scale;
+    scale.add(value);
+    if (scale.mean() * scale.deviation()).is_finite() { Ok(scale) } else { Err(Error::Scale) }
 }
 
 impl<T: Real> SeriesForecaster for NetworkForecaster<T> {

@@ -27,10 +27,12 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
     let findings = Findings::gather(&network, saved.precision(), task, watching)?;
     if let Some(path) = &args.json {
         store::replace(path, &json(&findings)?)?;
+        outputs::confirm("results", path);
     }
     if let Some(path) = &args.report {
         let name = args.model.file_name().unwrap_or_default().to_string_lossy();
         store::replace(path, report::draw(&name, &findings, &network).as_bytes())?;
+        outputs::confirm("report", path);
     }
     outputs::print(&summary::text(&findings))
 }

@@ -51,9 +51,11 @@ fn run_in<T: Real>(args: &PaperArgs) -> Result<(), Error> {
     let rows = shown(&experiments, seeds, |job, live| solve::<T>(job, live, engine, args))?;
     if let Some(path) = &args.json {
         store::replace(path, &table::json(&rows)?)?;
+        outputs::confirm("steps", path);
     }
     if let Some(path) = &args.report {
         store::replace(path, report::draw(&rows)?.as_bytes())?;
+        outputs::confirm("report", path);
     }
     outputs::print(&table::text(&rows))
 }

@@ -1,15 +1,17 @@
 //! `rtrl train`: one pass of online forecasting over a CSV file.
 //!
-//! Row by row: `series.rs` reads → the network of `network.rs` and the baselines of `rtrl_lab`
+//! Row by row: `records.rs` splits the file and `series.rs` reads its numbers → the network of `network.rs` and the baselines of `rtrl_lab`
 //! forecast the row, then see it and learn from it → `rtrl_lab::prequential` accumulates their
 //! errors. At the end `summary.rs` prints the table and `report.rs` draws the page.
 
 mod network;
+mod records;
 mod report;
 mod series;
 mod summary;
 
 use std::path::Path;
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rtrl_lab::baselines::{Autoregression, Persistence};
@@ -55,6 +57,8 @@ pub(crate) struct Outcome {
     pub(crate) mishaps: u64,
     /// The forecast of the row after the last.
     pub(crate) next: f64,
+    /// The error that stopped the run before the end of the series.
+    pub(crate) stopped: Option<Box<Error>>,
 }
 
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
@@ -73,18 +77,25 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     );
     let mut ours = network::forecaster::<T>(args, inputs.len(), predict, true)?;
     let mut still = network::forecaster::<T>(args, inputs.len(), predict, false)?;
-    let outcome = pass(args, &mut series, &mut ours, &mut still)?;
+    let mut outcome = pass(args, &mut series, &mut ours, &mut still)?;
     if let Some(path) = &args.save {
         save(path, args, &inputs, predict, &ours)?;
+        outputs::confirm("model", path);
     }
     if let Some(path) = &args.json {
         store::replace(path, &summary::json(&outcome)?)?;
+        outputs::confirm("errors", path);
     }
     if let Some(path) = &args.report {
         let page = report::draw(args, &outcome, ours.network())?;
         store::replace(path, page.as_bytes())?;
+        outputs::confirm("report", path);
     }
-    summary::print(args, &outcome)
+    summary::print(args, &outcome)?;
+    match outcome.stopped.take() {
+        Some(source) => Err(Error::Stopped { source, rows: outcome.rows }),
+        None => Ok(()),
+    }
 }
 
 /// The columns that the network sees.
@@ -99,7 +110,7 @@ fn input_names(args: &TrainArgs) -> Result<Vec<String>, Error> {
     }
 }
 
-/// Takes every row once.
+/// Takes every row once, up to the first that is wrong.
 fn pass<T: Real>(
     args: &TrainArgs,
     series: &mut Series,
@@ -115,28 +126,48 @@ fn pass<T: Real>(
     let mut forecasters: [&mut dyn SeriesForecaster; FORECASTERS] =
         [ours, &mut persistence, &mut autoregression, still];
     let bar = progress_bar(series.bytes());
-    while let Some(row) = series.next_row()? {
-        let taken = scores.take(&mut forecasters, &row.inputs, row.target);
-        taken.map_err(|error| at(row, error))?;
-        bar.set_position(row.position);
-        if row.number.is_power_of_two() {
-            bar.suspend(|| summary::print_progress(row.number, &scores));
+    let start = Instant::now();
+    let mut rows = 0;
+    let stopped = loop {
+        match take_row(args, series, &mut scores, &mut forecasters, &bar) {
+            Ok(true) => rows += 1,
+            Ok(false) => break None,
+            Err(error) => break Some(Box::new(error)),
         }
-    }
+    };
     bar.finish_and_clear();
-    let rows = series.rows();
-    if rows < 2 {
-        return Err(Error::Rows { path: args.file.clone(), got: rows });
+    match stopped {
+        Some(error) if rows < 2 => return Err(*error),
+        None if rows < 2 => return Err(Error::Rows { path: args.file.clone(), got: rows }),
+        _ => {}
     }
-    let rows_per_second = ours.rows_per_second();
+    let rows_per_second = rows as f64 / start.elapsed().as_secs_f64();
     let (mishaps, next) = (ours.mishaps(), ours.forecast());
-    Ok(Outcome { rows, scores, rows_per_second, mishaps, next })
+    Ok(Outcome { rows, scores, rows_per_second, mishaps, next, stopped })
+}
+
+/// Takes the next row; false at the end.
+fn take_row(
+    args: &TrainArgs,
+    series: &mut Series,
+    scores: &mut Scores<FORECASTERS>,
+    forecasters: &mut [&mut dyn SeriesForecaster; FORECASTERS],
+    bar: &ProgressBar,
+) -> Result<bool, Error> {
+    let Some(row) = series.next_row()? else { return Ok(false) };
+    let taken = scores.take(forecasters, &row.inputs, row.target);
+    taken.map_err(|error| at(args, row, error))?;
+    bar.set_position(row.position);
+    if row.number.is_power_of_two() {
+        bar.suspend(|| summary::print_progress(row.number, scores));
+    }
+    Ok(true)
 }
 
 /// The error with the line of its row, if it is about the values.
-fn at(row: &Row, error: rtrl_lab::Error) -> Error {
+fn at(args: &TrainArgs, row: &Row, error: rtrl_lab::Error) -> Error {
     match error {
-        rtrl_lab::Error::Scale => Error::Scale { line: row.line },
+        rtrl_lab::Error::Scale => Error::Scale { path: args.file.clone(), line: row.line },
         other => other.into(),
     }
 }

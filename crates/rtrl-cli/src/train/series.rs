@@ -1,22 +1,30 @@
 //! The series: rows of a CSV file, read one at a time.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use csv::{Reader, ReaderBuilder, StringRecord};
-
 use crate::error::Error;
+use crate::train::records::Records;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 16;
+
+/// Most characters of a cell or a name in a message.
+const MOST_SHOWN: usize = 60;
+
+/// Most names in a message.
+const MOST_NAMES: usize = 20;
 
 /// A CSV file, of which some columns are the numbers to read.
 pub(crate) struct Series {
     path: PathBuf,
-    reader: Reader<File>,
+    records: Records<BufReader<File>>,
     bytes: u64,
     names: Vec<String>,
     /// Places of the target and of the inputs in a record.
     target: usize,
     inputs: Vec<usize>,
-    record: StringRecord,
     row: Row,
 }
 
@@ -39,20 +47,13 @@ impl Series {
         let unreadable = |source| Error::File { path: path.to_owned(), source };
         let file = File::open(path).map_err(unreadable)?;
         let bytes = file.metadata().map_err(unreadable)?.len();
-        let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-        let header = reader.headers().map_err(|error| broken(path, &error))?;
-        if header.iter().all(str::is_empty) {
-            let reason = "the file is empty, expected a header and rows".to_owned();
-            return Err(Error::Csv { path: path.to_owned(), reason });
-        }
-        let names: Vec<String> =
-            header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+        let mut records = Records::new(BufReader::with_capacity(CHUNK, file), b',');
+        let names = header(&mut records).map_err(|reason| csv(path, reason))?;
         let target = place(path, &names, target)?;
         let inputs =
             inputs.iter().map(|name| place(path, &names, name)).collect::<Result<Vec<_>, _>>()?;
         let row = Row { inputs: vec![0.0; inputs.len()], ..Row::default() };
-        let (path, record) = (path.to_owned(), StringRecord::new());
-        Ok(Self { path, reader, bytes, names, target, inputs, record, row })
+        Ok(Self { path: path.to_owned(), records, bytes, names, target, inputs, row })
     }
 
     /// Size of the file.
@@ -60,81 +61,92 @@ impl Series {
         self.bytes
     }
 
-    /// Rows read so far.
-    pub(crate) fn rows(&self) -> u64 {
-        self.row.number
-    }
-
     /// The next row; `None` at the end.
     pub(crate) fn next_row(&mut self) -> Result<Option<&Row>, Error> {
-        let more = self.reader.read_record(&mut self.record);
-        if !more.map_err(|error| broken(&self.path, &error))? {
+        let more = self.records.advance();
+        if !more.map_err(|error| csv(&self.path, error.to_string()))? {
             return Ok(None);
         }
-        self.row.number += 1;
-        self.row.line = self.record.position().map_or(0, csv::Position::line);
-        self.check_no_line_skipped()?;
-        self.row.position = self.reader.position().byte();
+        self.row.line = self.records.line();
+        self.check_cells()?;
+        self.row.position = self.records.bytes();
         self.row.target = self.number(self.target)?;
         for index in 0..self.inputs.len() {
             self.row.inputs[index] = self.number(self.inputs[index])?;
         }
+        self.row.number += 1;
         Ok(Some(&self.row))
     }
 
-    /// The reader skips empty lines, which would shift time.
-    fn check_no_line_skipped(&self) -> Result<(), Error> {
-        let within = self.record.iter().flat_map(str::bytes).filter(|&byte| byte == b'\n').count();
-        let lines = self.reader.position().line().saturating_sub(self.row.line);
-        if lines <= 1 + within as u64 {
+    fn check_cells(&self) -> Result<(), Error> {
+        let (got, expected) = (self.records.len(), self.names.len());
+        if got == expected {
             return Ok(());
         }
-        let reason = format!("line {}: got an empty line, expected a row", self.row.line);
-        Err(Error::Csv { path: self.path.clone(), reason })
+        let reason = format!("line {}: got {got} cells, expected {expected}", self.row.line);
+        Err(csv(&self.path, reason))
     }
 
     fn number(&self, place: usize) -> Result<f64, Error> {
-        let cell = self.record.get(place).unwrap_or_default();
+        let cell = self.records.cell(place);
         match cell.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(value),
             _ => Err(Error::Cell {
                 path: self.path.clone(),
                 line: self.row.line,
-                column: self.names[place].clone(),
-                got: cell.to_owned(),
+                column: shortened(&self.names[place]),
+                got: shortened(&cell),
             }),
         }
     }
 }
 
-/// The index of a column that the header has exactly once.
-fn place(path: &Path, names: &[String], column: &str) -> Result<usize, Error> {
-    let mut places = (0..names.len()).filter(|&place| names[place] == column);
-    let (path, column) = (path.to_owned(), column.to_owned());
-    match (places.next(), places.count()) {
-        (Some(place), 0) => Ok(place),
-        (Some(_), more) => Err(Error::Ambiguous { path, column, count: more + 1 }),
-        (None, _) if names.len() == 1 && names[0].contains([';', '\t']) => {
-            let reason = format!("header: got {:?}, expected commas between columns", names[0]);
-            Err(Error::Csv { path, reason })
-        }
-        (None, _) => Err(Error::Column { path, column, available: names.to_vec() }),
+/// The names of the columns, or what is wrong.
+fn header(records: &mut Records<BufReader<File>>) -> Result<Vec<String>, String> {
+    records.advance().map_err(|error| error.to_string())?;
+    let names: Vec<String> = (0..records.len()).map(|i| records.cell(i).into_owned()).collect();
+    if names.iter().all(String::is_empty) {
+        return Err("the file is empty, expected a header and rows".to_owned());
+    }
+    Ok(names)
+}
+
+/// A file that is not a CSV table.
+fn csv(path: &Path, reason: String) -> Error {
+    Error::Csv { path: path.to_owned(), reason }
+}
+
+/// A text that is short enough for a message.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
-/// A CSV error in words that say what was expected.
-fn broken(path: &Path, error: &csv::Error) -> Error {
-    let path = path.to_owned();
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            let reason = format!("line {line}: got {len} cells, expected {expected_len}");
-            Error::Csv { path, reason }
+/// Names for a message.
+fn listed(names: &[String]) -> Vec<String> {
+    let mut shown: Vec<String> =
+        names.iter().take(MOST_NAMES).map(|name| shortened(name)).collect();
+    if names.len() > MOST_NAMES {
+        shown.push(format!("{} more", names.len() - MOST_NAMES));
+    }
+    shown
+}
+
+/// The index of a column that the header has exactly once.
+fn place(path: &Path, names: &[String], column: &str) -> Result<usize, Error> {
+    let mut places = (0..names.len()).filter(|&place| names[place] == column);
+    let found = (places.next(), places.count());
+    let (path, column) = (path.to_owned(), shortened(column));
+    match found {
+        (Some(place), 0) => Ok(place),
+        (Some(_), more) => Err(Error::Ambiguous { path, column, count: more + 1 }),
+        (None, _) if names.len() == 1 && names[0].contains([';', '\t']) => {
+            let reason =
+                format!("header: got {:?}, expected commas between columns", shortened(&names[0]));
+            Err(Error::Csv { path, reason })
         }
-        csv::ErrorKind::Utf8 { pos, .. } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            Error::Csv { path, reason: format!("line {line}: got bytes that are not UTF-8 text") }
-        }
-        _ => Error::Csv { path, reason: error.to_string() },
+        (None, _) => Err(Error::Column { path, column, available: listed(names) }),
     }
 }

@@ -1,7 +1,5 @@
 //! The output of a run.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use crate::args::TrainArgs;
@@ -12,12 +10,13 @@ use crate::train::{FORECASTERS, NAMES, Outcome};
 /// The errors of all forecasters.
 type Scores = rtrl_lab::prequential::Scores<FORECASTERS>;
 
-/// Prints a line at rows 1, 2, 4, 8, … A closed standard output does not stop the training.
+/// Prints a line at rows 1, 2, 4, 8, … to standard error.
 pub(crate) fn print_progress(row: u64, scores: &Scores) {
     let rmse = |index: usize| number(scores.running[index].rmse());
     let (ours, persistence) = (rmse(0), rmse(1));
-    let line = format!("row {row:>9}   rmse so far {ours:>10}   persistence {persistence:>10}");
-    let _ = writeln!(std::io::stdout(), "{line}");
+    outputs::note(&format!(
+        "row {row:>9}   rmse so far {ours:>10}   persistence {persistence:>10}"
+    ));
 }
 
 /// Prints the table at the end.
@@ -26,9 +25,9 @@ pub(crate) fn print(args: &TrainArgs, outcome: &Outcome) -> Result<(), Error> {
 }
 
 fn table(args: &TrainArgs, outcome: &Outcome) -> String {
-    let Outcome { rows, scores, rows_per_second, mishaps, next } = outcome;
+    let Outcome { rows, scores, rows_per_second, mishaps, next, .. } = outcome;
     let (first, forecasts) = (args.skip.saturating_add(1), scores.count());
-    let title = format!("\n{rows} rows, {forecasts} forecasts; errors from forecast {first} on");
+    let title = format!("{rows} rows, {forecasts} forecasts; errors from forecast {first} on");
     let mut lines = vec![title];
     if forecasts <= args.skip {
         lines.push("too few forecasts: choose a smaller --skip".to_owned());
@@ -82,6 +81,8 @@ struct Summary {
     still_rmse: Option<f64>,
     still_mae: Option<f64>,
     rows_per_second: f64,
+    /// The error that stopped the run; null after the last row.
+    stopped: Option<String>,
 }
 
 /// The JSON file.
@@ -98,6 +99,7 @@ pub(crate) fn json(outcome: &Outcome) -> Result<Vec<u8>, Error> {
         still_rmse: still.rmse(),
         still_mae: still.mae(),
         rows_per_second: outcome.rows_per_second,
+        stopped: outcome.stopped.as_ref().map(ToString::to_string),
     };
     let failed = |error: serde_json::Error| rtrl_model::Error::Format {
         what: "the summary".to_owned(),
