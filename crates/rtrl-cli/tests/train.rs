@@ -392,16 +392,36 @@ fn a_missing_file_is_named() {
 #[test]
 fn a_wrong_command_line_ends_with_code_2() {
     let text = "y\n1\n2\n3\n";
-    fails(text, &["--target", "y", "--units", "0"], 2, &["--units"]);
+    fails(text, &["--target", "y", "--units", "0"], 2, &["--units", "number from 1 to 4294967295"]);
     fails(text, &["--target", "y", "--units", "-3"], 2, &["-3"]);
     fails(text, &["--target", "y", "--units", "many"], 2, &["many"]);
-    fails(text, &["--target", "y", "--units", "18446744073709551615"], 2, &["too large"]);
+    fails(text, &["--target", "y", "--units", "18446744073709551615"], 2, &["from 1 to"]);
     fails(text, &[], 2, &["--target"]);
     fails(text, &["--target", "y", "--activation", "swish"], 2, &["swish", "tanh"]);
     fails(text, &["--target", "y", "--engine", "warp"], 2, &["warp", "eager"]);
     fails(text, &["--target", "y", "--learning-rate", "nan"], 2, &["nan", "finite"]);
     fails(text, &["--target", "y", "--clip", "0"], 2, &["clip"]);
     fails(text, &["--target", "y", "--sped", "1"], 2, &["--sped"]);
+}
+
+/// Negative numbers were once taken for unknown options, and numbers that are far too large were
+/// accepted.
+#[test]
+fn numbers_out_of_range_are_refused_with_their_range() {
+    for (option, value, words) in [
+        ("--seed", "-1", ["'-1'", "whole number from 0 to"]),
+        ("--learning-rate", "-1", ["'-1'", "above 0 and at most 1000"]),
+        ("--learning-rate", "1e30", ["'1e30'", "above 0 and at most 1000"]),
+        ("--units", "-1", ["'-1'", "whole number from 1 to"]),
+        ("--layers", "0", ["'0'", "whole number from 1 to"]),
+        ("--window", "0", ["'0'", "whole number from 1 to"]),
+        ("--threads", "0", ["'0'", "4 for each core"]),
+        ("--threads", "1000000", ["'1000000'", "4 for each core"]),
+        ("--activation", "sigmoid", ["logistic, tanh, relu", "called logistic"]),
+    ] {
+        let options = ["--target", "y", option, value];
+        fails("y\n1\n2\n3\n", &options, 2, &[&[option][..], &words].concat());
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(crate) struct InspectArgs {
     steps: u32,
 
     /// Seed of the task, the initial states and the tangent
-    #[arg(long, value_name = "S", default_value_t = 1)]
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = super::numbers::seed)]
     pub(crate) seed: u64,
 
     /// Write the results to this JSON file

@@ -14,11 +14,11 @@ mod readout;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use rtrl_model::{Activation, Cell, EngineChoice, Optimizer, Pace, Threads, UpdateSettings};
 
 pub(crate) use self::inspect::InspectArgs;
-use self::numbers::{positive, share};
+use self::numbers::{count, positive, rate, seed, share, threads};
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
 use crate::error::Error;
@@ -29,6 +29,29 @@ use crate::error::Error;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// The arguments of this process. A wrong command line ends it with exit code 2.
+    pub(crate) fn of_process() -> Self {
+        let matches = with_signs(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Lets negative numbers be values, so that the option itself says what it expects.
+fn with_signs(command: clap::Command) -> clap::Command {
+    let signed = |arg: Arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    command.mut_args(signed).mut_subcommands(with_signs)
+}
+
+/// A built-in activation, with a hint for a name that other programs use.
+fn activation(name: &str) -> Result<Activation, String> {
+    let hint = if name == "sigmoid" { "; the sigmoid is called logistic" } else { "" };
+    name.parse().map_err(|error: rtrl_model::Error| format!("{error}{hint}"))
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,7 +84,7 @@ pub(crate) struct TrainArgs {
     pub(crate) inputs: Vec<String>,
 
     /// Number of recurrent units in each layer
-    #[arg(long, default_value = "16")]
+    #[arg(long, default_value = "16", value_parser = count::<NonZeroU32>)]
     pub(crate) units: NonZeroU32,
 
     /// Cell of the units: simple, gru or lstm
@@ -69,11 +92,11 @@ pub(crate) struct TrainArgs {
     pub(crate) cell: Cell,
 
     /// Number of layers; the readout sees the last one
-    #[arg(long, default_value = "1")]
+    #[arg(long, default_value = "1", value_parser = count::<NonZeroU32>)]
     pub(crate) layers: NonZeroU32,
 
     /// Seed of the initial weights
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = seed)]
     pub(crate) seed: u64,
 
     /// What the readout forecasts [default: change if the target is an input, else value]
@@ -81,7 +104,7 @@ pub(crate) struct TrainArgs {
     pub(crate) predict: Option<Predict>,
 
     /// Activation of simple units: logistic, tanh, relu, identity or softplus [default: tanh]
-    #[arg(long)]
+    #[arg(long, value_parser = activation)]
     activation: Option<Activation>,
 
     /// Leak of simple units: the weight of the new value in each step; 1 means no memory of the
@@ -98,7 +121,7 @@ pub(crate) struct TrainArgs {
     pub(crate) optimizer: OptimizerName,
 
     /// Learning rate [default: 0.0001 with --readout rls, else 0.001]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = rate)]
     learning_rate: Option<f64>,
 
     /// Maximum norm of the gradient
@@ -116,7 +139,7 @@ pub(crate) struct TrainArgs {
     pub(crate) precision: Precision,
 
     /// Number of threads [default: depends on the size of the network]
-    #[arg(long)]
+    #[arg(long, value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Number of initial forecasts that the errors exclude
@@ -160,7 +183,7 @@ pub(crate) struct PaperArgs {
     pub(crate) tasks: Vec<String>,
 
     /// Number of runs of each experiment; slow experiments make half as many
-    #[arg(long, default_value = "20", value_name = "K")]
+    #[arg(long, default_value = "20", value_name = "K", value_parser = count::<NonZeroU32>)]
     pub(crate) seeds: NonZeroU32,
 
     /// Run only the experiments that take a second or two
@@ -210,7 +233,7 @@ pub(crate) struct EmitArgs {
     pub(crate) steps: u64,
 
     /// Seed of the stream
-    #[arg(long, default_value_t = 1, value_name = "S")]
+    #[arg(long, default_value_t = 1, value_name = "S", value_parser = seed)]
     pub(crate) seed: u64,
 }
 
@@ -222,7 +245,7 @@ pub(crate) struct EngineArgs {
     engine: EngineChoice,
 
     /// Steps per window of the deferred engine [default: depends on the network and the regime]
-    #[arg(long, value_name = "H")]
+    #[arg(long, value_name = "H", value_parser = count::<NonZeroUsize>)]
     window: Option<NonZeroUsize>,
 
     /// Spread the work of the deferred engine evenly over all steps

@@ -1,5 +1,13 @@
 //! Numbers on the command line, within their limits.
 
+use std::num::{NonZeroU32, NonZeroUsize};
+
+/// Threads for each core that `--threads` accepts; more of them only wait for each other.
+const THREADS_PER_CORE: usize = 4;
+
+/// The largest learning rate.
+const FASTEST: f64 = 1000.0;
+
 /// A finite number above 0.
 pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -14,4 +22,35 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
         Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
         _ => Err("expected a number above 0 and at most 1".to_owned()),
     }
+}
+
+/// A learning rate.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= FASTEST => Ok(value),
+        _ => Err(format!("expected a finite number above 0 and at most {FASTEST}")),
+    }
+}
+
+/// A whole number above 0.
+pub(super) fn count<N: TryFrom<NonZeroU32>>(text: &str) -> Result<N, String> {
+    let count = text.parse::<NonZeroU32>().ok().and_then(|count| N::try_from(count).ok());
+    count.ok_or_else(|| format!("expected a whole number from 1 to {}", u32::MAX))
+}
+
+/// A number of threads that the cores can serve.
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let most = cores.saturating_mul(THREADS_PER_CORE);
+    match text.parse::<NonZeroUsize>() {
+        Ok(count) if count.get() <= most => Ok(count),
+        _ => Err(format!(
+            "expected a whole number from 1 to {most}, {THREADS_PER_CORE} for each core"
+        )),
+    }
+}
+
+/// A seed.
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }
