@@ -48,8 +48,5 @@ pub(crate) fn confirm(what: &str, path: &Path) {
 
 /// A path that is the same for the same file, even if the file does not exist yet.
 fn identity(path: &Path) -> PathBuf {
-    let whole = |path: &Path| std::fs::canonicalize(path).ok();
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let in_folder = || Some(whole(folder.unwrap_or(Path::new(".")))?.join(path.file_name()?));
-    whole(path).or_else(in_folder).unwrap_or_else(|| path.to_owned())
+    store::destination(path).unwrap_or_else(|_| path.to_owned())
 }

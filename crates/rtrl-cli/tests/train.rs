@@ -367,6 +367,40 @@ fn no_output_may_be_the_input_or_another_output() {
     assert_eq!(fs::read_to_string(&series).unwrap(), text);
 }
 
+/// Two paths to one file that did not exist yet were once taken for two files, and the model was
+/// lost.
+#[cfg(unix)]
+#[test]
+fn links_to_nothing_yet_are_the_files_that_they_lead_to() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("series.csv"), "y\n1\n2\n3\n").unwrap();
+    for (link, target) in [("first", "second"), ("second", "file")] {
+        std::os::unix::fs::symlink(target, folder.path().join(link)).unwrap();
+    }
+    for link in ["first", "second"] {
+        let mut command = rtrl();
+        command.current_dir(folder.path()).args(["train", "series.csv", "--target", "y"]);
+        let output = command.args(["--save", link, "--json", "file"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        has_words(&String::from_utf8(output.stderr).unwrap(), &["--save", "--json", "same file"]);
+    }
+}
+
+/// An output to a named pipe once waited for a reader for ever.
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_is_no_output() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("series.csv"), "y\n1\n2\n3\n").unwrap();
+    Command::new("mkfifo").arg(folder.path().join("pipe")).assert().success();
+    let mut command = rtrl();
+    command.current_dir(folder.path()).args(["train", "series.csv", "--target", "y"]);
+    command.args(["--save", "pipe"]).timeout(std::time::Duration::from_secs(60));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    has_words(&String::from_utf8(output.stderr).unwrap(), &["pipe", "expected a file"]);
+}
+
 /// `/dev/stdout` may refer to a file that others write to as well.
 #[cfg(unix)]
 #[test]

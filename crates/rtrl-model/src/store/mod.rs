@@ -27,5 +27,5 @@ pub(crate) use self::learner::{Waiting, stored_width};
 #[cfg(test)]
 pub(crate) use self::replace::simulated;
 pub(crate) use self::replace::{Disk, Storage, StoredFile, make_folder, replace_in, replace_with};
-pub use self::replace::{check_writable, replace};
+pub use self::replace::{check_writable, destination, replace};
 pub use self::supplies::{EngineFactory, Supplies};

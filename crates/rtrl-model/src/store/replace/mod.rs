@@ -90,14 +90,54 @@ fn place(path: &Path) -> io::Result<Place> {
         Ok(found) if found.is_dir() => {
             Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, expected a file"))
         }
+        Ok(found) if is_pipe(&found) => {
+            let reason = "is a named pipe, expected a file, a terminal or a device";
+            Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
+        }
         Ok(_) => Ok(Place::Direct),
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => {
-            // A link to nothing yet is followed by hand.
-            let target = fs::read_link(path).map(|target| folder(path).join(target));
-            Ok(Place::New(target.unwrap_or_else(|_| path.to_owned())))
+            Ok(Place::New(destination(path)?))
         }
         Err(error) => Err(error),
     }
+}
+
+/// Most links from a path to its file, as on Linux.
+const MOST_LINKS: usize = 40;
+
+/// The path of the file that [`replace`] writes: links are followed, also those to nothing yet.
+///
+/// # Errors
+/// More than 40 links from one to the next.
+pub fn destination(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..=MOST_LINKS {
+        if let Ok(whole) = fs::canonicalize(&path) {
+            return Ok(whole);
+        }
+        let Ok(target) = fs::read_link(&path) else {
+            let folder = fs::canonicalize(folder(&path));
+            return Ok(folder
+                .ok()
+                .zip(path.file_name())
+                .map_or_else(|| path.clone(), |(f, n)| f.join(n)));
+        };
+        path = folder(&path).join(target);
+    }
+    let reason = format!("got more than {MOST_LINKS} links, expected a file");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
+}
+
+/// Whether a file is a named pipe. To open one waits until another process reads it, for ever if
+/// none does.
+#[cfg(unix)]
+fn is_pipe(found: &fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &fs::Metadata) -> bool {
+    false
 }
 
 fn append(path: &Path) -> io::Result<File> {
@@ -142,6 +182,30 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), b"newer");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    /// Only the first of several links to nothing was once followed, and the second replaced.
+    #[cfg(unix)]
+    #[test]
+    fn links_to_nothing_yet_are_followed_to_the_end() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("inner")).unwrap();
+        symlink("b", path("a")).unwrap();
+        symlink("inner/c", path("b")).unwrap();
+        symlink("../model", path("inner/c")).unwrap();
+        for name in ["a", "b", "inner/c", "model"] {
+            let found = destination(&path(name)).unwrap();
+            assert_eq!(found, fs::canonicalize(folder.path()).unwrap().join("model"), "{name}");
+        }
+        replace(&path("a"), b"new").unwrap();
+        assert_eq!(fs::read(path("model")).unwrap(), b"new");
+        for link in ["a", "b", "inner/c"] {
+            assert!(fs::symlink_metadata(path(link)).unwrap().is_symlink(), "{link}");
+        }
+        symlink("round", path("round")).unwrap();
+        assert!(destination(&path("round")).is_err() && check_writable(&path("round")).is_err());
     }
 
     /// Files in memory are files, and are replaced.
