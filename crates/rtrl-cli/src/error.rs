@@ -23,6 +23,12 @@ pub(crate) enum Error {
         /// The name.
         column: String,
     },
+    /// The target is an input of its own row.
+    #[error("--inputs: got the target {column:?}, expected other columns with --horizon 0")]
+    TargetInput {
+        /// The name.
+        column: String,
+    },
     /// A constant of least squares for a readout that learns by its gradient.
     #[error("{option}: got a readout that learns by its gradient, expected --readout rls")]
     NeedsLeastSquares {
@@ -146,6 +152,7 @@ impl Error {
         match self {
             Self::SameFile { .. }
             | Self::RepeatedInput { .. }
+            | Self::TargetInput { .. }
             | Self::NeedsLeastSquares { .. }
             | Self::Task { .. }
             | Self::NothingQuick { .. } => 2,

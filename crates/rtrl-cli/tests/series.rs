@@ -103,3 +103,51 @@ fn long_lines_and_long_names_are_limited() {
     assert!(cell.len() < most, "{} bytes", cell.len());
     has_words(&cell, &["line 3", "badbad"]);
 }
+
+/// The errors of `rtrl tasks emit | rtrl train`, by the names in the JSON file.
+fn piped(task: &str, options: &[&str]) -> Value {
+    let folder = TempDir::new().unwrap();
+    let json = folder.path().join("json");
+    let emitted = rtrl().args(["tasks", "emit", task, "--steps", "20000"]).output().unwrap();
+    assert!(emitted.status.success());
+    let mut command = rtrl();
+    command.args(["train", "-", "--predict", "value", "--json"]).arg(&json).args(options);
+    command.write_stdin(emitted.stdout).assert().success();
+    serde_json::from_slice(&fs::read(json).unwrap()).unwrap()
+}
+
+/// The targets of a task belong to their own row, and some rows have none.
+#[test]
+fn the_stream_of_a_task_can_be_trained_on() {
+    let options = ["--target", "xor", "--leak", "1", "--readout", "gradient"];
+    let options = [&options[..], &["--learning-rate", "0.01", "--skip", "10000"]].concat();
+    let error = |horizon: &[&str]| {
+        let json = piped("xor-2", &[&options[..], horizon].concat());
+        assert_eq!(json["rows"], 20_000);
+        json["rmse"].as_f64().unwrap()
+    };
+    let same = error(&["--horizon", "0"]);
+    assert!(same < 0.1, "{same}");
+    // Negative control: one of the two inputs says nothing about the answer.
+    let blind = error(&["--inputs", "first", "--horizon", "0"]);
+    assert!(blind > 0.4, "{blind}");
+}
+
+#[test]
+fn the_target_is_no_input_of_its_own_row() {
+    let folder = TempDir::new().unwrap();
+    let text = b"x,y\n1,2\n3,\n5,6\n7,8\n";
+    let output = train(folder.path(), text, &["--horizon", "0", "--inputs", "x,y"]);
+    assert_eq!(output.status.code(), Some(2));
+    has_words(&String::from_utf8(output.stderr).unwrap(), &["--inputs", "\"y\"", "--horizon 0"]);
+    let output = train(folder.path(), text, &["--horizon", "0", "--skip", "0"]);
+    assert_eq!(output.status.code(), Some(0));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    has_words(&printed, &["4 rows, 2 forecasts"]);
+    assert!(!printed.contains("next y"), "{printed}");
+    let output = train(folder.path(), text, &["--inputs", "x", "--skip", "0"]);
+    assert_eq!(output.status.code(), Some(0));
+    has_words(&String::from_utf8(output.stdout).unwrap(), &["4 rows, 2 forecasts", "next y"]);
+    let output = train(folder.path(), text, &["--horizon", "2"]);
+    has_words(&String::from_utf8(output.stderr).unwrap(), &["'2'", "expected 0 or 1"]);
+}

@@ -1,4 +1,5 @@
-//! Baseline forecasters. They use only the past of the target, not the inputs.
+//! Baseline forecasters. They use only the past of the target, not the inputs, and ignore rows
+//! without a target.
 
 use std::collections::VecDeque;
 
@@ -14,8 +15,8 @@ pub struct Persistence {
 }
 
 impl SeriesForecaster for Persistence {
-    fn observe(&mut self, _: &[f64], target: f64) -> Result<Option<f64>, Error> {
-        Ok(self.last.replace(target))
+    fn observe(&mut self, _: &[f64], target: Option<f64>) -> Result<Option<f64>, Error> {
+        Ok(target.and_then(|target| self.last.replace(target)))
     }
 }
 
@@ -92,7 +93,8 @@ impl Autoregression {
 }
 
 impl SeriesForecaster for Autoregression {
-    fn observe(&mut self, _: &[f64], target: f64) -> Result<Option<f64>, Error> {
+    fn observe(&mut self, _: &[f64], target: Option<f64>) -> Result<Option<f64>, Error> {
+        let Some(target) = target else { return Ok(None) };
         let mut forecast = self.past.front().copied();
         if let Some(unit) = self.unit {
             self.measure(0, unit);
@@ -114,7 +116,7 @@ mod tests {
 
     /// Forecasts of a series, from the second value on.
     fn forecasts(forecaster: &mut dyn SeriesForecaster, series: &[f64]) -> Vec<f64> {
-        series.iter().filter_map(|&value| forecaster.observe(&[], value).unwrap()).collect()
+        series.iter().filter_map(|&value| forecaster.observe(&[], Some(value)).unwrap()).collect()
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A recurrent network that forecasts a series and learns as the series arrives.
 
+use std::slice::from_ref;
+
 use rtrl_model::{Learner, Network, Real, State, Targets};
 
 use crate::Error;
@@ -15,21 +17,34 @@ pub enum Predict {
     Value,
 }
 
+/// The row of the target that belongs to the inputs of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Horizon {
+    /// The same row: its inputs are seen before its target is forecast.
+    SameRow,
+    /// The next row: its target is forecast from the inputs of the rows before.
+    NextRow,
+}
+
 /// A network of one output that forecasts the next value of a series and learns online.
 ///
 /// Inputs and target are standardised by the means and deviations of the rows so far
-/// ([`RunningScale`]); a row is included after its forecast. After an overflow the forecaster
+/// ([`RunningScale`]); a target is included after its forecast. A row without a target is a step
+/// without a target. After an overflow the forecaster
 /// resets the learner and continues; [`NetworkForecaster::mishaps`] counts these rows.
 #[derive(Debug)]
 pub struct NetworkForecaster<T: Real> {
     learner: Learner<T>,
     predict: Predict,
+    horizon: Horizon,
     target_scale: RunningScale,
     input_scales: Vec<RunningScale>,
     /// The standardised inputs of the current row.
     input: Vec<T>,
-    /// The target of the current row, if there has been a row.
+    /// The last target, if there has been one.
     present: Option<f64>,
+    /// Whether there has been a row.
+    started: bool,
     mishaps: u64,
 }
 
@@ -38,7 +53,7 @@ impl<T: Real> NetworkForecaster<T> {
     ///
     /// # Errors
     /// [`rtrl_model::Error::Setting`] unless the network has one output and the learner one stream.
-    pub fn new(learner: Learner<T>, predict: Predict) -> Result<Self, Error> {
+    pub fn new(learner: Learner<T>, predict: Predict, horizon: Horizon) -> Result<Self, Error> {
         let network = learner.network();
         let inputs = network.inputs();
         check_one("number of outputs of a forecaster", network.outputs())?;
@@ -46,10 +61,12 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(Self {
             learner,
             predict,
+            horizon,
             target_scale: RunningScale::default(),
             input_scales: vec![RunningScale::default(); inputs],
             input: vec![T::ZERO; inputs],
             present: None,
+            started: false,
             mishaps: 0,
         })
     }
@@ -67,7 +84,7 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(self.learner.state(0)?)
     }
 
-    /// The forecast of the next row. If the forward pass overflows, it is the forecast for an
+    /// The forecast from the inputs of the current row. If the forward pass overflows, it is the forecast for an
     /// output of 0.
     pub fn forecast(&mut self) -> f64 {
         let output = self.learner.peek(&self.input).map_or(0.0, |outputs| outputs[0].to_f64());
@@ -89,21 +106,22 @@ impl<T: Real> NetworkForecaster<T> {
         &self.input_scales
     }
 
-    /// Forecasts the target of the next row, then learns from it.
-    fn forecast_and_learn(&mut self, target: f64) -> Result<f64, Error> {
+    /// Forecasts the target that belongs to the current row, then learns from it.
+    fn forecast_and_learn(&mut self, target: Option<f64>) -> Result<f64, Error> {
         let forecast = self.forecast();
-        let target = T::from_f64(self.encode(target));
-        if !target.is_finite() {
+        let target = target.map(|target| T::from_f64(self.encode(target)));
+        if target.is_some_and(|target| !target.is_finite()) {
             return Err(Error::Scale);
         }
         self.learn(target)?;
         Ok(forecast)
     }
 
-    /// Learns that `target` followed the current row. After an overflow, it resets what is lost and
-    /// continues.
-    fn learn(&mut self, target: T) -> Result<(), Error> {
-        let result = self.learner.step(&self.input, Targets::All(&[target]));
+    /// Takes a step with the inputs of the current row and its target. After an overflow, it resets
+    /// what is lost and continues.
+    fn learn(&mut self, target: Option<T>) -> Result<(), Error> {
+        let targets = target.as_ref().map_or(Targets::None, |t| Targets::All(from_ref(t)));
+        let result = self.learner.step(&self.input, targets);
         let Err(error) = result else { return Ok(()) };
         match error {
             rtrl_model::Error::UpdateRefused { .. } | rtrl_model::Error::Fit { .. } => {}
@@ -136,20 +154,45 @@ impl<T: Real> NetworkForecaster<T> {
         }
     }
 
-    /// Makes a row the current one: its values enter the scales only now. If a scale cannot take
-    /// its value, no scale does.
-    fn enter(&mut self, inputs: &[f64], target: f64) -> Result<(), Error> {
-        let target_scale = with(&self.target_scale, target)?;
-        let scales = self.input_scales.iter().zip(inputs);
-        scales.map(|(scale, &value)| with(scale, value)).try_for_each(|scale| scale.map(drop))?;
-        self.target_scale = target_scale;
-        self.present = Some(target);
+    /// Makes the inputs the current ones. If a scale cannot take its value, none does.
+    fn enter_inputs(&mut self, inputs: &[f64]) -> Result<(), Error> {
+        let mut scales = self.input_scales.iter().zip(inputs);
+        scales.try_for_each(|(scale, &value)| with(scale, value).map(drop))?;
         let places = self.input.iter_mut().zip(&mut self.input_scales).zip(inputs);
         for ((place, scale), &value) in places {
             scale.add(value);
             *place = T::from_f64(scale.standardise(value));
         }
         Ok(())
+    }
+
+    /// Makes the target, if there is one, the last one.
+    fn enter_target(&mut self, target: Option<f64>) -> Result<(), Error> {
+        if let Some(target) = target {
+            self.target_scale = with(&self.target_scale, target)?;
+            self.present = Some(target);
+        }
+        Ok(())
+    }
+
+    /// Forecasts the target from the inputs of its own row.
+    fn observe_same(&mut self, inputs: &[f64], target: Option<f64>) -> Result<f64, Error> {
+        self.enter_inputs(inputs)?;
+        let forecast = self.forecast_and_learn(target)?;
+        self.enter_target(target)?;
+        Ok(forecast)
+    }
+
+    /// Forecasts the target from the inputs before its row, if there are any.
+    fn observe_next(&mut self, inputs: &[f64], target: Option<f64>) -> Result<Option<f64>, Error> {
+        let mut forecast = None;
+        if self.started {
+            forecast = Some(self.forecast_and_learn(target)?);
+        }
+        self.enter_target(target)?;
+        self.enter_inputs(inputs)?;
+        self.started = true;
+        Ok(forecast)
     }
 }
 
@@ -161,17 +204,15 @@ fn with(scale: &RunningScale, value: f64) -> Result<RunningScale, Error> {
 }
 
 impl<T: Real> SeriesForecaster for NetworkForecaster<T> {
-    fn observe(&mut self, inputs: &[f64], target: f64) -> Result<Option<f64>, Error> {
+    fn observe(&mut self, inputs: &[f64], target: Option<f64>) -> Result<Option<f64>, Error> {
         if inputs.len() != self.input.len() {
             let (expected, got) = (self.input.len(), inputs.len());
             return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
         }
-        let mut forecast = None;
-        if self.present.is_some() {
-            forecast = Some(self.forecast_and_learn(target)?);
+        match self.horizon {
+            Horizon::SameRow => self.observe_same(inputs, target).map(Some),
+            Horizon::NextRow => self.observe_next(inputs, target),
         }
-        self.enter(inputs, target)?;
-        Ok(forecast)
     }
 }
 
@@ -195,7 +236,7 @@ mod tests {
         let readout = Readout::new(1).with_inputs().recursive_least_squares(1.0, 1e-3);
         let network = Network::builder(6, 1).readout(readout).seed(1).build().unwrap();
         let learner = Learner::builder(network).optimizer(Optimizer::sgd(rate)).build().unwrap();
-        NetworkForecaster::new(learner, predict).unwrap()
+        NetworkForecaster::new(learner, predict, Horizon::NextRow).unwrap()
     }
 
     fn wave(t: usize) -> f64 {
@@ -206,7 +247,7 @@ mod tests {
         let mut network = forecaster(predict, 1e-3);
         let mut scores = Scores::new(200);
         for value in series {
-            scores.take(&mut [&mut network], &[value], value).unwrap();
+            scores.take(&mut [&mut network], &[value], Some(value)).unwrap();
         }
         assert_eq!(network.mishaps(), 0);
         scores.settled[0].rmse().unwrap()
@@ -237,7 +278,7 @@ mod tests {
         let run = |odd: Option<usize>| {
             let mut network = forecaster(Predict::Change, 1e-2);
             let value = |t| if odd == Some(t) { 99.0 } else { wave(t) };
-            let mut observe = |t| network.observe(&[value(t)], value(t)).unwrap();
+            let mut observe = |t| network.observe(&[value(t)], Some(value(t))).unwrap();
             (0..60).map(|t| observe(t).map(f64::to_bits)).collect::<Vec<_>>()
         };
         let (plain, odd) = (run(None), run(Some(40)));
@@ -251,7 +292,7 @@ mod tests {
         let mut network = forecaster(Predict::Change, 1e-2);
         for t in 0..50 {
             let next = network.forecast();
-            let scored = network.observe(&[wave(t)], wave(t)).unwrap();
+            let scored = network.observe(&[wave(t)], Some(wave(t))).unwrap();
             assert!(scored.is_none_or(|scored| scored.to_bits() == next.to_bits()), "{t}");
         }
     }
@@ -264,9 +305,10 @@ mod tests {
             .build()
             .unwrap();
         let learner = Learner::builder(network).optimizer(Optimizer::sgd(1e30)).build().unwrap();
-        let mut network = NetworkForecaster::new(learner, Predict::Value).unwrap();
+        let mut network =
+            NetworkForecaster::new(learner, Predict::Value, Horizon::NextRow).unwrap();
         for t in 0..100 {
-            let forecast = network.observe(&[wave(t)], wave(t)).unwrap();
+            let forecast = network.observe(&[wave(t)], Some(wave(t))).unwrap();
             assert_eq!(forecast.is_none(), t == 0);
         }
         assert!(network.mishaps() > 0);
@@ -275,18 +317,55 @@ mod tests {
     #[test]
     fn values_that_cannot_be_standardised_are_refused() {
         let mut network = forecaster(Predict::Value, 1e-3);
-        network.observe(&[0.0], f64::MAX).unwrap();
-        assert!(matches!(network.observe(&[0.0], -f64::MAX), Err(Error::Scale)));
-        let short = network.observe(&[], 1.0);
+        network.observe(&[0.0], Some(f64::MAX)).unwrap();
+        assert!(matches!(network.observe(&[0.0], Some(-f64::MAX)), Err(Error::Scale)));
+        let short = network.observe(&[], Some(1.0));
         let refused = rtrl_model::Error::InputLength { expected: 1, got: 0 };
         assert_eq!(short.unwrap_err().to_string(), refused.to_string());
+    }
+
+    /// The target is the sum of the last two inputs, its own among them.
+    #[test]
+    fn a_target_is_forecast_from_the_inputs_of_its_row() {
+        let error = |horizon| {
+            let mut network = forecaster(Predict::Value, 1e-3);
+            network.horizon = horizon;
+            let mut generator = rtrl_model::Generator::new(3);
+            let (mut scores, mut last) = (Scores::new(500), 0.0);
+            for t in 0..1500 {
+                let input = generator.between(-1.0, 1.0);
+                let target = (t % 3 > 0).then_some(input + last);
+                scores.take(&mut [&mut network], &[input], target).unwrap();
+                last = input;
+            }
+            assert_eq!(scores.count(), 1000);
+            scores.settled[0].rmse().unwrap()
+        };
+        let (same, next) = (error(Horizon::SameRow), error(Horizon::NextRow));
+        assert!(same < 0.2 && next > 0.5, "{same} {next}");
+    }
+
+    /// What a row without a target teaches does not depend on what the target would have been.
+    #[test]
+    fn a_row_without_a_target_is_a_step() {
+        let run = |missing: bool| {
+            let mut network = forecaster(Predict::Value, 1e-2);
+            let target = |t| (t != 7 || !missing).then_some(wave(t));
+            let mut observe = |t| network.observe(&[wave(t)], target(t)).unwrap();
+            (0..10).map(|t| observe(t).map(f64::to_bits)).collect::<Vec<_>>()
+        };
+        let (missing, whole) = (run(true), run(false));
+        assert_eq!(missing[..=7], whole[..=7]);
+        assert_ne!(missing[8], whole[8]);
     }
 
     #[test]
     fn only_one_output_and_one_stream_can_be_forecast() {
         let two = Network::<f64>::builder(2, 1).build().unwrap();
         let learner = Learner::builder(two).build().unwrap();
-        let error = NetworkForecaster::new(learner, Predict::Value).unwrap_err().to_string();
+        let error = NetworkForecaster::new(learner, Predict::Value, Horizon::NextRow)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("outputs") && error.contains('2'), "{error}");
     }
 }

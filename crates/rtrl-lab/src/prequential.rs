@@ -11,7 +11,7 @@
 //! let mut scores = Scores::new(20);
 //! for t in 0..200 {
 //!     let value = f64::from(t) * 0.3;
-//!     scores.take(&mut [&mut persistence, &mut autoregression], &[], value.sin())?;
+//!     scores.take(&mut [&mut persistence, &mut autoregression], &[], Some(value.sin()))?;
 //! }
 //! let [persistence, autoregression] = scores.settled.map(|errors| errors.rmse().unwrap());
 //! assert!(persistence > 0.2 && autoregression < 1e-3);
@@ -23,12 +23,12 @@ use crate::Error;
 
 /// Forecasts the next value of a series.
 pub trait SeriesForecaster {
-    /// Takes a row, the inputs and the target of a step, and returns the forecast of the target
-    /// that was made before the row was seen; `None` for the first row.
+    /// Takes a row, the inputs and the target of a step, if it has one, and returns the forecast of
+    /// the target that was made before the target was seen; `None` as long as there is no forecast.
     ///
     /// # Errors
     /// [`Error::Scale`] for values that cannot be standardised, [`Error::Model`] for errors of the forecaster's model.
-    fn observe(&mut self, inputs: &[f64], target: f64) -> Result<Option<f64>, Error>;
+    fn observe(&mut self, inputs: &[f64], target: Option<f64>) -> Result<Option<f64>, Error>;
 }
 
 /// Accumulated errors of one forecaster.
@@ -99,8 +99,8 @@ impl<const N: usize> Scores<N> {
         self
     }
 
-    /// Shows every forecaster a row and adds the errors of its forecasts. Rows for which some
-    /// forecaster has no forecast do not count.
+    /// Shows every forecaster a row and adds the errors of its forecasts. Rows without a target, or
+    /// for which some forecaster has no forecast, do not count.
     ///
     /// # Errors
     /// The first error of a forecaster; the forecasters before it have seen the row.
@@ -108,7 +108,7 @@ impl<const N: usize> Scores<N> {
         &mut self,
         forecasters: &mut [&mut dyn SeriesForecaster; N],
         inputs: &[f64],
-        target: f64,
+        target: Option<f64>,
     ) -> Result<(), Error> {
         let mut forecasts = [0.0; N];
         let mut complete = true;
@@ -118,7 +118,7 @@ impl<const N: usize> Scores<N> {
                 None => complete = false,
             }
         }
-        if complete {
+        if let (true, Some(target)) = (complete, target) {
             self.add(target, forecasts);
         }
         Ok(())
@@ -159,7 +159,7 @@ mod tests {
     struct Constant(Option<f64>, f64);
 
     impl SeriesForecaster for Constant {
-        fn observe(&mut self, _: &[f64], _: f64) -> Result<Option<f64>, Error> {
+        fn observe(&mut self, _: &[f64], _: Option<f64>) -> Result<Option<f64>, Error> {
             Ok(self.0.replace(self.1))
         }
     }
@@ -169,7 +169,7 @@ mod tests {
         let mut scores = Scores::new(1).keep_records();
         let (mut last, mut zero) = (Persistence::default(), Constant(None, 0.0));
         for value in [5.0, 1.0, 4.0, 0.0] {
-            scores.take(&mut [&mut last, &mut zero], &[], value).unwrap();
+            scores.take(&mut [&mut last, &mut zero], &[], Some(value)).unwrap();
         }
         // Persistence is wrong by 4, -3 and 4, the constant by -1, -4 and 0; the first ones are
         // skipped.
@@ -203,12 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_one_has_no_forecast_for_counts_for_none() {
+    fn a_row_without_a_target_or_a_forecast_does_not_count() {
         let mut scores = Scores::new(0);
         let (mut early, mut late) = (Constant(Some(1.0), 1.0), Constant(None, 1.0));
-        scores.take(&mut [&mut early, &mut late], &[], 0.0).unwrap();
+        scores.take(&mut [&mut early, &mut late], &[], Some(0.0)).unwrap();
         assert_eq!(scores.count(), 0);
-        scores.take(&mut [&mut early, &mut late], &[], 0.0).unwrap();
+        scores.take(&mut [&mut early, &mut late], &[], None).unwrap();
+        assert_eq!(scores.count(), 0);
+        scores.take(&mut [&mut early, &mut late], &[], Some(0.0)).unwrap();
         assert_eq!(scores.count(), 1);
     }
 }

@@ -15,6 +15,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use rtrl_lab::forecast::Horizon;
 use rtrl_model::{Activation, Cell, EngineChoice, Optimizer, Pace, Threads, UpdateSettings};
 
 pub(crate) use self::inspect::InspectArgs;
@@ -48,6 +49,15 @@ fn with_signs(command: clap::Command) -> clap::Command {
     command.mut_args(signed).mut_subcommands(with_signs)
 }
 
+/// Rows from the inputs to their target.
+fn horizon(text: &str) -> Result<Horizon, String> {
+    match text {
+        "0" => Ok(Horizon::SameRow),
+        "1" => Ok(Horizon::NextRow),
+        _ => Err("expected 0 or 1".to_owned()),
+    }
+}
+
 /// A built-in activation, with a hint for a name that other programs use.
 fn activation(name: &str) -> Result<Activation, String> {
     let hint = if name == "sigmoid" { "; the sigmoid is called logistic" } else { "" };
@@ -72,16 +82,22 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrainArgs {
-    /// The series: a CSV file with a header and one row per time step
+    /// The series: a CSV file with a header and one row per time step, or - for standard input. A
+    /// row whose target is empty is a step without a target
     pub(crate) file: PathBuf,
 
     /// The column to forecast
     #[arg(long, value_name = "COLUMN")]
     pub(crate) target: String,
 
-    /// The input columns, separated by commas [default: the target]
+    /// The input columns, separated by commas [default: the target; with --horizon 0 all others]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) inputs: Vec<String>,
+
+    /// Rows from the inputs to the target that they forecast: 1, or 0 for the target of the same
+    /// row, as in the output of `rtrl tasks emit`
+    #[arg(long, value_name = "H", default_value = "1", value_parser = horizon)]
+    pub(crate) horizon: Horizon,
 
     /// Number of recurrent units in each layer
     #[arg(long, default_value = "16", value_parser = count::<NonZeroU32>)]

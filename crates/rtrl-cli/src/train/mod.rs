@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rtrl_lab::baselines::{Autoregression, Persistence};
-use rtrl_lab::forecast::{NetworkForecaster, Predict};
+use rtrl_lab::forecast::{Horizon, NetworkForecaster, Predict};
 use rtrl_lab::prequential::{Scores, SeriesForecaster};
 use rtrl_model::{Layout, Real, store};
 
@@ -40,7 +40,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
         ("--report", args.report.as_ref()),
         ("--json", args.json.as_ref()),
     ];
-    outputs::check(Some(("the series", &args.file)), &files)?;
+    let is_file = !series::is_standard_input(&args.file);
+    outputs::check(is_file.then_some(("the series", &args.file)), &files)?;
     match args.precision {
         Precision::F32 => train::<f32>(args),
         Precision::F64 => train::<f64>(args),
@@ -55,15 +56,16 @@ pub(crate) struct Outcome {
     pub(crate) rows_per_second: f64,
     /// Rows at which an overflow kept the network from learning.
     pub(crate) mishaps: u64,
-    /// The forecast of the row after the last.
-    pub(crate) next: f64,
+    /// The forecast of the row after the last, if its inputs are known.
+    pub(crate) next: Option<f64>,
     /// The error that stopped the run before the end of the series.
     pub(crate) stopped: Option<Box<Error>>,
 }
 
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let inputs = input_names(args)?;
-    let mut series = Series::open(&args.file, &args.target, &inputs)?;
+    let mut series = Series::open(&args.file, &args.target, inputs.as_deref())?;
+    let inputs = series.inputs();
     let units = args.units();
     let states = if args.cell.has_cells() { 2 } else { 1 };
     let blocks = args.cell.blocks() / states;
@@ -98,15 +100,20 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     }
 }
 
-/// The columns that the network sees.
-fn input_names(args: &TrainArgs) -> Result<Vec<String>, Error> {
-    if args.inputs.is_empty() {
-        return Ok(vec![args.target.clone()]);
-    }
+/// The names of the columns that the network sees; `None` for all except the target.
+fn input_names(args: &TrainArgs) -> Result<Option<Vec<String>>, Error> {
     let names: Vec<String> = args.inputs.iter().map(|name| name.trim().to_owned()).collect();
-    match names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
-        Some((_, column)) => Err(Error::RepeatedInput { column: column.clone() }),
-        None => Ok(names),
+    let repeated = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
+    if let Some((_, column)) = repeated {
+        return Err(Error::RepeatedInput { column: column.clone() });
+    }
+    match args.horizon {
+        Horizon::SameRow if names.contains(&args.target) => {
+            Err(Error::TargetInput { column: args.target.clone() })
+        }
+        Horizon::SameRow if names.is_empty() => Ok(None),
+        Horizon::NextRow if names.is_empty() => Ok(Some(vec![args.target.clone()])),
+        _ => Ok(Some(names)),
     }
 }
 
@@ -138,11 +145,12 @@ fn pass<T: Real>(
     bar.finish_and_clear();
     match stopped {
         Some(error) if rows < 2 => return Err(*error),
-        None if rows < 2 => return Err(Error::Rows { path: args.file.clone(), got: rows }),
+        None if rows < 2 => return Err(Error::Rows { path: series::name(&args.file), got: rows }),
         _ => {}
     }
     let rows_per_second = rows as f64 / start.elapsed().as_secs_f64();
-    let (mishaps, next) = (ours.mishaps(), ours.forecast());
+    let next = (args.horizon == Horizon::NextRow).then(|| ours.forecast());
+    let mishaps = ours.mishaps();
     Ok(Outcome { rows, scores, rows_per_second, mishaps, next, stopped })
 }
 
@@ -167,12 +175,14 @@ fn take_row(
 /// The error with the line of its row, if it is about the values.
 fn at(args: &TrainArgs, row: &Row, error: rtrl_lab::Error) -> Error {
     match error {
-        rtrl_lab::Error::Scale => Error::Scale { path: args.file.clone(), line: row.line },
+        rtrl_lab::Error::Scale => Error::Scale { path: series::name(&args.file), line: row.line },
         other => other.into(),
     }
 }
 
-fn progress_bar(bytes: u64) -> ProgressBar {
+/// A bar for so many bytes, hidden if their number is not known.
+fn progress_bar(bytes: Option<u64>) -> ProgressBar {
+    let Some(bytes) = bytes else { return ProgressBar::hidden() };
     let style = "{wide_bar} {percent:>3} %  {eta} left";
     let bar = ProgressBar::new(bytes);
     match ProgressStyle::with_template(style) {
@@ -196,6 +206,7 @@ fn save<T: Real>(
         "program": "rtrl train",
         "target": args.target,
         "inputs": inputs,
+        "horizon": if args.horizon == Horizon::SameRow { 0 } else { 1 },
         "predict": if predict == Predict::Change { "change" } else { "value" },
         "seed": args.seed,
         "optimizer": args.optimizer.name(),

@@ -28,7 +28,7 @@ pub(crate) fn forecaster<T: Real>(
         .engine(args.engine.choice()?)
         .threads(args.threads())
         .build()?;
-    Ok(NetworkForecaster::new(learner, predict)?)
+    Ok(NetworkForecaster::new(learner, predict, args.horizon)?)
 }
 
 /// Describes the last layer. Its weights are frozen if the number of its inputs is given.

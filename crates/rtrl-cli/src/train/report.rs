@@ -2,6 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
+use rtrl_lab::forecast::Horizon;
 use rtrl_lab::prequential::ErrorSums;
 use rtrl_model::{Network, Real};
 
@@ -10,7 +11,7 @@ use crate::chart::{Axes, Line, css, heat_map, lines};
 use crate::error::Error;
 use crate::page;
 use crate::train::summary::number;
-use crate::train::{FORECASTERS, NAMES, Outcome};
+use crate::train::{FORECASTERS, NAMES, Outcome, series};
 
 /// A value and its forecasts.
 type Record = rtrl_lab::prequential::Record<FORECASTERS>;
@@ -36,8 +37,13 @@ pub(crate) fn draw<T: Real>(
     network: &Network<T>,
 ) -> Result<String, Error> {
     let records = outcome.scores.records.as_deref().unwrap_or_default();
-    let file = args.file.file_name().unwrap_or_default().to_string_lossy();
-    let title = format!("{} in {file}, one row ahead", args.target);
+    let file = series::name(&args.file);
+    let file = file.file_name().unwrap_or_default().to_string_lossy();
+    let ahead = match args.horizon {
+        Horizon::SameRow => "from the inputs of its row",
+        Horizon::NextRow => "one row ahead",
+    };
+    let title = format!("{} in {file}, {ahead}", args.target);
     let body = html! {
         p.soft {
             (outcome.rows) " rows, learnt in one pass by exact real-time recurrent learning: "
@@ -91,8 +97,10 @@ fn errors(args: &TrainArgs, outcome: &Outcome) -> Markup {
             }
         }
         p.soft {
-            "From forecast " (args.skip.saturating_add(1)) " on, the same rows for all; the smallest error is set in bold. \
-            Next value of " (args.target) ": " (number(Some(outcome.next))) "."
+            "From forecast " (args.skip.saturating_add(1)) " on, the same rows for all; the smallest error is set in bold."
+            @if outcome.next.is_some() {
+                " Next value of " (args.target) ": " (number(outcome.next)) "."
+            }
         }
     }
 }

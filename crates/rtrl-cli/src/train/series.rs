@@ -1,7 +1,7 @@
 //! The series: rows of a CSV file, read one at a time.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -16,11 +16,14 @@ const MOST_SHOWN: usize = 60;
 /// Most names in a message.
 const MOST_NAMES: usize = 20;
 
-/// A CSV file, of which some columns are the numbers to read.
+/// Where rows come from.
+type Source = Box<dyn BufRead>;
+
+/// A CSV file or standard input, of which some columns are the numbers to read.
 pub(crate) struct Series {
     path: PathBuf,
-    records: Records<BufReader<File>>,
-    bytes: u64,
+    records: Records<Source>,
+    bytes: Option<u64>,
     names: Vec<String>,
     /// Places of the target and of the inputs in a record.
     target: usize,
@@ -37,28 +40,41 @@ pub(crate) struct Row {
     pub(crate) line: u64,
     /// Bytes read so far.
     pub(crate) position: u64,
-    pub(crate) target: f64,
+    /// The target; `None` if its cell is empty.
+    pub(crate) target: Option<f64>,
     pub(crate) inputs: Vec<f64>,
 }
 
 impl Series {
-    /// Opens a file and finds the columns.
-    pub(crate) fn open(path: &Path, target: &str, inputs: &[String]) -> Result<Self, Error> {
-        let unreadable = |source| Error::File { path: path.to_owned(), source };
-        let file = File::open(path).map_err(unreadable)?;
-        let bytes = file.metadata().map_err(unreadable)?.len();
-        let mut records = Records::new(BufReader::with_capacity(CHUNK, file), b',');
-        let names = header(&mut records).map_err(|reason| csv(path, reason))?;
-        let target = place(path, &names, target)?;
-        let inputs =
-            inputs.iter().map(|name| place(path, &names, name)).collect::<Result<Vec<_>, _>>()?;
+    /// Opens a file, or standard input for `-`, and finds the columns. Without names of inputs, all
+    /// columns except the target are inputs.
+    pub(crate) fn open(
+        path: &Path,
+        target: &str,
+        inputs: Option<&[String]>,
+    ) -> Result<Self, Error> {
+        let (source, bytes) = source(path)?;
+        let path = name(path);
+        let mut records = Records::new(source, b',');
+        let names = header(&mut records).map_err(|reason| csv(&path, reason))?;
+        let target = place(&path, &names, target)?;
+        let inputs = match inputs {
+            Some(inputs) => inputs.iter().map(|name| place(&path, &names, name)).collect(),
+            None => Ok((0..names.len()).filter(|&place| place != target).collect()),
+        };
+        let inputs: Vec<usize> = inputs?;
         let row = Row { inputs: vec![0.0; inputs.len()], ..Row::default() };
-        Ok(Self { path: path.to_owned(), records, bytes, names, target, inputs, row })
+        Ok(Self { path, records, bytes, names, target, inputs, row })
     }
 
-    /// Size of the file.
-    pub(crate) fn bytes(&self) -> u64 {
+    /// Size of the file, if it is known.
+    pub(crate) fn bytes(&self) -> Option<u64> {
         self.bytes
+    }
+
+    /// The names of the inputs.
+    pub(crate) fn inputs(&self) -> Vec<String> {
+        self.inputs.iter().map(|&place| self.names[place].clone()).collect()
     }
 
     /// The next row; `None` at the end.
@@ -70,7 +86,8 @@ impl Series {
         self.row.line = self.records.line();
         self.check_cells()?;
         self.row.position = self.records.bytes();
-        self.row.target = self.number(self.target)?;
+        let has_target = !self.records.cell(self.target).is_empty();
+        self.row.target = has_target.then(|| self.number(self.target)).transpose()?;
         for index in 0..self.inputs.len() {
             self.row.inputs[index] = self.number(self.inputs[index])?;
         }
@@ -101,8 +118,30 @@ impl Series {
     }
 }
 
+/// What messages call a series.
+pub(crate) fn name(path: &Path) -> PathBuf {
+    PathBuf::from(if is_standard_input(path) { Path::new("standard input") } else { path })
+}
+
+/// Whether a series is standard input.
+pub(crate) fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// The bytes of a file or of standard input, and how many there are, if that is known.
+fn source(path: &Path) -> Result<(Source, Option<u64>), Error> {
+    if is_standard_input(path) {
+        return Ok((Box::new(std::io::stdin().lock()), None));
+    }
+    let unreadable = |source| Error::File { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?;
+    let bytes = found.is_file().then_some(found.len());
+    Ok((Box::new(BufReader::with_capacity(CHUNK, file)), bytes))
+}
+
 /// The names of the columns, or what is wrong.
-fn header(records: &mut Records<BufReader<File>>) -> Result<Vec<String>, String> {
+fn header(records: &mut Records<Source>) -> Result<Vec<String>, String> {
     records.advance().map_err(|error| error.to_string())?;
     let names: Vec<String> = (0..records.len()).map(|i| records.cell(i).into_owned()).collect();
     if names.iter().all(String::is_empty) {

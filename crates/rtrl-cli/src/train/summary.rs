@@ -43,7 +43,9 @@ fn table(args: &TrainArgs, outcome: &Outcome) -> String {
              choose a smaller --learning-rate or --gain"
         ));
     }
-    lines.push(format!("next {}: {}", args.target, number(Some(*next))));
+    if next.is_some() {
+        lines.push(format!("next {}: {}", args.target, number(*next)));
+    }
     lines.push(format!("{rows_per_second:.0} rows per second\n"));
     lines.join("\n")
 }
