@@ -175,6 +175,18 @@ fn a_saved_model_names_the_options_of_its_run() {
     assert_eq!(model.network::<f32>(&[]).unwrap().layers()[0].leaks(), None);
 }
 
+/// The errors of a run say which run it was.
+#[test]
+fn the_json_file_names_the_run() {
+    let json = errors("y\n1\n2\n3\n", &["--seed", "7", "--units", "3", "--cell", "gru"]);
+    assert_eq!((&json["seed"], &json["target"]), (&7.into(), &"y".into()));
+    assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    let keys = ["units", "cell", "leak", "inputs", "horizon", "predict", "learning_rate", "skip"];
+    let expected = serde_json::json!([3, "gru", null, ["y"], 1, "change", 1e-4, 300]);
+    assert_eq!(serde_json::json!(keys.map(|key| &json["options"][key])), expected);
+    assert_eq!(json["stopped"], Value::Null);
+}
+
 #[test]
 fn gated_cells_and_layers_are_trained_and_saved() {
     let folder = TempDir::new().unwrap();
@@ -323,7 +335,11 @@ fn a_tie_names_both_and_an_endless_skip_is_no_accident() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains("smallest RMSE: exact RTRL and persistence"), "{printed}");
     let output = rtrl_on("y\n5\n6\n", &["--skip", "18446744073709551615"]);
-    assert!(String::from_utf8(output.stdout).unwrap().contains("smaller --skip"));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    has_words(
+        &printed,
+        &["smaller --skip", "no error to compare with --skip 18446744073709551615"],
+    );
 }
 
 fn rtrl_on(text: &str, options: &[&str]) -> std::process::Output {

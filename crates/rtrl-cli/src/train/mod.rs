@@ -18,6 +18,7 @@ use rtrl_lab::baselines::{Autoregression, Persistence};
 use rtrl_lab::forecast::{Horizon, NetworkForecaster, Predict};
 use rtrl_lab::prequential::{Scores, SeriesForecaster};
 use rtrl_model::{Layout, Real, store};
+use serde_json::Value;
 
 use crate::args::{Precision, ReadoutRule, TrainArgs};
 use crate::error::Error;
@@ -80,12 +81,13 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let mut ours = network::forecaster::<T>(args, inputs.len(), predict, true)?;
     let mut still = network::forecaster::<T>(args, inputs.len(), predict, false)?;
     let mut outcome = pass(args, &mut series, &mut ours, &mut still)?;
+    let options = options(args, &inputs, predict)?;
     if let Some(path) = &args.save {
-        save(path, args, &inputs, predict, &ours)?;
+        save(path, args, &options, &ours)?;
         outputs::confirm("model", path);
     }
     if let Some(path) = &args.json {
-        store::replace(path, &summary::json(&outcome)?)?;
+        store::replace(path, &summary::json(args, &options, &outcome)?)?;
         outputs::confirm("errors", path);
     }
     if let Some(path) = &args.report {
@@ -191,33 +193,44 @@ fn progress_bar(bytes: Option<u64>) -> ProgressBar {
     }
 }
 
-fn save<T: Real>(
-    path: &Path,
-    args: &TrainArgs,
-    inputs: &[String],
-    predict: Predict,
-    ours: &NetworkForecaster<T>,
-) -> Result<(), Error> {
+/// The options of a run with their defaults.
+fn options(args: &TrainArgs, inputs: &[String], predict: Predict) -> Result<Value, Error> {
     let (forgetting, ridge) = match args.readout.rule()? {
         ReadoutRule::Gradient => (None, None),
         ReadoutRule::LeastSquares { forgetting, ridge } => (Some(forgetting), Some(ridge)),
     };
-    let application = serde_json::json!({
-        "program": "rtrl train",
-        "target": args.target,
+    Ok(serde_json::json!({
         "inputs": inputs,
         "horizon": if args.horizon == Horizon::SameRow { 0 } else { 1 },
         "predict": if predict == Predict::Change { "change" } else { "value" },
-        "seed": args.seed,
+        "cell": args.cell.to_string(),
+        "layers": args.layers,
+        "units": args.units,
+        "activation": args.activation().map(|activation| activation.name().to_owned()),
+        "leak": args.leak(),
+        "gain": args.gain,
         "optimizer": args.optimizer.name(),
         "learning_rate": args.learning_rate()?,
         "clip": args.clip,
-        "leak": args.leak(),
-        "gain": args.gain,
         "readout": args.readout.rule()?.name(),
         "forgetting": forgetting,
         "ridge": ridge,
-        "scales": network::scales(ours),
-    });
+        "precision": format!("{:?}", args.precision).to_lowercase(),
+        "skip": args.skip,
+    }))
+}
+
+/// Saves the network with the options of its run.
+fn save<T: Real>(
+    path: &Path,
+    args: &TrainArgs,
+    options: &Value,
+    ours: &NetworkForecaster<T>,
+) -> Result<(), Error> {
+    let mut application = options.clone();
+    application["program"] = "rtrl train".into();
+    application["target"] = args.target.clone().into();
+    application["seed"] = args.seed.into();
+    application["scales"] = network::scales(ours);
     Ok(store::network::save(ours.network(), ours.state()?.values(), application, path)?)
 }

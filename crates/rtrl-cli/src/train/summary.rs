@@ -1,6 +1,7 @@
 //! The output of a run.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::args::TrainArgs;
 use crate::error::Error;
@@ -36,7 +37,7 @@ fn table(args: &TrainArgs, outcome: &Outcome) -> String {
     for (name, sums) in NAMES.iter().zip(&scores.settled) {
         lines.push(format!("{name:<32}{:>12}{:>12}", number(sums.rmse()), number(sums.mae())));
     }
-    lines.push(format!("\n{}", verdict(scores)));
+    lines.push(format!("\n{}", verdict(args, scores)));
     if *mishaps > 0 {
         lines.push(format!(
             "at {mishaps} rows an overflow kept the network from learning: \
@@ -51,8 +52,10 @@ fn table(args: &TrainArgs, outcome: &Outcome) -> String {
 }
 
 /// The forecasters with the smallest error.
-fn verdict(scores: &Scores) -> String {
-    let Some(least) = scores.least() else { return "no error to compare".to_owned() };
+fn verdict(args: &TrainArgs, scores: &Scores) -> String {
+    let Some(least) = scores.least() else {
+        return format!("no error to compare with --skip {}", args.skip);
+    };
     let best = NAMES.iter().zip(&scores.settled).filter(|(_, sums)| sums.rmse() == Some(least));
     let names: Vec<&str> = best.map(|(name, _)| *name).collect();
     format!("smallest RMSE: {}", names.join(" and "))
@@ -70,9 +73,10 @@ pub(crate) fn number(value: Option<f64>) -> String {
     }
 }
 
-/// The same numbers as JSON; null if no forecast counts.
+/// The same numbers as JSON, and what they are about; null if no forecast counts.
 #[derive(Debug, Serialize)]
-struct Summary {
+struct Summary<'a> {
+    version: &'static str,
     rows: u64,
     rmse: Option<f64>,
     mae: Option<f64>,
@@ -85,12 +89,16 @@ struct Summary {
     rows_per_second: f64,
     /// The error that stopped the run; null after the last row.
     stopped: Option<String>,
+    target: &'a str,
+    seed: u64,
+    options: &'a Value,
 }
 
-/// The JSON file.
-pub(crate) fn json(outcome: &Outcome) -> Result<Vec<u8>, Error> {
+/// The JSON file of a run with these options.
+pub(crate) fn json(args: &TrainArgs, options: &Value, outcome: &Outcome) -> Result<Vec<u8>, Error> {
     let [ours, persistence, ar, still] = &outcome.scores.settled;
     let summary = Summary {
+        version: env!("CARGO_PKG_VERSION"),
         rows: outcome.rows,
         rmse: ours.rmse(),
         mae: ours.mae(),
@@ -102,6 +110,9 @@ pub(crate) fn json(outcome: &Outcome) -> Result<Vec<u8>, Error> {
         still_mae: still.mae(),
         rows_per_second: outcome.rows_per_second,
         stopped: outcome.stopped.as_ref().map(ToString::to_string),
+        target: &args.target,
+        seed: args.seed,
+        options,
     };
     let failed = |error: serde_json::Error| rtrl_model::Error::Format {
         what: "the summary".to_owned(),
