@@ -151,3 +151,24 @@ fn the_target_is_no_input_of_its_own_row() {
     let output = train(folder.path(), text, &["--horizon", "2"]);
     has_words(&String::from_utf8(output.stderr).unwrap(), &["'2'", "expected 0 or 1"]);
 }
+
+/// The header says which separator is meant.
+#[test]
+fn cells_are_separated_by_commas_semicolons_or_tabs() {
+    let folder = TempDir::new().unwrap();
+    let model = |text: &str| {
+        let output = train(folder.path(), text.as_bytes(), &["--save", "model"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::read(folder.path().join("model")).unwrap()
+    };
+    let text = "\"a,;\tb\"|y|z\n1|2|x\n2|3|x\n3|5|x\n";
+    let commas = model(&text.replace('|', ","));
+    for separator in [";", "\t"] {
+        assert!(model(&text.replace('|', separator)) == commas, "{separator:?}");
+    }
+    // Commas in cells are no separators there, and no decimal points.
+    let decimal = message("x;y\n1;2\n2;3\n3;4,5\n");
+    has_words(&decimal, &["line 4, column \"y\"", "\"4,5\"", "finite number"]);
+    // A header with as many commas as semicolons is separated by commas.
+    has_words(&message("x;z,w\n1,2\n"), &["expected one of x;z, w"]);
+}

@@ -279,7 +279,6 @@ fn files_that_could_be_misread_are_refused() {
     fails("x,y\n1,2\n\n\n3,4\n", &target, 1, &["line 3: got an empty line"]);
     fails("y\n1\n2\n\n\nbad\n", &target, 1, &["line 4: got an empty line"]);
     fails("y,y\n1,2\n3,4\n", &target, 1, &["\"y\"", "2 times"]);
-    fails("x;y\n1;2\n3;4\n", &target, 1, &["x;y", "commas"]);
     fails("x,y\n1,2\n3,4\n", &["--target", "y", "--inputs", "x,x"], 2, &["\"x\"", "twice"]);
     for text in ["y\n1\n2\n3\n\n\n", "\u{feff}y\r\n1\r\n2\r\n3", "\"y\"\n\"1\"\n 2 \n3\n"] {
         assert_eq!(train(text, &target).0, 0, "{text:?}");

@@ -82,8 +82,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrainArgs {
-    /// The series: a CSV file with a header and one row per time step, or - for standard input. A
-    /// row whose target is empty is a step without a target
+    /// The series: a CSV file with a header and one row per time step, or - for standard input.
+    /// Cells are separated by commas, semicolons or tabs. A row whose target is empty is a step
+    /// without a target
     pub(crate) file: PathBuf,
 
     /// The column to forecast

@@ -1,7 +1,7 @@
 //! The series: rows of a CSV file, read one at a time.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -9,6 +9,9 @@ use crate::train::records::Records;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 16;
+
+/// Most bytes of the first line in which separators are counted.
+const MOST_AHEAD: u64 = 1 << 20;
 
 /// Most characters of a cell or a name in a message.
 const MOST_SHOWN: usize = 60;
@@ -55,7 +58,9 @@ impl Series {
     ) -> Result<Self, Error> {
         let (source, bytes) = source(path)?;
         let path = name(path);
-        let mut records = Records::new(source, b',');
+        let unreadable = |source| Error::File { path: path.clone(), source };
+        let (source, separator) = separated(source).map_err(unreadable)?;
+        let mut records = Records::new(source, separator);
         let names = header(&mut records).map_err(|reason| csv(&path, reason))?;
         let target = place(&path, &names, target)?;
         let inputs = match inputs {
@@ -140,6 +145,31 @@ fn source(path: &Path) -> Result<(Source, Option<u64>), Error> {
     Ok((Box::new(BufReader::with_capacity(CHUNK, file)), bytes))
 }
 
+/// The source, whose first line has been read ahead, and the separator of its cells.
+fn separated(mut source: Source) -> io::Result<(Source, u8)> {
+    let mut first = Vec::new();
+    source.by_ref().take(MOST_AHEAD).read_until(b'\n', &mut first)?;
+    let separator = separator(&first);
+    Ok((Box::new(Cursor::new(first).chain(source)), separator))
+}
+
+/// The comma, semicolon or tab that is most frequent in the first line outside quotes; the comma if
+/// it is no less frequent than the others.
+fn separator(text: &[u8]) -> u8 {
+    let mut quoted = false;
+    let line = text.iter().take_while(|&&byte| {
+        quoted ^= byte == b'"';
+        quoted || !matches!(byte, b'\n' | b'\r')
+    });
+    let line: Vec<u8> = line.copied().collect();
+    let outside = line.split(|&byte| byte == b'"').step_by(2);
+    let mut counts = [(0, b'\t'), (0, b';'), (0, b',')];
+    for &byte in outside.flatten() {
+        counts.iter_mut().filter(|(_, found)| *found == byte).for_each(|(count, _)| *count += 1);
+    }
+    counts.into_iter().max_by_key(|(count, _)| *count).map_or(b',', |(_, separator)| separator)
+}
+
 /// The names of the columns, or what is wrong.
 fn header(records: &mut Records<Source>) -> Result<Vec<String>, String> {
     records.advance().map_err(|error| error.to_string())?;
@@ -181,11 +211,6 @@ fn place(path: &Path, names: &[String], column: &str) -> Result<usize, Error> {
     match found {
         (Some(place), 0) => Ok(place),
         (Some(_), more) => Err(Error::Ambiguous { path, column, count: more + 1 }),
-        (None, _) if names.len() == 1 && names[0].contains([';', '\t']) => {
-            let reason =
-                format!("header: got {:?}, expected commas between columns", shortened(&names[0]));
-            Err(Error::Csv { path, reason })
-        }
         (None, _) => Err(Error::Column { path, column, available: listed(names) }),
     }
 }
