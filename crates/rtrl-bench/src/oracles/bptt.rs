@@ -11,7 +11,7 @@ pub fn bptt(case: &Case) -> Vec<Table> {
     let run = Forward::run(case, &weights);
     let mut sums = zeros(case);
     // dL/dy and dL/dc of every layer by way of later steps.
-    let mut later: Vec<Adjoint> = case.layers.iter().map(|layer| Adjoint::zero(layer)).collect();
+    let mut later: Vec<Adjoint> = case.layers.iter().map(Adjoint::zero).collect();
     for (t, step) in run.0.iter().enumerate().rev() {
         let mut arriving = errors(case, &run, t, &later);
         for l in (0..step.len()).rev() {

@@ -81,7 +81,7 @@ fn layers(
     let mut steps = Vec::new();
     for ((layer, rows), State { c, y }) in case.layers.iter().zip(weights).zip(states) {
         let bias = case.bias.then_some(Complex64::ONE);
-        let z: Vec<_> = input.into_iter().chain(bias).chain(y.iter().copied()).collect();
+        let z: Vec<_> = input.iter().copied().chain(bias).chain(y.iter().copied()).collect();
         let sum = |row: &Vec<Complex64>| row.iter().zip(&z).map(|(w, z)| w * z).sum();
         let s: Vec<Complex64> = rows.iter().map(sum).collect();
         let next = match layer.cell {
@@ -89,7 +89,7 @@ fn layers(
             CellName::Gru => gru(&s, y),
             CellName::Lstm => lstm(&s, c),
         };
-        input = next.y.clone();
+        input.clone_from(&next.y);
         steps.push(LayerStep { z, s, c: c.clone(), held: y.clone(), next });
     }
     steps

@@ -162,7 +162,7 @@ impl<'a, T: Real> Chain<'a, T> {
         }
         let layer = &mut self.layers[l];
         layer.c = step.state.split_off(layer.y.len());
-        layer.y = step.state.clone();
+        layer.y.clone_from(&step.state);
         step.state
     }
 

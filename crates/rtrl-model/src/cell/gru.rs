@@ -7,13 +7,13 @@ use crate::Error;
 
 /// [`Units::forward`](super::Units::forward).
 pub(super) fn forward<T: Real>(step: CellStep<'_, T>) -> Result<bool, Error> {
-    let n = step.units;
+    let CellStep { isa, units: n, sums, outputs, next, slopes, kept, .. } = step;
     let gru = Gru {
-        sums: &step.sums[..4 * n],
-        outputs: &step.outputs[..n],
-        next: &mut step.next[..n],
-        slopes: &mut step.slopes[..4 * n],
-        kept: &mut step.kept[..n],
+        sums: &sums[..4 * n],
+        outputs: &outputs[..n],
+        next: &mut next[..n],
+        slopes: &mut slopes[..4 * n],
+        kept: &mut kept[..n],
     };
-    Ok(gru.run(step.isa)?)
+    Ok(gru.run(isa)?)
 }

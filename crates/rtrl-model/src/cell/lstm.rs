@@ -7,15 +7,15 @@ use crate::Error;
 
 /// [`Units::forward`](super::Units::forward).
 pub(super) fn forward<T: Real>(step: CellStep<'_, T>) -> Result<bool, Error> {
-    let n = step.units;
-    let (next, cells) = step.next.split_at_mut(step.first_cell);
+    let CellStep { isa, units: n, sums, cells, next, first_cell, slopes, kept, .. } = step;
+    let (next, next_cells) = next.split_at_mut(first_cell);
     let lstm = Lstm {
-        sums: &step.sums[..4 * n],
-        cells: &step.cells[..n],
+        sums: &sums[..4 * n],
+        cells: &cells[..n],
         next: &mut next[..n],
-        next_cells: &mut cells[..n],
-        slopes: &mut step.slopes[..7 * n],
-        kept: &mut step.kept[..2 * n],
+        next_cells: &mut next_cells[..n],
+        slopes: &mut slopes[..7 * n],
+        kept: &mut kept[..2 * n],
     };
-    Ok(lstm.run(step.isa)?)
+    Ok(lstm.run(isa)?)
 }

@@ -1,7 +1,7 @@
 //! The derivatives of a whole step, where they are not just those of one layer's rows: of LSTM
 //! units, and of several layers.
 //!
-//! Row r of layer l drives state k of that layer with the slope g_rk. With
+//! Row r of layer l drives state k of that layer with the slope `g_rk`. With
 //! `E_l[k][j] = sum over the rows r of k's unit of g_rk w_rj`, z being one vector for all rows of a
 //! layer, the derivatives of state k at t + 1 are
 //!

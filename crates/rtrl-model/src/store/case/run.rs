@@ -89,7 +89,7 @@ impl Case {
         }
         match self.regime {
             RegimeName::Epochwise => {
-                learner.end_epoch(&vec![T::ZERO; learner.network().layout().states()])?
+                learner.end_epoch(&vec![T::ZERO; learner.network().layout().states()])?;
             }
             RegimeName::RealTime => drop(learner.finish()?),
         }

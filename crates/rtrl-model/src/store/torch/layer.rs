@@ -79,12 +79,13 @@ impl LayerWeights {
         let shape = [expected, inputs.unwrap_or(m)];
         let of_inputs = numbers(tensors, &weight_ih, Some(&shape))?.rows();
         let of_units = numbers(tensors, &weight_hh, Some(&[expected, n]))?.rows();
-        let biases = |name: &str| match bias {
-            true => numbers(tensors, name, Some(&[expected])).map(|numbers| numbers.values),
-            false => Ok(Vec::new()),
+        let biases = |name: &str| {
+            let numbers = bias.then(|| numbers(tensors, name, Some(&[expected]))).transpose();
+            numbers.map(|numbers| numbers.map_or(Vec::new(), |numbers| numbers.values))
         };
-        let tables = (of_inputs, of_units, [biases(&bias_ih)?, biases(&bias_hh)?]);
-        Ok(Self { cell, units: n, inputs: shape[1], rows: weight_rows(cell, n, tables) })
+        let biases = [biases(&bias_ih)?, biases(&bias_hh)?];
+        let rows = weight_rows(cell, n, (&of_inputs, &of_units), &biases);
+        Ok(Self { cell, units: n, inputs: shape[1], rows })
     }
 }
 
@@ -93,7 +94,8 @@ impl LayerWeights {
 fn weight_rows(
     cell: Cell,
     n: usize,
-    (of_inputs, of_units, [bias_ih, bias_hh]): (Vec<Vec<f64>>, Vec<Vec<f64>>, [Vec<f64>; 2]),
+    (of_inputs, of_units): (&[Vec<f64>], &[Vec<f64>]),
+    [bias_ih, bias_hh]: &[Vec<f64>; 2],
 ) -> Vec<Vec<f64>> {
     let m = of_inputs.first().map_or(0, Vec::len);
     let mut rows = vec![Vec::new(); cell.blocks() * n];

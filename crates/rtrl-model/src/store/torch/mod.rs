@@ -65,12 +65,12 @@ pub fn export<T: Real>(network: &Network<T>, path: &Path) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Setting`] if the nonlinearity is neither tanh nor relu, [`Error::File`] if the file
 /// cannot be read, [`Error::Format`] if it has other tensors than these, or of inconsistent shapes.
-pub fn import<T: Real>(path: &Path, nonlinearity: Activation) -> Result<NetworkBuilder<T>, Error> {
-    check_nonlinearity("nonlinearity", std::slice::from_ref(&nonlinearity))?;
+pub fn import<T: Real>(path: &Path, nonlinearity: &Activation) -> Result<NetworkBuilder<T>, Error> {
+    check_nonlinearity("nonlinearity", std::slice::from_ref(nonlinearity))?;
     let named = |source| Error::File { path: path.to_owned(), source };
     let weights = Weights::from_bytes(&std::fs::read(path).map_err(named)?)
         .map_err(|reason| Error::Format { what: path.display().to_string(), reason })?;
-    Ok(weights.builder(&nonlinearity))
+    Ok(weights.builder(nonlinearity))
 }
 
 fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
@@ -169,7 +169,8 @@ impl Weights {
             .map_err(|error| format!("not a safetensors file: {error}"))?;
         let names = tensors.names();
         let has = |wanted: &str| names.contains(&wanted);
-        let count = (1..).take_while(|&l| layer::names(l).iter().any(|name| has(name))).count() + 1;
+        let is_there = |l: &usize| layer::names(*l).iter().any(|name| has(name));
+        let count = (1..=names.len()).take_while(is_there).count() + 1;
         let known: Vec<String> = (0..count).flat_map(layer::names).collect();
         let readout = [READOUT_WEIGHT, READOUT_BIAS];
         let known: Vec<&str> = known.iter().map(String::as_str).chain(readout).collect();
@@ -311,10 +312,10 @@ mod tests {
         let path = folder.path().join("rnn.safetensors");
         let network = builder::<f64>().build().unwrap();
         export(&network, &path).unwrap();
-        let back = import::<f64>(&path, Activation::Tanh).unwrap().build().unwrap();
+        let back = import::<f64>(&path, &Activation::Tanh).unwrap().build().unwrap();
         assert_eq!(back.weights(), network.weights());
-        assert!(matches!(import::<f64>(&path, Activation::Logistic), Err(Error::Setting { .. })));
-        let missing = import::<f64>(&folder.path().join("none"), Activation::Tanh);
+        assert!(matches!(import::<f64>(&path, &Activation::Logistic), Err(Error::Setting { .. })));
+        let missing = import::<f64>(&folder.path().join("none"), &Activation::Tanh);
         assert!(matches!(missing, Err(Error::File { .. })));
     }
 
