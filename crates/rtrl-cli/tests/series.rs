@@ -99,6 +99,9 @@ fn long_lines_and_long_names_are_limited() {
     let unknown = message(&format!("{}\n", names.join(",")));
     assert!(unknown.len() < most, "{} bytes", unknown.len());
     has_words(&unknown, &["\"y\"", "x0, x1", "more"]);
+    // A name could otherwise change the terminal.
+    let control = message("x\u{1b}[2J,z\n1,2\n");
+    has_words(&control, &["expected one of x\\u{1b}[2J, z"]);
     let cell = message(&format!("y\n1\n{}\n", "bad".repeat(10_000)));
     assert!(cell.len() < most, "{} bytes", cell.len());
     has_words(&cell, &["line 3", "badbad"]);

@@ -42,9 +42,9 @@ impl Args {
 
 /// Lets negative numbers be values, so that the option itself says what it expects.
 fn with_signs(command: clap::Command) -> clap::Command {
-    let signed = |arg: Arg| match arg.get_action().takes_values() {
-        true => arg.allow_negative_numbers(true),
-        false => arg,
+    let signed = |arg: Arg| {
+        let has_value = arg.get_action().takes_values();
+        if has_value { arg.allow_negative_numbers(true) } else { arg }
     };
     command.mut_args(signed).mut_subcommands(with_signs)
 }

@@ -193,14 +193,23 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Names for a message.
+/// Names for a message, their control characters escaped.
 fn listed(names: &[String]) -> Vec<String> {
-    let mut shown: Vec<String> =
-        names.iter().take(MOST_NAMES).map(|name| shortened(name)).collect();
+    let shown = |name: &String| -> String {
+        let escaped = |character: char| {
+            if character.is_control() {
+                character.escape_default().to_string()
+            } else {
+                character.to_string()
+            }
+        };
+        shortened(name).chars().map(escaped).collect()
+    };
+    let mut listed: Vec<String> = names.iter().take(MOST_NAMES).map(shown).collect();
     if names.len() > MOST_NAMES {
-        shown.push(format!("{} more", names.len() - MOST_NAMES));
+        listed.push(format!("{} more", names.len() - MOST_NAMES));
     }
-    shown
+    listed
 }
 
 /// The index of a column that the header has exactly once.
