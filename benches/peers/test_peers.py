@@ -2,11 +2,11 @@
 
 import unittest
 
-import libraries
 import peers
+import simple
 
 
-class WithoutImmediate(libraries.NumpyPeer):
+class WithoutImmediate(simple.NumpyPeer):
     """Unit 0 forgets its immediate influence, the last term of equation 5."""
 
     def update(self, slope, z):
@@ -15,7 +15,7 @@ class WithoutImmediate(libraries.NumpyPeer):
         return p
 
 
-class WithoutSlope(libraries.NumpyPeer):
+class WithoutSlope(simple.NumpyPeer):
     """The Jacobian of unit 0 lacks its f'."""
 
     def update(self, slope, z):
@@ -29,23 +29,23 @@ class Agreement(unittest.TestCase):
     def check(self, peer, precision):
         for n, m in ((1, 0), (5, 3), (16, 8), (32, 8)):
             case = peers.make_case(n, m, 100)
-            weights = peer(libraries.Case(case, precision), 1).train()
+            weights = peer(simple.Case(case, precision), 1).train()
             peers.check_agreement({"it": weights}, peers.reference(case), precision, f"n = {n}")
 
     def test_numpy_and_torch(self):
         for precision in ("f32", "f64"):
-            self.check(libraries.NumpyPeer, precision)
-            self.check(libraries.TorchPeer, precision)
+            self.check(simple.NumpyPeer, precision)
+            self.check(simple.TorchPeer, precision)
 
     def test_jax(self):
-        self.check(libraries.JaxPeer, "f32")
-        self.check(libraries.JaxPeer, "f64")
+        self.check(simple.JaxPeer, "f32")
+        self.check(simple.JaxPeer, "f64")
 
     def test_a_wrong_term_is_noticed(self):
         for peer in (WithoutImmediate, WithoutSlope):
             for precision in ("f32", "f64"):
                 case = peers.make_case(32, 8, 100)
-                weights = peer(libraries.Case(case, precision), 1).train()
+                weights = peer(simple.Case(case, precision), 1).train()
                 with self.assertRaisesRegex(SystemExit, "it disagrees"):
                     peers.check_agreement({"it": weights}, peers.reference(case), precision, "n = 32")
 
