@@ -3,9 +3,9 @@
     python libraries.py numpy|torch|jax CASE.json --precision f32|f64 --threads K
 
 runs a case as `time_case` of crates/rtrl-bench does, and prints the same line of JSON. Each peer has
-`train()`, which returns the weights after the last step of the case, and `time_step(calls)` and
-`time_update(calls)`, which run the whole step and the bare update, equation 5, that number of times.
-Equation numbers are those of docs/equations.md. p is n x n x c: p[k, i, j] = dy_k / dw_ij.
+`train()`, which returns the weights after the last step of the case, and `time_step(calls)`, which runs
+the whole step that number of times; of simple units also `time_update(calls)` for the bare update,
+equation 5. Equation numbers are those of docs/equations.md. p is n x n x c: p[k, i, j] = dy_k / dw_ij.
 """
 
 import argparse
@@ -14,11 +14,16 @@ import json
 import statistics
 import time
 
+from gated import JaxGru, JaxLstm, TorchGru, TorchLstm
 from simple import Case, JaxPeer, NumpyPeer, TorchPeer
 
 TIME, SAMPLE, SAMPLES = 0.3, 2e-3, 5  # seconds a measurement, seconds a sample, samples; at least
 
-PEERS = {"numpy": NumpyPeer, "torch": TorchPeer, "jax": JaxPeer}
+PEERS = {
+    "simple": {"numpy": NumpyPeer, "torch": TorchPeer, "jax": JaxPeer},
+    "gru": {"torch": TorchGru, "jax": JaxGru},
+    "lstm": {"torch": TorchLstm, "jax": JaxLstm},
+}
 
 
 def seconds(run, at_once: int) -> dict:
@@ -39,20 +44,22 @@ def seconds(run, at_once: int) -> dict:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("library", choices=PEERS)
+    parser.add_argument("library", choices=PEERS["simple"])
     parser.add_argument("case")
     parser.add_argument("--precision", choices=("f32", "f64"), default="f32")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     with open(args.case) as file:
-        peer = PEERS[args.library](Case(json.load(file), args.precision), args.threads)
+        case = Case(json.load(file), args.precision)
+    peer = PEERS[case.cell][args.library](case, args.threads)
     weights, at_once = peer.train().tolist(), getattr(peer, "steps", 1)
     result = {
         "version": importlib.metadata.version(args.library),
         "weights": weights,
         "step": seconds(peer.time_step, at_once),
-        "update": seconds(peer.time_update, at_once),
     }
+    if case.cell == "simple":
+        result["update"] = seconds(peer.time_update, at_once)
     print(json.dumps(result))
 
 

@@ -1,4 +1,4 @@
-"""Time the same real-time step here and in NumPy, PyTorch and JAX, side by side.
+"""Time the same real-time step here and in NumPy (simple units only), PyTorch and JAX, side by side.
 
 First all of them must end with the same weights after 100 steps. Every measurement is a process of
 its own, pinned to its cores by taskset; ours and the peers take turns. README.md says how to start.
@@ -15,46 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cases import make_case, reference
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-LIBRARIES = ("numpy", "torch", "jax")
+SIZES = {"simple": [4, 8, 16, 32, 64, 128, 256], "gru": [16, 32, 64, 128], "lstm": [16, 32, 64, 128]}
+LIBRARIES = {"simple": ("numpy", "torch", "jax"), "gru": ("torch", "jax"), "lstm": ("torch", "jax")}
 TOLERANCE = {"f32": 2e-4, "f64": 1e-9}  # of max(1, |w|)
-
-
-def make_case(n: int, m: int, steps: int) -> dict:
-    """A case in the format of docs/conformance.md: n tanh units that follow random targets."""
-    draw = np.random.default_rng(n)
-    return {
-        "name": f"peers-{n}",
-        "units": n,
-        "inputs": m,
-        "bias": True,
-        "activation": "tanh",
-        "regime": "real-time",
-        "update_timing": "immediate",
-        "teacher_forcing": False,
-        "learning_rate": 0.1 / n,
-        "initial_state": [0.0] * n,
-        "weights": (draw.normal(size=(n, m + 1 + n)) / np.sqrt(n)).tolist(),
-        "x": draw.uniform(-1, 1, (steps, m)).tolist(),
-        "targets": draw.uniform(-0.5, 0.5, (steps, n)).tolist(),
-    }
-
-
-def reference(case: dict) -> np.ndarray:
-    """The weights after the last step by equations 1 to 6, in float64, as docs/equations.md has them."""
-    n, m = case["units"], case["inputs"]
-    w, y = np.array(case["weights"]), np.array(case["initial_state"])
-    p = np.zeros((n, *w.shape))
-    for x, d in zip(case["x"], case["targets"]):
-        z = np.concatenate([x, [1.0], y])
-        y = np.tanh(w @ z)
-        p = np.tensordot(w[:, m + 1 :], p, 1)
-        for i in range(n):
-            p[i, i] += z
-        p *= (1 - y**2)[:, None, None]
-        w = w + case["learning_rate"] * np.tensordot(d - y, p, 1)
-    return w
 
 
 def difference(weights: list, expected: np.ndarray) -> float:
@@ -73,13 +40,13 @@ def check_agreement(weights: dict, expected: np.ndarray, precision: str, what: s
         sys.exit(f"{name} disagrees for {what}: weights differ by {worst:.2e}, {allowed:.0e} is allowed")
 
 
-def commands(engines: list, precision: str, threads: int) -> dict:
+def commands(cell: str, engines: list, precision: str, threads: int) -> dict:
     """The programs that are compared, by name; each still lacks its case."""
     time_case = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/time_case"
     options = ["--precision", precision]
     ours = {f"rtrl {engine}": [time_case, *options, "--engine", engine] for engine in engines}
     options += ["--threads", str(threads)]
-    return ours | {name: [sys.executable, HERE / "libraries.py", name, *options] for name in LIBRARIES}
+    return ours | {name: [sys.executable, HERE / "libraries.py", name, *options] for name in LIBRARIES[cell]}
 
 
 def run(command: list, case: Path, threads: int) -> dict:
@@ -95,26 +62,31 @@ def run(command: list, case: Path, threads: int) -> dict:
     return json.loads(done.stdout)
 
 
+def timed(cell: str) -> tuple:
+    """What is timed: the whole step, and of simple units the bare update as well."""
+    return ("step", "update") if cell == "simple" else ("step",)
+
+
 def measure(n: int, threads: int, args: argparse.Namespace, folder: Path) -> list:
     """The records of one size: the first round runs 100 steps to compare the weights, the others 4."""
     m = 4 if n <= 8 else 8
-    programs = commands(args.engine, args.precision, threads)
+    programs = commands(args.cell, args.engine, args.precision, threads)
     rounds = {name: [] for name in programs}
     for turn in range(args.rounds):
-        case = make_case(n, m, 4 if turn else 100)
+        case = make_case(n, m, 4 if turn else 100, args.cell)
         path = folder / f"{case['name']}.json"
         path.write_text(json.dumps(case))
         for name, command in programs.items():
             rounds[name].append(run(command, path, threads))
         weights = {name: results[-1].pop("weights") for name, results in rounds.items()}
-        what = f"n = {n}, {args.precision}, {threads} threads, {len(case['x'])} steps"
+        what = f"{args.cell}, n = {n}, {args.precision}, {threads} threads, {len(case['x'])} steps"
         check_agreement(weights, reference(case), args.precision, what)
     records = []
     for name, results in rounds.items():
         record = dict(zip(("library", "engine"), name.split()))
-        record |= {"units": n, "inputs": m, "precision": args.precision, "threads": threads}
+        record |= {"cell": args.cell, "units": n, "inputs": m, "precision": args.precision, "threads": threads}
         record |= {key: results[0][key] for key in ("version", "isa") if key in results[0]}
-        for op in ("step", "update"):
+        for op in timed(args.cell):
             for kind in ("median", "mean"):
                 values = [result[op][kind] for result in results]
                 record[f"{op}_{kind}_seconds"] = statistics.median(values)
@@ -128,7 +100,7 @@ def print_rows(records: list):
     for record in records:
         name = " ".join(record[key] for key in ("library", "engine") if key in record)
         line = f"{record['units']:>5}{record['threads']:>9}  {name:<14}"
-        for op in ("step", "update"):
+        for op in timed(record["cell"]):
             seconds = record[f"{op}_median_seconds"]
             ratios = "/".join(f"{seconds / mine[f'{op}_median_seconds']:.2f}" for mine in ours)
             line += f"{seconds:>12.3e}{ratios if record['library'] != 'rtrl' else '':>12}"
@@ -138,26 +110,27 @@ def print_rows(records: list):
 def main():
     cores = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128, 256], metavar="N")
+    parser.add_argument("--cell", choices=LIBRARIES, default="simple", help="kind of the units [default: simple]")
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="units [default: 4 to 256, gated 16 to 128]")
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, cores}), metavar="K")
     parser.add_argument("--precision", choices=TOLERANCE, default="f32")
     parser.add_argument("--engine", action="append", help="of ours, may be repeated [default: auto]")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all records to this file")
     args = parser.parse_args()
-    args.engine = args.engine or ["auto"]
+    args.engine, args.sizes = args.engine or ["auto"], args.sizes or SIZES[args.cell]
     if max(args.threads) > cores:
         parser.error(f"--threads: there are {cores} cores")
     build = ["cargo", "build", "--release", "--quiet", "--package", "rtrl-bench", "--bin", "time_case"]
     subprocess.run(build, cwd=ROOT, check=True)
-    heads = ("step, s", "to ours", "update, s", "to ours")
+    heads = [head for op in timed(args.cell) for head in (f"{op}, s", "to ours")]
     print(f"{'n':>5}{'threads':>9}  {'':<14}" + "".join(f"{head:>12}" for head in heads))
     records = []
     with tempfile.TemporaryDirectory() as folder:
         for threads in args.threads:
             for n in args.sizes:
                 records += measure(n, threads, args, Path(folder))
-                print_rows(records[-len(LIBRARIES) - len(args.engine) :])
+                print_rows(records[-len(LIBRARIES[args.cell]) - len(args.engine) :])
     if args.json:
         args.json.write_text(json.dumps(records, indent=2) + "\n")
 

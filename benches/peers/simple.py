@@ -4,14 +4,14 @@ import numpy as np
 
 
 class Case:
-    """The arrays of a conformance case: weights n x c, x T x m, targets T x n."""
+    """The arrays of a conformance case of one layer: weights n x c, of gated cells 4 n x c, x T x m, targets T x n."""
 
     def __init__(self, fields: dict, precision: str):
         self.dtype = np.dtype({"f32": np.float32, "f64": np.float64}[precision])
-        self.weights, self.x, self.targets, self.state = (
-            np.array(fields[name], self.dtype) for name in ("weights", "x", "targets", "initial_state")
-        )
-        self.n, self.m = fields["units"], fields["inputs"]
+        (layer,) = fields.get("layers", [fields])
+        self.cell, self.n, self.m = layer.get("cell", "simple"), layer["units"], fields["inputs"]
+        self.weights, self.state = (np.array(layer[name], self.dtype) for name in ("weights", "initial_state"))
+        self.x, self.targets = (np.array(fields[name], self.dtype) for name in ("x", "targets"))
         self.c, self.rate = self.m + 1 + self.n, fields["learning_rate"]
 
     def slopes_and_lines(self, steps: int):
