@@ -410,7 +410,7 @@ fn a_named_pipe_is_no_output() {
     Command::new("mkfifo").arg(folder.path().join("pipe")).assert().success();
     let mut command = rtrl();
     command.current_dir(folder.path()).args(["train", "series.csv", "--target", "y"]);
-    command.args(["--save", "pipe"]).timeout(std::time::Duration::from_secs(60));
+    command.args(["--save", "pipe"]).timeout(std::time::Duration::from_mins(1));
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     has_words(&String::from_utf8(output.stderr).unwrap(), &["pipe", "expected a file"]);

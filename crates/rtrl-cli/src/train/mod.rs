@@ -201,7 +201,7 @@ fn options(args: &TrainArgs, inputs: &[String], predict: Predict) -> Result<Valu
     };
     Ok(serde_json::json!({
         "inputs": inputs,
-        "horizon": if args.horizon == Horizon::SameRow { 0 } else { 1 },
+        "horizon": u8::from(args.horizon == Horizon::NextRow),
         "predict": if predict == Predict::Change { "change" } else { "value" },
         "cell": args.cell.to_string(),
         "layers": args.layers,

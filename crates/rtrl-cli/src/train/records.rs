@@ -98,7 +98,7 @@ impl<R: BufRead> Records<R> {
     }
 
     /// The line on which the record begins, from 1.
-    pub(crate) fn line(&self) -> u64 {
+    pub(crate) fn first_line(&self) -> u64 {
         self.splitter.begun
     }
 
@@ -242,7 +242,7 @@ mod tests {
             match records.advance() {
                 Ok(true) => {
                     let cells = (0..records.len()).map(|i| records.cell(i).into_owned());
-                    found.push((records.line(), cells.collect()));
+                    found.push((records.first_line(), cells.collect()));
                 }
                 Ok(false) => return (found, None),
                 Err(error) => return (found, Some(error.to_string())),

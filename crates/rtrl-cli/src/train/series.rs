@@ -88,7 +88,7 @@ impl Series {
         if !more.map_err(|error| csv(&self.path, error.to_string()))? {
             return Ok(None);
         }
-        self.row.line = self.records.line();
+        self.row.line = self.records.first_line();
         self.check_cells()?;
         self.row.position = self.records.bytes();
         let has_target = !self.records.cell(self.target).is_empty();
