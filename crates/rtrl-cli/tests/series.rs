@@ -55,7 +55,8 @@ fn a_quote_that_stays_open_is_an_error() {
 fn what_was_learnt_before_a_bad_cell_is_kept() {
     let folder = TempDir::new().unwrap();
     let outputs = ["--save", "model", "--json", "json", "--report", "report", "--skip", "3"];
-    let good: String = (0..50).map(|t| format!("{}\n", t * t % 11)).collect();
+    let good: Vec<_> = (0..50).map(|t| format!("{}\n", t * t % 11)).collect();
+    let good = good.concat();
     let whole = train(folder.path(), format!("y\n{good}").as_bytes(), &outputs);
     assert_eq!(whole.status.code(), Some(0));
     let model = fs::read(folder.path().join("model")).unwrap();
