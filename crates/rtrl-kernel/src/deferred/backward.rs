@@ -54,20 +54,18 @@ impl<T: Real> Back<T> {
             None => adjoints[top..].fill(T::ZERO),
         }
         T::run::<BackwardLoop>(isa, Backward { window, adjoints, with_errors: above.is_none() });
-        let above = self.adjoints.values().chunks_exact(stride).skip(1).take(window.len());
-        let factors = self.factors.values_mut().chunks_exact_mut(layout.rows());
-        for (record, (above, factors)) in above.zip(factors).enumerate() {
-            let injections = window.injection(record);
-            if layout.is_simple() {
-                let products = injections.iter().zip(above);
+        let (above, factors) = (&self.adjoints.values()[stride..], self.factors.values_mut());
+        if layout.is_simple() {
+            let above = above.chunks_exact(stride).take(window.len());
+            let factors = factors.chunks_exact_mut(layout.rows());
+            for (record, (above, factors)) in above.zip(factors).enumerate() {
+                let products = window.injection(record).iter().zip(above);
                 for (factor, (&injection, &adjoint)) in factors.iter_mut().zip(products) {
                     *factor = adjoint * injection;
                 }
-            } else {
-                for (row, factor) in factors.iter_mut().enumerate() {
-                    *factor = row_factor(layout, row, injections, above);
-                }
             }
+        } else {
+            T::run::<FactorsLoop>(isa, Factors { layout, window, above, factors });
         }
     }
 
@@ -86,16 +84,43 @@ impl<T: Real> Back<T> {
     }
 }
 
-/// What the adjoint `above` is worth to a weight row: the sum over its drives of adjoint times injection,
-/// the first product rounded, the others added by fused multiply-adds.
-fn row_factor<T: Real>(layout: &Layout, row: usize, injections: &[T], above: &[T]) -> T {
-    let drives = layout.drives_of(row);
-    let terms = drives.map(|d| (above[layout.drives()[d].state as usize], injections[d]));
-    let sum = terms.fold(None, |sum, (adjoint, injection)| match sum {
-        None => Some(adjoint * injection),
-        Some(sum) => Some(adjoint.mul_add(injection, sum)),
-    });
-    sum.unwrap_or(T::ZERO)
+/// The factor of every weight row in every record, where rows drive the states that the layout names:
+/// the sum over the drives of a row of adjoint times injection, the first product rounded, the others
+/// added by fused multiply-adds.
+pub(super) struct Factors<'a, T> {
+    layout: &'a Layout,
+    window: &'a Window<T>,
+    /// The adjoints after each record, rows [`Window::stride`] apart.
+    above: &'a [T],
+    /// `[record][weight row]`
+    factors: &'a mut [T],
+}
+
+compiled!(pub(super) FactorsLoop: Factors -> ());
+
+impl<T: Real> Work for Factors<'_, T> {
+    type Output = ();
+
+    /// Scalar, but with the set's multiply-add instead of a call of the C library's.
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, _: S) {
+        let (layout, window) = (self.layout, self.window);
+        let above = self.above.chunks_exact(window.stride()).take(window.len());
+        let factors = self.factors.chunks_exact_mut(layout.rows());
+        for (record, (above, factors)) in above.zip(factors).enumerate() {
+            let mut terms = layout.drives().iter().zip(window.injection(record));
+            for (row, factor) in factors.iter_mut().enumerate() {
+                let mut row_terms = terms.by_ref().take(layout.drives_of(row).len());
+                let first = row_terms.next();
+                let mut sum = first
+                    .map_or(T::ZERO, |(drive, &injection)| above[drive.state as usize] * injection);
+                for (drive, &injection) in row_terms {
+                    sum = above[drive.state as usize].mul_add(injection, sum);
+                }
+                *factor = sum;
+            }
+        }
+    }
 }
 
 impl<T: Real> Adjoints<T> {
