@@ -296,13 +296,13 @@ impl LayerSettings {
             (self.cells.is_some() && !lstm, "initial cells", "lstm units"),
             (self.forget_bias.is_some() && !lstm, "forget bias", "lstm units"),
         ];
-        if let Some(&(_, what, expected)) = odd.iter().find(|(is_odd, ..)| *is_odd) {
-            let (expected, got) =
-                (format!("for {expected} only"), format!("for {} units", self.cell));
+        if let Some(&(_, what, units)) = odd.iter().find(|(is_odd, ..)| *is_odd) {
+            let expected = format!("one for {units} only");
+            let got = format!("one for {} units", self.cell);
             return Err(Error::Setting { what, expected, got });
         }
         if self.forget_bias.is_some() && !columns.bias {
-            let (expected, got) = ("in a network with a bias".to_owned(), "without one".to_owned());
+            let (expected, got) = ("a network with a bias".to_owned(), "one without".to_owned());
             return Err(Error::Setting { what: "forget bias", expected, got });
         }
         Ok(())
@@ -400,4 +400,94 @@ fn layout<T: Real>(
     let rows = layers.iter().flat_map(z).collect();
     let drives = layers.iter().flat_map(|layer| layer.drives(units, states)).collect();
     Ok(Layout::new(states, rows, drives)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Learner, UpdateSettings};
+
+    fn gru() -> NetworkBuilder<f64> {
+        Network::builder(3, 2).cell(Cell::Gru)
+    }
+
+    fn lstm() -> NetworkBuilder<f64> {
+        Network::builder(3, 2).cell(Cell::Lstm)
+    }
+
+    #[test]
+    fn settings_of_other_cells_are_refused() {
+        let cases = [
+            (
+                gru().activation(Activation::Relu),
+                "activation: got one for gru units, expected one for simple units only",
+            ),
+            (lstm().leak(0.5), "leak: got one for lstm units"),
+            (
+                gru().initial_cells(vec![0.0; 3]),
+                "initial cells: got one for gru units, expected one for lstm units only",
+            ),
+            (gru().forget_bias(1.0), "forget bias: got one for gru units"),
+            (lstm().bias(false).forget_bias(1.0), "forget bias: got one without"),
+            (lstm().layer(0), "number of units: got 0"),
+            (lstm().initial_cells(vec![0.0; 2]), "state: got 2 values, expected 3"),
+            (gru().layer(2).connections(vec![true; 3]), "connection mask: got 3 values"),
+        ];
+        for (builder, expected) in cases {
+            let message = builder.build().unwrap_err().to_string();
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn learning_that_layers_or_gated_units_cannot_do_is_refused() {
+        let forced = |builder: NetworkBuilder<f64>| {
+            let learner = Learner::builder(builder.build().unwrap()).teacher_forcing(true);
+            learner.build().map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(forced(lstm()), Ok(()));
+        assert!(forced(lstm().layer(2)).unwrap_err().contains("on with 2 layers"));
+        for builder in [gru(), Network::builder(2, 1).layer(2)] {
+            let updates = UpdateSettings { spectral_limit: Some(1.0), ..UpdateSettings::default() };
+            let learner = Learner::builder(builder.build().unwrap()).updates(updates);
+            assert!(learner.build().unwrap_err().to_string().starts_with("spectral limit"));
+        }
+    }
+
+    #[test]
+    fn states_and_weights_are_where_layers_say() {
+        let chain = lstm().initial_state(vec![0.1; 3]).initial_cells(vec![0.2; 3]).layer(2);
+        let network = chain.initial_state(vec![0.3; 2]).build().unwrap();
+        assert_eq!(network.initial_state(), [0.1, 0.1, 0.1, 0.3, 0.3, 0.2, 0.2, 0.2]);
+        let [first, second] = network.layers() else { panic!("two layers") };
+        assert_eq!(
+            (first.rows(), second.rows(), first.width(), second.width()),
+            (0..12, 12..14, 6, 6)
+        );
+        assert_eq!((second.outputs(), first.cells(), second.cells()), (3..5, 5..8, 8..8));
+        assert_eq!((second.inputs(), network.inputs(), network.outputs()), (3, 2, 5));
+    }
+
+    #[test]
+    fn a_forget_bias_is_added_to_that_of_its_gates() {
+        let weights = |builder: NetworkBuilder<f64>| builder.build().unwrap().weights().to_rows();
+        let torch = || lstm().weights(InitialWeights::Torch);
+        let (plain, biased) = (weights(torch()), weights(torch().forget_bias(1.5)));
+        for (i, (plain, biased)) in plain.iter().zip(&biased).enumerate() {
+            for (j, (plain, biased)) in plain.iter().zip(biased).enumerate() {
+                let more = if (3..6).contains(&i) && j == 2 { 1.5 } else { 0.0 };
+                assert_eq!(*biased, plain + more, "{i}, {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_of_other_cells_is_refused() {
+        let (gru, lstm) = (gru().build().unwrap(), lstm().build().unwrap());
+        let simple = Network::<f64>::builder(3, 2).build().unwrap();
+        let message = gru.forward(&mut simple.state(), &[0.0; 2]).unwrap_err().to_string();
+        assert_eq!(message, "state: got one of a network with 3 weight rows, expected 12");
+        let message = gru.forward(&mut lstm.state(), &[0.0; 2]).unwrap_err().to_string();
+        assert_eq!(message, "state: got one of a network with 6 states, expected 3");
+    }
 }

@@ -31,8 +31,12 @@ impl SpectralLimit {
     pub(super) fn new<T: Real>(limit: f64, layers: &Network<T>) -> Result<Self, Error> {
         check_setting("spectral limit", limit, 0.0)?;
         if layers.layers().len() > 1 || layers.layers()[0].cell() != Cell::Simple {
-            let expected = "off, except for one layer of simple units".to_owned();
-            return Err(Error::Setting { what: "spectral limit", expected, got: "on".to_owned() });
+            let expected = "one for a single layer of simple units".to_owned();
+            return Err(Error::Setting {
+                what: "spectral limit",
+                expected,
+                got: "one for other networks".to_owned(),
+            });
         }
         let (weights, first_unit) = (&layers.weights, layers.layers[0].columns.first_unit());
         let learning = learning(layers);
