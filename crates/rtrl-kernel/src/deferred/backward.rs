@@ -65,7 +65,7 @@ impl<T: Real> Back<T> {
                 }
             }
         } else {
-            T::run::<FactorsLoop>(isa, Factors { layout, window, above, factors });
+            T::run::<FactorsLoop>(isa, Factors { layout, window, above, into: factors });
         }
     }
 
@@ -93,7 +93,7 @@ pub(super) struct Factors<'a, T> {
     /// The adjoints after each record, rows [`Window::stride`] apart.
     above: &'a [T],
     /// `[record][weight row]`
-    factors: &'a mut [T],
+    into: &'a mut [T],
 }
 
 compiled!(pub(super) FactorsLoop: Factors -> ());
@@ -106,7 +106,7 @@ impl<T: Real> Work for Factors<'_, T> {
     fn run<S: Simd>(&mut self, _: S) {
         let (layout, window) = (self.layout, self.window);
         let above = self.above.chunks_exact(window.stride()).take(window.len());
-        let factors = self.factors.chunks_exact_mut(layout.rows());
+        let factors = self.into.chunks_exact_mut(layout.rows());
         for (record, (above, factors)) in above.zip(factors).enumerate() {
             let mut terms = layout.drives().iter().zip(window.injection(record));
             for (row, factor) in factors.iter_mut().enumerate() {
