@@ -18,7 +18,7 @@ use pulp::Simd;
 
 use crate::error::{Error, check_length};
 use crate::layout::Layout;
-use crate::simd::{Isa, Real, Work, compiled};
+use crate::simd::{Isa, Real, Work, compiled, load, store};
 
 /// A run of columns that are neighbours both in a panel and in a row of the weight matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,9 +165,9 @@ impl Placement {
         self.segments(panel)[0].row
     }
 
-    /// Writes the negative of each weight's sum to its position in a matrix of weights. Zeros
-    /// become +0 in both loops. If every weight learns and rows are padded to whole rows of lanes,
-    /// the padding becomes 0.
+    /// Writes the negative of each weight's sum to its place in a matrix of weights. Zeros become +0
+    /// in all loops. If every weight learns and rows are padded to whole rows of lanes, the padding
+    /// becomes 0.
     pub(crate) fn read_negative<T: Real>(
         &self,
         isa: Isa,
@@ -176,21 +176,30 @@ impl Placement {
         stride: usize,
     ) {
         let (rows, columns) = (self.layout.rows(), self.layout.widest());
-        let row_len = match self.row_len {
-            Some(row_len) if columns > 0 && stride == columns.next_multiple_of(T::LANES) => row_len,
-            _ => return self.scatter_negative(isa, sums, into, stride),
-        };
-        // A row is read together with the values after it, of which there may be too few at the
-        // end.
-        let whole = sums.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
-        let whole = whole.min(into.len() / stride).min(rows);
-        let (into, below) = into.split_at_mut(whole * stride);
-        T::run::<ReadNegativeLoop>(isa, ReadNegative { sums, row_len, columns, stride, into });
-        let sums = sums[whole * row_len..].chunks(row_len);
-        for (into, sums) in below.chunks_mut(stride).zip(sums).take(rows - whole) {
-            for (into, &sum) in into.iter_mut().zip(&sums[..columns]) {
-                *into = T::ZERO - sum;
+        match self.row_len {
+            // Sums and matrix have the same gaps: none.
+            Some(row_len) if stride == columns && row_len == columns => {
+                let (sums, into) = (&sums[..rows * columns], &mut into[..rows * columns]);
+                T::run::<NegateLoop>(isa, Negate { sums, into });
             }
+            Some(row_len) if columns > 0 && stride == columns.next_multiple_of(T::LANES) => {
+                // A row is read together with the values after it, of which there may be too few
+                // at the end.
+                let whole = sums.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
+                let whole = whole.min(into.len() / stride).min(rows);
+                let (into, below) = into.split_at_mut(whole * stride);
+                T::run::<ReadNegativeLoop>(
+                    isa,
+                    ReadNegative { sums, row_len, columns, stride, into },
+                );
+                let sums = sums[whole * row_len..].chunks(row_len);
+                for (into, sums) in below.chunks_mut(stride).zip(sums).take(rows - whole) {
+                    for (into, &sum) in into.iter_mut().zip(&sums[..columns]) {
+                        *into = T::ZERO - sum;
+                    }
+                }
+            }
+            _ => self.scatter_negative(isa, sums, into, stride),
         }
     }
 
@@ -245,9 +254,8 @@ impl<T: Real> Work for ReadNegative<'_, T> {
         let &mut Self { sums, row_len, columns, stride, ref mut into } = self;
         let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
         // The values after a row are read and multiplied by 0.
-        let mut factors = [T::ZERO; 16];
-        factors[..T::LANES - (stride - columns)].fill(-T::ONE);
-        let factors = T::vectors::<S>(&factors[..T::LANES]);
+        let negated = T::LANES - (stride - columns);
+        let factors = T::vectors::<S>(&T::NEGATE_SOME[16 - negated..][..T::LANES]);
         for (row, into) in into.chunks_exact_mut(stride).enumerate() {
             let sums = &sums[row * row_len..][..stride];
             let (into, last_into) = into.split_at_mut(stride - T::LANES);
@@ -280,22 +288,47 @@ impl<T: Real> Work for ScatterNegative<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) {
         let Self { placement, sums, stride, into } = self;
-        let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
         for (panel, sums) in sums.chunks_exact(T::LANES).enumerate().take(placement.panels()) {
             for segment in placement.segments(panel) {
                 let into = &mut into[segment.row * *stride + segment.column..][..segment.len];
-                if segment.len == T::LANES {
-                    let places = T::vectors_mut::<S>(into).iter_mut();
-                    for (into, &sum) in places.zip(T::vectors::<S>(sums)) {
-                        *into = T::fused(simd, sum, minus_one, zero);
-                    }
-                    continue;
-                }
-                for (into, &sum) in into.iter_mut().zip(&sums[segment.lane..]) {
-                    *into = T::ZERO - sum;
+                let sums = &sums[segment.lane..][..segment.len];
+                match (&mut *into, sums) {
+                    // With a mask that leaves out every other weight, say.
+                    ([into], &[sum]) => *into = T::ZERO - sum,
+                    _ => negate(simd, sums, into),
                 }
             }
         }
+    }
+}
+
+/// Sums on their way to a matrix that has them in the same order, without gaps.
+pub(crate) struct Negate<'a, T> {
+    sums: &'a [T],
+    into: &'a mut [T],
+}
+
+compiled!(pub(crate) NegateLoop: Negate -> ());
+
+impl<T: Real> Work for Negate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S) {
+        negate(simd, self.sums, self.into);
+    }
+}
+
+/// `into = 0 - sums`, as long as `into` is.
+#[inline(always)]
+fn negate<S: Simd, T: Real>(simd: S, sums: &[T], into: &mut [T]) {
+    let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
+    let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+    // The last register overlaps the one before it.
+    let last = into.len().saturating_sub(lanes);
+    for at in (0..into.len()).step_by(lanes).map(|at| at.min(last)) {
+        let sum = load::<S, T>(simd, sums, at);
+        store::<S, T>(simd, into, at, T::fused(simd, sum, minus_one, zero));
     }
 }
 
@@ -339,31 +372,37 @@ mod tests {
         assert_eq!((placement.panels_of_row(0), placement.panels_of_row(1)), (0..2, 2..3));
     }
 
-    /// The same numbers, whether the matrix is padded or not.
+    /// Negatives in the order of the weights, 0 where they are padding or do not learn, whatever loop
+    /// reads them; and no value after the matrix changes.
     #[test]
-    fn rows_are_read_whole_where_they_are_padded() {
+    fn sums_go_to_their_weights_with_any_stride_and_mask() {
         for (rows, columns) in [(1, 1), (4, 9), (5, 3), (3, 16), (6, 25)] {
             let layout = Layout::simple(rows, columns).unwrap();
-            let learns = vec![true; rows * columns];
-            for placement in
-                [Placement::dense, Placement::by_row].map(|pack| pack(&layout, &learns, 16))
-            {
-                let placement = placement.unwrap();
-                let sums: Vec<f32> =
-                    (1u8..=200).map(f32::from).take(placement.panels() * 16).collect();
-                let stride = columns.next_multiple_of(16);
-                let mut expected = vec![0.0; rows * stride];
-                placement.scatter_negative(Isa::scalar(), &sums, &mut expected, stride);
-                for isa in tested::sets() {
-                    let mut got = vec![0.0; rows * stride];
-                    placement.read_negative(isa, &sums, &mut got, stride);
-                    assert_eq!(got, expected, "{rows} x {columns} on {isa}");
-                    // Values after the matrix must not change.
-                    let mut longer = vec![0.0; (rows + 1) * stride];
-                    longer[rows * stride..].fill(5.0);
-                    placement.read_negative(isa, &sums, &mut longer, stride);
-                    assert_eq!(longer[..rows * stride], expected, "{rows} x {columns} on {isa}");
-                    assert!(longer[rows * stride..].iter().all(|&value| value == 5.0));
+            let masks = [1, 2, 7].map(|every| {
+                (0..rows * columns).map(|w| every == 1 || w % every != 0).collect::<Vec<_>>()
+            });
+            let strides = [columns.next_multiple_of(16), columns, columns + 3];
+            for (learns, stride) in masks.iter().flat_map(|mask| strides.map(|s| (mask, s))) {
+                for pack in [Placement::dense, Placement::by_row] {
+                    let placement = pack(&layout, learns, 16).unwrap();
+                    let sums: Vec<f32> =
+                        (1u8..=200).map(f32::from).take(placement.panels() * 16).collect();
+                    let mut row = vec![0.0; placement.weights()];
+                    placement.gather(sums.chunks_exact(16), &mut row);
+                    let mut values = row.iter().map(|sum| -sum);
+                    let mut expected = vec![0.0; rows * stride];
+                    for w in (0..rows * columns).filter(|&w| learns[w]) {
+                        expected[w / columns * stride + w % columns] = values.next().unwrap();
+                    }
+                    expected.extend([5.0; 40]);
+                    for isa in tested::sets() {
+                        let mut got = vec![0.0; rows * stride];
+                        got.extend([5.0; 40]);
+                        placement.read_negative(isa, &sums, &mut got[..rows * stride], stride);
+                        assert_eq!(got, expected, "{rows} x {columns} of {stride} on {isa}");
+                        placement.read_negative(isa, &sums, &mut got, stride);
+                        assert_eq!(got, expected, "{rows} x {columns} of {stride} on {isa}");
+                    }
                 }
             }
         }

@@ -10,9 +10,9 @@
 //! others                    4 rows x 2 registers     all but the last rows wait
 //! ```
 //!
-//! Up to [`FEW`] units, all panels are in the level-1 cache, and the immediate influence and the gradient
-//! follow when all products are done: their sums are few and would wait for each other. With more units
-//! they are added while the rows are in registers.
+//! Up to [`FEW`] units, the immediate influence and the gradient follow when all products are done: all
+//! panels are in the level-1 cache, and to ask of every row in registers whether it is driven takes
+//! longer. With more units they are added while the rows are in registers.
 //!
 //! The order of sums is that of `tile.rs`. A forced unit has zeros in its column of the Jacobian instead of
 //! being left out, which gives the same sums, since every sensitivity is finite.
@@ -29,7 +29,7 @@ use crate::step::Step;
 const MOST: usize = 16;
 
 /// The largest number of units for which immediate influence and gradient follow after all products.
-const FEW: usize = 8;
+const FEW: usize = 12;
 
 /// Whether a layer takes this path.
 pub(crate) fn fits(layout: &Layout) -> bool {

@@ -74,7 +74,7 @@ impl<T: Real> Combine<'_, T> {
             }
         }
         for v in 0..NB {
-            store::<S, T>(self.out, at + v * lanes, sums[v]);
+            store::<S, T>(simd, self.out, at + v * lanes, sums[v]);
         }
     }
 }

@@ -72,11 +72,11 @@ impl<T: Real> Work for Gru<'_, T> {
             let moved = difference::<S, T>(simd, y, v);
             let by_r = T::product(simd, T::product(simd, g, s_w), slope_r);
             let by_u = T::product(simd, moved, slope_u);
-            store::<S, T>(next, at, T::fused(simd, u, y, T::product(simd, rest, v)));
-            store::<S, T>(kept, at, u);
+            store::<S, T>(simd, next, at, T::fused(simd, u, y, T::product(simd, rest, v)));
+            store::<S, T>(simd, kept, at, u);
             let values = [by_r, by_u, g, T::product(simd, g, r)];
             for (block, value) in slopes.chunks_exact_mut(n).zip(values) {
-                store::<S, T>(block, at, value);
+                store::<S, T>(simd, block, at, value);
             }
         }
         is_zero::<S, T>(overflow)
@@ -153,11 +153,11 @@ impl<T: Real> Work for Lstm<'_, T> {
             let next_c = T::fused(simd, f, c, T::product(simd, i, g));
             let (t, slope_t) = Function::Tanh.of::<S, T>(simd, next_c);
             let a = T::product(simd, o, slope_t);
-            store::<S, T>(next_cells, at, next_c);
-            store::<S, T>(next, at, T::product(simd, o, t));
-            store::<S, T>(kept_cells, at, f);
-            store::<S, T>(kept_outputs, at, T::product(simd, a, f));
-            store::<S, T>(slopes_o, at, T::product(simd, t, slope_o));
+            store::<S, T>(simd, next_cells, at, next_c);
+            store::<S, T>(simd, next, at, T::product(simd, o, t));
+            store::<S, T>(simd, kept_cells, at, f);
+            store::<S, T>(simd, kept_outputs, at, T::product(simd, a, f));
+            store::<S, T>(simd, slopes_o, at, T::product(simd, t, slope_o));
             let of_cells = [
                 T::product(simd, g, slope_i),
                 T::product(simd, c, slope_f),

@@ -36,4 +36,4 @@ pub use self::real::Real;
 pub(crate) use self::real::{Loop, compiled};
 pub use self::update::{Average, Limit, Moment, Scale, Update, descend, limited_squares};
 pub use self::vector::Vectorised;
-pub(crate) use self::vector::is_zero;
+pub(crate) use self::vector::{is_zero, load, store};

@@ -126,9 +126,10 @@ fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
     for r in 0..R {
         fours[r] = halve_to_four::<S, T, NV>(simd, &sums[r]);
     }
-    // Else the compiler takes the lanes of all rows together, by three times as many instructions.
-    let fours = std::hint::black_box(&fours);
-    fours.map(|[a, b, c, d]| (a + c) + (b + d))
+    // Else the compiler takes the lanes of all rows together, by three times as many instructions, or
+    // reads two rows at once before both are written.
+    let fours: [&[T; 4]; R] = std::array::from_fn(|r| std::hint::black_box(&fours[r]));
+    fours.map(|&[a, b, c, d]| (a + c) + (b + d))
 }
 
 /// Adds the upper half of the logical lanes to the lower half until four are left.

@@ -12,6 +12,9 @@ pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
     const ZERO: Self;
     /// 1.
     const ONE: Self;
+    /// 16 times -1, then 16 times 0: factors that negate some lanes and clear those after them.
+    #[doc(hidden)]
+    const NEGATE_SOME: &'static [Self; 32];
 
     /// One register of the instruction set `S`.
     #[doc(hidden)]
@@ -69,6 +72,14 @@ pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
     #[doc(hidden)]
     fn as_exponent<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
 
+    /// The numbers of a slice shorter than a register, and zeros after them.
+    #[doc(hidden)]
+    fn partial_load<S: Simd>(simd: S, slice: &[Self]) -> Self::Vector<S>;
+
+    /// Fills a slice shorter than a register with its first lanes.
+    #[doc(hidden)]
+    fn partial_store<S: Simd>(simd: S, slice: &mut [Self], register: Self::Vector<S>);
+
     /// The registers of a slice whose length is a multiple of the lanes.
     #[doc(hidden)]
     fn vectors<S: Simd>(slice: &[Self]) -> &[Self::Vector<S>];
@@ -97,32 +108,42 @@ pub(crate) fn load<S: Simd, T: Vectorised>(simd: S, slice: &[T], at: usize) -> T
     if rest.len() >= lanes {
         return T::vectors::<S>(&rest[..lanes])[0];
     }
-    let mut register = T::splat(simd, T::ZERO);
-    let places: &mut [T] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut register));
-    places.iter_mut().zip(rest).for_each(|(place, &value)| *place = value);
-    register
+    T::partial_load(simd, rest)
 }
 
 /// Writes a register to `at` of a slice, without the lanes behind its end.
 #[inline(always)]
-pub(crate) fn store<S: Simd, T: Vectorised>(slice: &mut [T], at: usize, register: T::Vector<S>) {
+pub(crate) fn store<S: Simd, T: Vectorised>(
+    simd: S,
+    slice: &mut [T],
+    at: usize,
+    register: T::Vector<S>,
+) {
     let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
     let rest = &mut slice[at..];
     if rest.len() >= lanes {
         T::vectors_mut::<S>(&mut rest[..lanes])[0] = register;
         return;
     }
-    let values: &[T] = bytemuck::cast_slice(std::slice::from_ref(&register));
-    rest.iter_mut().zip(values).for_each(|(place, &value)| *place = value);
+    T::partial_store(simd, rest, register);
 }
 
 macro_rules! vectorised {
     ($type:ident, $bits:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $product:ident,
      $quotient:ident, $root:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $select:ident,
-     $as_simd:ident, $as_mut_simd:ident) => {
+     $load:ident, $store:ident, $as_simd:ident, $as_mut_simd:ident) => {
         impl Vectorised for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const NEGATE_SOME: &'static [Self; 32] = &{
+                let mut factors = [0.0; 32];
+                let mut lane = 0;
+                while lane < 16 {
+                    factors[lane] = -1.0;
+                    lane += 1;
+                }
+                factors
+            };
 
             type Vector<S: Simd> = S::$vector;
 
@@ -188,6 +209,16 @@ macro_rules! vectorised {
             }
 
             #[inline(always)]
+            fn partial_load<S: Simd>(simd: S, slice: &[Self]) -> S::$vector {
+                simd.$load(slice)
+            }
+
+            #[inline(always)]
+            fn partial_store<S: Simd>(simd: S, slice: &mut [Self], register: S::$vector) {
+                simd.$store(slice, register);
+            }
+
+            #[inline(always)]
             fn vectors<S: Simd>(slice: &[Self]) -> &[S::$vector] {
                 S::$as_simd(slice).0
             }
@@ -215,6 +246,8 @@ vectorised!(
     or_f32s,
     greater_than_f32s,
     select_f32s,
+    partial_load_f32s,
+    partial_store_f32s,
     as_simd_f32s,
     as_mut_simd_f32s
 );
@@ -233,6 +266,52 @@ vectorised!(
     or_f64s,
     greater_than_f64s,
     select_f64s,
+    partial_load_f64s,
+    partial_store_f64s,
     as_simd_f64s,
     as_mut_simd_f64s
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::tested;
+    use crate::simd::{Isa, Real, Work, compiled};
+
+    compiled!(CopyLoop: Copy -> ());
+
+    /// Copies a slice shorter than a register or longer, register by register.
+    struct Copy<'a, T> {
+        from: &'a [T],
+        to: &'a mut [T],
+    }
+
+    impl<T: Real> Work for Copy<'_, T> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Simd>(&mut self, simd: S) {
+            for at in (0..self.from.len()).step_by(size_of::<T::Vector<S>>() / size_of::<T>()) {
+                store::<S, T>(simd, self.to, at, load::<S, T>(simd, self.from, at));
+            }
+        }
+    }
+
+    fn check<T: Real>(isa: Isa) {
+        let from: Vec<T> = (1..=40).map(|i| T::from_f64(f64::from(i))).collect();
+        for len in 0..40 {
+            let mut to = [T::ZERO; 40];
+            T::run::<CopyLoop>(isa, Copy { from: &from[..len], to: &mut to[..len] });
+            assert_eq!(to[..len], from[..len], "{len} values on {isa}");
+            assert!(to[len..].iter().all(|&value| value == T::ZERO), "{len} values on {isa}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_slice_is_read_and_written_without_what_follows() {
+        for isa in tested::sets() {
+            check::<f32>(isa);
+            check::<f64>(isa);
+        }
+    }
+}
