@@ -5,6 +5,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `args/` | the command line as plain data |
+//! | `input/` | a series, read row by row from a file or standard input |
 //! | `train/` | `rtrl train`: online forecasting over a CSV file |
 //! | `inspect/` | `rtrl inspect`: the analysis of a saved network |
 //! | `paper/` | `rtrl paper`: the experiments of the paper |
@@ -18,6 +19,7 @@
 mod args;
 mod chart;
 mod error;
+mod input;
 mod inspect;
 mod outputs;
 mod page;

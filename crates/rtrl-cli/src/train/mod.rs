@@ -1,13 +1,11 @@
 //! `rtrl train`: one pass of online forecasting over a CSV file.
 //!
-//! Row by row: `records.rs` splits the file and `series.rs` reads its numbers → the network of `network.rs` and the baselines of `rtrl_lab`
-//! forecast the row, then see it and learn from it → `rtrl_lab::prequential` accumulates their
-//! errors. At the end `summary.rs` prints the table and `report.rs` draws the page.
+//! Row by row: `input/` reads the numbers → the network of `network.rs` and the baselines of
+//! `rtrl_lab` forecast the row, then see it and learn from it → `rtrl_lab::prequential` accumulates
+//! their errors. At the end `summary.rs` prints the table and `report.rs` draws the page.
 
 mod network;
-mod records;
 mod report;
-mod series;
 mod summary;
 
 use std::path::Path;
@@ -22,8 +20,8 @@ use serde_json::Value;
 
 use crate::args::{Precision, ReadoutRule, TrainArgs};
 use crate::error::Error;
+use crate::input::series::{self, Row, Series};
 use crate::outputs;
-use crate::train::series::{Row, Series};
 
 /// Number of forecasters.
 const FORECASTERS: usize = 4;

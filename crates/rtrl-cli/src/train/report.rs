@@ -9,9 +9,10 @@ use rtrl_model::{Network, Real};
 use crate::args::{ReadoutRule, TrainArgs};
 use crate::chart::{Axes, Line, css, heat_map, lines};
 use crate::error::Error;
+use crate::input::series;
 use crate::page;
 use crate::train::summary::number;
-use crate::train::{FORECASTERS, NAMES, Outcome, series};
+use crate::train::{FORECASTERS, NAMES, Outcome};
 
 /// A value and its forecasts.
 type Record = rtrl_lab::prequential::Record<FORECASTERS>;

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::train::records::Records;
+use crate::input::records::Records;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 16;
