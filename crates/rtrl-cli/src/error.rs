@@ -23,6 +23,9 @@ pub(crate) enum Error {
         /// The name.
         column: String,
     },
+    /// No column is left among the inputs.
+    #[error("--inputs: got no column, expected at least one")]
+    NoInput,
     /// The target is an input of its own row.
     #[error("--inputs: got the target {column:?}, expected other columns with --horizon 0")]
     TargetInput {
@@ -53,16 +56,29 @@ pub(crate) enum Error {
         /// The error of the system.
         source: std::io::Error,
     },
-    /// The file is not a CSV table.
+    /// The file is not a table, or cannot be read to its end.
     #[error("{}: {reason}", path.display())]
-    Csv {
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        reason: String,
+    },
+    /// A row that cannot be split into cells, or has another number of them.
+    #[error("{}: {reason}", path.display())]
+    Row {
         /// The file.
         path: PathBuf,
         /// What is wrong, with the line.
         reason: String,
     },
     /// The header lacks a requested column.
-    #[error("{}: got column {column:?}, expected one of {}", path.display(), available.join(", "))]
+    #[error(
+        "{}: got column {column:?}, expected one of {}{}",
+        path.display(),
+        available.join(", "),
+        nearest.as_ref().map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
+    )]
     Column {
         /// The file.
         path: PathBuf,
@@ -70,10 +86,12 @@ pub(crate) enum Error {
         column: String,
         /// The names in the header.
         available: Vec<String>,
+        /// The most similar one.
+        nearest: Option<String>,
     },
-    /// A cell of a column that is used is not a finite number.
+    /// A cell of a column that is used is not what it should be.
     #[error(
-        "{}: line {line}, column {column:?}: got {got:?}, expected a finite number",
+        "{}: line {line}, column {column:?}: got {got:?}, expected {expected}",
         path.display()
     )]
     Cell {
@@ -85,6 +103,8 @@ pub(crate) enum Error {
         column: String,
         /// The cell.
         got: String,
+        /// What it should be.
+        expected: String,
     },
     /// Too few rows for a single forecast.
     #[error("{}: got {got} rows of data, expected at least 2", path.display())]
@@ -101,14 +121,6 @@ pub(crate) enum Error {
         source: Box<Self>,
         /// Rows before the error.
         rows: u64,
-    },
-    /// Values that are so large that their deviation is not finite.
-    #[error("{}: line {line}: the values so far are too large to standardise", path.display())]
-    Scale {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
     },
     /// An unknown task.
     #[error("got task {name:?}, expected one of {}", known.join(", "))]
@@ -147,11 +159,17 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Whether the error is one of a single row, after which the next row can be read.
+    pub(crate) fn is_of_row(&self) -> bool {
+        matches!(self, Self::Row { .. } | Self::Cell { .. })
+    }
+
     /// The exit code of the program.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::SameFile { .. }
             | Self::RepeatedInput { .. }
+            | Self::NoInput
             | Self::TargetInput { .. }
             | Self::NeedsLeastSquares { .. }
             | Self::Task { .. }

@@ -3,10 +3,12 @@
 //! | file | subject |
 //! |---|---|
 //! | `mod.rs` | the commands and their flags |
+//! | `input.rs` | which columns of a series are read, and how |
 //! | `inspect.rs` | the flags of `rtrl inspect` |
 //! | `numbers.rs` | numbers within a range |
 //! | `readout.rs` | how a readout learns |
 
+mod input;
 mod inspect;
 mod numbers;
 mod readout;
@@ -18,6 +20,7 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use rtrl_lab::forecast::Horizon;
 use rtrl_model::{Activation, Cell, EngineChoice, Optimizer, Pace, Threads, UpdateSettings};
 
+pub(crate) use self::input::{InputArgs, Missing, OnError};
 pub(crate) use self::inspect::InspectArgs;
 use self::numbers::{count, positive, rate, seed, share, threads};
 use self::readout::ReadoutArgs;
@@ -82,18 +85,13 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrainArgs {
-    /// The series: a CSV file with a header and one row per time step, or - for standard input.
-    /// Cells are separated by commas, semicolons or tabs. A row whose target is empty is a step
-    /// without a target
+    /// The series, one row per time step: cells separated by commas, semicolons or tabs below a
+    /// header, or JSON lines, plain or compressed by gzip or zstd; - for standard input. A row whose
+    /// target is empty is a step without a target
     pub(crate) file: PathBuf,
 
-    /// The column to forecast
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) target: String,
-
-    /// The input columns, separated by commas [default: the target; with --horizon 0 all others]
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
-    pub(crate) inputs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
 
     /// Rows from the inputs to the target that they forecast: 1, or 0 for the target of the same
     /// row, as in the output of `rtrl tasks emit`

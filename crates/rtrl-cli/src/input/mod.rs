@@ -2,8 +2,25 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `series.rs` | the columns that are used, and the numbers of each row |
-//! | `records.rs` | bytes split into records of cells, with bounded memory |
+//! | `source.rs` | the bytes of a file or of standard input, decompressed |
+//! | `zstd.rs` | decompresses zstd |
+//! | `table.rs` | named columns and rows of cells, whatever their format |
+//! | `records.rs` | rows of cells between separators, with bounded memory |
+//! | `objects.rs` | rows of JSON lines |
+//! | `malformed.rs` | rows that cannot be split into cells, and their limits |
+//! | `columns.rs` | columns, chosen by name, number, range or exception |
+//! | `series.rs` | the numbers of the chosen columns; missing values and wrong rows |
+//! | `shown.rs` | names and cells, short enough for messages |
 
+mod columns;
+mod malformed;
+mod objects;
 mod records;
-pub(crate) mod series;
+mod series;
+mod shown;
+mod source;
+mod table;
+mod zstd;
+
+pub(crate) use self::series::{Series, Skipped};
+pub(crate) use self::source::{is_standard_input, name};

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::args::{Precision, ReadoutRule, TrainArgs};
 use crate::error::Error;
-use crate::input::series::{self, Row, Series};
+use crate::input::{self, Series, Skipped};
 use crate::outputs;
 
 /// Number of forecasters.
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
         ("--report", args.report.as_ref()),
         ("--json", args.json.as_ref()),
     ];
-    let is_file = !series::is_standard_input(&args.file);
+    let is_file = !input::is_standard_input(&args.file);
     outputs::check(is_file.then_some(("the series", &args.file)), &files)?;
     match args.precision {
         Precision::F32 => train::<f32>(args),
@@ -50,7 +50,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
 /// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    /// The name of the target.
+    pub(crate) target: String,
     pub(crate) rows: u64,
+    pub(crate) skipped: Skipped,
     pub(crate) scores: Scores<FORECASTERS>,
     pub(crate) rows_per_second: f64,
     /// Rows at which an overflow kept the network from learning.
@@ -62,8 +65,7 @@ pub(crate) struct Outcome {
 }
 
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
-    let inputs = input_names(args)?;
-    let mut series = Series::open(&args.file, &args.target, inputs.as_deref())?;
+    let mut series = Series::open(&args.file, &args.input, args.horizon)?;
     let inputs = series.inputs();
     let units = args.units();
     let states = if args.cell.has_cells() { 2 } else { 1 };
@@ -72,16 +74,15 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     Layout::stacked(units.saturating_mul(states), blocks, inputs.len() + 1 + units)
         .and_then(|layout| layout.check_memory::<T>())
         .map_err(rtrl_model::Error::from)?;
-    let predict = args.predict.map_or(
-        if inputs.contains(&args.target) { Predict::Change } else { Predict::Value },
-        Predict::from,
-    );
+    let predict = args
+        .predict
+        .map_or(if series.sees_target() { Predict::Change } else { Predict::Value }, Predict::from);
     let mut ours = network::forecaster::<T>(args, inputs.len(), predict, true)?;
     let mut still = network::forecaster::<T>(args, inputs.len(), predict, false)?;
     let mut outcome = pass(args, &mut series, &mut ours, &mut still)?;
     let options = options(args, &inputs, predict)?;
     if let Some(path) = &args.save {
-        save(path, args, &options, &ours)?;
+        save(path, args, (series.target(), &options), &ours)?;
         outputs::confirm("model", path);
     }
     if let Some(path) = &args.json {
@@ -97,23 +98,6 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     match outcome.stopped.take() {
         Some(source) => Err(Error::Stopped { source, rows: outcome.rows }),
         None => Ok(()),
-    }
-}
-
-/// The names of the columns that the network sees; `None` for all except the target.
-fn input_names(args: &TrainArgs) -> Result<Option<Vec<String>>, Error> {
-    let names: Vec<String> = args.inputs.iter().map(|name| name.trim().to_owned()).collect();
-    let repeated = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
-    if let Some((_, column)) = repeated {
-        return Err(Error::RepeatedInput { column: column.clone() });
-    }
-    match args.horizon {
-        Horizon::SameRow if names.contains(&args.target) => {
-            Err(Error::TargetInput { column: args.target.clone() })
-        }
-        Horizon::SameRow if names.is_empty() => Ok(None),
-        Horizon::NextRow if names.is_empty() => Ok(Some(vec![args.target.clone()])),
-        _ => Ok(Some(names)),
     }
 }
 
@@ -136,7 +120,7 @@ fn pass<T: Real>(
     let start = Instant::now();
     let mut rows = 0;
     let stopped = loop {
-        match take_row(args, series, &mut scores, &mut forecasters, &bar) {
+        match take_row(series, &mut scores, &mut forecasters, &bar) {
             Ok(true) => rows += 1,
             Ok(false) => break None,
             Err(error) => break Some(Box::new(error)),
@@ -145,39 +129,30 @@ fn pass<T: Real>(
     bar.finish_and_clear();
     match stopped {
         Some(error) if rows < 2 => return Err(*error),
-        None if rows < 2 => return Err(Error::Rows { path: series::name(&args.file), got: rows }),
+        None if rows < 2 => return Err(Error::Rows { path: input::name(&args.file), got: rows }),
         _ => {}
     }
     let rows_per_second = rows as f64 / start.elapsed().as_secs_f64();
     let next = (args.horizon == Horizon::NextRow).then(|| ours.forecast());
     let mishaps = ours.mishaps();
-    Ok(Outcome { rows, scores, rows_per_second, mishaps, next, stopped })
+    let (target, skipped) = (series.target().to_owned(), series.skipped().clone());
+    Ok(Outcome { target, rows, skipped, scores, rows_per_second, mishaps, next, stopped })
 }
 
 /// Takes the next row; false at the end.
 fn take_row(
-    args: &TrainArgs,
     series: &mut Series,
     scores: &mut Scores<FORECASTERS>,
     forecasters: &mut [&mut dyn SeriesForecaster; FORECASTERS],
     bar: &ProgressBar,
 ) -> Result<bool, Error> {
     let Some(row) = series.next_row()? else { return Ok(false) };
-    let taken = scores.take(forecasters, &row.inputs, row.target);
-    taken.map_err(|error| at(args, row, error))?;
+    scores.take(forecasters, &row.inputs, row.target)?;
     bar.set_position(row.position);
     if row.number.is_power_of_two() {
         bar.suspend(|| summary::print_progress(row.number, scores));
     }
     Ok(true)
-}
-
-/// The error with the line of its row, if it is about the values.
-fn at(args: &TrainArgs, row: &Row, error: rtrl_lab::Error) -> Error {
-    match error {
-        rtrl_lab::Error::Scale => Error::Scale { path: series::name(&args.file), line: row.line },
-        other => other.into(),
-    }
 }
 
 /// A bar for so many bytes, hidden if their number is not known.
@@ -199,6 +174,7 @@ fn options(args: &TrainArgs, inputs: &[String], predict: Predict) -> Result<Valu
     };
     Ok(serde_json::json!({
         "inputs": inputs,
+        "missing": args.input.missing.name(),
         "horizon": u8::from(args.horizon == Horizon::NextRow),
         "predict": if predict == Predict::Change { "change" } else { "value" },
         "cell": args.cell.to_string(),
@@ -218,16 +194,16 @@ fn options(args: &TrainArgs, inputs: &[String], predict: Predict) -> Result<Valu
     }))
 }
 
-/// Saves the network with the options of its run.
+/// Saves the network with the target and the options of its run.
 fn save<T: Real>(
     path: &Path,
     args: &TrainArgs,
-    options: &Value,
+    (target, options): (&str, &Value),
     ours: &NetworkForecaster<T>,
 ) -> Result<(), Error> {
     let mut application = options.clone();
     application["program"] = "rtrl train".into();
-    application["target"] = args.target.clone().into();
+    application["target"] = target.into();
     application["seed"] = args.seed.into();
     application["scales"] = network::scales(ours);
     Ok(store::network::save(ours.network(), ours.state()?.values(), application, path)?)

@@ -9,7 +9,7 @@ use rtrl_model::{Network, Real};
 use crate::args::{ReadoutRule, TrainArgs};
 use crate::chart::{Axes, Line, css, heat_map, lines};
 use crate::error::Error;
-use crate::input::series;
+use crate::input;
 use crate::page;
 use crate::train::summary::number;
 use crate::train::{FORECASTERS, NAMES, Outcome};
@@ -38,13 +38,13 @@ pub(crate) fn draw<T: Real>(
     network: &Network<T>,
 ) -> Result<String, Error> {
     let records = outcome.scores.records.as_deref().unwrap_or_default();
-    let file = series::name(&args.file);
+    let file = input::name(&args.file);
     let file = file.file_name().unwrap_or_default().to_string_lossy();
     let ahead = match args.horizon {
         Horizon::SameRow => "from the inputs of its row",
         Horizon::NextRow => "one row ahead",
     };
-    let title = format!("{} in {file}, {ahead}", args.target);
+    let title = format!("{} in {file}, {ahead}", outcome.target);
     let body = html! {
         p.soft {
             (outcome.rows) " rows, learnt in one pass by exact real-time recurrent learning: "
@@ -55,8 +55,8 @@ pub(crate) fn draw<T: Real>(
         }
         p.soft { (settings(args)?) }
         (errors(args, outcome))
-        (figure("The last rows", &close_up(records), &args.target)?)
-        (figure("The whole series", &whole(records), &args.target)?)
+        (figure("The last rows", &close_up(records), &outcome.target)?)
+        (figure("The whole series", &whole(records), &outcome.target)?)
         (figure("Running error against the baselines", &running(records, args.skip), "RMSE so far")?)
         (weights(network)?)
     };
@@ -100,7 +100,7 @@ fn errors(args: &TrainArgs, outcome: &Outcome) -> Markup {
         p.soft {
             "From forecast " (args.skip.saturating_add(1)) " on, the same rows for all; the smallest error is set in bold."
             @if outcome.next.is_some() {
-                " Next value of " (args.target) ": " (number(outcome.next)) "."
+                " Next value of " (outcome.target) ": " (number(outcome.next)) "."
             }
         }
     }

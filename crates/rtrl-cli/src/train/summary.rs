@@ -26,7 +26,7 @@ pub(crate) fn print(args: &TrainArgs, outcome: &Outcome) -> Result<(), Error> {
 }
 
 fn table(args: &TrainArgs, outcome: &Outcome) -> String {
-    let Outcome { rows, scores, rows_per_second, mishaps, next, .. } = outcome;
+    let Outcome { target, rows, skipped, scores, rows_per_second, mishaps, next, .. } = outcome;
     let (first, forecasts) = (args.skip.saturating_add(1), scores.count());
     let title = format!("{rows} rows, {forecasts} forecasts; errors from forecast {first} on");
     let mut lines = vec![title];
@@ -44,8 +44,11 @@ fn table(args: &TrainArgs, outcome: &Outcome) -> String {
              choose a smaller --learning-rate or --gain"
         ));
     }
+    if let Some(first) = &skipped.first {
+        lines.push(format!("skipped {} rows with errors, the first: {first}", skipped.count));
+    }
     if next.is_some() {
-        lines.push(format!("next {}: {}", args.target, number(*next)));
+        lines.push(format!("next {target}: {}", number(*next)));
     }
     lines.push(format!("{rows_per_second:.0} rows per second\n"));
     lines.join("\n")
@@ -78,6 +81,8 @@ pub(crate) fn number(value: Option<f64>) -> String {
 struct Summary<'a> {
     version: &'static str,
     rows: u64,
+    /// Rows with errors, which do not count as rows.
+    skipped: u64,
     rmse: Option<f64>,
     mae: Option<f64>,
     persistence_rmse: Option<f64>,
@@ -100,6 +105,7 @@ pub(crate) fn json(args: &TrainArgs, options: &Value, outcome: &Outcome) -> Resu
     let summary = Summary {
         version: env!("CARGO_PKG_VERSION"),
         rows: outcome.rows,
+        skipped: outcome.skipped.count,
         rmse: ours.rmse(),
         mae: ours.mae(),
         persistence_rmse: persistence.rmse(),
@@ -110,7 +116,7 @@ pub(crate) fn json(args: &TrainArgs, options: &Value, outcome: &Outcome) -> Resu
         still_mae: still.mae(),
         rows_per_second: outcome.rows_per_second,
         stopped: outcome.stopped.as_ref().map(ToString::to_string),
-        target: &args.target,
+        target: &outcome.target,
         seed: args.seed,
         options,
     };
