@@ -3,7 +3,7 @@
 use rtrl_kernel::Real;
 
 use super::Learner;
-use crate::{Error, Matrix, UpdateSettings};
+use crate::{Error, Matrix, RecursiveLeastSquares, UpdateSettings};
 
 impl<T: Real> Learner<T> {
     /// Replaces W, n x c values row by row; absent weights stay 0, and frozen ones are unchanged.
@@ -32,6 +32,37 @@ impl<T: Real> Learner<T> {
         };
         readout.weights.replace(self.steps, what, weights)?;
         self.fit.as_mut().map_or(Ok(()), |fit| fit.set_weights(&readout.weights))
+    }
+
+    /// The fits of a readout that learns by recursive least squares, one for each output; none for
+    /// any other readout.
+    pub fn readout_fits(&self) -> &[RecursiveLeastSquares] {
+        self.fit.as_ref().map_or(&[], |fit| &fit.outputs)
+    }
+
+    /// Replaces the weights and the P of every fit, and with them R, by those of
+    /// [`Learner::readout_fits`] of a learner with the same settings and shape.
+    ///
+    /// # Errors
+    /// [`Error::Length`] for another number of fits, otherwise as [`RecursiveLeastSquares::restore`]
+    /// and [`Error::NonFinite`]; nothing has changed.
+    pub fn restore_readout_fits(&mut self, fits: &[(Vec<f64>, Vec<f64>)]) -> Result<(), Error> {
+        let (expected, got) = (self.readout_fits().len(), fits.len());
+        if got != expected {
+            return Err(Error::Length { what: "list of fits", expected, got });
+        }
+        let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.readout) else {
+            return Ok(());
+        };
+        let mut restored = fit.clone();
+        for (output, (weights, inverse)) in restored.outputs.iter_mut().zip(fits) {
+            output.restore(weights, inverse)?;
+        }
+        let weights = fits.iter().flat_map(|(weights, _)| weights);
+        let weights: Vec<T> = weights.map(|&weight| T::from_f64(weight)).collect();
+        readout.weights.replace(self.steps, "readout matrix", &weights)?;
+        *fit = restored;
+        Ok(())
     }
 
     /// The settings of the updates, with the current rates.

@@ -66,6 +66,12 @@ impl Connections {
         self.kinds[row * self.columns..][columns].fill(kind);
     }
 
+    /// Freezes every weight that learns.
+    pub(crate) fn freeze(&mut self) {
+        let learning = self.kinds.iter_mut().filter(|kind| **kind == Connection::Learning);
+        learning.for_each(|kind| *kind = Connection::Frozen);
+    }
+
     /// Columns of the weight matrix.
     pub(crate) fn columns(&self) -> usize {
         self.columns

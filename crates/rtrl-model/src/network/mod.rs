@@ -89,6 +89,13 @@ impl<T: Real> Network<T> {
         NetworkBuilder::new(units, inputs)
     }
 
+    /// The same network with all of its weights but the readout's frozen: a learner then holds no
+    /// sensitivities.
+    pub fn freeze(mut self) -> Self {
+        self.connections.freeze();
+        self
+    }
+
     /// A new sequence: y(t0) is [`Network::initial_state`], and no unit is forced.
     pub fn state(&self) -> State<T> {
         State::new(self)

@@ -40,6 +40,28 @@ enum Kind {
     Learner,
 }
 
+/// What the header says about one of several learners, apart from its counts.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoredParts {
+    precision: String,
+    network: Description,
+    /// Columns of p.
+    columns: usize,
+    learner: Settings,
+}
+
+impl StoredParts {
+    pub(super) fn of<T: Real>(learner: &Learner<T>) -> Self {
+        Self {
+            precision: T::NAME.to_owned(),
+            network: Description::of(learner.network()),
+            columns: learner.network().weight_counts().1,
+            learner: Settings::of(learner),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ForecastContents {
@@ -129,7 +151,7 @@ impl<T: Real> Learner<T> {
         save(&plan, &|writer| write(&walk, writer))
     }
 
-    fn visit_all(
+    pub(super) fn visit_all(
         &self,
         waiting: Option<&Waiting<T>>,
         visit: &mut Visit<'_, T>,
@@ -160,6 +182,15 @@ impl StoredLearner {
         let contents = contents
             .map_err(|error| reader.refuse(format!("not the checkpoint of a learner: {error}")))?;
         Ok(Self { reader, contents })
+    }
+
+    /// A learner among several in a file.
+    pub(super) fn among(reader: Reader, stored: StoredParts, counts: Map<String, Value>) -> Self {
+        let StoredParts { precision, network, columns, learner } = stored;
+        let (kind, forecast, application) = (Kind::Learner, None, Value::Null);
+        let contents =
+            Contents { kind, precision, network, columns, learner, counts, forecast, application };
+        Self { reader, contents }
     }
 
     /// Opens the checkpoint at `path`.

@@ -8,6 +8,7 @@
 //! | `network.rs` | saved models |
 //! | `description.rs` | the shape of a network, as plain data |
 //! | `learner.rs`, `supplies.rs` | checkpoints of learners and forecasters; what they hold by name only |
+//! | `learners.rs` | checkpoints of several learners in one file |
 //! | `torch/`, `tensor.rs` | weights under `PyTorch`'s names, in plain safetensors files |
 //! | `case/` | conformance cases and traces |
 
@@ -16,6 +17,7 @@ pub mod container;
 mod description;
 pub(crate) mod fields;
 mod learner;
+pub mod learners;
 pub mod network;
 mod replace;
 mod supplies;
@@ -24,6 +26,7 @@ pub mod torch;
 
 pub use self::learner::StoredLearner;
 pub(crate) use self::learner::{Waiting, stored_width};
+pub use self::learners::StoredLearners;
 #[cfg(test)]
 pub(crate) use self::replace::simulated;
 pub(crate) use self::replace::{Disk, Storage, StoredFile, make_folder, replace_in, replace_with};

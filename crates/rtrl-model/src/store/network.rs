@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::container::{self, Dtype, Plan, Reader, Tensor};
 use super::description::{Description, Parts, connection_codes, connection_rows};
 use super::fields::{Field, Visit, Walk, planned, write};
-use crate::{Activation, Error, Network};
+use crate::{Activation, Error, Learner, Network, RecursiveLeastSquares};
 
 const RECURRENT: &str = "recurrent.weight";
 const READOUT: &str = "readout.weight";
@@ -41,6 +41,8 @@ enum Kind {
 pub struct SavedModel {
     contents: Contents,
     parts: Parts,
+    /// The weights and the P of every fit of the readout.
+    fits: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
 /// Saves a network: its weights, shape, activations (by name), leaks, connections, and `state`,
@@ -62,8 +64,40 @@ pub fn save<T: Real>(
     application: Value,
     path: &Path,
 ) -> Result<(), Error> {
+    save_with(network, (state, &[]), application, path)
+}
+
+/// [`save`] of the network of a learner as it is now, in the state of its first stream. A readout
+/// that learns by recursive least squares is stored with its second moments, so that another
+/// learner can continue to fit it ([`Learner::restore_readout_fits`]). Sensitivities and the
+/// optimiser's state are in checkpoints only.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_learnt<T: Real>(
+    learner: &Learner<T>,
+    application: Value,
+    path: &Path,
+) -> Result<(), Error> {
+    let state = learner.state(0)?.values();
+    save_with(learner.network(), (state, learner.readout_fits()), application, path)
+}
+
+fn save_with<T: Real>(
+    network: &Network<T>,
+    (state, fits): (&[T], &[RecursiveLeastSquares]),
+    application: Value,
+    path: &Path,
+) -> Result<(), Error> {
     network.check_state(state)?;
-    let walk: &Walk<'_, T> = &|visit| visit_network(network, state, visit);
+    let walk: &Walk<'_, T> = &|visit| {
+        visit_network(network, state, visit)?;
+        for (o, fit) in fits.iter().enumerate() {
+            visit(&fit_field(o, "weight"), Field::Doubles(fit.weights()))?;
+            visit(&fit_field(o, "inverse"), Field::Doubles(fit.inverse()))?;
+        }
+        Ok(())
+    };
     let contents = Contents {
         kind: Kind::Network,
         precision: T::NAME.to_owned(),
@@ -72,6 +106,11 @@ pub fn save<T: Real>(
     };
     let plan = Plan::new(&contents, planned(walk)?.tensors)?;
     container::save(path, &plan, |writer| write(walk, writer))
+}
+
+/// The name of a field of output `o`'s fit, as in checkpoints.
+fn fit_field(o: usize, name: &str) -> String {
+    format!("fit.{o}.{name}")
 }
 
 /// Visits the fields of a network that starts in `state`.
@@ -104,12 +143,13 @@ impl SavedModel {
         let contents = Contents::deserialize(reader.contents());
         let contents = contents.map_err(|error| reader.refuse(format!("not a model: {error}")))?;
         let parts = read_parts(&mut reader, &contents.network, &contents.precision)?;
-        let expected = 3 + usize::from(contents.network.readout.is_some());
+        let fits = read_fits(&mut reader, &contents.network)?;
+        let expected = 3 + usize::from(contents.network.readout.is_some()) + 2 * fits.len();
         let got = reader.tensors().count();
         if got != expected {
             return Err(reader.refuse(format!("got {got} tensors, expected {expected}")));
         }
-        Ok(Self { contents, parts })
+        Ok(Self { contents, parts, fits })
     }
 
     /// `f32` or `f64`: the precision in which the model was saved.
@@ -120,6 +160,12 @@ impl SavedModel {
     /// Data of the program that saved the model.
     pub fn application(&self) -> &Value {
         &self.contents.application
+    }
+
+    /// The weights and the P of every fit of the readout, for [`Learner::restore_readout_fits`];
+    /// none if the model was saved without a learner.
+    pub fn readout_fits(&self) -> &[(Vec<f64>, Vec<f64>)] {
+        &self.fits
     }
 
     /// The network, exactly as it was saved if `T` is the precision of the file, else rounded.
@@ -163,6 +209,33 @@ pub(super) fn read_parts(
     let readout = readout.transpose()?;
     let state = read(reader, STATE, &[network.states()])?.concat();
     Ok(Parts { weights, connections, state, readout })
+}
+
+/// The weights and the P of a fit.
+type Fit = (Vec<f64>, Vec<f64>);
+
+/// Reads the fits of a readout, if the file has any.
+///
+/// # Errors
+/// [`Error::Container`] for a tensor that is missing or of another shape.
+fn read_fits(reader: &mut Reader, network: &Description) -> Result<Vec<Fit>, Error> {
+    let readout = network.readout.as_ref().filter(|readout| readout.least_squares.is_some());
+    let outputs = readout.map_or(0, |readout| readout.outputs);
+    if reader.find(&fit_field(0, "weight")).is_none() {
+        return Ok(Vec::new());
+    }
+    let features = network.features();
+    let mut read = |name: String, len: usize| -> Result<Vec<f64>, Error> {
+        reader.expect(&Tensor::numbers::<f64>(name.as_str(), [len]))?;
+        let mut numbers = vec![0.0; len];
+        reader.numbers(&name, 0, &mut numbers)?;
+        Ok(numbers)
+    };
+    let fit = |o| {
+        let weights = read(fit_field(o, "weight"), features)?;
+        Ok((weights, read(fit_field(o, "inverse"), features.saturating_mul(features))?))
+    };
+    (0..outputs).map(fit).collect()
 }
 
 /// A tensor as rows as long as its last dimension.
@@ -295,6 +368,36 @@ mod tests {
         let row = loaded.readout_weights().unwrap().row(0).iter();
         let sum: f32 = row.zip(features).map(|(weight, feature)| weight * feature).sum();
         assert!((expected[0] - sum).abs() < 1e-6);
+    }
+
+    /// The second moments of a readout that learns by least squares are saved as well.
+    #[test]
+    fn a_readout_continues_to_be_fitted_where_it_was() {
+        let readout = Readout::new(2).recursive_least_squares(0.97, 0.1);
+        let network = Network::<f32>::builder(3, 1).readout(readout).build().unwrap();
+        let mut learner = Learner::builder(network.freeze()).build().unwrap();
+        let step = |learner: &mut Learner<f32>, t: u8| {
+            let x = f32::from(t % 5);
+            learner.step(&[x], crate::Targets::All(&[x, 1.0 - x])).unwrap();
+        };
+        (0..20).for_each(|t| step(&mut learner, t));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        save_learnt(&learner, json!(null), &path).unwrap();
+        let saved = SavedModel::read(&path).unwrap();
+        let mut resumed = Learner::builder(saved.network(&[]).unwrap()).build().unwrap();
+        resumed.restore_readout_fits(saved.readout_fits()).unwrap();
+        let refused = resumed.restore_readout_fits(&saved.readout_fits()[..1]);
+        assert!(matches!(refused, Err(Error::Length { expected: 2, got: 1, .. })));
+        let mut forgetful = Learner::builder(saved.network(&[]).unwrap()).build().unwrap();
+        for t in 20..40 {
+            for learner in [&mut learner, &mut resumed, &mut forgetful] {
+                step(learner, t);
+            }
+        }
+        let readout = |learner: &Learner<f32>| learner.network().readout_weights().cloned();
+        assert_eq!(readout(&resumed), readout(&learner));
+        assert_ne!(readout(&forgetful), readout(&learner));
     }
 
     /// A custom function may have the name of a built-in one and is not mistaken for it.

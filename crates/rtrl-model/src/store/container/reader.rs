@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rtrl_kernel::Real;
 use sha2::{Digest, Sha256};
@@ -19,7 +20,7 @@ use crate::store::{Disk, Storage, StoredFile};
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
-    file: Box<dyn StoredFile>,
+    file: Arc<Mutex<Box<dyn StoredFile>>>,
     contents: serde_json::Value,
     tensors: Vec<(Tensor, u64)>,
 }
@@ -42,7 +43,21 @@ impl Reader {
         let header = Header::read(&mut *file, path)?;
         verify(&mut *file, path, &header)?;
         let Header { contents, tensors, .. } = header;
-        Ok(Self { path: path.to_owned(), file, contents, tensors })
+        Ok(Self { path: path.to_owned(), file: Arc::new(Mutex::new(file)), contents, tensors })
+    }
+
+    /// The tensors whose names start with `prefix`, under the rest of their names.
+    pub(crate) fn part(&self, prefix: &str) -> Self {
+        let tensors = self.tensors.iter().filter_map(|(tensor, first)| {
+            let name = tensor.name.strip_prefix(prefix)?.to_owned();
+            Some((Tensor { name, ..tensor.clone() }, *first))
+        });
+        Self {
+            path: self.path.clone(),
+            file: Arc::clone(&self.file),
+            contents: self.contents.clone(),
+            tensors: tensors.collect(),
+        }
     }
 
     /// The path of the checkpoint.
@@ -121,8 +136,9 @@ impl Reader {
         bytes: &mut [u8],
     ) -> Result<(), Error> {
         let place = self.place(name, dtype, first, bytes.len())?;
-        let read = self.file.seek(SeekFrom::Start(place));
-        read.and_then(|_| self.file.read_exact(bytes))
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = file.seek(SeekFrom::Start(place));
+        read.and_then(|_| file.read_exact(bytes))
             .map_err(|source| Error::File { path: self.path.clone(), source })?;
         reorder(bytes, dtype.width());
         Ok(())
