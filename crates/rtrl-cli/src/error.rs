@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// An error that ends the program, with exit code 2 if the command line itself is wrong, else 1.
+/// The exit code that the shell reports of a process that a closed pipe has ended: 128 and the
+/// number of SIGPIPE.
+const CLOSED: u8 = 141;
+
+/// An error that ends the program, with exit code 2 if the command line itself is wrong, 128 and
+/// its number for a signal, else 1.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     /// Two arguments name the same file.
@@ -122,6 +127,105 @@ pub(crate) enum Error {
         /// Rows before the error.
         rows: u64,
     },
+    /// A signal.
+    #[error("{name} has stopped the run")]
+    Signal {
+        /// Its number.
+        number: i32,
+        /// Its name.
+        name: &'static str,
+    },
+    /// Signals cannot be waited for.
+    #[error("cannot wait for signals: {0}")]
+    Signals(std::io::Error),
+    /// A checkpoint that another process uses.
+    #[error("{}: got a checkpoint that {} uses, expected one that no process uses", path.display(),
+        process.map_or("another process".to_owned(), |process| format!("process {process}")))]
+    InUse {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The other process, if it is known.
+        process: Option<u32>,
+    },
+    /// A checkpoint that would be replaced by that of another run.
+    #[error(
+        "{}: got the checkpoint of an earlier run, expected none; continue that run with --resume, \
+         or remove the file",
+        path.display()
+    )]
+    CheckpointExists {
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// A run that is resumed with other options.
+    #[error(
+        "{}: --resume: got {setting} {got}, expected that of the checkpoint, {expected}",
+        path.display()
+    )]
+    OtherSettings {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The name of the setting.
+        setting: String,
+        /// Its value now.
+        got: String,
+        /// Its value in the checkpoint.
+        expected: String,
+    },
+    /// A run that is resumed on another series.
+    #[error(
+        "{}: --resume: got other rows, expected the {rows} rows that the checkpoint has seen; with \
+         --from-now, none are expected",
+        path.display()
+    )]
+    OtherRows {
+        /// The series.
+        path: PathBuf,
+        /// Rows that the checkpoint has seen.
+        rows: u64,
+    },
+    /// A file of predictions that lacks some of them.
+    #[error(
+        "{}: got {got} bytes, expected at least the {expected} bytes of predictions that the \
+         checkpoint has seen",
+        path.display()
+    )]
+    ShortPredictions {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        got: u64,
+        /// Bytes at the checkpoint.
+        expected: u64,
+    },
+    /// A model that does not say how to use it on a series.
+    #[error(
+        "{}: got a model that does not describe a series ({reason}), expected one that `rtrl \
+         train` has saved",
+        path.display()
+    )]
+    NotOfASeries {
+        /// The model.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
+    /// A model that needs more than its own forecasts.
+    #[error(
+        "{}: got a model with the inputs {}, expected only its target {target}, one row before",
+        path.display(), inputs.join(", ")
+    )]
+    NeedsInputs {
+        /// The model.
+        path: PathBuf,
+        /// The inputs.
+        inputs: Vec<String>,
+        /// The target.
+        target: String,
+    },
+    /// Nobody reads standard output any more.
+    #[error("standard output is closed")]
+    Closed,
     /// An unknown task.
     #[error("got task {name:?}, expected one of {}", known.join(", "))]
     Task {
@@ -174,6 +278,10 @@ impl Error {
             | Self::NeedsLeastSquares { .. }
             | Self::Task { .. }
             | Self::NothingQuick { .. } => 2,
+            Self::Stopped { source, .. } => source.exit_code(),
+            // As the shell reports a process that the signal has ended.
+            Self::Signal { number, .. } => u8::try_from(128 + number).unwrap_or(1),
+            Self::Closed => CLOSED,
             _ => 1,
         }
     }

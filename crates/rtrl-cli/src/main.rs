@@ -1,12 +1,17 @@
 //! The `rtrl` program.
 //!
-//! Exit codes: 0 for success, 2 for a wrong command line, 1 for everything else that goes wrong.
+//! Exit codes: 0 for success, 2 for a wrong command line, 130 and 143 if SIGINT and SIGTERM have
+//! stopped it, 141 if nobody reads its output, 1 for everything else that goes wrong.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `args/` | the command line as plain data |
 //! | `input/` | a series, read row by row from a file or standard input |
+//! | `stream/` | rows in, predictions out: the common parts of `train` and `run` |
 //! | `train/` | `rtrl train`: online forecasting over a CSV file |
+//! | `run.rs` | `rtrl run`: a saved model on a stream |
+//! | `generate.rs` | `rtrl generate`: a saved model on its own forecasts |
+//! | `model.rs` | models that describe a series: what they are saved with, and how they are read |
 //! | `inspect/` | `rtrl inspect`: the analysis of a saved network |
 //! | `paper/` | `rtrl paper`: the experiments of the paper |
 //! | `tasks.rs` | `rtrl tasks`: the task generators and their streams |
@@ -14,17 +19,25 @@
 //! | `page.rs` | the common parts of all HTML pages |
 //! | `chart.rs`, `pictures.rs` | charts and pictures as SVG |
 //! | `outputs.rs` | output files, checked before a command starts, and standard output |
+//! | `signals.rs` | signals that end a run |
+//! | `number.rs` | numbers in tables |
 //! | `error.rs` | errors and their exit codes |
 
 mod args;
 mod chart;
 mod error;
+mod generate;
 mod input;
 mod inspect;
+mod model;
+mod number;
 mod outputs;
 mod page;
 mod paper;
 mod pictures;
+mod run;
+mod signals;
+mod stream;
 mod tasks;
 mod trace;
 mod train;
@@ -32,10 +45,13 @@ mod train;
 use std::process::ExitCode;
 
 use crate::args::{Args, Command};
+use crate::error::Error;
 
 fn main() -> ExitCode {
     let result = match Args::of_process().command {
         Command::Train(args) => train::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Paper(args) => paper::run(&args),
@@ -44,7 +60,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            if !matches!(error, Error::Closed) {
+                outputs::note(&format!("error: {error}"));
+            }
             ExitCode::from(error.exit_code())
         }
     }

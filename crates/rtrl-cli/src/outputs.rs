@@ -43,7 +43,19 @@ pub(crate) fn note(line: &str) {
 
 /// Confirms on standard error that a file has been written.
 pub(crate) fn confirm(what: &str, path: &Path) {
-    note(&format!("wrote the {what} to {}", path.display()));
+    note(&confirmation(what, path));
+}
+
+/// Says that a file has been written.
+pub(crate) fn confirmation(what: &str, path: &Path) -> String {
+    format!("wrote the {what} to {}", path.display())
+}
+
+/// The file that a run which is stopped writes in place of `path`, which stays as it is.
+pub(crate) fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
 }
 
 /// A path that is the same for the same file, even if the file does not exist yet.

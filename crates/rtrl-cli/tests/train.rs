@@ -63,7 +63,7 @@ fn sunspots_are_forecast_better_than_by_the_baselines() {
         has_words(&printed, &words);
         assert!(!printed.contains("row  "), "progress among the results: {printed}");
         let noted = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
-        has_words(&noted, &["row      2048", "wrote the model to", &path("m").to_string_lossy()]);
+        has_words(&noted, &["      2048 ", "wrote the model to", &path("m").to_string_lossy()]);
         has_words(&noted, &["wrote the errors to", "wrote the report to"]);
         let json = serde_json::from_str(&fs::read_to_string(path("j")).unwrap()).unwrap();
         assert_eq!(odd_results(&json), [""; 0], "seed {seed}: {json}");

@@ -4,12 +4,13 @@
 use std::collections::VecDeque;
 
 use rtrl_model::RecursiveLeastSquares;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::prequential::SeriesForecaster;
 
 /// Forecasts that the next value equals the last one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Persistence {
     last: Option<f64>,
 }
@@ -29,7 +30,10 @@ const RIDGE: f64 = 1e-6;
 /// Values are measured in units of the largest among the first 2 k, so that the penalty is
 /// comparable for all series. Until there are 2 k values the forecast is the last value. Only
 /// values with k predecessors enter the fit.
-#[derive(Debug, Clone)]
+///
+/// It can be stored and continues with the same bits, if the format keeps them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
 pub struct Autoregression {
     order: usize,
     model: RecursiveLeastSquares,
@@ -39,6 +43,43 @@ pub struct Autoregression {
     unit: Option<f64>,
     /// 1, then the last values, newest first, in units of `unit`.
     features: Vec<f64>,
+}
+
+/// What an autoregression stores.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    order: usize,
+    past: VecDeque<f64>,
+    unit: Option<f64>,
+    weights: Vec<f64>,
+    inverse: Vec<f64>,
+}
+
+impl From<Autoregression> for Stored {
+    fn from(from: Autoregression) -> Self {
+        let Autoregression { order, model, past, unit, .. } = from;
+        let (weights, inverse) = (model.weights().to_vec(), model.inverse().to_vec());
+        Self { order, past, unit, weights, inverse }
+    }
+}
+
+impl TryFrom<Stored> for Autoregression {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self, Error> {
+        let Stored { order, past, unit, weights, inverse } = stored;
+        // Confirms the order before memory is reserved for it.
+        if weights.len() != order.saturating_add(1) || past.len() > 2 * order {
+            let expected = format!("{order} past values and one weight more");
+            let got = format!("{} past values and {} weights", past.len(), weights.len());
+            let what = "stored autoregression";
+            return Err(Error::Model(rtrl_model::Error::Setting { what, expected, got }));
+        }
+        let mut new = Self::new(order)?;
+        new.model.restore(&weights, &inverse)?;
+        Ok(Self { past, unit, ..new })
+    }
 }
 
 impl Autoregression {
@@ -159,6 +200,25 @@ mod tests {
         let found = forecasts(&mut Autoregression::new(12).unwrap(), &series);
         assert_eq!(found[..23], series[..23]);
         assert_ne!(found[23], series[23]);
+    }
+
+    #[test]
+    fn a_stored_autoregression_continues_with_the_same_bits() {
+        let series = oscillation(1.0);
+        let mut whole = Autoregression::new(3).unwrap();
+        let expected = forecasts(&mut whole, &series);
+        for stop in [1, 5, 6, 30] {
+            let mut first = Autoregression::new(3).unwrap();
+            let mut found = forecasts(&mut first, &series[..stop]);
+            let text = serde_json::to_string(&first).unwrap();
+            let mut rest: Autoregression = serde_json::from_str(&text).unwrap();
+            found.extend(forecasts(&mut rest, &series[stop..]));
+            assert_eq!(found, expected, "{stop}");
+        }
+        let text = serde_json::to_string(&whole).unwrap();
+        let odd = text.replace("\"order\":3", "\"order\":4");
+        let error = serde_json::from_str::<Autoregression>(&odd).unwrap_err().to_string();
+        assert!(error.contains("expected 4 past values"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::slice::from_ref;
 
-use rtrl_model::{Learner, Network, Real, State, Targets};
+use rtrl_model::{Learner, Network, Real, Targets};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::prequential::SeriesForecaster;
@@ -32,16 +33,38 @@ pub enum Horizon {
 /// ([`RunningScale`]); a target is included after its forecast. A row without a target is a step
 /// without a target. After an overflow the forecaster
 /// resets the learner and continues; [`NetworkForecaster::mishaps`] counts these rows.
+///
+/// [`NetworkForecaster::memory`] and the learner are all that it consists of: a forecaster that is
+/// made of a stored learner and memory continues bit for bit.
 #[derive(Debug)]
 pub struct NetworkForecaster<T: Real> {
     learner: Learner<T>,
     predict: Predict,
     horizon: Horizon,
+    /// Whether the learner and the scales learn from a row.
+    learns: bool,
     target_scale: RunningScale,
     input_scales: Vec<RunningScale>,
     /// The standardised inputs of the current row.
     input: Vec<T>,
     /// The last target, if there has been one.
+    present: Option<f64>,
+    /// Whether there has been a row.
+    started: bool,
+    mishaps: u64,
+    /// The forecast from the current row, once it has been made.
+    made: Option<f64>,
+}
+
+/// What a forecaster remembers next to its learner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    target_scale: RunningScale,
+    input_scales: Vec<RunningScale>,
+    /// The standardised inputs of the last row.
+    input: Vec<f64>,
+    /// The last target.
     present: Option<f64>,
     /// Whether there has been a row.
     started: bool,
@@ -62,13 +85,54 @@ impl<T: Real> NetworkForecaster<T> {
             learner,
             predict,
             horizon,
+            learns: true,
             target_scale: RunningScale::default(),
             input_scales: vec![RunningScale::default(); inputs],
             input: vec![T::ZERO; inputs],
             present: None,
             started: false,
             mishaps: 0,
+            made: None,
         })
+    }
+
+    /// Continues from what another forecaster of the same shape remembered, whose learner has been
+    /// stored.
+    ///
+    /// # Errors
+    /// [`rtrl_model::Error::InputLength`] for the memory of another number of inputs.
+    pub fn remember(mut self, memory: Memory) -> Result<Self, Error> {
+        let expected = self.input.len();
+        let lengths = [memory.input.len(), memory.input_scales.len()];
+        if let Some(&got) = lengths.iter().find(|&&got| got != expected) {
+            return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
+        }
+        let Memory { target_scale, input_scales, input, present, started, mishaps } = memory;
+        self.input = input.into_iter().map(T::from_f64).collect();
+        let made = None;
+        Ok(Self { target_scale, input_scales, present, started, mishaps, made, ..self })
+    }
+
+    /// What the forecaster remembers next to its learner.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            target_scale: self.target_scale,
+            input_scales: self.input_scales.clone(),
+            input: self.input.iter().map(|value| value.to_f64()).collect(),
+            present: self.present,
+            started: self.started,
+            mishaps: self.mishaps,
+        }
+    }
+
+    /// From here on, rows change the state of the network but neither its weights nor the scales.
+    pub fn without_learning(self) -> Self {
+        Self { learns: false, ..self }
+    }
+
+    /// The learner after the last row that it learnt from.
+    pub fn learner(&self) -> &Learner<T> {
+        &self.learner
     }
 
     /// The current network.
@@ -76,19 +140,19 @@ impl<T: Real> NetworkForecaster<T> {
         self.learner.network()
     }
 
-    /// The state of the network after the last row that it learnt from.
-    ///
-    /// # Errors
-    /// As [`Learner::state`]; a learner always has its first stream.
-    pub fn state(&self) -> Result<&State<T>, Error> {
-        Ok(self.learner.state(0)?)
+    /// Whether a forecast of the next row depends on nothing but past targets.
+    pub fn sees_target_only(&self) -> bool {
+        self.horizon == Horizon::NextRow && self.input.len() == 1
     }
 
     /// The forecast from the inputs of the current row. If the forward pass overflows, it is the forecast for an
     /// output of 0.
     pub fn forecast(&mut self) -> f64 {
+        if let Some(made) = self.made {
+            return made;
+        }
         let output = self.learner.peek(&self.input).map_or(0.0, |outputs| outputs[0].to_f64());
-        self.decode(output)
+        *self.made.insert(self.decode(output))
     }
 
     /// Number of rows at which an overflow kept the network from learning.
@@ -109,6 +173,7 @@ impl<T: Real> NetworkForecaster<T> {
     /// Forecasts the target that belongs to the current row, then learns from it.
     fn forecast_and_learn(&mut self, target: Option<f64>) -> Result<f64, Error> {
         let forecast = self.forecast();
+        let target = target.filter(|_| self.learns);
         let target = target.map(|target| T::from_f64(self.encode(target)));
         if target.is_some_and(|target| !target.is_finite()) {
             return Err(Error::Scale);
@@ -120,6 +185,7 @@ impl<T: Real> NetworkForecaster<T> {
     /// Takes a step with the inputs of the current row and its target. After an overflow, it resets
     /// what is lost and continues.
     fn learn(&mut self, target: Option<T>) -> Result<(), Error> {
+        self.made = None;
         let targets = target.as_ref().map_or(Targets::None, |t| Targets::All(from_ref(t)));
         let result = self.learner.step(&self.input, targets);
         let Err(error) = result else { return Ok(()) };
@@ -156,11 +222,14 @@ impl<T: Real> NetworkForecaster<T> {
 
     /// Makes the inputs the current ones. If a scale cannot take its value, none does.
     fn enter_inputs(&mut self, inputs: &[f64]) -> Result<(), Error> {
+        self.made = None;
         let mut scales = self.input_scales.iter().zip(inputs);
         scales.try_for_each(|(scale, &value)| with(scale, value).map(drop))?;
         let places = self.input.iter_mut().zip(&mut self.input_scales).zip(inputs);
         for ((place, scale), &value) in places {
-            scale.add(value);
+            if self.learns {
+                scale.add(value);
+            }
             *place = T::from_f64(scale.standardise(value));
         }
         Ok(())
@@ -168,8 +237,12 @@ impl<T: Real> NetworkForecaster<T> {
 
     /// Makes the target, if there is one, the last one.
     fn enter_target(&mut self, target: Option<f64>) -> Result<(), Error> {
+        self.made = None;
         if let Some(target) = target {
-            self.target_scale = with(&self.target_scale, target)?;
+            let scale = with(&self.target_scale, target)?;
+            if self.learns {
+                self.target_scale = scale;
+            }
             self.present = Some(target);
         }
         Ok(())
@@ -230,7 +303,10 @@ mod tests {
     use rtrl_model::{Optimizer, Readout};
 
     use super::*;
+    use crate::baselines::Persistence;
     use crate::prequential::Scores;
+
+    const NO_BASELINES: [Persistence; 0] = [];
 
     fn forecaster(predict: Predict, rate: f64) -> NetworkForecaster<f64> {
         let readout = Readout::new(1).with_inputs().recursive_least_squares(1.0, 1e-3);
@@ -245,9 +321,9 @@ mod tests {
 
     fn error(predict: Predict, series: impl Iterator<Item = f64>) -> f64 {
         let mut network = forecaster(predict, 1e-3);
-        let mut scores = Scores::new(200);
+        let mut scores = Scores::new(1, 200);
         for value in series {
-            scores.take(&mut [&mut network], &[value], Some(value)).unwrap();
+            scores.take(&mut network, &mut NO_BASELINES.clone(), &[value], Some(value)).unwrap();
         }
         assert_eq!(network.mishaps(), 0);
         scores.settled[0].rmse().unwrap()
@@ -331,11 +407,11 @@ mod tests {
             let mut network = forecaster(Predict::Value, 1e-3);
             network.horizon = horizon;
             let mut generator = rtrl_model::Generator::new(3);
-            let (mut scores, mut last) = (Scores::new(500), 0.0);
+            let (mut scores, mut last) = (Scores::new(1, 500), 0.0);
             for t in 0..1500 {
                 let input = generator.between(-1.0, 1.0);
                 let target = (t % 3 > 0).then_some(input + last);
-                scores.take(&mut [&mut network], &[input], target).unwrap();
+                scores.take(&mut network, &mut NO_BASELINES.clone(), &[input], target).unwrap();
                 last = input;
             }
             assert_eq!(scores.count(), 1000);
@@ -357,6 +433,61 @@ mod tests {
         let (missing, whole) = (run(true), run(false));
         assert_eq!(missing[..=7], whole[..=7]);
         assert_ne!(missing[8], whole[8]);
+    }
+
+    /// A forecaster of the learner of another, in a file, and of its memory, as text.
+    fn stored(network: &NetworkForecaster<f64>) -> NetworkForecaster<f64> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("learner");
+        let text = serde_json::to_value(network.memory()).unwrap();
+        network.learner().save(&path, &text).unwrap();
+        let stored = rtrl_model::StoredLearner::open(&path).unwrap();
+        let memory = serde_json::from_value(stored.application().clone()).unwrap();
+        let learner = stored.learner(&rtrl_model::Supplies::default()).unwrap();
+        let fresh = NetworkForecaster::new(learner, network.predict, network.horizon).unwrap();
+        fresh.remember(memory).unwrap()
+    }
+
+    #[test]
+    fn a_stored_forecaster_continues_bit_for_bit() {
+        for horizon in [Horizon::SameRow, Horizon::NextRow] {
+            let mut whole = forecaster(Predict::Change, 1e-2);
+            whole.horizon = horizon;
+            let mut resumed = stored(&whole);
+            for t in 0..60 {
+                let target = (t % 5 > 0).then(|| wave(t));
+                let [a, b] =
+                    [&mut whole, &mut resumed].map(|f| f.observe(&[wave(t + 1)], target).unwrap());
+                assert_eq!(a.map(f64::to_bits), b.map(f64::to_bits), "{t}");
+                resumed = stored(&resumed);
+            }
+            assert_eq!(resumed.memory(), whole.memory());
+        }
+        let memory = Memory { input: vec![0.0; 2], ..forecaster(Predict::Value, 1.0).memory() };
+        assert!(forecaster(Predict::Value, 1.0).remember(memory).is_err());
+    }
+
+    /// Neither weights nor scales change, and the forecasts follow the series.
+    #[test]
+    fn without_learning_only_the_state_advances() {
+        let mut network = forecaster(Predict::Change, 1e-2);
+        let observe = |network: &mut NetworkForecaster<f64>, t: usize| {
+            network.observe(&[wave(t)], Some(wave(t))).unwrap().unwrap_or_default() - wave(t)
+        };
+        for t in 0..300 {
+            observe(&mut network, t);
+        }
+        let before = network.memory();
+        let readout = network.network().readout_weights().cloned();
+        let mut network = network.without_learning();
+        let errors = (300..360).map(|t| observe(&mut network, t).abs());
+        let largest = errors.fold(0.0, f64::max);
+        assert!(largest < 0.5, "{largest}");
+        assert_eq!(network.network().readout_weights().cloned(), readout);
+        let after = network.memory();
+        assert_eq!(after.target_scale, before.target_scale);
+        assert_eq!(after.input_scales, before.input_scales);
+        assert_ne!(after.present, before.present);
     }
 
     #[test]

@@ -9,13 +9,17 @@
 //! | `prequential.rs` | scores of forecasters on the same series |
 //! | `baselines.rs` | persistence and linear autoregression |
 //! | `forecast.rs` | a network that forecasts a series while it learns |
+//! | `interval.rs` | prediction intervals from past errors |
 //! | `scale.rs` | running standardisation |
+//! | `bits.rs` | numbers that may not be finite, in files |
 //! | `error.rs` | errors |
 
 pub mod baselines;
+mod bits;
 mod error;
 pub mod forecast;
 pub mod inspect;
+pub mod interval;
 pub mod paper;
 pub mod prequential;
 pub mod scale;

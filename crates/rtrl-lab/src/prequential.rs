@@ -6,20 +6,23 @@
 //! use rtrl_lab::prequential::Scores;
 //!
 //! # fn main() -> Result<(), rtrl_lab::Error> {
-//! let (mut persistence, mut autoregression) = (Persistence::default(), Autoregression::new(2)?);
+//! let mut autoregression = Autoregression::new(2)?;
+//! let mut baselines = [Persistence::default()];
 //! // The first 20 forecasts do not count.
-//! let mut scores = Scores::new(20);
+//! let mut scores = Scores::new(1 + baselines.len(), 20);
 //! for t in 0..200 {
-//!     let value = f64::from(t) * 0.3;
-//!     scores.take(&mut [&mut persistence, &mut autoregression], &[], Some(value.sin()))?;
+//!     let value = (f64::from(t) * 0.3).sin();
+//!     scores.take(&mut autoregression, &mut baselines, &[], Some(value))?;
 //! }
-//! let [persistence, autoregression] = scores.settled.map(|errors| errors.rmse().unwrap());
-//! assert!(persistence > 0.2 && autoregression < 1e-3);
+//! let errors: Vec<f64> = scores.settled.iter().filter_map(|sums| sums.rmse()).collect();
+//! assert!(errors[0] < 1e-3 && errors[1] > 0.2);
 //! # Ok(())
 //! # }
 //! ```
 
-use crate::Error;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, bits};
 
 /// Forecasts the next value of a series.
 pub trait SeriesForecaster {
@@ -32,10 +35,12 @@ pub trait SeriesForecaster {
 }
 
 /// Accumulated errors of one forecaster.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ErrorSums {
     count: u64,
+    #[serde(with = "bits")]
     squares: f64,
+    #[serde(with = "bits")]
     absolutes: f64,
 }
 
@@ -45,6 +50,16 @@ impl ErrorSums {
         self.count += 1;
         self.squares += error * error;
         self.absolutes += error.abs();
+    }
+
+    /// The errors that were added after `earlier`, up to rounding.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            count: self.count - earlier.count,
+            squares: self.squares - earlier.squares,
+            absolutes: self.absolutes - earlier.absolutes,
+        }
     }
 
     /// Number of errors.
@@ -63,79 +78,70 @@ impl ErrorSums {
     }
 }
 
-/// A value and its forecasts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Record<const N: usize> {
-    /// The value.
-    pub actual: f64,
-    /// One forecast for each forecaster.
-    pub forecasts: [f64; N],
-}
-
-/// The errors of N forecasters on the same values.
-#[derive(Debug, Clone)]
-pub struct Scores<const N: usize> {
+/// The errors of a forecaster and its baselines on the same values. They can be stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Scores {
     skip: u64,
     count: u64,
-    /// Over all forecasts.
-    pub running: [ErrorSums; N],
+    /// Of the last row, one of each forecaster.
+    #[serde(skip)]
+    forecasts: Vec<f64>,
+    /// Over all forecasts, one for each forecaster.
+    pub running: Vec<ErrorSums>,
     /// Over all forecasts except the skipped ones at the start.
-    pub settled: [ErrorSums; N],
-    /// Every forecast, if they are kept.
-    pub records: Option<Vec<Record<N>>>,
+    pub settled: Vec<ErrorSums>,
 }
 
-impl<const N: usize> Scores<N> {
-    /// No errors yet; the settled sums exclude the first `skip` forecasts.
-    pub fn new(skip: u64) -> Self {
-        let sums = [ErrorSums::default(); N];
-        Self { skip, count: 0, running: sums, settled: sums, records: None }
+impl Scores {
+    /// No errors yet of so many forecasters; the settled sums exclude the first `skip` forecasts.
+    pub fn new(forecasters: usize, skip: u64) -> Self {
+        let sums = vec![ErrorSums::default(); forecasters];
+        let forecasts = Vec::with_capacity(forecasters);
+        Self { skip, count: 0, forecasts, running: sums.clone(), settled: sums }
     }
 
-    /// Keeps every forecast in [`Scores::records`].
-    #[must_use]
-    pub fn keep_records(mut self) -> Self {
-        self.records = Some(Vec::new());
-        self
-    }
-
-    /// Shows every forecaster a row and adds the errors of its forecasts. Rows without a target, or
-    /// for which some forecaster has no forecast, do not count.
+    /// Shows every forecaster a row, adds the errors of its forecasts, and returns the forecast of
+    /// the first. Rows without a target, or for which some forecaster has no forecast, do not
+    /// count.
     ///
     /// # Errors
     /// The first error of a forecaster; the forecasters before it have seen the row.
-    pub fn take(
+    pub fn take<B: SeriesForecaster>(
         &mut self,
-        forecasters: &mut [&mut dyn SeriesForecaster; N],
+        first: &mut impl SeriesForecaster,
+        baselines: &mut [B],
         inputs: &[f64],
         target: Option<f64>,
-    ) -> Result<(), Error> {
-        let mut forecasts = [0.0; N];
-        let mut complete = true;
-        for (place, forecaster) in forecasts.iter_mut().zip(forecasters) {
-            match forecaster.observe(inputs, target)? {
-                Some(forecast) => *place = forecast,
-                None => complete = false,
-            }
+    ) -> Result<Option<f64>, Error> {
+        self.forecasts.clear();
+        let forecast = first.observe(inputs, target)?;
+        self.forecasts.extend(forecast);
+        for baseline in &mut *baselines {
+            self.forecasts.extend(baseline.observe(inputs, target)?);
         }
-        if let (true, Some(target)) = (complete, target) {
-            self.add(target, forecasts);
+        if let Some(target) = target
+            && self.forecasts.len() == 1 + baselines.len()
+        {
+            self.add(target);
         }
-        Ok(())
+        Ok(forecast)
     }
 
     /// Adds the errors of the forecasts of a value.
-    pub fn add(&mut self, actual: f64, forecasts: [f64; N]) {
+    fn add(&mut self, actual: f64) {
         self.count += 1;
-        for (index, forecast) in forecasts.into_iter().enumerate() {
-            self.running[index].add(forecast - actual);
+        let sums = self.running.iter_mut().zip(&mut self.settled);
+        for (forecast, (running, settled)) in self.forecasts.iter().zip(sums) {
+            running.add(forecast - actual);
             if self.count > self.skip {
-                self.settled[index].add(forecast - actual);
+                settled.add(forecast - actual);
             }
         }
-        if let Some(records) = &mut self.records {
-            records.push(Record { actual, forecasts });
-        }
+    }
+
+    /// The forecasts of the last row, one of each forecaster if the row counts.
+    pub fn forecasts(&self) -> &[f64] {
+        &self.forecasts
     }
 
     /// The smallest settled root mean square error that is finite.
@@ -156,6 +162,7 @@ mod tests {
     use crate::baselines::Persistence;
 
     /// Always one number, from the second row on.
+    #[derive(Clone, Copy)]
     struct Constant(Option<f64>, f64);
 
     impl SeriesForecaster for Constant {
@@ -166,51 +173,77 @@ mod tests {
 
     #[test]
     fn errors_are_those_of_the_formulas_and_skipped_ones_do_not_count() {
-        let mut scores = Scores::new(1).keep_records();
-        let (mut last, mut zero) = (Persistence::default(), Constant(None, 0.0));
+        let mut scores = Scores::new(2, 1);
+        let (mut last, mut zero) = (Persistence::default(), [Constant(None, 0.0)]);
+        let mut forecasts = Vec::new();
         for value in [5.0, 1.0, 4.0, 0.0] {
-            scores.take(&mut [&mut last, &mut zero], &[], Some(value)).unwrap();
+            forecasts.push(scores.take(&mut last, &mut zero, &[], Some(value)).unwrap());
         }
         // Persistence is wrong by 4, -3 and 4, the constant by -1, -4 and 0; the first ones are
         // skipped.
-        assert_eq!(scores.count(), 3);
-        assert_eq!(scores.running.map(|sums| sums.count()), [3, 3]);
+        assert_eq!(forecasts, [None, Some(5.0), Some(1.0), Some(4.0)]);
+        assert_eq!((scores.count(), scores.forecasts()), (3, [4.0, 0.0].as_slice()));
+        assert_eq!(scores.running.iter().map(ErrorSums::count).collect::<Vec<_>>(), [3, 3]);
         assert_eq!(scores.running[0].rmse(), Some((41.0f64 / 3.0).sqrt()));
         assert_eq!(scores.settled[0].rmse(), Some(12.5f64.sqrt()));
-        assert_eq!(scores.settled.map(|sums| sums.mae()), [Some(3.5), Some(2.0)]);
+        assert_eq!([0, 1].map(|i| scores.settled[i].mae()), [Some(3.5), Some(2.0)]);
         assert_eq!(scores.least(), Some(8.0f64.sqrt()));
-        let records = scores.records.unwrap();
-        assert_eq!(records[2], Record { actual: 0.0, forecasts: [4.0, 0.0] });
-        assert_eq!(records.len(), 3);
+    }
+
+    #[test]
+    fn stored_scores_continue_with_the_same_bits() {
+        let mut last = Persistence::default();
+        let (mut scores, mut before) = (Scores::new(1, 2), None);
+        for value in [1.0, 0.1, f64::MAX, 0.3, -f64::MAX, 0.7] {
+            let none: &mut [Persistence] = &mut [];
+            scores.take(&mut last, none, &[], Some(value)).unwrap();
+            let text = serde_json::to_string(&scores).unwrap();
+            scores = serde_json::from_str(&text).unwrap();
+            before.get_or_insert(scores.running[0]);
+        }
+        let sums = scores.running[0];
+        assert_eq!((scores.count(), sums.squares, scores.settled[0].count), (5, f64::INFINITY, 3));
+        assert_eq!(sums.since(&before.unwrap()).count(), 5);
+        assert!(sums.absolutes.is_infinite() || sums.absolutes > f64::MAX / 2.0);
+    }
+
+    /// Scores of constants.
+    fn constants(values: &[f64], skip: u64, target: f64) -> Scores {
+        let mut all: Vec<_> = values.iter().map(|&v| Constant(Some(v), v)).collect();
+        let mut scores = Scores::new(all.len(), skip);
+        let (first, baselines) = all.split_first_mut().unwrap();
+        scores.take(first, baselines, &[], Some(target)).unwrap();
+        scores
     }
 
     #[test]
     fn without_a_forecast_that_counts_there_is_no_score() {
-        let mut scores = Scores::<1>::new(5);
-        scores.add(1.0, [2.0]);
-        assert_eq!((scores.settled[0].rmse(), scores.settled[0].mae()), (None, None));
-        assert_eq!((scores.least(), scores.records), (None, None));
+        let scores = constants(&[2.0], 5, 1.0);
+        assert_eq!(
+            (scores.count(), scores.settled[0].rmse(), scores.settled[0].mae()),
+            (1, None, None)
+        );
+        assert_eq!(scores.least(), None);
     }
 
     /// Otherwise a forecaster that overflows could win.
     #[test]
     fn an_error_that_is_not_finite_is_not_the_least() {
-        let mut scores = Scores::new(0);
-        scores.add(1.0, [f64::NAN, f64::NEG_INFINITY, 3.0]);
+        let scores = constants(&[f64::NAN, f64::NEG_INFINITY, 3.0], 0, 1.0);
         assert_eq!(scores.least(), Some(2.0));
-        scores.add(1.0, [0.0, 0.0, f64::INFINITY]);
+        let scores = constants(&[f64::NAN, f64::NEG_INFINITY], 0, 1.0);
         assert_eq!(scores.least(), None);
     }
 
     #[test]
     fn a_row_without_a_target_or_a_forecast_does_not_count() {
-        let mut scores = Scores::new(0);
-        let (mut early, mut late) = (Constant(Some(1.0), 1.0), Constant(None, 1.0));
-        scores.take(&mut [&mut early, &mut late], &[], Some(0.0)).unwrap();
+        let mut scores = Scores::new(2, 0);
+        let (mut early, mut late) = (Constant(Some(1.0), 1.0), [Constant(None, 1.0)]);
+        scores.take(&mut early, &mut late, &[], Some(0.0)).unwrap();
         assert_eq!(scores.count(), 0);
-        scores.take(&mut [&mut early, &mut late], &[], None).unwrap();
+        scores.take(&mut early, &mut late, &[], None).unwrap();
         assert_eq!(scores.count(), 0);
-        scores.take(&mut [&mut early, &mut late], &[], Some(0.0)).unwrap();
+        scores.take(&mut early, &mut late, &[], Some(0.0)).unwrap();
         assert_eq!(scores.count(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! Which columns of a series are read, and how.
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 /// The columns of a series, and what is wrong or missing in them.
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,8 @@ pub(crate) struct InputArgs {
 }
 
 /// What an empty cell of an input is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Missing {
     /// An error in its row
     Error,
@@ -51,16 +53,4 @@ pub(crate) enum OnError {
     Stop,
     /// The row is skipped as if it did not exist, and counted
     Skip,
-}
-
-impl Missing {
-    /// The name, as on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Last => "last",
-            Self::Zero => "zero",
-            Self::Mean => "mean",
-        }
-    }
 }

@@ -7,11 +7,15 @@
 //! | `inspect.rs` | the flags of `rtrl inspect` |
 //! | `numbers.rs` | numbers within a range |
 //! | `readout.rs` | how a readout learns |
+//! | `run.rs` | the flags of `rtrl run` and `rtrl generate` |
+//! | `stream.rs` | the flags of the commands that take a stream row by row |
 
 mod input;
 mod inspect;
 mod numbers;
 mod readout;
+mod run;
+mod stream;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -19,12 +23,17 @@ use std::path::PathBuf;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use rtrl_lab::forecast::Horizon;
 use rtrl_model::{Activation, Cell, EngineChoice, Optimizer, Pace, Threads, UpdateSettings};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::input::{InputArgs, Missing, OnError};
 pub(crate) use self::inspect::InspectArgs;
 use self::numbers::{count, positive, rate, seed, share, threads};
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
+pub(crate) use self::run::{GenerateArgs, RunArgs};
+pub(crate) use self::stream::{
+    BaselineName, Baselines, CheckpointArgs, Every, Format, VerbosityArgs,
+};
 use crate::error::Error;
 
 /// Exact real-time recurrent learning: train recurrent networks while they run.
@@ -72,6 +81,10 @@ pub(crate) enum Command {
     /// Forecast a column of a CSV file one row ahead, learning in one pass, and compare with
     /// baselines
     Train(Box<TrainArgs>),
+    /// Forecast a stream with a saved model, row by row, and learn from it if --learn is given
+    Run(RunArgs),
+    /// Run a saved model on its own forecasts
+    Generate(GenerateArgs),
     /// Run a conformance case and write its trace
     Trace(TraceArgs),
     /// Analyse a saved network: eigenvalues, stability, states, and its finite-state machine
@@ -161,9 +174,29 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 300, value_name = "N")]
     pub(crate) skip: u64,
 
-    /// Save the trained network to this safetensors file
+    /// The forecasters to compare with: none, all, or some of persistence, ar (autoregression) and
+    /// still (the same network with fixed recurrent weights), separated by commas
+    #[arg(long, value_name = "NAMES", default_value = "all")]
+    pub(crate) baselines: Baselines,
+
+    /// Save the trained network to this safetensors file. A run that is stopped saves it to
+    /// MODEL.partial
     #[arg(long, value_name = "MODEL")]
     pub(crate) save: Option<PathBuf>,
+
+    /// Write the prediction of every row to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predictions: Option<PathBuf>,
+
+    /// Format of the predictions
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) checkpoint: CheckpointArgs,
+
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
 
     /// Write a report with charts to this HTML file
     #[arg(long, value_name = "FILE")]
@@ -253,7 +286,7 @@ pub(crate) struct EmitArgs {
 }
 
 /// The engine that computes the sensitivities.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct EngineArgs {
     /// Engine that computes the sensitivities: auto, eager or deferred
     #[arg(long, default_value = "auto")]
@@ -269,6 +302,26 @@ pub(crate) struct EngineArgs {
 }
 
 impl EngineArgs {
+    /// The engine of a name, as in a saved model.
+    pub(crate) fn named(
+        name: &str,
+        window: Option<NonZeroUsize>,
+        even_paced: bool,
+    ) -> Result<Self, rtrl_model::Error> {
+        Ok(Self { engine: name.parse()?, window, even_paced })
+    }
+
+    /// The name, the window and the pace, as on the command line.
+    pub(crate) fn names(&self) -> (&'static str, Option<NonZeroUsize>, bool) {
+        let name = match self.engine {
+            EngineChoice::Auto => "auto",
+            EngineChoice::Eager => "eager",
+            // The command line knows no other.
+            _ => "deferred",
+        };
+        (name, self.window, self.even_paced)
+    }
+
     /// The engine to compare with the eager one: the deferred one, with the given window and pace.
     pub(crate) fn compared(&self) -> Result<EngineChoice, rtrl_model::Error> {
         match self.choice()? {
@@ -302,7 +355,8 @@ impl From<Predict> for rtrl_lab::forecast::Predict {
 }
 
 /// What the readout forecasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Predict {
     /// The change from the last value
     Change,
@@ -311,7 +365,8 @@ pub(crate) enum Predict {
 }
 
 /// The optimiser of a training run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum OptimizerName {
     /// Plain gradient descent
     Sgd,
@@ -393,8 +448,13 @@ impl TrainArgs {
 
     /// The threads of a learner.
     pub(crate) fn threads(&self) -> Threads {
-        self.threads.map_or(Threads::Auto, |count| Threads::Exactly(count.get()))
+        exactly(self.threads)
     }
+}
+
+/// A number of threads, or the library's choice.
+fn exactly(threads: Option<NonZeroUsize>) -> Threads {
+    threads.map_or(Threads::Auto, |count| Threads::Exactly(count.get()))
 }
 
 #[cfg(test)]

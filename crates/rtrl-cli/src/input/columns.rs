@@ -21,7 +21,8 @@ impl Columns<'_> {
         self.find(column)?.ok_or_else(|| self.unknown(column))
     }
 
-    fn find(&self, column: &str) -> Result<Option<usize>, Error> {
+    /// The place of a column, if there is one.
+    pub(super) fn find(&self, column: &str) -> Result<Option<usize>, Error> {
         let mut places = (0..self.names.len()).filter(|&place| self.names[place] == column);
         let number =
             || column.parse().ok().filter(|number| (1..=self.names.len()).contains(number));

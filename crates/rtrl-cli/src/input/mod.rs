@@ -22,5 +22,5 @@ mod source;
 mod table;
 mod zstd;
 
-pub(crate) use self::series::{Series, Skipped};
+pub(crate) use self::series::{Row, Series, Skipped};
 pub(crate) use self::source::{is_standard_input, name};

@@ -18,7 +18,7 @@ const LARGEST: f64 = 1e100;
 pub(crate) struct Series {
     table: Table,
     /// Places of the columns in the table.
-    target: usize,
+    target: Option<usize>,
     inputs: Vec<usize>,
     time: Option<usize>,
     gaps: Gaps,
@@ -56,9 +56,29 @@ pub(crate) struct Skipped {
 impl Series {
     /// Opens a file, or standard input for `-`, and finds the columns.
     pub(crate) fn open(path: &Path, args: &InputArgs, horizon: Horizon) -> Result<Self, Error> {
-        let table = Table::open(path, !args.no_header)?;
+        Self::with(Table::open(path, !args.no_header)?, args, horizon, true)
+    }
+
+    /// As [`Series::open`], but the table may have no column of the target: then no row has one.
+    pub(crate) fn open_without_target(
+        path: &Path,
+        args: &InputArgs,
+        horizon: Horizon,
+    ) -> Result<Self, Error> {
+        Self::with(Table::open(path, !args.no_header)?, args, horizon, false)
+    }
+
+    fn with(
+        table: Table,
+        args: &InputArgs,
+        horizon: Horizon,
+        needs_target: bool,
+    ) -> Result<Self, Error> {
         let columns = Columns { path: table.path(), names: table.names() };
-        let target = columns.place(&args.target)?;
+        let target = match columns.find(&args.target)? {
+            None if !needs_target => None,
+            _ => Some(columns.place(&args.target)?),
+        };
         let time = args.time.as_deref().map(|time| columns.place(time)).transpose()?;
         let inputs = inputs(&columns, &args.inputs, horizon, target, time)?;
         Ok(Self {
@@ -81,7 +101,7 @@ impl Series {
 
     /// The name of the target.
     pub(crate) fn target(&self) -> &str {
-        &self.table.names()[self.target]
+        self.target.map_or("", |place| &self.table.names()[place])
     }
 
     /// The names of the inputs.
@@ -91,7 +111,7 @@ impl Series {
 
     /// Whether the target is one of the inputs.
     pub(crate) fn sees_target(&self) -> bool {
-        self.inputs.contains(&self.target)
+        self.target.is_some_and(|target| self.inputs.contains(&target))
     }
 
     /// The rows that were skipped so far.
@@ -120,7 +140,7 @@ impl Series {
         if !self.table.advance()? {
             return Ok(false);
         }
-        self.row.target = self.number(self.target)?;
+        self.row.target = self.target.map_or(Ok(None), |target| self.number(target))?;
         for (index, &place) in self.inputs.iter().enumerate() {
             let found = self.number(place)?;
             self.is_present[index] = found.is_some();
@@ -174,21 +194,24 @@ fn inputs(
     columns: &Columns<'_>,
     items: &[String],
     horizon: Horizon,
-    target: usize,
+    target: Option<usize>,
     time: Option<usize>,
 ) -> Result<Vec<usize>, Error> {
     let is_excluded =
-        |place| time == Some(place) || (horizon == Horizon::SameRow && place == target);
+        |place| time == Some(place) || (horizon == Horizon::SameRow && target == Some(place));
     let eligible: Vec<usize> = (0..columns.names.len()).filter(|&p| !is_excluded(p)).collect();
     let inputs = match horizon {
-        Horizon::NextRow if items.is_empty() => vec![target],
+        Horizon::NextRow if items.is_empty() => target.into_iter().collect(),
         Horizon::SameRow if items.is_empty() => eligible,
         _ => columns.choose(items, &eligible)?,
     };
     if inputs.is_empty() {
         return Err(Error::NoInput);
     }
-    if horizon == Horizon::SameRow && inputs.contains(&target) {
+    if let Some(target) = target
+        && horizon == Horizon::SameRow
+        && inputs.contains(&target)
+    {
         return Err(Error::TargetInput { column: shortened(&columns.names[target]) });
     }
     Ok(inputs)

@@ -10,6 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::zstd::Frames;
 use crate::error::Error;
+use crate::signals;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 16;
@@ -72,12 +73,15 @@ pub(crate) fn is_standard_input(path: &Path) -> bool {
 /// The bytes of a file or of standard input, and how many there are, if that is known.
 fn bytes(path: &Path) -> io::Result<(Box<dyn Read>, Option<u64>)> {
     if is_standard_input(path) {
-        return Ok((Box::new(io::stdin().lock()), None));
+        return Ok((signals::standard_input()?, None));
     }
     let file = File::open(path)?;
     let found = file.metadata()?;
-    let size = found.is_file().then_some(found.len());
-    Ok((Box::new(file), size))
+    if found.is_file() {
+        Ok((Box::new(file), Some(found.len())))
+    } else {
+        Ok((signals::interruptible(file)?, None))
+    }
 }
 
 /// The text in bytes that may be compressed.

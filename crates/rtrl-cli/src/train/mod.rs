@@ -1,43 +1,40 @@
 //! `rtrl train`: one pass of online forecasting over a CSV file.
 //!
 //! Row by row: `input/` reads the numbers → the network of `network.rs` and the baselines of
-//! `rtrl_lab` forecast the row, then see it and learn from it → `rtrl_lab::prequential` accumulates
-//! their errors. At the end `summary.rs` prints the table and `report.rs` draws the page.
+//! `rtrl_lab` forecast the row in `stream/`, then see it and learn from it →
+//! `rtrl_lab::prequential` accumulates their errors. At the end `summary.rs` prints the table and
+//! `report.rs` draws the page.
 
 mod network;
 mod report;
 mod summary;
 
-use std::path::Path;
-use std::time::Instant;
-
-use indicatif::{ProgressBar, ProgressStyle};
-use rtrl_lab::baselines::{Autoregression, Persistence};
-use rtrl_lab::forecast::{Horizon, NetworkForecaster, Predict};
-use rtrl_lab::prequential::{Scores, SeriesForecaster};
+use rtrl_lab::forecast::{Horizon, Predict};
 use rtrl_model::{Layout, Real, store};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::{Precision, ReadoutRule, TrainArgs};
 use crate::error::Error;
 use crate::input::{self, Series, Skipped};
+use crate::model;
 use crate::outputs;
-
-/// Number of forecasters.
-const FORECASTERS: usize = 4;
-
-/// The names of the forecasters, in the order of all lists of them.
-const NAMES: [&str; FORECASTERS] =
-    ["exact RTRL", "persistence", "RLS-AR(12)", "same, recurrent weights still"];
-
-/// Order of the linear autoregression, which its name repeats.
-const ORDER: usize = 12;
+use crate::signals::Stop;
+use crate::stream::checkpoint::{self, Found, Manner};
+use crate::stream::flow::Flow;
+use crate::stream::forecasters::{Forecasters, Prediction};
+use crate::stream::history::History;
+use crate::stream::predictions::{Lines, Predictions};
+use crate::stream::progress::Progress;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
+    let partial = args.save.as_deref().map(outputs::partial);
     let files = [
         ("--save", args.save.as_ref()),
+        ("--save", partial.as_ref()),
         ("--report", args.report.as_ref()),
         ("--json", args.json.as_ref()),
+        ("--predictions", args.predictions.as_ref()),
+        ("--checkpoint", args.checkpoint.checkpoint.as_ref()),
     ];
     let is_file = !input::is_standard_input(&args.file);
     outputs::check(is_file.then_some(("the series", &args.file)), &files)?;
@@ -49,15 +46,12 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
 
 /// The result of a run.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct Outcome<T: Real> {
     /// The name of the target.
     pub(crate) target: String,
-    pub(crate) rows: u64,
     pub(crate) skipped: Skipped,
-    pub(crate) scores: Scores<FORECASTERS>,
+    pub(crate) forecasters: Forecasters<T>,
     pub(crate) rows_per_second: f64,
-    /// Rows at which an overflow kept the network from learning.
-    pub(crate) mishaps: u64,
     /// The forecast of the row after the last, if its inputs are known.
     pub(crate) next: Option<f64>,
     /// The error that stopped the run before the end of the series.
@@ -65,105 +59,130 @@ pub(crate) struct Outcome {
 }
 
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
+    let stop = Stop::watch()?;
     let mut series = Series::open(&args.file, &args.input, args.horizon)?;
     let inputs = series.inputs();
-    let units = args.units();
-    let states = if args.cell.has_cells() { 2 } else { 1 };
-    let blocks = args.cell.blocks() / states;
-    // The first layer alone; all of them are checked when their engine is built.
-    Layout::stacked(units.saturating_mul(states), blocks, inputs.len() + 1 + units)
-        .and_then(|layout| layout.check_memory::<T>())
-        .map_err(rtrl_model::Error::from)?;
+    check_memory::<T>(args, inputs.len())?;
     let predict = args
         .predict
         .map_or(if series.sees_target() { Predict::Change } else { Predict::Value }, Predict::from);
-    let mut ours = network::forecaster::<T>(args, inputs.len(), predict, true)?;
-    let mut still = network::forecaster::<T>(args, inputs.len(), predict, false)?;
-    let mut outcome = pass(args, &mut series, &mut ours, &mut still)?;
     let options = options(args, &inputs, predict)?;
-    if let Some(path) = &args.save {
-        save(path, args, (series.target(), &options), &ours)?;
-        outputs::confirm("model", path);
-    }
-    if let Some(path) = &args.json {
-        store::replace(path, &summary::json(args, &options, &outcome)?)?;
-        outputs::confirm("errors", path);
-    }
-    if let Some(path) = &args.report {
-        let page = report::draw(args, &outcome, ours.network())?;
-        store::replace(path, page.as_bytes())?;
-        outputs::confirm("report", path);
-    }
-    summary::print(args, &outcome)?;
-    match outcome.stopped.take() {
-        Some(source) => Err(Error::Stopped { source, rows: outcome.rows }),
-        None => Ok(()),
-    }
-}
-
-/// Takes every row once, up to the first that is wrong.
-fn pass<T: Real>(
-    args: &TrainArgs,
-    series: &mut Series,
-    ours: &mut NetworkForecaster<T>,
-    still: &mut NetworkForecaster<T>,
-) -> Result<Outcome, Error> {
-    let mut persistence = Persistence::default();
-    let mut autoregression = Autoregression::new(ORDER)?;
-    let mut scores = Scores::new(args.skip);
-    if args.report.is_some() {
-        scores = scores.keep_records();
-    }
-    let mut forecasters: [&mut dyn SeriesForecaster; FORECASTERS] =
-        [ours, &mut persistence, &mut autoregression, still];
-    let bar = progress_bar(series.bytes());
-    let start = Instant::now();
-    let mut rows = 0;
-    let stopped = loop {
-        match take_row(series, &mut scores, &mut forecasters, &bar) {
-            Ok(true) => rows += 1,
-            Ok(false) => break None,
-            Err(error) => break Some(Box::new(error)),
+    let settings = json!({
+        "series": input::name(&args.file),
+        "target": series.target(),
+        "seed": args.seed,
+        "options": options,
+        "baselines": args.baselines,
+        "predictions": args.predictions.as_ref().map(|_| args.format),
+        "report": args.report.is_some(),
+    });
+    let (keeper, found) = checkpoint::open(&args.checkpoint, settings)?;
+    let mut bytes = None;
+    let (forecasters, history) = match found {
+        Some(found) => {
+            bytes = found.predictions();
+            resume(args, found, predict, &mut series)?
         }
+        None => (network::forecasters::<T>(args, inputs.len(), predict)?, None),
     };
-    bar.finish_and_clear();
+    let history = args.report.as_ref().map(|_| history.unwrap_or_default());
+    let predictions = predictions(args, bytes)?;
+    let progress = Progress::new(series.bytes(), args.verbosity.quiet);
+    let mut flow = Flow {
+        series: &mut series,
+        forecasters,
+        predictions,
+        history,
+        keeper,
+        progress,
+        verbose: args.verbosity.verbose,
+    };
+    let stopped = flow.run(&stop)?.map(Box::new);
+    let Flow { mut forecasters, history, keeper, progress, .. } = flow;
+    let rows = forecasters.rows;
+    if let (Some(_), Some(keeper)) = (&stopped, &keeper) {
+        progress.note(&keeper.way_to_resume());
+    }
     match stopped {
         Some(error) if rows < 2 => return Err(*error),
         None if rows < 2 => return Err(Error::Rows { path: input::name(&args.file), got: rows }),
         _ => {}
     }
-    let rows_per_second = rows as f64 / start.elapsed().as_secs_f64();
-    let next = (args.horizon == Horizon::NextRow).then(|| ours.forecast());
-    let mishaps = ours.mishaps();
+    let next = (args.horizon == Horizon::NextRow).then(|| forecasters.ours.forecast());
+    let rows_per_second = progress.rows_per_second();
     let (target, skipped) = (series.target().to_owned(), series.skipped().clone());
-    Ok(Outcome { target, rows, skipped, scores, rows_per_second, mishaps, next, stopped })
+    let mut outcome = Outcome { target, skipped, forecasters, rows_per_second, next, stopped };
+    let files = write_files(args, &options, &outcome, history.as_ref())?;
+    for line in files {
+        progress.note(&line);
+    }
+    summary::print(args, &outcome)?;
+    match outcome.stopped.take() {
+        Some(source) => Err(Error::Stopped { source, rows }),
+        None => Ok(()),
+    }
 }
 
-/// Takes the next row; false at the end.
-fn take_row(
+/// The forecasters and the history of a checkpoint.
+fn resume<T: Real>(
+    args: &TrainArgs,
+    found: Found,
+    predict: Predict,
     series: &mut Series,
-    scores: &mut Scores<FORECASTERS>,
-    forecasters: &mut [&mut dyn SeriesForecaster; FORECASTERS],
-    bar: &ProgressBar,
-) -> Result<bool, Error> {
-    let Some(row) = series.next_row()? else { return Ok(false) };
-    scores.take(forecasters, &row.inputs, row.target)?;
-    bar.set_position(row.position);
-    if row.number.is_power_of_two() {
-        bar.suspend(|| summary::print_progress(row.number, scores));
+) -> Result<(Forecasters<T>, Option<History>), Error> {
+    if !args.checkpoint.from_now {
+        found.skip(series)?;
     }
-    Ok(true)
+    found.restore(Manner { predict, horizon: args.horizon, threads: args.threads() })
 }
 
-/// A bar for so many bytes, hidden if their number is not known.
-fn progress_bar(bytes: Option<u64>) -> ProgressBar {
-    let Some(bytes) = bytes else { return ProgressBar::hidden() };
-    let style = "{wide_bar} {percent:>3} %  {eta} left";
-    let bar = ProgressBar::new(bytes);
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+/// The file of predictions, which continues after so many bytes of a run that is resumed.
+fn predictions(args: &TrainArgs, bytes: Option<u64>) -> Result<Option<Predictions>, Error> {
+    let Some(path) = &args.predictions else { return Ok(None) };
+    let columns = Prediction::columns(args.horizon == Horizon::NextRow);
+    let has_time = args.input.time.is_some();
+    let layout = Lines { format: args.format, has_time, columns, live: false };
+    match bytes {
+        Some(bytes) => Predictions::resume(path, layout, bytes),
+        None => Predictions::to_file(path, layout),
     }
+    .map(Some)
+}
+
+/// Writes what the run leaves behind, and says what it has written.
+fn write_files<T: Real>(
+    args: &TrainArgs,
+    options: &Value,
+    outcome: &Outcome<T>,
+    history: Option<&History>,
+) -> Result<Vec<String>, Error> {
+    let mut files = Vec::new();
+    if let Some(path) = &args.save {
+        let partial = outputs::partial(path);
+        let path = if outcome.stopped.is_some() { &partial } else { path };
+        save(path, args, options, outcome)?;
+        files.push(outputs::confirmation("model", path));
+    }
+    if let Some(path) = &args.json {
+        store::replace(path, &summary::json(args, options, outcome)?)?;
+        files.push(outputs::confirmation("errors", path));
+    }
+    if let (Some(path), Some(history)) = (&args.report, history) {
+        store::replace(path, report::draw(args, outcome, history)?.as_bytes())?;
+        files.push(outputs::confirmation("report", path));
+    }
+    Ok(files)
+}
+
+/// Fails if the sensitivities do not fit in memory: of the first layer alone; all layers are
+/// checked when their engine is built.
+fn check_memory<T: Real>(args: &TrainArgs, inputs: usize) -> Result<(), Error> {
+    let units = args.units();
+    let states = if args.cell.has_cells() { 2 } else { 1 };
+    let blocks = args.cell.blocks() / states;
+    let layout = Layout::stacked(units.saturating_mul(states), blocks, inputs + 1 + units);
+    let fits = layout.and_then(|layout| layout.check_memory::<T>());
+    Ok(fits.map_err(rtrl_model::Error::from)?)
 }
 
 /// The options of a run with their defaults.
@@ -172,9 +191,12 @@ fn options(args: &TrainArgs, inputs: &[String], predict: Predict) -> Result<Valu
         ReadoutRule::Gradient => (None, None),
         ReadoutRule::LeastSquares { forgetting, ridge } => (Some(forgetting), Some(ridge)),
     };
-    Ok(serde_json::json!({
+    let (engine, window, even_paced) = args.engine.names();
+    Ok(json!({
         "inputs": inputs,
-        "missing": args.input.missing.name(),
+        "missing": args.input.missing,
+        "time": args.input.time,
+        "no_header": args.input.no_header,
         "horizon": u8::from(args.horizon == Horizon::NextRow),
         "predict": if predict == Predict::Change { "change" } else { "value" },
         "cell": args.cell.to_string(),
@@ -186,6 +208,9 @@ fn options(args: &TrainArgs, inputs: &[String], predict: Predict) -> Result<Valu
         "optimizer": args.optimizer.name(),
         "learning_rate": args.learning_rate()?,
         "clip": args.clip,
+        "engine": engine,
+        "window": window,
+        "even_paced": even_paced,
         "readout": args.readout.rule()?.name(),
         "forgetting": forgetting,
         "ridge": ridge,
@@ -194,17 +219,17 @@ fn options(args: &TrainArgs, inputs: &[String], predict: Predict) -> Result<Valu
     }))
 }
 
-/// Saves the network with the target and the options of its run.
+/// Saves the network with the options of its run.
 fn save<T: Real>(
-    path: &Path,
+    path: &std::path::Path,
     args: &TrainArgs,
-    (target, options): (&str, &Value),
-    ours: &NetworkForecaster<T>,
+    options: &Value,
+    outcome: &Outcome<T>,
 ) -> Result<(), Error> {
+    let forecasters = &outcome.forecasters;
     let mut application = options.clone();
     application["program"] = "rtrl train".into();
-    application["target"] = target.into();
+    application["target"] = outcome.target.clone().into();
     application["seed"] = args.seed.into();
-    application["scales"] = network::scales(ours);
-    Ok(store::network::save(ours.network(), ours.state()?.values(), application, path)?)
+    model::save(path, application, &forecasters.ours, &forecasters.errors)
 }

@@ -1,42 +1,49 @@
-//! The network that the arguments describe.
+//! The network that the arguments describe, and its baselines.
 
+use rtrl_lab::baselines::{Autoregression, Persistence};
 use rtrl_lab::forecast::{NetworkForecaster, Predict};
-use rtrl_lab::scale::RunningScale;
-use rtrl_model::{Clipping, InitialWeights, Learner, Network, NetworkBuilder, Real};
-use serde_json::json;
+use rtrl_model::{InitialWeights, Network, NetworkBuilder, Real};
 
-use crate::args::TrainArgs;
+use crate::args::{BaselineName, TrainArgs};
 use crate::error::Error;
+use crate::model::Learning;
+use crate::stream::forecasters::{Baseline, Forecasters, ORDER};
 
-/// A fresh network; `learns` says whether its recurrent weights learn or are fixed.
-pub(crate) fn forecaster<T: Real>(
+/// A fresh network and the baselines that the user wants.
+pub(crate) fn forecasters<T: Real>(
     args: &TrainArgs,
     inputs: usize,
     predict: Predict,
-    learns: bool,
-) -> Result<NetworkForecaster<T>, Error> {
-    let mut network = Network::<T>::builder(args.units(), inputs);
-    for layer in 0..args.layers() {
-        let inputs = if layer == 0 { inputs } else { args.units() };
-        network = if layer == 0 { network } else { network.layer(args.units()) };
-        network = describe(network, args, (!learns).then_some(inputs));
+) -> Result<Forecasters<T>, Error> {
+    let network = network::<T>(args, inputs)?;
+    let forecaster = |network: Network<T>| -> Result<_, Error> {
+        let (optimizer, rate, clip) = (args.optimizer, args.learning_rate()?, args.clip);
+        let (engine, threads) = (&args.engine, args.threads());
+        let learner = Learning { optimizer, rate, clip, engine, threads }.learner(network)?;
+        Ok(NetworkForecaster::new(learner, predict, args.horizon)?)
+    };
+    let mut baselines = Vec::with_capacity(args.baselines.0.len());
+    for name in &args.baselines.0 {
+        baselines.push(match name {
+            BaselineName::Persistence => Baseline::Persistence(Persistence::default()),
+            BaselineName::Ar => Baseline::Autoregression(Box::new(Autoregression::new(ORDER)?)),
+            BaselineName::Still => Baseline::Still(Box::new(forecaster(network.clone().freeze())?)),
+        });
     }
-    let network = network.readout(args.readout.rule()?.readout()).seed(args.seed);
-    let learner = Learner::builder(network.build()?)
-        .updates(args.optimizer.settings(args.learning_rate()?))
-        .clipping(Clipping { norm: Some(args.clip), value: None })
-        .engine(args.engine.choice()?)
-        .threads(args.threads())
-        .build()?;
-    Ok(NetworkForecaster::new(learner, predict, args.horizon)?)
+    Ok(Forecasters::new(forecaster(network)?, baselines, args.skip))
 }
 
-/// Describes the last layer. Its weights are frozen if the number of its inputs is given.
-fn describe<T: Real>(
-    layer: NetworkBuilder<T>,
-    args: &TrainArgs,
-    frozen: Option<usize>,
-) -> NetworkBuilder<T> {
+fn network<T: Real>(args: &TrainArgs, inputs: usize) -> Result<Network<T>, Error> {
+    let mut network = describe(Network::<T>::builder(args.units(), inputs), args);
+    for _ in 1..args.layers() {
+        network = describe(network.layer(args.units()), args);
+    }
+    let network = network.readout(args.readout.rule()?.readout()).seed(args.seed);
+    Ok(network.build()?)
+}
+
+/// Describes the last layer.
+fn describe<T: Real>(layer: NetworkBuilder<T>, args: &TrainArgs) -> NetworkBuilder<T> {
     let mut layer = layer.cell(args.cell).weights(InitialWeights::Orthogonal { gain: args.gain });
     if let Some(activation) = args.activation() {
         layer = layer.activation(activation);
@@ -44,16 +51,5 @@ fn describe<T: Real>(
     if let Some(leak) = args.leak() {
         layer = layer.leak(leak);
     }
-    if let Some(inputs) = frozen {
-        let (rows, width) = (args.cell.blocks() * args.units(), inputs + 1 + args.units());
-        layer = layer.frozen(vec![vec![true; width]; rows]);
-    }
     layer
-}
-
-/// Means and deviations, for a saved model.
-pub(crate) fn scales<T: Real>(forecaster: &NetworkForecaster<T>) -> serde_json::Value {
-    let numbers = |s: &RunningScale| json!({"mean": s.mean(), "deviation": s.deviation()});
-    let inputs: Vec<_> = forecaster.input_scales().iter().map(numbers).collect();
-    json!({"target": numbers(forecaster.target_scale()), "inputs": inputs})
 }

@@ -3,30 +3,29 @@
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 use rtrl_lab::forecast::Horizon;
-use rtrl_lab::prequential::ErrorSums;
 use rtrl_model::{Network, Real};
 
-use crate::args::{ReadoutRule, TrainArgs};
+use crate::args::{BaselineName, ReadoutRule, TrainArgs};
 use crate::chart::{Axes, Line, css, heat_map, lines};
 use crate::error::Error;
 use crate::input;
+use crate::number::number;
 use crate::page;
-use crate::train::summary::number;
-use crate::train::{FORECASTERS, NAMES, Outcome};
+use crate::stream::forecasters::{TITLE, title};
+use crate::stream::history::{History, Shown};
+use crate::train::Outcome;
 
-/// A value and its forecasts.
-type Record = rtrl_lab::prequential::Record<FORECASTERS>;
+/// The colour of the network's forecasts, legible in the light and the dark theme, as are all.
+const OURS: RGBColor = RGBColor(37, 120, 235);
 
-/// Rows of the chart that shows single forecasts.
-const CLOSE_UP: usize = 240;
-
-/// One colour for each forecaster, legible in the light and the dark theme.
-const COLOURS: [RGBColor; FORECASTERS] = [
-    RGBColor(37, 120, 235),
-    RGBColor(140, 140, 150),
-    RGBColor(234, 120, 20),
-    RGBColor(22, 160, 90),
-];
+/// A baseline's colour.
+fn colour(name: BaselineName) -> RGBColor {
+    match name {
+        BaselineName::Persistence => RGBColor(140, 140, 150),
+        BaselineName::Ar => RGBColor(234, 120, 20),
+        BaselineName::Still => RGBColor(22, 160, 90),
+    }
+}
 
 /// The colour of the series itself.
 const ACTUAL: RGBColor = RGBColor(140, 140, 150);
@@ -34,10 +33,15 @@ const ACTUAL: RGBColor = RGBColor(140, 140, 150);
 /// The page of a run.
 pub(crate) fn draw<T: Real>(
     args: &TrainArgs,
-    outcome: &Outcome,
-    network: &Network<T>,
+    outcome: &Outcome<T>,
+    history: &History,
 ) -> Result<String, Error> {
-    let records = outcome.scores.records.as_deref().unwrap_or_default();
+    let forecasters = &outcome.forecasters;
+    let network = forecasters.ours.network();
+    let whole = match history.stride {
+        1 => "The whole series".to_owned(),
+        stride => format!("The whole series, one forecast in {stride}"),
+    };
     let file = input::name(&args.file);
     let file = file.file_name().unwrap_or_default().to_string_lossy();
     let ahead = match args.horizon {
@@ -47,7 +51,7 @@ pub(crate) fn draw<T: Real>(
     let title = format!("{} in {file}, {ahead}", outcome.target);
     let body = html! {
         p.soft {
-            (outcome.rows) " rows, learnt in one pass by exact real-time recurrent learning: "
+            (forecasters.rows) " rows, learnt in one pass by exact real-time recurrent learning: "
             (args.described_units()) " units, "
             (network.connections().count(rtrl_model::Connection::Learning))
             " recurrent weights that learn, seed " (args.seed) ", "
@@ -55,9 +59,9 @@ pub(crate) fn draw<T: Real>(
         }
         p.soft { (settings(args)?) }
         (errors(args, outcome))
-        (figure("The last rows", &close_up(records), &outcome.target)?)
-        (figure("The whole series", &whole(records), &outcome.target)?)
-        (figure("Running error against the baselines", &running(records, args.skip), "RMSE so far")?)
+        (figure("The last rows", &forecasts(&history.last), &outcome.target)?)
+        (figure(&whole, &forecasts(&history.thinned), &outcome.target)?)
+        (figure("Running error against the baselines", &running(outcome, history), "RMSE so far")?)
         (weights(network)?)
     };
     Ok(page::whole(&title, &body))
@@ -83,14 +87,14 @@ fn settings(args: &TrainArgs) -> Result<String, Error> {
     ))
 }
 
-fn errors(args: &TrainArgs, outcome: &Outcome) -> Markup {
-    let sums = &outcome.scores.settled;
-    let least = outcome.scores.least();
+fn errors<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> Markup {
+    let (titles, scores) = (outcome.forecasters.titles(), &outcome.forecasters.scores);
+    let least = scores.least();
     html! {
         table {
             thead { tr { th { "forecaster" } th { "RMSE" } th { "MAE" } } }
             tbody {
-                @for (name, sums) in NAMES.iter().zip(sums) {
+                @for (name, sums) in titles.iter().zip(&scores.settled) {
                     tr.best[least.is_some() && sums.rmse() == least] {
                         td { (name) } td { (number(sums.rmse())) } td { (number(sums.mae())) }
                     }
@@ -119,48 +123,34 @@ fn figure(title: &str, content: &[Line], y_label: &str) -> Result<Markup, Error>
     })
 }
 
-/// A line through one value of each record; record 0 forecasts row 2.
-fn line(
-    name: &'static str,
-    colour: RGBColor,
-    records: &[Record],
-    first: usize,
-    mut value: impl FnMut(&Record) -> f64,
+/// A line through one value of each row that has it.
+fn line<'a>(
+    (name, colour): (&'static str, RGBColor),
+    rows: impl IntoIterator<Item = &'a Shown>,
+    value: impl Fn(&Shown) -> Option<f64>,
 ) -> Line {
-    let point = |(index, record): (usize, &Record)| ((first + index + 2) as f64, value(record));
-    Line { name, colour, opacity: 1.0, points: records.iter().enumerate().map(point).collect() }
+    let point = |shown: &Shown| Some((shown.row as f64, value(shown)?));
+    Line { name, colour, opacity: 1.0, points: rows.into_iter().filter_map(point).collect() }
 }
 
-fn close_up(records: &[Record]) -> [Line; 2] {
-    let first = records.len().saturating_sub(CLOSE_UP);
-    let records = &records[first..];
+/// The values of rows and their forecasts by the network.
+fn forecasts<'a>(rows: impl IntoIterator<Item = &'a Shown> + Copy) -> [Line; 2] {
     [
-        line("actual", ACTUAL, records, first, |record| record.actual),
-        line("forecast by exact RTRL", COLOURS[0], records, first, |record| record.forecasts[0]),
-    ]
-}
-
-fn whole(records: &[Record]) -> [Line; 2] {
-    [
-        line("actual", ACTUAL, records, 0, |record| record.actual),
-        line("forecast by exact RTRL", COLOURS[0], records, 0, |record| record.forecasts[0]),
+        line(("actual", ACTUAL), rows, |shown| Some(shown.actual)),
+        line(("forecast by exact RTRL", OURS), rows, |shown| Some(shown.forecast)),
     ]
 }
 
 /// The root mean square error of each forecaster up to every row, from the first forecast that
 /// counts.
-fn running(records: &[Record], skip: u64) -> Vec<Line> {
-    let start = usize::try_from(skip).unwrap_or(usize::MAX).min(records.len());
-    [1, 2, 3, 0]
-        .into_iter()
-        .map(|index| {
-            let mut sums = ErrorSums::default();
-            let rmse = |record: &Record| {
-                sums.add(record.forecasts[index] - record.actual);
-                sums.rmse().unwrap_or_default()
-            };
-            line(NAMES[index], COLOURS[index], &records[start..], start, rmse)
-        })
+fn running<T: Real>(outcome: &Outcome<T>, history: &History) -> Vec<Line> {
+    let baselines = outcome.forecasters.names();
+    let baselines = baselines.into_iter().map(|name| (title(name), colour(name)));
+    let lines = baselines.enumerate().map(|(index, named)| (index + 1, named));
+    // The network's line is above the others.
+    let lines = lines.chain([(0, (TITLE, OURS))]);
+    lines
+        .map(|(index, named)| line(named, &history.thinned, |row| row.rmse.get(index).copied()))
         .collect()
 }
 

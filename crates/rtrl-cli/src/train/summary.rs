@@ -1,32 +1,24 @@
 //! The output of a run.
 
+use rtrl_lab::prequential::ErrorSums;
+use rtrl_model::Real;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::TrainArgs;
+use crate::args::{BaselineName, TrainArgs};
 use crate::error::Error;
+use crate::number::number;
 use crate::outputs;
-use crate::train::{FORECASTERS, NAMES, Outcome};
-
-/// The errors of all forecasters.
-type Scores = rtrl_lab::prequential::Scores<FORECASTERS>;
-
-/// Prints a line at rows 1, 2, 4, 8, … to standard error.
-pub(crate) fn print_progress(row: u64, scores: &Scores) {
-    let rmse = |index: usize| number(scores.running[index].rmse());
-    let (ours, persistence) = (rmse(0), rmse(1));
-    outputs::note(&format!(
-        "row {row:>9}   rmse so far {ours:>10}   persistence {persistence:>10}"
-    ));
-}
+use crate::train::Outcome;
 
 /// Prints the table at the end.
-pub(crate) fn print(args: &TrainArgs, outcome: &Outcome) -> Result<(), Error> {
+pub(crate) fn print<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> Result<(), Error> {
     outputs::print(&table(args, outcome))
 }
 
-fn table(args: &TrainArgs, outcome: &Outcome) -> String {
-    let Outcome { target, rows, skipped, scores, rows_per_second, mishaps, next, .. } = outcome;
+fn table<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> String {
+    let Outcome { target, forecasters, skipped, rows_per_second, next, .. } = outcome;
+    let (rows, scores) = (forecasters.rows, &forecasters.scores);
     let (first, forecasts) = (args.skip.saturating_add(1), scores.count());
     let title = format!("{rows} rows, {forecasts} forecasts; errors from forecast {first} on");
     let mut lines = vec![title];
@@ -34,11 +26,12 @@ fn table(args: &TrainArgs, outcome: &Outcome) -> String {
         lines.push("too few forecasts: choose a smaller --skip".to_owned());
     }
     lines.push(format!("{:<32}{:>12}{:>12}", "", "RMSE", "MAE"));
-    for (name, sums) in NAMES.iter().zip(&scores.settled) {
+    for (name, sums) in forecasters.titles().iter().zip(&scores.settled) {
         lines.push(format!("{name:<32}{:>12}{:>12}", number(sums.rmse()), number(sums.mae())));
     }
-    lines.push(format!("\n{}", verdict(args, scores)));
-    if *mishaps > 0 {
+    lines.push(format!("\n{}", verdict(args, outcome)));
+    let mishaps = forecasters.ours.mishaps();
+    if mishaps > 0 {
         lines.push(format!(
             "at {mishaps} rows an overflow kept the network from learning: \
              choose a smaller --learning-rate or --gain"
@@ -55,28 +48,18 @@ fn table(args: &TrainArgs, outcome: &Outcome) -> String {
 }
 
 /// The forecasters with the smallest error.
-fn verdict(args: &TrainArgs, scores: &Scores) -> String {
+fn verdict<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> String {
+    let (titles, scores) = (outcome.forecasters.titles(), &outcome.forecasters.scores);
     let Some(least) = scores.least() else {
         return format!("no error to compare with --skip {}", args.skip);
     };
-    let best = NAMES.iter().zip(&scores.settled).filter(|(_, sums)| sums.rmse() == Some(least));
+    let best = titles.iter().zip(&scores.settled).filter(|(_, sums)| sums.rmse() == Some(least));
     let names: Vec<&str> = best.map(|(name, _)| *name).collect();
     format!("smallest RMSE: {}", names.join(" and "))
 }
 
-/// A number with five significant digits, or a dash.
-pub(crate) fn number(value: Option<f64>) -> String {
-    match value {
-        Some(value) if value == 0.0 || (1e-3..1e5).contains(&value.abs()) => {
-            let below = [1.0, 10.0, 100.0, 1e3, 1e4].into_iter().filter(|&p| value.abs() < p);
-            format!("{value:.*}", below.count())
-        }
-        Some(value) => format!("{value:.4e}"),
-        None => "-".to_owned(),
-    }
-}
-
-/// The same numbers as JSON, and what they are about; null if no forecast counts.
+/// The same numbers as JSON, and what they are about; null if no forecast counts or there is no
+/// such baseline.
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
     version: &'static str,
@@ -100,20 +83,26 @@ struct Summary<'a> {
 }
 
 /// The JSON file of a run with these options.
-pub(crate) fn json(args: &TrainArgs, options: &Value, outcome: &Outcome) -> Result<Vec<u8>, Error> {
-    let [ours, persistence, ar, still] = &outcome.scores.settled;
+pub(crate) fn json<T: Real>(
+    args: &TrainArgs,
+    options: &Value,
+    outcome: &Outcome<T>,
+) -> Result<Vec<u8>, Error> {
+    let forecasters = &outcome.forecasters;
+    let ours = forecasters.scores.settled.first();
+    let [persistence, ar, still] = BaselineName::ALL.map(|name| forecasters.settled(name));
     let summary = Summary {
         version: env!("CARGO_PKG_VERSION"),
-        rows: outcome.rows,
+        rows: forecasters.rows,
         skipped: outcome.skipped.count,
-        rmse: ours.rmse(),
-        mae: ours.mae(),
-        persistence_rmse: persistence.rmse(),
-        persistence_mae: persistence.mae(),
-        ar_rmse: ar.rmse(),
-        ar_mae: ar.mae(),
-        still_rmse: still.rmse(),
-        still_mae: still.mae(),
+        rmse: ours.and_then(ErrorSums::rmse),
+        mae: ours.and_then(ErrorSums::mae),
+        persistence_rmse: persistence.and_then(ErrorSums::rmse),
+        persistence_mae: persistence.and_then(ErrorSums::mae),
+        ar_rmse: ar.and_then(ErrorSums::rmse),
+        ar_mae: ar.and_then(ErrorSums::mae),
+        still_rmse: still.and_then(ErrorSums::rmse),
+        still_mae: still.and_then(ErrorSums::mae),
         rows_per_second: outcome.rows_per_second,
         stopped: outcome.stopped.as_ref().map(ToString::to_string),
         target: &outcome.target,

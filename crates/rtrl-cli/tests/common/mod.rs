@@ -10,6 +10,11 @@ pub(crate) fn rtrl() -> Command {
     command
 }
 
+/// The path of the program, for tests that talk to it while it runs.
+pub(crate) fn program() -> std::path::PathBuf {
+    assert_cmd::cargo::cargo_bin("rtrl")
+}
+
 /// Fails unless `text` has all words.
 pub(crate) fn has_words(text: &str, words: &[&str]) {
     for word in words {

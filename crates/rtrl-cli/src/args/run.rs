@@ -1,0 +1,73 @@
+//! The flags of `rtrl run` and `rtrl generate`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use rtrl_model::Threads;
+
+use super::input::OnError;
+use super::numbers::threads;
+use super::stream::{CheckpointArgs, Format, VerbosityArgs};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The model: a file written by `rtrl train --save` or `rtrl run --save`. It knows the columns,
+    /// their scales and what is forecast
+    pub(crate) model: PathBuf,
+
+    /// The series, in any format that `rtrl train` reads; - for standard input
+    #[arg(default_value = "-")]
+    pub(crate) file: PathBuf,
+
+    /// Continue to learn from every row that has a target
+    #[arg(long)]
+    pub(crate) learn: bool,
+
+    /// Save the model as it is after the last row. A run that is stopped saves it to OUT.partial
+    #[arg(long, value_name = "OUT")]
+    pub(crate) save: Option<PathBuf>,
+
+    /// What happens at a row that is wrong
+    #[arg(long, value_enum, default_value_t = OnError::Stop)]
+    pub(crate) on_error: OnError,
+
+    /// Format of the predictions on standard output
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    pub(crate) format: Format,
+
+    /// Write each prediction at once, not in blocks
+    #[arg(long)]
+    pub(crate) live: bool,
+
+    #[command(flatten)]
+    pub(crate) checkpoint: CheckpointArgs,
+
+    /// Number of threads [default: depends on the size of the network]
+    #[arg(long, value_parser = threads)]
+    threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
+}
+
+impl RunArgs {
+    /// The threads of a learner.
+    pub(crate) fn threads(&self) -> Threads {
+        super::exactly(self.threads)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GenerateArgs {
+    /// The model: a file written by `rtrl train --save` or `rtrl run --save`, of a series whose
+    /// only input is its target
+    pub(crate) model: PathBuf,
+
+    /// Number of rows
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: u64,
+
+    /// Format of the rows on standard output
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    pub(crate) format: Format,
+}

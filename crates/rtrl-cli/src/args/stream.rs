@@ -1,0 +1,157 @@
+//! The flags of the commands that take a series row by row.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// The seconds between two checkpoints, unless the user says otherwise.
+const SECONDS: u64 = 60;
+
+/// Where a run is kept so that it can be resumed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckpointArgs {
+    /// Keep everything that the run needs to continue in this file. It is written every --every,
+    /// at the end, and when SIGINT or SIGTERM stops the run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+
+    /// Write a checkpoint every N rows, or with an s, such as 30s, every N seconds [default: 60s]
+    #[arg(long, value_name = "N", requires = "checkpoint", value_parser = every)]
+    every: Option<Every>,
+
+    /// Continue from the checkpoint if there is one. The rows that it has seen are skipped, and the
+    /// other options must be the same
+    #[arg(long, requires = "checkpoint")]
+    pub(crate) resume: bool,
+
+    /// With --resume, skip no rows: the series is a live stream, which starts now
+    #[arg(long, requires = "resume")]
+    pub(crate) from_now: bool,
+}
+
+impl CheckpointArgs {
+    /// When checkpoints are written.
+    pub(crate) fn every(&self) -> Every {
+        self.every.unwrap_or(Every::Time(Duration::from_secs(SECONDS)))
+    }
+}
+
+/// How often something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Every {
+    /// After so many rows.
+    Rows(u64),
+    /// After so much time.
+    Time(Duration),
+}
+
+fn every(text: &str) -> Result<Every, String> {
+    let (digits, every): (_, fn(u64) -> Every) = match text.strip_suffix('s') {
+        Some(digits) => (digits, |seconds| Every::Time(Duration::from_secs(seconds))),
+        None => (text, Every::Rows),
+    };
+    match digits.parse::<u32>() {
+        Ok(count) if count > 0 => Ok(every(count.into())),
+        _ => Err("expected a number of rows, such as 1000, or of seconds, such as 30s".to_owned()),
+    }
+}
+
+/// What a command says on standard error.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct VerbosityArgs {
+    /// Print neither progress nor notes, only errors
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Also say when a checkpoint is written
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+}
+
+/// How predictions are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    /// Comma-separated values with a header
+    Csv,
+    /// A JSON object on each line
+    Jsonl,
+}
+
+/// A forecaster to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BaselineName {
+    /// The last value.
+    Persistence,
+    /// Linear autoregression.
+    Ar,
+    /// The same network with fixed recurrent weights.
+    Still,
+}
+
+impl BaselineName {
+    /// All of them, in the order of every list.
+    pub(crate) const ALL: [Self; 3] = [Self::Persistence, Self::Ar, Self::Still];
+
+    /// The name, as on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Persistence => "persistence",
+            Self::Ar => "ar",
+            Self::Still => "still",
+        }
+    }
+}
+
+/// The forecasters to compare with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Baselines(pub(crate) Vec<BaselineName>);
+
+impl FromStr for Baselines {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => return Ok(Self(Vec::new())),
+            "all" => return Ok(Self(BaselineName::ALL.to_vec())),
+            _ => {}
+        }
+        let names: Vec<&str> = text.split(',').map(str::trim).collect();
+        let known = |name: &&str| BaselineName::ALL.iter().any(|known| known.name() == *name);
+        if !names.iter().all(known) {
+            return Err("expected none, all, or some of persistence, ar and still".to_owned());
+        }
+        let chosen = BaselineName::ALL.into_iter().filter(|known| names.contains(&known.name()));
+        Ok(Self(chosen.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_seconds_are_told_apart() {
+        assert_eq!(every("1000"), Ok(Every::Rows(1000)));
+        assert_eq!(every("30s"), Ok(Every::Time(Duration::from_secs(30))));
+        for text in ["", "s", "0", "0s", "-1", "1.5s", "1m", "5000000000"] {
+            assert!(every(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn baselines_are_listed_in_one_order() {
+        use BaselineName::{Ar, Persistence, Still};
+        let chosen = |text: &str| text.parse::<Baselines>().map(|baselines| baselines.0);
+        assert_eq!(chosen("none"), Ok(vec![]));
+        assert_eq!(chosen("all"), Ok(vec![Persistence, Ar, Still]));
+        assert_eq!(chosen("still, persistence,still"), Ok(vec![Persistence, Still]));
+        for text in ["", "none,ar", "arima"] {
+            assert!(chosen(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `rtrl generate`: a saved model runs on its own forecasts.
+
+use rtrl_lab::forecast::Horizon;
+use rtrl_lab::prequential::SeriesForecaster;
+use rtrl_model::{Real, Threads};
+
+use crate::args::GenerateArgs;
+use crate::error::Error;
+use crate::model::Model;
+use crate::stream::predictions::{Lines, Predictions};
+
+pub(crate) fn run(args: &GenerateArgs) -> Result<(), Error> {
+    let model = Model::read(&args.model)?;
+    let (_, horizon) = model.manner();
+    let described = &model.described;
+    if horizon == Horizon::SameRow || described.inputs != [described.target.as_str()] {
+        let (path, inputs) = (args.model.clone(), described.inputs.clone());
+        return Err(Error::NeedsInputs { path, inputs, target: described.target.clone() });
+    }
+    match model.precision() {
+        "f32" => generate::<f32>(args, &model),
+        _ => generate::<f64>(args, &model),
+    }
+}
+
+/// Takes each forecast for the value of the next row.
+fn generate<T: Real>(args: &GenerateArgs, model: &Model) -> Result<(), Error> {
+    let mut forecaster = model.forecaster::<T>(false, Threads::Auto)?;
+    let layout =
+        Lines { format: args.format, has_time: false, columns: &["prediction"], live: false };
+    let mut rows = Predictions::to_output(layout)?;
+    for row in 1..=args.steps {
+        let value = forecaster.forecast();
+        forecaster.observe(&[value], Some(value))?;
+        rows.take(row, "", &[Some(value)])?;
+    }
+    rows.flush()
+}

@@ -1,0 +1,150 @@
+//! Models that describe a series: its columns and their scales, what is forecast and how the
+//! network learns, so that `rtrl run` needs to be told nothing twice.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use rtrl_lab::forecast::{Horizon, Memory, NetworkForecaster};
+use rtrl_lab::interval::RecentErrors;
+use rtrl_model::store::network::{SavedModel, save_learnt};
+use rtrl_model::{Clipping, Learner, Network, Real, Threads};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::args::{EngineArgs, InputArgs, Missing, OnError, OptimizerName, Predict};
+use crate::error::Error;
+
+/// What a model says about its series; other fields are only for the reader.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Description {
+    pub(crate) target: String,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) time: Option<String>,
+    no_header: bool,
+    missing: Missing,
+    /// Rows from the inputs to their target.
+    horizon: u8,
+    predict: Predict,
+    optimizer: OptimizerName,
+    learning_rate: f64,
+    clip: f64,
+    engine: String,
+    window: Option<NonZeroUsize>,
+    even_paced: bool,
+    memory: Memory,
+    pub(crate) errors: RecentErrors,
+}
+
+impl Description {
+    /// The columns of the series, as arguments.
+    pub(crate) fn columns(&self, on_error: OnError) -> InputArgs {
+        InputArgs {
+            target: self.target.clone(),
+            inputs: self.inputs.clone(),
+            time: self.time.clone(),
+            no_header: self.no_header,
+            missing: self.missing,
+            on_error,
+        }
+    }
+}
+
+/// How the weights of a network learn.
+#[derive(Debug)]
+pub(crate) struct Learning<'a> {
+    pub(crate) optimizer: OptimizerName,
+    pub(crate) rate: f64,
+    pub(crate) clip: f64,
+    pub(crate) engine: &'a EngineArgs,
+    pub(crate) threads: Threads,
+}
+
+impl Learning<'_> {
+    /// A learner of a network.
+    pub(crate) fn learner<T: Real>(&self, network: Network<T>) -> Result<Learner<T>, Error> {
+        let learner = Learner::builder(network)
+            .updates(self.optimizer.settings(self.rate))
+            .clipping(Clipping { norm: Some(self.clip), value: None })
+            .engine(self.engine.choice()?)
+            .threads(self.threads);
+        Ok(learner.build()?)
+    }
+}
+
+/// A model from a file.
+#[derive(Debug)]
+pub(crate) struct Model {
+    saved: SavedModel,
+    pub(crate) described: Description,
+}
+
+impl Model {
+    /// Reads a model.
+    ///
+    /// # Errors
+    /// [`Error::NotOfASeries`] for a model that does not describe a series; otherwise those of
+    /// [`SavedModel::read`].
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let saved = SavedModel::read(path)?;
+        let refused = |reason| Error::NotOfASeries { path: path.to_owned(), reason };
+        let described = Description::deserialize(saved.application());
+        let described = described.map_err(|error| refused(error.to_string()))?;
+        if described.horizon > 1 {
+            return Err(refused(format!("got horizon {}, expected 0 or 1", described.horizon)));
+        }
+        Ok(Self { saved, described })
+    }
+
+    /// `f32` or `f64`.
+    pub(crate) fn precision(&self) -> &str {
+        self.saved.precision()
+    }
+
+    /// What the file says, which is saved again with a model that has continued to learn.
+    pub(crate) fn application(&self) -> &Value {
+        self.saved.application()
+    }
+
+    /// What the network forecasts and when.
+    pub(crate) fn manner(&self) -> (rtrl_lab::forecast::Predict, Horizon) {
+        let Description { predict, horizon, .. } = self.described;
+        (predict.into(), if horizon == 0 { Horizon::SameRow } else { Horizon::NextRow })
+    }
+
+    /// A forecaster that continues where the model was saved; `learns` says whether its weights and
+    /// scales still change.
+    pub(crate) fn forecaster<T: Real>(
+        &self,
+        learns: bool,
+        threads: Threads,
+    ) -> Result<NetworkForecaster<T>, Error> {
+        let Description { optimizer, learning_rate, clip, window, even_paced, .. } = self.described;
+        let engine = EngineArgs::named(&self.described.engine, window, even_paced)?;
+        let learning = Learning { optimizer, rate: learning_rate, clip, engine: &engine, threads };
+        let network = self.saved.network::<T>(&[])?;
+        let network = if learns { network } else { network.freeze() };
+        let mut learner = learning.learner(network)?;
+        learner.restore_readout_fits(self.saved.readout_fits())?;
+        let (predict, horizon) = self.manner();
+        let forecaster = NetworkForecaster::new(learner, predict, horizon)?;
+        let forecaster = forecaster.remember(self.described.memory.clone())?;
+        Ok(if learns { forecaster } else { forecaster.without_learning() })
+    }
+}
+
+/// Saves a network with the description of its series: `application` says everything that does not
+/// change from row to row.
+pub(crate) fn save<T: Real>(
+    path: &Path,
+    mut application: Value,
+    ours: &NetworkForecaster<T>,
+    errors: &RecentErrors,
+) -> Result<(), Error> {
+    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
+        what: "the description of the series".to_owned(),
+        reason: error.to_string(),
+    };
+    application["memory"] = serde_json::to_value(ours.memory()).map_err(failed)?;
+    application["errors"] = serde_json::to_value(errors).map_err(failed)?;
+    Ok(save_learnt(ours.learner(), application, path)?)
+}

@@ -1,0 +1,112 @@
+//! `rtrl run`: a saved model forecasts a stream and may continue to learn from it.
+
+use rtrl_lab::forecast::Horizon;
+use rtrl_lab::prequential::ErrorSums;
+use rtrl_model::Real;
+use serde_json::json;
+
+use crate::args::RunArgs;
+use crate::error::Error;
+use crate::input::{self, Series};
+use crate::model::{self, Model};
+use crate::number::number;
+use crate::outputs;
+use crate::signals::Stop;
+use crate::stream::checkpoint::{self, Manner};
+use crate::stream::flow::Flow;
+use crate::stream::forecasters::{Forecasters, Prediction};
+use crate::stream::predictions::{Lines, Predictions};
+use crate::stream::progress::Progress;
+
+pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
+    let partial = args.save.as_deref().map(outputs::partial);
+    let files = [
+        ("--save", args.save.as_ref()),
+        ("--save", partial.as_ref()),
+        ("--checkpoint", args.checkpoint.checkpoint.as_ref()),
+    ];
+    let is_file = !input::is_standard_input(&args.file);
+    outputs::check(is_file.then_some(("the series", &args.file)), &files)?;
+    let model = Model::read(&args.model)?;
+    match model.precision() {
+        "f32" => forecast::<f32>(args, &model),
+        _ => forecast::<f64>(args, &model),
+    }
+}
+
+fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
+    let stop = Stop::watch()?;
+    let described = &model.described;
+    let (predict, horizon) = model.manner();
+    let columns = described.columns(args.on_error);
+    let mut series = if args.learn {
+        Series::open(&args.file, &columns, horizon)?
+    } else {
+        Series::open_without_target(&args.file, &columns, horizon)?
+    };
+    let settings = json!({
+        "series": input::name(&args.file),
+        "model": args.model,
+        "learn": args.learn,
+    });
+    let (keeper, found) = checkpoint::open(&args.checkpoint, settings)?;
+    let forecasters = if let Some(found) = found {
+        if !args.checkpoint.from_now {
+            found.skip(&mut series)?;
+        }
+        let (resumed, _) =
+            found.restore::<T>(Manner { predict, horizon, threads: args.threads() })?;
+        let ours = if args.learn { resumed.ours } else { resumed.ours.without_learning() };
+        Forecasters { ours, ..resumed }
+    } else {
+        let fresh = Forecasters::new(model.forecaster::<T>(args.learn, args.threads())?, vec![], 0);
+        Forecasters { errors: described.errors.clone(), ..fresh }
+    };
+    let columns = Prediction::columns(horizon == Horizon::NextRow);
+    let has_time = described.time.is_some();
+    let layout = Lines { format: args.format, has_time, columns, live: args.live };
+    let predictions = Predictions::to_output(layout)?;
+    let progress = Progress::new(series.bytes(), args.verbosity.quiet);
+    let mut flow = Flow {
+        series: &mut series,
+        forecasters,
+        predictions: Some(predictions),
+        history: None,
+        keeper,
+        progress,
+        verbose: args.verbosity.verbose,
+    };
+    let stopped = flow.run(&stop)?;
+    let Flow { forecasters, progress, keeper, .. } = flow;
+    if let Some(path) = &args.save {
+        let partial = outputs::partial(path);
+        let path = if stopped.is_some() { &partial } else { path };
+        model::save(path, model.application().clone(), &forecasters.ours, &forecasters.errors)?;
+        progress.note(&outputs::confirmation("model", path));
+    }
+    if let Some(first) = &series.skipped().first {
+        let count = series.skipped().count;
+        progress.note(&format!("skipped {count} rows with errors, the first: {first}"));
+    }
+    if let Some(last) = summary(&forecasters) {
+        progress.note(&last);
+    }
+    match stopped {
+        Some(Error::Closed) => Err(Error::Closed),
+        Some(source) => {
+            if let Some(keeper) = &keeper {
+                progress.note(&keeper.way_to_resume());
+            }
+            Err(Error::Stopped { source: Box::new(source), rows: forecasters.rows })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The errors of all forecasts.
+fn summary<T: Real>(forecasters: &Forecasters<T>) -> Option<String> {
+    let sums: &ErrorSums = forecasters.scores.settled.first()?;
+    let [rmse, mae] = [sums.rmse(), sums.mae()].map(number);
+    let (rows, count) = (forecasters.rows, sums.count());
+    Some(format!("{rows} rows, {count} forecasts: RMSE {rmse}, MAE {mae}"))
+}

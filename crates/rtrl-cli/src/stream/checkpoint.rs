@@ -1,0 +1,266 @@
+//! Checkpoints of a stream: when they are written, and how a run continues from one.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rtrl_model::Real;
+use rtrl_model::store::StoredLearners;
+use rtrl_model::store::learners;
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::args::{CheckpointArgs, Every};
+use crate::error::Error;
+use crate::input::{Row, Series};
+use crate::stream::forecasters::Forecasters;
+use crate::stream::history::History;
+pub(crate) use crate::stream::kept::Manner;
+use crate::stream::kept::{self, Kept};
+use crate::stream::lock::Lock;
+use crate::stream::predictions::Predictions;
+
+/// Writes the checkpoints of a run. No other process can use the same file meanwhile.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    path: PathBuf,
+    every: Every,
+    settings: Value,
+    seen: Seen,
+    /// When the last checkpoint was written, and its row.
+    saved: (Instant, u64),
+    _lock: Lock,
+}
+
+/// A checkpoint that was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    kept: Kept,
+    stored: StoredLearners,
+}
+
+/// Opens the checkpoint of a run with these settings, if the user wants any. There is nothing to
+/// continue from unless the user wants to resume and the file exists.
+///
+/// # Errors
+/// [`Error::InUse`], [`Error::CheckpointExists`] unless it is to be resumed,
+/// [`Error::OtherSettings`], and errors of files.
+pub(crate) fn open(
+    args: &CheckpointArgs,
+    settings: Value,
+) -> Result<(Option<Keeper>, Option<Found>), Error> {
+    let Some(path) = args.checkpoint.clone() else { return Ok((None, None)) };
+    let lock = Lock::take(&path)?;
+    let exists = path.try_exists();
+    let exists = exists.map_err(|source| Error::File { path: path.clone(), source })?;
+    if exists && !args.resume {
+        return Err(Error::CheckpointExists { path });
+    }
+    let (mut found, mut seen) = (None, Seen::default());
+    if exists {
+        let checkpoint = Found::read(&path, &settings)?;
+        seen = Seen::read(&checkpoint.kept.seen);
+        found = Some(checkpoint);
+    }
+    let rows = found.as_ref().map_or(0, Found::rows);
+    let saved = (Instant::now(), rows);
+    Ok((Some(Keeper { path, every: args.every(), settings, seen, saved, _lock: lock }), found))
+}
+
+impl Found {
+    fn read(path: &Path, settings: &Value) -> Result<Self, Error> {
+        let stored = StoredLearners::open(path)?;
+        let kept = Kept::deserialize(stored.application());
+        let kept = kept.map_err(|error| rtrl_model::Error::Format {
+            what: path.display().to_string(),
+            reason: format!("not a checkpoint of a stream: {error}"),
+        })?;
+        match difference(settings, &kept.settings) {
+            Some((setting, got, expected)) => {
+                Err(Error::OtherSettings { path: path.to_owned(), setting, got, expected })
+            }
+            None => Ok(Self { kept, stored }),
+        }
+    }
+
+    /// Rows of the run so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.kept.rows
+    }
+
+    /// Bytes of the file of predictions.
+    pub(crate) fn predictions(&self) -> Option<u64> {
+        self.kept.predictions
+    }
+
+    /// Skips the rows that the run has seen.
+    ///
+    /// # Errors
+    /// [`Error::OtherRows`] unless they are the same; errors of the series.
+    pub(crate) fn skip(&self, series: &mut Series) -> Result<(), Error> {
+        let (mut seen, rows) = (Seen::default(), self.rows());
+        let other = || Error::OtherRows { path: series_path(&self.kept.settings), rows };
+        for _ in 0..rows {
+            seen.take(series.next_row()?.ok_or_else(other)?);
+        }
+        if seen.digits() == self.kept.seen { Ok(()) } else { Err(other()) }
+    }
+
+    /// The forecasters and the history of the run.
+    pub(crate) fn restore<T: Real>(
+        mut self,
+        manner: Manner,
+    ) -> Result<(Forecasters<T>, Option<History>), Error> {
+        let history = self.kept.history.take();
+        Ok((self.kept.forecasters(&mut self.stored, manner)?, history))
+    }
+}
+
+impl Keeper {
+    /// Takes note of a row.
+    pub(crate) fn take(&mut self, row: &Row) {
+        self.seen.take(row);
+    }
+
+    /// Whether a checkpoint should be written after so many rows.
+    pub(crate) fn is_due(&self, rows: u64) -> bool {
+        let (time, last) = self.saved;
+        match self.every {
+            Every::Rows(every) => rows - last >= every,
+            Every::Time(every) => time.elapsed() >= every,
+        }
+    }
+
+    /// Writes a checkpoint. The predictions before it survive whatever happens after it.
+    pub(crate) fn save<T: Real>(
+        &mut self,
+        forecasters: &Forecasters<T>,
+        predictions: Option<&mut Predictions>,
+        history: Option<&History>,
+    ) -> Result<(), Error> {
+        let predictions = predictions.map(Predictions::keep).transpose()?;
+        let run = (self.settings.clone(), self.seen.digits());
+        let kept = Kept::of(forecasters, run, predictions, history.cloned());
+        let application = serde_json::to_value(&kept).map_err(|error| {
+            let (what, reason) = ("the checkpoint".to_owned(), error.to_string());
+            rtrl_model::Error::Format { what, reason }
+        })?;
+        learners::save(&self.path, &kept::learners(forecasters), &application)?;
+        self.saved = (Instant::now(), forecasters.rows);
+        Ok(())
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How to continue the run.
+    pub(crate) fn way_to_resume(&self) -> String {
+        let (row, path) = (self.saved.1, self.path.display());
+        format!("{path} holds row {row}: the same command with --resume continues there")
+    }
+}
+
+/// A hash of rows: SHA-256 of the hash of the rows before and the values of the row.
+#[derive(Debug, Clone, Default)]
+struct Seen([u8; 32]);
+
+impl Seen {
+    fn take(&mut self, row: &Row) {
+        let mut hash = Sha256::new_with_prefix(self.0);
+        hash.update([u8::from(row.target.is_some())]);
+        for value in row.target.iter().chain(&row.inputs) {
+            hash.update(value.to_bits().to_le_bytes());
+        }
+        hash.update(&row.time);
+        self.0 = hash.finalize().into();
+    }
+
+    fn digits(&self) -> String {
+        self.0.iter().fold(String::new(), |mut digits, byte| {
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        })
+    }
+
+    /// From digits; of others, a hash that no rows have.
+    fn read(digits: &str) -> Self {
+        let byte = |place: usize| {
+            let pair = digits.get(2 * place..2 * place + 2)?;
+            u8::from_str_radix(pair, 16).ok()
+        };
+        Self(std::array::from_fn(|place| byte(place).unwrap_or_default()))
+    }
+}
+
+/// The first setting that differs: its name, the one and the other.
+fn difference(ours: &Value, theirs: &Value) -> Option<(String, String, String)> {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            let names = ours.keys().chain(theirs.keys());
+            names.into_iter().find_map(|name| {
+                let of = |settings: &serde_json::Map<String, Value>| {
+                    settings.get(name).cloned().unwrap_or_default()
+                };
+                let (inner, got, expected) = difference(&of(ours), &of(theirs))?;
+                Some((if inner.is_empty() { name.clone() } else { inner }, got, expected))
+            })
+        }
+        _ if ours == theirs => None,
+        _ => Some((String::new(), ours.to_string(), theirs.to_string())),
+    }
+}
+
+/// The path of the series in the settings of a run.
+fn series_path(settings: &Value) -> PathBuf {
+    settings["series"].as_str().unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_setting_that_differs_is_named() {
+        let found = |ours, theirs| difference(&ours, &theirs);
+        let run = json!({"target": "y", "options": {"units": 3, "leak": null}});
+        assert_eq!(found(run.clone(), run.clone()), None);
+        let mut other = run.clone();
+        other["options"]["leak"] = 0.5.into();
+        let expected = ["leak", "null", "0.5"].map(str::to_owned);
+        assert_eq!(found(run.clone(), other), Some(expected.into()));
+        let more = json!({"target": "y", "options": {"units": 3, "leak": null}, "skip": 1});
+        let expected = ["skip", "null", "1"].map(str::to_owned);
+        assert_eq!(found(run, more), Some(expected.into()));
+    }
+
+    #[test]
+    fn the_hash_depends_on_every_value_and_on_the_order() {
+        let row = |target, input| Row { target, inputs: vec![input], ..Row::default() };
+        let seen = |rows: &[Row]| {
+            let mut seen = Seen::default();
+            for row in rows {
+                seen.take(row);
+            }
+            assert_eq!(Seen::read(&seen.digits()).0, seen.0);
+            seen.0
+        };
+        let rows = [row(Some(1.0), 2.0), row(None, 1.0)];
+        let others = [
+            vec![],
+            rows[..1].to_vec(),
+            vec![rows[1].clone(), rows[0].clone()],
+            vec![row(Some(1.0), 2.0), row(Some(1.0), 1.0)],
+            vec![row(Some(1.0), 2.0), row(None, 1.5)],
+            vec![row(Some(-1.0), 2.0), row(None, 1.0)],
+        ];
+        assert_eq!(seen(&rows), seen(&rows.clone()));
+        for other in others {
+            assert_ne!(seen(&other), seen(&rows), "{other:?}");
+        }
+    }
+}

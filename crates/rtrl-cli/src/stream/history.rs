@@ -1,0 +1,104 @@
+//! What a report shows of a stream: the last rows, and rows at equal distances from all of it.
+
+use std::collections::VecDeque;
+
+use rtrl_lab::prequential::{ErrorSums, Scores};
+use serde::{Deserialize, Serialize};
+
+/// Rows of the chart that shows single forecasts.
+const CLOSE_UP: usize = 240;
+
+/// Most rows of the charts that show everything; twice as many are kept before every second one is
+/// dropped.
+const MOST: usize = 2048;
+
+/// A row that was forecast.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    /// Number of the row, from 1.
+    pub(crate) row: u64,
+    pub(crate) actual: f64,
+    /// The forecast of the network.
+    pub(crate) forecast: f64,
+    /// The settled errors of all forecasters up to the row; none while no error counts.
+    pub(crate) rmse: Vec<f64>,
+}
+
+/// Rows for charts, in bounded memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct History {
+    /// The last rows.
+    pub(crate) last: VecDeque<Shown>,
+    /// Every `stride`-th row.
+    pub(crate) thinned: Vec<Shown>,
+    /// Distance of the rows above.
+    pub(crate) stride: u64,
+    /// Rows so far.
+    count: u64,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { last: VecDeque::new(), thinned: Vec::new(), stride: 1, count: 0 }
+    }
+}
+
+impl History {
+    /// Adds a row that was forecast by all.
+    pub(crate) fn add(&mut self, row: u64, actual: f64, scores: &Scores) {
+        let forecast = scores.forecasts().first().copied().unwrap_or(actual);
+        // What is not finite has no place in a chart nor in a checkpoint.
+        let rmse: Vec<f64> = scores.settled.iter().filter_map(ErrorSums::rmse).collect();
+        let finite = rmse.iter().chain([&forecast]).all(|value| value.is_finite());
+        let rmse = if finite { rmse } else { Vec::new() };
+        let forecast = if forecast.is_finite() { forecast } else { actual };
+        let shown = Shown { row, actual, forecast, rmse };
+        if self.count.is_multiple_of(self.stride) {
+            self.thinned.push(shown.clone());
+        }
+        self.count += 1;
+        if self.last.len() == CLOSE_UP {
+            self.last.pop_front();
+        }
+        self.last.push_back(shown);
+        if self.thinned.len() == 2 * MOST {
+            let mut is_odd = true;
+            self.thinned.retain(|_| {
+                is_odd = !is_odd;
+                !is_odd
+            });
+            self.stride *= 2;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtrl_lab::baselines::Persistence;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_bounded_and_at_equal_distances() {
+        let (mut history, mut scores) = (History::default(), Scores::new(1, 3));
+        let none: &mut [Persistence] = &mut [];
+        let mut persistence = Persistence::default();
+        for row in 0..20_000u32 {
+            let value = f64::from(row % 7);
+            scores.take(&mut persistence, none, &[], Some(value)).unwrap();
+            if row > 0 {
+                history.add(row.into(), value, &scores);
+            }
+            assert!(history.thinned.len() < 2 * MOST && history.last.len() <= CLOSE_UP);
+        }
+        assert_eq!((history.stride, history.count), (8, 19_999));
+        let rows: Vec<u64> = history.thinned.iter().map(|shown| shown.row).collect();
+        let expected: Vec<u64> = (1..20_000).step_by(8).collect();
+        assert_eq!(rows, expected);
+        let last: Vec<u64> = history.last.iter().map(|shown| shown.row).collect();
+        assert_eq!(last, (20_000 - 240..20_000).collect::<Vec<_>>());
+        assert_eq!((history.thinned[0].rmse.len(), history.thinned[1].rmse.len()), (0, 1));
+        let text = serde_json::to_string(&history).unwrap();
+        assert_eq!(serde_json::from_str::<History>(&text).unwrap(), history);
+    }
+}

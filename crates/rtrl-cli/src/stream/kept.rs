@@ -1,0 +1,125 @@
+//! What a checkpoint of a stream holds next to its learners.
+
+use rtrl_lab::baselines::{Autoregression, Persistence};
+use rtrl_lab::forecast::{Horizon, Memory, NetworkForecaster, Predict};
+use rtrl_lab::interval::RecentErrors;
+use rtrl_lab::prequential::Scores;
+use rtrl_model::store::StoredLearners;
+use rtrl_model::{Learner, Real, Supplies, Threads};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::stream::forecasters::{Baseline, Forecasters};
+use crate::stream::history::History;
+
+/// The name of the network's learner in the file, and that of the baseline with fixed recurrent
+/// weights.
+const NETWORK: &str = "network";
+const STILL: &str = "still";
+
+/// Everything but the learners.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kept {
+    /// The version of the program.
+    version: String,
+    /// The options that must be the same when the run is resumed.
+    pub(super) settings: Value,
+    /// Rows so far.
+    pub(super) rows: u64,
+    /// The hash of these rows, in hexadecimal digits.
+    pub(super) seen: String,
+    /// Bytes of the file of predictions, if there is one.
+    pub(super) predictions: Option<u64>,
+    network: Memory,
+    baselines: Vec<KeptBaseline>,
+    scores: Scores,
+    errors: RecentErrors,
+    pub(super) history: Option<History>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KeptBaseline {
+    Persistence(Persistence),
+    Autoregression(Box<Autoregression>),
+    Still(Memory),
+}
+
+/// How a network forecasts, which options say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) predict: Predict,
+    pub(crate) horizon: Horizon,
+    pub(crate) threads: Threads,
+}
+
+impl Kept {
+    /// What is kept of forecasters.
+    pub(super) fn of<T: Real>(
+        forecasters: &Forecasters<T>,
+        (settings, seen): (Value, String),
+        predictions: Option<u64>,
+        history: Option<History>,
+    ) -> Self {
+        let baseline = |baseline: &Baseline<T>| match baseline {
+            Baseline::Persistence(baseline) => KeptBaseline::Persistence(baseline.clone()),
+            Baseline::Autoregression(baseline) => KeptBaseline::Autoregression(baseline.clone()),
+            Baseline::Still(baseline) => KeptBaseline::Still(baseline.memory()),
+        };
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            settings,
+            rows: forecasters.rows,
+            seen,
+            predictions,
+            network: forecasters.ours.memory(),
+            baselines: forecasters.baselines.iter().map(baseline).collect(),
+            scores: forecasters.scores.clone(),
+            errors: forecasters.errors.clone(),
+            history,
+        }
+    }
+
+    /// The forecasters, with their learners from the file.
+    pub(super) fn forecasters<T: Real>(
+        self,
+        stored: &mut StoredLearners,
+        manner: Manner,
+    ) -> Result<Forecasters<T>, Error> {
+        let ours = remembering(stored, NETWORK, self.network, manner)?;
+        let mut baselines = Vec::with_capacity(self.baselines.len());
+        for baseline in self.baselines {
+            baselines.push(match baseline {
+                KeptBaseline::Persistence(baseline) => Baseline::Persistence(baseline),
+                KeptBaseline::Autoregression(baseline) => Baseline::Autoregression(baseline),
+                KeptBaseline::Still(memory) => {
+                    Baseline::Still(Box::new(remembering(stored, STILL, memory, manner)?))
+                }
+            });
+        }
+        let Self { scores, errors, rows, .. } = self;
+        Ok(Forecasters { ours, baselines, scores, errors, rows })
+    }
+}
+
+/// The learners of forecasters, by their names in the file.
+pub(super) fn learners<T: Real>(forecasters: &Forecasters<T>) -> Vec<(&'static str, &Learner<T>)> {
+    let still = forecasters.baselines.iter().filter_map(|baseline| match baseline {
+        Baseline::Still(baseline) => Some((STILL, baseline.learner())),
+        _ => None,
+    });
+    std::iter::once((NETWORK, forecasters.ours.learner())).chain(still).collect()
+}
+
+fn remembering<T: Real>(
+    stored: &mut StoredLearners,
+    name: &str,
+    memory: Memory,
+    manner: Manner,
+) -> Result<NetworkForecaster<T>, Error> {
+    let Manner { predict, horizon, threads } = manner;
+    let learner = stored.take(name, &Supplies { threads, ..Supplies::default() })?;
+    Ok(NetworkForecaster::new(learner, predict, horizon)?.remember(memory)?)
+}

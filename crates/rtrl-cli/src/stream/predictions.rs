@@ -1,0 +1,186 @@
+//! Predictions as lines of text, in a file or on standard output.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::args::Format;
+use crate::error::Error;
+
+/// Bytes that are written at once.
+const CHUNK: usize = 1 << 16;
+
+/// Writes a line for each row.
+pub(crate) struct Predictions {
+    sink: BufWriter<Sink>,
+    layout: Lines,
+    line: Vec<u8>,
+    bytes: u64,
+}
+
+/// What lines look like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lines {
+    pub(crate) format: Format,
+    /// Whether lines have the time of their row.
+    pub(crate) has_time: bool,
+    /// The names of the values that follow.
+    pub(crate) columns: &'static [&'static str],
+    /// Whether each line is written at once.
+    pub(crate) live: bool,
+}
+
+/// Where lines are written to.
+enum Sink {
+    File(File, PathBuf),
+    Output(io::Stdout),
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file, _) => file.write(bytes),
+            Self::Output(output) => output.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file, _) => file.flush(),
+            Self::Output(output) => output.flush(),
+        }
+    }
+}
+
+impl Predictions {
+    /// Lines for standard output.
+    pub(crate) fn to_output(layout: Lines) -> Result<Self, Error> {
+        Self::new(Sink::Output(io::stdout()), layout).header()
+    }
+
+    /// Lines for a new file; an old one is emptied.
+    pub(crate) fn to_file(path: &Path, layout: Lines) -> Result<Self, Error> {
+        let file = File::create(path).map_err(|error| file_error(path, error))?;
+        Self::new(Sink::File(file, path.to_owned()), layout).header()
+    }
+
+    /// Continues a file after its first `bytes` bytes; what follows them is cut off.
+    pub(crate) fn resume(path: &Path, layout: Lines, bytes: u64) -> Result<Self, Error> {
+        let named = |error| file_error(path, error);
+        let mut file = OpenOptions::new().write(true).open(path).map_err(named)?;
+        let got = file.metadata().map_err(named)?.len();
+        if got < bytes {
+            return Err(Error::ShortPredictions { path: path.to_owned(), got, expected: bytes });
+        }
+        file.set_len(bytes).and_then(|()| file.seek(SeekFrom::End(0))).map_err(named)?;
+        Ok(Self { bytes, ..Self::new(Sink::File(file, path.to_owned()), layout) })
+    }
+
+    fn new(sink: Sink, layout: Lines) -> Self {
+        let sink = BufWriter::with_capacity(CHUNK, sink);
+        Self { sink, layout, line: Vec::new(), bytes: 0 }
+    }
+
+    /// Writes the names of the columns.
+    fn header(mut self) -> Result<Self, Error> {
+        if self.layout.format == Format::Csv {
+            let time = if self.layout.has_time { "time," } else { "" };
+            self.line = format!("row,{time}{}", self.layout.columns.join(",")).into_bytes();
+            self.end_line()?;
+        }
+        Ok(self)
+    }
+
+    /// Writes the line of a row with its time and a value for each column.
+    pub(crate) fn take(
+        &mut self,
+        row: u64,
+        time: &str,
+        values: &[Option<f64>],
+    ) -> Result<(), Error> {
+        self.line.clear();
+        let (line, mut named) = (&mut self.line, self.layout.columns.iter().zip(values));
+        let time = self.layout.has_time.then_some(time);
+        let written = match self.layout.format {
+            Format::Csv => write!(line, "{row}")
+                .and_then(|()| time.map_or(Ok(()), |time| csv_text(line, time)))
+                .and_then(|()| named.try_for_each(|(_, value)| csv(line, *value))),
+            Format::Jsonl => write!(line, "{{\"row\":{row}")
+                .and_then(|()| time.map_or(Ok(()), |time| json_text(line, time)))
+                .and_then(|()| named.try_for_each(|(name, value)| json(line, name, *value)))
+                .and_then(|()| line.write_all(b"}")),
+        };
+        written.map_err(|error| self.failed(error))?;
+        self.end_line()
+    }
+
+    fn end_line(&mut self) -> Result<(), Error> {
+        self.line.push(b'\n');
+        let mut written = self.sink.write_all(&self.line);
+        if self.layout.live {
+            written = written.and_then(|()| self.sink.flush());
+        }
+        self.bytes += self.line.len() as u64;
+        written.map_err(|error| self.failed(error))
+    }
+
+    /// Writes everything out; a file then survives a power failure. Returns its bytes.
+    pub(crate) fn keep(&mut self) -> Result<u64, Error> {
+        self.flush()?;
+        if let Sink::File(file, path) = self.sink.get_ref() {
+            match file.sync_data() {
+                // A device has nothing to sync.
+                Err(error) if error.kind() != ErrorKind::InvalidInput => {
+                    return Err(file_error(path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(self.bytes)
+    }
+
+    /// Writes everything out.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        self.sink.flush().map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        match self.sink.get_ref() {
+            Sink::File(_, path) => file_error(path, error),
+            Sink::Output(_) if error.kind() == ErrorKind::BrokenPipe => Error::Closed,
+            Sink::Output(_) => Error::Print(error),
+        }
+    }
+}
+
+fn file_error(path: &Path, source: io::Error) -> Error {
+    Error::File { path: path.to_owned(), source }
+}
+
+fn csv(line: &mut Vec<u8>, value: Option<f64>) -> io::Result<()> {
+    match value {
+        Some(value) => write!(line, ",{value:?}"),
+        None => line.write_all(b","),
+    }
+}
+
+/// Text is quoted where it must be.
+fn csv_text(line: &mut Vec<u8>, text: &str) -> io::Result<()> {
+    if text.contains([',', '"', '\n', '\r']) {
+        write!(line, ",\"{}\"", text.replace('"', "\"\""))
+    } else {
+        write!(line, ",{text}")
+    }
+}
+
+fn json_text(line: &mut Vec<u8>, text: &str) -> io::Result<()> {
+    write!(line, ",\"time\":{}", serde_json::Value::from(text))
+}
+
+/// JSON has no word for a number that is not finite.
+fn json(line: &mut Vec<u8>, name: &str, value: Option<f64>) -> io::Result<()> {
+    match value.filter(|value| value.is_finite()) {
+        Some(value) => write!(line, ",\"{name}\":{value:?}"),
+        None => write!(line, ",\"{name}\":null"),
+    }
+}

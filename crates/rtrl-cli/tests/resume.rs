@@ -1,0 +1,295 @@
+//! Checkpoints of `rtrl train` and `rtrl run`: a run that is stopped anywhere and resumed leaves
+//! the files of the run that nobody stopped.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rtrl_model::Generator;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use self::common::{has_words, program};
+
+const ROWS: usize = 2000;
+
+/// What is left of a run in `folder`, in this order: predictions, model, errors, report.
+const OUTPUTS: [&str; 4] = ["predictions", "model", "errors", "report"];
+
+/// A folder with a series, some targets of which are missing.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let mut generator = Generator::new(1);
+    let row = |t: usize| {
+        let x = (0.3 * t as f64).sin() + 0.1 * generator.normal();
+        if t % 50 == 49 { format!("{x},\n") } else { format!("{x},{}\n", x * x) }
+    };
+    fs::write(
+        folder.path().join("series"),
+        format!("x,y\n{}", (0..ROWS).map(row).collect::<String>()),
+    )
+    .unwrap();
+    folder
+}
+
+fn train(folder: &Path, options: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.env_remove("RTRL_ISA").current_dir(folder);
+    command.args(["train", "series", "--target", "y", "--inputs", "x", "--units", "6"]);
+    command.args(["--skip", "100", "--predictions", "predictions", "--save", "model"]);
+    command.args(["--json", "errors", "--report", "report", "--checkpoint", "checkpoint"]);
+    command.args(options);
+    command
+}
+
+/// The files of a run, without what a clock decides.
+fn left(folder: &Path) -> Vec<Vec<u8>> {
+    let read = |name| fs::read(folder.join(name)).unwrap();
+    let mut files: Vec<_> = OUTPUTS.iter().map(read).collect();
+    let mut errors: Value = serde_json::from_slice(&files[2]).unwrap();
+    errors["rows_per_second"] = Value::Null;
+    files[2] = errors.to_string().into_bytes();
+    let report = String::from_utf8(files[3].clone()).unwrap();
+    let (before, after) = report.split_once(" rows per second").unwrap();
+    let (before, _) = before.rsplit_once(' ').unwrap();
+    files[3] = format!("{before}{after}").into_bytes();
+    files
+}
+
+/// The files of a run that nobody stops, and the time that it takes.
+fn undisturbed() -> (Vec<Vec<u8>>, Duration) {
+    let folder = folder();
+    let start = Instant::now();
+    let output = train(folder.path(), &[]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (left(folder.path()), start.elapsed())
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
+    assert!(sent.unwrap().success(), "{name}");
+}
+
+/// Runs that are stopped by a signal at random moments, until `stops` of them have been.
+fn stopped_at_random(name: &str, code: Option<i32>, stops: u32) {
+    let (expected, time) = undisturbed();
+    let mut generator = Generator::new(stops.into());
+    let (mut stopped, mut runs, mut resumed) = (0, 0, 0);
+    while stopped < stops {
+        let folder = folder();
+        loop {
+            let rows = ["7", "60", "500"][runs % 3];
+            runs += 1;
+            let mut child = train(folder.path(), &["--every", rows, "--resume", "--quiet"])
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(time.mul_f64(generator.between(0.0, 0.9)));
+            signal(&child, name);
+            let status = child.wait().unwrap();
+            if status.success() {
+                break;
+            }
+            // Before the program waits for signals, they end it as they do any other.
+            assert!(status.code() == code || status.code().is_none(), "{name}: {status}");
+            stopped += 1;
+            resumed += u32::from(folder.path().join("checkpoint").exists());
+        }
+        for (name, (found, expected)) in
+            OUTPUTS.iter().zip(left(folder.path()).iter().zip(&expected))
+        {
+            assert!(found == expected, "{name} after {stopped} stops");
+        }
+    }
+    assert!(resumed > 0, "no run was stopped after a checkpoint");
+    println!("{name}: {stopped} stops, {resumed} of them after a checkpoint");
+}
+
+/// How many stops of each kind: a few, or as many as the environment says.
+fn stops() -> u32 {
+    std::env::var("RTRL_STOPS").map_or(5, |stops| stops.parse().unwrap())
+}
+
+#[test]
+fn a_killed_run_continues_bit_for_bit() {
+    stopped_at_random("KILL", None, stops());
+}
+
+#[test]
+fn an_interrupted_run_continues_bit_for_bit() {
+    stopped_at_random("INT", Some(130), stops());
+}
+
+#[test]
+fn a_terminated_run_continues_bit_for_bit() {
+    stopped_at_random("TERM", Some(143), stops());
+}
+
+/// A run on standard input, which has read `text` and waits for more.
+fn waiting(command: &mut Command, text: &str) -> Child {
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    child
+}
+
+/// Waits until a file is not empty.
+fn wait_for(path: &Path) {
+    while fs::read(path).map_or(true, |found| found.is_empty()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn on_standard_input(folder: &Path, options: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.env_remove("RTRL_ISA").current_dir(folder);
+    command.args(["train", "-", "--target", "y", "--checkpoint", "checkpoint", "--every", "3"]);
+    command.args(options);
+    command
+}
+
+fn message(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// While it waits for a row that may never come.
+#[test]
+fn a_signal_ends_the_wait_for_a_row() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let folder = TempDir::new().unwrap();
+        let checkpoint = folder.path().join("checkpoint");
+        fs::write(folder.path().join("model"), "old").unwrap();
+        let mut command = on_standard_input(folder.path(), &["--save", "model"]);
+        let child = waiting(&mut command, "y\n1\n2\n3\n");
+        wait_for(&checkpoint);
+        signal(&child, name);
+        let mut child = child;
+        let input = child.stdin.take();
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        let said = message(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        has_words(&said, &[&format!("SIG{name} has stopped the run"), "--resume", "model.partial"]);
+        assert_eq!(fs::read(folder.path().join("model")).unwrap(), b"old");
+    }
+}
+
+#[test]
+fn a_second_process_is_refused_with_the_first_one_named() {
+    let folder = folder();
+    let mut first = waiting(&mut on_standard_input(folder.path(), &[]), "y\n1\n2\n3\n");
+    wait_for(&folder.path().join("checkpoint"));
+    let output = train(folder.path(), &["--resume"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    has_words(&message(&output), &["checkpoint", &format!("process {}", first.id())]);
+    assert!(!folder.path().join("predictions").exists());
+    signal(&first, "KILL");
+    first.wait().unwrap();
+    // The lock of a process that has ended is none.
+    fs::remove_file(folder.path().join("checkpoint")).ok();
+    assert!(train(folder.path(), &["--resume"]).output().unwrap().status.success());
+}
+
+/// A run that has ended is resumed when there are more rows.
+#[test]
+fn a_longer_series_is_continued() {
+    let (expected, _) = undisturbed();
+    let folder = folder();
+    let series = folder.path().join("series");
+    let whole = fs::read_to_string(&series).unwrap();
+    for rows in [30, 700, ROWS] {
+        let part: Vec<&str> = whole.lines().take(1 + rows).collect();
+        fs::write(&series, part.join("\n") + "\n").unwrap();
+        assert!(train(folder.path(), &["--resume"]).output().unwrap().status.success());
+    }
+    assert!(left(folder.path()) == expected);
+}
+
+#[test]
+fn what_does_not_fit_a_checkpoint_is_refused() {
+    let folder = folder();
+    let run = |options: &[&str]| train(folder.path(), options).output().unwrap();
+    assert!(run(&[]).status.success());
+    let refused = |output: Output, words: &[&str]| {
+        assert_eq!(output.status.code(), Some(1));
+        has_words(&message(&output), words);
+    };
+    let kept = || (left(folder.path()), fs::read(folder.path().join("checkpoint")).unwrap());
+    let before = kept();
+    refused(run(&[]), &["checkpoint", "earlier run", "--resume"]);
+    refused(run(&["--resume", "--leak", "0.5"]), &["--resume: got leak 0.5", "0.2"]);
+    refused(run(&["--resume", "--baselines", "none"]), &["baselines"]);
+    refused(run(&["--resume", "--seed", "2"]), &["seed 2", "1"]);
+    // Another number in a row that it has seen, and a row less.
+    let series = folder.path().join("series");
+    let text = fs::read_to_string(&series).unwrap();
+    let place = text.len() / 2 + text[text.len() / 2..].find('\n').unwrap() + 1;
+    let other = format!("{}-{}", &text[..place], text[place..].trim_start_matches('-'));
+    let other = if other == text { text.replacen("0.", "1.", 1) } else { other };
+    let (shorter, _) = text.trim_end().rsplit_once('\n').unwrap();
+    for text in [&other, shorter] {
+        fs::write(&series, text).unwrap();
+        refused(run(&["--resume"]), &["series", "other rows", "2000 rows", "--from-now"]);
+    }
+    fs::write(&series, &text).unwrap();
+    let predictions = folder.path().join("predictions");
+    fs::write(&predictions, &before.0[0][..100]).unwrap();
+    refused(run(&["--resume"]), &["predictions", "got 100 bytes"]);
+    fs::write(&predictions, [&before.0[0][..], b"torn li"].concat()).unwrap();
+    assert!(kept().1 == before.1);
+    assert!(run(&["--resume"]).status.success());
+    assert!(left(folder.path()) == before.0);
+    // A damaged checkpoint is no reason to start anew.
+    fs::write(folder.path().join("checkpoint"), &before.1[..1000]).unwrap();
+    refused(run(&["--resume"]), &["checkpoint", "cut short"]);
+}
+
+/// A live stream has no earlier rows.
+#[test]
+fn a_live_stream_continues_with_its_next_row() {
+    let outputs = |pieces: &[&str]| {
+        let folder = TempDir::new().unwrap();
+        for (place, piece) in pieces.iter().enumerate() {
+            let resume: &[&str] = if place == 0 { &[] } else { &["--resume", "--from-now"] };
+            let mut command = on_standard_input(folder.path(), resume);
+            command.args(["--predictions", "predictions", "--skip", "0", "--save", "model"]);
+            let mut child = waiting(&mut command, piece);
+            drop(child.stdin.take());
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", message(&output));
+        }
+        ["predictions", "model"].map(|name| fs::read(folder.path().join(name)).unwrap())
+    };
+    let whole = outputs(&["y\n1\n2\n3\n5\n4\n6\n"]);
+    assert!(outputs(&["y\n1\n2\n", "y\n3\n", "y\n5\n4\n6\n"]) == whole);
+    assert!(outputs(&["y\n1\n2\n", "y\n3\n", "y\n5\n4\n7\n"]) != whole);
+}
+
+/// `rtrl run` repeats on standard output what it has printed since the last checkpoint, and no more.
+#[test]
+fn a_model_that_runs_is_resumed() {
+    let folder = folder();
+    assert!(train(folder.path(), &[]).output().unwrap().status.success());
+    let run = |options: &[&str]| {
+        let mut command = Command::new(program());
+        command.current_dir(folder.path()).args(["run", "model", "series", "--learn", "--quiet"]);
+        let output = command.args(options).output().unwrap();
+        assert!(output.status.success(), "{}", message(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let whole = run(&[]);
+    let series = folder.path().join("series");
+    let text = fs::read_to_string(&series).unwrap();
+    let part: Vec<&str> = text.lines().take(1 + 800).collect();
+    fs::write(&series, part.join("\n")).unwrap();
+    let first = run(&["--checkpoint", "other"]);
+    fs::write(&series, &text).unwrap();
+    let second = run(&["--checkpoint", "other", "--resume"]);
+    let (_, rest) = second.split_once('\n').unwrap();
+    assert!(format!("{first}{rest}") == whole);
+}

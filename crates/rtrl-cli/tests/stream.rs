@@ -1,0 +1,386 @@
+//! `rtrl run`, `rtrl generate` and the predictions of `rtrl train`, as a pipeline meets them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rtrl_model::store::network::SavedModel;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use self::common::{has_words, program, rtrl};
+
+/// Rows of a series with two columns besides its target.
+fn rows(from: u32, to: u32) -> String {
+    let row = |t: u32| {
+        let phase = f64::from(t) * 0.3;
+        format!("{t},{},{}\n", phase.sin(), (0.7 * phase).cos() + 0.01 * f64::from(t % 7))
+    };
+    format!("time,x,y\n{}", (from..to).map(row).collect::<String>())
+}
+
+/// A folder with a model that has learnt from rows 0 to 600, and the predictions of that run.
+fn trained(options: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("first.csv"), rows(0, 600)).unwrap();
+    fs::write(folder.path().join("rest.csv"), rows(600, 900)).unwrap();
+    let mut command = rtrl();
+    command.current_dir(folder.path()).args(["train", "first.csv", "--target", "y"]);
+    command.args(["--save", "model", "--predictions", "first.out"]).args(options);
+    command.assert().success();
+    folder
+}
+
+/// What a command in the folder prints.
+fn printed(folder: &Path, args: &[&str]) -> String {
+    let output = rtrl().current_dir(folder).args(args).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {message}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The cells of lines below their header.
+fn cells(lines: &str) -> Vec<Vec<Option<f64>>> {
+    let number = |cell: &str| (!cell.is_empty()).then(|| cell.parse().unwrap());
+    lines.lines().skip(1).map(|line| line.split(',').map(number).collect()).collect()
+}
+
+/// The root mean square of target minus prediction.
+fn rmse(rows: &[Vec<Option<f64>>]) -> f64 {
+    let errors = rows.iter().filter_map(|row| Some(row[1]? - row[2]?));
+    let (count, sum) = errors.fold((0, 0.0), |(count, sum), e: f64| (count + 1, sum + e * e));
+    (sum / f64::from(count)).sqrt()
+}
+
+#[test]
+fn predictions_have_a_line_for_each_row() {
+    let folder = trained(&["--skip", "50"]);
+    let text = fs::read_to_string(folder.path().join("first.out")).unwrap();
+    assert!(text.starts_with("row,target,prediction,low,high,next\n"), "{text}");
+    let rows = cells(&text);
+    assert_eq!(rows.len(), 600);
+    for (place, row) in rows.iter().enumerate() {
+        assert_eq!((row.len(), row[0]), (6, Some(place as f64 + 1.0)));
+        // The first row is not forecast, and an interval needs 20 errors.
+        assert_eq!((row[2].is_some(), row[3].is_some()), (place > 0, place > 20), "{place}");
+        let next = rows.get(place + 1).map_or(row[5], |next| next[2]);
+        assert_eq!(row[5], next, "the next forecast is that of the next row");
+    }
+    let inside = rows[100..].iter().filter(|row| row[3] <= row[1] && row[1] <= row[4]).count();
+    assert!((400..500).contains(&inside), "{inside} of 500");
+    // The errors are those of the table.
+    let json = folder.path().join("json");
+    let again = ["train", "first.csv", "--target", "y", "--skip", "0", "--json", "json"];
+    printed(folder.path(), &again);
+    let json: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let expected = json["rmse"].as_f64().unwrap();
+    assert!((rmse(&rows) / expected - 1.0).abs() < 1e-9, "{expected}");
+}
+
+/// Nothing has to be said twice, and the model continues where it was.
+#[test]
+fn a_model_continues_on_further_rows() {
+    for options in [
+        &["--inputs", "x,y"][..],
+        &["--readout", "gradient", "--cell", "gru", "--units", "5", "--precision", "f64"],
+        &["--horizon", "0", "--window", "3"],
+    ] {
+        let folder = trained(options);
+        let first = cells(&fs::read_to_string(folder.path().join("first.out")).unwrap());
+        let still = cells(&printed(folder.path(), &["run", "model", "rest.csv"]));
+        let learnt = printed(folder.path(), &["run", "model", "rest.csv", "--learn"]);
+        let learnt = cells(&learnt);
+        assert_eq!((still.len(), learnt.len()), (300, 300));
+        if let Some(next) = first[599].get(5) {
+            assert_eq!((still[0][2], learnt[0][2]), (*next, *next), "{options:?}");
+        }
+        // The interval is known from the first row on.
+        assert!(still[0][3].is_some() && learnt[0][3].is_some());
+        assert_ne!(still[299], learnt[299], "{options:?}");
+        let error = rmse(&learnt);
+        assert!(error < 1.1 * rmse(&first[300..]), "{options:?}: {error}");
+    }
+}
+
+/// The readout is fitted as if the run had never stopped, if only the readout learns.
+#[test]
+fn a_readout_is_fitted_as_without_a_stop() {
+    let options = ["--learning-rate", "1e-300", "--optimizer", "sgd"];
+    let folder = trained(&options);
+    fs::write(folder.path().join("whole.csv"), rows(0, 900)).unwrap();
+    let train = ["train", "whole.csv", "--target", "y", "--predictions", "whole.out"];
+    printed(folder.path(), &[&train[..], &options].concat());
+    let whole = cells(&fs::read_to_string(folder.path().join("whole.out")).unwrap());
+    let run = cells(&printed(folder.path(), &["run", "model", "rest.csv", "--learn"]));
+    for (whole, run) in whole[600..].iter().zip(&run) {
+        assert_eq!(whole[1..], run[1..]);
+    }
+}
+
+/// One pass in two halves, saved in between, learns from both.
+#[test]
+fn a_model_that_has_learnt_more_is_saved() {
+    let folder = trained(&[]);
+    let run = ["run", "model", "rest.csv", "--learn", "--save", "more"];
+    let first = printed(folder.path(), &run);
+    let [before, after] =
+        ["model", "more"].map(|name| SavedModel::read(&folder.path().join(name)).unwrap());
+    let [before, after] = [before, after].map(|model| model.network::<f32>(&[]).unwrap());
+    assert_ne!(before.weights(), after.weights());
+    // Saved without learning, only the state is another.
+    printed(folder.path(), &["run", "model", "rest.csv", "--save", "moved"]);
+    let moved = SavedModel::read(&folder.path().join("moved")).unwrap();
+    let moved = moved.network::<f32>(&[]).unwrap();
+    assert_eq!(moved.weights(), before.weights());
+    assert_ne!(moved.initial_state(), before.initial_state());
+    let again = printed(folder.path(), &["run", "model", "rest.csv", "--learn"]);
+    assert_eq!(first, again);
+}
+
+#[test]
+fn predictions_as_json_lines_have_the_same_values() {
+    let folder = trained(&[]);
+    let csv = printed(folder.path(), &["run", "model", "rest.csv"]);
+    let names: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    let jsonl = printed(folder.path(), &["run", "model", "rest.csv", "--format", "jsonl"]);
+    let values: Vec<Vec<Option<f64>>> = jsonl
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|line| names.iter().map(|name| line[*name].as_f64()).collect())
+        .collect();
+    assert_eq!(values, cells(&csv));
+}
+
+/// A row whose target is missing is predicted all the same.
+#[test]
+fn a_target_that_is_missing_is_predicted() {
+    let folder = trained(&["--horizon", "0"]);
+    let text = "time,x,y\n600,0.5,\n601,0.25,1.0\n";
+    fs::write(folder.path().join("rest.csv"), text).unwrap();
+    let rows = cells(&printed(folder.path(), &["run", "model", "rest.csv"]));
+    assert_eq!(rows.len(), 2);
+    assert!(rows[0][1].is_none() && rows[0][2].is_some() && rows[1][1] == Some(1.0));
+}
+
+/// A table without the column of the target has rows to predict; the time of a row is passed on.
+#[test]
+fn rows_without_targets_are_predicted_with_their_time() {
+    let folder = trained(&["--horizon", "0", "--time", "time"]);
+    let path = folder.path().join("rest.csv");
+    fs::write(&path, "time,x,y\nt 1,0.5,\n\"t, 2\",0.25,\n").unwrap();
+    let whole = printed(folder.path(), &["run", "model", "rest.csv"]);
+    assert!(whole.starts_with("row,time,target,prediction,low,high\n1,t 1,,"), "{whole}");
+    assert!(whole.contains("\n2,\"t, 2\",,"), "{whole}");
+    fs::write(&path, "x,time\n0.5,t 1\n0.25,\"t, 2\"\n").unwrap();
+    assert_eq!(printed(folder.path(), &["run", "model", "rest.csv"]), whole);
+    let lines = printed(folder.path(), &["run", "model", "rest.csv", "--format", "jsonl"]);
+    has_words(&lines, &["{\"row\":2,\"time\":\"t, 2\",\"target\":null,\"prediction\":"]);
+    // A row that is wrong is skipped if the user says so.
+    fs::write(&path, "x,time\n0.5,t 1\nbad,t\n0.25,\"t, 2\"\n").unwrap();
+    assert_eq!(printed(folder.path(), &["run", "model", "rest.csv", "--on-error", "skip"]), whole);
+    // To learn, it needs the target.
+    let learn = ["run", "model", "rest.csv", "--learn"];
+    let output = rtrl().current_dir(folder.path()).args(learn).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    has_words(&String::from_utf8(output.stderr).unwrap(), &["column \"y\""]);
+}
+
+#[test]
+fn a_model_runs_on_its_own_forecasts() {
+    let folder = trained(&[]);
+    let first = cells(&fs::read_to_string(folder.path().join("first.out")).unwrap());
+    let text = printed(folder.path(), &["generate", "model", "--steps", "40"]);
+    assert!(text.starts_with("row,prediction\n"));
+    let rows = cells(&text);
+    assert_eq!((rows.len(), rows[0][1]), (40, first[599][5]));
+    let values: Vec<f64> = rows.iter().map(|row| row[1].unwrap()).collect();
+    // Generating is running on what was generated.
+    let fed: Vec<String> = values.iter().map(|value| format!("{value:?}\n")).collect();
+    fs::write(folder.path().join("rest.csv"), format!("y\n{}", fed.concat())).unwrap();
+    let run = cells(&printed(folder.path(), &["run", "model", "rest.csv"]));
+    let predicted: Vec<f64> = run.iter().map(|row| row[2].unwrap()).collect();
+    assert_eq!(predicted, values);
+    let folder = trained(&["--inputs", "x,y"]);
+    let generate = ["generate", "model", "--steps", "4"];
+    let output = rtrl().current_dir(folder.path()).args(generate).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    has_words(&String::from_utf8(output.stderr).unwrap(), &["inputs x, y", "only its target y"]);
+}
+
+/// Results go to standard output, everything else to standard error, and --quiet leaves nothing.
+#[test]
+fn standard_output_has_predictions_only() {
+    let folder = trained(&[]);
+    let run = ["run", "model", "rest.csv"];
+    let output = rtrl().current_dir(folder.path()).args(run).output().unwrap();
+    let noted = String::from_utf8(output.stderr).unwrap();
+    has_words(&noted, &["rmse", "since last", "       256 ", "300 rows, 300 forecasts: RMSE"]);
+    let quiet = rtrl().current_dir(folder.path()).args(run).arg("--quiet").output().unwrap();
+    assert_eq!((quiet.stdout, quiet.stderr.len()), (output.stdout, 0));
+}
+
+#[test]
+fn a_model_that_describes_no_series_is_refused() {
+    let folder = trained(&[]);
+    let network = SavedModel::read(&folder.path().join("model")).unwrap();
+    let network = network.network::<f32>(&[]).unwrap();
+    let path = folder.path().join("other");
+    let state = network.initial_state();
+    rtrl_model::store::network::save(&network, state, serde_json::json!(null), &path).unwrap();
+    for command in [&["run", "other"][..], &["generate", "other", "--steps", "1"]] {
+        let output = rtrl().current_dir(folder.path()).args(command).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        has_words(&String::from_utf8(output.stderr).unwrap(), &["other", "rtrl train", "series"]);
+    }
+}
+
+/// Each prediction leaves before the next row arrives.
+#[test]
+fn live_predictions_are_written_at_once() {
+    let folder = trained(&[]);
+    let mut child = Command::new(program())
+        .current_dir(folder.path())
+        .args(["run", "model", "--live", "--quiet"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || output.lines().try_for_each(|line| send.send(line.unwrap())));
+    // Waits for ever only if nothing is ever written.
+    let next = || receive.recv_timeout(Duration::from_mins(2)).unwrap();
+    let text = rows(600, 620);
+    let mut lines = text.lines();
+    writeln!(input, "{}", lines.next().unwrap()).unwrap();
+    assert!(next().starts_with("row,"));
+    for (row, line) in (1..).zip(lines) {
+        writeln!(input, "{line}").unwrap();
+        assert!(next().starts_with(&format!("{row},")), "{row}");
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+fn bash(folder: &Path, script: &str) -> (i32, String) {
+    let output = Command::new("bash")
+        .current_dir(folder)
+        .args(["-c", &script.replace("rtrl", &format!("'{}'", program().display()))])
+        .output()
+        .unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// As of a process that SIGPIPE has ended, and without a word.
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_a_run_quietly() {
+    let folder = trained(&[]);
+    // More than a pipe holds.
+    fs::write(folder.path().join("rest.csv"), rows(600, 6000)).unwrap();
+    let run = "rtrl run model rest.csv --quiet --learn --save model | head -n 3 >&2";
+    let (code, message) = bash(folder.path(), &format!("{run}; exit ${{PIPESTATUS[0]}}"));
+    assert_eq!(code, 141, "{message}");
+    assert_eq!(message.lines().count(), 3, "{message}");
+}
+
+/// What cannot be written is an error, and old files are as they were.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_old_files_stay() {
+    let folder = trained(&[]);
+    let old = fs::read(folder.path().join("model")).unwrap();
+    let full = "No space left on device";
+    for (script, place) in [
+        ("rtrl run model rest.csv --learn --save model > /dev/full", "standard output"),
+        ("rtrl generate model --steps 3 > /dev/full", "standard output"),
+        ("rtrl train rest.csv --target y --save model --predictions /dev/full", "/dev/full"),
+        ("rtrl train rest.csv --target y --save model --json /dev/full", "/dev/full"),
+    ] {
+        let (code, message) = bash(folder.path(), script);
+        assert_eq!(code, 1, "{script}: {message}");
+        has_words(&message, &[place, full]);
+        if !script.contains("--json") {
+            assert!(fs::read(folder.path().join("model")).unwrap() == old, "{script}");
+        }
+    }
+}
+
+#[test]
+fn outputs_that_cannot_be_are_refused_before_the_first_row() {
+    let folder = trained(&[]);
+    let old = fs::read(folder.path().join("first.out")).unwrap();
+    for output in ["--predictions", "--checkpoint", "--save"] {
+        let train = ["train", "first.csv", "--target", "y", "--predictions", "first.out"];
+        let train = if output == "--predictions" { &train[..4] } else { &train[..] };
+        let mut command = rtrl();
+        command.current_dir(folder.path()).args(train).args([output, "no/file"]);
+        let result = command.output().unwrap();
+        assert_eq!(result.status.code(), Some(1), "{output}");
+        has_words(&String::from_utf8(result.stderr).unwrap(), &["no/file"]);
+        assert!(fs::read(folder.path().join("first.out")).unwrap() == old, "{output}");
+    }
+}
+
+/// A model is replaced only by that of a run which has come to its end.
+#[test]
+fn a_run_that_is_stopped_leaves_the_old_model() {
+    let folder = trained(&[]);
+    let old = fs::read(folder.path().join("model")).unwrap();
+    let file = folder.path().join("rest.csv");
+    OpenOptions::new().append(true).open(&file).unwrap().write_all(b"1,2,three\n").unwrap();
+    for command in [
+        &["train", "rest.csv", "--target", "y", "--save", "model"][..],
+        &["run", "model", "rest.csv", "--learn", "--save", "model"],
+    ] {
+        let output = rtrl().current_dir(folder.path()).args(command).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let message = String::from_utf8(output.stderr).unwrap();
+        has_words(&message, &["line 302", "\"three\"", "wrote the model to model.partial"]);
+        assert!(fs::read(folder.path().join("model")).unwrap() == old);
+        let partial = folder.path().join("model.partial");
+        assert!(SavedModel::read(&partial).is_ok());
+        fs::remove_file(partial).unwrap();
+    }
+}
+
+/// What is compared changes neither the network nor its errors.
+#[test]
+fn baselines_are_chosen() {
+    let folder = trained(&[]);
+    let train = ["train", "first.csv", "--target", "y", "--json", "json", "--save"];
+    let mut rmse = Vec::new();
+    for (baselines, titles) in [
+        ("all", &["persistence", "RLS-AR(12)", "weights still"][..]),
+        ("still,persistence", &["persistence", "weights still"]),
+        ("none", &[]),
+    ] {
+        let args = [&train[..], &[baselines, "--baselines", baselines]].concat();
+        let table = printed(folder.path(), &args);
+        for title in ["persistence", "RLS-AR(12)", "weights still"] {
+            assert_eq!(table.contains(title), titles.contains(&title), "{baselines}: {table}");
+        }
+        let json = fs::read(folder.path().join("json")).unwrap();
+        let json: Value = serde_json::from_slice(&json).unwrap();
+        for key in ["persistence_rmse", "ar_rmse", "still_rmse"] {
+            let name = key.trim_end_matches("_rmse");
+            let chosen = baselines == "all" || baselines.contains(name);
+            assert_eq!(json[key].is_number(), chosen, "{baselines} {key}");
+        }
+        rmse.push(json["rmse"].clone());
+    }
+    assert!(rmse.iter().all(|other| other.is_number() && *other == rmse[0]), "{rmse:?}");
+    let model = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    assert!(model("all") == model("none"));
+    let unknown = [&train[..], &["m", "--baselines", "arma"]].concat();
+    let output = rtrl().current_dir(folder.path()).args(unknown).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    has_words(&String::from_utf8(output.stderr).unwrap(), &["persistence, ar and still"]);
+}
