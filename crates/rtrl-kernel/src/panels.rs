@@ -55,6 +55,8 @@ pub(crate) struct Placement {
     ends: Vec<usize>,
     /// The first panel that begins with weight row i or a later one; finally the number of panels.
     starts: Vec<usize>,
+    /// Segments joined where one continues the last, with lanes counted through all panels.
+    runs: Vec<Segment>,
     /// Lanes from one weight row to the next, if every weight learns.
     row_len: Option<usize>,
 }
@@ -84,12 +86,12 @@ impl Placement {
         parts: impl Fn(Segment, usize) -> bool,
     ) -> Result<Self, Error> {
         check_length("mask of learning weights", layout.weights(), learns.len())?;
-        let (segments, ends, starts) = (Vec::new(), Vec::new(), Vec::new());
+        let (segments, ends, starts, runs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let even = layout.is_uniform() && learns.iter().all(|&learns| learns);
         let row_len = even.then_some(row_len);
         let rows = layout.rows();
         let mut placement =
-            Self { layout: layout.clone(), weights: 0, segments, ends, starts, row_len };
+            Self { layout: layout.clone(), weights: 0, segments, ends, starts, runs, row_len };
         for row in 0..rows {
             let first = placement.layout.offset(row);
             let learns = &learns[first..][..placement.layout.width(row)];
@@ -104,6 +106,7 @@ impl Placement {
         let begins: Vec<_> =
             (0..placement.panels()).map(|b| placement.segments(b)[0].row).collect();
         placement.starts = (0..=rows).map(|row| begins.partition_point(|&b| b < row)).collect();
+        placement.join(lanes);
         Ok(placement)
     }
 
@@ -118,6 +121,22 @@ impl Placement {
         self.weights += 1;
         if let Some(end) = self.ends.last_mut() {
             *end = self.segments.len();
+        }
+    }
+
+    /// Makes the runs.
+    fn join(&mut self, lanes: usize) {
+        for panel in 0..self.panels() {
+            for place in 0..self.segments(panel).len() {
+                let segment = self.segments(panel)[place];
+                let segment = Segment { lane: panel * lanes + segment.lane, ..segment };
+                match self.runs.last_mut() {
+                    Some(last) if last.is_followed_by(segment) && last.end() == segment.lane => {
+                        last.len += segment.len;
+                    }
+                    _ => self.runs.push(segment),
+                }
+            }
         }
     }
 
@@ -288,15 +307,13 @@ impl<T: Real> Work for ScatterNegative<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) {
         let Self { placement, sums, stride, into } = self;
-        for (panel, sums) in sums.chunks_exact(T::LANES).enumerate().take(placement.panels()) {
-            for segment in placement.segments(panel) {
-                let into = &mut into[segment.row * *stride + segment.column..][..segment.len];
-                let sums = &sums[segment.lane..][..segment.len];
-                match (&mut *into, sums) {
-                    // With a mask that leaves out every other weight, say.
-                    ([into], &[sum]) => *into = T::ZERO - sum,
-                    _ => negate(simd, sums, into),
-                }
+        for run in &placement.runs {
+            let into = &mut into[run.row * *stride + run.column..][..run.len];
+            let sums = &sums[run.lane..][..run.len];
+            match (&mut *into, sums) {
+                // With a mask that leaves out every other weight, say.
+                ([into], &[sum]) => *into = T::ZERO - sum,
+                _ => negate(simd, sums, into),
             }
         }
     }

@@ -9,6 +9,7 @@
 use pulp::Simd;
 
 use super::chains::add_chains;
+use super::factors::Runs;
 use super::sweep::WindowAdjoint;
 use super::window::Window;
 use crate::error::Error;
@@ -21,6 +22,7 @@ const NARROW: usize = 4;
 /// Room for the way back through the windows.
 #[derive(Debug, Clone)]
 pub(super) struct Adjoints<T> {
+    runs: Runs,
     pub(super) newer: Back<T>,
     pub(super) older: Back<T>,
 }
@@ -45,7 +47,13 @@ impl<T: Real> Back<T> {
 
     /// Goes back through `window`, with `above` reaching the state after its last record, or with the
     /// errors that the window holds.
-    fn go_back(&mut self, isa: Isa, layout: &Layout, window: &Window<T>, above: Option<&[T]>) {
+    fn go_back(
+        &mut self,
+        isa: Isa,
+        (runs, layout): (&Runs, &Layout),
+        window: &Window<T>,
+        above: Option<&[T]>,
+    ) {
         let stride = window.stride();
         let top = window.len() * stride;
         let adjoints = &mut self.adjoints.values_mut()[..top + stride];
@@ -55,18 +63,7 @@ impl<T: Real> Back<T> {
         }
         T::run::<BackwardLoop>(isa, Backward { window, adjoints, with_errors: above.is_none() });
         let (above, factors) = (&self.adjoints.values()[stride..], self.factors.values_mut());
-        if layout.is_simple() {
-            let above = above.chunks_exact(stride).take(window.len());
-            let factors = factors.chunks_exact_mut(layout.rows());
-            for (record, (above, factors)) in above.zip(factors).enumerate() {
-                let products = window.injection(record).iter().zip(above);
-                for (factor, (&injection, &adjoint)) in factors.iter_mut().zip(products) {
-                    *factor = adjoint * injection;
-                }
-            }
-        } else {
-            T::run::<FactorsLoop>(isa, Factors { layout, window, above, into: factors });
-        }
+        runs.factors(isa, layout, window, above, factors);
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -84,52 +81,13 @@ impl<T: Real> Back<T> {
     }
 }
 
-/// The factor of every weight row in every record, where rows drive the states that the layout names:
-/// the sum over the drives of a row of adjoint times injection, the first product rounded, the others
-/// added by fused multiply-adds.
-pub(super) struct Factors<'a, T> {
-    layout: &'a Layout,
-    window: &'a Window<T>,
-    /// The adjoints after each record, rows [`Window::stride`] apart.
-    above: &'a [T],
-    /// `[record][weight row]`
-    into: &'a mut [T],
-}
-
-compiled!(pub(super) FactorsLoop: Factors -> ());
-
-impl<T: Real> Work for Factors<'_, T> {
-    type Output = ();
-
-    /// Scalar, but with the set's multiply-add instead of a call of the C library's.
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, _: S) {
-        let (layout, window) = (self.layout, self.window);
-        let above = self.above.chunks_exact(window.stride()).take(window.len());
-        let factors = self.into.chunks_exact_mut(layout.rows());
-        for (record, (above, factors)) in above.zip(factors).enumerate() {
-            let mut terms = layout.drives().iter().zip(window.injection(record));
-            for (row, factor) in factors.iter_mut().enumerate() {
-                let mut row_terms = terms.by_ref().take(layout.drives_of(row).len());
-                let first = row_terms.next();
-                let mut sum = first
-                    .map_or(T::ZERO, |(drive, &injection)| above[drive.state as usize] * injection);
-                for (drive, &injection) in row_terms {
-                    sum = above[drive.state as usize].mul_add(injection, sum);
-                }
-                *factor = sum;
-            }
-        }
-    }
-}
-
 impl<T: Real> Adjoints<T> {
     /// Room for windows like `window`: two of them, or one.
     pub(super) fn new(layout: &Layout, window: &Window<T>, has_older: bool) -> Result<Self, Error> {
         let capacity = window.capacity();
         let older = if has_older { capacity } else { 0 };
         let back = |capacity| Back::new(layout, window, capacity);
-        Ok(Self { newer: back(capacity)?, older: back(older)? })
+        Ok(Self { runs: Runs::new(layout), newer: back(capacity)?, older: back(older)? })
     }
 
     /// Goes back through both windows, or the newer alone.
@@ -141,10 +99,11 @@ impl<T: Real> Adjoints<T> {
         older: Option<&Window<T>>,
         above: Option<&[T]>,
     ) {
-        self.newer.go_back(isa, layout, newer, above);
+        let rows = (&self.runs, layout);
+        self.newer.go_back(isa, rows, newer, above);
         if let Some(older) = older {
             let above = &self.newer.adjoints.values()[..newer.stride()];
-            self.older.go_back(isa, layout, older, Some(above));
+            self.older.go_back(isa, rows, older, Some(above));
         }
     }
 }

@@ -15,12 +15,14 @@
 //! | `window.rs` | records |
 //! | `chains.rs` | sums in several chains |
 //! | `backward.rs` | the backward pass through a window |
+//! | `factors.rs` | what the adjoints mean for each weight row |
 //! | `sweep.rs` | the gradient: one read of p |
 //! | `flush.rs` | moving p to the end of a window |
 //! | `pace.rs` | when the work of a flush is done |
 
 mod backward;
 mod chains;
+mod factors;
 mod flush;
 mod pace;
 mod sweep;

@@ -7,13 +7,16 @@
 //! | file | subject |
 //! |---|---|
 //! | `share.rs` | how the panels are divided among the threads |
-//! | `pack.rs` | the Jacobian of a step in strips, with lists where it is sparse |
-//! | `tile.rs`, `small.rs` | the inner loops, and those of layers of a few units |
+//! | `pack.rs`, `lists.rs` | the Jacobian of a step in strips, and lists of columns where others are 0 |
+//! | `group.rs`, `tile.rs` | a group of panels through a step, and the inner loops |
+//! | `small.rs` | all of it for layers of a few units |
 //! | `immediate.rs` | the immediate influence |
 //! | `ahead.rs` | prefetching the next panels |
 
 mod ahead;
+mod group;
 mod immediate;
+mod lists;
 mod pack;
 mod share;
 mod small;

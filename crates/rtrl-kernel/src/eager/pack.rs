@@ -5,22 +5,31 @@
 //! rows each:
 //!
 //! ```text
-//! dense    coefficients[l][r] = J[k][l]        for every l that is read
-//! sparse   coefficients[e][r], from[e][r]      for the coefficients that are not 0
+//! whole    coefficients[l][r] = J[k][l]        for every l that is read
+//! shared   coefficients[e][r], from[e]         for the l that some row of the band needs
+//! own      coefficients[e][r], from[e][r]      for the coefficients that are not 0
 //! ```
 //!
-//! A row is sparse if few of its coefficients differ from 0, for example if most connections are absent. Each row of a sparse strip has its own list; all lists are as long as the longest, with zeros at the end. Rows are sorted by their number of coefficients, so few such zeros are needed.
+//! A row is sparse if few of its coefficients differ from 0, for example if most connections are
+//! absent. Each row of a sparse strip has its own list; all lists are as long as the longest, with
+//! zeros at the end. Rows are sorted by their number of coefficients, so few such zeros are needed.
+//!
+//! Of the other rows, four neighbours share a list where they have zeros in the same columns: rows
+//! of an LSTM see the outputs of all units but only their own cells, and rows of a lower layer do
+//! not see the layers above it.
 //!
 //! Omitting or adding zero coefficients changes no sum: p is finite, so the product is +-0, and x +-0 = x for any x except -0. A sum starts from +0 and is -0 only if a product has underflowed. Another zero coefficient may then make it +0, which compares equal and changes only the signs of other zeros. Which coefficients are omitted depends only on the numbers, not on the machine, so even those signs are the same everywhere.
 
 use pulp::Simd;
 
+use super::lists::{fill_own, fill_shared, list_row, list_union};
 use crate::layout::Drive;
 use crate::simd::{Isa, Real, Work, compiled};
 use crate::step::Step;
 
-/// Heights of sparse strips, on every instruction set: 4 rows of 2 registers hide the latency.
-const SPARSE_HEIGHTS: &[usize] = &[4, 2, 1];
+/// Heights of strips with lists: 4 rows of 2 registers hide the latency. They are those of every
+/// instruction set, since the columns that are left out depend on them.
+const LISTED_HEIGHTS: &[usize] = &[4, 2, 1];
 
 /// A row is sparse if at most this many in [`SPARSE_OF`] of the coefficients that are read differ from 0.
 ///
@@ -31,12 +40,20 @@ const SPARSE_MOST: usize = 3;
 /// See [`SPARSE_MOST`].
 const SPARSE_OF: usize = 8;
 
-/// Heights of dense strips for an instruction set.
+/// Neighbours share a list if at most this many in [`SHARED_OF`] of the columns that are read are in it.
+///
+/// Tiles of whole rows are higher, and take a little less time for each multiply-add.
+const SHARED_MOST: usize = 7;
+
+/// See [`SHARED_MOST`].
+const SHARED_OF: usize = 8;
+
+/// Heights of strips of whole rows for an instruction set.
 ///
 /// The first is the height of a tile, as high as the registers allow: AVX2 has 16, of which 6 x 2 hold
 /// sums, 2 the old row, 1 a coefficient and 1 is left; the others have 32. What remains of the rows is
 /// taken by the largest that fits, so that no strip is padded.
-fn dense_heights(isa: Isa) -> &'static [usize] {
+fn whole_heights(isa: Isa) -> &'static [usize] {
     if isa.name() == "v3" { &[6, 4, 2, 1] } else { &[8, 4, 2, 1] }
 }
 
@@ -47,7 +64,18 @@ pub(crate) struct Strip {
     pub(crate) height: usize,
     /// Coefficients of each.
     pub(crate) len: usize,
-    pub(crate) sparse: bool,
+    pub(crate) columns: Columns,
+}
+
+/// Which old rows a strip reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Columns {
+    /// All that are read.
+    Whole,
+    /// Those of one list.
+    Shared,
+    /// Those of its own list for each row.
+    Own,
 }
 
 /// What the inner loops need of a step, in buffers that are used again.
@@ -66,7 +94,7 @@ pub(crate) struct Packing<T> {
     pub(crate) strips: Vec<Strip>,
     /// The coefficients of the strips.
     pub(crate) coefficients: Vec<T>,
-    /// Which of the rows that are read each coefficient of a sparse strip belongs to.
+    /// The lists, strip by strip: places among the rows that are read.
     pub(crate) from: Vec<u32>,
     /// The Jacobian as if no unit had been forced, row by row.
     jacobian: Vec<T>,
@@ -78,7 +106,7 @@ pub(crate) struct Packing<T> {
     previous: Vec<usize>,
     /// Whether the strips and `from` are those of `written` with all rows read.
     complete: bool,
-    dense_heights: &'static [usize],
+    whole_heights: &'static [usize],
 }
 
 impl<T: Real> Packing<T> {
@@ -99,7 +127,7 @@ impl<T: Real> Packing<T> {
             counts: vec![0; states],
             previous: rows(),
             complete: false,
-            dense_heights: dense_heights(isa),
+            whole_heights: whole_heights(isa),
         }
     }
 
@@ -165,10 +193,10 @@ impl<T: Real> Packing<T> {
         same
     }
 
-    /// Divides the rows that are computed into strips.
+    /// Divides the rows that are computed into strips, and lists their columns.
     #[inline(always)]
     fn divide(&mut self) {
-        let Self { read, written, order, counts, strips, dense_heights, .. } = self;
+        let Self { read, written, order, counts, strips, from, jacobian, whole_heights, .. } = self;
         let most = read.len() * SPARSE_MOST / SPARSE_OF;
         order.clear();
         order.extend(written.iter().copied().filter(|&k| counts[k] > most));
@@ -176,52 +204,86 @@ impl<T: Real> Packing<T> {
         order.extend(written.iter().copied().filter(|&k| counts[k] <= most));
         order[dense..].sort_unstable_by_key(|&k| (counts[k], k));
         strips.clear();
-        let mut done = 0;
-        while done < order.len() {
-            let sparse = done >= dense;
-            let (heights, end) =
-                if sparse { (SPARSE_HEIGHTS, order.len()) } else { (*dense_heights, dense) };
-            let height = strip_height(heights, end - done);
+        let mut from = from.as_mut_slice();
+        let values = |k: usize| &jacobian[k * counts.len()..][..counts.len()];
+        let (mut whole, mut done) = (0, 0);
+        while done < dense {
+            let height = strip_height(LISTED_HEIGHTS, dense - done);
+            let rows = &order[done..done + height];
+            let len = list_union(jacobian, counts.len(), (rows, read.as_slice()), from);
+            if len * SHARED_OF <= read.len() * SHARED_MOST {
+                push_whole(strips, whole_heights, done - whole, read.len());
+                strips.push(Strip { height, len, columns: Columns::Shared });
+                from = &mut from[len..];
+                whole = done + height;
+            }
             done += height;
-            // Sparse rows are sorted: the last of a strip is the longest.
-            let len = if sparse { counts[order[done - 1]] } else { read.len() };
-            strips.push(Strip { height, len, sparse });
+        }
+        push_whole(strips, whole_heights, done - whole, read.len());
+        while done < order.len() {
+            let height = strip_height(LISTED_HEIGHTS, order.len() - done);
+            let rows = &order[done..done + height];
+            // They are sorted: the last of a strip is the longest.
+            let len = counts[rows[height - 1]];
+            let (list, rest) = from.split_at_mut(height * len);
+            for (r, &k) in rows.iter().enumerate() {
+                list_row(values(k), read, list, (r, height));
+            }
+            strips.push(Strip { height, len, columns: Columns::Own });
+            from = rest;
+            done += height;
         }
     }
 
-    /// Packs every strip, the sparse ones with the places that are in `from` already if `listed`.
-    /// Returns whether these places hold.
+    /// Packs the coefficients of every strip. Returns whether the lists hold, if all rows are read.
     #[inline(always)]
-    fn fill(&mut self, listed: bool) -> bool {
+    fn fill(&mut self) -> bool {
         let Self { read, order, strips, coefficients, from, jacobian, counts, .. } = self;
-        let (mut coefficients, mut from) = (coefficients.as_mut_slice(), from.as_mut_slice());
+        let (mut coefficients, mut from) = (coefficients.as_mut_slice(), from.as_slice());
         let mut rows = order.as_slice();
-        for &Strip { height, len, sparse } in &*strips {
+        let mut hold = true;
+        for &Strip { height, len, columns } in &*strips {
             let (strip, below) = rows.split_at(height);
             let (place, rest) = coefficients.split_at_mut(height * len);
             (rows, coefficients) = (below, rest);
-            if !sparse {
-                match height {
-                    8 => fill_dense::<T, 8>(jacobian, counts.len(), read, strip, place),
-                    6 => fill_dense::<T, 6>(jacobian, counts.len(), read, strip, place),
-                    4 => fill_dense::<T, 4>(jacobian, counts.len(), read, strip, place),
-                    2 => fill_dense::<T, 2>(jacobian, counts.len(), read, strip, place),
-                    _ => fill_dense::<T, 1>(jacobian, counts.len(), read, strip, place),
+            match columns {
+                Columns::Whole => match height {
+                    8 => fill_whole::<T, 8>(jacobian, counts.len(), read, strip, place),
+                    6 => fill_whole::<T, 6>(jacobian, counts.len(), read, strip, place),
+                    4 => fill_whole::<T, 4>(jacobian, counts.len(), read, strip, place),
+                    2 => fill_whole::<T, 2>(jacobian, counts.len(), read, strip, place),
+                    _ => fill_whole::<T, 1>(jacobian, counts.len(), read, strip, place),
+                },
+                Columns::Shared => {
+                    let (list, rest) = from.split_at(len);
+                    from = rest;
+                    hold &= match height {
+                        4 => fill_shared::<T, 4>(jacobian, counts, (read, list), strip, place),
+                        2 => fill_shared::<T, 2>(jacobian, counts, (read, list), strip, place),
+                        _ => fill_shared::<T, 1>(jacobian, counts, (read, list), strip, place),
+                    };
                 }
-                continue;
-            }
-            let (list, rest) = from.split_at_mut(height * len);
-            from = rest;
-            for (r, &k) in strip.iter().enumerate() {
-                let row = (r, height);
-                let values = &jacobian[k * counts.len()..][..counts.len()];
-                let count = if listed { counts[k] } else { list_row(values, read, list, row) };
-                if !fill_sparse(values, read, count, place, list, row) {
-                    return false;
+                Columns::Own => {
+                    let (list, rest) = from.split_at(height * len);
+                    from = rest;
+                    for (r, &k) in strip.iter().enumerate() {
+                        let values = &jacobian[k * counts.len()..][..counts.len()];
+                        hold &= fill_own(values, read, counts[k], place, list, (r, height));
+                    }
                 }
             }
         }
-        true
+        hold
+    }
+}
+
+/// Strips for `rows` rows that are read whole.
+#[inline(always)]
+fn push_whole(strips: &mut Vec<Strip>, heights: &[usize], mut rows: usize, len: usize) {
+    while rows > 0 {
+        let height = strip_height(heights, rows);
+        strips.push(Strip { height, len, columns: Columns::Whole });
+        rows -= height;
     }
 }
 
@@ -251,11 +313,9 @@ impl<T: Real> Work for Pack<'_, T> {
         let same = packing.form(step) && packing.written == packing.previous;
         let listed = same && all && packing.complete;
         packing.complete = all;
-        if !listed {
+        if !(listed && packing.fill()) {
             packing.divide();
-        }
-        if !packing.fill(listed) {
-            packing.fill(false);
+            packing.fill();
         }
     }
 }
@@ -263,7 +323,7 @@ impl<T: Real> Work for Pack<'_, T> {
 /// `strip[l][r] = J[k][l]`
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-fn fill_dense<T: Real, const MR: usize>(
+fn fill_whole<T: Real, const MR: usize>(
     jacobian: &[T],
     states: usize,
     read: &[usize],
@@ -276,48 +336,6 @@ fn fill_dense<T: Real, const MR: usize>(
             place[r] = rows[r][l];
         }
     }
-}
-
-/// Lists the coefficients of a row of the Jacobian that are not 0, as row r of a strip. Returns how many
-/// there are.
-#[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "p of 2^32 units fits in no memory")]
-fn list_row<T: Real>(
-    jacobian: &[T],
-    read: &[usize],
-    list: &mut [u32],
-    (r, height): (usize, usize),
-) -> usize {
-    let mut place = r;
-    for (position, &l) in read.iter().enumerate() {
-        let Some(entry) = list.get_mut(place) else { break };
-        *entry = position as u32;
-        place += if jacobian[l] == T::ZERO { 0 } else { height };
-    }
-    list.iter_mut().skip(place).step_by(height).for_each(|entry| *entry = 0);
-    (place - r) / height
-}
-
-/// Packs the coefficients that are listed for a row of the Jacobian. Returns whether none of the `count` of them is 0.
-#[inline(always)]
-fn fill_sparse<T: Real>(
-    jacobian: &[T],
-    read: &[usize],
-    count: usize,
-    strip: &mut [T],
-    list: &[u32],
-    (r, height): (usize, usize),
-) -> bool {
-    let mut all = true;
-    let (strip, list) = (strip.chunks_exact_mut(height), list.chunks_exact(height));
-    for (entry, (strip, list)) in strip.zip(list).enumerate() {
-        strip[r] = T::ZERO;
-        if entry < count {
-            strip[r] = jacobian[read[list[r] as usize]];
-            all &= strip[r] != T::ZERO;
-        }
-    }
-    all
 }
 
 #[cfg(test)]
@@ -347,7 +365,7 @@ mod tests {
             forced,
         };
         packing.pack(Isa::best(), &[], &step, None, &mut [false; N]);
-        assert!(packing.strips.iter().all(|strip| strip.sparse && strip.len == 3));
+        assert!(packing.strips.iter().all(|strip| strip.columns == Columns::Own && strip.len == 3));
         assert_eq!(packing.order[0], 0);
         let list = packing.from.iter().zip(&packing.coefficients).step_by(4).take(3);
         list.map(|(&from, &coefficient)| (from, coefficient)).collect()
@@ -425,9 +443,62 @@ mod tests {
             forced: &[false; N],
         };
         packing.pack(Isa::scalar(), &[], &step, None, &mut [false; N]);
-        let strips = packing.strips.iter().map(|s| (s.height, s.len, s.sparse)).collect::<Vec<_>>();
-        let dense = [(8, N, false), (8, N, false), (1, N, false)];
-        let sparse = [(4, 9, true), (2, 9, true), (1, 9, true)];
+        let strips =
+            packing.strips.iter().map(|s| (s.height, s.len, s.columns)).collect::<Vec<_>>();
+        let dense = [8, 8, 1].map(|height| (height, N, Columns::Whole));
+        let sparse = [4, 2, 1].map(|height| (height, 9, Columns::Own));
         assert_eq!(strips, [dense, sparse].concat());
+    }
+
+    /// Strips of rows that see the first half of all rows and themselves, like the cells of an LSTM.
+    fn pack_cells(packing: &mut Packing<f64>, weights: &[f64], forced: &[bool; N]) -> Vec<Strip> {
+        let (scale, diagonal) = ([0.5; N], [0.25; N]);
+        let step = Step {
+            jacobian: Jacobian::scaled(weights, N, &scale).with_diagonal(Some(&diagonal)),
+            injection: &[0.0; N],
+            z: &[],
+            forced,
+        };
+        packing.pack(Isa::best(), &[], &step, None, &mut [false; N]);
+        let mut coefficients = packing.coefficients.as_slice();
+        let (mut list, mut rows) = (packing.from.as_slice(), packing.order.as_slice());
+        for &Strip { height, len, columns } in &packing.strips {
+            assert_eq!(columns, Columns::Shared);
+            for (e, values) in coefficients.chunks(height).take(len).enumerate() {
+                for (value, &k) in values.iter().zip(rows) {
+                    let l = packing.read[list[e] as usize];
+                    assert_eq!(*value, step.jacobian.coefficient(k, l), "J[{k}][{l}]");
+                }
+            }
+            coefficients = &coefficients[height * len..];
+            (list, rows) = (&list[len..], &rows[height..]);
+        }
+        packing.strips.clone()
+    }
+
+    #[test]
+    fn neighbours_share_the_columns_that_one_of_them_needs() {
+        let mut packing = Packing::new(N, Isa::best());
+        let mut weights = [0.0; N * N];
+        weights.chunks_mut(N).for_each(|row| row[..N / 2].fill(2.0));
+        let free = [false; N];
+        let lens = |strips: Vec<Strip>| strips.iter().map(|strip| strip.len).collect::<Vec<_>>();
+        for _ in 0..2 {
+            let expected = [12, 12, 12, 16, 16, 16];
+            assert_eq!(lens(pack_cells(&mut packing, &weights, &free)), expected);
+        }
+        // As many coefficients in each row, one of them in a column that was not needed.
+        (weights[1], weights[N - 1]) = (0.0, 2.0);
+        for _ in 0..2 {
+            let expected = [13, 12, 12, 16, 16, 16];
+            assert_eq!(lens(pack_cells(&mut packing, &weights, &free)), expected);
+        }
+        // As many coefficients in each row, but one column is no longer needed.
+        (weights[1], weights[N - 1]) = (2.0, 0.0);
+        assert_eq!(lens(pack_cells(&mut packing, &weights, &free))[0], 12);
+        let mut forced = free;
+        (forced[1], forced[13]) = (true, true);
+        let expected = [11, 11, 11, 14, 15, 15];
+        assert_eq!(lens(pack_cells(&mut packing, &weights, &forced)), expected);
     }
 }
