@@ -14,6 +14,7 @@ use crate::candidate::Candidate;
 use crate::measure::{Measured, measure, seconds};
 use crate::record::Record;
 use crate::scenario::Scenario;
+use crate::timed::{Stopwatch, Timed};
 use crate::values::Values;
 
 /// A shape, on some cores.
@@ -33,7 +34,24 @@ impl Case<'_> {
         self.inputs() + 1 + self.units
     }
 
+    /// The network of a whole step.
+    fn network<T: Real>(self) -> Result<Network<T>, Error> {
+        let (cell, weights) = (self.scenario.cell(), InitialWeights::Normal { gain: 1.0 });
+        let upper = if self.scenario == Scenario::Chain { self.units / 2 } else { 0 };
+        let mut network = Network::builder(self.units - upper, self.inputs())
+            .cell(cell)
+            .weights(weights.clone())
+            .isa(self.cores.isa());
+        if upper > 0 {
+            network = network.layer(upper).cell(cell).weights(weights);
+        }
+        network.build()
+    }
+
     fn layout(self) -> Result<Layout, Error> {
+        if Scenario::CELLS.contains(&self.scenario) {
+            return Ok(self.network::<f32>()?.layout().clone());
+        }
         Ok(Layout::simple(self.units, self.lines())?)
     }
 
@@ -68,12 +86,8 @@ impl Case<'_> {
 
     /// A learner uses only as many cores as make the step faster.
     pub(crate) fn learner<T: Real>(self, choice: EngineChoice) -> Result<Learner<T>, Error> {
-        let network = Network::<T>::builder(self.units, self.inputs())
-            .weights(InitialWeights::Normal { gain: 1.0 })
-            .isa(self.cores.isa())
-            .build()?;
         let threads = if self.cores.count() == 1 { Threads::SERIAL } else { Threads::Auto };
-        Learner::builder(network)
+        Learner::builder(self.network()?)
             .regime(self.regime())
             .optimizer(Optimizer::sgd(1e-4))
             .engine(choice)
@@ -88,6 +102,36 @@ impl Case<'_> {
         let (bytes, operations) = (engine.state_bytes(), values.operations(engine.weights()));
         let step = values.step();
         let time = repeated(|| black_box(engine.advance(&step, Some(&values.error))).is_ok());
+        let measured = measure::<T>(self.cores, self.period(candidate.choice)?, time);
+        let record = self.record::<T>("advance", candidate.name, operations, bytes, &measured);
+        self.of_engine(record, candidate.choice)
+    }
+
+    /// The share of the engine in the steps of a network, without the gradient.
+    pub(crate) fn advance_in_steps<T: Real>(
+        self,
+        candidate: &Candidate<T>,
+    ) -> Result<Record, Error> {
+        let network = self.network::<T>()?;
+        let threads = Threads::Exactly(self.cores.count());
+        let engine =
+            (candidate.alone)(network.layout(), &network.learning(), self.cores.isa(), threads)?;
+        let (bytes, columns) = (engine.state_bytes(), engine.weights());
+        let stopwatch = Stopwatch::default();
+        let engine = Timed::new(engine, stopwatch.clone());
+        let mut learner = Learner::builder(network)
+            .optimizer(Optimizer::sgd(1e-4))
+            .custom_engine(Box::new(engine))
+            .build()?;
+        // One step shows which entries of the Jacobian there are.
+        assert!(self.stepper(&mut learner)(), "what is measured failed");
+        let operations = operations(&learner, columns)?;
+        stopwatch.take();
+        let mut step = self.stepper(&mut learner);
+        let time = |calls| {
+            assert!((0..calls).all(|_| step()), "what is measured failed");
+            stopwatch.take()
+        };
         let measured = measure::<T>(self.cores, self.period(candidate.choice)?, time);
         let record = self.record::<T>("advance", candidate.name, operations, bytes, &measured);
         self.of_engine(record, candidate.choice)
@@ -120,7 +164,12 @@ impl Case<'_> {
         let bytes = learner.state_bytes();
         let period = self.period(candidate.choice)?;
         let measured = measure::<T>(self.cores, period, repeated(self.stepper(&mut learner)));
-        self.step_record::<T>(candidate.name, candidate.choice, bytes, &measured)
+        let record = self.step_record::<T>(candidate.name, candidate.choice, bytes, &measured)?;
+        if !Scenario::CELLS.contains(&self.scenario) {
+            return Ok(record);
+        }
+        // Without the operations of equation 5, of which a deferred engine does others.
+        Ok(Record { gflops: 0.0, fraction_of_peak: 0.0, ..record })
     }
 
     /// Takes one step after the other and says whether it succeeded.
@@ -203,6 +252,15 @@ impl Case<'_> {
             state_bytes,
         }
     }
+}
+
+/// Operations of equation 5 for `columns` columns: those of the entries of the Jacobian of the last step
+/// that are not 0.
+fn operations<T: Real>(learner: &Learner<T>, columns: usize) -> Result<f64, Error> {
+    let jacobian = learner.network().jacobian(learner.state(0)?)?;
+    let entries = (0..jacobian.rows()).flat_map(|k| jacobian.row(k));
+    let coefficients = entries.filter(|&&entry| entry != T::ZERO).count();
+    Ok(rtrl_kernel::cost::eager(coefficients, columns) as f64)
 }
 
 /// Times many calls, each of which must succeed, as one.

@@ -9,6 +9,7 @@
 //! | `case.rs` | what is measured: a shape, a scenario and a candidate |
 //! | `scenario.rs` | the parts of the work that are present |
 //! | `values.rs` | random values for a step |
+//! | `timed.rs` | an engine that measures its own updates |
 //! | `measure.rs` | alternating samples of the work and of the peak |
 //! | `floor.rs` | the minimum time of a deferred step |
 //! | `comparison.rs` | whole steps of the two engines compared |
@@ -26,6 +27,7 @@ mod page;
 mod plot;
 mod record;
 mod scenario;
+mod timed;
 mod values;
 
 use std::num::NonZeroUsize;
@@ -83,6 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     measure_all::<f32>(&args, &cores, &mut records)?;
     if !args.quick {
         measure_scenarios(&args, &cores[0], &mut records)?;
+        measure_cells(&args, &cores, &mut records)?;
         measure_all::<f64>(&args, &cores, &mut records)?;
     }
     let comparisons = comparison::comparisons(&peaks, &records);
@@ -199,6 +202,25 @@ fn measure_scenarios(
     if args.has(128) {
         let case = Case { units: 128, cores, scenario: Scenario::Dense };
         pace::paces::<f32>(case)?.into_iter().for_each(|record| keep(records, record));
+    }
+    Ok(())
+}
+
+/// Gated cells, and two layers.
+fn measure_cells(
+    args: &Args,
+    cores: &[Cores],
+    records: &mut Vec<Record>,
+) -> Result<(), rtrl_model::Error> {
+    let sizes = [16, 32, 64, 128].into_iter().filter(|&units| args.has(units));
+    for (units, scenario) in sizes.flat_map(|n| Scenario::CELLS.map(|scenario| (n, scenario))) {
+        for cores in cores {
+            let case = Case { units, cores, scenario };
+            let [eager, deferred] = &candidates::<f32>();
+            keep(records, case.advance_in_steps(eager)?);
+            keep(records, case.step(eager)?);
+            keep(records, case.step(deferred)?);
+        }
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! The parts of the work that are present.
+//! The parts of the work that are present, and the kind of units.
 
-/// What is present of the work.
+use rtrl_model::Cell;
+
+/// What is present of the work. Units are simple and in one layer unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Scenario {
     /// All of it.
@@ -20,6 +22,12 @@ pub(crate) enum Scenario {
     Bursts,
     /// The same, with the flush spread over the steps.
     EvenPaced,
+    /// All of it, in one layer of gated recurrent units.
+    Gru,
+    /// All of it, in one layer of units with a long short-term memory.
+    Lstm,
+    /// All of it, in two layers of half the units each.
+    Chain,
 }
 
 impl Scenario {
@@ -34,6 +42,18 @@ impl Scenario {
         (Self::SparseTargets { steps: 8 }, 256),
     ];
 
+    /// Those that are not one layer of simple units.
+    pub(crate) const CELLS: [Self; 3] = [Self::Gru, Self::Lstm, Self::Chain];
+
+    /// The kind of units.
+    pub(crate) fn cell(self) -> Cell {
+        match self {
+            Self::Gru => Cell::Gru,
+            Self::Lstm => Cell::Lstm,
+            _ => Cell::default(),
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Dense => "dense",
@@ -44,6 +64,9 @@ impl Scenario {
             Self::SparseTargets { .. } => "sparse-targets",
             Self::Bursts => "bursts",
             Self::EvenPaced => "even-paced",
+            Self::Gru => "gru",
+            Self::Lstm => "lstm",
+            Self::Chain => "chain",
         }
     }
 
