@@ -6,18 +6,17 @@ use std::sync::Arc;
 use rtrl_kernel::{Isa, Layout, Real};
 
 use super::initial::{Columns, InitialWeights};
+use super::layer_settings::LayerSettings;
 use super::{Connection, Connections, Layer, Network, Shape};
-use crate::cell::{Simple, Units};
 use crate::error::{Quantity, check_finite_from};
 use crate::readout::Readout;
 use crate::{Activation, Cell, Error, Generator, Matrix, Table};
 
 /// Describes a network in the precision `T`; [`NetworkBuilder::build`] checks the description.
 ///
-///
-/// [`Network::builder`] begins with the first layer, and [`NetworkBuilder::layer`] puts a further
-/// one on top. What is said of a layer (its cell, activations, leaks, connections, weights and
-/// state) concerns the last one that has been begun:
+/// [`Network::builder`] adds the first layer, and [`NetworkBuilder::layer`] adds another one above.
+/// The settings of a layer (cell, activations, leaks, connections, weights and state) apply to the
+/// layer added last:
 ///
 /// ```
 /// use rtrl_model::{Cell, InitialWeights, Network, Readout};
@@ -50,38 +49,6 @@ pub struct NetworkBuilder<T> {
     isa: Option<Isa>,
 }
 
-/// What is said of one layer.
-#[derive(Debug, Clone)]
-struct LayerSettings {
-    units: usize,
-    cell: Cell,
-    activations: Option<Vec<Activation>>,
-    leaks: Option<Vec<f64>>,
-    present: Option<Table<bool>>,
-    frozen: Option<Table<bool>>,
-    weights: InitialWeights,
-    forget_bias: Option<f64>,
-    outputs: Option<Vec<f64>>,
-    cells: Option<Vec<f64>>,
-}
-
-impl LayerSettings {
-    fn new(units: usize) -> Self {
-        Self {
-            units,
-            cell: Cell::Simple,
-            activations: None,
-            leaks: None,
-            present: None,
-            frozen: None,
-            weights: InitialWeights::Orthogonal { gain: 1.0 },
-            forget_bias: None,
-            outputs: None,
-            cells: None,
-        }
-    }
-}
-
 impl<T: Real> NetworkBuilder<T> {
     pub(super) fn new(units: usize, inputs: usize) -> Self {
         Self {
@@ -96,7 +63,7 @@ impl<T: Real> NetworkBuilder<T> {
         }
     }
 
-    /// Begins a further layer of `units` units, which see the outputs of the layers so far.
+    /// Adds a layer of `units` units, which see the outputs of the layer below.
     #[must_use]
     pub fn layer(mut self, units: usize) -> Self {
         let below = std::mem::replace(&mut self.last, LayerSettings::new(units));
@@ -104,14 +71,14 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
-    /// What the units of the layer are.
+    /// The kind of the layer's units.
     #[must_use]
     pub fn cell(mut self, cell: Cell) -> Self {
         self.last.cell = cell;
         self
     }
 
-    /// Whether a line is held at 1, in all layers.
+    /// Whether the units of all layers have a bias. The default is true.
     #[must_use]
     pub fn bias(mut self, bias: bool) -> Self {
         self.bias = bias;
@@ -263,61 +230,6 @@ impl<T: Real> NetworkBuilder<T> {
             layer.cells = layer.cells.start + outputs..layer.cells.end + outputs;
         }
         Ok(layers)
-    }
-}
-
-impl LayerSettings {
-    /// The units; they are `alone` if there is no other layer.
-    fn make_units<T: Real>(&self, columns: Columns, alone: bool) -> Result<Units<T>, Error> {
-        let n = self.units;
-        if n == 0 {
-            let (expected, got) = ("at least 1".to_owned(), "0".to_owned());
-            return Err(Error::Setting { what: "number of units", expected, got });
-        }
-        columns.check::<T>()?;
-        self.check_cell(columns)?;
-        match self.cell {
-            Cell::Gru => return Ok(Units::Gru),
-            Cell::Lstm => return Ok(Units::Lstm),
-            Cell::Simple => {}
-        }
-        let room = if alone { n.next_multiple_of(T::LANES) } else { n };
-        let activations = self.activations.as_deref().unwrap_or(&[Activation::Tanh]);
-        let leaks = self.leaks.as_deref().unwrap_or(&[1.0]);
-        Ok(Units::Simple(Simple::new(n, activations, leaks, room)?))
-    }
-
-    /// Fails for settings that units of this cell do not have.
-    fn check_cell(&self, columns: Columns) -> Result<(), Error> {
-        let (gated, lstm) = (self.cell != Cell::Simple, self.cell == Cell::Lstm);
-        let odd = [
-            (self.activations.is_some() && gated, "activation", "simple units"),
-            (self.leaks.is_some() && gated, "leak", "simple units"),
-            (self.cells.is_some() && !lstm, "initial cells", "lstm units"),
-            (self.forget_bias.is_some() && !lstm, "forget bias", "lstm units"),
-        ];
-        if let Some(&(_, what, units)) = odd.iter().find(|(is_odd, ..)| *is_odd) {
-            let expected = format!("one for {units} only");
-            let got = format!("one for {} units", self.cell);
-            return Err(Error::Setting { what, expected, got });
-        }
-        if self.forget_bias.is_some() && !columns.bias {
-            let (expected, got) = ("a network with a bias".to_owned(), "one without".to_owned());
-            return Err(Error::Setting { what: "forget bias", expected, got });
-        }
-        Ok(())
-    }
-
-    /// The weights at the start, weight rows x columns.
-    fn start_weights<T: Real>(&self, columns: Columns, seed: u64) -> Result<Matrix<T>, Error> {
-        let mut weights: Matrix<T> = self.weights.matrix(self.cell, columns, seed)?;
-        if let Some(bias) = self.forget_bias {
-            for row in self.units..2 * self.units {
-                let weight = &mut weights.row_mut(row)[columns.inputs];
-                *weight = T::from_f64(weight.to_f64() + bias);
-            }
-        }
-        weights.checked("initial weight")
     }
 }
 

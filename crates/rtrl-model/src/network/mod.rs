@@ -6,6 +6,7 @@
 //! | `state.rs` | what a network carries from step to step, and the forward pass |
 //! | `layer.rs` | where the parts of a layer are in everything that a network holds |
 //! | `builder.rs` | the checked description |
+//! | `layer_settings.rs` | the settings of one layer in it |
 //! | `connections.rs` | which weights exist and which of them learn |
 //! | `derivatives.rs` | the derivatives of a step of several layers, or of units with several states |
 //! | `shape.rs` | what a state has in common with its network |
@@ -16,6 +17,7 @@ mod connections;
 mod derivatives;
 mod initial;
 mod layer;
+mod layer_settings;
 mod shape;
 mod state;
 
