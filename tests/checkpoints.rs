@@ -1,4 +1,5 @@
-//! A run that is stored and resumed equals the uninterrupted run, bit for bit: stored at every step, in every combination of engine, precision, optimiser, timing, streams and readout.
+//! A run that is stored and resumed equals the uninterrupted run, bit for bit: stored at every
+//! step, in every combination of engine, precision, optimiser, timing, streams and readout.
 //!
 //! | file | subject |
 //! |---|---|

@@ -114,7 +114,8 @@ fn difference<T: Real>(n: usize, lines: usize, isa: Isa) -> f64 {
     engines::<T>(n, lines, isa).map(difference).into_iter().fold(0.0, f64::max)
 }
 
-/// The error of a sum of n rounded products is about sqrt(n) roundings; ten times that is still far below any missing term.
+/// The error of a sum of n rounded products is about sqrt(n) roundings; ten times that is still far
+/// below any missing term.
 fn bound<T: Real>(n: usize) -> f64 {
     let rounding = if T::NAME == "f32" { f64::from(f32::EPSILON) } else { f64::EPSILON };
     10.0 * (n as f64).sqrt() * rounding

@@ -1,4 +1,5 @@
-//! The guarantees of the learner that the conformance cases do not cover: the readout, looking ahead, bad input and overflow.
+//! The guarantees of the learner that the conformance cases do not cover: the readout, looking
+//! ahead, bad input and overflow.
 //!
 //! | file | subject |
 //! |---|---|

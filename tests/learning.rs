@@ -1,4 +1,5 @@
-//! Networks learn: pipelined exclusive or, which no network without hidden units can solve, and the Add task, which requires memory that a random network does not have.
+//! Networks learn: pipelined exclusive or, which no network without hidden units can solve, and the
+//! Add task, which requires memory that a random network does not have.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::num::NonZeroUsize;

@@ -1,4 +1,6 @@
-//! Values that are not finite or too large never do any harm: in inputs, targets, states and weights, in custom functions, in p, in the optimiser and in the least squares. A learner that has seen them continues like its twin that has not.
+//! Values that are not finite or too large never do any harm: in inputs, targets, states and
+//! weights, in custom functions, in p, in the optimiser and in the least squares. A learner that
+//! has seen them continues like its twin that has not.
 //!
 //! | file | subject |
 //! |---|---|
@@ -238,7 +240,8 @@ impl<T: Real> Shown<T> {
     }
 }
 
-/// Whether two learners take the same ten steps and then have the same state, including p and accumulated or pending gradients.
+/// Whether two learners take the same ten steps and then have the same state, including p and
+/// accumulated or pending gradients.
 fn same<T: Real>(
     setup: Setup,
     loss: &Loss<T>,

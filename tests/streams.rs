@@ -1,5 +1,5 @@
-//! Several streams in one learner against the same number of learners, whose gradients are summed and whose weights
-//! are set by hand.
+//! Several streams in one learner against the same number of learners, whose gradients are summed
+//! and whose weights are set by hand.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rtrl_bench::compare::relative_to_largest;
@@ -335,7 +335,8 @@ fn a_sum_of_streams_that_overflows_is_refused_and_does_not_wait() {
     }
 }
 
-/// It must not pass the check before the engines' share of it has been added: a rule that maps it to finite directions would change the weights.
+/// It must not pass the check before the engines' share of it has been added: a rule that maps it
+/// to finite directions would change the weights.
 #[test]
 fn an_accumulated_sum_of_streams_that_overflows_is_refused_too() {
     let network = linear();
@@ -441,8 +442,8 @@ fn a_step_never_reports_a_gradient_that_is_not_finite() {
     }
 }
 
-/// A stream that skips a step does not advance and does not affect the others, bit for bit. It first takes a few steps
-/// without a target: its p is not 0 when it begins to skip.
+/// A stream that skips a step does not advance and does not affect the others, bit for bit. It
+/// first takes a few steps without a target: its p is not 0 when it begins to skip.
 #[test]
 fn a_stream_that_sits_out_is_left_as_it_was() {
     for engine in ENGINES {

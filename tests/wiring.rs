@@ -1,5 +1,5 @@
-//! Options of a learner that the paper's algorithm does not have, against plain loops: losses, a decay of p, and
-//! a readout that learns by least squares.
+//! Options of a learner that the paper's algorithm does not have, against plain loops: losses, a
+//! decay of p, and a readout that learns by least squares.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 

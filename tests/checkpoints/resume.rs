@@ -21,7 +21,8 @@ fn bytes<T: Real>(learner: &Learner<T>, folder: &std::path::Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// A run that is stored and resumed after every step, against the uninterrupted run; and at some steps a run that continues from there to the end.
+/// A run that is stored and resumed after every step, against the uninterrupted run; and at some
+/// steps a run that continues from there to the end.
 fn split_run_is_whole_run<T: Real>(run: &Run) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -5,7 +5,8 @@ use rtrl_model::{
     Optimizer, Pace, Quantity, Recovery, Regime, Targets, Timing,
 };
 
-/// Outputs remain small while the sensitivities grow by the factor `slope` per step: the derivative does not match the value. Two units, one input.
+/// Outputs remain small while the sensitivities grow by the factor `slope` per step: the derivative
+/// does not match the value. Two units, one input.
 fn wild(regime: Regime, slope: f64) -> LearnerBuilder<f32> {
     let activation = Activation::custom("wild", f64::sin, move |_| slope);
     let network = Network::<f32>::builder(2, 1)
@@ -78,7 +79,8 @@ fn a_gradient_that_overflows_in_the_window_is_told_before_anything_changes() {
     assert!(learner.step(&[0.5], Targets::All(&[0.0, 0.0])).unwrap().updated);
 }
 
-/// Gradients that the learner has accumulated or that are pending before an overflow are still applied after it; those that the engine has accumulated are lost with p.
+/// Gradients that the learner has accumulated or that are pending before an overflow are still
+/// applied after it; those that the engine has accumulated are lost with p.
 #[test]
 fn an_overflow_keeps_gradients_that_the_learner_holds() {
     let late = Regime::RealTime { timing: Timing::AfterNextStep, every: 1 };

@@ -104,7 +104,8 @@ fn a_slope_or_an_output_that_is_not_finite_is_named() {
     assert_eq!(quantity(network), Quantity::Output);
 }
 
-/// A refused late update keeps the gradient of the current step, and an epoch that ends in a refusal is still reset.
+/// A refused late update keeps the gradient of the current step, and an epoch that ends in a
+/// refusal is still reset.
 #[test]
 fn a_refused_update_leaves_the_rest_of_the_schedule() {
     let every = 1;

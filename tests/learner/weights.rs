@@ -6,7 +6,8 @@ use rtrl_model::{InitialWeights, Learner, Network, Optimizer, Readout, Targets};
 use super::{INPUTS, OUTPUTS, UNITS, small, stream};
 use crate::fixtures::table;
 
-/// A step whose targets are all absent is a step without a target: moments are unchanged, no gradient is pending.
+/// A step whose targets are all absent is a step without a target: moments are unchanged, no
+/// gradient is pending.
 #[test]
 fn without_a_target_the_optimiser_stands_still() {
     let (mut learner, mut undisturbed) = (small::<f64>(), small::<f64>());

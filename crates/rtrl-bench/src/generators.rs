@@ -43,8 +43,8 @@ pub struct Recipe {
     pub resets: bool,
 }
 
-/// Six tanh units with three inputs and a bias, fully connected, over 20 steps of the real-time regime; a target for
-/// every other unit and step.
+/// Six tanh units with three inputs and a bias, fully connected, over 20 steps of the real-time
+/// regime; a target for every other unit and step.
 impl Default for Recipe {
     fn default() -> Self {
         Self {

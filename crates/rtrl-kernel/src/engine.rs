@@ -71,8 +71,10 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// matrix. Does not affect the run.
     ///
     /// # Errors
-    /// [`Error::Length`] if `row` does not have one value per column, [`Error::State`] if there is no state `state`, [`Error::Lost`] after an overflow; where the engine computes them here, [`Error::NonFinite`]
-    /// if they have overflowed, and [`Error::Memory`]. [`Error::Unsupported`] by default.
+    /// [`Error::Length`] if `row` does not have one value per column, [`Error::State`] if there is
+    /// no state `state`, [`Error::Lost`] after an overflow; where the engine computes them here,
+    /// [`Error::NonFinite`] if they have overflowed, and [`Error::Memory`]. [`Error::Unsupported`]
+    /// by default.
     fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
         let _ = (state, row);
         Err(Error::Unsupported { what: "reading its sensitivities" })
@@ -95,7 +97,9 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// as before: a checkpoint with a tensor that its engine would not save again is refused.
     ///
     /// # Errors
-    /// [`Error::Tensor`] or [`Error::NonFiniteTensor`] for tensors that do not match the engine, and those of the source; p is then lost as after an overflow. [`Error::Unsupported`] by default.
+    /// [`Error::Tensor`] or [`Error::NonFiniteTensor`] for tensors that do not match the engine,
+    /// and those of the source; p is then lost as after an overflow. [`Error::Unsupported`] by
+    /// default.
     fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         let _ = from;
         Err(Error::Unsupported { what: "being loaded" })

@@ -145,8 +145,8 @@ impl<T: Real> NetworkForecaster<T> {
         self.horizon == Horizon::NextRow && self.input.len() == 1
     }
 
-    /// The forecast from the inputs of the current row. If the forward pass overflows, it is the forecast for an
-    /// output of 0.
+    /// The forecast from the inputs of the current row. If the forward pass overflows, it is the
+    /// forecast for an output of 0.
     pub fn forecast(&mut self) -> f64 {
         if let Some(made) = self.made {
             return made;

@@ -30,7 +30,8 @@ pub trait SeriesForecaster {
     /// the target that was made before the target was seen; `None` as long as there is no forecast.
     ///
     /// # Errors
-    /// [`Error::Scale`] for values that cannot be standardised, [`Error::Model`] for errors of the forecaster's model.
+    /// [`Error::Scale`] for values that cannot be standardised, [`Error::Model`] for errors of the
+    /// forecaster's model.
     fn observe(&mut self, inputs: &[f64], target: Option<f64>) -> Result<Option<f64>, Error>;
 }
 

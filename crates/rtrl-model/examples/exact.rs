@@ -11,7 +11,8 @@ const STEPS: usize = 2000;
 const WINDOW: usize = 16;
 const RATE: f64 = 0.05;
 
-/// A learner with the same initial weights as all others, except one weight, which is multiplied by `1 + nudge`.
+/// A learner with the same initial weights as all others, except one weight, which is multiplied by
+/// `1 + nudge`.
 fn learner(engine: EngineChoice, nudge: f64) -> Result<Learner<f64>, Error> {
     let network = Network::<f64>::builder(UNITS, 1).seed(1).build()?;
     let mut weights = network.weights().to_rows();

@@ -188,8 +188,9 @@ impl<T: Real> Forecaster<T> {
         self.observe_streams(&[Some((input, label))])
     }
 
-    /// [`Forecaster::observe`] for every stream, with its x(t) and the label of its input `horizon` calls of this stream ago. A stream whose sample is `None` skips the call, and one without a complete pair skips the
-    /// learner's step. If all streams do, there is no report.
+    /// [`Forecaster::observe`] for every stream, with its x(t) and the label of its input `horizon`
+    /// calls of this stream ago. A stream whose sample is `None` skips the call, and one without a
+    /// complete pair skips the learner's step. If all streams do, there is no report.
     ///
     /// # Errors
     /// Those of [`Learner::step_streams`]; otherwise as [`Forecaster::observe`].

@@ -58,8 +58,8 @@
 //! | `linalg` | a limit on the spectral norm of the recurrent weights, `Matrix::as_faer` |
 //! | `approx` | the traits of the crate `approx` for [`Matrix`] and [`Trace`](store::case::Trace) |
 //!
-//! With `approx`, values of other shapes and NaN are never equal, but infinity may equal infinity: check results that
-//! may overflow with `is_finite` first.
+//! With `approx`, values of other shapes and NaN are never equal, but infinity may equal infinity:
+//! check results that may overflow with `is_finite` first.
 //!
 //! Numbered equations are those of Williams & Zipser, *A Learning Algorithm for Continually Running
 //! Fully Recurrent Neural Networks*, Neural Computation 1(2), 1989. The project's

@@ -34,7 +34,8 @@ impl ReadoutRls {
     /// The fits of the readout of a network, if it learns by least squares.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a loss or a regime that does not go with least squares; those of [`ReadoutRls::new`].
+    /// [`Error::Setting`] for a loss or a regime that does not go with least squares; those of
+    /// [`ReadoutRls::new`].
     pub(crate) fn of<T: Real>(
         network: &Network<T>,
         loss: &Loss<T>,

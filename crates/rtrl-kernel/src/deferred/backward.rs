@@ -1,6 +1,8 @@
 //! The backward pass through a window: `adjoint(w) = J_wᵀ adjoint(w+1) + e(w)`, newest record first.
 //!
-//! `adjoint(w)` is the negative derivative of the summed losses with respect to the state before record w. Jacobians are stored by rows, so `Jᵀ adjoint` is a sum of rows and reads memory in order.
+//! `adjoint(w)` is the negative derivative of the summed losses with respect to the state before
+//! record w. Jacobians are stored by rows, so `Jᵀ adjoint` is a sum of rows and reads memory in
+//! order.
 //!
 //! Order of summation, for each element: up to [`NARROW`] rows of lanes, four chains, row k of J in chain
 //! k mod 4, each ascending and fused, then (0 + 1) + (2 + 3); above, one chain. That depends on the shape

@@ -1,12 +1,16 @@
 //! The deferred engine: the sensitivities of equation 5 without computing them at every step.
 //!
-//! The engine holds p of an earlier time t0 and a *window* of records since then: the Jacobian, the injections and z of each step. A gradient carries the error back through the window and then reads p(t0) once. p moves to the end of the window only when the window is full (*flush*). Nothing is approximated even though weights may change at every step, because each record holds the weights of its own step. `docs/equations.md` has the derivation.
+//! The engine holds p of an earlier time t0 and a *window* of records since then: the Jacobian, the
+//! injections and z of each step. A gradient carries the error back through the window and then
+//! reads p(t0) once. p moves to the end of the window only when the window is full (*flush*).
+//! Nothing is approximated even though weights may change at every step, because each record holds
+//! the weights of its own step. `docs/equations.md` has the derivation.
 //!
-//! Cost of a step, for n units, q columns and windows of h steps: for the gradient, `2 n q` to read p and `h (n² + q)` on average to go back through the window; `2 n³ + 2 n q + 2 n² q / h` for the flush: O(n³)
-//! with h ~ n.
-//! Steps without an error cost only their share of the flush. Memory: n q numbers for p, h n² for the
-//! window, (h + 1) n² for the flush, and h numbers for each z in each pattern of lanes: h c where every
-//! weight learns, up to h q with a mask.
+//! Cost of a step, for n units, q columns and windows of h steps: for the gradient, `2 n q` to read
+//! p and `h (n² + q)` on average to go back through the window; `2 n³ + 2 n q + 2 n² q / h` for the
+//! flush: O(n³) with h ~ n. Steps without an error cost only their share of the flush. Memory: n q
+//! numbers for p, h n² for the window, (h + 1) n² for the flush, and h numbers for each z in each
+//! pattern of lanes: h c where every weight learns, up to h q with a mask.
 //!
 //! The block idea is Schmidhuber's (Neural Computation 4(2), 1992).
 //!
@@ -47,7 +51,8 @@ use crate::threads::{Threads, Workers};
 
 /// The exact engine that computes p only when a window of steps is full.
 ///
-/// For a given window and pace the results have the same bits on every instruction set and with any number of threads; they differ from those of [`Eager`](crate::Eager) by rounding.
+/// For a given window and pace the results have the same bits on every instruction set and with any
+/// number of threads; they differ from those of [`Eager`](crate::Eager) by rounding.
 ///
 /// An overflow of p is detected when the window is flushed or a gradient is read; errors that have not
 /// been read are then lost with it.

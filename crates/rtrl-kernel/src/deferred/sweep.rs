@@ -50,8 +50,8 @@ pub(super) struct Sweep<'a, T> {
     pub(super) p: &'a [T],
     /// The gradient of each column, to which that of these errors is added.
     pub(super) sums: &'a mut [T],
-    /// Whether the blocks of panels are read from the last to the first: every other sweep finds in the caches what
-    /// the one before has left there.
+    /// Whether the blocks of panels are read from the last to the first: every other sweep finds in
+    /// the caches what the one before has left there.
     pub(super) descending: bool,
 }
 

@@ -18,7 +18,11 @@
 //! of an LSTM see the outputs of all units but only their own cells, and rows of a lower layer do
 //! not see the layers above it.
 //!
-//! Omitting or adding zero coefficients changes no sum: p is finite, so the product is +-0, and x +-0 = x for any x except -0. A sum starts from +0 and is -0 only if a product has underflowed. Another zero coefficient may then make it +0, which compares equal and changes only the signs of other zeros. Which coefficients are omitted depends only on the numbers, not on the machine, so even those signs are the same everywhere.
+//! Omitting or adding zero coefficients changes no sum: p is finite, so the product is +-0, and x
+//! +-0 = x for any x except -0. A sum starts from +0 and is -0 only if a product has underflowed.
+//! Another zero coefficient may then make it +0, which compares equal and changes only the signs of
+//! other zeros. Which coefficients are omitted depends only on the numbers, not on the machine, so
+//! even those signs are the same everywhere.
 
 use pulp::Simd;
 

@@ -1,6 +1,8 @@
 //! Layers of up to [`MOST`] simple units: everything has a constant length.
 //!
-//! No row is omitted and nothing depends on lists, so a step of a few units costs little more than its arithmetic. Old rows are read in place, and all new ones are computed before the first is stored:
+//! No row is omitted and nothing depends on lists, so a step of a few units costs little more than
+//! its arithmetic. Old rows are read in place, and all new ones are computed before the first is
+//! stored:
 //!
 //! ```text
 //! AVX-512   up to 6 units   all rows x 3 panels      up to 18 sums, 3 old rows, 1 coefficient

@@ -26,8 +26,8 @@ enum Storage {
     Mapped(memmap2::MmapMut),
 }
 
-/// Bytes from which a buffer is mapped. An allocator writes zeros where memory has an alignment like this; a mapped
-/// page is taken from the system when it is first written.
+/// Bytes from which a buffer is mapped. An allocator writes zeros where memory has an alignment
+/// like this; a mapped page is taken from the system when it is first written.
 #[cfg(target_os = "linux")]
 const MAPPED: usize = 128 << 10;
 

@@ -321,7 +321,8 @@ fn memory_is_p_and_about_half_as_much() {
     }
 }
 
-/// If the backward pass of errors overflows at the end of a sequence, the reset reports it, and the next sequence is unaffected.
+/// If the backward pass of errors overflows at the end of a sequence, the reset reports it, and the
+/// next sequence is unaffected.
 #[test]
 fn an_overflow_does_not_outlive_its_sequence() {
     let layout = Layout::simple(1, 2).unwrap();

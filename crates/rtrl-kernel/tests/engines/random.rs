@@ -58,8 +58,8 @@ pub(crate) fn layout(numbers: &mut Numbers, states: usize) -> Layout {
     Layout::new(states, z, drives).unwrap()
 }
 
-/// Numbers for step t with `blocks` blocks, in which slopes vanish, units are forced and a diagonal is there now
-/// and then.
+/// Numbers for step t with `blocks` blocks, in which slopes vanish, units are forced and a diagonal
+/// is there now and then.
 pub(crate) fn numerals<T: Real>(
     layout: &Layout,
     numbers: &mut Numbers,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `task.rs` | their common trait: [`Task`] |
 //! | `catalogue.rs` | all of them by name |
-//! | `xor.rs`, `sequence.rs`, `nonmatch.rs`, `oscillation.rs`, `turing.rs` | the tasks of Williams & Zipser 1989 |
+//! | `xor.rs`, `sequence.rs`, `nonmatch.rs`, `oscillation.rs`, `turing.rs` | the tasks of the paper |
 //! | `add.rs` | the Add task of Marschall, Cho & Savin 2020 |
 //! | `mackey_glass.rs`, `henon.rs`, `lorenz.rs`, `narma.rs`, `counting.rs` | more recent series |
 //! | `series.rs` | series whose target is the next value |

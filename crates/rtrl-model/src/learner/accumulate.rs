@@ -52,7 +52,8 @@ impl<T: Real> Accumulator<T> {
         }
     }
 
-    /// Accumulates or applies the gradient of a step, `checked` if it is known to be finite, and does the updates that are due. Returns whether weights changed.
+    /// Accumulates or applies the gradient of a step, `checked` if it is known to be finite, and
+    /// does the updates that are due. Returns whether weights changed.
     ///
     /// # Errors
     /// What is not finite; that update is dropped.

@@ -17,7 +17,8 @@ impl<T: Real> Learner<T> {
     /// a stream. Changes nothing. Without an input, these are the outputs of the stream's last
     /// step.
     ///
-    /// Forecasts use this to replay inputs whose labels are not known yet. It allocates nothing. For anything else, clone [`Learner::state`] and run [`Learner::network`] on it.
+    /// Forecasts use this to replay inputs whose labels are not known yet. It allocates nothing.
+    /// For anything else, clone [`Learner::state`] and run [`Learner::network`] on it.
     ///
     /// # Errors
     /// [`Error::NoStream`], [`Error::InputLength`] or [`Error::NonFinite`].
@@ -34,9 +35,11 @@ impl<T: Real> Learner<T> {
         Ok(self.ahead.outputs())
     }
 
-    /// The outputs of a free run of `steps` steps from the current state of a stream, row by row. Changes nothing.
+    /// The outputs of a free run of `steps` steps from the current state of a stream, row by row.
+    /// Changes nothing.
     ///
-    /// `input` is called with the number of the step, from 0, and the outputs of the previous step (at first those of the stream's last step, even after a reset), and writes the next input.
+    /// `input` is called with the number of the step, from 0, and the outputs of the previous step
+    /// (at first those of the stream's last step, even after a reset), and writes the next input.
     ///
     /// # Errors
     /// [`Error::NoStream`], or [`Error::NonFinite`] for an input that is not finite or a run that overflows.

@@ -1,4 +1,5 @@
-//! The combined results of several streams: the sum of their gradients, and their outputs and errors one after the other.
+//! The combined results of several streams: the sum of their gradients, and their outputs and
+//! errors one after the other.
 
 use rtrl_kernel::Real;
 

@@ -15,7 +15,11 @@ pub struct StepReport<'a, T> {
     pub errors: &'a [T],
     /// L(t+1), summed over the streams.
     pub loss: T,
-    /// dL(t+1)/dw of this step alone, summed over the streams, before clipping; zero without a target. `None` if gradients accumulate over several steps without [`LearnerBuilder::step_gradients`](crate::LearnerBuilder::step_gradients), and in a step in which the gradient or p overflowed and a [`Recovery`](crate::Recovery) let the learner continue.
+    /// dL(t+1)/dw of this step alone, summed over the streams, before clipping; zero without a
+    /// target. `None` if gradients accumulate over several steps without
+    /// [`LearnerBuilder::step_gradients`](crate::LearnerBuilder::step_gradients), and in a step in
+    /// which the gradient or p overflowed and a [`Recovery`](crate::Recovery) let the learner
+    /// continue.
     pub gradient: Option<&'a Gradient<T>>,
     /// Whether weights changed in this step.
     pub updated: bool,

@@ -37,7 +37,8 @@ impl<T: Real> Learner<T> {
     ///
     /// # Errors
     /// [`Error::Length`] for arrays of another size and [`Error::Memory`], with nothing changed.
-    /// [`Error::AtStep`] with the error of a step: the steps before it are done, and the failed step has the effect of its error.
+    /// [`Error::AtStep`] with the error of a step: the steps before it are done, and the failed
+    /// step has the effect of its error.
     pub fn run(
         &mut self,
         steps: usize,

@@ -42,9 +42,9 @@ impl<T: Real> Learner<T> {
         if let ([stream], [Some((_, targets))]) = (self.streams.as_mut_slice(), samples) {
             stream.advance(network, forcing.then_some(targets), read);
         } else {
-            let piece = samples.len().div_ceil(self.workers.count());
-            self.workers.each([(self.streams.as_mut_slice(), piece)], |part, [streams]| {
-                for (stream, sample) in streams.iter_mut().zip(&samples[part * piece..]) {
+            let each = samples.len().div_ceil(self.workers.count());
+            self.workers.each([(self.streams.as_mut_slice(), each)], |share, [streams]| {
+                for (stream, sample) in streams.iter_mut().zip(&samples[share * each..]) {
                     match sample {
                         Some((_, targets)) => {
                             stream.advance(network, forcing.then_some(targets), read);
@@ -70,8 +70,8 @@ impl<T: Real> Learner<T> {
         Ok(())
     }
 
-    /// Equation 6: the gradient of this step, and the updates that are due. Returns whether weights changed
-    /// and whether the gradient is finite.
+    /// Equation 6: the gradient of this step, and the updates that are due. Returns whether weights
+    /// changed and whether the gradient is finite.
     pub(super) fn learn(
         &mut self,
         samples: &[Option<Sample<'_, T>>],
@@ -110,7 +110,8 @@ impl<T: Real> Learner<T> {
         self.settle(Read::Sum)
     }
 
-    /// Fits a readout that learns by least squares to the streams, one after the other. Returns whether there was a sample.
+    /// Fits a readout that learns by least squares to the streams, one after the other. Returns
+    /// whether there was a sample.
     ///
     /// # Errors
     /// [`Error::Fit`] for the first refused sample; the others have been used.
@@ -168,7 +169,9 @@ impl<T: Real> Learner<T> {
     /// epoch continues. It is 0 before the first target, and `None` if every step's gradient is
     /// applied separately.
     ///
-    /// Reading moves the sums out of the engines, so the sum that is finally applied may differ by rounding from that of a run in which it is not read. It takes as long as reading one gradient.
+    /// Reading moves the sums out of the engines, so the sum that is finally applied may differ by
+    /// rounding from that of a run in which it is not read. It takes as long as reading one
+    /// gradient.
     ///
     /// # Errors
     /// [`Error::Overflow`] as after a step: gradients that have accumulated are dropped, and the

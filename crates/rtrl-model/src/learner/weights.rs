@@ -70,7 +70,8 @@ impl<T: Real> Learner<T> {
         self.updater.settings()
     }
 
-    /// Replaces the learning rate, which the schedule multiplies as before. It also applies to a readout without a separate rate.
+    /// Replaces the learning rate, which the schedule multiplies as before. It also applies to a
+    /// readout without a separate rate.
     ///
     /// # Errors
     /// [`Error::Setting`] unless it is finite and not negative; nothing has changed.
@@ -97,7 +98,8 @@ impl<T: Real> Learner<T> {
     /// with the same settings and shape.
     ///
     /// # Errors
-    /// [`Error::Setting`] for missing or unknown names, impossible numbers or more than 2^53 updates, [`Error::Shape`]; nothing has changed.
+    /// [`Error::Setting`] for missing or unknown names, impossible numbers or more than 2^53
+    /// updates, [`Error::Shape`]; nothing has changed.
     pub fn restore_optimizer(
         &mut self,
         updates: u64,

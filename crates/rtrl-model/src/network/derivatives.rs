@@ -8,7 +8,7 @@
 //! ```text
 //! J[k][l']  = E[k][column of l'] + what k keeps of l'            l' an output or cell of the same layer
 //! J[k][l']  = sum over units j below of E[k][j] J[j][l']         l' a state of a layer below
-//! R[k][j']  = E[k][j']  or  sum over j of E[k][j] R[j][j']       j' a unit of the layer below, or further below
+//! R[k][j']  = E[k][j']  or  sum over j of E[k][j] R[j][j']       j' a unit of a layer below
 //! ```
 //!
 //! R is the derivative with respect to the output of a unit in the same step. A row of layer l

@@ -49,7 +49,8 @@ type Build<T> = dyn Fn(&Layout, &[bool], &str) -> Result<Box<dyn Engine<T>>, Err
 
 impl<T: Real> EngineFactory<T> {
     /// A factory that calls `build` with the shape of the layer, the weights that learn (as
-    /// [`Network::learning`](crate::Network::learning)) and the name from the engine's [`Spec::Custom`](rtrl_kernel::Spec::Custom).
+    /// [`Network::learning`](crate::Network::learning)) and the name from the engine's
+    /// [`Spec::Custom`](rtrl_kernel::Spec::Custom).
     pub fn new(
         build: impl Fn(&Layout, &[bool], &str) -> Result<Box<dyn Engine<T>>, Error>
         + Send

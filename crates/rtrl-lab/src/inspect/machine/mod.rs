@@ -84,7 +84,8 @@ impl Machine {
     /// Extracts a machine from the first `steps` steps of a trace, with at most `most` boxes.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the trace is shorter or empty, and those of [`Dynamics::advance`], because the network is run on symbols that never occurred in some box.
+    /// [`Error::Setting`] if the trace is shorter or empty, and those of [`Dynamics::advance`],
+    /// because the network is run on symbols that never occurred in some box.
     pub fn extract(
         dynamics: &mut Dynamics,
         trace: &Trace<'_>,

@@ -112,7 +112,8 @@ impl Plan {
     /// A checkpoint of these tensors, in this order, with `contents` in its header.
     ///
     /// # Errors
-    /// [`Error::Format`] for a repeated or reserved name, a tensor that would not be aligned (wide types must be first), or more bytes than can be addressed.
+    /// [`Error::Format`] for a repeated or reserved name, a tensor that would not be aligned (wide
+    /// types must be first), or more bytes than can be addressed.
     pub fn new(contents: &impl Serialize, tensors: Vec<Tensor>) -> Result<Self, Error> {
         let refused = |reason| Error::Format { what: "plan of a file".to_owned(), reason };
         let (infos, tensor_bytes) = infos(&tensors).map_err(refused)?;

@@ -32,7 +32,8 @@ impl Reader {
     /// Opens a checkpoint and verifies it in one pass.
     ///
     /// # Errors
-    /// [`Error::File`] if the file cannot be read, [`Error::Container`] with the reason if it is not a valid checkpoint.
+    /// [`Error::File`] if the file cannot be read, [`Error::Container`] with the reason if it is
+    /// not a valid checkpoint.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::open_in(&Disk, path)
     }

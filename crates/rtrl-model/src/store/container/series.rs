@@ -65,7 +65,8 @@ impl Checkpoints {
     /// if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Setting`] unless the name can be part of a file name, [`Error::File`] if the folder cannot be created.
+    /// [`Error::Setting`] unless the name can be part of a file name, [`Error::File`] if the folder
+    /// cannot be created.
     pub fn new(folder: &Path, name: &str, keep: usize) -> Result<Self, Error> {
         store::make_folder(folder)
             .map_err(|source| Error::File { path: folder.to_owned(), source })?;

@@ -29,7 +29,8 @@ pub(crate) use storage::{Storage, StoredFile};
 /// are appended to directly, because `/dev/stdout` may refer to a file that others write to.
 ///
 /// # Errors
-/// [`Error::File`]; an existing file is then unchanged, unless only the sync of the folder failed: then the new file exists, but may not survive a power failure.
+/// [`Error::File`]; an existing file is then unchanged, unless only the sync of the folder failed:
+/// then the new file exists, but may not survive a power failure.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
     replace_with(path, |file| {
         let named = |source| Error::File { path: path.to_owned(), source };
