@@ -17,7 +17,7 @@ fn contents_that_contradict_the_tensors_are_refused() {
     refuse_forgeries(
         &run,
         &[
-            ("columns", |contents, _| contents["columns"] = json!(7)),
+            ("weights that learn", |contents, _| contents["learning_weights"] = json!(7)),
             ("streams", |contents, _| contents["learner"]["streams"] = json!(1000)),
             ("units", |contents, _| contents["network"]["units"] = json!(1u64 << 40)),
             ("inputs", |contents, _| contents["network"]["inputs"] = json!(u64::MAX)),

@@ -24,8 +24,8 @@ struct Contents {
     kind: Kind,
     precision: String,
     network: Description,
-    /// Columns of p.
-    columns: usize,
+    /// The number of weights that learn, which are the columns of p.
+    learning_weights: usize,
     learner: Settings,
     /// Counts and flags by their names.
     counts: Map<String, Value>,
@@ -46,8 +46,8 @@ enum Kind {
 pub(super) struct StoredParts {
     precision: String,
     network: Description,
-    /// Columns of p.
-    columns: usize,
+    /// The number of weights that learn, which are the columns of p.
+    learning_weights: usize,
     learner: Settings,
 }
 
@@ -56,7 +56,7 @@ impl StoredParts {
         Self {
             precision: T::NAME.to_owned(),
             network: Description::of(learner.network()),
-            columns: learner.network().weight_counts().1,
+            learning_weights: learner.network().weight_counts().1,
             learner: Settings::of(learner),
         }
     }
@@ -141,7 +141,7 @@ impl<T: Real> Learner<T> {
             kind: Kind::Learner,
             precision: T::NAME.to_owned(),
             network: Description::of(self.network()),
-            columns: self.network().weight_counts().1,
+            learning_weights: self.network().weight_counts().1,
             learner: Settings::of(self),
             counts,
             forecast: waiting.map(|waiting| waiting.contents.clone()),
@@ -186,10 +186,18 @@ impl StoredLearner {
 
     /// A learner among several in a file.
     pub(super) fn among(reader: Reader, stored: StoredParts, counts: Map<String, Value>) -> Self {
-        let StoredParts { precision, network, columns, learner } = stored;
+        let StoredParts { precision, network, learning_weights, learner } = stored;
         let (kind, forecast, application) = (Kind::Learner, None, Value::Null);
-        let contents =
-            Contents { kind, precision, network, columns, learner, counts, forecast, application };
+        let contents = Contents {
+            kind,
+            precision,
+            network,
+            learning_weights,
+            learner,
+            counts,
+            forecast,
+            application,
+        };
         Self { reader, contents }
     }
 
@@ -285,7 +293,7 @@ impl StoredLearner {
     /// Fails unless the file has the large tensors for which a learner reserves memory when it is
     /// built. Only the memory of a custom engine is unknown.
     fn check_sizes<T: Real>(&self) -> Result<(), Error> {
-        let Contents { network, columns, learner, .. } = &self.contents;
+        let Contents { network, learning_weights, learner, .. } = &self.contents;
         if let Some(readout) = network.readout.as_ref().filter(|r| r.least_squares.is_some()) {
             let count = network.features().saturating_mul(network.features());
             for o in 0..readout.outputs {
@@ -297,7 +305,8 @@ impl StoredLearner {
                 .expect(&Tensor::numbers::<T>(stream_field(b, "state"), [network.states()]))?;
             if !matches!(learner.engine, StoredEngine::Custom { .. }) {
                 let p = stream_field(b, "engine.sensitivities");
-                self.reader.expect(&Tensor::numbers::<T>(p, [network.states(), *columns]))?;
+                self.reader
+                    .expect(&Tensor::numbers::<T>(p, [network.states(), *learning_weights]))?;
             }
         }
         Ok(())
@@ -308,17 +317,16 @@ impl StoredLearner {
         let Self { reader, contents } = self;
         let parts = read_parts(reader, &contents.network, &contents.precision)?;
         self.check_sizes::<T>()?;
-        let Contents { network, columns, learner, .. } = &self.contents;
+        let Contents { network, learning_weights, learner, .. } = &self.contents;
         let mut network = network.builder::<T>(parts, &supplies.activations)?;
         if let Some(isa) = supplies.isa {
             network = network.isa(isa);
         }
         let network = network.build()?;
         let expected = network.weight_counts().1;
-        if *columns != expected {
-            return Err(self
-                .reader
-                .refuse(format!("got {columns} columns of p, expected {expected}")));
+        if *learning_weights != expected {
+            let reason = format!("got {learning_weights} weights that learn, expected {expected}");
+            return Err(self.reader.refuse(reason));
         }
         learner.build(network, supplies)
     }
