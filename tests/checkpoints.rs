@@ -4,7 +4,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `resume.rs` | runs that are stored and resumed, cut at every step |
-//! | `versions.rs` | files of this version and of another |
+//! | `versions.rs` | files of this version and of another, and of another kind |
 //! | `custom.rs` | custom engines and optimisers, and what cannot be resumed |
 //! | `forged.rs` | files made by hand, with a checksum that is right |
 //! | `claims.rs` | files whose header claims more than their tensors show |

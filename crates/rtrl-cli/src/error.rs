@@ -61,6 +61,12 @@ pub(crate) enum Error {
         /// The error of the system.
         source: std::io::Error,
     },
+    /// An option that names a folder was given a file.
+    #[error("{}: got a file, expected a folder", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not a table, or cannot be read to its end.
     #[error("{}: {reason}", path.display())]
     Table {

@@ -177,7 +177,7 @@ fn a_latch_shows_its_points() {
     assert!(printed.contains("the state is constant") && printed.contains("unstable fixed point"));
 }
 
-/// Negative control: a weight too small for two stable points, and one just beside that of the latch.
+/// Negative control: a weight too small for two stable points, and one close to that of the latch.
 #[test]
 fn what_is_no_latch_is_noticed() {
     let missing = |weight| missing_of_latch(&found(&latch(weight), &[]).1);
@@ -223,7 +223,8 @@ fn what_is_no_model_is_refused() {
     let folder = TempDir::new().unwrap();
     fails(&folder, &[], 1, &["model"]);
     fs::write(folder.path().join("model"), "y\n1\n2\n3\n4\n").unwrap();
-    fails(&folder, &[], 1, &["model", "not a model or a checkpoint"]);
+    let words = ["model: not a model or a checkpoint", "not the length of a safetensors header"];
+    fails(&folder, &[], 1, &words);
     let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
     let network = Network::<f64>::builder(1, 0).activation(own).build().unwrap();
     save(&network, &folder.path().join("model"));
@@ -245,7 +246,8 @@ fn a_task_that_does_not_fit_is_refused() {
     let words = ["got a model with 4 inputs and 2 outputs", "4 inputs and at least 4"];
     fails(&folder, &["--task", "turing-2"], 1, &words);
     for steps in ["0", "9", "100001", "many"] {
-        fails(&folder, &["--steps", steps], 2, &["--steps", steps]);
+        let words = [steps, "--steps", "expected a whole number from 10 to 100000"];
+        fails(&folder, &["--steps", steps], 2, &words);
     }
 }
 

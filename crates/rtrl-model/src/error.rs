@@ -159,7 +159,7 @@ pub enum Error {
         quantity: Quantity,
     },
     /// A step was requested while the sensitivities are lost. Nothing has changed.
-    #[error("step {step}: the sensitivities were lost in an overflow, reset them to continue")]
+    #[error("step {step}: the sensitivities were lost in an overflow; reset them to continue")]
     SensitivitiesLost {
         /// Number of the step, from 0.
         step: u64,

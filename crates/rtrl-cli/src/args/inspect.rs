@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::numbers::{observed, seed};
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
     /// The model: a safetensors file written by `rtrl train --save`, `rtrl paper --save` or the
@@ -13,13 +15,12 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) task: Option<String>,
 
-    /// Steps to observe; with a task, as many again to check the machine
-    #[arg(long, value_name = "N", default_value_t = 10_000,
-        value_parser = clap::value_parser!(u32).range(10..=100_000))]
-    steps: u32,
+    /// Number of steps to observe; with a task, the machine is checked on as many more
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = observed)]
+    pub(crate) steps: usize,
 
-    /// Seed of the task, the initial states and the tangent
-    #[arg(long, value_name = "S", default_value_t = 1, value_parser = super::numbers::seed)]
+    /// Seed of the task's stream and of everything that the instruments draw at random
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = seed)]
     pub(crate) seed: u64,
 
     /// Write the results to this JSON file
@@ -29,11 +30,4 @@ pub(crate) struct InspectArgs {
     /// Write a report with charts to this HTML file
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-}
-
-impl InspectArgs {
-    /// The steps to watch.
-    pub(crate) fn steps(&self) -> usize {
-        usize::try_from(self.steps).unwrap_or(usize::MAX)
-    }
 }

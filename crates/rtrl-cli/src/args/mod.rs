@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::engine::EngineArgs;
 pub(crate) use self::input::{InputArgs, Missing, OnError};
 pub(crate) use self::inspect::InspectArgs;
-use self::numbers::{count, positive, rate, seed, share, threads};
+use self::numbers::{count, positive, rate, rows, seed, share, threads};
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
 pub(crate) use self::run::{GenerateArgs, RunArgs};
@@ -173,8 +173,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Number of initial forecasts that the errors exclude
-    #[arg(long, default_value_t = 300, value_name = "N")]
+    /// Number of initial forecasts that do not count in the errors
+    #[arg(long, default_value_t = 300, value_name = "N", value_parser = rows)]
     pub(crate) skip: u64,
 
     /// The forecasters to compare with: none, all, or some of persistence, ar (autoregression) and
@@ -233,7 +233,7 @@ pub(crate) struct PaperArgs {
     #[arg(value_name = "TASK")]
     pub(crate) tasks: Vec<String>,
 
-    /// Number of runs of each experiment; slow experiments make half as many
+    /// Number of runs of each experiment; experiments that take long run half as many
     #[arg(long, default_value = "20", value_name = "K", value_parser = count::<NonZeroU32>)]
     pub(crate) seeds: NonZeroU32,
 
@@ -280,7 +280,7 @@ pub(crate) struct EmitArgs {
     pub(crate) task: String,
 
     /// Number of steps (rows)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rows)]
     pub(crate) steps: u64,
 
     /// Seed of the stream

@@ -50,6 +50,19 @@ pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
     }
 }
 
+/// A number of steps to observe: enough to draw conclusions from, few enough to take seconds.
+pub(super) fn observed(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(steps) if (10..=100_000).contains(&steps) => Ok(steps),
+        _ => Err("expected a whole number from 10 to 100000".to_owned()),
+    }
+}
+
+/// A number of rows, possibly none.
+pub(super) fn rows(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
 /// A seed.
 pub(super) fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
     let task = args.task.as_deref().map(named).transpose()?;
     let saved = SavedModel::read(&args.model)?;
     let network = network(&saved)?;
-    let watching = Watching { steps: args.steps(), seed: args.seed };
+    let watching = Watching { steps: args.steps, seed: args.seed };
     let findings = Findings::gather(&network, saved.precision(), task, watching)?;
     if let Some(path) = &args.json {
         store::replace(path, &json(&findings)?)?;

@@ -22,6 +22,9 @@ pub(crate) fn check(
     runs: impl Fn(&Experiment) -> u32,
 ) -> Result<(), Error> {
     let failed = |source| Error::File { path: folder.to_owned(), source };
+    if folder.is_file() {
+        return Err(Error::NotAFolder { path: folder.to_owned() });
+    }
     std::fs::create_dir_all(folder).map_err(failed)?;
     for experiment in experiments {
         for seed in 1..=runs(experiment) {

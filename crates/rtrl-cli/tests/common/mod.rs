@@ -22,7 +22,7 @@ pub(crate) fn has_words(text: &str, words: &[&str]) {
     }
 }
 
-/// Fails unless `page` is a page with so many pictures that requests nothing from anywhere else.
+/// Fails unless `page` is a page with this number of pictures that loads nothing from elsewhere.
 pub(crate) fn is_page(page: &str, pictures: usize) {
     assert!(page.starts_with("<!DOCTYPE html>"));
     assert_eq!(page.matches("<svg").count(), pictures);

@@ -332,15 +332,15 @@ mod tests {
         let cases = [
             (
                 gru().activation(Activation::Relu),
-                "activation: got one for gru units, expected one for simple units only",
+                "activation: got gru units, expected simple units",
             ),
-            (lstm().leak(0.5), "leak: got one for lstm units"),
+            (lstm().leak(0.5), "leak: got lstm units, expected simple units"),
             (
                 gru().initial_cells(vec![0.0; 3]),
-                "initial cells: got one for gru units, expected one for lstm units only",
+                "initial cells: got gru units, expected lstm units",
             ),
-            (gru().forget_bias(1.0), "forget bias: got one for gru units"),
-            (lstm().bias(false).forget_bias(1.0), "forget bias: got one without"),
+            (gru().forget_bias(1.0), "forget bias: got gru units, expected lstm units"),
+            (lstm().bias(false).forget_bias(1.0), "forget bias: got units without"),
             (lstm().layer(0), "number of units: got 0"),
             (lstm().initial_cells(vec![0.0; 2]), "state: got 2 values, expected 3"),
             (gru().layer(2).connections(vec![true; 3]), "connection mask: got 3 values"),

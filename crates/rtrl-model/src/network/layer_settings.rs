@@ -64,19 +64,18 @@ impl LayerSettings {
     /// Fails for settings that units of this cell do not have.
     fn check_cell(&self, columns: Columns) -> Result<(), Error> {
         let (gated, lstm) = (self.cell != Cell::Simple, self.cell == Cell::Lstm);
-        let odd = [
+        let misplaced = [
             (self.activations.is_some() && gated, "activation", "simple units"),
             (self.leaks.is_some() && gated, "leak", "simple units"),
             (self.cells.is_some() && !lstm, "initial cells", "lstm units"),
             (self.forget_bias.is_some() && !lstm, "forget bias", "lstm units"),
         ];
-        if let Some(&(_, what, units)) = odd.iter().find(|(is_odd, ..)| *is_odd) {
-            let expected = format!("one for {units} only");
-            let got = format!("one for {} units", self.cell);
+        if let Some(&(_, what, units)) = misplaced.iter().find(|(is_misplaced, ..)| *is_misplaced) {
+            let (expected, got) = (units.to_owned(), format!("{} units", self.cell));
             return Err(Error::Setting { what, expected, got });
         }
         if self.forget_bias.is_some() && !columns.bias {
-            let (expected, got) = ("a network with a bias".to_owned(), "one without".to_owned());
+            let (expected, got) = ("units with a bias".to_owned(), "units without".to_owned());
             return Err(Error::Setting { what: "forget bias", expected, got });
         }
         Ok(())

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::container::{self, Checkpoints, Plan, Reader, Saved, Tensor, Writer};
 use super::description::Description;
 use super::fields::{Field, Planned, Reading, Visit, planned, write};
-use super::network::{read_parts, visit_network};
+use super::network::{check_kind, read_parts, visit_network};
 use super::supplies::Supplies;
 use crate::learner::{Settings, StoredEngine, stream_field};
 use crate::{Error, Learner};
@@ -178,6 +178,7 @@ impl StoredLearner {
     /// # Errors
     /// [`Error::Format`] if it does not hold a learner.
     pub fn new(reader: Reader) -> Result<Self, Error> {
+        check_kind(&reader, "learner")?;
         let contents = Contents::deserialize(reader.contents());
         let contents = contents
             .map_err(|error| reader.refuse(format!("not the checkpoint of a learner: {error}")))?;

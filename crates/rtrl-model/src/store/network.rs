@@ -132,6 +132,25 @@ pub(crate) fn visit_network<T: Real>(
     visit(CONNECTIONS, Field::Codes(shape, connection_codes(network)))
 }
 
+/// What a file holds, by the `kind` of its contents.
+const KINDS: [(&str, &str); 3] = [
+    ("network", "a saved model"),
+    ("learner", "the checkpoint of a learner"),
+    ("learners", "the checkpoint of several learners"),
+];
+
+/// Fails if the contents of a file are of another kind than `expected`.
+pub(super) fn check_kind(reader: &Reader, expected: &str) -> Result<(), Error> {
+    let name = |kind: &str| KINDS.iter().find(|(known, _)| *known == kind).map(|(_, name)| name);
+    let got = reader.contents().get("kind").and_then(Value::as_str);
+    match (got.and_then(name), name(expected)) {
+        (Some(got), Some(expected)) if got != expected => {
+            Err(reader.refuse(format!("got {got}, expected {expected}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl SavedModel {
     /// Reads a saved model and checks that its parts are consistent.
     ///
@@ -140,6 +159,7 @@ impl SavedModel {
     /// another format or version, [`Error::Format`] if it is not a saved model.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let mut reader = Reader::open(path)?;
+        check_kind(&reader, "network")?;
         let contents = Contents::deserialize(reader.contents());
         let contents = contents.map_err(|error| reader.refuse(format!("not a model: {error}")))?;
         let parts = read_parts(&mut reader, &contents.network, &contents.precision)?;

@@ -7,9 +7,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum Fault {
     /// The file ends too early, for example because writing it was interrupted.
-    #[error("cut short: got {got} bytes, expected {expected}")]
+    #[error("cut short: got {got} bytes, expected at least {expected}")]
     CutShort {
-        /// Bytes according to its header, or the minimum if the header is incomplete.
+        /// Bytes according to its header, or those of the header if it is incomplete.
         expected: u64,
         /// Bytes of the file.
         got: u64,

@@ -63,7 +63,10 @@ fn header_bytes(file: &mut dyn StoredFile, path: &Path) -> Result<(Vec<u8>, u64)
     file.read_exact(&mut bytes).map_err(named)?;
     let announced = bytes.iter().rev().fold(0, |len, &byte| len << 8 | u64::from(byte));
     let Some(len) = usize::try_from(announced).ok().filter(|&len| len <= MAX_HEADER) else {
-        let reason = format!("got a header of {announced} bytes, expected at most {MAX_HEADER}");
+        let reason = format!(
+            "the first 8 bytes of the file are not the length of a safetensors header: \
+             got {announced}, expected at most {MAX_HEADER}"
+        );
         return Err(refuse(Fault::Foreign { reason }));
     };
     let expected = 8 + announced;
