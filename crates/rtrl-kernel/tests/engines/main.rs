@@ -5,6 +5,7 @@
 //! | `random.rs` | layouts and steps of random numbers |
 //! | `rtrl-bench/src/differential/loops.rs`, `numerals.rs` | p in plain loops; the numbers of a step |
 //! | `eager.rs`, `deferred.rs` | what each engine promises |
+//! | `small.rs` | an engine of two units: errors, saving, empty layers |
 //! | `src/simd/tested.rs` | the instruction sets |
 //! | `drives.rs` | layouts in which rows drive any states |
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -16,6 +17,7 @@ mod deferred;
 mod drives;
 mod eager;
 mod random;
+mod small;
 #[path = "../../src/simd/tested.rs"]
 mod tested;
 
