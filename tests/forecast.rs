@@ -101,6 +101,7 @@ fn generated<T: Real>() {
         }
         let before = learner.clone();
         let rows = learner.generate(0, 12, |_, outputs, input| feedback(outputs, input)).unwrap();
+        assert_eq!(rows.len(), 12);
         for row in rows {
             let last = numbers::<T>(&reference::run::<T>(&case).outputs.pop().unwrap());
             let mut input = vec![T::ZERO; case.inputs];

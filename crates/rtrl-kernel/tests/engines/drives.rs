@@ -17,6 +17,7 @@ fn difference<T: Real>(
     let mut numbers = Numbers(layout.weights() as u64 + 5);
     let (mut worst, mut largest) = (0.0f64, f64::MIN_POSITIVE);
     let mut compare = |got: &[T], expected: &[T]| {
+        assert_eq!(got.len(), expected.len());
         for (got, expected) in got.iter().zip(expected) {
             let (got, expected) = (got.to_f64(), expected.to_f64());
             let off = (got - expected).abs();

@@ -128,13 +128,20 @@ pub(super) const PAIRS_OF_BITS: [[bool; 2]; 4] =
 mod tests {
     use super::*;
     use crate::tasks::task::drawn;
-    use crate::tasks::{CATALOGUE, find};
+    use crate::tasks::{CATALOGUE, Entry, find};
+
+    /// The tasks that have a machine, with it.
+    fn machines() -> Vec<(&'static Entry, TaskMachine)> {
+        let machine = |entry: &'static Entry| Some((entry, entry.machine()?));
+        let machines: Vec<_> = CATALOGUE.iter().filter_map(machine).collect();
+        assert!(machines.len() >= 8, "only {} tasks have a machine", machines.len());
+        machines
+    }
 
     /// Every stream is a way through the situations of its machine, with the same targets.
     #[test]
     fn streams_follow_their_machines() {
-        for entry in CATALOGUE {
-            let Some(machine) = entry.machine() else { continue };
+        for (entry, machine) in machines() {
             let mut situation = 0;
             for (t, (input, targets)) in drawn(entry.start(5).as_mut(), 20_000).iter().enumerate() {
                 let step = machine.step(situation, input).unwrap();
@@ -149,8 +156,7 @@ mod tests {
     /// the same input, and the same states follow.
     #[test]
     fn states_are_those_of_a_machine() {
-        for entry in CATALOGUE {
-            let Some(machine) = entry.machine() else { continue };
+        for (entry, machine) in machines() {
             let mut steps = BTreeMap::new();
             for situation in &machine.situations {
                 for TaskStep { input, answer, next } in &situation.steps {
@@ -166,7 +172,7 @@ mod tests {
     #[test]
     fn what_a_task_never_shows_is_refused() {
         let machine = find("turing-2").unwrap().machine().unwrap();
-        // ( ( ), and then the head stands on the second (.
+        // ( ( ), and then the head is on the second (.
         let [open, close] = [1, 2].map(|line| one_hot(line, 4));
         let tape = [open.clone(), open.clone(), close.clone(), open];
         assert!(machine.follow(&tape).is_ok());

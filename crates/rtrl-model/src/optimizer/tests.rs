@@ -54,7 +54,7 @@ fn halving() -> RateSchedule {
 pub(super) fn differ(got: &[f64], expected: &[f64], tolerance: f64) -> bool {
     // NaN is within no tolerance.
     let near = |(got, expected): (&f64, &f64)| (got - expected).abs() <= tolerance;
-    !got.iter().zip(expected).all(near)
+    got.len() != expected.len() || !got.iter().zip(expected).all(near)
 }
 
 /// The numbers are those of torch 2.15 in double precision:

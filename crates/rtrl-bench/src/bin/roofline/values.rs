@@ -96,6 +96,7 @@ mod tests {
     fn absent_weights_are_zero_and_do_not_count() {
         let values = Values::<f32>::new(16, 20, Scenario::Mask { density: 0.5 });
         let recurrent = values.present.chunks(20).flat_map(|row| &row[4..]);
+        assert_eq!(recurrent.clone().count(), values.weights.len());
         assert!(recurrent.clone().zip(&values.weights).all(|(&p, &w)| p == (w != 0.0)));
         let present = recurrent.filter(|present| **present).count();
         assert_eq!(values.operations(10), 20.0 * present as f64);
