@@ -56,7 +56,7 @@ fn last(printed: &str, word: &str) -> Option<u64> {
 /// The event after which a process is killed.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// It has printed so many lines.
+    /// It has printed this number of lines.
     Lines(usize),
     /// It has begun to write a checkpoint.
     Writing,
@@ -122,7 +122,7 @@ fn a_killed_process_leaves_a_whole_checkpoint() {
         before = now;
     }
     println!(
-        "{before} steps, {resumed} resumed; of {KILLS} kills {amid_saves} amid a save, \
+        "{before} steps, {resumed} resumed; of {KILLS} kills {amid_saves} during a save, \
          {amid_removals} between a save and a removal"
     );
     // The kills happened where they were meant to.

@@ -3,13 +3,13 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `forward.rs` | what a network and a learner put out, and gradients through the readout |
+//! | `forward.rs` | the outputs of a network and a learner, and gradients through the readout |
 //! | `overflow.rs` | an overflow of p or of a gradient |
 //! | `refusals.rs` | input, sums and updates that are refused |
 //! | `arrays.rs` | runs over whole arrays, and networks made of flat arrays |
 //! | `building.rs` | what does not fit together when a learner is built |
 //! | `custom.rs` | a custom engine |
-//! | `weights.rs` | weights that change, that stand still, and that are set |
+//! | `weights.rs` | weights that change, that do not, and that are set |
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod arrays;

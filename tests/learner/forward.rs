@@ -1,4 +1,4 @@
-//! What a network and a learner put out, and gradients through the readout.
+//! The outputs of a network and a learner, and gradients through the readout.
 
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{Learner, Network, Real, Regime, Targets};

@@ -1,4 +1,4 @@
-//! Weights that change, that stand still, and that are set.
+//! Weights that change, that do not, and that are set.
 
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{InitialWeights, Learner, Network, Optimizer, Readout, Targets};

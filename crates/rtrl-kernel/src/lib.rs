@@ -22,7 +22,7 @@
 //! | `eager/` | the engine that updates p at every step |
 //! | `deferred/` | the engine that updates p when a window of steps is full |
 //! | `store.rs` | saving and loading an engine through sinks and sources |
-//! | `panels.rs` | which weight sits in which lane of which panel |
+//! | `panels.rs` | which weight is in which lane of which panel |
 //! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
 //! | `threads/` | how many threads share a step, and how |
 //! | `cost.rs` | the number of operations of a step |

@@ -37,7 +37,7 @@ pub(crate) struct Immediate<T> {
     values: Vec<T>,
     /// For each weight row: where in `values` the number for lane 0 would lie, modulo 2^64.
     origins: Vec<usize>,
-    /// Runs to copy: from this place in z, to this place in `values`, so many.
+    /// Runs to copy: from this place in z, to this place in `values`, this many values.
     runs: Vec<(usize, usize, usize)>,
     /// Panel by panel, the drives of the weight rows that have columns in it.
     touches: Vec<Touch>,

@@ -35,7 +35,7 @@ impl Shares {
         self.count * (self.panels + self.spare)
     }
 
-    /// The room in which panel `panel` stands.
+    /// The room that panel `panel` occupies.
     pub(super) fn room(self, panel: usize) -> usize {
         let front = if self.spare_first { self.spare } else { 0 };
         panel / self.panels * (self.panels + self.spare) + front + panel % self.panels

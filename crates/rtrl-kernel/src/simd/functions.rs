@@ -170,8 +170,8 @@ fn reduce<S: Simd, T: Elementary>(simd: S, x: T::Vector<S>) -> (T::Vector<S>, T:
 mod tests {
     use crate::simd::Real;
 
-    /// Distance of `value` from `exact` in units in the last place of numbers like `exact` with so many
-    /// binary digits, the smallest of which have the exponent `least`.
+    /// Distance of `value` from `exact` in units in the last place of numbers like `exact` with
+    /// `digits` binary digits, the smallest of which have the exponent `least`.
     fn ulps(value: f64, exact: f64, digits: i32, least: i32) -> f64 {
         if value == exact {
             return 0.0;

@@ -206,7 +206,7 @@ mod tests {
         }
     }
 
-    /// Solved where the right steps began, and so many steps later.
+    /// Solved where the right steps began, and reported `right` steps later.
     #[test]
     fn a_solved_run_tells_where_its_success_began() {
         for (name, right) in [("xor-2", 1000), ("0101", 2000)] {

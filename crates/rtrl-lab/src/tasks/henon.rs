@@ -40,7 +40,7 @@ mod tests {
     use super::*;
     use crate::tasks::task::drawn;
 
-    /// Every start leads to the attractor, whose x lies between -1.29 and 1.28.
+    /// Every start leads to the attractor, whose x is between -1.29 and 1.28.
     #[test]
     fn the_series_follows_the_map_and_stays_on_the_attractor() {
         for seed in 0..200 {

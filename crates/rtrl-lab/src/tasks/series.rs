@@ -10,7 +10,7 @@ pub(super) trait Series: Send {
     /// Moves from x(t) to x(t + 1).
     fn advance(&mut self);
 
-    /// The series after so many steps, by which it has reached its attractor.
+    /// The series after `steps` steps, by which it has reached its attractor.
     fn settled(mut self, steps: usize) -> Self
     where
         Self: Sized,

@@ -54,7 +54,7 @@ impl Cell {
         }
     }
 
-    /// Weight rows of a unit: W consists of so many blocks of one row a unit.
+    /// Weight rows of a unit: W consists of this number of blocks, each of one row per unit.
     pub fn blocks(self) -> usize {
         match self {
             Self::Simple => 1,

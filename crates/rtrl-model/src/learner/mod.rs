@@ -155,10 +155,10 @@ impl<T: Real> Learner<T> {
     }
 
     /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters, and
-    /// gradients that wait or have accumulated stay.
+    /// pending or accumulated gradients are kept.
     ///
-    /// `states` is the state of every stream, values like those of [`State::values`], or one state
-    /// a stream, one after the other.
+    /// `states` is one state for all streams, or one for each stream, one after the other, with
+    /// values as in [`State::values`].
     ///
     /// # Errors
     /// [`Error::StateLength`] or [`Error::NonFinite`], with nothing changed; [`Error::Overflow`] as
@@ -180,8 +180,8 @@ impl<T: Real> Learner<T> {
         self.reset_engine(stream).or_else(|error| self.recover(error).map(drop))
     }
 
-    /// Sets p = 0 in every stream and keeps everything else: past inputs get no more credit. Call
-    /// this to continue after an [`Error::Overflow`].
+    /// Sets p = 0 in every stream and keeps everything else: later gradients ignore how the past
+    /// depends on the weights. Call this to continue after an [`Error::Overflow`].
     ///
     /// # Errors
     /// [`Error::Overflow`] if accumulated gradients have overflowed. They are dropped, and the
@@ -196,8 +196,8 @@ impl<T: Real> Learner<T> {
     /// # Errors
     /// [`Error::Regime`] unless learning is epochwise, [`Error::StateLength`] or
     /// [`Error::NonFinite`] for the state, all with nothing changed; [`Error::Overflow`] of the
-    /// gradient or
-    /// [`Error::UpdateRefused`], after which the reset has been done and the gradient is dropped.
+    /// gradient or [`Error::UpdateRefused`], after which the reset has been done and the gradient is
+    /// dropped.
     pub fn end_epoch(&mut self, states: &[T]) -> Result<(), Error> {
         if self.regime != Regime::Epochwise {
             let (call, got) = ("end_epoch", self.regime.name());
@@ -230,7 +230,7 @@ impl<T: Real> Learner<T> {
         &self.network
     }
 
-    /// The network, without its learning.
+    /// The network with its current weights; everything else is dropped.
     pub fn into_network(self) -> Network<T> {
         self.network
     }
@@ -260,7 +260,7 @@ impl<T: Real> Learner<T> {
         self.updater.updates()
     }
 
-    /// How often the [`Recovery`] was needed so far.
+    /// How often the learner has recovered so far; see [`Recovery`].
     pub fn recoveries(&self) -> Recoveries {
         self.recoveries
     }

@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// The comparison with the task, beside a network that always gives 0.
+    /// The comparison with the task, next to a network that always gives 0.
     fn compared(machine: &Machine) -> Comparison {
         let mut dynamics = Dynamics::of(&Network::<f64>::builder(1, 4).build().unwrap());
         let mut generator = Generator::new(1);

@@ -25,7 +25,7 @@ fn learnt(task: &str, seed: u64) -> Option<Network<f64>> {
     solved.then(|| run.network().clone())
 }
 
-/// The machine beside that of the task whose recorded run it was made from.
+/// The machine compared with that of the task whose recorded run it was made from.
 fn compared(
     machine: &Machine,
     dynamics: &mut Dynamics,
