@@ -218,7 +218,8 @@ criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = advance::<f32>, advance::<f64>, gradient::<f32>, gradient::<f64>, step::<f32>, step::<f64>,
+    targets = advance::<f32>, advance::<f64>, gradient::<f32>, gradient::<f64>,
+        step::<f32>, step::<f64>,
         streams::<f32>
 }
 criterion_main!(benches);

@@ -22,10 +22,17 @@ fn windows() -> impl Strategy<Value = (EngineChoice, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
-    fn weights_agree_after_two_hundred_steps(mut recipe in recipes(24, 200), (engine, threads) in windows()) {
+    fn weights_agree_after_two_hundred_steps(
+        mut recipe in recipes(24, 200),
+        (engine, threads) in windows(),
+    ) {
         // Without targets no weight would move.
         recipe.targets = recipe.targets.max(0.05);
         let case = recipe.contracting_case();

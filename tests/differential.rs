@@ -40,7 +40,11 @@ fn compare_all<T: Real>(case: &Case) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn the_eager_engine_gives_the_bits_of_the_reference(recipe in recipes(40, 8)) {

@@ -486,7 +486,10 @@ mod tests {
         let readout =
             json!({"outputs": 1, "sees_inputs": false, "bias": true, "least_squares": null});
         let contents = |network: Value| json!({"kind": "network", "precision": "f32", "network": network, "application": 0});
-        let network = |readout: &Value| json!({"units": 1, "inputs": 1, "bias": false, "activations": ["tanh"], "readout": readout});
+        let network = |readout: &Value| {
+            let tanh = ["tanh"];
+            json!({"units": 1, "inputs": 1, "bias": false, "activations": tanh, "readout": readout})
+        };
         assert!(forged(&contents(network(&readout)), 1.0, true).is_ok());
         assert!(forged(&contents(network(&json!(null))), 1.0, false).is_ok());
         // The readout would be dropped.

@@ -229,7 +229,8 @@ mod tests {
         json!({
             "name": "short", "units": 2, "inputs": 1, "bias": true, "activation": "tanh",
             "regime": "epochwise", "update_timing": "immediate", "teacher_forcing": true,
-            "learning_rate": 0.5, "initial_state": [0.0, 0.0], "weights": [[1.0, 1.0, 1.0, 1.0], [2.0, 2.0, 2.0, 2.0]],
+            "learning_rate": 0.5, "initial_state": [0.0, 0.0],
+            "weights": [[1.0, 1.0, 1.0, 1.0], [2.0, 2.0, 2.0, 2.0]],
             "resets": [{"before_step": 1, "state": [0.1, 0.2]}],
             "x": [[0.5], [0.6]], "targets": [[0.5, null], [null, 0.25]],
         })
