@@ -50,19 +50,18 @@ impl EngineChoice {
     /// weights and the regime, never of the machine, so that results have the same bits everywhere.
     /// It is the same for both precisions.
     ///
-    /// It compares the operations of a step (`docs/performance.md`). The eager engine only
-    /// multiplies `present` recurrent weights by `columns` weights that learn; the deferred engine
-    /// multiplies whole Jacobians.
-    fn for_weights(layout: &Layout, present: usize, columns: usize, regime: Regime) -> Self {
+    /// It compares the operations of a step (`docs/performance.md`). The eager engine
+    /// multiplies only the recurrent weights that are `present`, each with a row of p, one number
+    /// for each of the `learning` weights; the deferred engine multiplies whole Jacobians.
+    fn for_weights(layout: &Layout, present: usize, learning: usize, regime: Regime) -> Self {
         let n = layout.states();
         let window = Self::default_window(layout, regime);
-        let DeferredCost { gradient, flush } = DeferredCost::new(n, columns, window);
+        let DeferredCost { gradient, flush } = DeferredCost::new(n, learning, window);
         let gradient = if is_seldom_read(regime) { 0 } else { gradient };
         // Measured: an operation of the eager engine takes two sevenths of the time of a deferred
         // one.
-        let eager_is_faster = 2 * cost::eager(present, columns) < 7 * (gradient + flush);
-        // So long the eager engine keeps simple units in registers, and counting operations says
-        // little.
+        let eager_is_faster = 2 * cost::eager(present, learning) < 7 * (gradient + flush);
+        // The eager engine keeps so few simple units in registers, and operations say little.
         let small = if is_seldom_read(regime) { 8 } else { 15 };
         let is_small = n <= small && layout.drives().len() == n;
         if is_small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
@@ -83,8 +82,8 @@ impl EngineChoice {
         let layout = network.layout();
         match self {
             Self::Auto => {
-                let (present, columns) = network.weight_counts();
-                Self::for_weights(layout, present, columns, regime).settle(network, regime)
+                let (present, learning) = network.weight_counts();
+                Self::for_weights(layout, present, learning, regime).settle(network, regime)
             }
             Self::Eager => Self::Eager,
             Self::Deferred { window, pace } => {
@@ -112,12 +111,12 @@ impl EngineChoice {
 
     /// Floating-point operations of a step of one stream.
     pub(crate) fn flops<T: Real>(self, network: &Network<T>, regime: Regime) -> u128 {
-        let (n, columns) = (network.layout().states(), network.weight_counts().1);
+        let (n, learning) = (network.layout().states(), network.weight_counts().1);
         match self.settle(network, regime) {
             Self::Deferred { window: Some(window), .. } => {
-                DeferredCost::new(n, columns, window).total()
+                DeferredCost::new(n, learning, window).total()
             }
-            _ => cost::eager(n * n, columns),
+            _ => cost::eager(n * n, learning),
         }
     }
 }
@@ -168,8 +167,8 @@ mod tests {
     #[test]
     fn auto_is_eager_where_few_weights_learn_or_exist() {
         let layout = Layout::simple(128, 137).unwrap();
-        let choice = |present, columns| {
-            EngineChoice::for_weights(&layout, present, columns, Regime::real_time())
+        let choice = |present, learning| {
+            EngineChoice::for_weights(&layout, present, learning, Regime::real_time())
         };
         assert_eq!(choice(128 * 128, 128 * 137), EngineChoice::DEFERRED);
         assert_eq!(choice(128 * 128, 137), EngineChoice::Eager);
