@@ -7,6 +7,7 @@
 //! | `input.rs` | which columns of a series are read, and how |
 //! | `inspect.rs` | the flags of `rtrl inspect` |
 //! | `numbers.rs` | numbers within a range |
+//! | `optimizer.rs` | the optimisers by name |
 //! | `readout.rs` | how a readout learns |
 //! | `run.rs` | the flags of `rtrl run` and `rtrl generate` |
 //! | `stream.rs` | the flags of the commands that take a stream row by row |
@@ -15,6 +16,7 @@ mod engine;
 mod input;
 mod inspect;
 mod numbers;
+mod optimizer;
 mod readout;
 mod run;
 mod stream;
@@ -24,13 +26,14 @@ use std::path::PathBuf;
 
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use rtrl_lab::forecast::Horizon;
-use rtrl_model::{Activation, Cell, Optimizer, Threads, UpdateSettings};
+use rtrl_model::{Activation, Cell, Threads};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::engine::EngineArgs;
 pub(crate) use self::input::{InputArgs, Missing, OnError};
 pub(crate) use self::inspect::InspectArgs;
 use self::numbers::{count, positive, rate, rows, seed, share, threads};
+pub(crate) use self::optimizer::OptimizerName;
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
 pub(crate) use self::run::{GenerateArgs, RunArgs};
@@ -305,40 +308,6 @@ pub(crate) enum Predict {
     Change,
     /// The value itself
     Value,
-}
-
-/// The optimiser of a training run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OptimizerName {
-    /// Plain gradient descent
-    Sgd,
-    /// Gradient descent with momentum 0.9
-    Momentum,
-    /// Gradient descent, each component divided by its running size
-    Rmsprop,
-    /// Adam with its usual constants
-    Adam,
-    /// Adam with weight decay 0.01
-    Adamw,
-}
-
-impl OptimizerName {
-    /// The name, as on the command line.
-    pub(crate) fn name(self) -> String {
-        format!("{self:?}").to_lowercase()
-    }
-
-    /// The optimiser with this learning rate.
-    pub(crate) fn settings(self, rate: f64) -> UpdateSettings {
-        match self {
-            Self::Sgd => Optimizer::sgd(rate).into(),
-            Self::Momentum => Optimizer::momentum(rate, 0.9).into(),
-            Self::Rmsprop => Optimizer::rmsprop(rate).into(),
-            Self::Adam => Optimizer::adam(rate).into(),
-            Self::Adamw => UpdateSettings::adamw(rate),
-        }
-    }
 }
 
 /// Single or double precision.

@@ -1,0 +1,39 @@
+//! The optimisers by name.
+
+use clap::ValueEnum;
+use rtrl_model::{Optimizer, UpdateSettings};
+use serde::{Deserialize, Serialize};
+
+/// The optimiser of a training run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OptimizerName {
+    /// Plain gradient descent
+    Sgd,
+    /// Gradient descent with momentum 0.9
+    Momentum,
+    /// Gradient descent, each component divided by its running size
+    Rmsprop,
+    /// Adam with its usual constants
+    Adam,
+    /// Adam with weight decay 0.01
+    Adamw,
+}
+
+impl OptimizerName {
+    /// The name, as on the command line.
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// The optimiser with this learning rate.
+    pub(crate) fn settings(self, rate: f64) -> UpdateSettings {
+        match self {
+            Self::Sgd => Optimizer::sgd(rate).into(),
+            Self::Momentum => Optimizer::momentum(rate, 0.9).into(),
+            Self::Rmsprop => Optimizer::rmsprop(rate).into(),
+            Self::Adam => Optimizer::adam(rate).into(),
+            Self::Adamw => UpdateSettings::adamw(rate),
+        }
+    }
+}
