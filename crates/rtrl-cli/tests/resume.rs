@@ -76,13 +76,16 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.unwrap().success(), "{name}");
 }
 
-/// Runs that are stopped by a signal at random moments, until `stops` of them have been.
+/// Most stops of one run, before it may come to its end.
+const MOST_STOPS: u32 = 4;
+
+/// Runs that are stopped by a signal at random moments, until there have been `stops` stops.
 fn stopped_at_random(name: &str, code: Option<i32>, stops: u32) {
     let (expected, time) = undisturbed();
     let mut generator = Generator::new(stops.into());
     let (mut stopped, mut runs, mut resumed) = (0, 0, 0);
     while stopped < stops {
-        let folder = folder();
+        let (folder, before) = (folder(), stopped);
         loop {
             let rows = ["7", "60", "500"][runs % 3];
             runs += 1;
@@ -90,8 +93,10 @@ fn stopped_at_random(name: &str, code: Option<i32>, stops: u32) {
                 .stdout(Stdio::null())
                 .spawn()
                 .unwrap();
-            std::thread::sleep(time.mul_f64(generator.between(0.0, 0.9)));
-            signal(&child, name);
+            if stopped - before < MOST_STOPS {
+                std::thread::sleep(time.mul_f64(generator.between(0.0, 1.5)));
+                signal(&child, name);
+            }
             let status = child.wait().unwrap();
             if status.success() {
                 break;
