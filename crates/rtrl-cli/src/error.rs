@@ -31,6 +31,12 @@ pub(crate) enum Error {
     /// No column is left among the inputs.
     #[error("--inputs: got no column, expected at least one")]
     NoInput,
+    /// A column of text that is no input.
+    #[error("--classes: got column {column:?}, expected an input other than the target")]
+    NoTextInput {
+        /// The name.
+        column: String,
+    },
     /// The target is an input of its own row.
     #[error("--inputs: got the target {column:?}, expected other columns with --horizon 0")]
     TargetInput {
@@ -116,6 +122,19 @@ pub(crate) enum Error {
         got: String,
         /// What it should be.
         expected: String,
+    },
+    /// A column of text without any.
+    #[error(
+        "{}: got no text in column {column:?} in the first {rows} rows, expected its classes",
+        path.display()
+    )]
+    NoClasses {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The rows from which classes are learnt.
+        rows: usize,
     },
     /// Too few rows for a single forecast.
     #[error("{}: got {got} rows of data, expected at least 2", path.display())]
@@ -280,6 +299,7 @@ impl Error {
             Self::SameFile { .. }
             | Self::RepeatedInput { .. }
             | Self::NoInput
+            | Self::NoTextInput { .. }
             | Self::TargetInput { .. }
             | Self::NeedsLeastSquares { .. }
             | Self::Task { .. }

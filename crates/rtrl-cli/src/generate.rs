@@ -13,8 +13,10 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Error> {
     let model = Model::read(&args.model)?;
     let (_, horizon) = model.manner();
     let described = &model.described;
-    if horizon == Horizon::SameRow || described.inputs != [described.target.as_str()] {
-        let (path, inputs) = (args.model.clone(), described.inputs.clone());
+    let earlier = described.lags.iter().map(|lag| format!("all {lag} rows before"));
+    let inputs: Vec<String> = described.inputs.iter().cloned().chain(earlier).collect();
+    if horizon == Horizon::SameRow || inputs != [described.target.as_str()] {
+        let path = args.model.clone();
         return Err(Error::NeedsInputs { path, inputs, target: described.target.clone() });
     }
     match model.precision() {

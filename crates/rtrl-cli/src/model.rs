@@ -1,6 +1,7 @@
 //! Models that describe a series: its columns and their scales, what is forecast and how the
 //! network learns, so that `rtrl run` needs to be told nothing twice.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use rtrl_model::{Clipping, Learner, Network, Real, Threads};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::args::{EngineArgs, InputArgs, Missing, OnError, OptimizerName, Predict};
+use crate::args::{Classes, EngineArgs, InputArgs, Missing, OnError, OptimizerName, Predict};
 use crate::error::Error;
 
 /// What a model says about its series; other fields are only for the reader.
@@ -19,6 +20,9 @@ use crate::error::Error;
 pub(crate) struct Description {
     pub(crate) target: String,
     pub(crate) inputs: Vec<String>,
+    /// The classes of each input column of text.
+    pub(crate) classes: BTreeMap<String, Vec<String>>,
+    pub(crate) lags: Vec<NonZeroUsize>,
     pub(crate) time: Option<String>,
     no_header: bool,
     missing: Missing,
@@ -38,11 +42,17 @@ pub(crate) struct Description {
 impl Description {
     /// The columns of the series, as arguments.
     pub(crate) fn columns(&self, on_error: OnError) -> InputArgs {
+        let classes = self.classes.iter().map(|(column, classes)| Classes {
+            column: column.clone(),
+            classes: Some(classes.clone()),
+        });
         InputArgs {
             target: self.target.clone(),
             inputs: self.inputs.clone(),
             time: self.time.clone(),
             no_header: self.no_header,
+            classes: classes.collect(),
+            lags: self.lags.clone(),
             missing: self.missing,
             on_error,
         }

@@ -182,6 +182,81 @@ fn missing_inputs_are_filled_in() {
     }
 }
 
+/// Classes and lags are the same as columns that hold their inputs.
+#[test]
+fn classes_and_lags_are_inputs() {
+    let winds = ["N", "E", "S", "E", "N"];
+    let row = |row: usize| {
+        let wind = winds[row % winds.len()];
+        let is = |class| u8::from(wind == class);
+        let [a, y] = [0, 2].map(|column| value(row, column));
+        let before = value(row.saturating_sub(2), 0);
+        let indicators = format!("{},{},{}", is("E"), is("N"), is("S"));
+        format!("{wind},{indicators},{a},{before},{y}\n")
+    };
+    let text = "wind,E,N,S,a,a2,y\n".to_owned() + &(0..40).map(row).collect::<String>();
+    let errors = |options: &[&str]| {
+        let (_, json) = results(text.as_bytes(), options);
+        (json["rmse"].to_string(), json["options"].clone())
+    };
+    let (expected, _) = errors(&["--inputs", "E,N,S,a"]);
+    for classes in ["wind", "wind=E,N,S", "1=E, N,S"] {
+        let (found, options) = errors(&["--inputs", "wind,a", "--classes", classes]);
+        assert_eq!(found, expected, "{classes}");
+        assert_eq!(options["classes"], serde_json::json!({"wind": ["E", "N", "S"]}));
+    }
+    let (expected, _) = errors(&["--inputs", "a,a2"]);
+    let (found, options) = errors(&["--inputs", "a", "--lags", "2"]);
+    assert_eq!((found, &options["lags"]), (expected, &serde_json::json!([2])));
+    // Negative control.
+    assert_ne!(errors(&["--inputs", "a", "--lags", "1"]).0, errors(&["--inputs", "a,a2"]).0);
+    let folder = TempDir::new().unwrap();
+    for (options, words) in [
+        (
+            ["--inputs", "a", "--classes", "wind"],
+            "--classes: got column \"wind\", expected an input",
+        ),
+        (["--inputs", "y", "--classes", "y"], "--classes: got column \"y\""),
+        (["--inputs", "a", "--classes", "a=1,"], "expected different classes"),
+        (["--inputs", "a", "--lags", "0"], "expected a whole number from 1 to 100000"),
+    ] {
+        let output = train(folder.path(), text.as_bytes(), &options);
+        assert_eq!(output.status.code(), Some(2));
+        has_words(&String::from_utf8(output.stderr).unwrap(), &[words]);
+    }
+}
+
+/// A model knows its columns, classes and lags.
+#[test]
+fn a_model_reads_the_same_inputs() {
+    let winds = ["N", "S", "E"];
+    let row = |row: usize| format!("{},{},{}\n", winds[row % 3], value(row, 0), value(row, 2));
+    let text = "wind,a,y\n".to_owned() + &(0..40).map(row).collect::<String>();
+    let folder = TempDir::new().unwrap();
+    let options = ["--inputs", "wind,a", "--classes", "wind", "--lags", "1,3"];
+    assert!(train(folder.path(), text.as_bytes(), &options).status.success());
+    let run = |text: &str| {
+        let mut command = rtrl();
+        command.current_dir(folder.path()).args(["run", "model", "-"]).write_stdin(text);
+        command.output().unwrap()
+    };
+    let output = run(&text);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 41);
+    // The columns are found by their names, and the classes are those of the model.
+    let output = run("y,a,wind\n1,1,N\n1,1,W\n");
+    let message = String::from_utf8(output.stderr).unwrap();
+    has_words(&message, &["line 3, column \"wind\": got \"W\", expected one of E, N, S"]);
+    let options = ["--lags", "2"];
+    assert!(train(folder.path(), text.as_bytes(), &options).status.success());
+    let mut command = rtrl();
+    command.current_dir(folder.path()).args(["generate", "model", "--steps", "3"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    has_words(&message, &["the inputs y, all 2 rows before, expected only its target y"]);
+}
+
 /// Lines that do not belong into the table, and what is said about them.
 const BAD_LINES: [(&[u8], &str); 36] = [
     (b"d,1,2,bad", "column \"y\": got \"bad\", expected a finite number"),

@@ -1,7 +1,11 @@
 //! Which columns of a series are read, and how.
 
+use std::num::NonZeroUsize;
+
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+
+use super::numbers::lag;
 
 /// The columns of a series, and what is wrong or missing in them.
 #[derive(Debug, clap::Args)]
@@ -23,6 +27,16 @@ pub(crate) struct InputArgs {
     #[arg(long)]
     pub(crate) no_header: bool,
 
+    /// An input column of text, such as wind, or wind=N,E,S,W to name its classes, which are
+    /// otherwise those of the first 1000 rows. Each class is an input that is 1 where the cell is the
+    /// class, else 0
+    #[arg(long, value_name = "COLUMN[=CLASSES]", value_parser = classes)]
+    pub(crate) classes: Vec<Classes>,
+
+    /// Rows before the current one whose inputs are inputs as well, separated by commas
+    #[arg(long, value_name = "ROWS", value_delimiter = ',', value_parser = lag)]
+    pub(crate) lags: Vec<NonZeroUsize>,
+
     /// What an empty cell of an input is
     #[arg(long, value_enum, default_value_t = Missing::Error)]
     pub(crate) missing: Missing,
@@ -30,6 +44,27 @@ pub(crate) struct InputArgs {
     /// What happens at a row that is wrong
     #[arg(long, value_enum, default_value_t = OnError::Stop)]
     pub(crate) on_error: OnError,
+}
+
+/// A column of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Classes {
+    pub(crate) column: String,
+    /// Its classes; `None` if they are to be learnt.
+    pub(crate) classes: Option<Vec<String>>,
+}
+
+/// A column of text and its classes.
+fn classes(text: &str) -> Result<Classes, String> {
+    let Some((column, classes)) = text.split_once('=') else {
+        return Ok(Classes { column: text.to_owned(), classes: None });
+    };
+    let classes: Vec<String> = classes.split(',').map(|class| class.trim().to_owned()).collect();
+    let is_repeated = |place: usize| classes[..place].contains(&classes[place]);
+    if classes.iter().any(String::is_empty) || (0..classes.len()).any(is_repeated) {
+        return Err("expected different classes, separated by commas".to_owned());
+    }
+    Ok(Classes { column: column.to_owned(), classes: Some(classes) })
 }
 
 /// What an empty cell of an input is.

@@ -30,7 +30,7 @@ use rtrl_model::{Activation, Cell, Threads};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::engine::EngineArgs;
-pub(crate) use self::input::{InputArgs, Missing, OnError};
+pub(crate) use self::input::{Classes, InputArgs, Missing, OnError};
 pub(crate) use self::inspect::InspectArgs;
 use self::numbers::{count, positive, rate, rows, seed, share, threads};
 pub(crate) use self::optimizer::OptimizerName;

@@ -5,6 +5,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 /// Threads for each core that `--threads` accepts; more of them only wait for each other.
 const THREADS_PER_CORE: usize = 4;
 
+/// The most rows that a lag goes back.
+const LONGEST_LAG: usize = 100_000;
+
 /// The largest learning rate.
 const FASTEST: f64 = 1000.0;
 
@@ -61,6 +64,14 @@ pub(super) fn observed(text: &str) -> Result<usize, String> {
 /// A number of rows, possibly none.
 pub(super) fn rows(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
+/// A number of rows back.
+pub(super) fn lag(text: &str) -> Result<NonZeroUsize, String> {
+    match text.trim().parse::<NonZeroUsize>() {
+        Ok(lag) if lag.get() <= LONGEST_LAG => Ok(lag),
+        _ => Err(format!("expected a whole number from 1 to {LONGEST_LAG}")),
+    }
 }
 
 /// A seed.

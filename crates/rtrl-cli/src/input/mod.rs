@@ -9,10 +9,18 @@
 //! | `objects.rs` | rows of JSON lines |
 //! | `malformed.rs` | rows that cannot be split into cells, and their limits |
 //! | `columns.rs` | columns, chosen by name, number, range or exception |
-//! | `series.rs` | the numbers of the chosen columns; missing values and wrong rows |
+//! | `cells.rs` | numbers and classes in cells |
+//! | `classes.rs` | the classes of columns of text, given or learnt |
+//! | `features.rs` | the inputs of a network, and what replaces missing ones |
+//! | `lags.rs` | the inputs of earlier rows |
+//! | `series.rs` | the target and the inputs of each row; wrong rows |
 //! | `shown.rs` | names and cells, short enough for messages |
 
+mod cells;
+mod classes;
 mod columns;
+mod features;
+mod lags;
 mod malformed;
 mod objects;
 mod records;

@@ -1,29 +1,29 @@
 //! The series: the numbers of a table's columns, row by row.
 
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use rtrl_lab::forecast::Horizon;
-use rtrl_lab::scale::RunningScale;
 
+use super::cells::number;
+use super::classes;
 use super::columns::Columns;
+use super::features::{Features, Input};
+use super::lags::Lags;
 use super::shown::shortened;
 use super::table::Table;
-use crate::args::{InputArgs, Missing, OnError};
+use crate::args::{InputArgs, OnError};
 use crate::error::Error;
-
-/// The largest magnitude of a number, of which sums of squares are finite.
-const LARGEST: f64 = 1e100;
 
 /// A table of which some columns are the numbers to read.
 pub(crate) struct Series {
     table: Table,
     /// Places of the columns in the table.
     target: Option<usize>,
-    inputs: Vec<usize>,
     time: Option<usize>,
-    gaps: Gaps,
-    /// Whether each input of the row has a value of its own.
-    is_present: Vec<bool>,
+    features: Features,
+    lags: Lags,
     on_error: OnError,
     skipped: Skipped,
     row: Row,
@@ -69,7 +69,7 @@ impl Series {
     }
 
     fn with(
-        table: Table,
+        mut table: Table,
         args: &InputArgs,
         horizon: Horizon,
         needs_target: bool,
@@ -80,17 +80,18 @@ impl Series {
             _ => Some(columns.place(&args.target)?),
         };
         let time = args.time.as_deref().map(|time| columns.place(time)).transpose()?;
-        let inputs = inputs(&columns, &args.inputs, horizon, target, time)?;
+        let places = inputs(&columns, &args.inputs, horizon, target, time)?;
+        let inputs = classes::inputs(&mut table, &args.classes, target, places)?;
+        let lags = Lags::new(args.lags.iter().map(|lag| NonZeroUsize::get(*lag)).collect());
         Ok(Self {
+            table,
             target,
             time,
-            gaps: Gaps::new(args.missing, inputs.len()),
-            is_present: vec![true; inputs.len()],
+            features: Features::new(inputs, args.missing),
+            lags,
             on_error: args.on_error,
             skipped: Skipped::default(),
-            row: Row { inputs: vec![0.0; inputs.len()], ..Row::default() },
-            inputs,
-            table,
+            row: Row::default(),
         })
     }
 
@@ -104,14 +105,29 @@ impl Series {
         self.target.map_or("", |place| &self.table.names()[place])
     }
 
-    /// The names of the inputs.
+    /// The names of the input columns.
     pub(crate) fn inputs(&self) -> Vec<String> {
-        self.inputs.iter().map(|&place| self.table.names()[place].clone()).collect()
+        self.features.inputs.iter().map(|input| self.name(input).to_owned()).collect()
+    }
+
+    /// The classes of each input column of text.
+    pub(crate) fn classes(&self) -> BTreeMap<&str, &[String]> {
+        let texts = self.features.inputs.iter().filter(|input| !input.classes.is_empty());
+        texts.map(|input| (self.name(input), input.classes.as_slice())).collect()
+    }
+
+    fn name(&self, input: &Input) -> &str {
+        &self.table.names()[input.place]
+    }
+
+    /// Number of inputs of the network.
+    pub(crate) fn width(&self) -> usize {
+        self.features.width() * self.lags.copies()
     }
 
     /// Whether the target is one of the inputs.
     pub(crate) fn sees_target(&self) -> bool {
-        self.target.is_some_and(|target| self.inputs.contains(&target))
+        self.features.inputs.iter().any(|input| self.target == Some(input.place))
     }
 
     /// The rows that were skipped so far.
@@ -140,14 +156,9 @@ impl Series {
         if !self.table.advance()? {
             return Ok(false);
         }
-        self.row.target = self.target.map_or(Ok(None), |target| self.number(target))?;
-        for (index, &place) in self.inputs.iter().enumerate() {
-            let found = self.number(place)?;
-            self.is_present[index] = found.is_some();
-            let value = found.or_else(|| self.gaps.value(index));
-            self.row.inputs[index] = value.ok_or_else(|| self.missing(place))?;
-        }
-        self.gaps.see(&self.row.inputs, &self.is_present);
+        self.row.target = self.target.map_or(Ok(None), |target| number(&self.table, target))?;
+        self.features.read(&self.table, &mut self.row.inputs)?;
+        self.lags.follow(&mut self.row.inputs);
         self.row.number += 1;
         self.row.line = self.table.line();
         self.row.position = self.table.position();
@@ -156,35 +167,6 @@ impl Series {
             self.row.time.push_str(&self.table.cell(time));
         }
         Ok(true)
-    }
-
-    /// The number of a cell; `None` if it is empty.
-    fn number(&self, place: usize) -> Result<Option<f64>, Error> {
-        let cell = self.table.cell(place);
-        if cell.is_empty() {
-            return Ok(None);
-        }
-        match cell.parse::<f64>() {
-            Ok(value) if value.abs() <= LARGEST => Ok(Some(value)),
-            Ok(value) if value.is_finite() => {
-                Err(self.cell_error(place, &format!("a number from -{LARGEST:e} to {LARGEST:e}")))
-            }
-            _ => Err(self.cell_error(place, "a finite number")),
-        }
-    }
-
-    fn missing(&self, place: usize) -> Error {
-        self.cell_error(place, "a finite number, or --missing last, zero or mean")
-    }
-
-    fn cell_error(&self, place: usize, expected: &str) -> Error {
-        Error::Cell {
-            path: self.table.path().to_owned(),
-            line: self.table.line(),
-            column: shortened(&self.table.names()[place]),
-            got: shortened(&self.table.cell(place)),
-            expected: expected.to_owned(),
-        }
     }
 }
 
@@ -217,55 +199,21 @@ fn inputs(
     Ok(inputs)
 }
 
-/// What replaces missing inputs.
-struct Gaps {
-    policy: Missing,
-    /// The last value of each input.
-    last: Vec<f64>,
-    /// The mean of each input so far.
-    means: Vec<RunningScale>,
-}
-
-impl Gaps {
-    fn new(policy: Missing, inputs: usize) -> Self {
-        Self { policy, last: vec![0.0; inputs], means: vec![RunningScale::default(); inputs] }
-    }
-
-    /// The value of a missing input; `None` if it must not be missing.
-    fn value(&self, index: usize) -> Option<f64> {
-        match self.policy {
-            Missing::Error => None,
-            Missing::Last => Some(self.last[index]),
-            Missing::Zero => Some(0.0),
-            Missing::Mean => Some(self.means[index].mean()),
-        }
-    }
-
-    /// Remembers those inputs of a row that are present.
-    fn see(&mut self, inputs: &[f64], is_present: &[bool]) {
-        for (index, (&value, _)) in inputs.iter().zip(is_present).enumerate().filter(|(_, p)| *p.1)
-        {
-            match self.policy {
-                Missing::Error | Missing::Zero => {}
-                Missing::Last => self.last[index] = value,
-                Missing::Mean => self.means[index].add(value),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::args::{Classes, Missing};
 
     const ARGS: InputArgs = InputArgs {
         target: String::new(),
         inputs: Vec::new(),
         time: None,
         no_header: false,
+        classes: Vec::new(),
         missing: Missing::Error,
+        lags: Vec::new(),
         on_error: OnError::Skip,
     };
 
@@ -304,9 +252,7 @@ mod tests {
         assert_eq!(found.iter().map(|row| row.line).collect::<Vec<_>>(), [3, 5]);
         assert_eq!(skipped.count, 3);
         let first = skipped.first.unwrap();
-        assert!(
-            first.ends_with("got \"\", expected a finite number, or --missing last, zero or mean")
-        );
+        assert!(first.ends_with("got \"\", expected a value, or --missing last, zero or mean"));
     }
 
     /// Otherwise the next rows would not be those of a series without the row.
@@ -323,6 +269,46 @@ mod tests {
                 assert_eq!(skipped.count, 1, "{bad}");
             }
         }
+    }
+
+    /// Rows that are read ahead for the classes keep their lines and their errors.
+    #[test]
+    fn text_is_an_input_for_each_class() {
+        let text = "wind,y,a\nN,1,5\nS,x,5\n,2,6\nS,3,7\n";
+        let wind = |classes: Option<[&str; 2]>| Classes {
+            column: "wind".to_owned(),
+            classes: classes.map(|classes| classes.map(str::to_owned).to_vec()),
+        };
+        for (classes, missing, expected) in [
+            (None, Missing::Zero, [[1.0, 0.0, 5.0], [0.0, 0.0, 6.0], [0.0, 1.0, 7.0]]),
+            (None, Missing::Last, [[1.0, 0.0, 5.0], [1.0, 0.0, 6.0], [0.0, 1.0, 7.0]]),
+            (Some(["S", "N"]), Missing::Zero, [[0.0, 1.0, 5.0], [0.0, 0.0, 6.0], [1.0, 0.0, 7.0]]),
+        ] {
+            let args = InputArgs { classes: vec![wind(classes)], missing, ..ARGS };
+            let (found, skipped) = rows(text, args);
+            let inputs: Vec<_> = found.iter().map(|row| row.inputs.as_slice()).collect();
+            assert_eq!(inputs, expected);
+            assert_eq!(found.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4, 5]);
+            assert!(skipped.first.unwrap().contains("line 3, column \"y\": got \"x\""));
+        }
+        let args = InputArgs { classes: vec![wind(Some(["N", "E"]))], ..ARGS };
+        let (found, skipped) = rows(text, args);
+        assert_eq!((found.len(), skipped.count), (1, 3));
+        // A class that is not among the first 1000 rows is as wrong as one that is not named.
+        let late = format!("wind,y\n{}S,2\n", "N,1\n".repeat(1000));
+        let (found, skipped) = rows(&late, InputArgs { classes: vec![wind(None)], ..ARGS });
+        assert_eq!(found.len(), 1000);
+        let words = "line 1002, column \"wind\": got \"S\", expected one of N";
+        assert!(skipped.first.unwrap().ends_with(words));
+    }
+
+    #[test]
+    fn inputs_of_earlier_rows_are_inputs() {
+        let lags = [2, 1].map(|lag| NonZeroUsize::new(lag).unwrap()).to_vec();
+        let text = "a,y\n1,0\n2,0\nx,0\n4,0\n,0\n";
+        let (found, _) = rows(text, InputArgs { lags, missing: Missing::Last, ..ARGS });
+        let inputs: Vec<_> = found.iter().map(|row| row.inputs.as_slice()).collect();
+        assert_eq!(inputs, [[1.0, 1.0, 1.0], [2.0, 1.0, 1.0], [4.0, 1.0, 2.0], [4.0, 2.0, 4.0]]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::io::{BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -21,10 +22,21 @@ pub(super) struct Table {
     path: PathBuf,
     rows: Rows,
     names: Vec<String>,
-    /// Whether the next row has been read already.
+    /// Whether `rows` has read the next row already.
     held: bool,
+    /// Rows, and errors in rows, that have been read ahead.
+    ahead: VecDeque<Result<Stored, Error>>,
+    /// The row, if it was read ahead.
+    current: Option<Stored>,
     size: Option<u64>,
     read: Rc<Cell<u64>>,
+}
+
+/// A row that was read ahead.
+struct Stored {
+    line: u64,
+    position: u64,
+    cells: Vec<String>,
 }
 
 enum Rows {
@@ -49,8 +61,17 @@ impl Table {
             Rows::Records(Records::new(text, separator))
         };
         let held = is_json || !has_header;
-        let mut table = Self { path, rows, names: Vec::new(), held: false, size, read };
-        table.advance()?;
+        let mut table = Self {
+            path,
+            rows,
+            names: Vec::new(),
+            held: false,
+            ahead: VecDeque::new(),
+            current: None,
+            size,
+            read,
+        };
+        table.read()?;
         table.names = table.header(has_header)?;
         table.held = held;
         Ok(table)
@@ -77,9 +98,44 @@ impl Table {
         }
     }
 
-    /// Reads the next row; returns false at the end. After an error in a row, the next row is that
-    /// of the next line.
+    /// Makes the next row the current one; returns false at the end. After an error in a row, the
+    /// next row is that of the next line.
     pub(super) fn advance(&mut self) -> Result<bool, Error> {
+        self.current = None;
+        match self.ahead.pop_front() {
+            Some(row) => self.current = Some(row?),
+            None => return self.read(),
+        }
+        Ok(true)
+    }
+
+    /// Reads the next rows, up to the end or to an error that leaves no next row.
+    pub(super) fn read_ahead(&mut self, rows: usize) {
+        while self.ahead.len() < rows {
+            let row = match self.read() {
+                Ok(false) => return,
+                Ok(true) => Ok(self.stored()),
+                Err(error) => Err(error),
+            };
+            let is_last = row.as_ref().is_err_and(|error| !error.is_of_row());
+            self.ahead.push_back(row);
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// The cells of the rows that have been read ahead, without rows with errors.
+    pub(super) fn ahead(&self) -> impl Iterator<Item = &[String]> {
+        self.ahead.iter().flatten().map(|row| row.cells.as_slice())
+    }
+
+    fn stored(&self) -> Stored {
+        let cells = (0..self.names.len()).map(|place| self.cell(place).into_owned()).collect();
+        Stored { line: self.line(), position: self.position(), cells }
+    }
+
+    fn read(&mut self) -> Result<bool, Error> {
         if std::mem::take(&mut self.held) {
             return Ok(true);
         }
@@ -123,6 +179,9 @@ impl Table {
 
     /// The line on which the row begins, from 1.
     pub(super) fn line(&self) -> u64 {
+        if let Some(row) = &self.current {
+            return row.line;
+        }
         match &self.rows {
             Rows::Records(records) => records.first_line(),
             Rows::Objects(objects) => objects.line(),
@@ -131,6 +190,9 @@ impl Table {
 
     /// A cell of the row without the blanks around it.
     pub(super) fn cell(&self, place: usize) -> Cow<'_, str> {
+        if let Some(row) = &self.current {
+            return Cow::Borrowed(&row.cells[place]);
+        }
         match &self.rows {
             Rows::Records(records) => records.cell(place),
             Rows::Objects(objects) => Cow::Borrowed(objects.cell(place)),
@@ -142,9 +204,9 @@ impl Table {
         self.size
     }
 
-    /// Bytes of the file that have been read so far.
+    /// Bytes of the file that had been read when the row was.
     pub(super) fn position(&self) -> u64 {
-        self.read.get()
+        self.current.as_ref().map_or_else(|| self.read.get(), |row| row.position)
     }
 }
 

@@ -61,12 +61,11 @@ pub(crate) struct Outcome<T: Real> {
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let stop = Stop::watch()?;
     let mut series = Series::open(&args.file, &args.input, args.horizon)?;
-    let inputs = series.inputs();
-    check_memory::<T>(args, inputs.len())?;
+    check_memory::<T>(args, series.width())?;
     let predict = args
         .predict
         .map_or(if series.sees_target() { Predict::Change } else { Predict::Value }, Predict::from);
-    let options = options(args, &inputs, predict)?;
+    let options = options(args, &series, predict)?;
     let settings = json!({
         "series": input::name(&args.file),
         "target": series.target(),
@@ -83,7 +82,7 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
             bytes = found.predictions();
             resume(args, found, predict, &mut series)?
         }
-        None => (network::forecasters::<T>(args, inputs.len(), predict)?, None),
+        None => (network::forecasters::<T>(args, series.width(), predict)?, None),
     };
     let history = args.report.as_ref().map(|_| history.unwrap_or_default());
     let predictions = predictions(args, bytes)?;
@@ -186,14 +185,16 @@ fn check_memory<T: Real>(args: &TrainArgs, inputs: usize) -> Result<(), Error> {
 }
 
 /// The options of a run with their defaults.
-fn options(args: &TrainArgs, inputs: &[String], predict: Predict) -> Result<Value, Error> {
+fn options(args: &TrainArgs, series: &Series, predict: Predict) -> Result<Value, Error> {
     let (forgetting, ridge) = match args.readout.rule()? {
         ReadoutRule::Gradient => (None, None),
         ReadoutRule::LeastSquares { forgetting, ridge } => (Some(forgetting), Some(ridge)),
     };
     let (engine, window, even_paced) = args.engine.names();
     Ok(json!({
-        "inputs": inputs,
+        "inputs": series.inputs(),
+        "classes": series.classes(),
+        "lags": args.input.lags,
         "missing": args.input.missing,
         "time": args.input.time,
         "no_header": args.input.no_header,

@@ -1,0 +1,58 @@
+//! The inputs of earlier rows.
+
+use std::collections::VecDeque;
+
+/// Lets inputs be followed by those of earlier rows.
+pub(super) struct Lags {
+    /// How many rows before, in the order of the inputs.
+    lags: Vec<usize>,
+    /// The inputs of the last rows, newest first.
+    past: VecDeque<Vec<f64>>,
+}
+
+impl Lags {
+    pub(super) fn new(lags: Vec<usize>) -> Self {
+        Self { lags, past: VecDeque::new() }
+    }
+
+    /// How often the inputs of a row are repeated, including their own row.
+    pub(super) fn copies(&self) -> usize {
+        1 + self.lags.len()
+    }
+
+    /// Appends the inputs of the earlier rows to those of the next row. Before the first row, the
+    /// inputs are those of the first row.
+    pub(super) fn follow(&mut self, inputs: &mut Vec<f64>) {
+        let Some(&most) = self.lags.iter().max() else { return };
+        let oldest = if self.past.len() > most { self.past.pop_back() } else { None };
+        let mut newest = oldest.unwrap_or_default();
+        newest.clear();
+        newest.extend_from_slice(inputs);
+        self.past.push_front(newest);
+        for &lag in &self.lags {
+            let earlier = self.past.get(lag).or_else(|| self.past.back());
+            inputs.extend(earlier.into_iter().flatten());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_followed_by_those_of_earlier_rows() {
+        let mut lags = Lags::new(vec![3, 1]);
+        assert_eq!(lags.copies(), 3);
+        for (row, earlier) in [(0, [0, 0]), (1, [0, 0]), (2, [0, 1]), (3, [0, 2]), (9, [1, 3])] {
+            let mut inputs = vec![f64::from(row), -1.0];
+            lags.follow(&mut inputs);
+            let [third, first] = earlier.map(f64::from);
+            assert_eq!(inputs, [f64::from(row), -1.0, third, -1.0, first, -1.0]);
+            assert!(lags.past.len() <= 4);
+        }
+        let mut inputs = vec![1.0];
+        Lags::new(Vec::new()).follow(&mut inputs);
+        assert_eq!(inputs, [1.0]);
+    }
+}
