@@ -5,8 +5,8 @@ use rtrl_bench::compare::relative_to_largest;
 use rtrl_bench::generators::Recipe;
 use rtrl_bench::oracles::{bptt, complex_step};
 use rtrl_bench::reference::{self, Fault};
-use rtrl_model::store::case::{ActivationNames, Case, CellName, Trace};
-use rtrl_model::{EngineChoice, Isa};
+use rtrl_model::store::case::{ActivationNames, Case, Trace};
+use rtrl_model::{Cell, EngineChoice, Isa};
 
 /// 50 steps, one epoch, masks and forcing on; each simple unit leaks with the probability `leaky`.
 fn recipe(seed: u64, leaky: f64) -> Recipe {
@@ -27,7 +27,7 @@ fn recipe(seed: u64, leaky: f64) -> Recipe {
 /// The case with smooth activations.
 fn smooth(mut case: Case) -> Case {
     let smooth = ["tanh", "logistic", "softplus", "identity"];
-    for layer in case.layers.iter_mut().filter(|layer| layer.cell == CellName::Simple) {
+    for layer in case.layers.iter_mut().filter(|layer| layer.cell == Cell::Simple) {
         let names = (0..layer.units).map(|k| smooth[k % 4].to_owned()).collect();
         layer.activation = Some(ActivationNames::Each(names));
     }
@@ -72,8 +72,8 @@ fn the_summed_gradient_is_that_of_the_unrolled_network() {
 /// The reference computes the gradient of the unrolled network for chains of all cells.
 #[test]
 fn the_reference_agrees_with_the_unrolled_network_for_cells_and_layers() {
-    use CellName::{Gru, Lstm, Simple};
-    let chains: [&[(CellName, usize)]; 8] = [
+    use Cell::{Gru, Lstm, Simple};
+    let chains: [&[(Cell, usize)]; 8] = [
         &[(Gru, 5)],
         &[(Lstm, 5)],
         &[(Simple, 4), (Simple, 3)],
@@ -98,7 +98,7 @@ fn the_reference_agrees_with_the_unrolled_network_for_cells_and_layers() {
 #[test]
 fn a_missing_term_of_a_cell_or_chain_is_caught() {
     let faults = [Fault::Gate, Fault::Kept, Fault::OutputDrive, Fault::LayerAbove];
-    let case = smooth(recipe(1, 0.0).chain(&[(CellName::Lstm, 3), (CellName::Gru, 3)]));
+    let case = smooth(recipe(1, 0.0).chain(&[(Cell::Lstm, 3), (Cell::Gru, 3)]));
     for fault in faults {
         let got = summed(&reference::run_with::<f64>(&case, fault));
         for oracle in [bptt(&case), complex_step(&case)] {

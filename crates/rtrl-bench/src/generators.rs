@@ -1,11 +1,10 @@
 //! Random cases for differential tests.
 
 use proptest::prelude::*;
-use rtrl_model::Generator;
 use rtrl_model::store::case::{
-    ActivationNames, Case, CellName, Layer, LayerState, Leak, PerLayer, RegimeName, Reset, Table,
-    TimingName,
+    ActivationNames, Case, Layer, LayerState, Leak, PerLayer, RegimeName, Reset, Table, TimingName,
 };
+use rtrl_model::{Cell, Generator};
 
 /// The parameters of a random case; everything else follows from the seed.
 #[derive(Debug, Clone)]
@@ -102,7 +101,7 @@ impl Recipe {
 
     /// The case of the recipe, without expected values, in the short form.
     pub fn case(&self) -> Case {
-        let mut case = self.chain(&[(CellName::Simple, self.units)]);
+        let mut case = self.chain(&[(Cell::Simple, self.units)]);
         case.layers = PerLayer::One(case.layers[0].clone());
         for Reset { layers, .. } in &mut case.resets {
             *layers = PerLayer::One(layers[0].clone());
@@ -112,10 +111,10 @@ impl Recipe {
 
     /// A case of these layers, each with a cell and a number of units; the units of the recipe have
     /// no part in it. There is teacher forcing only in a single layer.
-    pub fn chain(&self, layers: &[(CellName, usize)]) -> Case {
+    pub fn chain(&self, layers: &[(Cell, usize)]) -> Case {
         let mut draw = Draw { recipe: self, generator: Generator::new(self.seed) };
         let mut inputs = self.inputs;
-        let layer = |&(cell, units): &(CellName, usize)| {
+        let layer = |&(cell, units): &(Cell, usize)| {
             let below = std::mem::replace(&mut inputs, units);
             draw.layer(cell, units, below)
         };
@@ -195,12 +194,12 @@ impl Draw<'_> {
         (0..units).map(|_| target()).collect()
     }
 
-    fn layer(&mut self, cell: CellName, units: usize, inputs: usize) -> Layer {
+    fn layer(&mut self, cell: Cell, units: usize, inputs: usize) -> Layer {
         let recipe = self.recipe;
         let columns = inputs + usize::from(recipe.bias) + units;
         let rows = cell.blocks() * units;
-        let is_simple = cell == CellName::Simple;
-        let initial_cell = (cell == CellName::Lstm).then(|| self.list(units, 0.5));
+        let is_simple = cell == Cell::Simple;
+        let initial_cell = (cell == Cell::Lstm).then(|| self.list(units, 0.5));
         Layer {
             cell,
             units,
@@ -238,7 +237,7 @@ impl Draw<'_> {
 }
 
 /// One to three layers of any cells, of up to `most_units` units each.
-pub fn layers(most_units: usize) -> impl Strategy<Value = Vec<(CellName, usize)>> {
-    let cell = prop_oneof![Just(CellName::Simple), Just(CellName::Gru), Just(CellName::Lstm)];
+pub fn layers(most_units: usize) -> impl Strategy<Value = Vec<(Cell, usize)>> {
+    let cell = prop_oneof![Just(Cell::Simple), Just(Cell::Gru), Just(Cell::Lstm)];
     prop::collection::vec((cell, 1..=most_units), 1..=3)
 }

@@ -1,8 +1,7 @@
 //! Layouts of gated cells and of chains of layers.
 
 use rtrl_kernel::{Drive, Error, Layout};
-use rtrl_model::Generator;
-use rtrl_model::store::case::CellName;
+use rtrl_model::{Cell, Generator};
 
 /// Layers at most.
 const MOST_LAYERS: usize = 3;
@@ -13,7 +12,7 @@ pub(super) fn layers(generator: &mut Generator, most: usize) -> Result<Layout, E
     let mut shape = Shape::default();
     let mut inputs = generator.below(6);
     for _ in 0..=generator.below(MOST_LAYERS) {
-        let cell = [CellName::Simple, CellName::Gru, CellName::Lstm][generator.below(3)];
+        let cell = [Cell::Simple, Cell::Gru, Cell::Lstm][generator.below(3)];
         let left = most.saturating_sub(shape.states as usize) / states_of_unit(cell);
         if left == 0 && shape.states > 0 {
             break;
@@ -25,8 +24,8 @@ pub(super) fn layers(generator: &mut Generator, most: usize) -> Result<Layout, E
     shape.layout()
 }
 
-fn states_of_unit(cell: CellName) -> usize {
-    if cell == CellName::Lstm { 2 } else { 1 }
+fn states_of_unit(cell: Cell) -> usize {
+    if cell == Cell::Lstm { 2 } else { 1 }
 }
 
 /// The layers so far.
@@ -43,20 +42,20 @@ struct Shape {
 impl Shape {
     /// Adds a layer: simple and GRU rows drive the state of their unit, LSTM rows its y, and all
     /// but those of block o its c as well.
-    fn push(&mut self, cell: CellName, units: usize, inputs: usize, bias: bool) {
+    fn push(&mut self, cell: Cell, units: usize, inputs: usize, bias: bool) {
         let (n, first) = (u32::try_from(units).unwrap_or(u32::MAX), self.states);
         let (start, fixed) = (self.z_len, inputs + usize::from(bias));
         let end = start + fixed + units;
         self.z_len = end;
-        self.states += n * if cell == CellName::Lstm { 2 } else { 1 };
+        self.states += n * if cell == Cell::Lstm { 2 } else { 1 };
         for block in 0..cell.blocks() {
             let (sees_inputs, sees_units) = cell.sees(block);
             let from = if sees_inputs { start } else { start + inputs };
             let to = if sees_units { end } else { start + fixed };
             for state in first..first + n {
                 let driven = match (cell, block) {
-                    (CellName::Lstm, 3) => vec![state + n],
-                    (CellName::Lstm, _) => vec![state, state + n],
+                    (Cell::Lstm, 3) => vec![state + n],
+                    (Cell::Lstm, _) => vec![state, state + n],
                     _ => vec![state],
                 };
                 self.rows.push(from..to);
@@ -82,8 +81,8 @@ mod tests {
     #[test]
     fn a_chain_drives_its_own_states_and_those_above() {
         let mut shape = Shape::default();
-        shape.push(CellName::Lstm, 1, 2, true);
-        shape.push(CellName::Gru, 1, 1, true);
+        shape.push(Cell::Lstm, 1, 2, true);
+        shape.push(Cell::Gru, 1, 1, true);
         let layout = shape.layout().unwrap();
         assert_eq!((layout.states(), layout.rows(), layout.z_len()), (3, 8, 7));
         let states = |row: usize| {

@@ -1,6 +1,7 @@
 //! Backpropagation through time: the errors are carried back through the unrolled network.
 
-use rtrl_model::store::case::{Case, CellName, Layer, Table};
+use rtrl_model::Cell;
+use rtrl_model::store::case::{Case, Layer, Table};
 
 use super::forward::{Forward, LayerStep};
 use super::{learning, present_weights, zeros};
@@ -72,13 +73,13 @@ fn backward(layer: &Layer, step: &LayerStep, after: &Adjoint) -> (Vec<f64>, Adjo
     let mut by_sums = vec![0.0; layer.rows()];
     for k in 0..layer.units {
         match layer.cell {
-            CellName::Simple => {
+            Cell::Simple => {
                 let (leak, s) = (layer.leak_of(k), step.s[k].re);
                 by_sums[k] = after.y[k] * leak * slope(layer.activation_of(k), s);
                 before.y[k] = after.y[k] * (1.0 - leak);
             }
-            CellName::Gru => gru(k, step, after, &mut by_sums, &mut before),
-            CellName::Lstm => lstm(k, step, after, &mut by_sums, &mut before),
+            Cell::Gru => gru(k, step, after, &mut by_sums, &mut before),
+            Cell::Lstm => lstm(k, step, after, &mut by_sums, &mut before),
         }
     }
     (by_sums, before)

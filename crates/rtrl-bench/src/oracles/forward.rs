@@ -1,7 +1,8 @@
 //! The forward pass of all layers in complex numbers.
 
 use num_complex::Complex64;
-use rtrl_model::store::case::{Case, CellName, Layer, LayerState};
+use rtrl_model::Cell;
+use rtrl_model::store::case::{Case, Layer, LayerState};
 
 /// One layer in one step.
 pub(super) struct LayerStep {
@@ -63,7 +64,7 @@ fn initial(layer: &Layer) -> State {
     let state = LayerState { state: layer.initial_state.clone(), cell: layer.initial_cell.clone() };
     let zero = vec![0.0; layer.units];
     let c = match layer.cell {
-        CellName::Lstm => state.cell.unwrap_or(zero),
+        Cell::Lstm => state.cell.unwrap_or(zero),
         _ => Vec::new(),
     };
     let complex = |values: Vec<f64>| values.into_iter().map(real).collect();
@@ -85,9 +86,9 @@ fn layers(
         let sum = |row: &Vec<Complex64>| row.iter().zip(&z).map(|(w, z)| w * z).sum();
         let s: Vec<Complex64> = rows.iter().map(sum).collect();
         let next = match layer.cell {
-            CellName::Simple => simple(layer, &s, y),
-            CellName::Gru => gru(&s, y),
-            CellName::Lstm => lstm(&s, c),
+            Cell::Simple => simple(layer, &s, y),
+            Cell::Gru => gru(&s, y),
+            Cell::Lstm => lstm(&s, c),
         };
         input.clone_from(&next.y);
         steps.push(LayerStep { z, s, c: c.clone(), held: y.clone(), next });

@@ -1,7 +1,7 @@
 //! One step of a layer, from the weighted sums of its rows to its next state, with its derivatives.
 
-use rtrl_model::Real;
-use rtrl_model::store::case::{CellName, Layer};
+use rtrl_model::store::case::Layer;
+use rtrl_model::{Cell, Real};
 
 /// The next state of a layer and how it depends on the sums and on the state before.
 ///
@@ -28,9 +28,9 @@ impl<T: Real> CellStep<T> {
         };
         for k in 0..layer.units {
             match layer.cell {
-                CellName::Simple => step.simple(layer, k, s, y),
-                CellName::Gru => step.gru(k, s, y),
-                CellName::Lstm => step.lstm(k, s, c),
+                Cell::Simple => step.simple(layer, k, s, y),
+                Cell::Gru => step.gru(k, s, y),
+                Cell::Lstm => step.lstm(k, s, c),
             }
         }
         step

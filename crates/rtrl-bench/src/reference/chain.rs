@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use rtrl_model::Real;
-use rtrl_model::store::case::{Case, CellName, Layer, LayerState};
+use rtrl_model::store::case::{Case, Layer, LayerState};
+use rtrl_model::{Cell, Real};
 
 use super::cell::CellStep;
 use super::fault::Fault;
@@ -100,7 +100,7 @@ impl<'a, T: Real> Chain<'a, T> {
         let (mut outputs, mut cells) = (0..0, self.case.units()..self.case.units());
         for (layer, LayerState { state, cell }) in self.case.layers.iter().zip(states) {
             let c = match layer.cell {
-                CellName::Lstm => cell.clone().unwrap_or(vec![0.0; layer.units]),
+                Cell::Lstm => cell.clone().unwrap_or(vec![0.0; layer.units]),
                 _ => Vec::new(),
             };
             outputs = outputs.end..outputs.end + layer.units;

@@ -23,7 +23,6 @@ use serde::{Deserialize, Serialize};
 pub use self::fields::{RegimeName, Reset, TimingName, Trace};
 use self::form::{Form, ResetForm};
 pub use self::layer::{ActivationNames, Layer, LayerState, Leak, PerLayer, Table};
-pub use crate::Cell as CellName;
 use crate::Error;
 use crate::error::check_count;
 use crate::matrix::check_shape;
