@@ -1,7 +1,7 @@
 //! What does not fit together when a learner is built.
 
 use rtrl_model::{
-    Activation, EngineChoice, Error, Forecaster, InitialWeights, LargestSensitivity, Learner,
+    Activation, Cell, EngineChoice, Error, Forecaster, InitialWeights, LargestSensitivity, Learner,
     LearnerBuilder, Network, Optimizer, Pace, Readout, Regime, Threads, Timing, kernel,
 };
 
@@ -58,8 +58,11 @@ fn what_does_not_fit_together_is_refused_when_built() {
     for (units, inputs) in
         [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 20, 1)]
     {
-        let vast = Network::<f64>::builder(units, inputs).build();
-        assert!(matches!(vast, Err(Error::Memory { .. })), "{units} units, {inputs} inputs");
+        for cell in [Cell::Simple, Cell::Gru, Cell::Lstm] {
+            let builder = Network::<f64>::builder(units, inputs).cell(cell);
+            let vast = builder.layer(1).build();
+            assert!(matches!(vast, Err(Error::Memory { .. })), "{units} {cell}, {inputs} inputs");
+        }
     }
     let narrow = builder().weights(InitialWeights::given(vec![vec![0.0; 4]; 3])).build();
     assert!(matches!(narrow, Err(Error::Shape { expected: (3, 5), got: (3, 4), .. })));

@@ -508,7 +508,12 @@ fn the_constants_of_least_squares_are_for_least_squares() {
 fn a_network_that_does_not_fit_in_memory_says_how_many_bytes_it_needs() {
     let text = "y\n1\n2\n3\n";
     fails(text, &["--target", "y", "--units", "100000"], 1, &["4000080000000000 bytes"]);
+    let gru = ["--target", "y", "--cell", "gru", "--units", "100000"];
+    fails(text, &gru, 1, &["12000280000000000 bytes"]);
     fails(text, &["--target", "y", "--units", "4294967295"], 1, &["bytes"]);
+    // Each layer would fit.
+    let layers = ["--target", "y", "--units", "1000", "--layers", "64"];
+    fails(text, &layers, 1, &["32528642048000 bytes"]);
 }
 
 #[test]

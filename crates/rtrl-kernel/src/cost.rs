@@ -1,5 +1,25 @@
-//! Floating-point operations of a step. The number of threads, the choice of an engine and the
-//! floor of a measurement follow from them.
+//! Floating-point operations of a step, and the memory of p. The number of threads, the choice of
+//! an engine and the floor of a measurement follow from the operations.
+
+use crate::error::Error;
+use crate::simd::{Buffer, Real};
+
+/// Bytes of p of the eager engine for n `states` and q `weights` that learn, even if the machine
+/// does not have them. The engine has a few panels more, and the deferred one pads each weight row.
+pub fn sensitivity_bytes<T: Real>(states: u128, weights: u128) -> u128 {
+    let panels = weights.div_ceil(T::LANES as u128);
+    panels.saturating_mul(states.saturating_mul(64))
+}
+
+/// Fails unless the system would provide the memory for p. Allocates nothing permanently.
+///
+/// # Errors
+/// [`Error::Memory`] with [`sensitivity_bytes`].
+pub fn check_memory<T: Real>(states: u128, weights: u128) -> Result<(), Error> {
+    let rows = sensitivity_bytes::<T>(states, weights) / 64;
+    // Without the black box, the compiler may remove the unused allocation, and with it the error.
+    Buffer::<T>::zeroed(rows).map(|p| drop(std::hint::black_box(p)))
+}
 
 /// Operations of a step of the eager engine (equation 5): a multiplication and an addition for each
 /// of `coefficients` entries of the Jacobian that are not zero, in each of `weights` columns of p.

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::simd::{Buffer, Real};
 
 /// The largest number of weights: no machine has the memory for more.
 const MOST_WEIGHTS: u128 = 1 << 46;
@@ -170,23 +169,6 @@ impl Layout {
     pub(crate) fn is_uniform(&self) -> bool {
         self.0.uniform
     }
-
-    /// Fails unless the system would provide the memory for p if every weight learns. Allocates
-    /// nothing permanently.
-    ///
-    /// # Errors
-    /// [`Error::Memory`] with [`Layout::sensitivity_bytes`].
-    pub fn check_memory<T: Real>(&self) -> Result<(), Error> {
-        // Without this, the compiler may remove the unused allocation, and with it the error.
-        let rows = self.sensitivity_bytes::<T>() / 64;
-        Buffer::<T>::zeroed(rows).map(|p| drop(std::hint::black_box(p)))
-    }
-
-    /// Bytes of p if every weight learns, even if the machine does not have them.
-    pub fn sensitivity_bytes<T: Real>(&self) -> u128 {
-        let panels = (self.weights() as u128).div_ceil(T::LANES as u128);
-        panels.saturating_mul(self.states() as u128 * 64)
-    }
 }
 
 /// Fails unless the drives are in order and lead from one of `rows` rows to one of `states` states.
@@ -238,11 +220,5 @@ mod tests {
         assert!(!layout.is_simple() && !layout.is_uniform());
         assert!(Layout::simple(3, 4).unwrap().is_simple());
         assert!(!Layout::stacked(3, 2, 4).unwrap().is_simple());
-    }
-
-    #[test]
-    fn bytes_of_p_do_not_overflow() {
-        let layout = Layout::simple(100_000, 100_002).unwrap();
-        assert_eq!(layout.sensitivity_bytes::<f32>(), 4_000_080_000_000_000);
     }
 }

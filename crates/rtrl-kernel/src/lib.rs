@@ -25,7 +25,7 @@
 //! | `panels.rs` | which weight is in which lane of which panel |
 //! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
 //! | `threads/` | how many threads share a step, and how |
-//! | `cost.rs` | the number of operations of a step |
+//! | `cost.rs` | the number of operations of a step, and the memory of p |
 //! | `error.rs` | errors |
 //!
 //! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.

@@ -10,7 +10,7 @@ mod report;
 mod summary;
 
 use rtrl_lab::forecast::{Horizon, Predict};
-use rtrl_model::{Layout, Real, store};
+use rtrl_model::{Real, store};
 use serde_json::{Value, json};
 
 use crate::args::{Precision, ReadoutRule, TrainArgs};
@@ -61,7 +61,6 @@ pub(crate) struct Outcome<T: Real> {
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let stop = Stop::watch()?;
     let mut series = Series::open(&args.file, &args.input, args.horizon)?;
-    check_memory::<T>(args, series.width())?;
     let predict = args
         .predict
         .map_or(if series.sees_target() { Predict::Change } else { Predict::Value }, Predict::from);
@@ -171,17 +170,6 @@ fn write_files<T: Real>(
         files.push(outputs::confirmation("report", path));
     }
     Ok(files)
-}
-
-/// Fails if the sensitivities do not fit in memory: of the first layer alone; all layers are
-/// checked when their engine is built.
-fn check_memory<T: Real>(args: &TrainArgs, inputs: usize) -> Result<(), Error> {
-    let units = args.units();
-    let states = if args.cell.has_cells() { 2 } else { 1 };
-    let blocks = args.cell.blocks() / states;
-    let layout = Layout::stacked(units.saturating_mul(states), blocks, inputs + 1 + units);
-    let fits = layout.and_then(|layout| layout.check_memory::<T>());
-    Ok(fits.map_err(rtrl_model::Error::from)?)
 }
 
 /// The options of a run with their defaults.

@@ -38,6 +38,8 @@ fn network<T: Real>(args: &TrainArgs, inputs: usize) -> Result<Network<T>, Error
     for _ in 1..args.layers() {
         network = describe(network.layer(args.units()), args);
     }
+    // Before the weights are drawn, which would take long.
+    network.check_memory()?;
     let network = network.readout(args.readout.rule()?.readout()).seed(args.seed);
     Ok(network.build()?)
 }

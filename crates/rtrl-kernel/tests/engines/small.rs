@@ -2,6 +2,7 @@
 
 use rtrl_kernel::{
     Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Quantity, Snapshot, Step, Threads,
+    cost,
 };
 
 /// Values for a layer of two units and three columns.
@@ -130,9 +131,11 @@ fn an_overflow_is_told_apart_and_stays_until_a_reset() {
 
 #[test]
 fn a_shape_that_does_not_fit_in_memory_says_how_many_bytes_it_needs() {
-    let layout = Layout::simple(100_000, 100_002).unwrap();
     let bytes = 4_000_080_000_000_000;
-    assert_eq!(layout.check_memory::<f32>(), Err(Error::Memory { bytes }));
+    let refused = cost::check_memory::<f32>(100_000, 100_000 * 100_002);
+    assert_eq!(refused, Err(Error::Memory { bytes }));
+    assert_eq!(cost::sensitivity_bytes::<f64>(3, 17), 3 * 3 * 64);
+    assert_eq!(cost::sensitivity_bytes::<f32>(u128::MAX, u128::MAX), u128::MAX);
     assert!(matches!(Layout::simple(usize::MAX, usize::MAX), Err(Error::Memory { .. })));
     assert!(matches!(Layout::simple(1 << 63, 2), Err(Error::Memory { .. })));
 }

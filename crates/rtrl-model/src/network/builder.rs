@@ -3,11 +3,11 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use rtrl_kernel::{Isa, Layout, Real};
+use rtrl_kernel::{Isa, Layout, Real, cost};
 
 use super::initial::{Columns, InitialWeights};
 use super::layer_settings::LayerSettings;
-use super::{Connection, Connections, Layer, Network, Shape};
+use super::{Connections, Layer, Network, Shape};
 use crate::error::{Quantity, check_finite_from};
 use crate::readout::Readout;
 use crate::{Activation, Cell, Error, Generator, Matrix, Table};
@@ -180,6 +180,41 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
+    /// Bytes of p of the network, the sensitivities of one stream in the eager engine, which has a
+    /// few panels more; the deferred engine pads each weight row and has a window. No weight is
+    /// drawn, and the machine need not have so much memory.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] for more units than can be counted, [`Error::Shape`] or [`Error::Length`]
+    /// for a mask of another shape.
+    pub fn sensitivity_bytes(&self) -> Result<u128, Error> {
+        let (states, weights) = self.counts()?;
+        Ok(cost::sensitivity_bytes::<T>(states, weights))
+    }
+
+    /// Fails unless the system would provide [`NetworkBuilder::sensitivity_bytes`]. Weights are not
+    /// drawn before, which takes long for as many as do not fit.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] with the bytes, and those of [`NetworkBuilder::sensitivity_bytes`].
+    pub fn check_memory(&self) -> Result<(), Error> {
+        let (states, weights) = self.counts()?;
+        Ok(cost::check_memory::<T>(states, weights)?)
+    }
+
+    /// Number of states and of weights that learn.
+    fn counts(&self) -> Result<(u128, u128), Error> {
+        let (mut inputs, mut states, mut weights) = (self.inputs, 0, 0);
+        for layer in self.below.iter().chain([&self.last]) {
+            let columns = Columns { inputs, bias: self.bias, units: layer.units };
+            let of_unit = if layer.cell.has_cells() { 2 } else { 1 };
+            states += of_unit * layer.units as u128;
+            weights += layer.learning(columns)?;
+            inputs = layer.units;
+        }
+        Ok((states, weights))
+    }
+
     /// Checks the description and builds the network.
     ///
     /// # Errors
@@ -261,16 +296,7 @@ fn connect<T: Real>(
 ) -> Result<Connections, Error> {
     let mut connections = Connections::full(weights.rows(), weights.columns())?;
     for (settings, layer) in settings.iter().zip(layers) {
-        layer.mark_absent(&mut connections);
-        let shape = || (layer.rows.clone(), layer.width());
-        if let Some(present) = &settings.present {
-            let what = "connection mask";
-            connections.mark(what, shape(), present, false, Connection::Absent)?;
-        }
-        if let Some(frozen) = &settings.frozen {
-            let what = "mask of frozen weights";
-            connections.mark(what, shape(), frozen, true, Connection::Frozen)?;
-        }
+        settings.connect(layer.columns, layer.rows.clone(), &mut connections)?;
     }
     Ok(connections)
 }
@@ -317,7 +343,7 @@ fn layout<T: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Learner, UpdateSettings};
+    use crate::{EngineChoice, Learner, Threads, UpdateSettings};
 
     fn gru() -> NetworkBuilder<f64> {
         Network::builder(3, 2).cell(Cell::Gru)
@@ -401,5 +427,31 @@ mod tests {
         assert_eq!(message, "state: got one of a network with 3 weight rows, expected 12");
         let message = gru.forward(&mut lstm.state(), &[0.0; 2]).unwrap_err().to_string();
         assert_eq!(message, "state: got one of a network with 6 states, expected 3");
+    }
+
+    /// What the engine takes is p as it was announced, and little more: two spare panels, the sums
+    /// of the gradient, and the packed Jacobian.
+    #[test]
+    fn the_memory_of_p_is_known_before_the_network_is_built() {
+        let mask = || vec![[true, false, true, false].repeat(7); 24];
+        let builder = |cell| Network::<f64>::builder(24, 3).cell(cell);
+        for (builder, states, weights) in [
+            (builder(Cell::Simple), 24, 24 * 28),
+            (builder(Cell::Gru), 24, 24 * (2 * 28 + 4 + 25)),
+            (builder(Cell::Gru).bias(false), 24, 24 * (2 * 27 + 3 + 24)),
+            (builder(Cell::Lstm), 48, 24 * 4 * 28),
+            (builder(Cell::Simple).frozen(mask()), 24, 24 * 14),
+            (builder(Cell::Lstm).layer(9).layer(4).cell(Cell::Gru), 61, 2688 + 306 + 4 * 43),
+        ] {
+            let announced = builder.sensitivity_bytes().unwrap();
+            assert_eq!(announced, u128::from(states * u64::div_ceil(weights, 8) * 64));
+            builder.check_memory().unwrap();
+            let learner = Learner::builder(builder.build().unwrap()).engine(EngineChoice::Eager);
+            let learner = learner.threads(Threads::SERIAL).build().unwrap();
+            let (columns, taken) = (learner.network().learning(), learner.state_bytes() as u128);
+            assert_eq!(columns.iter().filter(|&&learns| learns).count() as u64, weights);
+            let most = announced + announced / 8 + 8 * announced / u128::from(weights);
+            assert!((announced..=most).contains(&taken), "{announced} announced, {taken} taken");
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::{Error, Table};
+use super::initial::Columns;
+use crate::{Cell, Error, Table};
 
 /// The kind of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,20 @@ impl Connections {
         Ok(Self { columns, kinds })
     }
 
+    /// Marks the places where a layer whose weight rows are `rows` has no weights.
+    pub(super) fn mark_absent(&mut self, cell: Cell, columns: Columns, rows: Range<usize>) {
+        for (number, row) in rows.enumerate() {
+            let (sees_inputs, sees_units) = cell.sees(number / columns.units);
+            if !sees_inputs {
+                self.set(row, 0..columns.inputs, Connection::Absent);
+            }
+            if !sees_units {
+                self.set(row, columns.first_unit()..columns.count(), Connection::Absent);
+            }
+            self.set(row, columns.count()..self.columns, Connection::Absent);
+        }
+    }
+
     /// Marks as `kind` every place where `mask`, of the weight rows `rows` with `width` columns,
     /// says `value`.
     pub(crate) fn mark(
@@ -62,7 +77,7 @@ impl Connections {
     }
 
     /// Sets a part of a row.
-    pub(crate) fn set(&mut self, row: usize, columns: Range<usize>, kind: Connection) {
+    fn set(&mut self, row: usize, columns: Range<usize>, kind: Connection) {
         self.kinds[row * self.columns..][columns].fill(kind);
     }
 
@@ -70,11 +85,6 @@ impl Connections {
     pub(crate) fn freeze(&mut self) {
         let learning = self.kinds.iter_mut().filter(|kind| **kind == Connection::Learning);
         learning.for_each(|kind| *kind = Connection::Frozen);
-    }
-
-    /// Columns of the weight matrix.
-    pub(crate) fn columns(&self) -> usize {
-        self.columns
     }
 
     /// The kind of weight (i, j).

@@ -35,6 +35,9 @@ pub enum InitialWeights {
     Given(Table<f64>),
 }
 
+/// No machine has the memory for the weights of a larger layer; the kernel counts rows in 32 bits.
+const MOST_UNITS: usize = 1 << 29;
+
 /// The columns of a weight row, in their order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Columns {
@@ -49,11 +52,11 @@ impl Columns {
         self.first_unit() + self.units
     }
 
-    /// Fails if there are more columns than can be counted.
+    /// Fails if there are more columns, or weight rows and drives of any cell, than can be counted.
     pub(crate) fn check<T>(self) -> Result<(), Error> {
         let columns = self.inputs as u128 + 1 + self.units as u128;
         let bytes = columns.saturating_mul(self.units as u128 * size_of::<T>() as u128);
-        let fits = usize::try_from(columns).is_ok();
+        let fits = usize::try_from(columns).is_ok() && self.units <= MOST_UNITS;
         if fits { Ok(()) } else { Err(Error::Memory { what: "a weight matrix", bytes }) }
     }
 

@@ -6,7 +6,7 @@ use rtrl_kernel::{Drive, Real};
 
 use super::initial::Columns;
 use crate::cell::{Leaks, Units};
-use crate::{Activation, Cell, Connection, Connections};
+use crate::{Activation, Cell};
 
 /// A layer of a network. Its weights are rows of W.
 #[derive(Debug, Clone)]
@@ -114,21 +114,6 @@ impl<T: Real> Layer<T> {
                 .chain(cells.end..states)
                 .map(move |state| Drive { row: number(row), state: number(state) })
         })
-    }
-
-    /// Marks the places where the layer has no weights.
-    pub(super) fn mark_absent(&self, connections: &mut Connections) {
-        let (columns, n) = (self.columns, self.units());
-        for row in self.rows.clone() {
-            let block = (row - self.rows.start) / n;
-            if !self.cell().sees(block).0 {
-                connections.set(row, 0..columns.inputs, Connection::Absent);
-            }
-            if !self.cell().sees(block).1 {
-                connections.set(row, columns.first_unit()..columns.count(), Connection::Absent);
-            }
-            connections.set(row, columns.count()..connections.columns(), Connection::Absent);
-        }
     }
 
     /// The column of the bias, if there is one.

@@ -1,8 +1,11 @@
 //! The settings of one layer and their checks.
 
+use std::ops::Range;
+
 use rtrl_kernel::Real;
 
 use super::initial::{Columns, InitialWeights};
+use super::{Connection, Connections};
 use crate::cell::{Simple, Units};
 use crate::{Activation, Cell, Error, Matrix, Table};
 
@@ -79,6 +82,49 @@ impl LayerSettings {
             return Err(Error::Setting { what: "forget bias", expected, got });
         }
         Ok(())
+    }
+
+    /// Marks which of its weights, whose rows are `rows`, are absent or frozen.
+    pub(super) fn connect(
+        &self,
+        columns: Columns,
+        rows: Range<usize>,
+        connections: &mut Connections,
+    ) -> Result<(), Error> {
+        connections.mark_absent(self.cell, columns, rows.clone());
+        let shape = || (rows.clone(), columns.count());
+        if let Some(present) = &self.present {
+            let what = "connection mask";
+            connections.mark(what, shape(), present, false, Connection::Absent)?;
+        }
+        if let Some(frozen) = &self.frozen {
+            let what = "mask of frozen weights";
+            connections.mark(what, shape(), frozen, true, Connection::Frozen)?;
+        }
+        Ok(())
+    }
+
+    /// Number of weights that learn. Takes no more memory than the masks that are given.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] for more units than can be counted, [`Error::Shape`] or [`Error::Length`]
+    /// for a mask of another shape.
+    pub(super) fn learning(&self, columns: Columns) -> Result<u128, Error> {
+        columns.check::<u8>()?;
+        if self.present.is_some() || self.frozen.is_some() {
+            let rows = self.cell.blocks() * self.units;
+            let mut connections = Connections::full(rows, columns.count())?;
+            self.connect(columns, 0..rows, &mut connections)?;
+            return Ok(connections.count(Connection::Learning) as u128);
+        }
+        let seen = |block| {
+            let (sees_inputs, sees_units) = self.cell.sees(block);
+            let inputs = if sees_inputs { columns.inputs as u128 } else { 0 };
+            let units = if sees_units { columns.units as u128 } else { 0 };
+            inputs + u128::from(columns.bias) + units
+        };
+        let of_unit: u128 = (0..self.cell.blocks()).map(seen).sum();
+        Ok(of_unit * columns.units as u128)
     }
 
     /// The weights at the start, weight rows x columns.
