@@ -19,7 +19,6 @@ mod maps;
 mod nonfinite;
 mod observers;
 mod optimizer;
-mod reference;
 mod streams;
 #[path = "../crates/rtrl-kernel/src/simd/tested.rs"]
 mod tested;

@@ -1,10 +1,12 @@
-//! Every conformance case with every engine, on every instruction set and in both precisions.
+//! Every conformance case with the reference and with every engine, on every instruction set and in
+//! both precisions.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
 use rtrl_bench::compare::{Tolerance, trace};
-use rtrl_model::store::case::Case;
+use rtrl_bench::reference::{self, Fault};
+use rtrl_model::store::case::{Case, Trace};
 use rtrl_model::{EngineChoice, Isa, Pace, Real, Threads};
 
 use crate::tested;
@@ -37,26 +39,30 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The eager engine, and the deferred one with windows that fill often, seldom and never.
+/// The eager engine, and the deferred one with windows that fill often, seldom and never, and with
+/// its default.
 fn engines() -> Vec<EngineChoice> {
-    let deferred = [1, 2, 5, 32, 1000].into_iter().flat_map(|steps| {
-        let window = Some(steps);
+    let windows = [1, 2, 5, 32, 1000].map(Some).into_iter().chain([None]);
+    let deferred = windows.flat_map(|window| {
         [Pace::Bursts, Pace::Even].map(|pace| EngineChoice::Deferred { window, pace })
     });
-    std::iter::once(EngineChoice::Eager).chain(deferred).collect()
+    [EngineChoice::Eager, EngineChoice::Auto].into_iter().chain(deferred).collect()
 }
 
 fn check<T: Real>(tolerance: f64) {
     for (path, case) in cases() {
         let expected = case.expect.as_ref().expect("a case in the project has expected values");
+        let compare = |got: &Trace, what: &str| {
+            if let Err(difference) = trace(got, expected, Tolerance::Relative(tolerance)) {
+                panic!("{} with {what} in {}: {difference}", path.display(), T::NAME);
+            }
+        };
+        compare(&reference::run::<T>(&case), "the reference");
         for isa in tested::sets() {
             for engine in engines() {
                 let learner = case.learner::<T>(isa).unwrap().engine(engine);
                 let got = case.run(learner.threads(Threads::SERIAL)).unwrap();
-                if let Err(difference) = trace(&got, expected, Tolerance::Relative(tolerance)) {
-                    let (case, precision) = (path.display(), T::NAME);
-                    panic!("{case} with {engine:?} on {isa} in {precision}: {difference}");
-                }
+                compare(&got, &format!("{engine:?} on {isa}"));
             }
         }
     }
@@ -80,4 +86,24 @@ fn a_wrong_setting_is_caught() {
     let learner = case.learner::<f64>(Isa::best()).unwrap();
     let got = case.run(learner).unwrap();
     assert!(trace(&got, case.expect.as_ref().unwrap(), Tolerance::Relative(1e-9)).is_err());
+}
+
+/// Negative control: cases of simple units notice each broken term that they have, and cases of
+/// gated cells or layers all of them, even with the loosest tolerance in use.
+#[test]
+fn a_broken_term_is_caught() {
+    let (layered, simple): (Vec<_>, Vec<_>) =
+        cases().into_iter().partition(|(path, _)| path.parent().unwrap().ends_with("cells"));
+    let is_of_layers =
+        |fault| matches!(fault, Fault::Gate | Fault::OutputDrive | Fault::LayerAbove);
+    for fault in Fault::ALL {
+        let is_caught = |(_, case): &&(PathBuf, Case)| {
+            let got = reference::run_with::<f64>(case, fault);
+            trace(&got, case.expect.as_ref().unwrap(), Tolerance::Relative(2e-4)).is_err()
+        };
+        let count = |cases: &[_]| cases.iter().filter(is_caught).count();
+        let counts = [count(&simple), count(&layered)];
+        println!("{fault:?}: caught by {counts:?} cases");
+        assert!(counts[1] > 0 && (counts[0] > 0) != is_of_layers(fault), "{fault:?}: {counts:?}");
+    }
 }

@@ -236,8 +236,13 @@ impl Draw<'_> {
     }
 }
 
-/// One to three layers of any cells, of up to `most_units` units each.
-pub fn layers(most_units: usize) -> impl Strategy<Value = Vec<(Cell, usize)>> {
+/// Cases of one to three layers of any cells, of up to `most_units` units each, with up to four
+/// inputs.
+pub fn chains(most_units: usize, steps: usize) -> impl Strategy<Value = Case> {
     let cell = prop_oneof![Just(Cell::Simple), Just(Cell::Gru), Just(Cell::Lstm)];
-    prop::collection::vec((cell, 1..=most_units), 1..=3)
+    let layers = prop::collection::vec((cell, 1..=most_units), 1..=3);
+    (recipes(most_units, steps), layers).prop_map(|(recipe, layers)| {
+        let inputs = recipe.inputs % 5;
+        Recipe { inputs, ..recipe }.chain(&layers)
+    })
 }

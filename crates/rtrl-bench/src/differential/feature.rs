@@ -28,6 +28,8 @@ pub enum Feature {
     Resume,
     Copy,
     Network,
+    Gated,
+    Layered,
     Epochwise,
     LateUpdate,
     TeacherForcing,
@@ -35,7 +37,7 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Step,
         Self::NoTarget,
         Self::Forced,
@@ -57,6 +59,8 @@ impl Feature {
         Self::Resume,
         Self::Copy,
         Self::Network,
+        Self::Gated,
+        Self::Layered,
         Self::Epochwise,
         Self::LateUpdate,
         Self::TeacherForcing,
@@ -86,6 +90,8 @@ impl Feature {
             Self::Resume => "resumptions from what was saved",
             Self::Copy => "copies",
             Self::Network => "networks",
+            Self::Gated => "networks of gated units",
+            Self::Layered => "networks of several layers",
             Self::Epochwise => "epochwise networks",
             Self::LateUpdate => "networks with late updates",
             Self::TeacherForcing => "networks with teacher forcing",

@@ -1,6 +1,7 @@
 //! Whole networks that learn with the engine, against the paper in loops.
 
 use rtrl_kernel::{Error, Isa, Real};
+use rtrl_model::Cell;
 use rtrl_model::store::case::{Case, PerLayer, RegimeName, Table, TimingName, Trace};
 
 use super::feature::{Feature, Offer};
@@ -36,7 +37,10 @@ pub(super) fn run<T: Real>(
 fn count(case: &Case, outcome: &mut Outcome) {
     let late = case.update_timing == TimingName::AfterNextStep;
     let epochwise = case.regime == RegimeName::Epochwise;
+    let gated = case.layers.iter().any(|layer| layer.cell != Cell::Simple);
     outcome.count(Feature::Network);
+    outcome.count_if(gated, Feature::Gated);
+    outcome.count_if(case.layers.len() > 1, Feature::Layered);
     outcome.count_if(epochwise, Feature::Epochwise);
     outcome.count_if(late && !epochwise, Feature::LateUpdate);
     outcome.count_if(case.teacher_forcing, Feature::TeacherForcing);

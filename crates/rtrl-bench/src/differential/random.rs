@@ -7,7 +7,7 @@ use super::case::{Case, EngineCase, Event};
 use super::numerals::{Block, Numerals};
 use super::options::Options;
 use super::shapes;
-use crate::generators::Recipe;
+use crate::generators::{Recipe, contracting};
 
 /// States of the largest layer.
 const MOST_STATES: usize = 24;
@@ -154,7 +154,8 @@ fn numerals(generator: &mut Generator, layout: &Layout, style: &Style) -> Numera
     Numerals { blocks, stride, diagonal, injection, z, forced, error: has_target.then_some(error) }
 }
 
-/// A network of at most `most` units that contracts, so that rounding does not grow.
+/// A network that contracts, so that rounding does not grow: of simple units, or of layers of any
+/// cells.
 fn network(generator: &mut Generator, most: usize, steps: usize) -> rtrl_model::store::case::Case {
     let recipe = Recipe {
         units: 1 + generator.below(most),
@@ -173,5 +174,8 @@ fn network(generator: &mut Generator, most: usize, steps: usize) -> rtrl_model::
         every: 1 + generator.below(3),
         resets: generator.bit(),
     };
-    recipe.contracting_case()
+    if generator.bit() {
+        return recipe.contracting_case();
+    }
+    contracting(recipe.chain(&shapes::cells(generator, most)))
 }

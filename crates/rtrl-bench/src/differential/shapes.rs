@@ -6,18 +6,28 @@ use rtrl_model::{Cell, Generator};
 /// Layers at most.
 const MOST_LAYERS: usize = 3;
 
-/// One to three layers of any cells, with at most `most` states altogether (but at least one layer
-/// of the smallest kind). z holds what each layer sees, one layer after the other.
-pub(super) fn layers(generator: &mut Generator, most: usize) -> Result<Layout, Error> {
-    let mut shape = Shape::default();
-    let mut inputs = generator.below(6);
+/// One to three layers, each with a cell and a number of units, with at most `most` states
+/// altogether (but at least one layer of the smallest kind).
+pub(super) fn cells(generator: &mut Generator, most: usize) -> Vec<(Cell, usize)> {
+    let (mut cells, mut states) = (Vec::new(), 0);
     for _ in 0..=generator.below(MOST_LAYERS) {
         let cell = [Cell::Simple, Cell::Gru, Cell::Lstm][generator.below(3)];
-        let left = most.saturating_sub(shape.states as usize) / states_of_unit(cell);
-        if left == 0 && shape.states > 0 {
+        let left = most.saturating_sub(states) / states_of_unit(cell);
+        if left == 0 && states > 0 {
             break;
         }
         let units = 1 + generator.below(left.max(1));
+        states += units * states_of_unit(cell);
+        cells.push((cell, units));
+    }
+    cells
+}
+
+/// The layout of such layers. z holds what each layer sees, one layer after the other.
+pub(super) fn layers(generator: &mut Generator, most: usize) -> Result<Layout, Error> {
+    let mut shape = Shape::default();
+    let mut inputs = generator.below(6);
+    for (cell, units) in cells(generator, most) {
         shape.push(cell, units, inputs, generator.bit());
         inputs = units;
     }

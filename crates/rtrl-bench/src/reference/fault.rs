@@ -28,3 +28,19 @@ pub enum Fault {
     /// Rows of a layer do not drive the layers above.
     LayerAbove,
 }
+
+impl Fault {
+    /// All that break something.
+    pub const ALL: [Self; 10] = [
+        Self::ForcedColumns,
+        Self::ImmediateInfluence,
+        Self::Slope,
+        Self::Error,
+        Self::Reset,
+        Self::RecurrentSum,
+        Self::Kept,
+        Self::Gate,
+        Self::OutputDrive,
+        Self::LayerAbove,
+    ];
+}

@@ -58,16 +58,35 @@ impl Case {
     /// # Errors
     /// Those of the learner's steps.
     pub fn run<T: Real>(&self, learner: LearnerBuilder<T>) -> Result<Trace, Error> {
-        let watched = self.run_on(learner.clone().step_gradients(true).build()?)?;
+        self.run_with(learner, |_, _| Ok(()))
+    }
+
+    /// [`Case::run`], which before each step passes the number of the step and the learner to
+    /// `before`. That may store the learner and replace it by a resumed one.
+    ///
+    /// # Errors
+    /// Those of the learner's steps and of `before`.
+    pub fn run_with<T: Real>(
+        &self,
+        learner: LearnerBuilder<T>,
+        mut before: impl FnMut(usize, &mut Learner<T>) -> Result<(), Error>,
+    ) -> Result<Trace, Error> {
+        let watched = learner.clone().step_gradients(true).build()?;
+        let watched = self.run_on(watched, &mut before)?;
         if !self.regime().accumulates() {
             return Ok(watched);
         }
-        Ok(Trace { weights: self.run_on(learner.build()?)?.weights, ..watched })
+        Ok(Trace { weights: self.run_on(learner.build()?, &mut before)?.weights, ..watched })
     }
 
-    fn run_on<T: Real>(&self, mut learner: Learner<T>) -> Result<Trace, Error> {
+    fn run_on<T: Real>(
+        &self,
+        mut learner: Learner<T>,
+        before: &mut impl FnMut(usize, &mut Learner<T>) -> Result<(), Error>,
+    ) -> Result<Trace, Error> {
         let mut trace = Trace::default();
         for (t, (x, targets)) in self.x.iter().zip(&self.targets).enumerate() {
+            before(t, &mut learner)?;
             if let Some(reset) = self.resets.iter().find(|reset| reset.before_step == t) {
                 self.begin_sequence(&mut learner, &reset.layers)?;
             }
