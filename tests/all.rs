@@ -22,4 +22,5 @@ mod optimizer;
 mod streams;
 #[path = "../crates/rtrl-kernel/src/simd/tested.rs"]
 mod tested;
+mod torch;
 mod wiring;
