@@ -2,27 +2,49 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use rtrl_model::{
-    Clipping, EngineChoice, Forecaster, GradientNorm, InitialWeights, Learner, LearnerBuilder,
-    Loss, Network, Observer, Pace, RateSchedule, Readout, Real, RecursiveLeastSquares, Regime,
-    RunningLoss, StepTime, Targets, Threads, Timing, UpdateSettings,
+    Cell, Clipping, EngineChoice, Forecaster, GradientNorm, InitialWeights, Learner,
+    LearnerBuilder, Loss, Network, Observer, Pace, RateSchedule, Readout, Real,
+    RecursiveLeastSquares, Regime, RunningLoss, StepTime, Targets, Threads, Timing, UpdateSettings,
 };
 
-fn learner<T: Real>(threads: usize, regime: Regime, engine: EngineChoice) -> Learner<T> {
-    let network = Network::<T>::builder(20, 3)
-        .weights(InitialWeights::Normal { gain: 0.8 })
-        .readout(Readout::new(2).with_inputs())
-        .build()
-        .unwrap();
-    Learner::builder(network)
+/// The layers of a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Layers {
+    One(Cell),
+    /// An LSTM and simple units below a GRU.
+    Chain,
+}
+
+const LAYERS: [Layers; 4] =
+    [Layers::One(Cell::Simple), Layers::One(Cell::Gru), Layers::One(Cell::Lstm), Layers::Chain];
+
+fn network<T: Real>(layers: Layers) -> Network<T> {
+    let first = |units| {
+        let weights = InitialWeights::Normal { gain: 0.8 };
+        Network::<T>::builder(units, 3).weights(weights)
+    };
+    let layers = match layers {
+        Layers::One(cell) => first(20).cell(cell),
+        Layers::Chain => first(7).cell(Cell::Lstm).layer(5).leak(0.5).layer(9).cell(Cell::Gru),
+    };
+    layers.readout(Readout::new(2).with_inputs()).build().unwrap()
+}
+
+fn learner<T: Real>(
+    layers: Layers,
+    threads: usize,
+    regime: Regime,
+    engine: EngineChoice,
+) -> Learner<T> {
+    let builder = Learner::builder(network(layers))
         .regime(regime)
         .updates(UpdateSettings::adamw(1e-3))
         .clipping(Clipping { value: Some(1.0), norm: Some(1.0) })
         .schedule(RateSchedule::InverseTime { decay: 0.1 })
-        .spectral_limit(0.5)
         .engine(engine)
-        .threads(Threads::Exactly(threads))
-        .build()
-        .unwrap()
+        .threads(Threads::Exactly(threads));
+    let limited = layers == Layers::One(Cell::Simple);
+    if limited { builder.spectral_limit(0.5) } else { builder }.build().unwrap()
 }
 
 /// Allocations of the calling thread in 200 steps, after some for warming up.
@@ -57,11 +79,11 @@ fn engines() -> [EngineChoice; 3] {
 
 #[test]
 fn a_serial_step_allocates_nothing() {
-    for regime in regimes() {
-        for engine in engines() {
-            let what = format!("{regime:?}, {engine:?}");
-            assert_eq!(allocations(learner::<f32>(1, regime, engine)), 0, "{what}");
-            assert_eq!(allocations(learner::<f64>(1, regime, engine)), 0, "{what}");
+    for layers in LAYERS {
+        for (regime, engine) in regimes().into_iter().flat_map(|r| engines().map(|e| (r, e))) {
+            let what = format!("{layers:?}, {regime:?}, {engine:?}");
+            assert_eq!(allocations(learner::<f32>(layers, 1, regime, engine)), 0, "{what}");
+            assert_eq!(allocations(learner::<f64>(layers, 1, regime, engine)), 0, "{what}");
         }
     }
 }
@@ -112,10 +134,27 @@ fn streams_leaks_losses_and_a_decay_allocate_nothing() {
             }
             let fitted = Readout::new(2).with_inputs().recursive_least_squares(0.99, 0.1);
             assert_eq!(steps_of_streams(leaky::<T>(fitted, engine)), 0, "{engine:?}");
+            for layers in LAYERS {
+                let builder = Learner::builder(network::<T>(layers)).sensitivity_decay(0.9);
+                let count = steps_of_streams(builder.engine(engine).threads(Threads::SERIAL));
+                assert_eq!(count, 0, "{engine:?}, {layers:?}");
+            }
         }
     }
     check::<f32>();
     check::<f64>();
+}
+
+#[test]
+fn a_forward_pass_allocates_nothing() {
+    for layers in LAYERS {
+        let network = network::<f32>(layers);
+        let mut state = network.state();
+        let count = counted(|| {
+            network.forward(&mut state, &[0.5; 3]).unwrap();
+        });
+        assert_eq!(count, 0, "{layers:?}");
+    }
 }
 
 #[test]
@@ -147,9 +186,9 @@ fn the_cheap_observers_allocate_nothing() {
 /// takes a block now and then; nothing else may.
 #[test]
 fn a_parallel_step_allocates_only_jobs() {
-    for engine in engines() {
-        let count = allocations(learner::<f32>(2, Regime::real_time(), engine));
-        assert!(count <= 2 * 600 + 30, "{engine:?}: {count} allocations in 600 steps");
+    for (layers, engine) in LAYERS.into_iter().flat_map(|l| engines().map(|e| (l, e))) {
+        let count = allocations(learner::<f32>(layers, 2, Regime::real_time(), engine));
+        assert!(count <= 2 * 600 + 30, "{layers:?}, {engine:?}: {count} allocations in 600 steps");
     }
 }
 

@@ -19,13 +19,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rtrl_model::{
-    Activation, EngineChoice, Error, Generator, InitialWeights, Learner, LearnerBuilder, Loss,
-    Matrix, Network, Optimizer, Pace, Readout, ReadoutWeights, Real, Recovery, Regime, StepReport,
-    Targets, Timing,
+    Activation, Cell, EngineChoice, Error, Generator, InitialWeights, Learner, LearnerBuilder,
+    Loss, Matrix, Network, NetworkBuilder, Optimizer, Pace, Readout, ReadoutWeights, Real,
+    Recovery, Regime, StepReport, Targets, Timing,
 };
 
+/// Units of the last layer.
 const UNITS: usize = 4;
 const INPUTS: usize = 2;
+
+/// The layers of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cells {
+    Simple,
+    Leaky,
+    Gru,
+    Lstm,
+    /// Three simple units below LSTM units.
+    Chain,
+}
 
 /// What has the targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,21 +54,44 @@ struct Setup {
     regime: Regime,
     output: Output,
     streams: usize,
-    leaky: bool,
+    cells: Cells,
     recovery: Recovery,
 }
 
 impl Setup {
     fn outputs(self) -> usize {
-        if self.output == Output::Units { UNITS } else { 3 }
+        if self.output == Output::Units { self.units() } else { 3 }
+    }
+
+    /// Units of all layers.
+    fn units(self) -> usize {
+        if self.cells == Cells::Chain { 3 + UNITS } else { UNITS }
+    }
+
+    /// Values of a state.
+    fn states(self) -> usize {
+        let has_cells = matches!(self.cells, Cells::Lstm | Cells::Chain);
+        self.units() + if has_cells { UNITS } else { 0 }
+    }
+
+    /// The layers; simple units have this activation.
+    fn layers<T: Real>(self, activation: Activation) -> NetworkBuilder<T> {
+        let weights = InitialWeights::Normal { gain: 0.5 };
+        let first = |units| Network::<T>::builder(units, INPUTS).weights(weights.clone()).seed(4);
+        match self.cells {
+            Cells::Simple => first(UNITS).activation(activation),
+            Cells::Leaky => first(UNITS).activation(activation).leak(0.6),
+            Cells::Gru => first(UNITS).cell(Cell::Gru),
+            Cells::Lstm => first(UNITS).cell(Cell::Lstm),
+            Cells::Chain => {
+                let below = first(3).activation(activation);
+                below.layer(UNITS).cell(Cell::Lstm).weights(weights)
+            }
+        }
     }
 
     fn builder<T: Real>(self, activation: Activation) -> LearnerBuilder<T> {
-        let builder = Network::<T>::builder(UNITS, INPUTS)
-            .activation(activation)
-            .leak(if self.leaky { 0.6 } else { 1.0 })
-            .weights(InitialWeights::Normal { gain: 0.5 })
-            .seed(4);
+        let builder = self.layers::<T>(activation);
         let layer = Readout::new(self.outputs())
             .with_inputs()
             .weights(ReadoutWeights::Normal { gain: 1.0 });
@@ -78,9 +113,17 @@ impl Setup {
         let logits = loss.takes_logits() && self.output == Output::Units;
         let activation = if logits { Activation::Identity } else { activation };
         let built = self.builder(activation).loss(loss.clone()).build();
-        let fits = loss.name() == "squared-error" && self.regime != Regime::Epochwise;
-        assert_eq!(built.is_ok(), self.output != Output::Fitted || fits, "{self:?}, {loss:?}");
-        built.ok()
+        let fits = match (self.output, self.cells) {
+            (Output::Fitted, _) => {
+                loss.name() == "squared-error" && self.regime != Regime::Epochwise
+            }
+            (Output::Units, Cells::Gru | Cells::Lstm) => !logits,
+            (Output::Units, Cells::Chain) => loss.name() != "softmax-cross-entropy",
+            _ => true,
+        };
+        assert_eq!(built.is_ok(), fits, "{self:?}, {loss:?}");
+        // The targets of the gated units would be refused.
+        built.ok().filter(|_| !logits || self.cells != Cells::Chain)
     }
 }
 
@@ -100,6 +143,17 @@ const ENGINES: [EngineChoice; 3] = [
     EngineChoice::Deferred { window: Some(3), pace: Pace::Even },
 ];
 
+/// Numbers of streams, with the layers of their network.
+const LAYERS: [(usize, Cells); 7] = [
+    (1, Cells::Simple),
+    (3, Cells::Simple),
+    (1, Cells::Leaky),
+    (3, Cells::Leaky),
+    (1, Cells::Gru),
+    (3, Cells::Lstm),
+    (3, Cells::Chain),
+];
+
 const RECOVERIES: [Recovery; 4] = [
     Recovery { reset_sensitivities: false, skip_updates: false },
     Recovery { reset_sensitivities: true, skip_updates: false },
@@ -112,9 +166,9 @@ fn setups() -> Vec<Setup> {
     for engine in ENGINES {
         for regime in regimes() {
             for output in [Output::Units, Output::Readout, Output::Fitted] {
-                for (streams, leaky) in [(1, false), (3, false), (1, true), (3, true)] {
+                for (streams, cells) in LAYERS {
                     for recovery in RECOVERIES {
-                        setups.push(Setup { engine, regime, output, streams, leaky, recovery });
+                        setups.push(Setup { engine, regime, output, streams, cells, recovery });
                     }
                 }
             }
@@ -259,13 +313,14 @@ fn same<T: Real>(
             == b.gradient.map(|g| (g.recurrent(), g.readout()));
         equal &= show(&one) == show(&other);
     }
-    for (b, unit) in (0..setup.streams).flat_map(|b| (0..UNITS).map(move |unit| (b, unit))) {
+    for (b, unit) in (0..setup.streams).flat_map(|b| (0..setup.states()).map(move |unit| (b, unit)))
+    {
         let row = |learner: &Learner<T>| learner.stream_sensitivities(b, unit).unwrap();
         equal &= row(&one) == row(&other);
     }
     for learner in [&mut one, &mut other] {
         match setup.regime {
-            Regime::Epochwise => learner.end_epoch(&[T::ZERO; UNITS]).unwrap(),
+            Regime::Epochwise => learner.end_epoch(&vec![T::ZERO; setup.states()]).unwrap(),
             Regime::RealTime { .. } => drop(learner.finish().unwrap()),
         }
     }
@@ -301,11 +356,13 @@ fn ready<T: Real>(setup: Setup, activation: Activation, optimizer: Optimizer) ->
     let mut learner = setup.builder(activation).optimizer(optimizer).build().unwrap();
     // Rows whose products with themselves do not vanish.
     let column = |j: usize| if j < INPUTS { 1.0 } else { 0.3 + 0.02 * j as f64 };
-    let weights = (0..UNITS).flat_map(|_| (0..INPUTS + 1 + UNITS).map(column));
+    let matrix = learner.network().weights();
+    let (rows, columns) = (matrix.rows(), matrix.columns());
+    let weights = (0..rows).flat_map(|_| (0..columns).map(column));
     learner.set_weights(&weights.map(T::from_f64).collect::<Vec<_>>()).unwrap();
     let mut learner = started(setup, &Loss::SquaredError, learner, 4);
     if setup.regime == Regime::Epochwise {
-        learner.end_epoch(&[T::ZERO; UNITS]).unwrap();
+        learner.end_epoch(&vec![T::ZERO; setup.states()]).unwrap();
     }
     learner
 }
@@ -315,9 +372,9 @@ fn ready<T: Real>(setup: Setup, activation: Activation, optimizer: Optimizer) ->
 fn the_comparison_notices_a_small_change() {
     for engine in ENGINES {
         for regime in regimes() {
-            let recovery = Recovery::default();
-            let setup =
-                Setup { engine, regime, output: Output::Units, streams: 3, leaky: false, recovery };
+            let (output, recovery) = (Output::Units, Recovery::default());
+            let cells = if engine == EngineChoice::Eager { Cells::Simple } else { Cells::Chain };
+            let setup = Setup { engine, regime, output, streams: 3, cells, recovery };
             let loss = Loss::SquaredError;
             let learner = setup.learner::<f64>(Activation::Tanh, &loss).unwrap();
             let learner = started(setup, &loss, learner, 5);

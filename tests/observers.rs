@@ -6,16 +6,26 @@ use std::time::Duration;
 use approx::assert_abs_diff_eq;
 use rtrl_lab::inspect::SpectralRadius;
 use rtrl_model::{
-    Activation, Error, Generator, GradientNorm, InitialWeights, LargestSensitivity, Learner,
+    Activation, Cell, Error, Generator, GradientNorm, InitialWeights, LargestSensitivity, Learner,
     Network, Observer, Readout, ReadoutWeights, Regime, RunningLoss, StepTime, Targets,
 };
 
 const UNITS: usize = 4;
 
-fn learner(regime: Regime, streams: usize) -> Learner<f64> {
+/// Layers of simple units, of LSTM units, and of a GRU above LSTM units.
+const LAYERS: [&[Cell]; 3] = [&[Cell::Simple], &[Cell::Lstm], &[Cell::Lstm, Cell::Gru]];
+
+fn learner(layers: &[Cell], regime: Regime, streams: usize) -> Learner<f64> {
     let readout = Readout::new(2).weights(ReadoutWeights::Normal { gain: 1.0 });
-    let network = Network::<f64>::builder(UNITS, 1).readout(readout).seed(3).build().unwrap();
+    let first = Network::<f64>::builder(UNITS, 1).cell(layers[0]);
+    let network = layers[1..].iter().fold(first, |below, &cell| below.layer(UNITS).cell(cell));
+    let network = network.readout(readout).seed(3).build().unwrap();
     Learner::builder(network).regime(regime).streams(streams).build().unwrap()
+}
+
+/// A learner of simple units.
+fn simple(regime: Regime) -> Learner<f64> {
+    learner(LAYERS[0], regime, 1)
 }
 
 /// Takes a step of all streams with `observer`; every third step has no target. Returns the
@@ -42,7 +52,7 @@ fn observed(
 fn a_running_loss_is_the_weighted_mean_of_steps_with_a_target() {
     for keep in [0.8, 1.0] {
         let (mut learner, mut running) =
-            (learner(Regime::real_time(), 1), RunningLoss::new(keep).unwrap());
+            (simple(Regime::real_time()), RunningLoss::new(keep).unwrap());
         let mut losses = Vec::new();
         assert_eq!(running.mean(), None);
         for t in 0..30 {
@@ -66,8 +76,7 @@ fn a_running_loss_is_the_weighted_mean_of_steps_with_a_target() {
 
 #[test]
 fn a_step_that_is_an_error_is_not_observed() {
-    let (mut learner, mut running) =
-        (learner(Regime::real_time(), 1), RunningLoss::new(0.5).unwrap());
+    let (mut learner, mut running) = (simple(Regime::real_time()), RunningLoss::new(0.5).unwrap());
     observed(&mut learner, 1, &mut running);
     let mean = running.mean();
     let targets = Targets::All(&[9.0, 9.0]);
@@ -80,26 +89,33 @@ fn a_step_that_is_an_error_is_not_observed() {
 
 #[test]
 fn the_norm_is_that_of_all_gradients() {
-    let mut seen = GradientNorm::default();
-    let mut real_time = learner(Regime::real_time(), 1);
-    for t in 0..10 {
-        let (_, norm, _) = observed(&mut real_time, t, &mut seen);
-        assert!((seen.last().unwrap() - norm).abs() <= 1e-14 * norm);
+    for layers in LAYERS {
+        let mut seen = GradientNorm::default();
+        let mut real_time = learner(layers, Regime::real_time(), 1);
+        for t in 0..10 {
+            let (_, norm, _) = observed(&mut real_time, t, &mut seen);
+            assert!((seen.last().unwrap() - norm).abs() <= 1e-14 * norm, "{layers:?}");
+        }
+        observed(&mut learner(layers, Regime::Epochwise, 1), 1, &mut seen);
+        assert_eq!(seen.last(), None);
     }
-    observed(&mut learner(Regime::Epochwise, 1), 1, &mut seen);
-    assert_eq!(seen.last(), None);
 }
 
 /// The largest |p| of all streams, row by row.
 fn largest(learner: &Learner<f64>) -> f64 {
-    let rows = |b| (0..UNITS).map(move |unit| learner.stream_sensitivities(b, unit).unwrap());
+    let states = learner.network().layout().states();
+    let rows = |b| (0..states).map(move |k| learner.stream_sensitivities(b, k).unwrap());
     let values = (0..learner.streams()).flat_map(rows).flat_map(|row| row.to_rows().concat());
     values.fold(0.0, |most, p| most.max(p.abs()))
 }
 
 #[test]
 fn the_largest_sensitivity_is_looked_for_at_every_third_step() {
-    let mut learner = learner(Regime::real_time(), 2);
+    LAYERS.into_iter().for_each(the_largest_sensitivity_of);
+}
+
+fn the_largest_sensitivity_of(layers: &[Cell]) {
+    let mut learner = learner(layers, Regime::real_time(), 2);
     let mut seen = LargestSensitivity::new(3).unwrap();
     assert_eq!(seen.last(), None);
     let mut expected = None;
@@ -125,14 +141,14 @@ fn the_largest_sensitivity_is_looked_for_at_every_third_step() {
         } else {
             assert_ne!(expected, Some(largest(&learner)));
         }
-        assert_eq!(seen.last(), expected, "step {t}");
+        assert_eq!(seen.last(), expected, "{layers:?}, step {t}");
     }
 }
 
 /// What it makes of the times is tested where they can be chosen, in `observer.rs`.
 #[test]
 fn there_is_a_step_time_from_the_second_step_on() {
-    let (mut learner, mut time) = (learner(Regime::real_time(), 1), StepTime::default());
+    let (mut learner, mut time) = (simple(Regime::real_time()), StepTime::default());
     observed(&mut learner, 0, &mut time);
     assert_eq!((time.mean(), time.longest()), (None, Duration::ZERO));
     for t in 1..20 {
@@ -168,5 +184,23 @@ fn the_spectral_radius_is_that_of_the_jacobian() {
         assert!(seen.last().unwrap() > 0.9);
         learner.step_observed(&[0.0], Targets::None, &mut [&mut seen]).unwrap();
         assert_abs_diff_eq!(seen.last().unwrap(), 1.0 - leak, epsilon = 1e-12);
+    }
+}
+
+/// Of a GRU and an LSTM too: one unit without inputs, whose state stays 0, where J is known.
+#[test]
+fn the_spectral_radius_of_gated_units_is_that_of_their_jacobian() {
+    let weights =
+        |w: f64, rows: [f64; 4]| InitialWeights::given(rows.map(|share| vec![share * w]).to_vec());
+    // All gates are 1/2: J of a GRU is u + (1 - u) r w, that of an LSTM [[o f, o i w], [f, i w]].
+    for (cell, weights, radius) in [
+        (Cell::Gru, weights(3.0, [0.0, 0.0, 0.0, 1.0]), 0.5 + 0.25 * 3.0),
+        (Cell::Lstm, weights(3.0, [0.0, 0.0, 1.0, 0.0]), 0.5 + 0.25 * 3.0),
+    ] {
+        let builder = Network::<f64>::builder(1, 0).bias(false).cell(cell).weights(weights);
+        let mut learner = Learner::builder(builder.build().unwrap()).build().unwrap();
+        let mut seen = SpectralRadius::new(1).unwrap();
+        learner.step_observed(&[], Targets::None, &mut [&mut seen]).unwrap();
+        assert_abs_diff_eq!(seen.last().unwrap(), radius, epsilon = 1e-12);
     }
 }

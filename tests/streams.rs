@@ -6,9 +6,9 @@ mod failures;
 
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
-    Activation, EngineChoice, Error, Generator, Gradient, InitialWeights, Learner, LearnerBuilder,
-    Matrix, Network, Optimizer, Pace, Readout, ReadoutWeights, Real, Regime, Targets, Threads,
-    Timing,
+    Cell, EngineChoice, Error, Generator, Gradient, InitialWeights, Learner, LearnerBuilder,
+    Matrix, Network, NetworkBuilder, Optimizer, Pace, Readout, ReadoutWeights, Real, Regime,
+    Targets, Threads, Timing,
 };
 
 const UNITS: usize = 6;
@@ -16,15 +16,45 @@ const INPUTS: usize = 2;
 const STREAMS: usize = 8;
 const RATE: f64 = 0.05;
 
-fn network<T: Real>(readout: bool) -> Network<T> {
-    let mut mask = vec![vec![true; INPUTS + 1 + UNITS]; UNITS];
-    mask[1][4] = false;
-    mask[5][0] = false;
-    let builder = Network::<T>::builder(UNITS, INPUTS)
-        .activation(Activation::Tanh)
-        .weights(InitialWeights::Orthogonal { gain: 0.9 })
-        .connections(mask)
-        .seed(3);
+/// The layers of the network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Layers {
+    One(Cell),
+    /// Four LSTM units below a GRU.
+    Chain,
+}
+
+const SIMPLE: Layers = Layers::One(Cell::Simple);
+
+impl Layers {
+    /// A layer of `units` units whose unit 1 does not see the first of `inputs` inputs, in all of
+    /// its rows, and whose last row does not see the bias.
+    fn masked<T: Real>(
+        builder: NetworkBuilder<T>,
+        cell: Cell,
+        (units, inputs): (usize, usize),
+    ) -> NetworkBuilder<T> {
+        let mut mask = vec![vec![true; inputs + 1 + units]; cell.blocks() * units];
+        mask.iter_mut().skip(1).step_by(units).for_each(|row| row[0] = false);
+        mask[cell.blocks() * units - 1][inputs] = false;
+        let weights = InitialWeights::Orthogonal { gain: 0.9 };
+        builder.cell(cell).weights(weights).connections(mask)
+    }
+
+    fn builder<T: Real>(self) -> NetworkBuilder<T> {
+        let first = |units| Network::builder(units, INPUTS).seed(3);
+        match self {
+            Self::One(cell) => Self::masked(first(UNITS), cell, (UNITS, INPUTS)),
+            Self::Chain => {
+                let below = Self::masked(first(4), Cell::Lstm, (4, INPUTS));
+                Self::masked(below.layer(UNITS), Cell::Gru, (UNITS, 4))
+            }
+        }
+    }
+}
+
+fn network<T: Real>(layers: Layers, readout: bool) -> Network<T> {
+    let builder = layers.builder();
     let weights = ReadoutWeights::Normal { gain: 1.0 };
     let layer = Readout::new(2).with_inputs().weights(weights);
     if readout { builder.readout(layer) } else { builder }.build().unwrap()
@@ -66,8 +96,8 @@ fn difference(
     faulty: Option<usize>,
 ) -> f64 {
     let mut together = learner.build().unwrap();
-    let forcing = !readout;
     let network = together.network().clone();
+    let forcing = !readout && network.layers().len() == 1;
     let mut single = vec![alone(&network, forcing, EngineChoice::Eager); STREAMS];
     let [mut w, mut r] = weights(&together);
     let (mut sum_w, mut sum_r) = (vec![0.0; w.len()], vec![0.0; r.len()]);
@@ -116,7 +146,8 @@ fn difference(
             }
         }
         if step % 13 == 0 {
-            let (stream, state) = (generator.below(STREAMS), [0.3; UNITS]);
+            let state = vec![0.3; network.layout().states()];
+            let stream = generator.below(STREAMS);
             single[stream].reset(&state).unwrap();
             together.reset_stream(stream, &state).unwrap();
         }
@@ -130,10 +161,10 @@ fn difference(
     if readout { worst.max(relative_to_largest(&got_r, &r)) } else { worst }
 }
 
-fn streams(readout: bool, every: usize) -> LearnerBuilder<f64> {
-    Learner::builder(network(readout))
+fn streams(layers: Layers, readout: bool, every: usize) -> LearnerBuilder<f64> {
+    Learner::builder(network(layers, readout))
         .regime(Regime::RealTime { timing: Timing::Immediate, every })
-        .teacher_forcing(!readout)
+        .teacher_forcing(!readout && layers != Layers::Chain)
         .optimizer(Optimizer::sgd(RATE))
         .streams(STREAMS)
 }
@@ -156,10 +187,26 @@ fn eight_streams_are_eight_learners_with_summed_gradients() {
     for engine in ENGINES {
         for (readout, every, rest) in settings() {
             for threads in [1, 2, 3, 16] {
-                let learner = streams(readout, every).engine(engine);
+                let learner = streams(SIMPLE, readout, every).engine(engine);
                 let learner = learner.threads(Threads::Exactly(threads));
                 let difference = difference((readout, every as u64, rest), learner, None);
                 assert!(difference < 1e-12, "{engine:?} {readout} {every}: {difference:e}");
+            }
+        }
+    }
+}
+
+/// With each engine, a different number of threads.
+#[test]
+fn eight_streams_of_gated_units_and_layers_are_eight_learners() {
+    for layers in [Layers::One(Cell::Gru), Layers::One(Cell::Lstm), Layers::Chain] {
+        for (threads, engine) in (1..).zip(ENGINES) {
+            for (readout, every, rest) in settings() {
+                let learner = streams(layers, readout, every).engine(engine);
+                let learner = learner.threads(Threads::Exactly(threads));
+                let difference = difference((readout, every as u64, rest), learner, None);
+                let what = (layers, engine, readout, every, rest);
+                assert!(difference < 1e-12, "{what:?}: {difference:e}");
             }
         }
     }
@@ -171,7 +218,9 @@ fn each_stream_that_loses_its_sensitivities_is_noticed() {
     for engine in ENGINES {
         for (readout, every, rest) in settings() {
             for stream in 0..STREAMS {
-                let learner = streams(readout, every).engine(engine).threads(Threads::SERIAL);
+                let layers = if rest { Layers::Chain } else { SIMPLE };
+                let learner = streams(layers, readout, every).engine(engine);
+                let learner = learner.threads(Threads::SERIAL);
                 let difference = difference((readout, every as u64, rest), learner, Some(stream));
                 let what = (readout, every, rest, stream);
                 assert!(difference > 1e-9, "{engine:?} {what:?}: {difference:e}");
@@ -181,8 +230,8 @@ fn each_stream_that_loses_its_sensitivities_is_noticed() {
 }
 
 /// Bits of the weights after a few steps.
-fn bits<T: Real>(engine: EngineChoice, threads: usize) -> Vec<u64> {
-    let mut learner = Learner::builder(network::<T>(true))
+fn bits<T: Real>(layers: Layers, engine: EngineChoice, threads: usize) -> Vec<u64> {
+    let mut learner = Learner::builder(network::<T>(layers, true))
         .engine(engine)
         .threads(Threads::Exactly(threads))
         .streams(STREAMS)
@@ -204,15 +253,17 @@ fn bits<T: Real>(engine: EngineChoice, threads: usize) -> Vec<u64> {
 
 #[test]
 fn threads_do_not_change_a_bit() {
-    for engine in ENGINES {
-        assert_eq!(bits::<f32>(engine, 1), bits::<f32>(engine, 2));
-        assert_eq!(bits::<f64>(engine, 1), bits::<f64>(engine, 3));
+    for (layers, engine) in
+        [SIMPLE, Layers::Chain].into_iter().flat_map(|layers| ENGINES.map(|e| (layers, e)))
+    {
+        assert_eq!(bits::<f32>(layers, engine, 1), bits::<f32>(layers, engine, 2));
+        assert_eq!(bits::<f64>(layers, engine, 1), bits::<f64>(layers, engine, 3));
     }
 }
 
 #[test]
 fn a_wrong_sample_in_one_stream_is_named_and_leaves_all_as_they_were() {
-    let mut learner = streams(true, 1).build().unwrap();
+    let mut learner = streams(SIMPLE, true, 1).build().unwrap();
     let mut undisturbed = learner.clone();
     let (good, bad) = ([0.5, -0.5], [0.5, f64::NAN]);
     let mut samples = vec![Some((&good[..], Targets::All(&good[..]))); STREAMS];
@@ -242,7 +293,7 @@ fn the_accumulated_gradient_can_be_read_before_it_is_applied() {
         .flat_map(|engine| regimes.map(|regime| (engine, regime)))
         .flat_map(|(engine, regime)| [true, false].map(|readout| (engine, regime, readout)))
     {
-        let builder = || streams(readout, 1).regime(regime).engine(engine).streams(3);
+        let builder = || streams(SIMPLE, readout, 1).regime(regime).engine(engine).streams(3);
         let mut watched = builder().step_gradients(true).build().unwrap();
         let mut undisturbed = builder().build().unwrap();
         let mut learner = builder().build().unwrap();
@@ -282,9 +333,9 @@ fn the_accumulated_gradient_can_be_read_before_it_is_applied() {
         let ([w, r], [expected_w, expected_r]) = (weights(&learner), weights(&undisturbed));
         assert!(relative_to_largest(&w, &expected_w) < 1e-13);
         assert!(!readout || relative_to_largest(&r, &expected_r) < 1e-13);
-        assert_ne!(w, network::<f64>(readout).weights().to_rows().concat());
+        assert_ne!(w, network::<f64>(SIMPLE, readout).weights().to_rows().concat());
     }
-    let mut single = streams(false, 1).build().unwrap();
+    let mut single = streams(SIMPLE, false, 1).build().unwrap();
     assert!(single.accumulated_gradient().unwrap().is_none());
 }
 
@@ -293,8 +344,8 @@ fn the_accumulated_gradient_can_be_read_before_it_is_applied() {
 #[test]
 fn a_stream_that_sits_out_is_left_as_it_was() {
     for engine in ENGINES {
-        for every in [1, 4] {
-            let learner = || streams(true, every).engine(engine).streams(2);
+        for (layers, every) in [(SIMPLE, 1), (SIMPLE, 4), (Layers::Chain, 1), (Layers::Chain, 4)] {
+            let learner = || streams(layers, true, every).engine(engine).streams(2);
             let mut pair = learner().build().unwrap();
             let mut single = learner().streams(1).build().unwrap();
             let mut generator = Generator::new(8);
@@ -308,8 +359,9 @@ fn a_stream_that_sits_out_is_left_as_it_was() {
                 assert_eq!(weights(&pair), weights(&single), "{engine:?} {every} {t}");
                 let values = |learner: &Learner<f64>| learner.state(1).unwrap().values().to_vec();
                 let p = |learner: &Learner<f64>| {
-                    let row = |unit| learner.stream_sensitivities(1, unit).unwrap().to_rows();
-                    (0..UNITS).flat_map(row).flatten().collect::<Vec<f64>>()
+                    let row = |k| learner.stream_sensitivities(1, k).unwrap().to_rows();
+                    let states = learner.network().layout().states();
+                    (0..states).flat_map(row).flatten().collect::<Vec<f64>>()
                 };
                 if t >= 5 {
                     assert_eq!(values(&pair), values(&before), "{engine:?} {every} {t}");

@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
+mod decay;
 mod refusals;
 
 use rtrl_bench::compare::relative_to_largest;
 use rtrl_model::{
-    Activation, EngineChoice, InitialWeights, Learner, LearnerBuilder, Loss, Matrix, Network,
-    Optimizer, Pace, Readout, ReadoutWeights, RecursiveLeastSquares, Regime, Targets,
+    Activation, EngineChoice, InitialWeights, Learner, Loss, Matrix, Network, Optimizer, Pace,
+    Readout, ReadoutWeights, RecursiveLeastSquares, Regime, Targets,
 };
 
 use crate::fixtures::{differences, table};
@@ -184,80 +185,6 @@ fn an_epoch_descends_the_summed_loss_whatever_the_loss() {
     let task = Task { loss: quartic(1.0), readout: true, forcing: false, identity: false };
     let faulty = Task { loss: quartic(1.0 + 1e-5), ..task.clone() };
     assert!(gradient_difference(&faulty, EngineChoice::Eager, &task) > 1e-6);
-}
-
-/// The largest difference of a learner's p from `p' = J decay p + B`, in loops.
-fn decay_difference(engine: EngineChoice, leak: f64, decay: f64, by_hand: f64) -> f64 {
-    let w = table(UNITS, COLUMNS, 1);
-    let network = Network::<f64>::builder(UNITS, INPUTS)
-        .leak(leak)
-        .weights(InitialWeights::given(w.clone()))
-        .build()
-        .unwrap();
-    let mut learner = Learner::builder(network)
-        .regime(Regime::Epochwise)
-        .engine(engine)
-        .sensitivity_decay(decay)
-        .build()
-        .unwrap();
-    let mut y = [0.0; UNITS];
-    let mut p = vec![vec![0.0; UNITS * COLUMNS]; UNITS];
-    let mut worst: f64 = 0.0;
-    for x in table(STEPS, INPUTS, 3) {
-        learner.step(&x, Targets::All(&[0.1; UNITS])).unwrap();
-        let z: Vec<f64> = x.iter().copied().chain([1.0]).chain(y.iter().copied()).collect();
-        let before = p.clone();
-        for k in 0..UNITS {
-            let s: f64 = w[k].iter().zip(&z).map(|(w, z)| w * z).sum();
-            let slope = leak * (1.0 - s.tanh() * s.tanh());
-            y[k] = (1.0 - leak) * y[k] + leak * s.tanh();
-            for column in 0..UNITS * COLUMNS {
-                let kept = (1.0 - leak) * before[k][column];
-                let passed: f64 =
-                    (0..UNITS).map(|l| w[k][INPUTS + 1 + l] * before[l][column]).sum();
-                p[k][column] = by_hand * (kept + slope * passed);
-                if column / COLUMNS == k {
-                    p[k][column] += slope * z[column % COLUMNS];
-                }
-            }
-            let row = learner.sensitivities(k).unwrap().to_rows().concat();
-            worst = worst.max(relative_to_largest(&row, &p[k]));
-        }
-    }
-    worst
-}
-
-#[test]
-fn p_decays_as_asked() {
-    for engine in ENGINES {
-        for leak in [1.0, 0.4] {
-            for decay in [1.0, 0.9, 0.5, 1e-3] {
-                let difference = decay_difference(engine, leak, decay, decay);
-                assert!(difference < 1e-12, "{engine:?} {leak} {decay}: {difference:e}");
-            }
-            // Negative control.
-            assert!(decay_difference(engine, leak, 0.9, 1.0) > 1e-3);
-        }
-    }
-}
-
-/// Bits of the weights after a few steps.
-fn bits(learner: LearnerBuilder<f32>) -> Vec<u64> {
-    let mut learner = learner.build().unwrap();
-    for t in 0..40 {
-        learner.step(&[0.1 * t as f32, 0.5], Targets::All(&[0.3; UNITS])).unwrap();
-    }
-    learner.network().weights().to_rows().concat().into_iter().map(f64::to_bits).collect()
-}
-
-#[test]
-fn a_decay_of_one_is_none() {
-    let network = Network::<f32>::builder(UNITS, INPUTS).leak(0.7).build().unwrap();
-    for engine in ENGINES {
-        let learner = || Learner::builder(network.clone()).engine(engine);
-        assert_eq!(bits(learner().sensitivity_decay(1.0)), bits(learner()));
-        assert_ne!(bits(learner().sensitivity_decay(0.99)), bits(learner()));
-    }
 }
 
 fn fitted(streams: usize) -> Learner<f64> {

@@ -2,7 +2,7 @@
 
 use rtrl_model::{Activation, Error, Loss, Quantity, Real, Recoveries};
 
-use super::{Switch, bad, draw, in_stream, own_loss, same, setups, started, step};
+use super::{Cells, Switch, bad, draw, in_stream, own_loss, same, setups, started, step};
 
 fn bad_functions<T: Real>() {
     for setup in setups() {
@@ -19,7 +19,12 @@ fn bad_functions<T: Real>() {
                 0 => (activation, Loss::SquaredError),
                 _ => (Activation::Tanh, own_loss::<T>(switch.clone())),
             };
+            // Gated units have no functions of the user's.
+            let gated = matches!(setup.cells, Cells::Gru | Cells::Lstm);
             let Some(learner) = setup.learner(activation, &loss) else { continue };
+            if gated && own == 0 {
+                continue;
+            }
             let mut learner = started(setup, &loss, learner, 4);
             let twin = learner.clone();
             for fault in 1..=6 {

@@ -1,8 +1,11 @@
 //! An overflow of p.
 
-use rtrl_model::{Activation, Error, Learner, Loss, Optimizer, Real, Recoveries, Regime};
+use rtrl_model::{Activation, Cell, Error, Learner, Loss, Optimizer, Real, Recoveries, Regime};
 
-use super::{Output, Setup, Shown, draw, in_stream, ready, same, setups, show, step};
+use super::{
+    Cells, Drawn, INPUTS, Output, Setup, Shown, UNITS, draw, in_stream, ready, same, setups, show,
+    step,
+};
 
 /// Sensitivities grow about ten thousandfold at every step of a stream whose input is 9.
 fn expanding() -> Activation {
@@ -10,13 +13,45 @@ fn expanding() -> Activation {
     Activation::custom("expanding", |s| 0.4 * s.sin(), slope)
 }
 
+/// Weights of gated units alone with which sensitivities grow thousandfold at every step of a stream
+/// whose state and inputs are 0; other inputs saturate the candidate.
+fn make_expanding<T: Real>(learner: &mut Learner<T>) {
+    let network = learner.network();
+    let (columns, layer) = (network.weights().columns(), &network.layers()[0]);
+    // v of a GRU sees the inputs and w the units, g of an LSTM both.
+    let [seeing_inputs, seeing_units] = if layer.cell() == Cell::Gru { [2, 3] } else { [2, 2] };
+    let weight = |row: usize, column: usize| {
+        let (block, unit) = (row / UNITS, row % UNITS);
+        match column.checked_sub(INPUTS + 1) {
+            None if column < INPUTS && block == seeing_inputs => 30.0,
+            Some(other) if other == unit && block == seeing_units => 1e4,
+            _ => 0.0,
+        }
+    };
+    let rows = layer.rows();
+    let weights = rows.flat_map(|row| (0..columns).map(move |column| weight(row, column)));
+    learner.set_weights(&weights.map(T::from_f64).collect::<Vec<_>>()).unwrap();
+}
+
+/// The samples of a step in which p of the last stream grows.
+fn growing<T: Real>(setup: Setup) -> Drawn<T> {
+    let mut drawn = draw(setup, &Loss::SquaredError, 4);
+    let gated = matches!(setup.cells, Cells::Gru | Cells::Lstm);
+    drawn[setup.streams - 1].0.fill(T::from_f64(if gated { 0.0 } else { 9.0 }));
+    drawn
+}
+
 /// Steps without a target, in which p of the last stream grows until it overflows. Returns the learner, and
 /// how it was before that step.
 fn overflown<T: Real>(setup: Setup) -> [Learner<T>; 2] {
     let last = setup.streams - 1;
     let mut learner = ready::<T>(setup, expanding(), Optimizer::adam(0.01));
-    let mut drawn = draw(setup, &Loss::SquaredError, 4);
-    drawn[last].0.fill(T::from_f64(9.0));
+    if matches!(setup.cells, Cells::Gru | Cells::Lstm) {
+        learner.finish().unwrap();
+        make_expanding(&mut learner);
+        learner.reset_stream(last, &vec![T::ZERO; setup.states()]).unwrap();
+    }
+    let drawn = growing(setup);
     for _ in 0..200 {
         let before = learner.clone();
         match step(&mut learner, &drawn, false) {
@@ -45,8 +80,7 @@ fn overflown<T: Real>(setup: Setup) -> [Learner<T>; 2] {
 /// The learner that never overflowed, brought to the state of the other after a reset of p.
 fn twin_of<T: Real>(setup: Setup, before: &Learner<T>, state: &[T]) -> Learner<T> {
     let last = setup.streams - 1;
-    let mut drawn = draw(setup, &Loss::SquaredError, 4);
-    drawn[last].0.fill(T::from_f64(9.0));
+    let drawn = growing(setup);
     let mut moved = before.clone();
     moved.reset_stream(last, before.state(last).unwrap().values()).unwrap();
     step(&mut moved, &drawn, false).unwrap();

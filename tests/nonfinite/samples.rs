@@ -1,8 +1,8 @@
 //! Inputs, targets, states and weights that are not finite or too large.
 
 use rtrl_model::{
-    Activation, Error, InitialWeights, Learner, Loss, Network, Quantity, Readout, ReadoutWeights,
-    Real, Recoveries, Regime,
+    Activation, Cell, Error, InitialWeights, Learner, Loss, Network, Quantity, Readout,
+    ReadoutWeights, Real, Recoveries, Regime,
 };
 
 use super::{
@@ -64,14 +64,15 @@ fn refuse_settings<T: Real>(setup: Setup, learner: &mut Learner<T>, bad: T) {
         let error = done.unwrap_err();
         assert!(matches!(error, Error::NonFinite { index, .. } if index == at), "{error}");
     };
-    let mut state = [T::ZERO; UNITS];
+    let mut state = vec![T::ZERO; setup.states()];
     state[2] = bad;
     refused(learner.reset(&state), 2);
     refused(learner.reset_stream(setup.streams - 1, &state), 2);
     if setup.regime == Regime::Epochwise {
         refused(learner.end_epoch(&state), 2);
     }
-    let mut weights = vec![T::ZERO; UNITS * (INPUTS + 1 + UNITS)];
+    let matrix = learner.network().weights();
+    let mut weights = vec![T::ZERO; matrix.rows() * matrix.columns()];
     weights[9] = bad;
     refused(learner.set_weights(&weights), 9);
     if setup.output != Output::Units {
@@ -157,6 +158,9 @@ fn no_network_starts_with_what_is_not_finite() {
         let readout = Readout::new(1).weights(ReadoutWeights::Normal { gain: bad });
         assert!(builder().readout(readout).build().is_err());
         assert!(builder().initial_state(vec![0.0, bad, 0.0, 0.0]).build().is_err());
+        let lstm = || builder().cell(Cell::Lstm);
+        assert!(lstm().initial_cells(vec![0.0, bad, 0.0, 0.0]).build().is_err());
+        assert!(lstm().forget_bias(bad).build().is_err());
         for weights in [
             InitialWeights::Normal { gain: bad },
             InitialWeights::Orthogonal { gain: bad },

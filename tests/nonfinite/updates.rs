@@ -5,7 +5,7 @@ use rtrl_model::{
 };
 
 use super::{
-    INPUTS, Output, Setup, UNITS, draw, in_stream, largest, ready, same, setups, show, step,
+    Cells, INPUTS, Output, Setup, UNITS, draw, in_stream, largest, ready, same, setups, show, step,
 };
 
 fn optimizers() -> [Optimizer; 4] {
@@ -36,7 +36,7 @@ fn until_update<T: Real>(
         updated = step(learner, &drawn, targets)?.updated;
     }
     match setup.regime {
-        Regime::Epochwise => learner.end_epoch(&[T::ZERO; UNITS]).map(|()| false),
+        Regime::Epochwise => learner.end_epoch(&vec![T::ZERO; setup.states()]).map(|()| false),
         Regime::RealTime { .. } if late => learner.finish(),
         Regime::RealTime { .. } => Ok(updated),
     }
@@ -82,7 +82,9 @@ fn an_update_that_overflows_is_left_out() {
 #[test]
 fn a_sample_that_least_squares_refuse_is_left_out() {
     let fitted = setups().into_iter().filter(|setup| {
-        setup.output == Output::Fitted && setup.regime != Regime::Epochwise && !setup.leaky
+        setup.output == Output::Fitted
+            && setup.regime != Regime::Epochwise
+            && setup.cells != Cells::Leaky
     });
     for setup in fitted {
         let last = setup.streams - 1;
