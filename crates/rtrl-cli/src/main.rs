@@ -14,7 +14,7 @@
 //! | `model.rs` | models that describe a series: what they are saved with, and how they are read |
 //! | `inspect/` | `rtrl inspect`: the analysis of a saved network |
 //! | `paper/` | `rtrl paper`: the experiments of the paper |
-//! | `tasks.rs` | `rtrl tasks`: the task generators and their streams |
+//! | `tasks/` | `rtrl tasks`: the task generators, their streams, and cells compared on them |
 //! | `trace.rs` | `rtrl trace`: runs a conformance case |
 //! | `page.rs` | the common parts of all HTML pages |
 //! | `chart.rs`, `pictures.rs` | charts and pictures as SVG |

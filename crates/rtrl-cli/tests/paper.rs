@@ -291,7 +291,7 @@ fn a_file_that_cannot_be_written_is_noticed_before_anything_runs() {
 #[test]
 fn every_task_that_is_listed_can_be_written() {
     let list = printed(&["tasks", "list"]);
-    assert_eq!(list.lines().count(), 17);
+    assert_eq!(list.lines().count(), 18);
     for line in list.lines().skip(1) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let columns = words[1].parse::<usize>().unwrap() + words[2].parse::<usize>().unwrap();

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `tasks/` | seeded generators of inputs and targets |
 //! | `paper/` | the experiments of Williams & Zipser 1989 |
+//! | `cells/` | simple units, GRU and LSTM on the same tasks |
 //! | `inspect/` | instruments that analyse a network |
 //! | `prequential.rs` | scores of forecasters on the same series |
 //! | `baselines.rs` | persistence and linear autoregression |
@@ -16,6 +17,7 @@
 
 pub mod baselines;
 mod bits;
+pub mod cells;
 mod error;
 pub mod forecast;
 pub mod inspect;

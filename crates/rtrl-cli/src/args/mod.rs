@@ -11,6 +11,7 @@
 //! | `readout.rs` | how a readout learns |
 //! | `run.rs` | the flags of `rtrl run` and `rtrl generate` |
 //! | `stream.rs` | the flags of the commands that take a stream row by row |
+//! | `tasks.rs` | the flags of `rtrl tasks` |
 
 mod engine;
 mod input;
@@ -20,6 +21,7 @@ mod optimizer;
 mod readout;
 mod run;
 mod stream;
+mod tasks;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -40,6 +42,7 @@ pub(crate) use self::run::{GenerateArgs, RunArgs};
 pub(crate) use self::stream::{
     BaselineName, Baselines, CheckpointArgs, Every, Format, VerbosityArgs,
 };
+pub(crate) use self::tasks::{CompareArgs, EmitArgs, TasksCommand};
 use crate::error::Error;
 
 /// Exact real-time recurrent learning: train recurrent networks while they run.
@@ -97,7 +100,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Reproduce the experiments of Williams & Zipser (1989)
     Paper(PaperArgs),
-    /// List tasks or write their streams of inputs and targets
+    /// List tasks, write their streams of inputs and targets, or compare cells on them
     #[command(subcommand)]
     Tasks(TasksCommand),
 }
@@ -266,29 +269,6 @@ pub(crate) struct PaperArgs {
     /// Save the trained network of every run as a safetensors file in this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) save: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TasksCommand {
-    /// List all tasks
-    List,
-    /// Write the inputs and targets of a task as CSV, with empty cells for missing targets
-    Emit(EmitArgs),
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct EmitArgs {
-    /// Name of the task, as listed by `rtrl tasks list`
-    #[arg(value_name = "NAME")]
-    pub(crate) task: String,
-
-    /// Number of steps (rows)
-    #[arg(long, value_name = "N", value_parser = rows)]
-    pub(crate) steps: u64,
-
-    /// Seed of the stream
-    #[arg(long, default_value_t = 1, value_name = "S", value_parser = seed)]
-    pub(crate) seed: u64,
 }
 
 impl From<Predict> for rtrl_lab::forecast::Predict {

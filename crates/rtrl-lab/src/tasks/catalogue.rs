@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::{
     AddTask, Counting, DelayedNonmatch, Henon, Lorenz, MackeyGlass, Narma, Oscillation,
-    PipelinedXor, Sequence, Task, TaskMachine, Turing,
+    PipelinedXor, Recall, Sequence, Task, TaskMachine, Turing,
 };
 
 /// A task with a name.
@@ -52,6 +52,7 @@ pub const CATALOGUE: &[Entry] = &[
     TURING_2,
     TURING_1,
     ADD,
+    RECALL,
     MACKEY_GLASS,
     HENON,
     LORENZ,
@@ -125,6 +126,12 @@ pub(crate) const ADD: Entry = Entry {
     start: |seed| Box::new(AddTask::new(seed)),
     machine: None,
 };
+pub(crate) const RECALL: Entry = Entry {
+    name: "recall",
+    about: "one of four symbols, asked for 20 to 50 steps later",
+    start: |seed| Box::new(Recall::new(seed)),
+    machine: Some(Recall::machine),
+};
 pub(crate) const MACKEY_GLASS: Entry = Entry {
     name: "mackey-glass",
     about: "the Mackey-Glass equation with delay 17, one step ahead",
@@ -179,7 +186,7 @@ mod tests {
         assert_eq!(hashes, PINNED);
     }
 
-    const PINNED: [(&str, u64); 16] = [
+    const PINNED: [(&str, u64); 17] = [
         ("xor-2", 15_662_249_572_379_210_097),
         ("xor-3", 113_707_945_837_530_447),
         ("xor-4", 16_838_312_941_358_072_048),
@@ -191,6 +198,7 @@ mod tests {
         ("turing-2", 16_223_774_865_323_756_193),
         ("turing-1", 2_855_784_962_683_839_009),
         ("add", 11_470_735_674_599_270_356),
+        ("recall", 7_016_709_415_972_424_728),
         ("mackey-glass", 8_092_616_708_591_566_566),
         ("henon", 3_977_017_648_095_895_994),
         ("lorenz", 2_489_422_735_971_427_386),

@@ -53,4 +53,22 @@ mod tests {
             }
         }
     }
+
+    /// The largest Lyapunov exponent is 0.41922 (J. C. Sprott, *Chaos and Time-Series Analysis*,
+    /// Oxford University Press 2003, appendix A).
+    #[test]
+    fn small_differences_grow_at_the_known_rate() {
+        let mut series = Henon::new(1);
+        let (mut sum, steps) = (0.0, 200_000);
+        let mut tangent = [1.0, 0.0];
+        for _ in 0..steps {
+            let grown = -2.8 * series.present * tangent[0] + 0.3 * tangent[1];
+            let length = libm::hypot(grown, tangent[0]);
+            sum += libm::log(length);
+            tangent = [grown / length, tangent[0] / length];
+            series.advance();
+        }
+        let exponent = sum / f64::from(steps);
+        assert!((exponent - 0.41922).abs() < 3e-3, "{exponent}");
+    }
 }

@@ -93,4 +93,24 @@ mod tests {
             }
         }
     }
+
+    /// The largest Lyapunov exponent is 0.9056 per unit of time (J. C. Sprott, *Chaos and
+    /// Time-Series Analysis*, Oxford University Press 2003, appendix A).
+    #[test]
+    fn small_differences_grow_at_the_known_rate() {
+        let mut series = Lorenz::new(1);
+        let distance = 1e-7;
+        let mut near = Lorenz { present: along(series.present, [1.0, 0.0, 0.0], distance) };
+        let (mut sum, values) = (0.0, 200_000);
+        for _ in 0..values {
+            series.advance();
+            near.advance();
+            let apart: [f64; 3] = std::array::from_fn(|i| near.present[i] - series.present[i]);
+            let length = apart.iter().map(|d| d * d).sum::<f64>().sqrt();
+            sum += libm::log(length / distance);
+            near.present = along(series.present, apart, distance / length);
+        }
+        let exponent = sum / (f64::from(values) * STEP * SUBSTEPS as f64);
+        assert!((exponent - 0.9056).abs() < 0.02, "{exponent}");
+    }
 }

@@ -85,6 +85,26 @@ mod tests {
         }
     }
 
+    /// While the delayed value is still the constant history c, the equation is linear and has the
+    /// solution `x(t) = a + (c - a) exp(-0.1 t)` with `a = 2 c / (1 + c^10)`.
+    #[test]
+    fn the_first_values_are_the_exact_solution() {
+        for c in [0.3, 0.9, 1.2f64] {
+            let history = VecDeque::from(vec![c; usize::from(DELAY) * usize::from(SUBSTEPS) + 1]);
+            let mut series = MackeyGlass { history, present: c };
+            let end = 2.0 * c / (1.0 + c.powi(10));
+            for t in 1..=DELAY {
+                series.advance();
+                let exact = end + (c - end) * libm::exp(-0.1 * f64::from(t));
+                assert!((series.present - exact).abs() < 1e-10, "{c}, time {t}");
+            }
+            // The history is no longer constant.
+            series.advance();
+            let linear = end + (c - end) * libm::exp(-0.1 * f64::from(DELAY + 1));
+            assert!((series.present - linear).abs() > 1e-4, "{c}");
+        }
+    }
+
     #[test]
     fn the_target_is_the_next_input() {
         let steps = drawn(&mut MackeyGlass::new(1), 100);

@@ -6,6 +6,7 @@
 //! | `catalogue.rs` | all of them by name |
 //! | `xor.rs`, `sequence.rs`, `nonmatch.rs`, `oscillation.rs`, `turing.rs` | the tasks of the paper |
 //! | `add.rs` | the Add task of Marschall, Cho & Savin 2020 |
+//! | `recall.rs` | the recall of a symbol after a random time |
 //! | `mackey_glass.rs`, `henon.rs`, `lorenz.rs`, `narma.rs`, `counting.rs` | more recent series |
 //! | `series.rs` | series whose target is the next value |
 //! | `delay.rs` | answers that are due some steps later |
@@ -22,6 +23,7 @@ mod mackey_glass;
 mod narma;
 mod nonmatch;
 mod oscillation;
+mod recall;
 mod sequence;
 mod series;
 mod task;
@@ -38,6 +40,7 @@ pub use self::mackey_glass::MackeyGlass;
 pub use self::narma::Narma;
 pub use self::nonmatch::DelayedNonmatch;
 pub use self::oscillation::Oscillation;
+pub use self::recall::Recall;
 pub use self::sequence::Sequence;
 pub use self::task::Task;
 pub use self::turing::Turing;

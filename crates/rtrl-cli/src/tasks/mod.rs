@@ -1,4 +1,6 @@
-//! `rtrl tasks`: lists the task generators and writes their streams.
+//! `rtrl tasks`: lists the task generators and writes their streams; `compare.rs` compares cells on them.
+
+mod compare;
 
 use std::io::ErrorKind;
 
@@ -12,6 +14,7 @@ pub(crate) fn run(command: &TasksCommand) -> Result<(), Error> {
     match command {
         TasksCommand::List => outputs::print(&list()),
         TasksCommand::Emit(args) => emit(args),
+        TasksCommand::Compare(args) => compare::run(args),
     }
 }
 
