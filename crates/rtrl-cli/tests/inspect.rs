@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Output;
 
 use rtrl_lab::paper::{Progress, TABLE};
-use rtrl_model::{Activation, EngineChoice, InitialWeights, Network, Readout, store};
+use rtrl_model::{Activation, Cell, EngineChoice, InitialWeights, Network, Readout, store};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -261,4 +261,34 @@ fn no_output_may_be_the_model() {
     let output = command.current_dir(folder.path()).args(["inspect", "model", "--json", "./model"]);
     assert_eq!(output.output().unwrap().status.code(), Some(2));
     assert_eq!(fs::read(&model).unwrap(), before);
+}
+
+/// Everything that is known of a simple unit, except the eigenvalues of its weights.
+#[test]
+fn gated_units_and_layers_are_described() {
+    let gru = Network::builder(3, 4).cell(Cell::Gru).readout(Readout::new(1));
+    let lstm = Network::builder(2, 4).cell(Cell::Lstm);
+    let stack = Network::builder(2, 4).cell(Cell::Lstm).layer(3).leak(0.5).readout(Readout::new(1));
+    let networks = [
+        (gru, "3 gru unit(s), 4 input(s)", "r units", 3, "got gru units"),
+        (lstm, "2 lstm unit(s), 4 input(s)", "f inputs", 4, "got lstm units"),
+        (stack, "2 lstm unit(s), then 3 tanh unit(s) with leaks", "layer 2 units", 7, "lstm units"),
+    ];
+    for (network, shape, block, states, reason) in networks {
+        let network = network.weights(InitialWeights::Torch).seed(3).build().unwrap();
+        let (printed, json, page) = found(&network, &["--task", "sequence", "--steps", "200"]);
+        has_words(&printed, &[shape, block, reason, "no eigenvalues: ", "the machine: "]);
+        assert!(json["eigenvalues"].is_null() && json["model"]["states"] == states);
+        assert!(json["run"]["lyapunov_exponent"].is_number(), "{printed}");
+        assert_eq!(json["run"]["variance_shares"].as_array().unwrap().len(), states);
+        assert_eq!(json["held"].as_array().unwrap().len(), 4);
+        for held in json["held"].as_array().unwrap() {
+            let point = &held["fixed_points"][0]["state"];
+            assert_eq!(point.as_array().unwrap().len(), states);
+        }
+        // A Hinton diagram for each layer and the readout, states, activity, and perhaps the graph.
+        let diagrams = network.layers().len() + usize::from(network.readout_weights().is_some());
+        assert_eq!(page.matches("<svg class=\"hinton\"").count(), diagrams);
+        is_page(&page, diagrams + 2 + usize::from(page.contains("<svg class=\"graph\"")));
+    }
 }

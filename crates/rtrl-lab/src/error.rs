@@ -28,6 +28,15 @@ pub enum Error {
         /// What was looked for.
         what: &'static str,
     },
+    /// Eigenvalues of the weights of gated units, which have a matrix for each gate.
+    #[error(
+        "eigenvalues of the weights between units: got {cell} units, which have a matrix for each \
+        gate, expected simple units"
+    )]
+    GatedEigenvalues {
+        /// The cell.
+        cell: &'static str,
+    },
     /// The inputs of a run take too many values to be the symbols of a machine.
     #[error("input: got more than {most} different vectors, expected at most {most} symbols")]
     Symbols {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 use rtrl_lab::inspect::{Extracted, Findings, Held, OnTask};
-use rtrl_model::Network;
+use rtrl_model::{Cell, Layer, Network};
 
 use super::graph::{self, graph};
 use super::pictures::{plane, trajectory};
@@ -48,22 +48,24 @@ pub(crate) fn draw(model: &str, findings: &Findings, network: &Network<f64>) -> 
 }
 
 fn weights(findings: &Findings, network: &Network<f64>) -> Markup {
-    let first = network.weights().columns() - network.units();
-    let inputs = network.inputs();
     let is_small = |rows: usize, columns: usize| rows.max(columns) <= MOST_WEIGHTS;
     html! {
         h2 { "Weights" }
-        @if is_small(network.units(), network.weights().columns()) {
-            p.soft {
-                "A square's area is the weight, red above zero, blue below. Rows are units; columns are "
-                (inputs) " input(s), the bias if there is one, then the " (network.units()) " units."
-            }
-            (hinton(&network.weights().to_rows(), &[inputs, first], None))
-        } @else { p.soft { "Too many weights to draw." } }
+        @for (number, layer) in (1..).zip(network.layers()) {
+            @if is_small(layer.rows().len(), layer.width()) {
+                p.soft {
+                    @if network.layers().len() > 1 { "Layer " (number) ". " }
+                    "A square's area is the weight, red above zero, blue below. Rows are "
+                    (rows(layer)) "; columns are "
+                    (layer.inputs()) " input(s), the bias if there is one, then the " (layer.units()) " units."
+                }
+                (hinton(&rows_of(network, layer), &[layer.inputs(), layer.width() - layer.units()], None))
+            } @else { p.soft { "Too many weights to draw." } }
+        }
         @if let Some(readout) = network.readout_weights() {
             @if is_small(readout.rows(), readout.columns()) {
                 p.soft { "The readout: units, inputs if it sees them, bias if it has one." }
-                (hinton(&readout.to_rows(), &[network.units()], None))
+                (hinton(&readout.to_rows(), &[last_units(network)], None))
             }
         }
         div.wide { table {
@@ -79,14 +81,33 @@ fn weights(findings: &Findings, network: &Network<f64>) -> Markup {
     }
 }
 
+/// What the rows of a layer are.
+fn rows(layer: &Layer<f64>) -> String {
+    match layer.cell() {
+        Cell::Simple => "units".to_owned(),
+        Cell::Gru => format!("the gates r, u, v and w of {} units each", layer.units()),
+        Cell::Lstm => format!("the gates i, f, g and o of {} units each", layer.units()),
+    }
+}
+
+/// The weight rows of a layer, without the zeros behind them.
+fn rows_of(network: &Network<f64>, layer: &Layer<f64>) -> Vec<Vec<f64>> {
+    layer.rows().map(|row| network.weights().row(row)[..layer.width()].to_vec()).collect()
+}
+
+/// Units of the last layer.
+fn last_units(network: &Network<f64>) -> usize {
+    network.layers().last().map_or(0, Layer::units)
+}
+
 fn dynamics(findings: &Findings) -> Markup {
     html! {
         div.two {
-            div {
+            @if let Some(eigenvalues) = &findings.eigenvalues { div {
                 h2 { "Eigenvalues" }
                 p.soft { "Eigenvalues of the weights between units, with the unit circle; those outside are orange." }
-                (plane(&findings.eigenvalues))
-            }
+                (plane(eigenvalues))
+            } }
             @if let Some(principal) = &findings.principal {
                 div {
                     h2 { "States" }
@@ -111,7 +132,8 @@ fn dynamics(findings: &Findings) -> Markup {
         @if let Some(watched) = &findings.watched {
             @let states = &watched.run.states;
             h2 { "Activity" }
-            p.soft { "Units (rows) over the first observed steps (columns), from the smallest value to the largest." }
+            p.soft { "The state over the first observed steps (columns), from the smallest value to the largest: \
+                a row for each unit, and below them one for each cell of an LSTM unit." }
             div.scroll { (raster(&states[..states.len().min(STEPS_SHOWN)], &[])) }
         }
     }

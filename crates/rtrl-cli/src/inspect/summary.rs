@@ -1,7 +1,8 @@
 //! The output of `rtrl inspect`.
 
 use rtrl_lab::inspect::{
-    Agreement, Eigenvalue, Extracted, Findings, Held, OnRun, OnTask, Shape, Transition, bits,
+    Agreement, Eigenvalue, Extracted, Findings, Held, LayerShape, OnRun, OnTask, Shape, Transition,
+    bits,
 };
 
 /// Entries of a list that are printed; the JSON file has all.
@@ -11,18 +12,24 @@ const MOST: usize = 8;
 pub(crate) fn text(findings: &Findings) -> String {
     let mut lines = shape(&findings.model);
     lines.push(
-        "\nweights           Frobenius norm   largest singular value   largest weight".to_owned(),
+        "\nweights                Frobenius norm   largest singular value   largest weight"
+            .to_owned(),
     );
     for block in &findings.weights {
         lines.push(format!(
-            "  {:<12}{:>18.4}{:>25.4}{:>17.4}",
+            "  {:<17}{:>18.4}{:>25.4}{:>17.4}",
             block.name, block.frobenius_norm, block.spectral_norm, block.largest
         ));
     }
-    lines.push("\neigenvalues of the weights between units, by modulus".to_owned());
-    lines.extend(shortened(
-        findings.eigenvalues.iter().map(|value| format!("  {}", complex(*value))),
-    ));
+    match (&findings.eigenvalues, &findings.no_eigenvalues) {
+        (Some(values), _) => {
+            lines.push("\neigenvalues of the weights between units, by modulus".to_owned());
+            lines.extend(shortened(values.iter().map(|value| format!("  {}", complex(*value)))));
+        }
+        (None, reason) => {
+            lines.push(format!("\nno eigenvalues: {}", reason.as_deref().unwrap_or_default()));
+        }
+    }
     match (&findings.run, &findings.no_run) {
         (Some(run), _) => lines.extend(on_run(run)),
         (None, reason) => {
@@ -39,18 +46,15 @@ pub(crate) fn text(findings: &Findings) -> String {
 
 /// The network in a line or two.
 pub(crate) fn shape(model: &Shape) -> Vec<String> {
-    let Shape { units, inputs, outputs, precision, .. } = model;
+    let Shape { inputs, outputs, precision, .. } = model;
+    let layers: Vec<String> = model.layers.iter().map(layer).collect();
+    let layers = layers.join(", then ");
     let bias = if model.bias { "a bias" } else { "no bias" };
     let readout =
         if model.readout { format!(", a readout of {outputs} output(s)") } else { String::new() };
-    let leaks =
-        model.leaks.map_or(String::new(), |[low, high]| format!(", leaks {low:.4} to {high:.4}"));
     let (learning, frozen) = (model.learning_weights, model.frozen_weights);
     vec![
-        format!(
-            "{units} {} unit(s), {inputs} input(s), {bias}{readout}{leaks}, saved as {precision}",
-            activations(&model.activations)
-        ),
+        format!("{layers}, {inputs} input(s), {bias}{readout}, saved as {precision}"),
         format!(
             "{learning} weights learn, {frozen} are frozen, {} are absent",
             model.absent_weights
@@ -58,8 +62,17 @@ pub(crate) fn shape(model: &Shape) -> Vec<String> {
     ]
 }
 
+/// A layer in words.
+fn layer(layer: &LayerShape) -> String {
+    let LayerShape { cell, units, activations, leaks } = layer;
+    let kind = if activations.is_empty() { (*cell).to_owned() } else { kinds(activations) };
+    let leaks =
+        leaks.map_or(String::new(), |[low, high]| format!(" with leaks {low:.4} to {high:.4}"));
+    format!("{units} {kind} unit(s){leaks}")
+}
+
 /// The names that occur, each once.
-fn activations(names: &[String]) -> String {
+fn kinds(names: &[String]) -> String {
     let mut kinds: Vec<&str> = names.iter().map(String::as_str).collect();
     kinds.sort_unstable();
     kinds.dedup();

@@ -153,7 +153,7 @@ impl Dynamics {
 }
 
 /// The layer of a network that has no other, if its units are simple.
-pub(super) fn simple_layer(network: &Network<f64>) -> Option<&Layer<f64>> {
+fn simple_layer(network: &Network<f64>) -> Option<&Layer<f64>> {
     match network.layers() {
         [layer] if layer.cell() == Cell::Simple => Some(layer),
         _ => None,

@@ -3,11 +3,11 @@
 use rtrl_model::{Activation, Connection, Layer, Network};
 use serde::Serialize;
 
-use super::dynamics::simple_layer;
 use super::watched::{OnTask, Watched, watch};
+use super::weights::{Block, blocks, recurrent_eigenvalues};
 use super::{
-    Attractors, Dynamics, Eigenvalue, FixedPoint, Principal, attractors, eigenvalues, fixed_points,
-    largest_lyapunov_exponent, principal_components, singular_values, spectral_radius,
+    Attractors, Dynamics, Eigenvalue, FixedPoint, Principal, attractors, fixed_points,
+    largest_lyapunov_exponent, principal_components, spectral_radius,
 };
 use crate::Error;
 use crate::tasks::Entry;
@@ -55,7 +55,9 @@ pub struct Findings {
     /// The sizes of its blocks of weights.
     pub weights: Vec<Block>,
     /// Eigenvalues of the weights between units, the largest first.
-    pub eigenvalues: Vec<Eigenvalue>,
+    pub eigenvalues: Option<Vec<Eigenvalue>>,
+    /// Why there are none.
+    pub no_eigenvalues: Option<String>,
     /// What a run shows.
     pub run: Option<OnRun>,
     /// Why there is no run.
@@ -77,8 +79,10 @@ pub struct Findings {
 pub struct Shape {
     /// The precision that the network was saved in.
     pub precision: String,
-    /// Number of units.
-    pub units: usize,
+    /// The layers, from the inputs on upwards.
+    pub layers: Vec<LayerShape>,
+    /// Number of values in a state: an output for each unit, and a cell for each LSTM unit.
+    pub states: usize,
     /// Number of inputs.
     pub inputs: usize,
     /// Whether there is a bias.
@@ -87,10 +91,6 @@ pub struct Shape {
     pub outputs: usize,
     /// Whether there is a readout.
     pub readout: bool,
-    /// The activation of every unit.
-    pub activations: Vec<String>,
-    /// The smallest and the largest leak; `None` without leaks.
-    pub leaks: Option<[f64; 2]>,
     /// Number of weights that learn.
     pub learning_weights: usize,
     /// Number of frozen weights.
@@ -99,17 +99,17 @@ pub struct Shape {
     pub absent_weights: usize,
 }
 
-/// The size of a block of weights.
+/// A layer in numbers.
 #[derive(Debug, Serialize)]
-pub struct Block {
-    /// `units`, `inputs`, `bias` or `readout`.
-    pub name: &'static str,
-    /// The root of the sum of squares.
-    pub frobenius_norm: f64,
-    /// The largest singular value.
-    pub spectral_norm: f64,
-    /// The largest absolute value.
-    pub largest: f64,
+pub struct LayerShape {
+    /// The cell of its units.
+    pub cell: &'static str,
+    /// Number of units.
+    pub units: usize,
+    /// The activation of every unit; empty for gated units.
+    pub activations: Vec<String>,
+    /// The smallest and the largest leak; `None` without leaks.
+    pub leaks: Option<[f64; 2]>,
 }
 
 /// What a run shows.
@@ -146,7 +146,7 @@ pub struct Held {
 /// A fixed point.
 #[derive(Debug, Serialize)]
 pub struct Rest {
-    /// The state, n values.
+    /// The state.
     pub state: Vec<f64>,
     /// The spectral radius of the Jacobian there.
     pub spectral_radius: f64,
@@ -163,7 +163,7 @@ pub struct Round {
     pub period: usize,
     /// Number of starts that lead to it.
     pub starts: usize,
-    /// The states, n values each.
+    /// The states.
     pub states: Vec<Vec<f64>>,
 }
 
@@ -171,12 +171,12 @@ impl Findings {
     /// Applies all instruments to a network, which runs from its state: on a task, or with inputs
     /// of 0. `precision` is the one that the network was saved in.
     ///
-    /// A network whose run overflows is no error; [`Findings::no_run`] says where it did.
+    /// A network whose run overflows is no error, nor is one of gated units, whose weights have no
+    /// eigenvalues: [`Findings::no_run`] and [`Findings::no_eigenvalues`] say why.
     ///
     /// # Errors
-    /// [`Error::TaskShape`] if the task does not fit the network, [`Error::Model`] if the network
-    /// does not consist of one layer of simple units, a matrix cannot be decomposed or there are
-    /// too few steps.
+    /// [`Error::TaskShape`] if the task does not fit the network, [`Error::Decomposition`] if a
+    /// matrix cannot be decomposed, [`Error::Model`] if there are too few steps.
     pub fn gather(
         network: &Network<f64>,
         precision: &str,
@@ -185,13 +185,16 @@ impl Findings {
     ) -> Result<Self, Error> {
         task.map_or(Ok(()), |task| check_shape(task, network))?;
         let Watching { steps, seed } = watching.checked()?;
-        let layer = only_simple_layer(network)?;
-        let first = network.weights().columns() - layer.units();
-        let recurrent = network.weights().iter_rows().map(|row| row[first..].to_vec());
+        let (eigenvalues, no_eigenvalues) = match recurrent_eigenvalues(network) {
+            Ok(values) => (Some(values), None),
+            Err(error @ Error::GatedEigenvalues { .. }) => (None, Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
         let mut findings = Self {
-            model: shape(network, layer, precision),
+            model: shape(network, precision),
             weights: blocks(network)?,
-            eigenvalues: eigenvalues(&recurrent.collect::<Vec<_>>())?,
+            eigenvalues,
+            no_eigenvalues,
             run: None,
             no_run: None,
             held: Vec::new(),
@@ -244,62 +247,33 @@ fn check_shape(task: &Entry, network: &Network<f64>) -> Result<(), Error> {
     Err(Error::TaskShape { task: task.name, expected, got })
 }
 
-/// The layer of a network that consists of one layer of simple units.
-fn only_simple_layer(network: &Network<f64>) -> Result<&Layer<f64>, Error> {
-    simple_layer(network).ok_or_else(|| {
-        let cells = network.layers().iter().map(|layer| layer.cell().name());
-        let (expected, got) =
-            ("one layer of simple units".to_owned(), cells.collect::<Vec<_>>().join(", "));
-        rtrl_model::Error::Setting { what: "inspected network", expected, got }.into()
-    })
-}
-
-fn shape(network: &Network<f64>, layer: &Layer<f64>, precision: &str) -> Shape {
-    let leaks = layer.leaks().map(|leaks| {
-        let end = |f: fn(f64, f64) -> f64| leaks.iter().copied().reduce(f).unwrap_or(1.0);
-        [end(f64::min), end(f64::max)]
-    });
+fn shape(network: &Network<f64>, precision: &str) -> Shape {
     let count = |kind| network.connections().count(kind);
     Shape {
         precision: precision.to_owned(),
-        units: network.units(),
+        layers: network.layers().iter().map(layer_shape).collect(),
+        states: network.layout().states(),
         inputs: network.inputs(),
         bias: network.has_bias(),
         outputs: network.outputs(),
         readout: network.readout_weights().is_some(),
-        activations: layer.activations().iter().map(Activation::saved_name).collect(),
-        leaks,
         learning_weights: count(Connection::Learning),
         frozen_weights: count(Connection::Frozen),
         absent_weights: count(Connection::Absent),
     }
 }
 
-fn blocks(network: &Network<f64>) -> Result<Vec<Block>, Error> {
-    let rows = network.weights().to_rows();
-    let columns = |range: std::ops::Range<usize>| -> Vec<Vec<f64>> {
-        rows.iter().map(|row| row[range.clone()].to_vec()).collect()
-    };
-    let (inputs, all) = (network.inputs(), network.weights().columns());
-    let first = all - network.units();
-    let mut blocks = vec![("units", columns(first..all))];
-    if inputs > 0 {
-        blocks.push(("inputs", columns(0..inputs)));
+fn layer_shape(layer: &Layer<f64>) -> LayerShape {
+    let leaks = layer.leaks().map(|leaks| {
+        let end = |f: fn(f64, f64) -> f64| leaks.iter().copied().reduce(f).unwrap_or(1.0);
+        [end(f64::min), end(f64::max)]
+    });
+    LayerShape {
+        cell: layer.cell().name(),
+        units: layer.units(),
+        activations: layer.activations().iter().map(Activation::saved_name).collect(),
+        leaks,
     }
-    if network.has_bias() {
-        blocks.push(("bias", columns(inputs..first)));
-    }
-    blocks.extend(network.readout_weights().map(|readout| ("readout", readout.to_rows())));
-    let measure = |(name, rows): (&'static str, Vec<Vec<f64>>)| {
-        let values = singular_values(&rows)?;
-        Ok(Block {
-            name,
-            frobenius_norm: values.iter().map(|value| value * value).sum::<f64>().sqrt(),
-            spectral_norm: values.first().copied().unwrap_or_default(),
-            largest: rows.iter().flatten().fold(0.0, |most, weight| most.max(weight.abs())),
-        })
-    };
-    blocks.into_iter().map(measure).collect()
 }
 
 /// The Lyapunov exponent over the steps, a tenth of which only turn the tangent.
@@ -345,7 +319,7 @@ fn held(network: &Network<f64>, task: Option<&OnTask>, seed: u64) -> Result<Vec<
 fn hold(network: &Network<f64>, name: String, input: &[f64], seed: u64) -> Result<Held, Error> {
     let mut dynamics = Dynamics::of(network);
     // Fewer starts where each takes long.
-    let starts = (2048 / network.units()).clamp(8, 64);
+    let starts = (2048 / dynamics.states()).clamp(8, 64);
     let rest = |point: FixedPoint| Rest {
         spectral_radius: point.spectral_radius(),
         stable: point.is_stable(),
@@ -372,7 +346,7 @@ fn hold(network: &Network<f64>, name: String, input: &[f64], seed: u64) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use rtrl_model::{EngineChoice, InitialWeights};
+    use rtrl_model::{Cell, EngineChoice, InitialWeights};
 
     use approx::assert_abs_diff_eq;
 
@@ -406,7 +380,8 @@ mod tests {
         let sizes = &findings.weights[0];
         let sizes = [sizes.frobenius_norm, sizes.spectral_norm, sizes.largest];
         assert_abs_diff_eq!(sizes[..], [2.0; 3], epsilon = 1e-14);
-        assert_eq!((findings.weights.len(), findings.eigenvalues[0].real), (1, 2.0));
+        let eigenvalue = findings.eigenvalues.unwrap()[0].real;
+        assert_eq!((findings.weights.len(), eigenvalue), (1, 2.0));
         let rest = &findings.held[0].fixed_points;
         let states: Vec<f64> = rest.iter().map(|point| point.state[0]).collect();
         let expected = [-0.957_504_024_08, 0.0, 0.957_504_024_08];
@@ -465,6 +440,50 @@ mod tests {
         assert_eq!(machine.comparison.as_ref().unwrap().verdict, Verdict::Differs);
         let words = machine.in_words(&["target"]).join(". ");
         assert!(words.contains("a b  the task expects 1, the machine gives 0"), "{words}");
+    }
+
+    /// A unit whose gates are constant, because only biases lead to them: `y' = u y + (1 - u) v` has
+    /// the eigenvalue u and rests at v.
+    #[test]
+    fn gated_units_are_looked_at_through_their_jacobian() {
+        let logit = |p: f64| libm::log(p / (1.0 - p));
+        let rows = [0.0, logit(0.75), 0.5, 0.0].map(|bias| vec![bias, 0.0]).to_vec();
+        let gru = Network::builder(1, 0).cell(Cell::Gru).weights(InitialWeights::given(rows));
+        let findings = gather(&gru.initial_state(vec![0.9]).build().unwrap(), None).unwrap();
+        let reason = findings.no_eigenvalues.unwrap();
+        assert!(findings.eigenvalues.is_none() && reason.contains("got gru units"), "{reason}");
+        let run = findings.run.unwrap();
+        assert_abs_diff_eq!(run.jacobian_radius[..], [0.75; 3], epsilon = 1e-12);
+        assert_abs_diff_eq!(run.lyapunov_exponent.unwrap(), libm::log(0.75), epsilon = 1e-12);
+        let [rest] = &findings.held[0].fixed_points[..] else { panic!("one fixed point") };
+        assert_abs_diff_eq!(rest.state[0], libm::tanh(0.5), epsilon = 1e-9);
+        assert!(rest.stable && findings.held[0].cycles[0].period == 1);
+    }
+
+    /// A layer of LSTM units below a simple one: states are two outputs, the simple unit's, and two
+    /// cells. The forget gates keep 0.6 of each cell, and nothing else leads back.
+    #[test]
+    fn cells_and_layers_are_part_of_the_state() {
+        let logit = libm::log(0.6 / 0.4);
+        let biases = [0.0, 0.0, logit, logit, 0.3, -0.2, 1.0, 1.0];
+        let rows = biases.map(|bias| vec![bias, 0.0, 0.0]).to_vec();
+        let network = Network::builder(2, 0)
+            .cell(Cell::Lstm)
+            .weights(InitialWeights::given(rows))
+            .layer(1)
+            .weights(InitialWeights::given(vec![vec![0.4, -0.3, 0.1, 0.2]]))
+            .build()
+            .unwrap();
+        let findings = gather(&network, None).unwrap();
+        let layers = findings.model.layers.iter().map(|layer| (layer.cell, layer.units));
+        assert_eq!(layers.collect::<Vec<_>>(), [("lstm", 2), ("simple", 1)]);
+        assert_eq!((findings.model.states, findings.weights.len()), (5, 4 * 2 + 3));
+        let run = findings.run.unwrap();
+        assert_abs_diff_eq!(run.jacobian_radius[..], [0.6; 3], epsilon = 1e-9);
+        let [rest] = &findings.held[0].fixed_points[..] else { panic!("one fixed point") };
+        // c = 0.6 c + 0.5 tanh(bias), after the outputs.
+        let cells = [0.3, -0.2].map(|bias| 1.25 * libm::tanh(bias));
+        assert_abs_diff_eq!(rest.state[3..], cells, epsilon = 1e-9);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Instruments that analyse what a network does.
 //!
 //! All instruments work in double precision, to which weights of single precision convert exactly,
-//! and do not change the network. The results of instruments that decompose matrices (eigenvalues,
+//! and do not change the network. They work on the state of any network: the outputs of its units,
+//! and after them the cells of LSTM units. Only [`recurrent_eigenvalues`] requires simple units. The results of instruments that decompose matrices (eigenvalues,
 //! singular values, Newton's method) may differ in their last bits between machines; all others,
 //! including finite-state machines, have the same bits everywhere.
 //!
@@ -10,6 +11,7 @@
 //! | `dynamics.rs` | the network as a map of its state, with its Jacobian |
 //! | `run.rs` | a run, step by step |
 //! | `spectrum.rs` | eigenvalues and singular values |
+//! | `weights.rs` | the sizes of the blocks of weights, and the eigenvalues of those between units |
 //! | `spectral_radius.rs` | the spectral radius, observed while a learner learns |
 //! | `lyapunov.rs` | the largest Lyapunov exponent |
 //! | `fixed_points.rs`, `cycles.rs` | the fixed points and cycles of the network |
@@ -46,11 +48,12 @@ mod run;
 mod spectral_radius;
 mod spectrum;
 mod watched;
+mod weights;
 
 pub use self::compared::bits;
 pub use self::cycles::{Attractors, Cycle, attractors};
 pub use self::dynamics::Dynamics;
-pub use self::findings::{Block, Findings, Held, OnRun, Rest, Round, Shape, Watching};
+pub use self::findings::{Findings, Held, LayerShape, OnRun, Rest, Round, Shape, Watching};
 pub use self::fixed_points::{FixedPoint, fixed_points};
 pub use self::lyapunov::largest_lyapunov_exponent;
 pub use self::machine::{
@@ -61,3 +64,4 @@ pub use self::run::Run;
 pub use self::spectral_radius::SpectralRadius;
 pub use self::spectrum::{Eigenvalue, eigenvalues, singular_values, spectral_radius};
 pub use self::watched::{Extracted, OnTask, Watched};
+pub use self::weights::{Block, recurrent_eigenvalues};
