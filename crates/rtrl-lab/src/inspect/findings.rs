@@ -249,6 +249,9 @@ fn check_shape(task: &Entry, network: &Network<f64>) -> Result<(), Error> {
 
 fn shape(network: &Network<f64>, precision: &str) -> Shape {
     let count = |kind| network.connections().count(kind);
+    let (learning, frozen) = (count(Connection::Learning), count(Connection::Frozen));
+    // The rows of W may be longer than those of a layer.
+    let all: usize = network.layers().iter().map(|layer| layer.rows().len() * layer.width()).sum();
     Shape {
         precision: precision.to_owned(),
         layers: network.layers().iter().map(layer_shape).collect(),
@@ -257,9 +260,9 @@ fn shape(network: &Network<f64>, precision: &str) -> Shape {
         bias: network.has_bias(),
         outputs: network.outputs(),
         readout: network.readout_weights().is_some(),
-        learning_weights: count(Connection::Learning),
-        frozen_weights: count(Connection::Frozen),
-        absent_weights: count(Connection::Absent),
+        learning_weights: learning,
+        frozen_weights: frozen,
+        absent_weights: all - learning - frozen,
     }
 }
 
@@ -478,6 +481,11 @@ mod tests {
         let layers = findings.model.layers.iter().map(|layer| (layer.cell, layer.units));
         assert_eq!(layers.collect::<Vec<_>>(), [("lstm", 2), ("simple", 1)]);
         assert_eq!((findings.model.states, findings.weights.len()), (5, 4 * 2 + 3));
+        // The rows of the first layer are shorter than those of the second.
+        assert_eq!(
+            (findings.model.learning_weights, findings.model.absent_weights),
+            (8 * 3 + 4, 0)
+        );
         let run = findings.run.unwrap();
         assert_abs_diff_eq!(run.jacobian_radius[..], [0.6; 3], epsilon = 1e-9);
         let [rest] = &findings.held[0].fixed_points[..] else { panic!("one fixed point") };
