@@ -63,8 +63,13 @@ impl Runs {
         above: &[T],
         into: &mut [T],
     ) {
-        let runs = &self.0;
-        T::run::<FactorsLoop>(isa, Factors { runs, layout, window, above, into });
+        let mut factors = Factors { runs: &self.0, layout, window, above, into };
+        match self.0.as_slice() {
+            // Simple units need no multiply-adds, and a call for the instruction set takes as long
+            // as their products in a small layer.
+            [run @ Run { states: States::One(_), .. }] => factors.compute(run),
+            _ => T::run::<FactorsLoop>(isa, factors),
+        }
     }
 }
 
@@ -93,36 +98,73 @@ compiled!(pub(super) FactorsLoop: Factors -> ());
 impl<T: Real> Work for Factors<'_, T> {
     type Output = ();
 
-    /// Plain loops, which the compiler vectorises for the set.
     #[inline(always)]
     fn run<S: Simd>(&mut self, _: S) {
+        for run in self.runs {
+            self.compute(run);
+        }
+    }
+}
+
+impl<T: Real> Factors<'_, T> {
+    /// The rows of one run in all records.
+    #[inline(always)]
+    fn compute(&mut self, run: &Run) {
+        match run.states {
+            States::One(state) => self.records(run, |above, injection, factors| {
+                one(&above[state..], injection, factors);
+            }),
+            States::Two([first, second]) => self.records(run, |above, injection, factors| {
+                two([&above[first..], &above[second..]], injection, factors);
+            }),
+            States::Any => {
+                let layout = self.layout;
+                self.records(run, |above, injection, factors| {
+                    any(layout, run, above, injection, factors);
+                });
+            }
+        }
+    }
+
+    /// Calls `compute` with every record's adjoints, the injections from the first drive of the run
+    /// on, and the factors of its rows.
+    #[inline(always)]
+    fn records(&mut self, run: &Run, mut compute: impl FnMut(&[T], &[T], &mut [T])) {
         let window = self.window;
         let above = self.above.chunks_exact(window.stride()).take(window.len());
         let factors = self.into.chunks_exact_mut(self.layout.rows());
         for (record, (above, factors)) in above.zip(factors).enumerate() {
-            let injection = window.injection(record);
-            for run in self.runs {
-                let factors = &mut factors[run.rows.clone()];
-                let injection = &injection[run.drive..];
-                match run.states {
-                    States::One(state) => {
-                        let products = injection.iter().zip(&above[state..]);
-                        for (factor, (&injection, &adjoint)) in factors.iter_mut().zip(products) {
-                            *factor = adjoint * injection;
-                        }
-                    }
-                    States::Two([first, second]) => {
-                        let adjoints = above[first..].iter().zip(&above[second..]);
-                        let terms = injection.as_chunks().0.iter().zip(adjoints);
-                        for (factor, (&[a, b], (&first, &second))) in factors.iter_mut().zip(terms)
-                        {
-                            *factor = second.mul_add(b, first * a);
-                        }
-                    }
-                    States::Any => any(self.layout, run, above, injection, factors),
-                }
-            }
+            let injection = &window.injection(record)[run.drive..];
+            compute(above, injection, &mut factors[run.rows.clone()]);
         }
+    }
+}
+
+/// Rows that are computed at once: by plain loops of a constant length, which the compiler makes
+/// registers of, and which leave few rows of a small layer to be computed one by one.
+const ROWS: usize = 8;
+
+/// Rows with one drive.
+#[inline(always)]
+fn one<T: Real>(above: &[T], injection: &[T], factors: &mut [T]) {
+    let (above, injection) = (&above[..factors.len()], &injection[..factors.len()]);
+    let ((above, last_above), (injection, last)) =
+        (above.as_chunks::<ROWS>(), injection.as_chunks::<ROWS>());
+    let (factors, last_factors) = factors.as_chunks_mut::<ROWS>();
+    for (factors, (above, injection)) in factors.iter_mut().zip(above.iter().zip(injection)) {
+        *factors = std::array::from_fn(|i| above[i] * injection[i]);
+    }
+    for (factor, (&above, &injection)) in last_factors.iter_mut().zip(last_above.iter().zip(last)) {
+        *factor = above * injection;
+    }
+}
+
+/// Rows with two drives.
+#[inline(always)]
+fn two<T: Real>(above: [&[T]; 2], injection: &[T], factors: &mut [T]) {
+    let terms = injection.as_chunks().0.iter().zip(above[0].iter().zip(above[1]));
+    for (factor, (&[a, b], (&first, &second))) in factors.iter_mut().zip(terms) {
+        *factor = second.mul_add(b, first * a);
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! whole    coefficients[l][r] = J[k][l]        for every l that is read
-//! shared   coefficients[e][r], from[e]         for the l that some row of the band needs
+//! shared   coefficients[e][r], from[e]         for the l that some row of the strip needs
 //! own      coefficients[e][r], from[e][r]      for the coefficients that are not 0
 //! ```
 //!
