@@ -180,9 +180,9 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
-    /// Bytes of p of the network, the sensitivities of one stream in the eager engine, which has a
-    /// few panels more; the deferred engine pads each weight row and has a window. No weight is
-    /// drawn, and the machine need not have so much memory.
+    /// Bytes of p of the network: the sensitivities of one stream in the eager engine. That engine
+    /// has a few panels more, and the deferred one pads each weight row and has a window. No weight
+    /// is drawn, and the machine need not have this memory.
     ///
     /// # Errors
     /// [`Error::Memory`] for more units than can be counted, [`Error::Shape`] or [`Error::Length`]
@@ -192,8 +192,8 @@ impl<T: Real> NetworkBuilder<T> {
         Ok(cost::sensitivity_bytes::<T>(states, weights))
     }
 
-    /// Fails unless the system would provide [`NetworkBuilder::sensitivity_bytes`]. Weights are not
-    /// drawn before, which takes long for as many as do not fit.
+    /// Fails unless the system would provide [`NetworkBuilder::sensitivity_bytes`]. Call it before
+    /// [`NetworkBuilder::build`]: drawing more weights than fit takes long.
     ///
     /// # Errors
     /// [`Error::Kernel`] with the bytes, and those of [`NetworkBuilder::sensitivity_bytes`].
@@ -207,8 +207,7 @@ impl<T: Real> NetworkBuilder<T> {
         let (mut inputs, mut states, mut weights) = (self.inputs, 0, 0);
         for layer in self.below.iter().chain([&self.last]) {
             let columns = Columns { inputs, bias: self.bias, units: layer.units };
-            let of_unit = if layer.cell.has_cells() { 2 } else { 1 };
-            states += of_unit * layer.units as u128;
+            states += (layer.cell.states() * layer.units) as u128;
             weights += layer.learning(columns)?;
             inputs = layer.units;
         }
@@ -452,6 +451,16 @@ mod tests {
             assert_eq!(columns.iter().filter(|&&learns| learns).count() as u64, weights);
             let most = announced + announced / 8 + 8 * announced / u128::from(weights);
             assert!((announced..=most).contains(&taken), "{announced} announced, {taken} taken");
+        }
+    }
+
+    /// 2^24 units have more weights than any memory, so nothing may be reserved for them first.
+    #[test]
+    fn a_mask_is_checked_before_memory_is_taken_for_the_weights() {
+        let network = || Network::<f32>::builder(1 << 24, 1);
+        for builder in [network().connections(vec![true]), network().frozen(vec![true])] {
+            let refused = builder.sensitivity_bytes();
+            assert!(matches!(refused, Err(Error::Length { .. })), "{refused:?}");
         }
     }
 }

@@ -9,6 +9,10 @@ use super::{Connection, Connections};
 use crate::cell::{Simple, Units};
 use crate::{Activation, Cell, Error, Matrix, Table};
 
+/// The masks, in messages.
+const PRESENT: &str = "connection mask";
+const FROZEN: &str = "mask of frozen weights";
+
 /// The settings of one layer.
 #[derive(Debug, Clone)]
 pub(super) struct LayerSettings {
@@ -94,12 +98,10 @@ impl LayerSettings {
         connections.mark_absent(self.cell, columns, rows.clone());
         let shape = || (rows.clone(), columns.count());
         if let Some(present) = &self.present {
-            let what = "connection mask";
-            connections.mark(what, shape(), present, false, Connection::Absent)?;
+            connections.mark(PRESENT, shape(), present, false, Connection::Absent)?;
         }
         if let Some(frozen) = &self.frozen {
-            let what = "mask of frozen weights";
-            connections.mark(what, shape(), frozen, true, Connection::Frozen)?;
+            connections.mark(FROZEN, shape(), frozen, true, Connection::Frozen)?;
         }
         Ok(())
     }
@@ -113,6 +115,10 @@ impl LayerSettings {
         columns.check::<u8>()?;
         if self.present.is_some() || self.frozen.is_some() {
             let rows = self.cell.blocks() * self.units;
+            for (mask, what) in [(&self.present, PRESENT), (&self.frozen, FROZEN)] {
+                let Some(mask) = mask else { continue };
+                mask.values(what, (rows, columns.count())).map(drop)?;
+            }
             let mut connections = Connections::full(rows, columns.count())?;
             self.connect(columns, 0..rows, &mut connections)?;
             return Ok(connections.count(Connection::Learning) as u128);

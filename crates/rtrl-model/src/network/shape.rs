@@ -52,7 +52,7 @@ impl Shape {
     fn numbers(&self) -> impl Iterator<Item = (&'static str, usize)> {
         let layers = self.layers.iter().flat_map(|layer| {
             let rows = layer.cell.blocks() * layer.units;
-            let states = layer.units * (1 + usize::from(layer.cell.has_cells()));
+            let states = layer.units * layer.cell.states();
             [
                 ("units", layer.units),
                 ("weight rows", rows),

@@ -10,6 +10,7 @@ use super::StoredLearner;
 use super::container::{self, Plan, Reader};
 use super::fields::{Planned, Walk, planned, write};
 use super::learner::StoredParts;
+use super::network::check_kind;
 use super::supplies::Supplies;
 use crate::{Error, Learner};
 
@@ -83,9 +84,10 @@ impl StoredLearners {
     ///
     /// # Errors
     /// Those of [`Reader::open`], and [`Error::Format`] if it does not hold several learners or has
-    /// tensors or counts of none of them.
+    /// tensors or counts that belong to none of them.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let reader = Reader::open(path)?;
+        check_kind(&reader, "learners")?;
         let contents = Contents::deserialize(reader.contents());
         let contents = contents
             .map_err(|error| reader.refuse(format!("not a checkpoint of learners: {error}")))?;
@@ -193,7 +195,9 @@ mod tests {
         let path = folder.path().join("one");
         learner(2).save(&path, &json!(null)).unwrap();
         let message = StoredLearners::open(&path).unwrap_err().to_string();
-        assert!(message.contains("not a checkpoint of learners"), "{message}");
+        let expected =
+            "got the checkpoint of a learner, expected the checkpoint of several learners";
+        assert!(message.contains(expected), "{message}");
         save(&path, &[("a", &learner(2))], &json!(null)).unwrap();
         assert!(StoredLearner::open(&path).is_err());
     }
