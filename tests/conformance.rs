@@ -39,8 +39,8 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The eager engine, and the deferred one with windows that fill often, seldom and never, and with
-/// its default.
+/// The eager engine, the automatic choice, and the deferred engine with windows that fill often,
+/// seldom and never, and with its default.
 fn engines() -> Vec<EngineChoice> {
     let windows = [1, 2, 5, 32, 1000].map(Some).into_iter().chain([None]);
     let deferred = windows.flat_map(|window| {

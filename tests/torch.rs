@@ -115,7 +115,7 @@ fn exported_biases(blocks: usize, of_inputs: &[f64], of_units: &[f64]) -> [Vec<f
 }
 
 #[test]
-fn exported_weights_are_the_bytes_that_pytorch_wrote() {
+fn exported_matrices_are_the_bytes_that_pytorch_wrote_and_biases_are_summed() {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
     for (name, blocks) in modules() {

@@ -1,7 +1,6 @@
 """Weights of torch.nn.RNN, GRU and LSTM with what PyTorch computes with them, for `tests/torch.rs`.
 
-    python benches/peers/torch_values.py            writes the files in tests/torch
-    python benches/peers/torch_values.py --check    exit status 1 unless PyTorch computes what is stored
+    python benches/peers/torch_values.py
 
 Each `{kind}-{layers}.safetensors` is a state_dict in float64 as PyTorch gives it. Modules of two layers have a
 `readout`, an nn.Linear of the last layer. `values.safetensors` holds `x` (steps x inputs) and, for each module,
@@ -9,9 +8,7 @@ Each `{kind}-{layers}.safetensors` is a state_dict in float64 as PyTorch gives i
 (steps x outputs), those of the readout if there is one.
 """
 
-import argparse
 import pathlib
-import sys
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -77,15 +74,5 @@ def difference(name, change=lambda weights: weights):
     return max(part.abs().max().item() for part in off)
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--check", action="store_true", help="compare the stored files with PyTorch")
-    if not arguments.parse_args().check:
-        return write()
-    differences = {name: difference(name) for name in MODULES}
-    print(*(f"{name}: {off:.1e}" for name, off in differences.items()), sep="\n")
-    return int(not all(off <= ROUNDING for off in differences.values()))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    write()

@@ -31,10 +31,11 @@ pub enum Horizon {
 ///
 /// Inputs and target are standardised by the means and deviations of the rows so far
 /// ([`RunningScale`]); a target is included after its forecast. A row without a target is a step
-/// without a target. After an overflow the forecaster
-/// resets the learner and continues; [`NetworkForecaster::mishaps`] counts these rows.
+/// without a target. After an overflow the forecaster resets the learner and continues;
+/// [`NetworkForecaster::mishaps`] counts these rows.
 ///
-/// [`NetworkForecaster::memory`] and the learner are all that it consists of: a forecaster that is
+/// Apart from its settings ([`Predict`], [`Horizon`], [`NetworkForecaster::without_learning`]), it
+/// consists of the learner and [`NetworkForecaster::memory`]: with the same settings, one that is
 /// made of a stored learner and memory continues bit for bit.
 #[derive(Debug)]
 pub struct NetworkForecaster<T: Real> {

@@ -49,7 +49,7 @@ impl RecentErrors {
         if self.errors.len() < FEWEST {
             return None;
         }
-        let below = f64::midpoint(1.0, -probability);
+        let below = (1.0 - probability) / 2.0;
         Some([below, 1.0 - below].map(|share| forecast + self.quantile(share)))
     }
 

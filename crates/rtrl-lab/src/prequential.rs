@@ -83,7 +83,6 @@ impl ErrorSums {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scores {
     skip: u64,
-    count: u64,
     /// Of the last row, one of each forecaster.
     #[serde(skip)]
     forecasts: Vec<f64>,
@@ -94,11 +93,11 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// No errors yet of so many forecasters; the settled sums exclude the first `skip` forecasts.
+    /// No errors yet of `forecasters` forecasters; the settled sums exclude the first `skip` forecasts.
     pub fn new(forecasters: usize, skip: u64) -> Self {
         let sums = vec![ErrorSums::default(); forecasters];
         let forecasts = Vec::with_capacity(forecasters);
-        Self { skip, count: 0, forecasts, running: sums.clone(), settled: sums }
+        Self { skip, forecasts, running: sums.clone(), settled: sums }
     }
 
     /// Shows every forecaster a row, adds the errors of its forecasts, and returns the forecast of
@@ -130,11 +129,10 @@ impl Scores {
 
     /// Adds the errors of the forecasts of a value.
     fn add(&mut self, actual: f64) {
-        self.count += 1;
         let sums = self.running.iter_mut().zip(&mut self.settled);
         for (forecast, (running, settled)) in self.forecasts.iter().zip(sums) {
             running.add(forecast - actual);
-            if self.count > self.skip {
+            if running.count() > self.skip {
                 settled.add(forecast - actual);
             }
         }
@@ -153,7 +151,7 @@ impl Scores {
 
     /// Number of values that were forecast, the skipped ones included.
     pub fn count(&self) -> u64 {
-        self.count
+        self.running.first().map_or(0, ErrorSums::count)
     }
 }
 

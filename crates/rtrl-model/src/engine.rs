@@ -61,7 +61,8 @@ impl EngineChoice {
         // Measured: an operation of the eager engine takes two sevenths of the time of a deferred
         // one.
         let eager_is_faster = 2 * cost::eager(present, learning) < 7 * (gradient + flush);
-        // The eager engine keeps so few simple units in registers, and operations say little.
+        // Up to this size the eager engine keeps simple units in registers, and counting operations
+        // says little.
         let small = if is_seldom_read(regime) { 8 } else { 15 };
         let is_small = n <= small && layout.drives().len() == n;
         if is_small || eager_is_faster { Self::Eager } else { Self::DEFERRED }

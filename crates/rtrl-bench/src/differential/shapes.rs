@@ -12,12 +12,12 @@ pub(super) fn cells(generator: &mut Generator, most: usize) -> Vec<(Cell, usize)
     let (mut cells, mut states) = (Vec::new(), 0);
     for _ in 0..=generator.below(MOST_LAYERS) {
         let cell = [Cell::Simple, Cell::Gru, Cell::Lstm][generator.below(3)];
-        let left = most.saturating_sub(states) / states_of_unit(cell);
+        let left = most.saturating_sub(states) / cell.states();
         if left == 0 && states > 0 {
             break;
         }
         let units = 1 + generator.below(left.max(1));
-        states += units * states_of_unit(cell);
+        states += units * cell.states();
         cells.push((cell, units));
     }
     cells
@@ -32,10 +32,6 @@ pub(super) fn layers(generator: &mut Generator, most: usize) -> Result<Layout, E
         inputs = units;
     }
     shape.layout()
-}
-
-fn states_of_unit(cell: Cell) -> usize {
-    if cell == Cell::Lstm { 2 } else { 1 }
 }
 
 /// The layers so far.
@@ -53,11 +49,12 @@ impl Shape {
     /// Adds a layer: simple and GRU rows drive the state of their unit, LSTM rows its y, and all
     /// but those of block o its c as well.
     fn push(&mut self, cell: Cell, units: usize, inputs: usize, bias: bool) {
-        let (n, first) = (u32::try_from(units).unwrap_or(u32::MAX), self.states);
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let (n, first) = (count(units), self.states);
         let (start, fixed) = (self.z_len, inputs + usize::from(bias));
         let end = start + fixed + units;
         self.z_len = end;
-        self.states += n * if cell == Cell::Lstm { 2 } else { 1 };
+        self.states += count(cell.states() * units);
         for block in 0..cell.blocks() {
             let (sees_inputs, sees_units) = cell.sees(block);
             let from = if sees_inputs { start } else { start + inputs };

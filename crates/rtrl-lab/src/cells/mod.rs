@@ -44,7 +44,7 @@ use crate::tasks::Entry;
 pub struct Problem {
     /// The task.
     pub task: Entry,
-    /// Inputs and targets that the network gets: so many of the first ones of the task.
+    /// Numbers of inputs and targets that the network gets, the first ones of the task.
     pub observed: (usize, usize),
     /// Number of units.
     pub units: usize,

@@ -29,12 +29,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// The mean of a score over the seeds, and their standard deviation.
+    /// The mean of a score over the seeds, and the standard deviation of these scores: the root of
+    /// their mean squared distance from it.
     pub fn mean_and_deviation(&self, score: impl Fn(&Score) -> f64) -> (f64, f64) {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let scores: Vec<f64> = self.scores.iter().map(score).collect();
         let middle = mean(&scores);
-        let squares: Vec<f64> = scores.iter().map(|score| (score - middle).powi(2)).collect();
+        let square = |score| (score - middle) * (score - middle);
+        let squares: Vec<f64> = scores.iter().map(square).collect();
         (middle, mean(&squares).sqrt())
     }
 }

@@ -67,6 +67,11 @@ impl Cell {
         self == Self::Lstm
     }
 
+    /// States of a unit: its output, and its cell if it has one.
+    pub fn states(self) -> usize {
+        if self.has_cells() { 2 } else { 1 }
+    }
+
     /// Drives of the rows of a unit within their layer: derivatives that a step writes.
     pub(crate) fn drives(self) -> usize {
         match self {
