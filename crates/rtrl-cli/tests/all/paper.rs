@@ -1,7 +1,4 @@
 //! `rtrl paper` and `rtrl tasks` as a user meets them.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +10,7 @@ use rtrl_model::store::network::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::common::{has_words, is_page};
+use crate::common::{self, has_words, is_page};
 
 fn rtrl(arguments: &[&str]) -> Output {
     let output = common::rtrl().args(arguments).output().unwrap();

@@ -1,7 +1,4 @@
 //! `rtrl run`, `rtrl generate` and the predictions of `rtrl train`, as a pipeline meets them.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -14,7 +11,7 @@ use rtrl_model::store::network::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::common::{has_words, program, rtrl};
+use crate::common::{has_words, program, rtrl};
 
 /// Rows of a series with two columns besides its target.
 fn rows(from: u32, to: u32) -> String {

@@ -1,9 +1,6 @@
 //! Checkpoints of `rtrl train` and `rtrl run`: a run that is stopped anywhere and resumed leaves
 //! the files of the run that nobody stopped.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +12,7 @@ use rtrl_model::Generator;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::common::{has_words, program};
+use crate::common::{has_words, program};
 
 const ROWS: usize = 2000;
 

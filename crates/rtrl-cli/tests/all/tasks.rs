@@ -1,7 +1,4 @@
 //! `rtrl tasks compare` as a user meets it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs;
 use std::process::Output;
@@ -9,7 +6,7 @@ use std::process::Output;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::common::{has_words, rtrl};
+use crate::common::{has_words, rtrl};
 
 fn compare(folder: &TempDir, options: &[&str]) -> Output {
     let mut command = rtrl();

@@ -1,7 +1,4 @@
 //! The formats, columns and damages of the series that `rtrl train` reads.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +11,7 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::common::{has_words, rtrl};
+use crate::common::{has_words, rtrl};
 
 /// Rows of a good series.
 const ROWS: usize = 20;

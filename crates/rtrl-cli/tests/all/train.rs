@@ -1,18 +1,16 @@
-//! `rtrl train` as a user meets it: a real series, and everything that can be wrong with a command
-//! line or a file.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! `rtrl train` as a user meets it: what a run learns, says and saves.
 
-mod common;
+mod outputs;
+mod refusals;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use rtrl_model::store::network::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::common::{has_words, is_page, rtrl};
+use crate::common::{has_words, is_page, rtrl};
 
 fn sunspots() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sunspots-monthly.csv")
@@ -250,42 +248,6 @@ fn other_choices_work() {
     }
 }
 
-#[test]
-fn files_that_are_no_series_are_refused() {
-    let target = ["--target", "y"];
-    fails("", &target, 1, &["empty"]);
-    fails("x,z\n1,2\n", &target, 1, &["\"y\"", "x, z"]);
-    fails("y\n", &target, 1, &["0 rows", "at least 2"]);
-    fails("y\n1\n", &target, 1, &["1 rows", "at least 2"]);
-    fails("x,y\n1,2\n3,four\n", &target, 1, &["line 3", "\"y\"", "\"four\""]);
-    fails("x,y\n1,2\n3,\n", &target, 1, &["line 3", "\"y\"", "\"\""]);
-    for cell in ["NaN", "inf", "-Infinity", "1e999"] {
-        fails(&format!("y\n1\n{cell}\n2\n"), &target, 1, &["line 3", cell, "finite"]);
-    }
-    fails("x,y\n1,2\n1,2,3\n", &target, 1, &["line 3", "3 cells", "expected 2"]);
-    fails("x,y\n1,2\n1\n", &target, 1, &["line 3", "1 cells", "expected 2"]);
-    fails("y\n1e200\n-1e200\n1e200\n", &target, 1, &["line 2", "\"1e200\"", "-1e100 to 1e100"]);
-}
-
-#[test]
-fn a_bad_cell_in_a_column_that_is_not_used_does_no_harm() {
-    let (code, message) = train("x,y\n?,1\n,2\n?,3\n", &["--target", "y"]);
-    assert_eq!(code, 0, "{message}");
-}
-
-#[test]
-fn files_that_could_be_misread_are_refused() {
-    let target = ["--target", "y"];
-    fails("x,y\n1,2\n\n\n3,4\n", &target, 1, &["line 3: got an empty line"]);
-    fails("y\n1\n2\n\n\nbad\n", &target, 1, &["line 4: got an empty line"]);
-    fails("y,y\n1,2\n3,4\n", &target, 1, &["\"y\"", "2 times"]);
-    fails("x,y\n1,2\n3,4\n", &["--target", "y", "--inputs", "x,x"], 2, &["\"x\"", "twice"]);
-    for text in ["y\n1\n2\n3\n\n\n", "\u{feff}y\r\n1\r\n2\r\n3", "\"y\"\n\"1\"\n 2 \n3\n"] {
-        assert_eq!(train(text, &target).0, 0, "{text:?}");
-    }
-    assert_eq!(train("x, y\n1,2\n3,4\n", &["--target", "y", "--inputs", "x, y"]).0, 0);
-}
-
 /// The numbers of a run over `text`.
 fn errors(text: &str, options: &[&str]) -> Value {
     let folder = TempDir::new().unwrap();
@@ -346,211 +308,4 @@ fn rtrl_on(text: &str, options: &[&str]) -> std::process::Output {
     let series = folder.path().join("series.csv");
     fs::write(&series, text).unwrap();
     rtrl().arg("train").arg(&series).args(["--target", "y"]).args(options).output().unwrap()
-}
-
-/// If standard output is closed early, the model is still saved.
-#[cfg(unix)]
-#[test]
-fn the_model_is_saved_although_nobody_reads_the_table() {
-    let folder = TempDir::new().unwrap();
-    let model = folder.path().join("model");
-    let script = format!(
-        "'{}' train '{}' --target sunspots --save '{}' | head -1; exit ${{PIPESTATUS[0]}}",
-        assert_cmd::cargo::cargo_bin("rtrl").display(),
-        sunspots().display(),
-        model.display()
-    );
-    Command::new("bash").arg("-c").arg(script).assert().success();
-    assert!(SavedModel::read(&model).is_ok());
-}
-
-#[test]
-fn no_output_may_be_the_input_or_another_output() {
-    let folder = TempDir::new().unwrap();
-    let series = folder.path().join("series.csv");
-    let text = "y\n1\n2\n3\n";
-    fs::write(&series, text).unwrap();
-    let twice = folder.path().join("twice");
-    for (first, second) in [(&series, &twice), (&twice, &twice)] {
-        let mut command = rtrl();
-        command.current_dir(folder.path()).arg("train").arg("series.csv").args(["--target", "y"]);
-        command.arg("--json").arg(first).arg("--save").arg(second);
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        assert!(String::from_utf8(output.stderr).unwrap().contains("same file"));
-    }
-    assert_eq!(fs::read_to_string(&series).unwrap(), text);
-}
-
-/// Two paths to one file that did not exist yet were once taken for two files, and the model was
-/// lost.
-#[cfg(unix)]
-#[test]
-fn links_to_nothing_yet_are_the_files_that_they_lead_to() {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("series.csv"), "y\n1\n2\n3\n").unwrap();
-    for (link, target) in [("first", "second"), ("second", "file")] {
-        std::os::unix::fs::symlink(target, folder.path().join(link)).unwrap();
-    }
-    for link in ["first", "second"] {
-        let mut command = rtrl();
-        command.current_dir(folder.path()).args(["train", "series.csv", "--target", "y"]);
-        let output = command.args(["--save", link, "--json", "file"]).output().unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        has_words(&String::from_utf8(output.stderr).unwrap(), &["--save", "--json", "same file"]);
-    }
-}
-
-/// An output to a named pipe once waited for a reader for ever.
-#[cfg(unix)]
-#[test]
-fn a_named_pipe_is_no_output() {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("series.csv"), "y\n1\n2\n3\n").unwrap();
-    Command::new("mkfifo").arg(folder.path().join("pipe")).assert().success();
-    let mut command = rtrl();
-    command.current_dir(folder.path()).args(["train", "series.csv", "--target", "y"]);
-    command.args(["--save", "pipe"]).timeout(std::time::Duration::from_mins(1));
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    has_words(&String::from_utf8(output.stderr).unwrap(), &["pipe", "expected a file"]);
-}
-
-/// `/dev/stdout` may refer to a file that others write to as well.
-#[cfg(unix)]
-#[test]
-fn standard_output_as_a_file_is_added_to() {
-    let folder = TempDir::new().unwrap();
-    let log = folder.path().join("log");
-    fs::write(&log, "earlier\n").unwrap();
-    let stdout = fs::OpenOptions::new().append(true).open(&log).unwrap();
-    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("rtrl"));
-    command.arg("train").arg(sunspots()).args(["--target", "sunspots", "--json", "/dev/stdout"]);
-    assert!(command.stdout(stdout).status().unwrap().success());
-    let text = fs::read_to_string(&log).unwrap();
-    has_words(&text, &["earlier", "\"rmse\"", "rows per second"]);
-}
-
-#[test]
-fn a_missing_file_is_named() {
-    let output = rtrl().args(["train", "no/such.csv", "--target", "y"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("no/such.csv"));
-}
-
-#[test]
-fn a_wrong_command_line_ends_with_code_2() {
-    let text = "y\n1\n2\n3\n";
-    fails(text, &["--target", "y", "--units", "0"], 2, &["--units", "number from 1 to 4294967295"]);
-    fails(text, &["--target", "y", "--units", "-3"], 2, &["-3"]);
-    fails(text, &["--target", "y", "--units", "many"], 2, &["many"]);
-    fails(text, &["--target", "y", "--units", "18446744073709551615"], 2, &["from 1 to"]);
-    fails(text, &[], 2, &["--target"]);
-    fails(text, &["--target", "y", "--activation", "swish"], 2, &["swish", "tanh"]);
-    fails(text, &["--target", "y", "--engine", "warp"], 2, &["warp", "eager"]);
-    fails(text, &["--target", "y", "--learning-rate", "nan"], 2, &["nan", "finite"]);
-    fails(text, &["--target", "y", "--clip", "0"], 2, &["clip"]);
-    fails(text, &["--target", "y", "--sped", "1"], 2, &["--sped"]);
-}
-
-/// Negative numbers were once taken for unknown options, and numbers that are far too large were
-/// accepted.
-#[test]
-fn numbers_out_of_range_are_refused_with_their_range() {
-    for (option, value, words) in [
-        ("--seed", "-1", ["'-1'", "whole number from 0 to"]),
-        ("--learning-rate", "-1", ["'-1'", "above 0 and at most 1000"]),
-        ("--learning-rate", "1e30", ["'1e30'", "above 0 and at most 1000"]),
-        ("--units", "-1", ["'-1'", "whole number from 1 to"]),
-        ("--layers", "0", ["'0'", "whole number from 1 to"]),
-        ("--window", "0", ["'0'", "whole number from 1 to"]),
-        ("--threads", "0", ["'0'", "4 for each core"]),
-        ("--threads", "1000000", ["'1000000'", "4 for each core"]),
-        ("--activation", "sigmoid", ["logistic, tanh, relu", "called logistic"]),
-    ] {
-        let options = ["--target", "y", option, value];
-        fails("y\n1\n2\n3\n", &options, 2, &[&[option][..], &words].concat());
-    }
-}
-
-#[test]
-fn settings_out_of_range_are_told_with_their_range() {
-    let refused = |option, value, code, words: &[&str]| {
-        fails("y\n1\n2\n3\n", &["--target", "y", option, value], code, words);
-    };
-    for option in ["--leak", "--forgetting"] {
-        for value in ["0", "-0.5", "1.5", "nan", "inf", "half"] {
-            let given = format!("{option}={value}");
-            let words = [option, value, "above 0 and at most 1"];
-            fails("y\n1\n2\n3\n", &["--target", "y", &given], 2, &words);
-        }
-    }
-    for value in ["0", "nan", "inf", "none"] {
-        refused("--ridge", value, 2, &["--ridge", value, "above 0"]);
-    }
-    refused("--readout", "lms", 2, &["lms", "gradient", "rls"]);
-    let optimizers = ["lion", "sgd", "momentum", "rmsprop", "adam", "adamw"];
-    refused("--optimizer", "lion", 2, &optimizers);
-    // A leak that is 0 in single precision, and a penalty whose inverse is not finite.
-    refused("--leak", "1e-60", 1, &["leak", "f32"]);
-    refused("--ridge", "1e-320", 1, &["ridge", "inverse"]);
-}
-
-#[test]
-fn the_constants_of_least_squares_are_for_least_squares() {
-    for option in ["--forgetting", "--ridge"] {
-        let options = ["--target", "y", "--readout", "gradient", option, "1"];
-        fails("y\n1\n2\n3\n", &options, 2, &[option, "--readout rls"]);
-    }
-}
-
-#[test]
-fn a_network_that_does_not_fit_in_memory_says_how_many_bytes_it_needs() {
-    let text = "y\n1\n2\n3\n";
-    fails(text, &["--target", "y", "--units", "100000"], 1, &["4000080000000000 bytes"]);
-    let gru = ["--target", "y", "--cell", "gru", "--units", "100000"];
-    fails(text, &gru, 1, &["12000280000000000 bytes"]);
-    fails(text, &["--target", "y", "--units", "4294967295"], 1, &["bytes"]);
-    // Each layer would fit.
-    let layers = ["--target", "y", "--units", "1000", "--layers", "64"];
-    fails(text, &layers, 1, &["32528642048000 bytes"]);
-}
-
-#[test]
-fn an_unknown_instruction_set_is_refused() {
-    let mut command = rtrl();
-    command.args(["train", sunspots().to_str().unwrap(), "--target", "sunspots"]);
-    let output = command.env("RTRL_ISA", "v9").output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains("v9") && message.contains("scalar"), "{message}");
-}
-
-#[test]
-fn an_output_that_cannot_be_written_is_told_before_the_work_begins() {
-    let folder = TempDir::new().unwrap();
-    for path in [folder.path().join("no/model"), folder.path().to_owned()] {
-        for output in ["--save", "--report", "--json"] {
-            let mut command = rtrl();
-            command.args(["train", sunspots().to_str().unwrap(), "--target", "sunspots"]);
-            let output = command.arg(output).arg(&path).output().unwrap();
-            assert_eq!(output.status.code(), Some(1));
-            assert!(output.stdout.is_empty());
-            let message = String::from_utf8(output.stderr).unwrap();
-            assert!(message.contains(path.to_str().unwrap()), "{message}");
-            assert!(message.contains("folder"), "{message}");
-        }
-    }
-}
-
-#[test]
-fn a_file_that_was_there_stays_when_a_run_learns_nothing() {
-    let folder = TempDir::new().unwrap();
-    let (series, model) = (folder.path().join("series.csv"), folder.path().join("model"));
-    fs::write(&series, "y\n1\ntwo\n3\n").unwrap();
-    fs::write(&model, "precious").unwrap();
-    let mut command = rtrl();
-    command.arg("train").arg(&series).args(["--target", "y", "--save"]).arg(&model);
-    command.assert().code(1);
-    assert_eq!(fs::read_to_string(&model).unwrap(), "precious");
 }

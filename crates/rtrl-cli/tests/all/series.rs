@@ -1,7 +1,4 @@
 //! Series that `rtrl train` cannot read to the end, or must not misread.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +8,7 @@ use rtrl_model::store::network::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::common::{has_words, rtrl};
+use crate::common::{has_words, rtrl};
 
 /// `rtrl train` on the column y of `series.csv` in `folder`.
 fn train(folder: &Path, text: &[u8], options: &[&str]) -> Output {

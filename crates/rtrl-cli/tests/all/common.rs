@@ -1,5 +1,4 @@
 //! What the tests of the program share.
-#![allow(dead_code, reason = "each test program needs a part of it")]
 
 use assert_cmd::Command;
 

@@ -1,8 +1,5 @@
 //! `rtrl inspect` as a user meets it: networks whose behaviour is known, and everything that can be wrong
 //! with a model or a task.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +10,7 @@ use rtrl_model::{Activation, Cell, EngineChoice, InitialWeights, Network, Readou
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::common::{has_words, is_page, rtrl};
+use crate::common::{has_words, is_page, rtrl};
 
 fn save(network: &Network<f64>, path: &Path) {
     store::network::save(network, network.initial_state(), Value::Null, path).unwrap();

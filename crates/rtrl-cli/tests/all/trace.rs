@@ -1,9 +1,7 @@
 //! `rtrl trace` as a user meets it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
 // The comparison of all tests, in a crate that this one does not depend on.
-#[path = "../../rtrl-bench/src/compare.rs"]
+#[path = "../../../rtrl-bench/src/compare.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests here need a part of it")]
 mod compare;
 
@@ -14,8 +12,8 @@ use rtrl_model::store::case::{Case, Trace};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use self::common::{has_words, rtrl};
 use self::compare::{Difference, Tolerance};
+use crate::common::{has_words, rtrl};
 
 fn case_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/twenty-columns.json")

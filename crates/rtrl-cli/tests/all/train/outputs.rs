@@ -1,0 +1,122 @@
+//! The files that `rtrl train` writes.
+
+use std::fs;
+
+use assert_cmd::Command;
+use rtrl_model::store::network::SavedModel;
+use tempfile::TempDir;
+
+use super::sunspots;
+use crate::common::{has_words, rtrl};
+
+/// If standard output is closed early, the model is still saved.
+#[cfg(unix)]
+#[test]
+fn the_model_is_saved_although_nobody_reads_the_table() {
+    let folder = TempDir::new().unwrap();
+    let model = folder.path().join("model");
+    let script = format!(
+        "'{}' train '{}' --target sunspots --save '{}' | head -1; exit ${{PIPESTATUS[0]}}",
+        assert_cmd::cargo::cargo_bin("rtrl").display(),
+        sunspots().display(),
+        model.display()
+    );
+    Command::new("bash").arg("-c").arg(script).assert().success();
+    assert!(SavedModel::read(&model).is_ok());
+}
+
+#[test]
+fn no_output_may_be_the_input_or_another_output() {
+    let folder = TempDir::new().unwrap();
+    let series = folder.path().join("series.csv");
+    let text = "y\n1\n2\n3\n";
+    fs::write(&series, text).unwrap();
+    let twice = folder.path().join("twice");
+    for (first, second) in [(&series, &twice), (&twice, &twice)] {
+        let mut command = rtrl();
+        command.current_dir(folder.path()).arg("train").arg("series.csv").args(["--target", "y"]);
+        command.arg("--json").arg(first).arg("--save").arg(second);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("same file"));
+    }
+    assert_eq!(fs::read_to_string(&series).unwrap(), text);
+}
+
+/// Two paths to one file that did not exist yet were once taken for two files, and the model was
+/// lost.
+#[cfg(unix)]
+#[test]
+fn links_to_nothing_yet_are_the_files_that_they_lead_to() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("series.csv"), "y\n1\n2\n3\n").unwrap();
+    for (link, target) in [("first", "second"), ("second", "file")] {
+        std::os::unix::fs::symlink(target, folder.path().join(link)).unwrap();
+    }
+    for link in ["first", "second"] {
+        let mut command = rtrl();
+        command.current_dir(folder.path()).args(["train", "series.csv", "--target", "y"]);
+        let output = command.args(["--save", link, "--json", "file"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        has_words(&String::from_utf8(output.stderr).unwrap(), &["--save", "--json", "same file"]);
+    }
+}
+
+/// An output to a named pipe once waited for a reader for ever.
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_is_no_output() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("series.csv"), "y\n1\n2\n3\n").unwrap();
+    Command::new("mkfifo").arg(folder.path().join("pipe")).assert().success();
+    let mut command = rtrl();
+    command.current_dir(folder.path()).args(["train", "series.csv", "--target", "y"]);
+    command.args(["--save", "pipe"]).timeout(std::time::Duration::from_mins(1));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    has_words(&String::from_utf8(output.stderr).unwrap(), &["pipe", "expected a file"]);
+}
+
+/// `/dev/stdout` may refer to a file that others write to as well.
+#[cfg(unix)]
+#[test]
+fn standard_output_as_a_file_is_added_to() {
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("log");
+    fs::write(&log, "earlier\n").unwrap();
+    let stdout = fs::OpenOptions::new().append(true).open(&log).unwrap();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("rtrl"));
+    command.arg("train").arg(sunspots()).args(["--target", "sunspots", "--json", "/dev/stdout"]);
+    assert!(command.stdout(stdout).status().unwrap().success());
+    let text = fs::read_to_string(&log).unwrap();
+    has_words(&text, &["earlier", "\"rmse\"", "rows per second"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_before_the_work_begins() {
+    let folder = TempDir::new().unwrap();
+    for path in [folder.path().join("no/model"), folder.path().to_owned()] {
+        for output in ["--save", "--report", "--json"] {
+            let mut command = rtrl();
+            command.args(["train", sunspots().to_str().unwrap(), "--target", "sunspots"]);
+            let output = command.arg(output).arg(&path).output().unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            assert!(output.stdout.is_empty());
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert!(message.contains(path.to_str().unwrap()), "{message}");
+            assert!(message.contains("folder"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_there_stays_when_a_run_learns_nothing() {
+    let folder = TempDir::new().unwrap();
+    let (series, model) = (folder.path().join("series.csv"), folder.path().join("model"));
+    fs::write(&series, "y\n1\ntwo\n3\n").unwrap();
+    fs::write(&model, "precious").unwrap();
+    let mut command = rtrl();
+    command.arg("train").arg(&series).args(["--target", "y", "--save"]).arg(&model);
+    command.assert().code(1);
+    assert_eq!(fs::read_to_string(&model).unwrap(), "precious");
+}
