@@ -7,13 +7,14 @@ use std::path::Path;
 
 use rtrl_lab::forecast::{Horizon, Memory, NetworkForecaster};
 use rtrl_lab::interval::RecentErrors;
-use rtrl_model::store::network::{SavedModel, save_learnt};
+use rtrl_model::store::network::{self, SavedModel};
 use rtrl_model::{Clipping, Learner, Network, Real, Threads};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::args::{Classes, EngineArgs, InputArgs, Missing, OnError, OptimizerName, Predict};
 use crate::error::Error;
+use crate::stream::forecasters::Forecasters;
 
 /// What a model says about its series; other fields are only for the reader.
 #[derive(Debug, Deserialize)]
@@ -110,11 +111,6 @@ impl Model {
         self.saved.precision()
     }
 
-    /// What the file says, which is saved again with a model that has continued to learn.
-    pub(crate) fn application(&self) -> &Value {
-        self.saved.application()
-    }
-
     /// What the network forecasts and when.
     pub(crate) fn manner(&self) -> (rtrl_lab::forecast::Predict, Horizon) {
         let Description { predict, horizon, .. } = self.described;
@@ -140,21 +136,46 @@ impl Model {
         let forecaster = forecaster.remember(self.described.memory.clone())?;
         Ok(if learns { forecaster } else { forecaster.without_learning() })
     }
+
+    /// Saves the model after more rows. Unless it `learns`, it differs only in what it remembers of
+    /// them: weights that were frozen for the run learn again later.
+    pub(crate) fn save<T: Real>(
+        &self,
+        path: &Path,
+        learns: bool,
+        forecasters: &Forecasters<T>,
+    ) -> Result<(), Error> {
+        let application = self.saved.application().clone();
+        if learns {
+            return save(path, application, forecasters);
+        }
+        let application = with_memory(application, forecasters)?;
+        let state = forecasters.ours.learner().state(0)?.values();
+        Ok(self.saved.save_in_state(state, application, path)?)
+    }
 }
 
 /// Saves a network with the description of its series: `application` says everything that does not
 /// change from row to row.
 pub(crate) fn save<T: Real>(
     path: &Path,
-    mut application: Value,
-    ours: &NetworkForecaster<T>,
-    errors: &RecentErrors,
+    application: Value,
+    forecasters: &Forecasters<T>,
 ) -> Result<(), Error> {
+    let application = with_memory(application, forecasters)?;
+    Ok(network::save_learnt(forecasters.ours.learner(), application, path)?)
+}
+
+/// A description of a series with what changes from row to row.
+fn with_memory<T: Real>(
+    mut application: Value,
+    forecasters: &Forecasters<T>,
+) -> Result<Value, Error> {
     let failed = |error: serde_json::Error| rtrl_model::Error::Format {
         what: "the description of the series".to_owned(),
         reason: error.to_string(),
     };
-    application["memory"] = serde_json::to_value(ours.memory()).map_err(failed)?;
-    application["errors"] = serde_json::to_value(errors).map_err(failed)?;
-    Ok(save_learnt(ours.learner(), application, path)?)
+    application["memory"] = serde_json::to_value(forecasters.ours.memory()).map_err(failed)?;
+    application["errors"] = serde_json::to_value(&forecasters.errors).map_err(failed)?;
+    Ok(application)
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::args::RunArgs;
 use crate::error::Error;
 use crate::input::{self, Series};
-use crate::model::{self, Model};
+use crate::model::Model;
 use crate::number::number;
 use crate::outputs;
 use crate::signals::Stop;
@@ -81,7 +81,7 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     if let Some(path) = &args.save {
         let partial = outputs::partial(path);
         let path = if stopped.is_some() { &partial } else { path };
-        model::save(path, model.application().clone(), &forecasters.ours, &forecasters.errors)?;
+        model.save(path, args.learn, &forecasters)?;
         progress.note(&outputs::confirmation("model", path));
     }
     if let Some(first) = &series.skipped().first {

@@ -215,10 +215,9 @@ fn save<T: Real>(
     options: &Value,
     outcome: &Outcome<T>,
 ) -> Result<(), Error> {
-    let forecasters = &outcome.forecasters;
     let mut application = options.clone();
     application["program"] = "rtrl train".into();
     application["target"] = outcome.target.clone().into();
     application["seed"] = args.seed.into();
-    model::save(path, application, &forecasters.ours, &forecasters.errors)
+    model::save(path, application, &outcome.forecasters)
 }

@@ -135,7 +135,17 @@ fn a_model_that_has_learnt_more_is_saved() {
     let moved = SavedModel::read(&folder.path().join("moved")).unwrap();
     let moved = moved.network::<f32>(&[]).unwrap();
     assert_eq!(moved.weights(), before.weights());
+    assert_eq!(moved.connections(), before.connections());
     assert_ne!(moved.initial_state(), before.initial_state());
+    // It learns later as the first model does, from where it is.
+    let learn = ["rest.csv", "--learn", "--save", "later"];
+    for model in ["model", "moved"] {
+        printed(folder.path(), &[&["run", model][..], &learn].concat());
+        let later = SavedModel::read(&folder.path().join("later")).unwrap();
+        let weights = later.network::<f32>(&[]).unwrap();
+        assert_ne!(weights.weights(), before.weights(), "{model}");
+        assert!(!later.readout_fits().is_empty(), "{model}");
+    }
     let again = printed(folder.path(), &["run", "model", "rest.csv", "--learn"]);
     assert_eq!(first, again);
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::container::{self, Dtype, Plan, Reader, Tensor};
 use super::description::{Description, Parts, connection_codes, connection_rows};
 use super::fields::{Field, Visit, Walk, planned, write};
-use crate::{Activation, Error, Learner, Network, RecursiveLeastSquares};
+use crate::{Activation, Error, Learner, Network};
 
 const RECURRENT: &str = "recurrent.weight";
 const READOUT: &str = "readout.weight";
@@ -79,22 +79,23 @@ pub fn save_learnt<T: Real>(
     application: Value,
     path: &Path,
 ) -> Result<(), Error> {
-    let state = learner.state(0)?.values();
-    save_with(learner.network(), (state, learner.readout_fits()), application, path)
+    let fits = learner.readout_fits().iter().map(|fit| (fit.weights(), fit.inverse()));
+    let fits: Vec<_> = fits.collect();
+    save_with(learner.network(), (learner.state(0)?.values(), &fits), application, path)
 }
 
 fn save_with<T: Real>(
     network: &Network<T>,
-    (state, fits): (&[T], &[RecursiveLeastSquares]),
+    (state, fits): (&[T], &[(&[f64], &[f64])]),
     application: Value,
     path: &Path,
 ) -> Result<(), Error> {
     network.check_state(state)?;
     let walk: &Walk<'_, T> = &|visit| {
         visit_network(network, state, visit)?;
-        for (o, fit) in fits.iter().enumerate() {
-            visit(&fit_field(o, "weight"), Field::Doubles(fit.weights()))?;
-            visit(&fit_field(o, "inverse"), Field::Doubles(fit.inverse()))?;
+        for (o, (weights, inverse)) in fits.iter().enumerate() {
+            visit(&fit_field(o, "weight"), Field::Doubles(weights))?;
+            visit(&fit_field(o, "inverse"), Field::Doubles(inverse))?;
         }
         Ok(())
     };
@@ -197,6 +198,22 @@ impl SavedModel {
     /// [`NetworkBuilder::build`](crate::NetworkBuilder::build).
     pub fn network<T: Real>(&self, custom: &[Activation]) -> Result<Network<T>, Error> {
         self.contents.network.builder(self.parts.clone(), custom)?.build()
+    }
+
+    /// Saves the model again in another state and with other data of its program, as [`save`] does:
+    /// what a run that does not learn leaves of it.
+    ///
+    /// # Errors
+    /// As [`SavedModel::network`] without custom activations, and as [`save`].
+    pub fn save_in_state<T: Real>(
+        &self,
+        state: &[T],
+        application: Value,
+        path: &Path,
+    ) -> Result<(), Error> {
+        let fits = self.fits.iter().map(|(weights, inverse)| (&weights[..], &inverse[..]));
+        let fits: Vec<_> = fits.collect();
+        save_with(&self.network::<T>(&[])?, (state, &fits), application, path)
     }
 }
 
@@ -418,6 +435,15 @@ mod tests {
         let readout = |learner: &Learner<f32>| learner.network().readout_weights().cloned();
         assert_eq!(readout(&resumed), readout(&learner));
         assert_ne!(readout(&forgetful), readout(&learner));
+        // In another state, everything else is as it was.
+        let state = [0.5f32, 0.25, 0.0];
+        saved.save_in_state(&state, json!("moved"), &path).unwrap();
+        let moved = SavedModel::read(&path).unwrap();
+        let [moved_network, network] = [&moved, &saved].map(|s| s.network::<f32>(&[]).unwrap());
+        assert_eq!(moved.application(), &json!("moved"));
+        assert_eq!((moved_network.initial_state(), moved.readout_fits()), (&state[..], saved.readout_fits()));
+        assert_eq!(moved_network.connections(), network.connections());
+        assert_eq!(moved_network.weights(), network.weights());
     }
 
     /// A custom function may have the name of a built-in one and is not mistaken for it.
