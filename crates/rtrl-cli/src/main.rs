@@ -1,7 +1,8 @@
 //! The `rtrl` program.
 //!
 //! Exit codes: 0 for success, 2 for a wrong command line, 130 and 143 if SIGINT and SIGTERM have
-//! stopped it, 141 if nobody reads its output, 1 for everything else that goes wrong.
+//! stopped it, 141 if nobody reads the output of `rtrl run` or `rtrl generate`, 1 for everything
+//! else that goes wrong.
 //!
 //! | file | subject |
 //! |---|---|

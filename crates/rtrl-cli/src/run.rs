@@ -39,11 +39,12 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let described = &model.described;
     let (predict, horizon) = model.manner();
     let columns = described.columns(args.on_error);
-    let mut series = if args.learn {
-        Series::open(&args.file, &columns, horizon)?
+    let series = if args.learn {
+        Series::open(&args.file, &columns, horizon)
     } else {
-        Series::open_without_target(&args.file, &columns, horizon)?
+        Series::open_without_target(&args.file, &columns, horizon)
     };
+    let mut series = stop.or(series)?;
     let settings = json!({
         "series": input::name(&args.file),
         "model": args.model,
@@ -52,7 +53,7 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let (keeper, found) = checkpoint::open(&args.checkpoint, settings)?;
     let forecasters = if let Some(found) = found {
         if !args.checkpoint.from_now {
-            found.skip(&mut series)?;
+            found.skip(&mut series, &stop)?;
         }
         let (resumed, _) =
             found.restore::<T>(Manner { predict, horizon, threads: args.threads() })?;
@@ -66,7 +67,7 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let has_time = described.time.is_some();
     let layout = Lines { format: args.format, has_time, columns, live: args.live };
     let predictions = Predictions::to_output(layout)?;
-    let progress = Progress::new(series.bytes(), args.verbosity.quiet);
+    let progress = Progress::new(series.bytes(), args.verbosity.quiet, &forecasters.scores);
     let mut flow = Flow {
         series: &mut series,
         forecasters,
@@ -76,31 +77,32 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
         progress,
         verbose: args.verbosity.verbose,
     };
-    let stopped = flow.run(&stop)?;
+    let stopped = flow.run(&stop);
     let Flow { forecasters, progress, keeper, .. } = flow;
+    let mut notes = Vec::new();
     if let Some(path) = &args.save {
         let partial = outputs::partial(path);
         let path = if stopped.is_some() { &partial } else { path };
         model.save(path, args.learn, &forecasters)?;
-        progress.note(&outputs::confirmation("model", path));
+        notes.push(outputs::confirmation("model", path));
     }
     if let Some(first) = &series.skipped().first {
         let count = series.skipped().count;
-        progress.note(&format!("skipped {count} rows with errors, the first: {first}"));
+        notes.push(format!("skipped {count} rows with errors, the first: {first}"));
     }
-    if let Some(last) = summary(&forecasters) {
-        progress.note(&last);
+    notes.extend(summary(&forecasters));
+    if let (Some(_), Some(keeper)) = (&stopped, &keeper) {
+        notes.extend(keeper.way_to_resume());
     }
-    match stopped {
-        Some(Error::Closed) => Err(Error::Closed),
-        Some(source) => {
-            if let Some(keeper) = &keeper {
-                progress.note(&keeper.way_to_resume());
-            }
-            Err(Error::Stopped { source: Box::new(source), rows: forecasters.rows })
-        }
-        None => Ok(()),
+    if let Some(Error::Closed) = stopped.as_deref() {
+        // As a process that SIGPIPE has ended, without a message.
+        return Err(Error::Closed);
     }
+    for line in notes {
+        progress.note(&line);
+    }
+    let rows = forecasters.rows;
+    stopped.map_or(Ok(()), |source| Err(Error::Stopped { source, rows }))
 }
 
 /// The errors of all forecasts.

@@ -37,6 +37,11 @@ impl Stop {
         let (number, name) = SIGNALS.into_iter().find(|&(number, _)| number == found)?;
         Some(Error::Signal { number, name })
     }
+
+    /// A result of work that is worthless once a signal has arrived, which is the error then.
+    pub(crate) fn or<V>(&self, result: Result<V, Error>) -> Result<V, Error> {
+        self.error().map_or(result, Err)
+    }
 }
 
 /// Standard input, whose reads fail once a signal has arrived.

@@ -141,9 +141,9 @@ impl<T: Real> NetworkForecaster<T> {
         self.learner.network()
     }
 
-    /// Whether a forecast of the next row depends on nothing but past targets.
-    pub fn sees_target_only(&self) -> bool {
-        self.horizon == Horizon::NextRow && self.input.len() == 1
+    /// The row of the target that belongs to the inputs of a row.
+    pub fn horizon(&self) -> Horizon {
+        self.horizon
     }
 
     /// The forecast from the inputs of the current row. If the forward pass overflows, it is the

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::args::{CheckpointArgs, Every};
 use crate::error::Error;
 use crate::input::{Row, Series};
+use crate::signals::Stop;
 use crate::stream::forecasters::Forecasters;
 use crate::stream::history::History;
 pub(crate) use crate::stream::kept::Manner;
@@ -28,8 +29,10 @@ pub(crate) struct Keeper {
     every: Every,
     settings: Value,
     seen: Seen,
-    /// When the last checkpoint was written, and its row.
-    saved: (Instant, u64),
+    /// When the last checkpoint was written, or the run began.
+    time: Instant,
+    /// The row of the last checkpoint, if there is one.
+    saved: Option<u64>,
     _lock: Lock,
 }
 
@@ -63,9 +66,8 @@ pub(crate) fn open(
         seen = Seen::read(&checkpoint.kept.seen);
         found = Some(checkpoint);
     }
-    let rows = found.as_ref().map_or(0, Found::rows);
-    let saved = (Instant::now(), rows);
-    Ok((Some(Keeper { path, every: args.every(), settings, seen, saved, _lock: lock }), found))
+    let (every, time, saved) = (args.every(), Instant::now(), found.as_ref().map(Found::rows));
+    Ok((Some(Keeper { path, every, settings, seen, time, saved, _lock: lock }), found))
 }
 
 impl Found {
@@ -97,12 +99,12 @@ impl Found {
     /// Skips the rows that the run has seen.
     ///
     /// # Errors
-    /// [`Error::OtherRows`] unless they are the same; errors of the series.
-    pub(crate) fn skip(&self, series: &mut Series) -> Result<(), Error> {
+    /// [`Error::OtherRows`] unless they are the same; errors of the series and signals.
+    pub(crate) fn skip(&self, series: &mut Series, stop: &Stop) -> Result<(), Error> {
         let (mut seen, rows) = (Seen::default(), self.rows());
         let other = || Error::OtherRows { path: series_path(&self.kept.settings), rows };
         for _ in 0..rows {
-            seen.take(series.next_row()?.ok_or_else(other)?);
+            seen.take(stop.or(series.next_row())?.ok_or_else(other)?);
         }
         if seen.digits() == self.kept.seen { Ok(()) } else { Err(other()) }
     }
@@ -125,10 +127,9 @@ impl Keeper {
 
     /// Whether a checkpoint should be written after so many rows.
     pub(crate) fn is_due(&self, rows: u64) -> bool {
-        let (time, last) = self.saved;
         match self.every {
-            Every::Rows(every) => rows - last >= every,
-            Every::Time(every) => time.elapsed() >= every,
+            Every::Rows(every) => rows - self.saved.unwrap_or_default() >= every,
+            Every::Time(every) => self.time.elapsed() >= every,
         }
     }
 
@@ -136,7 +137,7 @@ impl Keeper {
     pub(crate) fn save<T: Real>(
         &mut self,
         forecasters: &Forecasters<T>,
-        predictions: Option<&mut Predictions>,
+        predictions: Option<&Predictions>,
         history: Option<&History>,
     ) -> Result<(), Error> {
         let predictions = predictions.map(Predictions::keep).transpose()?;
@@ -147,7 +148,7 @@ impl Keeper {
             rtrl_model::Error::Format { what, reason }
         })?;
         learners::save(&self.path, &kept::learners(forecasters), &application)?;
-        self.saved = (Instant::now(), forecasters.rows);
+        (self.time, self.saved) = (Instant::now(), Some(forecasters.rows));
         Ok(())
     }
 
@@ -156,10 +157,10 @@ impl Keeper {
         &self.path
     }
 
-    /// How to continue the run.
-    pub(crate) fn way_to_resume(&self) -> String {
-        let (row, path) = (self.saved.1, self.path.display());
-        format!("{path} holds row {row}: the same command with --resume continues there")
+    /// How to continue the run, if there is a checkpoint.
+    pub(crate) fn way_to_resume(&self) -> Option<String> {
+        let (row, path) = (self.saved?, self.path.display());
+        Some(format!("{path} holds row {row}: the same command with --resume continues there"))
     }
 }
 

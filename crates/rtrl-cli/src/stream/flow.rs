@@ -23,44 +23,49 @@ pub(crate) struct Flow<'a, T: Real> {
     pub(crate) verbose: bool,
 }
 
-/// Why the loop ends.
-enum End {
-    /// The series has ended.
-    Whole,
-    /// An error between two rows: everything that the row before it has changed is complete.
-    Between(Error),
+/// Why the loop ends before the end of the series.
+struct End {
+    error: Box<Error>,
+    /// Whether everything that the last row has changed is complete, so that a checkpoint can be
+    /// written.
+    is_complete: bool,
+}
+
+impl End {
+    /// An error between two rows.
+    fn between(error: Error) -> Self {
+        Self { error: Box::new(error), is_complete: true }
+    }
+
     /// An error after which a row may have changed only a part.
-    Within(Error),
+    fn within(error: impl Into<Error>) -> Self {
+        Self { error: Box::new(error.into()), is_complete: false }
+    }
 }
 
 impl<T: Real> Flow<'_, T> {
     /// Takes every row up to the end of the series, to a row that is wrong or to a signal, and
-    /// writes a checkpoint there. Returns what ended the run before the end of the series.
-    ///
-    /// # Errors
-    /// Those of the last checkpoint and of the predictions.
-    pub(crate) fn run(&mut self, stop: &Stop) -> Result<Option<Error>, Error> {
-        let end = loop {
+    /// writes a checkpoint there. Returns the first error, after which what has been learnt is as
+    /// good as before.
+    pub(crate) fn run(&mut self, stop: &Stop) -> Option<Box<Error>> {
+        let mut end = loop {
             if let Some(signal) = stop.error() {
-                break End::Between(signal);
+                break Some(End::between(signal));
             }
             match self.step(stop) {
                 Ok(true) => {}
-                Ok(false) => break End::Whole,
-                Err(end) => break end,
+                Ok(false) => break None,
+                Err(end) => break Some(end),
             }
         };
         self.progress.finish();
-        let stopped = match end {
-            End::Within(error) => return Ok(Some(error)),
-            End::Whole => None,
-            End::Between(error) => Some(error),
-        };
-        self.save()?;
-        if let Some(predictions) = &mut self.predictions {
-            predictions.flush()?;
+        if let Err(unwritten) = self.flush() {
+            let is_complete = unwritten.is_complete && end.as_ref().is_none_or(|e| e.is_complete);
+            let error = end.map_or(unwritten.error, |end| end.error);
+            end = Some(End { error, is_complete });
         }
-        Ok(stopped)
+        let saved = if end.as_ref().is_none_or(|e| e.is_complete) { self.save() } else { Ok(()) };
+        end.map(|end| end.error).or(saved.err().map(Box::new))
     }
 
     /// Takes a row; false at the end.
@@ -69,16 +74,11 @@ impl<T: Real> Flow<'_, T> {
             Ok(Some(row)) => row,
             Ok(None) => return Ok(false),
             // A signal interrupts the wait for a row.
-            Err(error) => return Err(End::Between(stop.error().unwrap_or(error))),
+            Err(error) => return Err(End::between(stop.error().unwrap_or(error))),
         };
         let counted = self.forecasters.scores.count();
         let prediction = self.forecasters.take(row);
-        let prediction = prediction.map_err(|error| End::Within(error.into()))?;
-        if let Some(predictions) = &mut self.predictions {
-            let next = self.forecasters.ours.forecast();
-            let values = prediction.values(next);
-            predictions.take(prediction.row, &row.time, &values).map_err(End::Within)?;
-        }
+        let prediction = prediction.map_err(End::within)?;
         if let (Some(history), Some(target)) = (&mut self.history, prediction.target)
             && self.forecasters.scores.count() > counted
         {
@@ -87,21 +87,39 @@ impl<T: Real> Flow<'_, T> {
         self.progress.take(row.position, &prediction, &self.forecasters.scores);
         if let Some(keeper) = &mut self.keeper {
             keeper.take(row);
-            if keeper.is_due(prediction.row) {
-                self.save().map_err(End::Within)?;
-            }
+        }
+        if let Some(predictions) = &mut self.predictions {
+            let values = prediction.values(self.forecasters.next());
+            let written = predictions.take(prediction.row, &row.time, &values);
+            written.map_err(|error| unwritten(predictions, error))?;
+        }
+        if self.keeper.as_ref().is_some_and(|keeper| keeper.is_due(prediction.row)) {
+            self.flush()?;
+            self.save().map_err(End::within)?;
         }
         Ok(true)
     }
 
-    /// Writes a checkpoint, if the user wants any.
+    /// Writes out all predictions.
+    fn flush(&mut self) -> Result<(), End> {
+        let Some(predictions) = &mut self.predictions else { return Ok(()) };
+        predictions.flush().map_err(|error| unwritten(predictions, error))
+    }
+
+    /// Writes a checkpoint, if the user wants any. All predictions must have been written out.
     fn save(&mut self) -> Result<(), Error> {
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
-        keeper.save(&self.forecasters, self.predictions.as_mut(), self.history.as_ref())?;
+        keeper.save(&self.forecasters, self.predictions.as_ref(), self.history.as_ref())?;
         if self.verbose {
             let (rows, path) = (self.forecasters.rows, keeper.path().display());
             self.progress.note(&format!("wrote the checkpoint of row {rows} to {path}"));
         }
         Ok(())
     }
+}
+
+/// The end of a run whose predictions cannot be written. A checkpoint needs those of a file; those
+/// of standard output are no part of it.
+fn unwritten(predictions: &Predictions, error: Error) -> End {
+    if predictions.is_file() { End::within(error) } else { End::between(error) }
 }

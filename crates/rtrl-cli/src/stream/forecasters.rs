@@ -1,7 +1,7 @@
 //! The forecasters of a stream: a network and its baselines.
 
 use rtrl_lab::baselines::{Autoregression, Persistence};
-use rtrl_lab::forecast::NetworkForecaster;
+use rtrl_lab::forecast::{Horizon, NetworkForecaster};
 use rtrl_lab::interval::RecentErrors;
 use rtrl_lab::prequential::{ErrorSums, Scores, SeriesForecaster};
 use rtrl_model::Real;
@@ -96,9 +96,9 @@ impl Prediction {
     }
 
     /// The values of a line; `next` is the forecast of the row after it.
-    pub(crate) fn values(&self, next: f64) -> [Option<f64>; 5] {
+    pub(crate) fn values(&self, next: Option<f64>) -> [Option<f64>; 5] {
         let [low, high] = self.interval.map_or([None; 2], |interval| interval.map(Some));
-        [self.target, self.forecast, low, high, Some(next)]
+        [self.target, self.forecast, low, high, next]
     }
 }
 
@@ -124,6 +124,11 @@ impl<T: Real> Forecasters<T> {
         Ok(Prediction { row: self.rows, target: row.target, forecast, interval })
     }
 
+    /// The forecast of the next row, unless the inputs of that row are needed for it.
+    pub(crate) fn next(&mut self) -> Option<f64> {
+        (self.ours.horizon() == Horizon::NextRow).then(|| self.ours.forecast())
+    }
+
     /// The names of the baselines.
     pub(crate) fn names(&self) -> Vec<BaselineName> {
         self.baselines.iter().map(Baseline::name).collect()
@@ -139,5 +144,26 @@ impl<T: Real> Forecasters<T> {
     pub(crate) fn settled(&self, name: BaselineName) -> Option<&ErrorSums> {
         let place = self.baselines.iter().position(|baseline| baseline.name() == name)?;
         self.scores.settled.get(1 + place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtrl_lab::forecast::Predict;
+    use rtrl_model::{Learner, Network, Readout};
+
+    use super::*;
+
+    /// A forward pass whose result nobody sees would double the time of rows that are not learnt.
+    #[test]
+    fn the_next_row_is_forecast_only_from_the_rows_before_it() {
+        for (horizon, is_known) in [(Horizon::SameRow, false), (Horizon::NextRow, true)] {
+            let network = Network::<f32>::builder(2, 1).readout(Readout::new(1)).build().unwrap();
+            let learner = Learner::builder(network).build().unwrap();
+            let ours = NetworkForecaster::new(learner, Predict::Value, horizon).unwrap();
+            let mut forecasters = Forecasters::new(ours, vec![], 0);
+            forecasters.take(&Row { inputs: vec![1.0], ..Row::default() }).unwrap();
+            assert_eq!(forecasters.next().is_some(), is_known, "{horizon:?}");
+        }
     }
 }

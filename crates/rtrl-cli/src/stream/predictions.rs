@@ -124,9 +124,13 @@ impl Predictions {
         written.map_err(|error| self.failed(error))
     }
 
-    /// Writes everything out; a file then survives a power failure. Returns its bytes.
-    pub(crate) fn keep(&mut self) -> Result<u64, Error> {
-        self.flush()?;
+    /// Whether lines are written to a file.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.sink.get_ref(), Sink::File(..))
+    }
+
+    /// Lets a file, which has been flushed, survive a power failure. Returns the bytes of all lines.
+    pub(crate) fn keep(&self) -> Result<u64, Error> {
         if let Sink::File(file, path) = self.sink.get_ref() {
             match file.sync_data() {
                 // A device has nothing to sync.

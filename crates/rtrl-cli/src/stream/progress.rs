@@ -26,10 +26,10 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// The progress of a series of so many bytes.
-    pub(crate) fn new(bytes: Option<u64>, quiet: bool) -> Self {
+    /// The progress of a series of so many bytes, whose errors so far are `scores`.
+    pub(crate) fn new(bytes: Option<u64>, quiet: bool, scores: &Scores) -> Self {
         let bar = bytes.filter(|_| !quiet).map_or_else(ProgressBar::hidden, bar);
-        let last = ErrorSums::default();
+        let last = network(scores);
         Self { bar, quiet, start: Instant::now(), rows: 0, is_titled: false, last }
     }
 
@@ -49,7 +49,7 @@ impl Progress {
 
     /// Prints a line in the manner of Vowpal Wabbit.
     fn print(&mut self, prediction: &Prediction, scores: &Scores) {
-        let sums = scores.running.first().copied().unwrap_or_default();
+        let sums = network(scores);
         let since = sums.since(&self.last);
         let [rmse, recent] = [sums, since].map(|sums| number(sums.rmse()));
         let [target, forecast] = [prediction.target, prediction.forecast].map(number);
@@ -83,6 +83,11 @@ impl Progress {
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// The errors of the network.
+fn network(scores: &Scores) -> ErrorSums {
+    scores.running.first().copied().unwrap_or_default()
 }
 
 fn bar(bytes: u64) -> ProgressBar {

@@ -60,7 +60,7 @@ pub(crate) struct Outcome<T: Real> {
 
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let stop = Stop::watch()?;
-    let mut series = Series::open(&args.file, &args.input, args.horizon)?;
+    let mut series = stop.or(Series::open(&args.file, &args.input, args.horizon))?;
     let predict = args
         .predict
         .map_or(if series.sees_target() { Predict::Change } else { Predict::Value }, Predict::from);
@@ -79,13 +79,13 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let (forecasters, history) = match found {
         Some(found) => {
             bytes = found.predictions();
-            resume(args, found, predict, &mut series)?
+            resume(args, found, predict, (&mut series, &stop))?
         }
         None => (network::forecasters::<T>(args, series.width(), predict)?, None),
     };
     let history = args.report.as_ref().map(|_| history.unwrap_or_default());
     let predictions = predictions(args, bytes)?;
-    let progress = Progress::new(series.bytes(), args.verbosity.quiet);
+    let progress = Progress::new(series.bytes(), args.verbosity.quiet, &forecasters.scores);
     let mut flow = Flow {
         series: &mut series,
         forecasters,
@@ -95,18 +95,18 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         progress,
         verbose: args.verbosity.verbose,
     };
-    let stopped = flow.run(&stop)?.map(Box::new);
+    let stopped = flow.run(&stop);
     let Flow { mut forecasters, history, keeper, progress, .. } = flow;
     let rows = forecasters.rows;
     if let (Some(_), Some(keeper)) = (&stopped, &keeper) {
-        progress.note(&keeper.way_to_resume());
+        keeper.way_to_resume().iter().for_each(|way| progress.note(way));
     }
     match stopped {
         Some(error) if rows < 2 => return Err(*error),
         None if rows < 2 => return Err(Error::Rows { path: input::name(&args.file), got: rows }),
         _ => {}
     }
-    let next = (args.horizon == Horizon::NextRow).then(|| forecasters.ours.forecast());
+    let next = forecasters.next();
     let rows_per_second = progress.rows_per_second();
     let (target, skipped) = (series.target().to_owned(), series.skipped().clone());
     let mut outcome = Outcome { target, skipped, forecasters, rows_per_second, next, stopped };
@@ -126,10 +126,10 @@ fn resume<T: Real>(
     args: &TrainArgs,
     found: Found,
     predict: Predict,
-    series: &mut Series,
+    (series, stop): (&mut Series, &Stop),
 ) -> Result<(Forecasters<T>, Option<History>), Error> {
     if !args.checkpoint.from_now {
-        found.skip(series)?;
+        found.skip(series, stop)?;
     }
     found.restore(Manner { predict, horizon: args.horizon, threads: args.threads() })
 }

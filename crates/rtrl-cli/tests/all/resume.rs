@@ -197,6 +197,39 @@ fn a_second_process_is_refused_with_the_first_one_named() {
     assert!(train(folder.path(), &["--resume"]).output().unwrap().status.success());
 }
 
+/// Also before the first row: while it waits for the header, for the rows that have classes, and
+/// for those that a checkpoint has seen.
+#[test]
+fn a_signal_ends_the_wait_before_the_first_row() {
+    let series = "wind,y\nN,1\nS,2\nN,3\n";
+    for (text, options) in [
+        ("", &[][..]),
+        (series, &["--inputs", "wind", "--classes", "wind"]),
+        ("y\n1\n2\n", &["--resume"]),
+    ] {
+        let folder = TempDir::new().unwrap();
+        if options.contains(&"--resume") {
+            let mut command = on_standard_input(folder.path(), &["--baselines", "none"]);
+            let mut child = waiting(&mut command, "y\n1\n2\n3\n");
+            drop(child.stdin.take());
+            assert!(child.wait().unwrap().success());
+        }
+        let mut command = on_standard_input(folder.path(), &["--baselines", "none"]);
+        let mut child = waiting(command.args(options), text);
+        let input = child.stdin.take();
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&child, "INT");
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        let said = message(&output);
+        assert_eq!(output.status.code(), Some(130), "{options:?}: {said}");
+        assert_eq!(said.trim(), "error: SIGINT has stopped the run", "{options:?}");
+        // Classes that were learnt from a part of their rows are not kept.
+        let is_kept = folder.path().join("checkpoint").exists();
+        assert_eq!(is_kept, options.contains(&"--resume"), "{options:?}");
+    }
+}
+
 /// A run that has ended is resumed when there are more rows.
 #[test]
 fn a_longer_series_is_continued() {
@@ -249,6 +282,54 @@ fn what_does_not_fit_a_checkpoint_is_refused() {
     // A damaged checkpoint is no reason to start anew.
     fs::write(folder.path().join("checkpoint"), &before.1[..1000]).unwrap();
     refused(run(&["--resume"]), &["checkpoint", "cut short"]);
+}
+
+/// A number that overflows in the midst of its row leaves nothing to resume.
+#[test]
+fn a_checkpoint_is_announced_only_if_there_is_one() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("series"), "x,y\n1,1\n2,2\n3,1\n4,1e90\n5,1\n").unwrap();
+    for (every, row) in [("3", Some("holds row 3:")), ("4", None)] {
+        let output = train(folder.path(), &["--baselines", "none", "--every", every]);
+        let output = { output }.output().unwrap();
+        let said = message(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        has_words(&said, &["the results are those of the 3 rows before"]);
+        assert_eq!(said.contains("holds row"), row.is_some(), "{said}");
+        assert!(row.is_none_or(|row| said.contains(row)), "{said}");
+        assert_eq!(folder.path().join("checkpoint").exists(), row.is_some());
+        fs::remove_file(folder.path().join("checkpoint")).ok();
+    }
+}
+
+/// The first line after a resumption is about the rows since then.
+#[test]
+fn progress_continues_with_the_errors_since_the_checkpoint() {
+    let folder = folder();
+    let series = folder.path().join("series");
+    let whole = fs::read_to_string(&series).unwrap();
+    let part: Vec<&str> = whole.lines().take(1 + 30).collect();
+    fs::write(&series, part.join("\n")).unwrap();
+    let run = |options: &[&str]| {
+        let options = [&["--baselines", "none"], options].concat();
+        let output = train(folder.path(), &options).output().unwrap();
+        assert!(output.status.success(), "{}", message(&output));
+        message(&output)
+    };
+    run(&[]);
+    fs::write(&series, &whole).unwrap();
+    let said = run(&["--resume"]);
+    let line: Vec<&str> =
+        said.lines().find(|line| line.contains("  32  ")).unwrap().split_whitespace().collect();
+    let predictions = fs::read_to_string(folder.path().join("predictions")).unwrap();
+    let squares = predictions.lines().skip(31).take(2).map(|line| {
+        let cells: Vec<f64> = line.split(',').take(3).map(|cell| cell.parse().unwrap()).collect();
+        (cells[1] - cells[2]).powi(2)
+    });
+    let expected = (squares.sum::<f64>() / 2.0).sqrt();
+    let recent: f64 = line[2].parse().unwrap();
+    assert!((recent / expected - 1.0).abs() < 1e-2, "{recent} {expected}: {said}");
+    assert_ne!(line[1], line[2]);
 }
 
 /// A live stream has no earlier rows.

@@ -298,6 +298,48 @@ fn a_closed_pipe_ends_a_run_quietly() {
     assert_eq!(message.lines().count(), 3, "{message}");
 }
 
+/// What has been learnt survives predictions that nobody reads, whether the last lines cannot leave
+/// or those in the midst of the stream.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_whose_predictions_are_lost_keeps_its_checkpoint() {
+    let folder = trained(&[]);
+    fs::write(folder.path().join("long.csv"), rows(600, 6000)).unwrap();
+    let run = |series: &str| {
+        format!("rtrl run model {series} --learn --save more --checkpoint {series}.kept")
+    };
+    for (series, script, status) in [
+        ("rest.csv", format!("{} --quiet > /dev/full", run("rest.csv")), 1),
+        ("long.csv", format!("{} --every 5 > /dev/full", run("long.csv")), 1),
+        // The reader is gone before the first line is written.
+        ("rest.csv", format!("(sleep 0.3; exec {}) | true", run("rest.csv")), 141),
+        ("long.csv", format!("{} | head -n 3 > /dev/null", run("long.csv")), 141),
+    ] {
+        let (code, message) = bash(folder.path(), &format!("{script}; exit ${{PIPESTATUS[0]}}"));
+        assert_eq!(code, status, "{script}: {message}");
+        // A closed output is no reason for a message.
+        let says = status == 1 && !script.contains("--quiet");
+        assert_eq!(message.contains("wrote the model to more.partial"), says, "{message}");
+        assert_eq!(message.contains("error: standard output: "), status == 1, "{message}");
+        let path = |name: &str| folder.path().join(name);
+        fs::remove_file(path("more.partial")).unwrap();
+        let resumed = run(series).replace("more", "rest");
+        let (code, message) = bash(folder.path(), &format!("{resumed} --resume > out"));
+        assert_eq!(code, 0, "{script}: {message}");
+        fs::remove_file(path(&format!("{series}.kept"))).unwrap();
+        // Nothing that was learnt is learnt again.
+        let left = fs::read_to_string(path("out")).unwrap();
+        let first = left.lines().nth(1).and_then(|line| line.split(',').next()?.parse().ok());
+        let rows = if series == "rest.csv" { 300 } else { 5400 };
+        assert!(first.unwrap_or(rows + 1) > rows.min(4), "{script}: row {first:?}");
+        assert_eq!(left.lines().count() == 1, series == "rest.csv", "{script}");
+        let model = SavedModel::read(&path("rest")).unwrap().network::<f32>(&[]).unwrap();
+        let (code, _) = bash(folder.path(), &format!("rtrl run model {series} --learn --save w"));
+        let whole = SavedModel::read(&path("w")).unwrap().network::<f32>(&[]).unwrap();
+        assert!(code == 0 && model.weights() == whole.weights(), "{script}");
+    }
+}
+
 /// What cannot be written is an error, and old files are as they were.
 #[cfg(target_os = "linux")]
 #[test]

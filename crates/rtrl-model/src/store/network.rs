@@ -86,7 +86,7 @@ pub fn save_learnt<T: Real>(
 
 fn save_with<T: Real>(
     network: &Network<T>,
-    (state, fits): (&[T], &[(&[f64], &[f64])]),
+    (state, fits): (&[T], &[FitView<'_>]),
     application: Value,
     path: &Path,
 ) -> Result<(), Error> {
@@ -250,6 +250,9 @@ pub(super) fn read_parts(
 
 /// The weights and the P of a fit.
 type Fit = (Vec<f64>, Vec<f64>);
+
+/// The same, borrowed.
+type FitView<'a> = (&'a [f64], &'a [f64]);
 
 /// Reads the fits of a readout, if the file has any.
 ///
@@ -441,7 +444,10 @@ mod tests {
         let moved = SavedModel::read(&path).unwrap();
         let [moved_network, network] = [&moved, &saved].map(|s| s.network::<f32>(&[]).unwrap());
         assert_eq!(moved.application(), &json!("moved"));
-        assert_eq!((moved_network.initial_state(), moved.readout_fits()), (&state[..], saved.readout_fits()));
+        assert_eq!(
+            (moved_network.initial_state(), moved.readout_fits()),
+            (&state[..], saved.readout_fits())
+        );
         assert_eq!(moved_network.connections(), network.connections());
         assert_eq!(moved_network.weights(), network.weights());
     }
