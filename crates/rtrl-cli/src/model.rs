@@ -16,6 +16,10 @@ use crate::args::{Classes, EngineArgs, InputArgs, Missing, OnError, OptimizerNam
 use crate::error::Error;
 use crate::stream::forecasters::Forecasters;
 
+/// The fields of a description that change from row to row.
+const MEMORY: &str = "memory";
+const ERRORS: &str = "errors";
+
 /// What a model says about its series; other fields are only for the reader.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Description {
@@ -53,6 +57,7 @@ impl Description {
             time: self.time.clone(),
             no_header: self.no_header,
             classes: classes.collect(),
+            learnt: BTreeMap::new(),
             lags: self.lags.clone(),
             missing: self.missing,
             on_error,
@@ -109,6 +114,15 @@ impl Model {
     /// `f32` or `f64`.
     pub(crate) fn precision(&self) -> &str {
         self.saved.precision()
+    }
+
+    /// What the model says about its series and does not change from row to row.
+    pub(crate) fn lasting(&self) -> Value {
+        let mut application = self.saved.application().clone();
+        if let Some(fields) = application.as_object_mut() {
+            fields.retain(|name, _| name != MEMORY && name != ERRORS);
+        }
+        application
     }
 
     /// What the network forecasts and when.
@@ -175,7 +189,7 @@ fn with_memory<T: Real>(
         what: "the description of the series".to_owned(),
         reason: error.to_string(),
     };
-    application["memory"] = serde_json::to_value(forecasters.ours.memory()).map_err(failed)?;
-    application["errors"] = serde_json::to_value(&forecasters.errors).map_err(failed)?;
+    application[MEMORY] = serde_json::to_value(forecasters.ours.memory()).map_err(failed)?;
+    application[ERRORS] = serde_json::to_value(&forecasters.errors).map_err(failed)?;
     Ok(application)
 }

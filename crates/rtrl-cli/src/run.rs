@@ -39,6 +39,7 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let described = &model.described;
     let (predict, horizon) = model.manner();
     let columns = described.columns(args.on_error);
+    let opened = checkpoint::open(&args.checkpoint)?;
     let series = if args.learn {
         Series::open(&args.file, &columns, horizon)
     } else {
@@ -48,10 +49,11 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let settings = json!({
         "series": input::name(&args.file),
         "model": args.model,
+        "description": model.lasting(),
         "learn": args.learn,
     });
-    let (keeper, found) = checkpoint::open(&args.checkpoint, settings)?;
-    let forecasters = if let Some(found) = found {
+    let (keeper, found) = opened.map(|opened| opened.keeper(settings)).transpose()?.unzip();
+    let forecasters = if let Some(found) = found.flatten() {
         if !args.checkpoint.from_now {
             found.skip(&mut series, &stop)?;
         }

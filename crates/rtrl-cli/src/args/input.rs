@@ -1,5 +1,6 @@
 //! Which columns of a series are read, and how.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::numbers::lag;
 
 /// The columns of a series, and what is wrong or missing in them.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct InputArgs {
     /// The column to forecast, by its name or its number, from 1
     #[arg(long, value_name = "COLUMN")]
@@ -32,6 +33,10 @@ pub(crate) struct InputArgs {
     /// class, else 0
     #[arg(long, value_name = "COLUMN[=CLASSES]", value_parser = classes)]
     pub(crate) classes: Vec<Classes>,
+
+    /// The classes that an earlier part of the run has learnt, by the names of their columns
+    #[arg(skip)]
+    pub(crate) learnt: BTreeMap<String, Vec<String>>,
 
     /// Rows before the current one whose inputs are inputs as well, separated by commas
     #[arg(long, value_name = "ROWS", value_delimiter = ',', value_parser = lag)]

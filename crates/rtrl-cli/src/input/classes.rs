@@ -6,22 +6,22 @@ use super::columns::Columns;
 use super::features::Input;
 use super::shown::shortened;
 use super::table::Table;
-use crate::args::Classes;
+use crate::args::{Classes, InputArgs};
 use crate::error::Error;
 
 /// Rows from which classes are learnt.
 const ROWS: usize = 1000;
 
-/// The input columns at these places. Those that `args` name hold text.
+/// The input columns at these places. Those whose classes `args` give or want hold text.
 pub(super) fn inputs(
     table: &mut Table,
-    args: &[Classes],
+    args: &InputArgs,
     target: Option<usize>,
     places: Vec<usize>,
 ) -> Result<Vec<Input>, Error> {
     let input = |place| Input { place, classes: Vec::new() };
     let mut inputs: Vec<Input> = places.into_iter().map(input).collect();
-    for Classes { column, classes } in args {
+    for Classes { column, classes } in &args.classes {
         let place = Columns { path: table.path(), names: table.names() }.place(column)?;
         let mut texts = inputs.iter_mut().filter(|input| Some(input.place) != target);
         let Some(input) = texts.find(|input| input.place == place) else {
@@ -29,7 +29,10 @@ pub(super) fn inputs(
         };
         input.classes = match classes {
             Some(classes) => classes.clone(),
-            None => learnt(table, place)?,
+            None => match args.learnt.get(&table.names()[place]) {
+                Some(classes) => classes.clone(),
+                None => learnt(table, place)?,
+            },
         };
     }
     Ok(inputs)

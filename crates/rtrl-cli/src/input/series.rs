@@ -81,7 +81,7 @@ impl Series {
         };
         let time = args.time.as_deref().map(|time| columns.place(time)).transpose()?;
         let places = inputs(&columns, &args.inputs, horizon, target, time)?;
-        let inputs = classes::inputs(&mut table, &args.classes, target, places)?;
+        let inputs = classes::inputs(&mut table, args, target, places)?;
         let lags = Lags::new(args.lags.iter().map(|lag| NonZeroUsize::get(*lag)).collect());
         Ok(Self {
             table,
@@ -212,6 +212,7 @@ mod tests {
         time: None,
         no_header: false,
         classes: Vec::new(),
+        learnt: BTreeMap::new(),
         missing: Missing::Error,
         lags: Vec::new(),
         on_error: OnError::Skip,

@@ -43,47 +43,67 @@ pub(crate) struct Found {
     stored: StoredLearners,
 }
 
-/// Opens the checkpoint of a run with these settings, if the user wants any. There is nothing to
-/// continue from unless the user wants to resume and the file exists.
+/// The place of checkpoints, which no other process can use, and what it holds already.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    path: PathBuf,
+    every: Every,
+    found: Option<Found>,
+    lock: Lock,
+}
+
+/// Opens the checkpoint of a run, if the user wants any. There is nothing to continue from unless
+/// the user wants to resume and the file exists.
 ///
 /// # Errors
-/// [`Error::InUse`], [`Error::CheckpointExists`] unless it is to be resumed,
-/// [`Error::OtherSettings`], and errors of files.
-pub(crate) fn open(
-    args: &CheckpointArgs,
-    settings: Value,
-) -> Result<(Option<Keeper>, Option<Found>), Error> {
-    let Some(path) = args.checkpoint.clone() else { return Ok((None, None)) };
+/// [`Error::InUse`], [`Error::CheckpointExists`] unless it is to be resumed, and errors of files.
+pub(crate) fn open(args: &CheckpointArgs) -> Result<Option<Opened>, Error> {
+    let Some(path) = args.checkpoint.clone() else { return Ok(None) };
     let lock = Lock::take(&path)?;
     let exists = path.try_exists();
     let exists = exists.map_err(|source| Error::File { path: path.clone(), source })?;
     if exists && !args.resume {
         return Err(Error::CheckpointExists { path });
     }
-    let (mut found, mut seen) = (None, Seen::default());
-    if exists {
-        let checkpoint = Found::read(&path, &settings)?;
-        seen = Seen::read(&checkpoint.kept.seen);
-        found = Some(checkpoint);
+    let found = if exists { Some(Found::read(&path)?) } else { None };
+    Ok(Some(Opened { path, every: args.every(), found, lock }))
+}
+
+impl Opened {
+    /// The settings of the run that has written the checkpoint, if there is one.
+    pub(crate) fn settings(&self) -> Option<&Value> {
+        self.found.as_ref().map(|found| &found.kept.settings)
     }
-    let (every, time, saved) = (args.every(), Instant::now(), found.as_ref().map(Found::rows));
-    Ok((Some(Keeper { path, every, settings, seen, time, saved, _lock: lock }), found))
+
+    /// The keeper of a run with these settings, and what the run continues from.
+    ///
+    /// # Errors
+    /// [`Error::OtherSettings`] unless the checkpoint has the same ones.
+    pub(crate) fn keeper(self, settings: Value) -> Result<(Keeper, Option<Found>), Error> {
+        let Self { path, every, found, lock } = self;
+        let (mut seen, mut saved) = (Seen::default(), None);
+        if let Some(found) = &found {
+            if let Some((setting, got, expected)) = difference(&settings, &found.kept.settings) {
+                return Err(Error::OtherSettings { path, setting, got, expected });
+            }
+            (seen, saved) = (Seen::read(&found.kept.seen), Some(found.rows()));
+        }
+        Ok((
+            Keeper { path, every, settings, seen, time: Instant::now(), saved, _lock: lock },
+            found,
+        ))
+    }
 }
 
 impl Found {
-    fn read(path: &Path, settings: &Value) -> Result<Self, Error> {
+    fn read(path: &Path) -> Result<Self, Error> {
         let stored = StoredLearners::open(path)?;
         let kept = Kept::deserialize(stored.application());
         let kept = kept.map_err(|error| rtrl_model::Error::Format {
             what: path.display().to_string(),
             reason: format!("not a checkpoint of a stream: {error}"),
         })?;
-        match difference(settings, &kept.settings) {
-            Some((setting, got, expected)) => {
-                Err(Error::OtherSettings { path: path.to_owned(), setting, got, expected })
-            }
-            None => Ok(Self { kept, stored }),
-        }
+        Ok(Self { kept, stored })
     }
 
     /// Rows of the run so far.

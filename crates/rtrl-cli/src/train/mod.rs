@@ -9,17 +9,20 @@ mod network;
 mod report;
 mod summary;
 
+use std::collections::BTreeMap;
+
 use rtrl_lab::forecast::{Horizon, Predict};
 use rtrl_model::{Real, store};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::args::{Precision, ReadoutRule, TrainArgs};
+use crate::args::{InputArgs, Precision, ReadoutRule, TrainArgs};
 use crate::error::Error;
 use crate::input::{self, Series, Skipped};
 use crate::model;
 use crate::outputs;
 use crate::signals::Stop;
-use crate::stream::checkpoint::{self, Found, Manner};
+use crate::stream::checkpoint::{self, Found, Manner, Opened};
 use crate::stream::flow::Flow;
 use crate::stream::forecasters::{Forecasters, Prediction};
 use crate::stream::history::History;
@@ -60,7 +63,9 @@ pub(crate) struct Outcome<T: Real> {
 
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let stop = Stop::watch()?;
-    let mut series = stop.or(Series::open(&args.file, &args.input, args.horizon))?;
+    let opened = checkpoint::open(&args.checkpoint)?;
+    let columns = columns(args, opened.as_ref().and_then(Opened::settings));
+    let mut series = stop.or(Series::open(&args.file, &columns, args.horizon))?;
     let predict = args
         .predict
         .map_or(if series.sees_target() { Predict::Change } else { Predict::Value }, Predict::from);
@@ -74,9 +79,9 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         "predictions": args.predictions.as_ref().map(|_| args.format),
         "report": args.report.is_some(),
     });
-    let (keeper, found) = checkpoint::open(&args.checkpoint, settings)?;
+    let (keeper, found) = opened.map(|opened| opened.keeper(settings)).transpose()?.unzip();
     let mut bytes = None;
-    let (forecasters, history) = match found {
+    let (forecasters, history) = match found.flatten() {
         Some(found) => {
             bytes = found.predictions();
             resume(args, found, predict, (&mut series, &stop))?
@@ -119,6 +124,12 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         Some(source) => Err(Error::Stopped { source, rows }),
         None => Ok(()),
     }
+}
+
+/// The columns of the series. A run that is resumed with these `settings` has learnt its classes.
+fn columns(args: &TrainArgs, settings: Option<&Value>) -> InputArgs {
+    let learnt = settings.and_then(|run| BTreeMap::deserialize(&run["options"]["classes"]).ok());
+    InputArgs { learnt: learnt.unwrap_or_default(), ..args.input.clone() }
 }
 
 /// The forecasters and the history of a checkpoint.

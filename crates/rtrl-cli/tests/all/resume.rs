@@ -2,6 +2,8 @@
 //! the files of the run that nobody stopped.
 #![cfg(unix)]
 
+mod refusals;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -181,22 +183,6 @@ fn a_signal_ends_the_wait_for_a_row() {
     }
 }
 
-#[test]
-fn a_second_process_is_refused_with_the_first_one_named() {
-    let folder = folder();
-    let mut first = waiting(&mut on_standard_input(folder.path(), &[]), "y\n1\n2\n3\n");
-    wait_for(&folder.path().join("checkpoint"));
-    let output = train(folder.path(), &["--resume"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    has_words(&message(&output), &["checkpoint", &format!("process {}", first.id())]);
-    assert!(!folder.path().join("predictions").exists());
-    signal(&first, "KILL");
-    first.wait().unwrap();
-    // The lock of a process that has ended is none.
-    fs::remove_file(folder.path().join("checkpoint")).ok();
-    assert!(train(folder.path(), &["--resume"]).output().unwrap().status.success());
-}
-
 /// Also before the first row: while it waits for the header, for the rows that have classes, and
 /// for those that a checkpoint has seen.
 #[test]
@@ -243,45 +229,6 @@ fn a_longer_series_is_continued() {
         assert!(train(folder.path(), &["--resume"]).output().unwrap().status.success());
     }
     assert!(left(folder.path()) == expected);
-}
-
-#[test]
-fn what_does_not_fit_a_checkpoint_is_refused() {
-    let folder = folder();
-    let run = |options: &[&str]| train(folder.path(), options).output().unwrap();
-    assert!(run(&[]).status.success());
-    let refused = |output: Output, words: &[&str]| {
-        assert_eq!(output.status.code(), Some(1));
-        has_words(&message(&output), words);
-    };
-    let kept = || (left(folder.path()), fs::read(folder.path().join("checkpoint")).unwrap());
-    let before = kept();
-    refused(run(&[]), &["checkpoint", "earlier run", "--resume"]);
-    refused(run(&["--resume", "--leak", "0.5"]), &["--resume: got leak 0.5", "0.2"]);
-    refused(run(&["--resume", "--baselines", "none"]), &["baselines"]);
-    refused(run(&["--resume", "--seed", "2"]), &["seed 2", "1"]);
-    // Another number in a row that it has seen, and a row less.
-    let series = folder.path().join("series");
-    let text = fs::read_to_string(&series).unwrap();
-    let place = text.len() / 2 + text[text.len() / 2..].find('\n').unwrap() + 1;
-    let other = format!("{}-{}", &text[..place], text[place..].trim_start_matches('-'));
-    let other = if other == text { text.replacen("0.", "1.", 1) } else { other };
-    let (shorter, _) = text.trim_end().rsplit_once('\n').unwrap();
-    for text in [&other, shorter] {
-        fs::write(&series, text).unwrap();
-        refused(run(&["--resume"]), &["series", "other rows", "2000 rows", "--from-now"]);
-    }
-    fs::write(&series, &text).unwrap();
-    let predictions = folder.path().join("predictions");
-    fs::write(&predictions, &before.0[0][..100]).unwrap();
-    refused(run(&["--resume"]), &["predictions", "got 100 bytes"]);
-    fs::write(&predictions, [&before.0[0][..], b"torn li"].concat()).unwrap();
-    assert!(kept().1 == before.1);
-    assert!(run(&["--resume"]).status.success());
-    assert!(left(folder.path()) == before.0);
-    // A damaged checkpoint is no reason to start anew.
-    fs::write(folder.path().join("checkpoint"), &before.1[..1000]).unwrap();
-    refused(run(&["--resume"]), &["checkpoint", "cut short"]);
 }
 
 /// A number that overflows in the midst of its row leaves nothing to resume.
@@ -375,4 +322,49 @@ fn a_model_that_runs_is_resumed() {
     let second = run(&["--checkpoint", "other", "--resume"]);
     let (_, rest) = second.split_once('\n').unwrap();
     assert!(format!("{first}{rest}") == whole);
+}
+
+/// The classes that the first run has learnt are those of the run, also for rows that follow.
+#[test]
+fn classes_are_learnt_once() {
+    let outputs = |pieces: &[&str], options: &[&str]| {
+        let folder = TempDir::new().unwrap();
+        for (place, piece) in pieces.iter().enumerate() {
+            let resume: &[&str] = if place == 0 { &[] } else { &["--resume", "--from-now"] };
+            let mut command = on_standard_input(folder.path(), options);
+            command.args(["--inputs", "wind", "--on-error", "skip", "--save", "model"]);
+            let mut child = waiting(command.args(resume), piece);
+            drop(child.stdin.take());
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{piece:?}: {}", message(&output));
+        }
+        fs::read(folder.path().join("model")).unwrap()
+    };
+    let whole = "wind,y\nN,1\nS,2\nN,3\nE,7\nN,5\n";
+    let pieces = ["wind,y\nN,1\nS,2\n", "wind,y\nN,3\n", "wind,y\nE,7\nN,5\n"];
+    let expected = outputs(&[whole], &["--classes", "wind=N,S"]);
+    for column in ["wind", "1"] {
+        assert!(outputs(&pieces, &["--classes", column]) == expected, "{column}");
+    }
+    // A live stream is not read ahead for classes that are known.
+    let folder = TempDir::new().unwrap();
+    let checkpoint = folder.path().join("checkpoint");
+    let command = |resume: &[&str]| {
+        let mut command = on_standard_input(folder.path(), &["--inputs", "wind"]);
+        command.args(["--classes", "wind"]).args(resume);
+        command
+    };
+    let mut first = waiting(&mut command(&[]), pieces[0]);
+    drop(first.stdin.take());
+    assert!(first.wait().unwrap().success());
+    let before = fs::read(&checkpoint).unwrap();
+    let text = "wind,y\nN,3\nN,5\nS,2\n";
+    let mut second = waiting(&mut command(&["--resume", "--from-now"]), text);
+    let start = Instant::now();
+    while fs::read(&checkpoint).unwrap() == before {
+        assert!(start.elapsed() < Duration::from_mins(1), "no row has been taken");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(second.stdin.take());
+    assert!(second.wait().unwrap().success());
 }

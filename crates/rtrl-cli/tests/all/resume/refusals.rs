@@ -1,0 +1,97 @@
+//! What does not fit a checkpoint, and a second process that uses it.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use super::{folder, left, message, on_standard_input, signal, train, wait_for, waiting};
+use crate::common::{has_words, program};
+
+#[test]
+fn a_second_process_is_refused_with_the_first_one_named() {
+    let folder = folder();
+    let mut first = waiting(&mut on_standard_input(folder.path(), &[]), "y\n1\n2\n3\n");
+    wait_for(&folder.path().join("checkpoint"));
+    let output = train(folder.path(), &["--resume"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    has_words(&message(&output), &["checkpoint", &format!("process {}", first.id())]);
+    assert!(!folder.path().join("predictions").exists());
+    signal(&first, "KILL");
+    first.wait().unwrap();
+    // The lock of a process that has ended is none.
+    fs::remove_file(folder.path().join("checkpoint")).ok();
+    assert!(train(folder.path(), &["--resume"]).output().unwrap().status.success());
+}
+
+#[test]
+fn what_does_not_fit_a_checkpoint_is_refused() {
+    let folder = folder();
+    let run = |options: &[&str]| train(folder.path(), options).output().unwrap();
+    assert!(run(&[]).status.success());
+    let refused = |output: Output, words: &[&str]| {
+        assert_eq!(output.status.code(), Some(1));
+        has_words(&message(&output), words);
+    };
+    let kept = || (left(folder.path()), fs::read(folder.path().join("checkpoint")).unwrap());
+    let before = kept();
+    refused(run(&[]), &["checkpoint", "earlier run", "--resume"]);
+    refused(run(&["--resume", "--leak", "0.5"]), &["--resume: got leak 0.5", "0.2"]);
+    refused(run(&["--resume", "--baselines", "none"]), &["baselines"]);
+    refused(run(&["--resume", "--seed", "2"]), &["seed 2", "1"]);
+    // Another number in a row that it has seen, and a row less.
+    let series = folder.path().join("series");
+    let text = fs::read_to_string(&series).unwrap();
+    let place = text.len() / 2 + text[text.len() / 2..].find('\n').unwrap() + 1;
+    let other = format!("{}-{}", &text[..place], text[place..].trim_start_matches('-'));
+    let other = if other == text { text.replacen("0.", "1.", 1) } else { other };
+    let (shorter, _) = text.trim_end().rsplit_once('\n').unwrap();
+    for text in [&other, shorter] {
+        fs::write(&series, text).unwrap();
+        refused(run(&["--resume"]), &["series", "other rows", "2000 rows", "--from-now"]);
+    }
+    fs::write(&series, &text).unwrap();
+    let predictions = folder.path().join("predictions");
+    fs::write(&predictions, &before.0[0][..100]).unwrap();
+    refused(run(&["--resume"]), &["predictions", "got 100 bytes"]);
+    fs::write(&predictions, [&before.0[0][..], b"torn li"].concat()).unwrap();
+    assert!(kept().1 == before.1);
+    assert!(run(&["--resume"]).status.success());
+    assert!(left(folder.path()) == before.0);
+    // A damaged checkpoint is no reason to start anew.
+    fs::write(folder.path().join("checkpoint"), &before.1[..1000]).unwrap();
+    refused(run(&["--resume"]), &["checkpoint", "cut short"]);
+}
+
+/// A model that was trained anew at the same path may give the same number of inputs another
+/// meaning.
+#[test]
+fn a_model_of_another_series_does_not_fit_a_checkpoint() {
+    let folder = folder();
+    let model = |options: &[&str]| {
+        fs::remove_file(folder.path().join("checkpoint")).ok();
+        let options = [&["--baselines", "none"], options].concat();
+        assert!(train(folder.path(), &options).output().unwrap().status.success());
+    };
+    let run = |options: &[&str]| {
+        let mut command = Command::new(program());
+        command.current_dir(folder.path()).args(["run", "model", "series", "--learn", "--quiet"]);
+        command.args(["--checkpoint", "other"]).args(options).output().unwrap()
+    };
+    model(&[]);
+    assert!(run(&["--save", "model"]).status.success());
+    let kept = fs::read(folder.path().join("other")).unwrap();
+    for (options, words) in [
+        (["--predict", "change"], ["got predict \"change\"", "\"value\""]),
+        (["--horizon", "0"], ["got horizon 0", "1"]),
+        (["--seed", "2"], ["got seed 2", "1"]),
+    ] {
+        model(&options);
+        let output = run(&["--resume"]);
+        assert_eq!(output.status.code(), Some(1), "{options:?}");
+        has_words(&message(&output), &[&["--resume"], &words[..]].concat());
+        assert!(fs::read(folder.path().join("other")).unwrap() == kept);
+    }
+    // What the run itself has saved is its model still.
+    model(&[]);
+    assert!(run(&["--resume", "--save", "model"]).status.success());
+    assert!(run(&["--resume"]).status.success());
+}
