@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-/// Most bytes of all cells of a row.
+/// Most bytes of a row.
 pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// Most cells of a row.
@@ -26,10 +26,12 @@ pub(super) enum Malformed {
     #[error("line {line}: got more than {MOST_LINES} lines in a row, expected a closing quote")]
     Lines { line: u64 },
     /// A row with too much text.
-    #[error("line {line}: got more than {MOST_BYTES} bytes in a row, expected at most as many")]
+    #[error(
+        "line {line}: got more than {MOST_BYTES} bytes in a row, expected at most {MOST_BYTES}"
+    )]
     Length { line: u64 },
     /// A row with too many cells.
-    #[error("line {line}: got more than {MOST_CELLS} cells, expected at most as many")]
+    #[error("line {line}: got more than {MOST_CELLS} cells, expected at most {MOST_CELLS}")]
     Cells { line: u64 },
     /// An empty line before another row, which would shift time.
     #[error("line {line}: got an empty line, expected a row")]

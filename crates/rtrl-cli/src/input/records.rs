@@ -160,6 +160,8 @@ impl<R: BufRead> Repeated<R> {
 enum Place {
     /// At the start of a cell.
     Start,
+    /// After blanks at the start of a cell.
+    Blank,
     /// In a cell without quotes, or after them.
     Plain,
     /// Between quotes.
@@ -178,6 +180,8 @@ struct Splitter {
     ends: Vec<usize>,
     /// All bytes of the record after its first line.
     after_first: Vec<u8>,
+    /// Number of bytes of the record.
+    length: usize,
     previous: u8,
     /// The line of the next byte, from 1.
     line: u64,
@@ -193,6 +197,7 @@ impl Splitter {
             text: Vec::new(),
             ends: Vec::new(),
             after_first: Vec::new(),
+            length: 0,
             previous: 0,
             line: 1,
             begun: 1,
@@ -205,6 +210,7 @@ impl Splitter {
         self.text.clear();
         self.ends.clear();
         self.after_first.clear();
+        self.length = 0;
         self.begun = self.line;
     }
 
@@ -236,21 +242,23 @@ impl Splitter {
         if is_after_first && !(line_feed_of_pair && self.after_first.is_empty()) {
             self.after_first.push(byte);
         }
+        self.length += 1;
         let ends_line = matches!(byte, b'\n' | b'\r');
         match (self.place, byte) {
             (Place::Quoted, b'"') => self.place = Place::Closed,
             (Place::Quoted, _) => self.text.push(byte),
-            (Place::Start, b'"') => self.place = Place::Quoted,
+            (Place::Start | Place::Blank, b'"') => self.place = Place::Quoted,
             (Place::Closed, b'"') => {
                 self.text.push(byte);
                 self.place = Place::Quoted;
             }
-            (Place::Closed, b' ') => {}
             (Place::Start, _) if ends_line && self.is_at_start() => return true,
             _ if ends_line || byte == self.separator => {
                 self.ends.push(self.text.len());
                 self.place = Place::Start;
             }
+            (Place::Start, _) if byte.is_ascii_whitespace() => self.place = Place::Blank,
+            (Place::Blank | Place::Closed, _) if byte.is_ascii_whitespace() => {}
             _ => {
                 // A quote in front of other text has not ended the cell, so `"1"2` is not 12.
                 if self.place == Place::Closed {
@@ -285,7 +293,7 @@ impl Splitter {
         if self.line - self.begun > MOST_LINES {
             return Err(Malformed::Lines { line });
         }
-        if self.text.len() > MOST_BYTES {
+        if self.length > MOST_BYTES {
             return Err(Malformed::Length { line });
         }
         if self.ends.len() > MOST_CELLS {
@@ -336,10 +344,35 @@ mod tests {
         }
     }
 
+    /// A blank before a quote once made the quotes a part of the cell.
+    #[test]
+    fn blanks_around_quotes_do_not_count() {
+        for blank in [" ", "\t", " \t\x0c "] {
+            let text = "a, \"b\" ,~\"1,5\"~,~\"x\n\"\"y\"~\nq\"r\",~s~\"t\"~,~\n~\n";
+            let text = text.replace('~', blank);
+            let (found, errors) = split(&text, 3);
+            let cells = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect();
+            let spaced = format!("s{blank}\"t\"");
+            let expected: [(u64, Vec<String>); 3] = [
+                (1, cells(&["a", "b", "1,5", "x\n\"y"])),
+                (3, cells(&["q\"r\"", &spaced, ""])),
+                (4, cells(&[""])),
+            ];
+            assert_eq!(found, expected, "{blank:?}");
+            assert_eq!(errors, [""; 0], "{blank:?}");
+        }
+        // A tab that separates cells is no blank.
+        let mut records = Records::new(&b"a\t\"b\"\t\tc\n"[..], b'\t');
+        assert!(records.advance().unwrap());
+        let cells: Vec<_> = (0..records.len()).map(|place| records.cell(place)).collect();
+        assert_eq!(cells, ["a", "b", "", "c"]);
+    }
+
     /// What is read after an error does not depend on line ends and chunks either.
     #[test]
     fn the_record_after_an_error_is_that_of_the_next_line() {
         let long = "1".repeat(2 * MOST_BYTES);
+        let blanks = " ".repeat(2 * MOST_BYTES);
         let commas = ",".repeat(2 * MOST_CELLS);
         let lines = "x\n".repeat(200);
         for (bad, words, count) in [
@@ -351,10 +384,14 @@ mod tests {
             (&format!("{long}\n"), "bytes in a row", 1),
             (&format!("\"{long}\"\n"), "bytes in a row", 1),
             (&format!("\"a\nb\"{long}\n"), "bytes in a row", 2),
+            // Blanks, quotes and separators count: what may be read again is limited.
+            (&format!("\"a\nb\"{blanks}\n"), "bytes in a row", 2),
+            (&format!("\"a\"{blanks}\n"), "bytes in a row", 1),
+            (&format!("{blanks}1\n"), "bytes in a row", 1),
             (&format!("{commas}\n"), "cells", 1),
         ] {
             for ends in ["\n", "\r\n", "\r"] {
-                for chunk in [2, 1 << 16] {
+                for chunk in [2, 1 << 16, 1 << 23] {
                     let text = format!("y\n1\n{bad}3\n4\n").replace('\n', ends);
                     let (found, errors) = split(&text, chunk);
                     let place = format!("{words} {ends:?} {chunk}: {errors:?}");
