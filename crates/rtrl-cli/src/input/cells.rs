@@ -9,11 +9,14 @@ const LARGEST: f64 = 1e100;
 
 /// The number of a cell; `None` if it is empty.
 pub(super) fn number(table: &Table, place: usize) -> Result<Option<f64>, Error> {
-    let cell = table.cell(place);
-    if cell.is_empty() {
-        return Ok(None);
-    }
-    match cell.parse::<f64>() {
+    let value = match table.number(place) {
+        Some(value) => Ok(value),
+        None => match table.cell(place) {
+            cell if cell.is_empty() => return Ok(None),
+            cell => cell.parse(),
+        },
+    };
+    match value {
         Ok(value) if value.abs() <= LARGEST => Ok(Some(value)),
         Ok(value) if value.is_finite() => {
             let expected = format!("a number from -{LARGEST:e} to {LARGEST:e}");

@@ -1,11 +1,14 @@
 //! Rows of JSON lines: an object on each line, whose keys are the columns.
 
-use std::fmt::{self, Display, Write};
-use std::io::{BufRead, Read};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::io::BufRead;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
-use super::malformed::{MOST_BYTES, Malformed};
+use super::malformed::{MOST_BYTES, MOST_CELLS, Malformed};
+use super::source::read_line;
 
 /// Most characters of what is wrong with an object, which may quote it.
 const MOST_REASON: usize = 200;
@@ -26,23 +29,42 @@ pub(super) struct Objects<R> {
     spoilt: bool,
     /// Whether `text` is the next line already.
     held: bool,
+    /// Whether the last byte was a carriage return, which a line feed may follow.
+    after_return: bool,
 }
 
 /// The cells of an object.
 #[derive(Debug, Default)]
 struct Row {
     keys: Vec<String>,
-    cells: Vec<String>,
-    /// Whether the object has the key.
-    given: Vec<bool>,
+    /// The place of each key.
+    places: HashMap<String, usize>,
+    cells: Vec<Cell>,
     /// Whether keys are new columns.
     is_first: bool,
+}
+
+/// The value of a key.
+#[derive(Debug, Default)]
+struct Cell {
+    /// Whether the object has the key.
+    given: bool,
+    text: String,
+    /// The number, in which case there is no text.
+    number: Option<Number>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Number {
+    Whole(i128),
+    Real(f64),
 }
 
 impl<R: BufRead> Objects<R> {
     pub(super) fn new(bytes: R) -> Self {
         let row = Row { is_first: true, ..Row::default() };
-        Self { bytes, line: 0, text: Vec::new(), row, spoilt: false, held: false }
+        let text = Vec::new();
+        Self { bytes, line: 0, text, row, spoilt: false, held: false, after_return: false }
     }
 
     /// Reads the next row; returns false at the end.
@@ -65,6 +87,9 @@ impl<R: BufRead> Objects<R> {
         let mut json = serde_json::Deserializer::from_slice(self.text.trim_ascii_end());
         let parsed = json.deserialize_any(&mut self.row).and_then(|()| json.end());
         parsed.map_err(|error| malformed(self.line, &error))?;
+        if self.row.keys.len() > MOST_CELLS {
+            return Err(Malformed::Cells { line: self.line });
+        }
         self.row.is_first = false;
         Ok(true)
     }
@@ -74,13 +99,17 @@ impl<R: BufRead> Objects<R> {
         loop {
             self.text.clear();
             let line = self.line + u64::from(!self.spoilt);
-            let most = MOST_BYTES as u64 + 1;
-            let read = self.bytes.by_ref().take(most).read_until(b'\n', &mut self.text);
-            let read = read.map_err(|source| Malformed::Unreadable { line, source })?;
-            let (was_spoilt, is_long) = (self.spoilt, read > MOST_BYTES);
+            let read = read_line(&mut self.bytes, MOST_BYTES + 1, &mut self.text);
+            read.map_err(|source| Malformed::Unreadable { line, source })?;
+            let last = self.text.last().copied();
+            if std::mem::replace(&mut self.after_return, last == Some(b'\r')) && self.text == b"\n"
+            {
+                continue;
+            }
+            let (was_spoilt, is_long) = (self.spoilt, self.text.len() > MOST_BYTES);
             self.line = line;
-            self.spoilt = is_long && self.text.last() != Some(&b'\n');
-            match (read, was_spoilt, is_long) {
+            self.spoilt = is_long && !matches!(last, Some(b'\n' | b'\r'));
+            match (self.text.len(), was_spoilt, is_long) {
                 (0, _, _) => return Ok(false),
                 (_, true, _) => {}
                 (_, false, true) => return Err(Malformed::Length { line }),
@@ -99,9 +128,22 @@ impl<R: BufRead> Objects<R> {
         &self.row.keys
     }
 
-    /// A cell without the blanks around it.
-    pub(super) fn cell(&self, index: usize) -> &str {
-        self.row.cells[index].trim()
+    /// A cell as text, without the blanks around it.
+    pub(super) fn cell(&self, index: usize) -> Cow<'_, str> {
+        let Cell { text, number, .. } = &self.row.cells[index];
+        match number {
+            None => Cow::Borrowed(text.trim_ascii()),
+            Some(Number::Whole(number)) => Cow::Owned(number.to_string()),
+            Some(Number::Real(number)) => Cow::Owned(number.to_string()),
+        }
+    }
+
+    /// The number of a cell, unless its value is a text or null.
+    pub(super) fn number(&self, index: usize) -> Option<f64> {
+        match self.row.cells[index].number? {
+            Number::Whole(number) => Some(number as f64),
+            Number::Real(number) => Some(number),
+        }
     }
 }
 
@@ -115,8 +157,11 @@ fn malformed(line: u64, error: &serde_json::Error) -> Malformed {
 
 impl Row {
     fn begin(&mut self) {
-        self.cells.iter_mut().for_each(String::clear);
-        self.given.fill(false);
+        for cell in &mut self.cells {
+            cell.given = false;
+            cell.text.clear();
+            cell.number = None;
+        }
     }
 
     /// The place of a key; `None` if it is to be ignored. `next` is where it usually is.
@@ -124,12 +169,13 @@ impl Row {
         if self.keys.get(next).is_some_and(|known| known == key) {
             return Some(next);
         }
-        let found = self.keys.iter().position(|known| known == key);
+        let found = self.places.get(key).copied();
         if found.is_none() && self.is_first {
+            let place = self.keys.len();
             self.keys.push(key.to_owned());
-            self.cells.push(String::new());
-            self.given.push(false);
-            return Some(self.keys.len() - 1);
+            self.places.insert(key.to_owned(), place);
+            self.cells.push(Cell::default());
+            return Some(place);
         }
         found
     }
@@ -139,36 +185,55 @@ impl<'de> Visitor<'de> for &mut Row {
     type Value = ();
 
     fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("an object of numbers, texts and nulls")
+        to.write_str("an object of numbers, texts, booleans and nulls")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut next = 0;
-        while let Some(key) = map.next_key::<String>()? {
-            let Some(place) = self.place(&key, next) else {
+        while let Some(place) = map.next_key_seed(Key { row: &mut *self, next })? {
+            let Some(place) = place else {
                 map.next_value::<serde::de::IgnoredAny>()?;
                 continue;
             };
-            if std::mem::replace(&mut self.given[place], true) {
+            if std::mem::replace(&mut self.cells[place].given, true) {
+                let key = &self.keys[place];
                 return Err(A::Error::custom(format!("got key {key:?} twice, expected once")));
             }
-            map.next_value_seed(Cell(&mut self.cells[place]))?;
+            map.next_value_seed(&mut self.cells[place])?;
             next = place + 1;
         }
         Ok(())
     }
 }
 
-/// A value as text.
-struct Cell<'a>(&'a mut String);
+/// A key, whose value is the place of its cell.
+struct Key<'a> {
+    row: &'a mut Row,
+    /// Where the key usually is.
+    next: usize,
+}
 
-impl Cell<'_> {
-    fn set<E: Error>(self, value: impl Display) -> Result<(), E> {
-        write!(self.0, "{value}").map_err(E::custom)
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
+        key.deserialize_str(self)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Cell<'_> {
+impl Visitor<'_> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.row.place(key, self.next))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Cell {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
@@ -176,31 +241,35 @@ impl<'de> DeserializeSeed<'de> for Cell<'_> {
     }
 }
 
-impl Visitor<'_> for Cell<'_> {
+impl Visitor<'_> for &mut Cell {
     type Value = ();
 
     fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("a number, a text or null")
+        to.write_str("a number, a text, a boolean or null")
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.set(u8::from(value))
+        self.visit_u64(value.into())
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.set(value)
+        self.number = Some(Number::Whole(value.into()));
+        Ok(())
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.set(value)
+        self.number = Some(Number::Whole(value.into()));
+        Ok(())
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.set(value)
+        self.number = Some(Number::Real(value));
+        Ok(())
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.set(value)
+        self.text.push_str(value);
+        Ok(())
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
@@ -222,7 +291,7 @@ mod tests {
             match objects.advance() {
                 Ok(true) => {
                     let cells = 0..objects.keys().len();
-                    let cells = cells.map(|index| objects.cell(index).to_owned()).collect();
+                    let cells = cells.map(|index| objects.cell(index).into_owned()).collect();
                     rows.push((objects.line(), cells));
                 }
                 Ok(false) => return (rows, errors),
@@ -233,19 +302,57 @@ mod tests {
 
     #[test]
     fn values_are_cells_in_the_order_of_the_first_object() {
-        let text = "{\"a\": 1.5e3, \"b\": \" x \\u0041\"}\r\n\
+        let text = "{\"a\": 1.5e3, \"b\": \" x \\u0041\\t\"}\n\
             {\"b\": 18446744073709551615, \"c\": [1, {}], \"a\": null}\n\
-            {\"b\": true}\n{\"a\":-7, \"b\":0.1}\n\n\n";
-        let (rows, errors) = read(text);
+            {\"b\": true}\n{\"\\u0061\":-7, \"b\":0.1}\n{\"b\": \"\\u00a05\"}\n\n\n";
         let row = |line, cells: [&str; 2]| (line, cells.map(str::to_owned).to_vec());
         let expected = [
             row(1, ["1500", "x A"]),
             row(2, ["", "18446744073709551615"]),
             row(3, ["", "1"]),
             row(4, ["-7", "0.1"]),
+            row(5, ["", "\u{a0}5"]),
         ];
-        assert_eq!(rows, expected);
-        assert_eq!(errors, [""; 0]);
+        // Lines once ended only with a line feed.
+        for ends in ["\n", "\r\n", "\r"] {
+            let (rows, errors) = read(&text.replace('\n', ends));
+            assert_eq!(rows, expected, "{ends:?}");
+            assert_eq!(errors, [""; 0], "{ends:?}");
+        }
+    }
+
+    /// The number of a value is that of its text.
+    #[test]
+    fn numbers_are_those_of_their_texts() {
+        for text in ["0.1", "-0.0", "1e-310", "18446744073709551615", "-9223372036854775808", "7"] {
+            let text = format!("{{\"a\": {text}}}");
+            let mut objects = Objects::new(text.as_bytes());
+            assert!(objects.advance().unwrap());
+            let (number, parsed) = (objects.number(0), objects.cell(0).parse::<f64>().unwrap());
+            assert_eq!(number.map(f64::to_bits), Some(parsed.to_bits()), "{text}");
+        }
+        for value in ["\"7\"", "null"] {
+            let text = format!("{{\"a\": {value}}}\n");
+            let text = format!("{{\"a\": 1}}\n{text}");
+            let mut objects = Objects::new(text.as_bytes());
+            assert!(objects.advance().unwrap() && objects.advance().unwrap());
+            assert_eq!(objects.number(0), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn objects_have_as_many_keys_as_rows_have_cells() {
+        let object = |keys: usize| {
+            let pairs: Vec<String> = (0..keys).map(|key| format!("\"{key:x}\":1")).collect();
+            format!("{{{}}}", pairs.join(","))
+        };
+        let (rows, errors) = read(&object(MOST_CELLS));
+        assert_eq!((rows.len(), rows[0].1.len(), errors), (1, MOST_CELLS, vec![]));
+        let (rows, errors) = read(&object(MOST_CELLS + 1));
+        assert_eq!(
+            (rows, errors),
+            (vec![], vec!["line 1: got more than 65536 cells, expected at most 65536".to_owned()])
+        );
     }
 
     #[test]
@@ -255,19 +362,23 @@ mod tests {
             ("", "line 2: got an empty line"),
             ("{\"a\": 1", "line 2, byte 7: EOF"),
             ("{\"a\": 1} {", "line 2, byte 10: trailing"),
-            ("[1]", "expected an object of numbers"),
-            ("{\"a\": {}}", "expected a number, a text or null"),
+            ("[1]", "expected an object of numbers, texts, booleans and nulls"),
+            ("{\"a\": {}}", "expected a number, a text, a boolean or null"),
             ("{\"a\": 1, \"a\": 2}", "got key \"a\" twice"),
             ("{\"a\": nan}", "expected ident"),
             (&format!("\"{}\"", "x".repeat(MOST_BYTES / 2)), "invalid type: string \"xxx"),
             ("{\"a\": \"\u{1}\"}", "control character"),
             (&long, "line 2: got more than 1048576 bytes"),
         ] {
-            let (rows, errors) = read(&format!("{{\"a\": 1}}\n{bad}\n{{\"a\": 3}}\n"));
-            assert!(errors.len() == 1 && errors[0].contains(words), "{errors:?}");
-            assert!(errors[0].len() < 300, "{} bytes", errors[0].len());
-            let last = rows.last().unwrap();
-            assert_eq!((rows.len(), last.0, last.1[0].as_str()), (2, 3, "3"), "{words}");
+            for ends in ["\n", "\r\n", "\r"] {
+                let text = format!("{{\"a\": 1}}\n{bad}\n{{\"a\": 3}}\n").replace('\n', ends);
+                let (rows, errors) = read(&text);
+                assert!(errors.len() == 1 && errors[0].contains(words), "{ends:?}: {errors:?}");
+                assert!(errors[0].len() < 300, "{} bytes", errors[0].len());
+                let last = rows.last().unwrap();
+                let found = (rows.len(), last.0, last.1[0].as_str());
+                assert_eq!(found, (2, 3, "3"), "{words} {ends:?}");
+            }
         }
     }
 }

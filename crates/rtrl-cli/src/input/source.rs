@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -97,12 +97,36 @@ fn text(bytes: impl BufRead + 'static) -> io::Result<Text> {
     let (start, mut text) = ahead(text)?;
     if let Some((_, got)) = OTHER_FORMATS.iter().find(|(magic, _)| start.starts_with(magic)) {
         let reason = format!("got {got}, expected UTF-8 text, plain or compressed by gzip or zstd");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        return Err(io::Error::new(ErrorKind::InvalidData, reason));
     }
     if start.starts_with(BYTE_ORDER_MARK) {
         io::copy(&mut text.by_ref().take(BYTE_ORDER_MARK.len() as u64), &mut io::sink())?;
     }
     Ok(Box::new(text))
+}
+
+/// Appends the bytes up to the end of the line, but at most `most`. The line ends with the first LF
+/// or CR, so that an LF after a CR is a line of its own.
+pub(super) fn read_line(
+    bytes: &mut impl BufRead,
+    most: usize,
+    line: &mut Vec<u8>,
+) -> io::Result<()> {
+    let mut left = most;
+    while left > 0 {
+        let chunk = match bytes.fill_buf() {
+            Ok([]) => break,
+            Ok(chunk) => &chunk[..chunk.len().min(left)],
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let end = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let used = end.map_or(chunk.len(), |end| end + 1);
+        line.extend_from_slice(&chunk[..used]);
+        bytes.consume(used);
+        left = if end.is_some() { 0 } else { left - used };
+    }
+    Ok(())
 }
 
 /// The first bytes, and all of them.

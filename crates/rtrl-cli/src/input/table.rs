@@ -3,18 +3,15 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::io::{BufRead, Cursor, Read};
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::malformed::Malformed;
+use super::malformed::{MOST_BYTES, Malformed};
 use super::objects::Objects;
 use super::records::Records;
 use super::source::{self, Source, Text};
 use crate::error::Error;
-
-/// Most bytes of the first line in which separators are counted.
-const MOST_AHEAD: u64 = 1 << 20;
 
 /// A table whose columns are known. Its format is that of its first line: JSON lines if that
 /// begins with a brace, else cells between separators.
@@ -51,7 +48,7 @@ impl Table {
         let Source { mut text, size, read } = Source::open(path)?;
         let path = source::name(path);
         let mut first = Vec::new();
-        let line = text.by_ref().take(MOST_AHEAD).read_until(b'\n', &mut first);
+        let line = source::read_line(&mut text, MOST_BYTES, &mut first);
         line.map_err(|source| Error::File { path: path.clone(), source })?;
         let (is_json, separator) = (first.trim_ascii_start().starts_with(b"{"), separator(&first));
         let text: Text = Box::new(Cursor::new(first).chain(text));
@@ -71,31 +68,31 @@ impl Table {
             size,
             read,
         };
-        table.read()?;
+        if !table.read()? {
+            let expected = if has_header { "a header and rows" } else { "rows" };
+            return Err(table.error(format!("the file is empty, expected {expected}")));
+        }
         table.names = table.header(has_header)?;
         table.held = held;
         Ok(table)
     }
 
     fn header(&self, has_header: bool) -> Result<Vec<String>, Error> {
-        let names: Vec<String> = match &self.rows {
-            Rows::Objects(objects) => objects.keys().to_vec(),
-            Rows::Records(records) => {
+        let (names, got) = match &self.rows {
+            Rows::Objects(objects) => (objects.keys().to_vec(), "an object without keys"),
+            Rows::Records(records) if has_header => {
                 let cells = (0..records.len()).map(|place| records.cell(place).into_owned());
-                cells.collect()
+                (cells.collect(), "a header without names")
+            }
+            Rows::Records(records) => {
+                return Ok((1..=records.len()).map(|number| number.to_string()).collect());
             }
         };
         if names.iter().all(String::is_empty) {
-            let expected = if has_header { "a header and rows" } else { "rows" };
-            let reason = format!("the file is empty, expected {expected}");
-            return Err(Error::Table { path: self.path.clone(), reason });
+            let line = self.line();
+            return Err(self.error(format!("line {line}: got {got}, expected names of columns")));
         }
-        match self.rows {
-            Rows::Records(_) if !has_header => {
-                Ok((1..=names.len()).map(|number| number.to_string()).collect())
-            }
-            _ => Ok(names),
-        }
+        Ok(names)
     }
 
     /// Makes the next row the current one; returns false at the end. After an error in a row, the
@@ -144,9 +141,7 @@ impl Table {
             Rows::Objects(objects) => objects.advance(),
         };
         let more = more.map_err(|malformed| match malformed {
-            Malformed::Unreadable { .. } => {
-                Error::Table { path: self.path.clone(), reason: malformed.to_string() }
-            }
+            Malformed::Unreadable { .. } => self.error(malformed.to_string()),
             malformed => self.row_error(malformed.to_string()),
         })?;
         match &self.rows {
@@ -161,6 +156,10 @@ impl Table {
             _ => {}
         }
         Ok(more)
+    }
+
+    fn error(&self, reason: String) -> Error {
+        Error::Table { path: self.path.clone(), reason }
     }
 
     fn row_error(&self, reason: String) -> Error {
@@ -195,7 +194,15 @@ impl Table {
         }
         match &self.rows {
             Rows::Records(records) => records.cell(place),
-            Rows::Objects(objects) => Cow::Borrowed(objects.cell(place)),
+            Rows::Objects(objects) => objects.cell(place),
+        }
+    }
+
+    /// The number of a cell whose format tells numbers from texts.
+    pub(super) fn number(&self, place: usize) -> Option<f64> {
+        match &self.rows {
+            Rows::Objects(objects) if self.current.is_none() => objects.number(place),
+            _ => None,
         }
     }
 

@@ -90,6 +90,7 @@ fn all_formats_are_the_same_series() {
         format!("\u{feff}{}", table(",")),
         objects(),
         format!("\u{feff}{}\n\n", objects().replace('\n', "\r\n").trim_end()),
+        objects().replace('\n', "\r"),
     ] {
         let plain = text.as_bytes();
         let halves = plain.split_at(100);
@@ -299,7 +300,7 @@ const BAD_OBJECTS: [(&[u8], &str); 9] = [
     (b"{\"a\": 1, \"b\": 2, \"y\": ", "byte 21: EOF"),
     (b"[1, 2, 3]", "expected an object"),
     (b"3", "expected an object"),
-    (b"{\"a\": 1, \"b\": 2, \"y\": [3]}", "expected a number, a text or null"),
+    (b"{\"a\": 1, \"b\": 2, \"y\": [3]}", "expected a number, a text, a boolean or null"),
     (b"{\"a\": 1, \"b\": 2, \"y\": NaN}", "byte 23: expected value"),
     (b"{\"a\": 1, \"b\": 2, \"y\": \"high\"}", "column \"y\": got \"high\""),
     (b"{\"a\": 1, \"y\": 3}", "column \"b\": got \"\""),
@@ -354,7 +355,7 @@ fn damaged_files_are_refused() {
         (b"\n\n".to_vec(), "the file is empty"),
         (b"x,y,y\n1,2,3\n".to_vec(), "\"y\" 2 times"),
         (b"{\"y\": 1\n".to_vec(), "line 1, byte"),
-        (b"{}\n{}\n".to_vec(), "the file is empty"),
+        (b"{}\n{}\n".to_vec(), "line 1: got an object without keys"),
     ] {
         let folder = TempDir::new().unwrap();
         let output = train(folder.path(), &bytes, &["--on-error", "skip"]);

@@ -6,7 +6,10 @@ use crate::common::rtrl;
 #[test]
 fn files_that_are_no_series_are_refused() {
     let target = ["--target", "y"];
-    fails("", &target, 1, &["empty"]);
+    for text in ["", "\n", "\n\n", "\u{feff}"] {
+        fails(text, &target, 1, &["the file is empty, expected a header and rows"]);
+    }
+    fails("", &["--target", "1", "--no-header"], 1, &["the file is empty, expected rows"]);
     fails("x,z\n1,2\n", &target, 1, &["\"y\"", "x, z"]);
     fails("y\n", &target, 1, &["0 rows", "at least 2"]);
     fails("y\n1\n", &target, 1, &["1 rows", "at least 2"]);
@@ -18,6 +21,20 @@ fn files_that_are_no_series_are_refused() {
     fails("x,y\n1,2\n1,2,3\n", &target, 1, &["line 3", "3 cells", "expected 2"]);
     fails("x,y\n1,2\n1\n", &target, 1, &["line 3", "1 cells", "expected 2"]);
     fails("y\n1e200\n-1e200\n1e200\n", &target, 1, &["line 2", "\"1e200\"", "-1e100 to 1e100"]);
+}
+
+/// The file was once called empty, even if its first row only had missing cells.
+#[test]
+fn a_header_without_names_is_told_from_an_empty_file() {
+    for text in [",,\n1,2,3\n", "\"\"\n1\n", " \n1\n"] {
+        fails(text, &["--target", "1"], 1, &["line 1: got a header without names"]);
+    }
+    for text in ["{}\n{\"y\": 1}\n", "{\"\": 1}\n"] {
+        fails(text, &["--target", "1"], 1, &["line 1: got an object without keys"]);
+    }
+    let options = ["--target", "2", "--no-header", "--missing", "last"];
+    let (code, message) = train(",,\n1,2,3\n2,4,5\n", &options);
+    assert_eq!(code, 0, "{message}");
 }
 
 #[test]
