@@ -172,6 +172,16 @@ pub(crate) enum Error {
         /// The other process, if it is known.
         process: Option<u32>,
     },
+    /// A file that has the name of the lock of a checkpoint and is none.
+    #[error(
+        "{}: got another file in place of the checkpoint's lock, expected an empty file or the \
+         number of a process; choose another name for --checkpoint",
+        path.display()
+    )]
+    NotALock {
+        /// The file.
+        path: PathBuf,
+    },
     /// A checkpoint that would be replaced by that of another run.
     #[error(
         "{}: got the checkpoint of an earlier run, expected none; continue that run with --resume, \

@@ -51,11 +51,12 @@ pub(crate) fn confirmation(what: &str, path: &Path) -> String {
     format!("wrote the {what} to {}", path.display())
 }
 
-/// The file that a run which is stopped writes in place of `path`, which stays as it is.
-pub(crate) fn partial(path: &Path) -> PathBuf {
+/// The file that a run which is stopped writes in place of `path`, which stays as it is; none for
+/// a device, to which both write.
+pub(crate) fn partial(path: &Path) -> Option<PathBuf> {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
-    name.into()
+    (!store::is_appended_to(path)).then(|| name.into())
 }
 
 /// A path that is the same for the same file, even if the file does not exist yet.

@@ -19,12 +19,16 @@ use crate::stream::predictions::{Lines, Predictions};
 use crate::stream::progress::Progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
-    let partial = args.save.as_deref().map(outputs::partial);
+    let partial = args.save.as_deref().and_then(outputs::partial);
+    let lock = args.checkpoint.checkpoint.as_deref().map(checkpoint::lock_path);
     let files = [
+        ("--checkpoint", args.checkpoint.checkpoint.as_ref()),
+        ("the lock of --checkpoint", lock.as_ref()),
         ("--save", args.save.as_ref()),
         ("--save", partial.as_ref()),
-        ("--checkpoint", args.checkpoint.checkpoint.as_ref()),
     ];
+    // The model may be replaced by --save.
+    outputs::check(Some(("the model", &args.model)), &files[..2])?;
     let is_file = !input::is_standard_input(&args.file);
     outputs::check(is_file.then_some(("the series", &args.file)), &files)?;
     let model = Model::read(&args.model)?;
@@ -83,8 +87,8 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let Flow { forecasters, progress, keeper, .. } = flow;
     let mut notes = Vec::new();
     if let Some(path) = &args.save {
-        let partial = outputs::partial(path);
-        let path = if stopped.is_some() { &partial } else { path };
+        let partial = outputs::partial(path).filter(|_| stopped.is_some());
+        let path = partial.as_ref().unwrap_or(path);
         model.save(path, args.learn, &forecasters)?;
         notes.push(outputs::confirmation("model", path));
     }

@@ -20,6 +20,7 @@ use crate::stream::history::History;
 pub(crate) use crate::stream::kept::Manner;
 use crate::stream::kept::{self, Kept};
 use crate::stream::lock::Lock;
+pub(crate) use crate::stream::lock::lock_path;
 use crate::stream::predictions::Predictions;
 
 /// Writes the checkpoints of a run. No other process can use the same file meanwhile.

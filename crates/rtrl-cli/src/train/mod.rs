@@ -30,7 +30,8 @@ use crate::stream::predictions::{Lines, Predictions};
 use crate::stream::progress::Progress;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
-    let partial = args.save.as_deref().map(outputs::partial);
+    let partial = args.save.as_deref().and_then(outputs::partial);
+    let lock = args.checkpoint.checkpoint.as_deref().map(checkpoint::lock_path);
     let files = [
         ("--save", args.save.as_ref()),
         ("--save", partial.as_ref()),
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
         ("--json", args.json.as_ref()),
         ("--predictions", args.predictions.as_ref()),
         ("--checkpoint", args.checkpoint.checkpoint.as_ref()),
+        ("the lock of --checkpoint", lock.as_ref()),
     ];
     let is_file = !input::is_standard_input(&args.file);
     outputs::check(is_file.then_some(("the series", &args.file)), &files)?;
@@ -167,8 +169,8 @@ fn write_files<T: Real>(
 ) -> Result<Vec<String>, Error> {
     let mut files = Vec::new();
     if let Some(path) = &args.save {
-        let partial = outputs::partial(path);
-        let path = if outcome.stopped.is_some() { &partial } else { path };
+        let partial = outputs::partial(path).filter(|_| outcome.stopped.is_some());
+        let path = partial.as_ref().unwrap_or(path);
         save(path, args, options, outcome)?;
         files.push(outputs::confirmation("model", path));
     }

@@ -30,5 +30,5 @@ pub use self::learners::StoredLearners;
 #[cfg(test)]
 pub(crate) use self::replace::simulated;
 pub(crate) use self::replace::{Disk, Storage, StoredFile, make_folder, replace_in, replace_with};
-pub use self::replace::{check_writable, destination, replace};
+pub use self::replace::{check_writable, destination, is_appended_to, replace};
 pub use self::supplies::{EngineFactory, Supplies};

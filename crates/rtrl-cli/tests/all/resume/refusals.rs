@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use tempfile::TempDir;
+
 use super::{folder, left, message, on_standard_input, signal, train, wait_for, waiting};
 use crate::common::{has_words, program};
 
@@ -94,4 +96,45 @@ fn a_model_of_another_series_does_not_fit_a_checkpoint() {
     model(&[]);
     assert!(run(&["--resume", "--save", "model"]).status.success());
     assert!(run(&["--resume"]).status.success());
+}
+
+/// Only a lock is taken for the lock of a checkpoint, and neither the lock nor the checkpoint may
+/// be a file that the run reads or writes.
+#[test]
+fn files_with_the_names_of_a_checkpoint_stay_as_they_are() {
+    let folder = TempDir::new().unwrap();
+    let (series, model) = ("y\n1\n2\n3\n", folder.path().join("model.lock"));
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("data.lock", series);
+    write("Cargo.lock", "version = 4");
+    let rtrl = |args: &[&str]| {
+        let mut command = Command::new(program());
+        command.current_dir(folder.path()).args(args).output().unwrap()
+    };
+    let train = ["train", "data.lock", "--target", "y", "--save", "model.lock"];
+    assert!(rtrl(&train).status.success());
+    let old = fs::read(&model).unwrap();
+    let run = ["run", "model.lock", "data.lock", "--save", "model.lock"];
+    for (args, checkpoint, code, words) in [
+        (&train[..], "data", 2, &["the series", "the lock of --checkpoint", "same file"][..]),
+        (&train, "model", 2, &["--save", "the lock of --checkpoint", "same file"]),
+        (&train, "Cargo", 1, &["Cargo.lock", "expected an empty file or the number of a process"]),
+        (&run[..3], "model", 2, &["the model", "the lock of --checkpoint", "same file"]),
+        (&run, "model.lock", 2, &["the model", "--checkpoint", "same file"]),
+    ] {
+        for resume in [&[][..], &["--resume"]] {
+            let output = rtrl(&[args, &["--checkpoint", checkpoint], resume].concat());
+            assert_eq!(output.status.code(), Some(code), "{checkpoint}: {}", message(&output));
+            has_words(&message(&output), words);
+            assert_eq!(fs::read(folder.path().join("data.lock")).unwrap(), series.as_bytes());
+            assert_eq!(fs::read(folder.path().join("Cargo.lock")).unwrap(), b"version = 4");
+            assert!(fs::read(&model).unwrap() == old);
+        }
+    }
+    // What a process that has ended has left is a lock.
+    for (text, name) in [("", "empty"), ("123\n", "earlier")] {
+        write(&format!("{name}.lock"), text);
+        let output = rtrl(&[&train[..], &["--checkpoint", name]].concat());
+        assert!(output.status.success(), "{}", message(&output));
+    }
 }

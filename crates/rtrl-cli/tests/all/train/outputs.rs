@@ -92,6 +92,33 @@ fn standard_output_as_a_file_is_added_to() {
     has_words(&text, &["earlier", "\"rmse\"", "rows per second"]);
 }
 
+/// A device has no old model that could be lost, so a run that is stopped writes to it as well.
+#[cfg(unix)]
+#[test]
+fn a_model_can_be_written_to_a_device() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("series"), "y\n1\n2\n3\n").unwrap();
+    fs::write(path("bad"), "y\n1\n2\n3\nfour\n").unwrap();
+    let train = |series: &str, save: &str, output: fs::File| {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("rtrl"));
+        command.current_dir(folder.path()).args(["train", series, "--target", "y", "--quiet"]);
+        command.args(["--save", save]).stdout(output).status().unwrap().code()
+    };
+    let output = || {
+        fs::write(path("output"), "").unwrap();
+        fs::OpenOptions::new().append(true).open(path("output")).unwrap()
+    };
+    assert_eq!(train("series", "model", output()), Some(0));
+    for (series, code, model) in [("series", 0, "model"), ("bad", 1, "model.partial")] {
+        assert_eq!(train(series, "/dev/null", output()), Some(code));
+        assert_eq!(train(series, "/dev/stdout", output()), Some(code));
+        let found = fs::read(path("output")).unwrap();
+        assert_eq!(train(series, "model", output()), Some(code));
+        assert!(found.starts_with(&fs::read(path(model)).unwrap()), "{series}");
+    }
+}
+
 #[test]
 fn an_output_that_cannot_be_written_is_told_before_the_work_begins() {
     let folder = TempDir::new().unwrap();

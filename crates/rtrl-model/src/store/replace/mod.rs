@@ -66,6 +66,11 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     check().map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
+/// Whether [`replace`] appends to `path`, as to a device, so that no old file can be lost.
+pub fn is_appended_to(path: &Path) -> bool {
+    matches!(place(path), Ok(Place::Direct))
+}
+
 /// How to write to a path.
 enum Place {
     /// It exists and is not a regular file.
@@ -207,6 +212,18 @@ mod tests {
         }
         symlink("round", path("round")).unwrap();
         assert!(destination(&path("round")).is_err() && check_writable(&path("round")).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_devices_are_appended_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        fs::write(folder.path().join("old"), "old").unwrap();
+        for place in [path, folder.path().join("old"), folder.path().to_owned()] {
+            assert!(!is_appended_to(&place), "{place:?}");
+        }
+        assert!(is_appended_to(Path::new("/dev/null")) && is_appended_to(Path::new("/dev/stdout")));
     }
 
     /// Files in memory are files, and are replaced.
