@@ -56,6 +56,7 @@ impl Description {
             inputs: self.inputs.clone(),
             time: self.time.clone(),
             no_header: self.no_header,
+            names_only: true,
             classes: classes.collect(),
             learnt: BTreeMap::new(),
             lags: self.lags.clone(),

@@ -44,15 +44,10 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let (predict, horizon) = model.manner();
     let columns = described.columns(args.on_error);
     let opened = checkpoint::open(&args.checkpoint)?;
-    let series = if args.learn {
-        Series::open(&args.file, &columns, horizon)
-    } else {
-        Series::open_without_target(&args.file, &columns, horizon)
-    };
-    let mut series = stop.or(series)?;
+    let mut series = stop.or(Series::open(&args.file, &columns, horizon, args.learn))?;
     let settings = json!({
-        "series": input::name(&args.file),
-        "model": args.model,
+        "series": input::name(&args.file).display().to_string(),
+        "model": args.model.display().to_string(),
         "description": model.lasting(),
         "learn": args.learn,
     });

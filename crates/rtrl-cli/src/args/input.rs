@@ -34,6 +34,10 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "COLUMN[=CLASSES]", value_parser = classes)]
     pub(crate) classes: Vec<Classes>,
 
+    /// Whether columns are named, and neither numbers, ranges nor exceptions, as in a model
+    #[arg(skip)]
+    pub(crate) names_only: bool,
+
     /// The classes that an earlier part of the run has learnt, by the names of their columns
     #[arg(skip)]
     pub(crate) learnt: BTreeMap<String, Vec<String>>,

@@ -22,7 +22,7 @@ pub(super) fn inputs(
     let input = |place| Input { place, classes: Vec::new() };
     let mut inputs: Vec<Input> = places.into_iter().map(input).collect();
     for Classes { column, classes } in &args.classes {
-        let place = Columns { path: table.path(), names: table.names() }.place(column)?;
+        let place = Columns::of(table, args.names_only).place(column)?;
         let mut texts = inputs.iter_mut().filter(|input| Some(input.place) != target);
         let Some(input) = texts.find(|input| input.place == place) else {
             return Err(Error::NoTextInput { column: shortened(column) });

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::shown::{listed, shortened};
+use super::table::Table;
 use crate::error::Error;
 
 /// How similar a name must be to be offered in place of an unknown one, from 0 to 1.
@@ -12,11 +13,18 @@ const SIMILAR: f64 = 0.7;
 pub(super) struct Columns<'a> {
     pub(super) path: &'a Path,
     pub(super) names: &'a [String],
+    /// Whether they are chosen by their names only.
+    pub(super) names_only: bool,
 }
 
-impl Columns<'_> {
+impl<'a> Columns<'a> {
+    /// The columns of a table.
+    pub(super) fn of(table: &'a Table, names_only: bool) -> Self {
+        Self { path: table.path(), names: table.names(), names_only }
+    }
+
     /// The place of a column: that of its name, which the header must have once, or else its number,
-    /// from 1.
+    /// from 1, unless columns are chosen by their names only.
     pub(super) fn place(&self, column: &str) -> Result<usize, Error> {
         self.find(column)?.ok_or_else(|| self.unknown(column))
     }
@@ -24,8 +32,10 @@ impl Columns<'_> {
     /// The place of a column, if there is one.
     pub(super) fn find(&self, column: &str) -> Result<Option<usize>, Error> {
         let mut places = (0..self.names.len()).filter(|&place| self.names[place] == column);
-        let number =
-            || column.parse().ok().filter(|number| (1..=self.names.len()).contains(number));
+        let number = || {
+            let number = column.parse().ok().filter(|_| !self.names_only);
+            number.filter(|number| (1..=self.names.len()).contains(number))
+        };
         match (places.next(), places.count()) {
             (Some(place), 0) => Ok(Some(place)),
             (Some(_), more) => Err(Error::Ambiguous {
@@ -67,6 +77,9 @@ impl Columns<'_> {
     /// The places of the chosen columns. If the first item is an exception, all columns of
     /// `eligible` are chosen at first.
     pub(super) fn choose(&self, items: &[String], eligible: &[usize]) -> Result<Vec<usize>, Error> {
+        if self.names_only {
+            return items.iter().map(|name| self.place(name)).collect();
+        }
         let mut chosen = Vec::new();
         let mut is_chosen = vec![false; self.names.len()];
         for (index, item) in items.iter().map(|item| item.trim()).enumerate() {
@@ -109,7 +122,8 @@ mod tests {
     fn chosen(items: &str) -> Result<Vec<usize>, String> {
         let names = ["a", "b", "c", "time-of-day", "2", "!odd", "twice", "twice"];
         let names = names.map(str::to_owned);
-        let columns = Columns { path: Path::new("series.csv"), names: &names };
+        let path = Path::new("series.csv");
+        let columns = Columns { path, names: &names, names_only: false };
         let items: Vec<String> = items.split(',').map(str::to_owned).collect();
         let found = columns.choose(&items, &[0, 1, 2, 4, 5, 6, 7]);
         found.map_err(|error| error.to_string())

@@ -32,10 +32,6 @@ pub(crate) struct Series {
 /// The values of one row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
-    /// Number of the row, from 1, without those that are skipped.
-    pub(crate) number: u64,
-    /// Line of the file, from 1.
-    pub(crate) line: u64,
     /// Bytes of the file read so far.
     pub(crate) position: u64,
     /// The target; `None` if its cell is empty.
@@ -54,27 +50,16 @@ pub(crate) struct Skipped {
 }
 
 impl Series {
-    /// Opens a file, or standard input for `-`, and finds the columns.
-    pub(crate) fn open(path: &Path, args: &InputArgs, horizon: Horizon) -> Result<Self, Error> {
-        Self::with(Table::open(path, !args.no_header)?, args, horizon, true)
-    }
-
-    /// As [`Series::open`], but the table may have no column of the target: then no row has one.
-    pub(crate) fn open_without_target(
+    /// Opens a file, or standard input for `-`, and finds the columns. Unless the series
+    /// `needs_target`, there may be no column of the target: then no row has one.
+    pub(crate) fn open(
         path: &Path,
-        args: &InputArgs,
-        horizon: Horizon,
-    ) -> Result<Self, Error> {
-        Self::with(Table::open(path, !args.no_header)?, args, horizon, false)
-    }
-
-    fn with(
-        mut table: Table,
         args: &InputArgs,
         horizon: Horizon,
         needs_target: bool,
     ) -> Result<Self, Error> {
-        let columns = Columns { path: table.path(), names: table.names() };
+        let mut table = Table::open(path, !args.no_header)?;
+        let columns = Columns::of(&table, args.names_only);
         let target = match columns.find(&args.target)? {
             None if !needs_target => None,
             _ => Some(columns.place(&args.target)?),
@@ -95,6 +80,17 @@ impl Series {
         })
     }
 
+    /// Fails if a column that is read shares its name with another one, so that a model could not
+    /// find it again.
+    pub(crate) fn check_names(&self) -> Result<(), Error> {
+        let columns = Columns::of(&self.table, true);
+        let inputs = self.features.inputs.iter().map(|input| input.place);
+        for place in inputs.chain(self.target).chain(self.time) {
+            columns.place(&columns.names[place])?;
+        }
+        Ok(())
+    }
+
     /// Size of the file, if it is known.
     pub(crate) fn bytes(&self) -> Option<u64> {
         self.table.size()
@@ -103,6 +99,11 @@ impl Series {
     /// The name of the target.
     pub(crate) fn target(&self) -> &str {
         self.target.map_or("", |place| &self.table.names()[place])
+    }
+
+    /// The name of the column of the time.
+    pub(crate) fn time(&self) -> Option<&str> {
+        self.time.map(|place| self.table.names()[place].as_str())
     }
 
     /// The names of the input columns.
@@ -159,8 +160,6 @@ impl Series {
         self.row.target = self.target.map_or(Ok(None), |target| number(&self.table, target))?;
         self.features.read(&self.table, &mut self.row.inputs)?;
         self.lags.follow(&mut self.row.inputs);
-        self.row.number += 1;
-        self.row.line = self.table.line();
         self.row.position = self.table.position();
         if let Some(time) = self.time {
             self.row.time.clear();
@@ -211,6 +210,7 @@ mod tests {
         inputs: Vec::new(),
         time: None,
         no_header: false,
+        names_only: false,
         classes: Vec::new(),
         learnt: BTreeMap::new(),
         missing: Missing::Error,
@@ -218,19 +218,20 @@ mod tests {
         on_error: OnError::Skip,
     };
 
-    /// The rows of a table whose target is y and whose other columns are inputs, and the rows that
-    /// were skipped.
-    fn rows(text: &str, args: InputArgs) -> (Vec<Row>, Skipped) {
+    /// The rows of a table whose target is y and whose other columns are inputs, each with its line,
+    /// and the rows that were skipped.
+    fn rows(text: &str, args: InputArgs) -> (Vec<Row>, Vec<u64>, Skipped) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let args = InputArgs { target: "y".to_owned(), ..args };
-        let mut series = Series::open(file.path(), &args, Horizon::SameRow).unwrap();
-        let mut rows = Vec::new();
+        let mut series = Series::open(file.path(), &args, Horizon::SameRow, true).unwrap();
+        let (mut rows, mut lines) = (Vec::new(), Vec::new());
         while let Some(row) = series.next_row().unwrap() {
             rows.push(row.clone());
+            lines.push(series.table.line());
         }
         assert_eq!(series.target(), "y");
-        (rows, series.skipped().clone())
+        (rows, lines, series.skipped().clone())
     }
 
     #[test]
@@ -242,15 +243,15 @@ mod tests {
             // What has replaced a value does not count in the mean.
             (Missing::Mean, [[0.0, 0.0], [2.0, 20.0], [2.0, 20.0], [8.0, 30.0], [5.0, 25.0]]),
         ] {
-            let (found, skipped) = rows(text, InputArgs { missing, ..ARGS });
+            let (found, _, skipped) = rows(text, InputArgs { missing, ..ARGS });
             let inputs: Vec<_> = found.iter().map(|row| row.inputs.as_slice()).collect();
             assert_eq!(inputs, expected, "{missing:?}");
             let targets: Vec<_> = found.iter().map(|row| row.target).collect();
             assert_eq!(targets, [Some(1.0), None, Some(3.0), Some(4.0), None]);
             assert_eq!(skipped.count, 0);
         }
-        let (found, skipped) = rows(text, ARGS);
-        assert_eq!(found.iter().map(|row| row.line).collect::<Vec<_>>(), [3, 5]);
+        let (_, lines, skipped) = rows(text, ARGS);
+        assert_eq!(lines, [3, 5]);
         assert_eq!(skipped.count, 3);
         let first = skipped.first.unwrap();
         assert!(first.ends_with("got \"\", expected a value, or --missing last, zero or mean"));
@@ -262,10 +263,9 @@ mod tests {
         let text = "a,y,b\n1,1,2\nBAD,,\n,3,\n";
         for bad in ["7,1,x", "7,x,9", "7,1,9,9", "7,1", "", "\"7,1,9"] {
             for missing in [Missing::Last, Missing::Mean] {
-                let (found, skipped) =
+                let (found, lines, skipped) =
                     rows(&text.replace("BAD,,", bad), InputArgs { missing, ..ARGS });
-                let lines: Vec<_> = found.iter().map(|row| (row.number, row.line)).collect();
-                assert_eq!(lines, [(1, 2), (2, 4)], "{bad}");
+                assert_eq!(lines, [2, 4], "{bad}");
                 assert_eq!(found[1].inputs, [1.0, 2.0], "{bad}");
                 assert_eq!(skipped.count, 1, "{bad}");
             }
@@ -286,18 +286,18 @@ mod tests {
             (Some(["S", "N"]), Missing::Zero, [[0.0, 1.0, 5.0], [0.0, 0.0, 6.0], [1.0, 0.0, 7.0]]),
         ] {
             let args = InputArgs { classes: vec![wind(classes)], missing, ..ARGS };
-            let (found, skipped) = rows(text, args);
+            let (found, lines, skipped) = rows(text, args);
             let inputs: Vec<_> = found.iter().map(|row| row.inputs.as_slice()).collect();
             assert_eq!(inputs, expected);
-            assert_eq!(found.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4, 5]);
+            assert_eq!(lines, [2, 4, 5]);
             assert!(skipped.first.unwrap().contains("line 3, column \"y\": got \"x\""));
         }
         let args = InputArgs { classes: vec![wind(Some(["N", "E"]))], ..ARGS };
-        let (found, skipped) = rows(text, args);
+        let (found, _, skipped) = rows(text, args);
         assert_eq!((found.len(), skipped.count), (1, 3));
         // A class that is not among the first 1000 rows is as wrong as one that is not named.
         let late = format!("wind,y\n{}S,2\n", "N,1\n".repeat(1000));
-        let (found, skipped) = rows(&late, InputArgs { classes: vec![wind(None)], ..ARGS });
+        let (found, _, skipped) = rows(&late, InputArgs { classes: vec![wind(None)], ..ARGS });
         assert_eq!(found.len(), 1000);
         let words = "line 1002, column \"wind\": got \"S\", expected one of N";
         assert!(skipped.first.unwrap().ends_with(words));
@@ -307,7 +307,7 @@ mod tests {
     fn inputs_of_earlier_rows_are_inputs() {
         let lags = [2, 1].map(|lag| NonZeroUsize::new(lag).unwrap()).to_vec();
         let text = "a,y\n1,0\n2,0\nx,0\n4,0\n,0\n";
-        let (found, _) = rows(text, InputArgs { lags, missing: Missing::Last, ..ARGS });
+        let (found, ..) = rows(text, InputArgs { lags, missing: Missing::Last, ..ARGS });
         let inputs: Vec<_> = found.iter().map(|row| row.inputs.as_slice()).collect();
         assert_eq!(inputs, [[1.0, 1.0, 1.0], [2.0, 1.0, 1.0], [4.0, 1.0, 2.0], [4.0, 2.0, 4.0]]);
     }
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn the_time_is_carried_and_is_no_input() {
         let time = Some("day".to_owned());
-        let (found, _) = rows("x,day,y\n1, 2001-01-01 ,2\n3,,4\n", InputArgs { time, ..ARGS });
+        let (found, ..) = rows("x,day,y\n1, 2001-01-01 ,2\n3,,4\n", InputArgs { time, ..ARGS });
         let times: Vec<_> = found.iter().map(|row| (row.time.as_str(), row.inputs.len())).collect();
         assert_eq!(times, [("2001-01-01", 1), ("", 1)]);
     }

@@ -67,13 +67,16 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let stop = Stop::watch()?;
     let opened = checkpoint::open(&args.checkpoint)?;
     let columns = columns(args, opened.as_ref().and_then(Opened::settings));
-    let mut series = stop.or(Series::open(&args.file, &columns, args.horizon))?;
+    let mut series = stop.or(Series::open(&args.file, &columns, args.horizon, true))?;
+    if args.save.is_some() {
+        series.check_names()?;
+    }
     let predict = args
         .predict
         .map_or(if series.sees_target() { Predict::Change } else { Predict::Value }, Predict::from);
     let options = options(args, &series, predict)?;
     let settings = json!({
-        "series": input::name(&args.file),
+        "series": input::name(&args.file).display().to_string(),
         "target": series.target(),
         "seed": args.seed,
         "options": options,
@@ -197,7 +200,7 @@ fn options(args: &TrainArgs, series: &Series, predict: Predict) -> Result<Value,
         "classes": series.classes(),
         "lags": args.input.lags,
         "missing": args.input.missing,
-        "time": args.input.time,
+        "time": series.time(),
         "no_header": args.input.no_header,
         "horizon": u8::from(args.horizon == Horizon::NextRow),
         "predict": if predict == Predict::Change { "change" } else { "value" },

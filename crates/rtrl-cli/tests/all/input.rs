@@ -1,5 +1,7 @@
 //! The formats, columns and damages of the series that `rtrl train` reads.
 
+mod columns;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -116,47 +118,6 @@ fn standard_input_may_be_compressed() {
         let output = command.write_stdin(bytes).output().unwrap();
         has_words(&String::from_utf8(output.stdout).unwrap(), &["20 rows, 19 forecasts"]);
     }
-}
-
-#[test]
-fn columns_are_chosen_in_many_ways() {
-    let names = results(table(",").as_bytes(), &["--inputs", "a,b,y"]);
-    for inputs in ["2-4", "a-y", "2,b,4", "!day", "!1"] {
-        let found = results(table(",").as_bytes(), &["--inputs", inputs]);
-        assert!(found.0 == names.0, "{inputs}: {}", found.1);
-    }
-    // Without a header, the same columns have their numbers as names.
-    let (_, rows) = table(",").split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-    let rows = rows.as_bytes();
-    let (_, numbers) = results(rows, &["--no-header", "--target", "4", "--inputs", "2-4"]);
-    assert_eq!(numbers["rmse"], names.1["rmse"]);
-    assert_eq!((&numbers["target"], &numbers["rows"]), (&"4".into(), &ROWS.into()));
-    assert_eq!(numbers["options"]["inputs"], serde_json::json!(["2", "3", "4"]));
-    // With --horizon 0, all columns but the target and the time are inputs.
-    let same = results(table(",").as_bytes(), &["--horizon", "0", "--time", "day"]);
-    assert_eq!(same.1["options"]["inputs"], serde_json::json!(["a", "b"]));
-    let same =
-        results(table(",").as_bytes(), &["--horizon", "0", "--inputs", "!day", "--target", "4"]);
-    assert_eq!(same.1["options"]["inputs"], serde_json::json!(["a", "b"]));
-    assert_eq!(same.1["target"], "y");
-}
-
-#[test]
-fn unknown_columns_are_told_the_nearest_one() {
-    let folder = TempDir::new().unwrap();
-    let message = |options: &[&str]| {
-        let output = train(folder.path(), b"temperature,humidity,y\n1,2,3\n4,5,6\n", options);
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (code, text) = message(&["--target", "temprature"]);
-    assert_eq!(code, 1);
-    let words = ["series: got column \"temprature\"", "temperature, humidity, y", "did you mean"];
-    has_words(&text, &words);
-    has_words(&message(&["--inputs", "2-9"]).1, &["got column \"2-9\""]);
-    has_words(&message(&["--time", "when"]).1, &["got column \"when\""]);
-    let (code, text) = message(&["--inputs", "!1-3"]);
-    assert_eq!(code, 2);
-    has_words(&text, &["--inputs: got no column"]);
 }
 
 #[test]
