@@ -22,11 +22,13 @@ pub(crate) enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A column is named twice among the inputs.
-    #[error("--inputs: got column {column:?} twice, expected each column once")]
-    RepeatedInput {
-        /// The name.
-        column: String,
+    /// The same item twice in the values of an option.
+    #[error("{option}: got {item} twice, expected each once")]
+    Repeated {
+        /// The option.
+        option: &'static str,
+        /// The item.
+        item: String,
     },
     /// No column is left among the inputs.
     #[error("--inputs: got no column, expected at least one")]
@@ -258,7 +260,7 @@ pub(crate) enum Error {
         /// The target.
         target: String,
     },
-    /// Nobody reads standard output any more.
+    /// The reader of standard output has closed it.
     #[error("standard output is closed")]
     Closed,
     /// An unknown task.
@@ -276,9 +278,7 @@ pub(crate) enum Error {
         tasks: Vec<String>,
     },
     /// A model with a custom activation.
-    #[error(
-        "got a model with the activation {name}, which only its own program has, expected built-in ones"
-    )]
+    #[error("got a model with the custom activation {name}, expected built-in activations only")]
     CustomActivation {
         /// The name of the function.
         name: String,
@@ -307,7 +307,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::SameFile { .. }
-            | Self::RepeatedInput { .. }
+            | Self::Repeated { .. }
             | Self::NoInput
             | Self::NoTextInput { .. }
             | Self::TargetInput { .. }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::numbers::{observed, seed};
+use super::numbers::{observed, whole};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
@@ -20,7 +20,7 @@ pub(crate) struct InspectArgs {
     pub(crate) steps: usize,
 
     /// Seed of the task's stream and of everything that the instruments draw at random
-    #[arg(long, value_name = "S", default_value_t = 1, value_parser = seed)]
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = whole)]
     pub(crate) seed: u64,
 
     /// Write the results to this JSON file

@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::engine::EngineArgs;
 pub(crate) use self::input::{Classes, InputArgs, Missing, OnError};
 pub(crate) use self::inspect::InspectArgs;
-use self::numbers::{count, positive, rate, rows, seed, share, threads};
+use self::numbers::{count, positive, rate, share, threads, whole};
 pub(crate) use self::optimizer::OptimizerName;
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
@@ -87,7 +87,7 @@ fn activation(name: &str) -> Result<Activation, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Forecast a column of a CSV file one row ahead, learning in one pass, and compare with
+    /// Forecast a column of a series one row ahead, learning in one pass, and compare with
     /// baselines
     Train(Box<TrainArgs>),
     /// Forecast a stream with a saved model, row by row, and learn from it if --learn is given
@@ -108,8 +108,9 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrainArgs {
     /// The series, one row per time step: cells separated by commas, semicolons or tabs below a
-    /// header, or JSON lines, plain or compressed by gzip or zstd; - for standard input. A row whose
-    /// target is empty is a step without a target
+    /// header, or JSON lines, plain or compressed by gzip or zstd; - for standard input. A row with
+    /// an empty target is a step without a target; where the target is also an input, as it is by
+    /// default, this needs --missing
     pub(crate) file: PathBuf,
 
     #[command(flatten)]
@@ -133,7 +134,7 @@ pub(crate) struct TrainArgs {
     pub(crate) layers: NonZeroU32,
 
     /// Seed of the initial weights
-    #[arg(long, default_value_t = 1, value_parser = seed)]
+    #[arg(long, default_value_t = 1, value_parser = whole)]
     pub(crate) seed: u64,
 
     /// What the readout forecasts [default: change if the target is an input, else value]
@@ -180,7 +181,7 @@ pub(crate) struct TrainArgs {
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Number of initial forecasts that do not count in the errors
-    #[arg(long, default_value_t = 300, value_name = "N", value_parser = rows)]
+    #[arg(long, default_value_t = 300, value_name = "N", value_parser = whole)]
     pub(crate) skip: u64,
 
     /// The forecasters to compare with: none, all, or some of persistence, ar (autoregression) and
@@ -198,7 +199,7 @@ pub(crate) struct TrainArgs {
     pub(crate) predictions: Option<PathBuf>,
 
     /// Format of the predictions
-    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    #[arg(long, value_enum, default_value_t = Format::Csv, requires = "predictions")]
     pub(crate) format: Format,
 
     #[command(flatten)]

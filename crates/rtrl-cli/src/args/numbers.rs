@@ -61,8 +61,8 @@ pub(super) fn observed(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A number of rows, possibly none.
-pub(super) fn rows(text: &str) -> Result<u64, String> {
+/// A whole number, possibly 0.
+pub(super) fn whole(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }
 
@@ -72,9 +72,4 @@ pub(super) fn lag(text: &str) -> Result<NonZeroUsize, String> {
         Ok(lag) if lag.get() <= LONGEST_LAG => Ok(lag),
         _ => Err(format!("expected a whole number from 1 to {LONGEST_LAG}")),
     }
-}
-
-/// A seed.
-pub(super) fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }

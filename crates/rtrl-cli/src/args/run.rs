@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use rtrl_model::Threads;
 
 use super::input::OnError;
-use super::numbers::threads;
+use super::numbers::{threads, whole};
 use super::stream::{CheckpointArgs, Format, VerbosityArgs};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// The model: a file written by `rtrl train --save` or `rtrl run --save`. It knows the columns,
-    /// their scales and what is forecast
+    /// The model: a file written by `rtrl train --save` or `rtrl run --save`. It contains the
+    /// columns, their scales and what is forecast
     pub(crate) model: PathBuf,
 
     /// The series, in any format that `rtrl train` reads; - for standard input
@@ -64,7 +64,7 @@ pub(crate) struct GenerateArgs {
     pub(crate) model: PathBuf,
 
     /// Number of rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) steps: u64,
 
     /// Format of the rows on standard output

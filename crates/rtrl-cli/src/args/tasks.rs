@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::numbers::{count, rows, seed};
+use super::numbers::{count, whole};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TasksCommand {
@@ -24,11 +24,11 @@ pub(crate) struct EmitArgs {
     pub(crate) task: String,
 
     /// Number of steps (rows)
-    #[arg(long, value_name = "N", value_parser = rows)]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) steps: u64,
 
     /// Seed of the stream
-    #[arg(long, default_value_t = 1, value_name = "S", value_parser = seed)]
+    #[arg(long, default_value_t = 1, value_name = "S", value_parser = whole)]
     pub(crate) seed: u64,
 }
 

@@ -27,6 +27,10 @@ pub(super) fn inputs(
         let Some(input) = texts.find(|input| input.place == place) else {
             return Err(Error::NoTextInput { column: shortened(column) });
         };
+        if !input.classes.is_empty() {
+            let item = format!("column {:?}", shortened(&table.names()[place]));
+            return Err(Error::Repeated { option: "--classes", item });
+        }
         input.classes = match classes {
             Some(classes) => classes.clone(),
             None => match args.learnt.get(&table.names()[place]) {

@@ -90,9 +90,8 @@ impl<'a> Columns<'a> {
             let Some(exception) = exception else {
                 for place in self.range(item)? {
                     if std::mem::replace(&mut is_chosen[place], true) {
-                        return Err(Error::RepeatedInput {
-                            column: shortened(&self.names[place][..]),
-                        });
+                        let item = format!("column {:?}", shortened(&self.names[place]));
+                        return Err(Error::Repeated { option: "--inputs", item });
                     }
                     chosen.push(place);
                 }

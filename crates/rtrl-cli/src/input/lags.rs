@@ -1,6 +1,9 @@
 //! The inputs of earlier rows.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+
+use crate::error::Error;
 
 /// Lets inputs be followed by those of earlier rows.
 pub(super) struct Lags {
@@ -11,8 +14,14 @@ pub(super) struct Lags {
 }
 
 impl Lags {
-    pub(super) fn new(lags: Vec<usize>) -> Self {
-        Self { lags, past: VecDeque::new() }
+    /// These lags, which must all be different.
+    pub(super) fn new(lags: &[NonZeroUsize]) -> Result<Self, Error> {
+        let is_repeated = |&place: &usize| lags[..place].contains(&lags[place]);
+        if let Some(place) = (0..lags.len()).find(is_repeated) {
+            return Err(Error::Repeated { option: "--lags", item: format!("lag {}", lags[place]) });
+        }
+        let lags = lags.iter().map(|lag| lag.get()).collect();
+        Ok(Self { lags, past: VecDeque::new() })
     }
 
     /// How often the inputs of a row are repeated, including their own row.
@@ -42,7 +51,11 @@ mod tests {
 
     #[test]
     fn inputs_are_followed_by_those_of_earlier_rows() {
-        let mut lags = Lags::new(vec![3, 1]);
+        let new = |lags: &[usize]| {
+            let lags: Vec<_> = lags.iter().filter_map(|&lag| NonZeroUsize::new(lag)).collect();
+            Lags::new(&lags).unwrap()
+        };
+        let mut lags = new(&[3, 1]);
         assert_eq!(lags.copies(), 3);
         for (row, earlier) in [(0, [0, 0]), (1, [0, 0]), (2, [0, 1]), (3, [0, 2]), (9, [1, 3])] {
             let mut inputs = vec![f64::from(row), -1.0];
@@ -52,7 +65,7 @@ mod tests {
             assert!(lags.past.len() <= 4);
         }
         let mut inputs = vec![1.0];
-        Lags::new(Vec::new()).follow(&mut inputs);
+        new(&[]).follow(&mut inputs);
         assert_eq!(inputs, [1.0]);
     }
 }

@@ -1,7 +1,6 @@
 //! The series: the numbers of a table's columns, row by row.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use rtrl_lab::forecast::Horizon;
@@ -67,13 +66,12 @@ impl Series {
         let time = args.time.as_deref().map(|time| columns.place(time)).transpose()?;
         let places = inputs(&columns, &args.inputs, horizon, target, time)?;
         let inputs = classes::inputs(&mut table, args, target, places)?;
-        let lags = Lags::new(args.lags.iter().map(|lag| NonZeroUsize::get(*lag)).collect());
         Ok(Self {
             table,
             target,
             time,
             features: Features::new(inputs, args.missing),
-            lags,
+            lags: Lags::new(&args.lags)?,
             on_error: args.on_error,
             skipped: Skipped::default(),
             row: Row::default(),
@@ -201,6 +199,7 @@ fn inputs(
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::num::NonZeroUsize;
 
     use super::*;
     use crate::args::{Classes, Missing};

@@ -73,10 +73,8 @@ struct Summary<'a> {
     ar_rmse: Option<f64>,
     ar_mae: Option<f64>,
     /// The same network with fixed recurrent weights.
-    #[serde(rename = "still_rmse")]
-    fixed_rmse: Option<f64>,
-    #[serde(rename = "still_mae")]
-    fixed_mae: Option<f64>,
+    still_rmse: Option<f64>,
+    still_mae: Option<f64>,
     rows_per_second: f64,
     /// The error that stopped the run; null after the last row.
     stopped: Option<String>,
@@ -93,7 +91,7 @@ pub(crate) fn json<T: Real>(
 ) -> Result<Vec<u8>, Error> {
     let forecasters = &outcome.forecasters;
     let ours = forecasters.scores.settled.first();
-    let [persistence, ar, fixed] = BaselineName::ALL.map(|name| forecasters.settled(name));
+    let [persistence, ar, still] = BaselineName::ALL.map(|name| forecasters.settled(name));
     let summary = Summary {
         version: env!("CARGO_PKG_VERSION"),
         rows: forecasters.rows,
@@ -104,8 +102,8 @@ pub(crate) fn json<T: Real>(
         persistence_mae: persistence.and_then(ErrorSums::mae),
         ar_rmse: ar.and_then(ErrorSums::rmse),
         ar_mae: ar.and_then(ErrorSums::mae),
-        fixed_rmse: fixed.and_then(ErrorSums::rmse),
-        fixed_mae: fixed.and_then(ErrorSums::mae),
+        still_rmse: still.and_then(ErrorSums::rmse),
+        still_mae: still.and_then(ErrorSums::mae),
         rows_per_second: outcome.rows_per_second,
         stopped: outcome.stopped.as_ref().map(ToString::to_string),
         target: &outcome.target,

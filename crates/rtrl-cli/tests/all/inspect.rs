@@ -225,7 +225,7 @@ fn what_is_no_model_is_refused() {
     let own = Activation::custom("half", |s| s / 2.0, |_| 0.5);
     let network = Network::<f64>::builder(1, 0).activation(own).build().unwrap();
     save(&network, &folder.path().join("model"));
-    fails(&folder, &[], 1, &["custom:half", "only its own program has"]);
+    fails(&folder, &[], 1, &["custom:half", "expected built-in activations"]);
 }
 
 #[test]

@@ -213,6 +213,12 @@ fn a_model_runs_on_its_own_forecasts() {
     let run = cells(&printed(folder.path(), &["run", "model", "rest.csv"]));
     let predicted: Vec<f64> = run.iter().map(|row| row[2].unwrap()).collect();
     assert_eq!(predicted, values);
+    for steps in ["-1", "many"] {
+        let generate = ["generate", "model", "--steps", steps];
+        let output = rtrl().current_dir(folder.path()).args(generate).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        has_words(&String::from_utf8(output.stderr).unwrap(), &[steps, "a whole number from 0 to"]);
+    }
     let folder = trained(&["--inputs", "x,y"]);
     let generate = ["generate", "model", "--steps", "4"];
     let output = rtrl().current_dir(folder.path()).args(generate).output().unwrap();

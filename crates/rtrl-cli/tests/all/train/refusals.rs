@@ -98,6 +98,23 @@ fn numbers_out_of_range_are_refused_with_their_range() {
     }
 }
 
+/// Options that were given twice, or to no effect, once changed the inputs or nothing at all.
+#[test]
+fn options_without_sense_are_refused() {
+    for (options, words) in [
+        (&["--lags", "1,2,1"][..], ["--lags: got lag 1 twice", "expected each once"]),
+        (&["--lags", "3", "--lags", "3"], ["--lags: got lag 3 twice", "expected each once"]),
+        (
+            &["--inputs", "x", "--classes", "x=a,b", "--classes", "1"],
+            ["--classes: got column \"x\" twice", "expected each once"],
+        ),
+        (&["--format", "jsonl"], ["required arguments", "--predictions <FILE>"]),
+    ] {
+        let options = [&["--target", "y"], options].concat();
+        fails("x,y\na,1\nb,2\na,3\n", &options, 2, &words);
+    }
+}
+
 #[test]
 fn settings_out_of_range_are_told_with_their_range() {
     let refused = |option, value, code, words: &[&str]| {
