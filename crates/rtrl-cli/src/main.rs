@@ -9,7 +9,7 @@
 //! | `args/` | the command line as plain data |
 //! | `input/` | a series, read row by row from a file or standard input |
 //! | `stream/` | rows in, predictions out: the common parts of `train` and `run` |
-//! | `train/` | `rtrl train`: online forecasting over a CSV file |
+//! | `train/` | `rtrl train`: online forecasting of a series |
 //! | `run.rs` | `rtrl run`: a saved model on a stream |
 //! | `generate.rs` | `rtrl generate`: a saved model on its own forecasts |
 //! | `model.rs` | models that describe a series: what they are saved with, and how they are read |

@@ -12,7 +12,7 @@ use crate::error::Error;
 /// The signals and their names.
 const SIGNALS: [(i32, &str); 2] = [(SIGINT, "SIGINT"), (SIGTERM, "SIGTERM")];
 
-/// Knows whether a signal has arrived.
+/// Whether a signal has arrived.
 #[derive(Debug)]
 pub(crate) struct Stop(Arc<AtomicUsize>);
 

@@ -90,7 +90,7 @@ fn rows(layer: &Layer<f64>) -> String {
     }
 }
 
-/// The weight rows of a layer, without the zeros behind them.
+/// The weight rows of a layer, without the zeros after them.
 fn rows_of(network: &Network<f64>, layer: &Layer<f64>) -> Vec<Vec<f64>> {
     layer.rows().map(|row| network.weights().row(row)[..layer.width()].to_vec()).collect()
 }

@@ -11,7 +11,7 @@ use crate::stream::history::History;
 use crate::stream::predictions::Predictions;
 use crate::stream::progress::Progress;
 
-/// A stream and everything that it leaves behind.
+/// A stream, its forecasters and its outputs.
 pub(crate) struct Flow<'a, T: Real> {
     pub(crate) series: &'a mut Series,
     pub(crate) forecasters: Forecasters<T>,

@@ -1,4 +1,4 @@
-//! `rtrl train`: one pass of online forecasting over a CSV file.
+//! `rtrl train`: one pass of online forecasting over a series.
 //!
 //! Row by row: `input/` reads the numbers → the network of `network.rs` and the baselines of
 //! `rtrl_lab` forecast the row in `stream/`, then see it and learn from it →
@@ -163,7 +163,7 @@ fn predictions(args: &TrainArgs, bytes: Option<u64>) -> Result<Option<Prediction
     .map(Some)
 }
 
-/// Writes what the run leaves behind, and says what it has written.
+/// Writes the files of a run and returns a line about each.
 fn write_files<T: Real>(
     args: &TrainArgs,
     options: &Value,
