@@ -298,6 +298,12 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Makes the error of a reason why `what` cannot be read or written.
+    pub(crate) fn format<E: ToString>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let what = what.into();
+        |error| Self::Model(rtrl_model::Error::Format { what, reason: error.to_string() })
+    }
+
     /// Whether the error is one of a single row, after which the next row can be read.
     pub(crate) fn is_of_row(&self) -> bool {
         matches!(self, Self::Row { .. } | Self::Cell { .. })

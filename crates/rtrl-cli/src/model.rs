@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::args::{Classes, EngineArgs, InputArgs, Missing, OnError, OptimizerName, Predict};
 use crate::error::Error;
+use crate::stream::checkpoint::Manner;
 use crate::stream::forecasters::Forecasters;
 
 /// The fields of a description that change from row to row.
@@ -126,10 +127,11 @@ impl Model {
         application
     }
 
-    /// What the network forecasts and when.
-    pub(crate) fn manner(&self) -> (rtrl_lab::forecast::Predict, Horizon) {
+    /// How the network forecasts.
+    pub(crate) fn manner(&self, threads: Threads) -> Manner {
         let Description { predict, horizon, .. } = self.described;
-        (predict.into(), if horizon == 0 { Horizon::SameRow } else { Horizon::NextRow })
+        let horizon = if horizon == 0 { Horizon::SameRow } else { Horizon::NextRow };
+        Manner { predict: predict.into(), horizon, threads }
     }
 
     /// A forecaster that continues where the model was saved; `learns` says whether its weights and
@@ -137,8 +139,9 @@ impl Model {
     pub(crate) fn forecaster<T: Real>(
         &self,
         learns: bool,
-        threads: Threads,
+        manner: Manner,
     ) -> Result<NetworkForecaster<T>, Error> {
+        let Manner { predict, horizon, threads } = manner;
         let Description { optimizer, learning_rate, clip, window, even_paced, .. } = self.described;
         let engine = EngineArgs::named(&self.described.engine, window, even_paced)?;
         let learning = Learning { optimizer, rate: learning_rate, clip, engine: &engine, threads };
@@ -146,7 +149,6 @@ impl Model {
         let network = if learns { network } else { network.freeze() };
         let mut learner = learning.learner(network)?;
         learner.restore_readout_fits(self.saved.readout_fits())?;
-        let (predict, horizon) = self.manner();
         let forecaster = NetworkForecaster::new(learner, predict, horizon)?;
         let forecaster = forecaster.remember(self.described.memory.clone())?;
         Ok(if learns { forecaster } else { forecaster.without_learning() })
@@ -186,11 +188,12 @@ fn with_memory<T: Real>(
     mut application: Value,
     forecasters: &Forecasters<T>,
 ) -> Result<Value, Error> {
-    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
-        what: "the description of the series".to_owned(),
-        reason: error.to_string(),
-    };
-    application[MEMORY] = serde_json::to_value(forecasters.ours.memory()).map_err(failed)?;
-    application[ERRORS] = serde_json::to_value(&forecasters.errors).map_err(failed)?;
+    let fields = [
+        (MEMORY, serde_json::to_value(forecasters.ours.memory())),
+        (ERRORS, serde_json::to_value(&forecasters.errors)),
+    ];
+    for (name, value) in fields {
+        application[name] = value.map_err(Error::format("the description of the series"))?;
+    }
     Ok(application)
 }

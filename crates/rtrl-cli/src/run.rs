@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::number::number;
 use crate::outputs;
 use crate::signals::Stop;
-use crate::stream::checkpoint::{self, Manner};
+use crate::stream::checkpoint;
 use crate::stream::flow::Flow;
 use crate::stream::forecasters::{Forecasters, Prediction};
 use crate::stream::predictions::{Lines, Predictions};
@@ -41,7 +41,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
 fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let stop = Stop::watch()?;
     let described = &model.described;
-    let (predict, horizon) = model.manner();
+    let manner = model.manner(args.threads());
+    let horizon = manner.horizon;
     let columns = described.columns(args.on_error);
     let opened = checkpoint::open(&args.checkpoint)?;
     let mut series = stop.or(Series::open(&args.file, &columns, horizon, args.learn))?;
@@ -56,12 +57,11 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
         if !args.checkpoint.from_now {
             found.skip(&mut series, &stop)?;
         }
-        let (resumed, _) =
-            found.restore::<T>(Manner { predict, horizon, threads: args.threads() })?;
+        let (resumed, _) = found.restore::<T>(manner)?;
         let ours = if args.learn { resumed.ours } else { resumed.ours.without_learning() };
         Forecasters { ours, ..resumed }
     } else {
-        let fresh = Forecasters::new(model.forecaster::<T>(args.learn, args.threads())?, vec![], 0);
+        let fresh = Forecasters::new(model.forecaster::<T>(args.learn, manner)?, vec![], 0);
         Forecasters { errors: described.errors.clone(), ..fresh }
     };
     let columns = Prediction::columns(horizon == Horizon::NextRow);

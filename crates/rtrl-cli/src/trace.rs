@@ -11,19 +11,13 @@ pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
     let unreadable = |source| Error::File { path: args.case.clone(), source };
     let text = std::fs::read_to_string(&args.case).map_err(unreadable)?;
     outputs::check(Some(("the case", &args.case)), &[("--out", Some(&args.out))])?;
-    let case = Case::from_json(&text).map_err(|error| rtrl_model::Error::Format {
-        what: args.case.display().to_string(),
-        reason: error.to_string(),
-    })?;
+    let named = Error::format(args.case.display().to_string());
+    let case = Case::from_json(&text).map_err(named)?;
     let trace = match args.precision {
         Precision::F32 => trace::<f32>(&case, args)?,
         Precision::F64 => trace::<f64>(&case, args)?,
     };
-    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
-        what: "trace".to_owned(),
-        reason: error.to_string(),
-    };
-    let text = serde_json::to_vec(&trace).map_err(failed)?;
+    let text = serde_json::to_vec(&trace).map_err(Error::format("trace"))?;
     store::replace(&args.out, &text)?;
     outputs::confirm("trace", &args.out);
     Ok(())

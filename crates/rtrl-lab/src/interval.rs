@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Most errors that count.
 const MOST: usize = 500;
@@ -15,8 +15,8 @@ const FEWEST: usize = 20;
 ///
 /// The interval makes no assumption about the distribution of the errors. As old errors leave, it
 /// follows a forecaster that improves and a series that changes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "VecDeque<f64>", into = "VecDeque<f64>")]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(from = "VecDeque<f64>")]
 pub struct RecentErrors {
     /// Oldest first.
     errors: VecDeque<f64>,
@@ -76,9 +76,9 @@ impl From<VecDeque<f64>> for RecentErrors {
     }
 }
 
-impl From<RecentErrors> for VecDeque<f64> {
-    fn from(recent: RecentErrors) -> Self {
-        recent.errors
+impl Serialize for RecentErrors {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.errors.serialize(serializer)
     }
 }
 

@@ -292,7 +292,8 @@ pub(crate) enum Predict {
 }
 
 /// Single or double precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Precision {
     /// Single precision
     F32,

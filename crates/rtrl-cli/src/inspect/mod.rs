@@ -57,9 +57,5 @@ fn network(saved: &SavedModel) -> Result<Network<f64>, Error> {
 
 /// The JSON file.
 fn json(findings: &Findings) -> Result<Vec<u8>, Error> {
-    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
-        what: "the findings".to_owned(),
-        reason: error.to_string(),
-    };
-    Ok(serde_json::to_vec_pretty(findings).map_err(failed)?)
+    serde_json::to_vec_pretty(findings).map_err(Error::format("the findings"))
 }

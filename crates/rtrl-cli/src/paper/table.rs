@@ -67,11 +67,7 @@ fn summarise(row: &Row) -> Summary {
 /// The JSON file.
 pub(crate) fn json(rows: &[Row]) -> Result<Vec<u8>, Error> {
     let summaries: Vec<_> = rows.iter().map(summarise).collect();
-    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
-        what: "the table".to_owned(),
-        reason: error.to_string(),
-    };
-    Ok(serde_json::to_vec_pretty(&summaries).map_err(failed)?)
+    serde_json::to_vec_pretty(&summaries).map_err(Error::format("the table"))
 }
 
 #[cfg(test)]

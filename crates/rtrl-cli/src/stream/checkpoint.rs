@@ -1,6 +1,6 @@
 //! Checkpoints of a stream: when they are written, and how a run continues from one.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -9,7 +9,6 @@ use rtrl_model::store::StoredLearners;
 use rtrl_model::store::learners;
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::args::{CheckpointArgs, Every};
 use crate::error::Error;
@@ -22,6 +21,7 @@ use crate::stream::kept::{self, Kept};
 use crate::stream::lock::Lock;
 pub(crate) use crate::stream::lock::lock_path;
 use crate::stream::predictions::Predictions;
+use crate::stream::seen::Seen;
 
 /// Writes the checkpoints of a run. No other process can use the same file meanwhile.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct Keeper {
 /// A checkpoint that was found.
 #[derive(Debug)]
 pub(crate) struct Found {
-    kept: Kept,
+    kept: Kept<'static>,
     stored: StoredLearners,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn open(args: &CheckpointArgs) -> Result<Option<Opened>, Error> {
 impl Opened {
     /// The settings of the run that has written the checkpoint, if there is one.
     pub(crate) fn settings(&self) -> Option<&Value> {
-        self.found.as_ref().map(|found| &found.kept.settings)
+        self.found.as_ref().map(|found| found.kept.settings.as_ref())
     }
 
     /// The keeper of a run with these settings, and what the run continues from.
@@ -87,7 +87,7 @@ impl Opened {
             if let Some((setting, got, expected)) = difference(&settings, &found.kept.settings) {
                 return Err(Error::OtherSettings { path, setting, got, expected });
             }
-            (seen, saved) = (Seen::read(&found.kept.seen), Some(found.rows()));
+            (seen, saved) = (found.kept.seen, Some(found.rows()));
         }
         Ok((
             Keeper { path, every, settings, seen, time: Instant::now(), saved, _lock: lock },
@@ -99,11 +99,9 @@ impl Opened {
 impl Found {
     fn read(path: &Path) -> Result<Self, Error> {
         let stored = StoredLearners::open(path)?;
-        let kept = Kept::deserialize(stored.application());
-        let kept = kept.map_err(|error| rtrl_model::Error::Format {
-            what: path.display().to_string(),
-            reason: format!("not a checkpoint of a stream: {error}"),
-        })?;
+        let kept = Kept::deserialize(stored.application())
+            .map_err(|error| format!("not a checkpoint of a stream: {error}"))
+            .map_err(Error::format(path.display().to_string()))?;
         Ok(Self { kept, stored })
     }
 
@@ -127,7 +125,7 @@ impl Found {
         for _ in 0..rows {
             seen.take(stop.or(series.next_row())?.ok_or_else(other)?);
         }
-        if seen.digits() == self.kept.seen { Ok(()) } else { Err(other()) }
+        if seen == self.kept.seen { Ok(()) } else { Err(other()) }
     }
 
     /// The forecasters and the history of the run.
@@ -135,7 +133,7 @@ impl Found {
         mut self,
         manner: Manner,
     ) -> Result<(Forecasters<T>, Option<History>), Error> {
-        let history = self.kept.history.take();
+        let history = self.kept.history.take().map(Cow::into_owned);
         Ok((self.kept.forecasters(&mut self.stored, manner)?, history))
     }
 }
@@ -162,12 +160,8 @@ impl Keeper {
         history: Option<&History>,
     ) -> Result<(), Error> {
         let predictions = predictions.map(Predictions::keep).transpose()?;
-        let run = (self.settings.clone(), self.seen.digits());
-        let kept = Kept::of(forecasters, run, predictions, history.cloned());
-        let application = serde_json::to_value(&kept).map_err(|error| {
-            let (what, reason) = ("the checkpoint".to_owned(), error.to_string());
-            rtrl_model::Error::Format { what, reason }
-        })?;
+        let kept = Kept::of(forecasters, (&self.settings, self.seen), predictions, history);
+        let application = serde_json::to_value(&kept).map_err(Error::format("the checkpoint"))?;
         learners::save(&self.path, &kept::learners(forecasters), &application)?;
         (self.time, self.saved) = (Instant::now(), Some(forecasters.rows));
         Ok(())
@@ -182,38 +176,6 @@ impl Keeper {
     pub(crate) fn way_to_resume(&self) -> Option<String> {
         let (row, path) = (self.saved?, self.path.display());
         Some(format!("{path} holds row {row}: the same command with --resume continues there"))
-    }
-}
-
-/// A hash of rows: SHA-256 of the hash of the rows before and the values of the row.
-#[derive(Debug, Clone, Default)]
-struct Seen([u8; 32]);
-
-impl Seen {
-    fn take(&mut self, row: &Row) {
-        let mut hash = Sha256::new_with_prefix(self.0);
-        hash.update([u8::from(row.target.is_some())]);
-        for value in row.target.iter().chain(&row.inputs) {
-            hash.update(value.to_bits().to_le_bytes());
-        }
-        hash.update(&row.time);
-        self.0 = hash.finalize().into();
-    }
-
-    fn digits(&self) -> String {
-        self.0.iter().fold(String::new(), |mut digits, byte| {
-            let _ = write!(digits, "{byte:02x}");
-            digits
-        })
-    }
-
-    /// From digits; of others, a hash that no rows have.
-    fn read(digits: &str) -> Self {
-        let byte = |place: usize| {
-            let pair = digits.get(2 * place..2 * place + 2)?;
-            u8::from_str_radix(pair, 16).ok()
-        };
-        Self(std::array::from_fn(|place| byte(place).unwrap_or_default()))
     }
 }
 
@@ -258,31 +220,5 @@ mod tests {
         let more = json!({"target": "y", "options": {"units": 3, "leak": null}, "skip": 1});
         let expected = ["skip", "null", "1"].map(str::to_owned);
         assert_eq!(found(run, more), Some(expected.into()));
-    }
-
-    #[test]
-    fn the_hash_depends_on_every_value_and_on_the_order() {
-        let row = |target, input| Row { target, inputs: vec![input], ..Row::default() };
-        let seen = |rows: &[Row]| {
-            let mut seen = Seen::default();
-            for row in rows {
-                seen.take(row);
-            }
-            assert_eq!(Seen::read(&seen.digits()).0, seen.0);
-            seen.0
-        };
-        let rows = [row(Some(1.0), 2.0), row(None, 1.0)];
-        let others = [
-            vec![],
-            rows[..1].to_vec(),
-            vec![rows[1].clone(), rows[0].clone()],
-            vec![row(Some(1.0), 2.0), row(Some(1.0), 1.0)],
-            vec![row(Some(1.0), 2.0), row(None, 1.5)],
-            vec![row(Some(-1.0), 2.0), row(None, 1.0)],
-        ];
-        assert_eq!(seen(&rows), seen(&rows.clone()));
-        for other in others {
-            assert_ne!(seen(&other), seen(&rows), "{other:?}");
-        }
     }
 }

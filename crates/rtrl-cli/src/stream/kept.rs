@@ -1,5 +1,7 @@
 //! What a checkpoint of a stream holds next to its learners.
 
+use std::borrow::Cow;
+
 use rtrl_lab::baselines::{Autoregression, Persistence};
 use rtrl_lab::forecast::{Horizon, Memory, NetworkForecaster, Predict};
 use rtrl_lab::interval::RecentErrors;
@@ -12,38 +14,39 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::stream::forecasters::{Baseline, Forecasters};
 use crate::stream::history::History;
+use crate::stream::seen::Seen;
 
 /// The name of the network's learner in the file, and that of the baseline with fixed recurrent
 /// weights.
 const NETWORK: &str = "network";
 const STILL: &str = "still";
 
-/// Everything but the learners.
+/// Everything but the learners, borrowed when it is written.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Kept {
+pub(super) struct Kept<'a> {
     /// The version of the program.
-    version: String,
+    version: Cow<'a, str>,
     /// The options that must be the same when the run is resumed.
-    pub(super) settings: Value,
+    pub(super) settings: Cow<'a, Value>,
     /// Rows so far.
     pub(super) rows: u64,
-    /// The hash of these rows, in hexadecimal digits.
-    pub(super) seen: String,
+    /// These rows.
+    pub(super) seen: Seen,
     /// Bytes of the file of predictions, if there is one.
     pub(super) predictions: Option<u64>,
     network: Memory,
-    baselines: Vec<KeptBaseline>,
-    scores: Scores,
-    errors: RecentErrors,
-    pub(super) history: Option<History>,
+    baselines: Vec<KeptBaseline<'a>>,
+    scores: Cow<'a, Scores>,
+    errors: Cow<'a, RecentErrors>,
+    pub(super) history: Option<Cow<'a, History>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum KeptBaseline {
-    Persistence(Persistence),
-    Autoregression(Box<Autoregression>),
+enum KeptBaseline<'a> {
+    Persistence(Cow<'a, Persistence>),
+    Autoregression(Cow<'a, Autoregression>),
     Still(Memory),
 }
 
@@ -55,30 +58,32 @@ pub(crate) struct Manner {
     pub(crate) threads: Threads,
 }
 
-impl Kept {
+impl<'a> Kept<'a> {
     /// What is kept of forecasters.
     pub(super) fn of<T: Real>(
-        forecasters: &Forecasters<T>,
-        (settings, seen): (Value, String),
+        forecasters: &'a Forecasters<T>,
+        (settings, seen): (&'a Value, Seen),
         predictions: Option<u64>,
-        history: Option<History>,
+        history: Option<&'a History>,
     ) -> Self {
-        let baseline = |baseline: &Baseline<T>| match baseline {
-            Baseline::Persistence(baseline) => KeptBaseline::Persistence(baseline.clone()),
-            Baseline::Autoregression(baseline) => KeptBaseline::Autoregression(baseline.clone()),
+        let baseline = |baseline: &'a Baseline<T>| match baseline {
+            Baseline::Persistence(baseline) => KeptBaseline::Persistence(Cow::Borrowed(baseline)),
+            Baseline::Autoregression(baseline) => {
+                KeptBaseline::Autoregression(Cow::Borrowed(baseline))
+            }
             Baseline::Still(baseline) => KeptBaseline::Still(baseline.memory()),
         };
         Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            settings,
+            version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
+            settings: Cow::Borrowed(settings),
             rows: forecasters.rows,
             seen,
             predictions,
             network: forecasters.ours.memory(),
             baselines: forecasters.baselines.iter().map(baseline).collect(),
-            scores: forecasters.scores.clone(),
-            errors: forecasters.errors.clone(),
-            history,
+            scores: Cow::Borrowed(&forecasters.scores),
+            errors: Cow::Borrowed(&forecasters.errors),
+            history: history.map(Cow::Borrowed),
         }
     }
 
@@ -92,14 +97,17 @@ impl Kept {
         let mut baselines = Vec::with_capacity(self.baselines.len());
         for baseline in self.baselines {
             baselines.push(match baseline {
-                KeptBaseline::Persistence(baseline) => Baseline::Persistence(baseline),
-                KeptBaseline::Autoregression(baseline) => Baseline::Autoregression(baseline),
+                KeptBaseline::Persistence(baseline) => Baseline::Persistence(baseline.into_owned()),
+                KeptBaseline::Autoregression(baseline) => {
+                    Baseline::Autoregression(Box::new(baseline.into_owned()))
+                }
                 KeptBaseline::Still(memory) => {
                     Baseline::Still(Box::new(remembering(stored, STILL, memory, manner)?))
                 }
             });
         }
-        let Self { scores, errors, rows, .. } = self;
+        let (scores, errors, rows) =
+            (self.scores.into_owned(), self.errors.into_owned(), self.rows);
         Ok(Forecasters { ours, baselines, scores, errors, rows })
     }
 }

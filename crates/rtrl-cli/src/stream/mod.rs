@@ -9,6 +9,7 @@
 //! | `progress.rs` | progress on standard error |
 //! | `history.rs` | what a report shows of all rows, in bounded memory |
 //! | `checkpoint.rs` | everything that the stream needs to continue |
+//! | `seen.rs` | the rows that a checkpoint has seen, as a hash |
 //! | `kept.rs` | what a checkpoint holds next to the learners |
 //! | `lock.rs` | one process for a checkpoint |
 
@@ -20,3 +21,4 @@ mod kept;
 mod lock;
 pub(crate) mod predictions;
 pub(crate) mod progress;
+mod seen;

@@ -90,9 +90,5 @@ fn as_json(rows: &[Row]) -> Result<Vec<u8>, Error> {
         })
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
-        what: "the table".to_owned(),
-        reason: error.to_string(),
-    };
-    Ok(serde_json::to_vec_pretty(&rows).map_err(failed)?)
+    serde_json::to_vec_pretty(&rows).map_err(Error::format("the table"))
 }

@@ -11,12 +11,12 @@ mod summary;
 
 use std::collections::BTreeMap;
 
-use rtrl_lab::forecast::{Horizon, Predict};
+use rtrl_lab::forecast::Horizon;
 use rtrl_model::{Real, store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::args::{InputArgs, Precision, ReadoutRule, TrainArgs};
+use crate::args::{InputArgs, Precision, Predict, ReadoutRule, TrainArgs};
 use crate::error::Error;
 use crate::input::{self, Series, Skipped};
 use crate::model;
@@ -71,9 +71,8 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     if args.save.is_some() {
         series.check_names()?;
     }
-    let predict = args
-        .predict
-        .map_or(if series.sees_target() { Predict::Change } else { Predict::Value }, Predict::from);
+    let default = if series.sees_target() { Predict::Change } else { Predict::Value };
+    let predict = args.predict.unwrap_or(default);
     let options = options(args, &series, predict)?;
     let settings = json!({
         "series": input::name(&args.file).display().to_string(),
@@ -85,13 +84,15 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         "report": args.report.is_some(),
     });
     let (keeper, found) = opened.map(|opened| opened.keeper(settings)).transpose()?.unzip();
+    let (horizon, threads) = (args.horizon, args.threads());
+    let manner = Manner { predict: predict.into(), horizon, threads };
     let mut bytes = None;
     let (forecasters, history) = match found.flatten() {
         Some(found) => {
             bytes = found.predictions();
-            resume(args, found, predict, (&mut series, &stop))?
+            resume(args, found, manner, (&mut series, &stop))?
         }
-        None => (network::forecasters::<T>(args, series.width(), predict)?, None),
+        None => (network::forecasters::<T>(args, series.width(), manner)?, None),
     };
     let history = args.report.as_ref().map(|_| history.unwrap_or_default());
     let predictions = predictions(args, bytes)?;
@@ -141,13 +142,13 @@ fn columns(args: &TrainArgs, settings: Option<&Value>) -> InputArgs {
 fn resume<T: Real>(
     args: &TrainArgs,
     found: Found,
-    predict: Predict,
+    manner: Manner,
     (series, stop): (&mut Series, &Stop),
 ) -> Result<(Forecasters<T>, Option<History>), Error> {
     if !args.checkpoint.from_now {
         found.skip(series, stop)?;
     }
-    found.restore(Manner { predict, horizon: args.horizon, threads: args.threads() })
+    found.restore(manner)
 }
 
 /// The file of predictions, which continues after so many bytes of a run that is resumed.
@@ -203,14 +204,14 @@ fn options(args: &TrainArgs, series: &Series, predict: Predict) -> Result<Value,
         "time": series.time(),
         "no_header": args.input.no_header,
         "horizon": u8::from(args.horizon == Horizon::NextRow),
-        "predict": if predict == Predict::Change { "change" } else { "value" },
+        "predict": predict,
         "cell": args.cell.to_string(),
         "layers": args.layers,
         "units": args.units,
         "activation": args.activation().map(|activation| activation.name().to_owned()),
         "leak": args.leak(),
         "gain": args.gain,
-        "optimizer": args.optimizer.name(),
+        "optimizer": args.optimizer,
         "learning_rate": args.learning_rate()?,
         "clip": args.clip,
         "engine": engine,
@@ -219,7 +220,7 @@ fn options(args: &TrainArgs, series: &Series, predict: Predict) -> Result<Value,
         "readout": args.readout.rule()?.name(),
         "forgetting": forgetting,
         "ridge": ridge,
-        "precision": format!("{:?}", args.precision).to_lowercase(),
+        "precision": args.precision,
         "skip": args.skip,
     }))
 }

@@ -1,26 +1,28 @@
 //! The network that the arguments describe, and its baselines.
 
 use rtrl_lab::baselines::{Autoregression, Persistence};
-use rtrl_lab::forecast::{NetworkForecaster, Predict};
+use rtrl_lab::forecast::NetworkForecaster;
 use rtrl_model::{InitialWeights, Network, NetworkBuilder, Real};
 
 use crate::args::{BaselineName, TrainArgs};
 use crate::error::Error;
 use crate::model::Learning;
+use crate::stream::checkpoint::Manner;
 use crate::stream::forecasters::{Baseline, Forecasters, ORDER};
 
 /// A fresh network and the baselines that the user wants.
 pub(crate) fn forecasters<T: Real>(
     args: &TrainArgs,
     inputs: usize,
-    predict: Predict,
+    manner: Manner,
 ) -> Result<Forecasters<T>, Error> {
+    let Manner { predict, horizon, threads } = manner;
     let network = network::<T>(args, inputs)?;
     let forecaster = |network: Network<T>| -> Result<_, Error> {
         let (optimizer, rate, clip) = (args.optimizer, args.learning_rate()?, args.clip);
-        let (engine, threads) = (&args.engine, args.threads());
+        let engine = &args.engine;
         let learner = Learning { optimizer, rate, clip, engine, threads }.learner(network)?;
-        Ok(NetworkForecaster::new(learner, predict, args.horizon)?)
+        Ok(NetworkForecaster::new(learner, predict, horizon)?)
     };
     let mut baselines = Vec::with_capacity(args.baselines.0.len());
     for name in &args.baselines.0 {

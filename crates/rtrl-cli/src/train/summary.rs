@@ -110,9 +110,5 @@ pub(crate) fn json<T: Real>(
         seed: args.seed,
         options,
     };
-    let failed = |error: serde_json::Error| rtrl_model::Error::Format {
-        what: "the summary".to_owned(),
-        reason: error.to_string(),
-    };
-    Ok(serde_json::to_vec_pretty(&summary).map_err(failed)?)
+    serde_json::to_vec_pretty(&summary).map_err(Error::format("the summary"))
 }

@@ -1,5 +1,6 @@
 //! Several learners in one file, each under its name.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use rtrl_kernel::Real;
@@ -17,12 +18,12 @@ use crate::{Error, Learner};
 /// The header of a file of several learners, apart from the tensors.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Contents {
+struct Contents<'a> {
     kind: Kind,
     learners: Vec<Named>,
     /// Counts and flags of all learners; each name starts with that of its learner and a dot.
     counts: Map<String, Value>,
-    application: Value,
+    application: Cow<'a, Value>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -66,7 +67,7 @@ pub fn save<T: Real>(
         kind: Kind::Learners,
         learners: learners.iter().map(named).collect(),
         counts,
-        application: application.clone(),
+        application: Cow::Borrowed(application),
     };
     let plan = Plan::new(&contents, tensors)?;
     container::save(path, &plan, |writer| write(walk, writer))
@@ -76,7 +77,7 @@ pub fn save<T: Real>(
 #[derive(Debug)]
 pub struct StoredLearners {
     reader: Reader,
-    contents: Contents,
+    contents: Contents<'static>,
 }
 
 impl StoredLearners {
