@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | the commands and their flags |
 //! | `engine.rs` | which engine computes the sensitivities |
+//! | `examples.rs` | the examples at the end of each `--help` |
 //! | `input.rs` | which columns of a series are read, and how |
 //! | `inspect.rs` | the flags of `rtrl inspect` |
 //! | `numbers.rs` | numbers within a range |
@@ -14,6 +15,7 @@
 //! | `tasks.rs` | the flags of `rtrl tasks` |
 
 mod engine;
+mod examples;
 mod input;
 mod inspect;
 mod numbers;
@@ -47,7 +49,7 @@ use crate::error::Error;
 
 /// Exact real-time recurrent learning: train recurrent networks while they run.
 #[derive(Debug, Parser)]
-#[command(name = "rtrl", version, max_term_width = 100)]
+#[command(name = "rtrl", version, max_term_width = 100, after_help = examples::RTRL)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -89,19 +91,25 @@ fn activation(name: &str) -> Result<Activation, String> {
 pub(crate) enum Command {
     /// Forecast a column of a series one row ahead, learning in one pass, and compare with
     /// baselines
+    #[command(after_help = examples::TRAIN)]
     Train(Box<TrainArgs>),
     /// Forecast a stream with a saved model, row by row, and learn from it if --learn is given
+    #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Run a saved model on its own forecasts
+    #[command(after_help = examples::GENERATE)]
     Generate(GenerateArgs),
     /// Run a conformance case and write its trace
+    #[command(after_help = examples::TRACE)]
     Trace(TraceArgs),
     /// Analyse a saved network: eigenvalues, stability, states, and its finite-state machine
+    #[command(after_help = examples::INSPECT)]
     Inspect(InspectArgs),
     /// Reproduce the experiments of Williams & Zipser (1989)
+    #[command(after_help = examples::PAPER)]
     Paper(PaperArgs),
     /// List tasks, write their streams of inputs and targets, or compare cells on them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::TASKS)]
     Tasks(TasksCommand),
 }
 

@@ -5,15 +5,19 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::examples;
 use super::numbers::{count, whole};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TasksCommand {
     /// List all tasks
+    #[command(after_help = examples::LIST)]
     List,
     /// Write the inputs and targets of a task as CSV, with empty cells for missing targets
+    #[command(after_help = examples::EMIT)]
     Emit(EmitArgs),
     /// Compare simple units, GRU and LSTM on tasks, all with exact gradients
+    #[command(after_help = examples::COMPARE)]
     Compare(CompareArgs),
 }
 
