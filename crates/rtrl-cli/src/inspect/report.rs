@@ -1,7 +1,7 @@
 //! The page that `rtrl inspect` writes.
 
 use maud::{Markup, PreEscaped, html};
-use rtrl_lab::inspect::{Extracted, Findings, Held, OnTask};
+use rtrl_lab::inspect::{Extracted, Findings, Held, OnTask, SETTLING};
 use rtrl_model::{Cell, Layer, Network};
 
 use super::graph::{self, graph};
@@ -198,7 +198,7 @@ fn rest(held: &[Held]) -> Markup {
                         td { (cycle.states.first().map_or(String::new(), |state| start(state))) }
                         td { (cycle.starts) " run(s)" } }
                 }
-                @if held.aperiodic > 0 { tr { td { "neither" } td {} td { (held.aperiodic) " run(s)" } } }
+                @if held.aperiodic > 0 { tr { td { "not settled after " (SETTLING) " steps" } td {} td { (held.aperiodic) " run(s)" } } }
                 @if held.divergent > 0 { tr { td { "divergent" } td {} td { (held.divergent) " run(s)" } } }
             } } }
         }

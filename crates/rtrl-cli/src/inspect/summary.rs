@@ -1,8 +1,8 @@
 //! The output of `rtrl inspect`.
 
 use rtrl_lab::inspect::{
-    Agreement, Eigenvalue, Extracted, Findings, Held, LayerShape, OnRun, OnTask, Shape, Transition,
-    bits,
+    Agreement, Eigenvalue, Extracted, Findings, Held, LayerShape, OnRun, OnTask, SETTLING, Shape,
+    Transition, bits,
 };
 
 /// Entries of a list that are printed; the JSON file has all.
@@ -148,7 +148,8 @@ fn while_held(held: &Held) -> Vec<String> {
         format!("  {} run(s) end in a {what}  {state}", cycle.starts)
     })));
     if held.aperiodic > 0 {
-        lines.push(format!("  {} run(s) do not settle", held.aperiodic));
+        let runs = held.aperiodic;
+        lines.push(format!("  {runs} run(s) have not settled after {SETTLING} steps"));
     }
     if held.divergent > 0 {
         lines.push(format!("  {} run(s) diverge", held.divergent));

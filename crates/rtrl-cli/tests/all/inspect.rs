@@ -174,6 +174,18 @@ fn a_latch_shows_its_points() {
     assert!(printed.contains("the state is constant") && printed.contains("unstable fixed point"));
 }
 
+/// A stable fixed point once stood next to runs that "neither rest nor come round".
+#[test]
+fn runs_that_are_too_slow_for_a_stable_point_say_so() {
+    let weights = InitialWeights::given(vec![vec![0.9998]]);
+    let builder = Network::builder(1, 0).bias(false).activation(Activation::Identity);
+    let (printed, json, page) = found(&builder.weights(weights).build().unwrap(), &[]);
+    assert_eq!(json["held"][0]["fixed_points"][0]["stable"], true);
+    let words = "64 run(s) have not settled after 5000 steps";
+    has_words(&printed, &["  stable fixed point", words]);
+    has_words(&page, &["not settled after 5000 steps"]);
+}
+
 /// Negative control: a weight too small for two stable points, and one close to that of the latch.
 #[test]
 fn what_is_no_latch_is_noticed() {

@@ -6,7 +6,7 @@ use super::Dynamics;
 use super::fixed_points::is_same;
 
 /// Steps before the search for a period.
-const SETTLING: usize = 5000;
+pub const SETTLING: usize = 5000;
 
 /// How close a state must return, relative to 1 + the largest |y|, to be periodic.
 const TOLERANCE: f64 = 1e-9;

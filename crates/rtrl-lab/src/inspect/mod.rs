@@ -52,7 +52,7 @@ mod watched;
 mod weights;
 
 pub use self::compared::bits;
-pub use self::cycles::{Attractors, Cycle, attractors};
+pub use self::cycles::{Attractors, Cycle, SETTLING, attractors};
 pub use self::dynamics::Dynamics;
 pub use self::findings::{Findings, Held, LayerShape, OnRun, Rest, Round, Shape, Watching};
 pub use self::fixed_points::{FixedPoint, fixed_points};

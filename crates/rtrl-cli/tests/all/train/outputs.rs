@@ -1,13 +1,16 @@
 //! The files that `rtrl train` writes.
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
 
 use assert_cmd::Command;
 use rtrl_model::store::network::SavedModel;
 use tempfile::TempDir;
 
 use super::sunspots;
-use crate::common::{has_words, rtrl};
+use crate::common::{has_words, program, rtrl};
 
 /// If standard output is closed early, the model is still saved.
 #[cfg(unix)]
@@ -23,6 +26,31 @@ fn the_model_is_saved_although_nobody_reads_the_table() {
     );
     Command::new("bash").arg("-c").arg(script).assert().success();
     assert!(SavedModel::read(&model).is_ok());
+}
+
+/// The rate was once that of the learner alone.
+#[test]
+fn the_rate_is_that_of_the_whole_run() {
+    let folder = TempDir::new().unwrap();
+    let [json, checkpoint] = ["json", "checkpoint"].map(|name| folder.path().join(name));
+    let pause = Duration::from_millis(400);
+    let mut command = std::process::Command::new(program());
+    command.args(["train", "-", "--target", "y", "--quiet", "--json"]).arg(&json);
+    command.args(["--every", "1", "--checkpoint"]).arg(&checkpoint);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"y\n1\n2\n").unwrap();
+    // The clock starts before the first row.
+    while !checkpoint.exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(pause);
+    input.write_all(b"3\n4\n").unwrap();
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let rate = json["rows_per_second"].as_f64().unwrap();
+    assert!(rate > 0.0 && rate <= 4.0 / pause.as_secs_f64(), "{rate}");
 }
 
 #[test]
