@@ -44,6 +44,9 @@ mod tests {
             vec![row(Some(1.0), 2.0), row(Some(1.0), 1.0)],
             vec![row(Some(1.0), 2.0), row(None, 1.5)],
             vec![row(Some(-1.0), 2.0), row(None, 1.0)],
+            // The same numbers, not all in the same place.
+            vec![Row { inputs: vec![1.0, 2.0], ..Row::default() }, row(None, 1.0)],
+            vec![row(Some(1.0), 2.0), Row { time: "12:00".to_owned(), ..row(None, 1.0) }],
         ];
         assert_eq!(seen(&rows), seen(&rows.clone()));
         for other in others {

@@ -300,28 +300,39 @@ fn a_live_stream_continues_with_its_next_row() {
     assert!(outputs(&["y\n1\n2\n", "y\n3\n", "y\n5\n4\n7\n"]) != whole);
 }
 
-/// `rtrl run` repeats on standard output what it has printed since the last checkpoint, and no more.
+/// `rtrl run` repeats on standard output what it has printed since the last checkpoint, and no more,
+/// whether it learns or not.
 #[test]
 fn a_model_that_runs_is_resumed() {
     let folder = folder();
     assert!(train(folder.path(), &[]).output().unwrap().status.success());
-    let run = |options: &[&str]| {
-        let mut command = Command::new(program());
-        command.current_dir(folder.path()).args(["run", "model", "series", "--learn", "--quiet"]);
-        let output = command.args(options).output().unwrap();
-        assert!(output.status.success(), "{}", message(&output));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let whole = run(&[]);
     let series = folder.path().join("series");
     let text = fs::read_to_string(&series).unwrap();
-    let part: Vec<&str> = text.lines().take(1 + 800).collect();
-    fs::write(&series, part.join("\n")).unwrap();
-    let first = run(&["--checkpoint", "other"]);
-    fs::write(&series, &text).unwrap();
-    let second = run(&["--checkpoint", "other", "--resume"]);
-    let (_, rest) = second.split_once('\n').unwrap();
-    assert!(format!("{first}{rest}") == whole);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut outputs = Vec::new();
+    for learn in [&["--learn"][..], &[]] {
+        let run = |lines: &[&str], options: &[&str]| {
+            fs::write(&series, lines.join("\n")).unwrap();
+            let mut command = Command::new(program());
+            command.current_dir(folder.path()).args(["run", "model", "series", "--quiet"]);
+            let output = command.args(learn).args(options).output().unwrap();
+            assert!(output.status.success(), "{}", message(&output));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let whole = run(&lines, &[]);
+        let live = [&lines[..1], &lines[801..]].concat();
+        let later: [(&[&str], &[&str]); 2] = [(&lines, &[]), (&live, &["--from-now"])];
+        for (rows, from_now) in later {
+            let kept = ["--checkpoint", "other"];
+            let first = run(&lines[..801], &kept);
+            let second = run(rows, &[&kept[..], &["--resume"], from_now].concat());
+            let (_, rest) = second.split_once('\n').unwrap();
+            assert!(format!("{first}{rest}") == whole, "{learn:?} {from_now:?}");
+            fs::remove_file(folder.path().join("other")).unwrap();
+        }
+        outputs.push(whole);
+    }
+    assert_ne!(outputs[0], outputs[1]);
 }
 
 /// The classes that the first run has learnt are those of the run, also for rows that follow.
