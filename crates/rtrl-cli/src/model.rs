@@ -41,7 +41,7 @@ pub(crate) struct Description {
     engine: String,
     window: Option<NonZeroUsize>,
     even_paced: bool,
-    memory: Memory,
+    pub(crate) memory: Memory,
     pub(crate) errors: RecentErrors,
 }
 

@@ -72,6 +72,21 @@ pub struct Memory {
     mishaps: u64,
 }
 
+impl Memory {
+    /// The inputs of the network for these inputs of a row.
+    ///
+    /// # Errors
+    /// [`rtrl_model::Error::InputLength`] for another number of inputs.
+    pub fn standardise(&self, inputs: &[f64]) -> Result<Vec<f64>, Error> {
+        let (expected, got) = (self.input_scales.len(), inputs.len());
+        if got != expected {
+            return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
+        }
+        let scales = self.input_scales.iter().zip(inputs);
+        Ok(scales.map(|(scale, &value)| scale.standardise(value)).collect())
+    }
+}
+
 impl<T: Real> NetworkForecaster<T> {
     /// A forecaster that has seen no row, around a learner of one stream.
     ///

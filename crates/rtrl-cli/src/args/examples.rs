@@ -40,7 +40,7 @@ pub(super) const INSPECT: &str = "\
 Examples:
   rtrl tasks emit henon --steps 20000 > henon.csv
   rtrl train henon.csv --target x --leak 1 --save henon.model
-  rtrl inspect henon.model --report henon.html
+  rtrl inspect henon.model --series henon.csv --report henon.html
   rtrl paper xor-2 --seeds 1 --save models
   rtrl inspect models/xor-2-units4-rate1-free-seed1.safetensors --task xor-2";
 

@@ -15,6 +15,11 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) task: Option<String>,
 
+    /// Run the network on this series, in any format that `rtrl train` reads; - for standard input.
+    /// The model must be one of `rtrl train`, which contains the columns and their scales
+    #[arg(long, value_name = "FILE", conflicts_with = "task")]
+    pub(crate) series: Option<PathBuf>,
+
     /// Number of steps to observe; with a task, the machine is checked on as many more
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = observed)]
     pub(crate) steps: usize,

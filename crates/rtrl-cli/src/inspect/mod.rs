@@ -8,23 +8,36 @@ mod pictures;
 mod report;
 mod summary;
 
-use rtrl_lab::inspect::{Findings, Watching};
+use std::path::Path;
+
+use rtrl_lab::inspect::{Findings, Inputs, UNWATCHED, Watching};
 use rtrl_lab::tasks::{CATALOGUE, Entry, find};
 use rtrl_model::store::network::SavedModel;
-use rtrl_model::{Network, store};
+use rtrl_model::{Network, Threads, store};
 
-use crate::args::InspectArgs;
+use crate::args::{InspectArgs, OnError};
 use crate::error::Error;
+use crate::input::{self, Series};
+use crate::model::Model;
 use crate::outputs;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
     let files = [("--json", args.json.as_ref()), ("--report", args.report.as_ref())];
     outputs::check(Some(("the model", &args.model)), &files)?;
+    if let Some(series) = args.series.as_deref().filter(|path| !input::is_standard_input(path)) {
+        outputs::check(Some(("--series", series)), &files)?;
+    }
     let task = args.task.as_deref().map(named).transpose()?;
     let saved = SavedModel::read(&args.model)?;
     let network = network(&saved)?;
     let watching = Watching { steps: args.steps, seed: args.seed };
-    let findings = Findings::gather(&network, saved.precision(), task, watching)?;
+    let rows = args.series.as_deref().map(|series| rows(args, series)).transpose()?;
+    let inputs = match (task, &rows) {
+        (Some(task), _) => Inputs::Task(task),
+        (None, Some(rows)) => Inputs::Rows(rows),
+        (None, None) => Inputs::Zeros,
+    };
+    let findings = Findings::gather(&network, saved.precision(), inputs, watching)?;
     if let Some(path) = &args.json {
         store::replace(path, &json(&findings)?)?;
         outputs::confirm("results", path);
@@ -43,6 +56,21 @@ fn named(name: &str) -> Result<&'static Entry, Error> {
         name: name.to_owned(),
         known: CATALOGUE.iter().map(|entry| entry.name).collect(),
     })
+}
+
+/// The inputs of the network in the rows of a series that are observed, and in those before them.
+fn rows(args: &InspectArgs, series: &Path) -> Result<Vec<Vec<f64>>, Error> {
+    let model = Model::read(&args.model)?;
+    let columns = model.described.columns(OnError::Stop);
+    let horizon = model.manner(Threads::Auto).horizon;
+    let mut series = Series::open(series, &columns, horizon, false)?;
+    let mut rows = Vec::new();
+    while rows.len() < UNWATCHED + args.steps
+        && let Some(row) = series.next_row()?
+    {
+        rows.push(model.described.memory.standardise(&row.inputs)?);
+    }
+    Ok(rows)
 }
 
 /// The network of a file, in double precision, unless it has functions that only its program knows.

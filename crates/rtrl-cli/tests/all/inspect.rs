@@ -186,6 +186,52 @@ fn runs_that_are_too_slow_for_a_stable_point_say_so() {
     has_words(&page, &["not settled after 5000 steps"]);
 }
 
+/// A model could once not be observed on the series that it was trained on.
+#[test]
+fn a_model_runs_on_its_own_series() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, row: &dyn Fn(u32) -> String| {
+        let text = format!("day,y,x\n{}", (0..400).map(row).collect::<String>());
+        fs::write(folder.path().join(name), text).unwrap();
+    };
+    write("series", &|t| format!("{t},{},{}\n", t * t % 7, if t % 2 == 0 { 6 } else { 4 }));
+    // The mean of x, which is standardised to 0.
+    write("mean", &|t| format!("{t},{},5\n", t % 5));
+    write("short", &|t| if t < 109 { format!("{t},1,1\n") } else { String::new() });
+    let mut train = rtrl();
+    train.current_dir(folder.path()).args(["train", "series", "--target", "y", "--inputs", "x"]);
+    train.args(["--time", "day", "--units", "3", "--save", "model"]).assert().success();
+    let run = |options: &[&str]| {
+        let output = inspect(&folder, options);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let json = fs::read(folder.path().join("json")).unwrap();
+        let run = serde_json::from_slice::<Value>(&json).unwrap()["run"].clone();
+        assert_eq!(run["steps"], 300);
+        [&run["lyapunov_exponent"], &run["jacobian_radius"][1]].map(|value| value.as_f64().unwrap())
+    };
+    let zeros = run(&["--steps", "300"]);
+    let differences = |other: [f64; 2]| [0, 1].map(|place| (other[place] - zeros[place]).abs());
+    let mean = differences(run(&["--steps", "300", "--series", "mean"]));
+    assert!(mean.iter().all(|&difference| difference < 1e-12), "{mean:?}");
+    // Inputs that alternate hold the units where their slopes are smaller.
+    let own = differences(run(&["--series", "series"]));
+    assert!(own.iter().all(|&difference| difference > 1e-4), "{own:?}");
+    let all = fs::read(folder.path().join("json")).unwrap();
+    let refused = |options: &[&str], code, words: &[&str]| {
+        let output = inspect(&folder, options);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        has_words(&message, words);
+        assert!(fs::read(folder.path().join("json")).unwrap() == all);
+    };
+    refused(&["--series", "short"], 1, &["number of rows", "at least 110", "109"]);
+    refused(&["--series", "none"], 1, &["none: "]);
+    refused(&["--series", "json"], 2, &["--series and --json", "same file"]);
+    refused(&["--series", "series", "--task", "henon"], 2, &["--task", "cannot be used with"]);
+    save(&latch(2.0), &folder.path().join("model"));
+    refused(&["--series", "series"], 1, &["model: got a model that does not describe a series"]);
+}
+
 /// Negative control: a weight too small for two stable points, and one close to that of the latch.
 #[test]
 fn what_is_no_latch_is_noticed() {

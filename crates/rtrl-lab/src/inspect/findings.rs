@@ -3,7 +3,7 @@
 use rtrl_model::{Activation, Connection, Layer, Network};
 use serde::Serialize;
 
-use super::watched::{OnTask, Watched, watch};
+use super::watched::{Inputs, OnTask, UNWATCHED, Watched, watch};
 use super::weights::{Block, blocks, recurrent_eigenvalues};
 use super::{
     Attractors, Dynamics, Eigenvalue, FixedPoint, Principal, attractors, fixed_points,
@@ -31,6 +31,7 @@ const MOST_HELD: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watching {
     /// Steps to observe, at least 10; on a task, the machine is checked on as many further steps.
+    /// If rows are the inputs, no more steps than there are rows after the first 100.
     pub steps: usize,
     /// Seed of the task, the initial states and the tangent.
     pub seed: u64,
@@ -168,23 +169,28 @@ pub struct Round {
 }
 
 impl Findings {
-    /// Applies all instruments to a network, which runs from its state: on a task, or with inputs
-    /// of 0. `precision` is the one that the network was saved in.
+    /// Applies all instruments to a network, which runs from its state. `precision` is the one that the network was saved in.
     ///
     /// A network whose run overflows is no error, nor is one of gated units, whose weights have no
     /// eigenvalues: [`Findings::no_run`] and [`Findings::no_eigenvalues`] say why.
     ///
     /// # Errors
     /// [`Error::TaskShape`] if the task does not fit the network, [`Error::Decomposition`] if a
-    /// matrix cannot be decomposed, [`Error::Model`] if there are too few steps.
+    /// matrix cannot be decomposed, [`Error::Model`] if there are too few steps or rows, or if a row
+    /// does not fit the network.
     pub fn gather(
         network: &Network<f64>,
         precision: &str,
-        task: Option<&'static Entry>,
+        inputs: Inputs<'_>,
         watching: Watching,
     ) -> Result<Self, Error> {
+        let task = inputs.task();
         task.map_or(Ok(()), |task| check_shape(task, network))?;
-        let Watching { steps, seed } = watching.checked()?;
+        let mut watching = watching.checked()?;
+        if let Inputs::Rows(rows) = inputs {
+            watching.steps = watching.steps.min(watchable(rows, network)?);
+        }
+        let Watching { steps, seed } = watching;
         let (eigenvalues, no_eigenvalues) = match recurrent_eigenvalues(network) {
             Ok(values) => (Some(values), None),
             Err(error @ Error::GatedEigenvalues { .. }) => (None, Some(error.to_string())),
@@ -203,7 +209,7 @@ impl Findings {
             principal: None,
         };
         let length = if task.is_some() { 2 * steps } else { steps };
-        match watch(network, task.map(|task| (task, seed)), length) {
+        match watch(network, inputs, seed, length) {
             Ok(watched) => findings.look_at(network, watched, task, watching)?,
             Err(error @ rtrl_model::Error::NonFinite { .. }) => {
                 findings.no_run = Some(error.to_string());
@@ -245,6 +251,20 @@ fn check_shape(task: &Entry, network: &Network<f64>) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::TaskShape { task: task.name, expected, got })
+}
+
+/// The number of steps that can be observed on these rows.
+fn watchable(rows: &[Vec<f64>], network: &Network<f64>) -> Result<usize, Error> {
+    let expected = network.inputs();
+    if let Some(got) = rows.iter().map(Vec::len).find(|&got| got != expected) {
+        return Err(rtrl_model::Error::InputLength { expected, got }.into());
+    }
+    let least = UNWATCHED + LEAST_STEPS;
+    if rows.len() < least {
+        let (expected, got) = (format!("at least {least}"), rows.len().to_string());
+        return Err(rtrl_model::Error::Setting { what: "number of rows", expected, got }.into());
+    }
+    Ok(rows.len() - UNWATCHED)
 }
 
 fn shape(network: &Network<f64>, precision: &str) -> Shape {
@@ -361,8 +381,8 @@ mod tests {
     const WATCHING: Watching = Watching { steps: 200, seed: 1 };
 
     fn gather(network: &Network<f64>, task: Option<&str>) -> Result<Findings, Error> {
-        let task = task.map(|name| find(name).unwrap());
-        Findings::gather(network, "f64", task, WATCHING)
+        let inputs = task.map_or(Inputs::Zeros, |name| Inputs::Task(find(name).unwrap()));
+        Findings::gather(network, "f64", inputs, WATCHING)
     }
 
     /// One unit that sees itself.
@@ -403,7 +423,12 @@ mod tests {
     fn a_run_that_overflows_is_a_finding() {
         let gather = |state| {
             let watching = Watching { steps: 2000, seed: 1 };
-            Findings::gather(&unit(Activation::Identity, 2.0, state), "f64", None, watching)
+            Findings::gather(
+                &unit(Activation::Identity, 2.0, state),
+                "f64",
+                Inputs::Zeros,
+                watching,
+            )
         };
         let overflows = gather(1.0).unwrap();
         let reason = overflows.no_run.unwrap();
@@ -503,7 +528,37 @@ mod tests {
             matches!(error, Error::TaskShape { expected: of, got: (0, 1), .. } if of == expected)
         );
         let few = Watching { steps: 9, seed: 1 };
-        let error = Findings::gather(&network, "f64", None, few).unwrap_err().to_string();
+        let error = Findings::gather(&network, "f64", Inputs::Zeros, few).unwrap_err().to_string();
         assert!(error.contains("at least 10") && error.contains('9'), "{error}");
+    }
+
+    /// `y' = y / 2 + x`, from 0.
+    #[test]
+    fn a_network_runs_on_given_rows() {
+        let weights = InitialWeights::given(vec![vec![1.0, 0.5]]);
+        let unit = Network::builder(1, 1).bias(false).activation(Activation::Identity);
+        let network = unit.weights(weights).build().unwrap();
+        let rows: Vec<Vec<f64>> = (0..150).map(|t| vec![libm::sin(f64::from(t))]).collect();
+        let on = |rows: &[Vec<f64>], steps| {
+            Findings::gather(&network, "f64", Inputs::Rows(rows), Watching { steps, seed: 1 })
+        };
+        let findings = on(&rows, 200).unwrap();
+        let run = findings.run.unwrap();
+        assert_eq!(run.steps, 50);
+        assert_abs_diff_eq!(run.lyapunov_exponent.unwrap(), libm::log(0.5), epsilon = 1e-12);
+        let watched = findings.watched.unwrap().run;
+        let mut y = 0.0;
+        for (t, row) in rows.iter().enumerate() {
+            if t >= 100 {
+                assert_eq!((&watched.inputs[t - 100], &watched.states[t - 100]), (row, &vec![y]));
+            }
+            y = row[0] + 0.5 * y;
+        }
+        assert_eq!(on(&rows, 20).unwrap().run.unwrap().steps, 20);
+        let words = on(&rows[..109], 200).unwrap_err().to_string();
+        assert!(words.contains("number of rows") && words.contains("at least 110"), "{words}");
+        let error = on(&vec![vec![0.0; 2]; 150], 200).unwrap_err();
+        let expected = rtrl_model::Error::InputLength { expected: 1, got: 2 };
+        assert_eq!(error.to_string(), expected.to_string());
     }
 }

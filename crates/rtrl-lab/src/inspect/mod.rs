@@ -64,5 +64,5 @@ pub use self::principal::{Principal, principal_components};
 pub use self::run::Run;
 pub use self::spectral_radius::SpectralRadius;
 pub use self::spectrum::{Eigenvalue, eigenvalues, singular_values, spectral_radius};
-pub use self::watched::{Extracted, OnTask, Watched};
+pub use self::watched::{Extracted, Inputs, OnTask, UNWATCHED, Watched};
 pub use self::weights::{Block, recurrent_eigenvalues};

@@ -8,10 +8,31 @@ use crate::Error;
 use crate::tasks::{Entry, Task, TaskMachine};
 
 /// Steps that are discarded before the observation.
-const UNWATCHED: usize = 100;
+pub const UNWATCHED: usize = 100;
 
 /// The largest number of boxes of the state space: larger machines could not be read.
 const MOST_BOXES: usize = 256;
+
+/// The inputs of a network while it is observed.
+#[derive(Debug, Clone, Copy)]
+pub enum Inputs<'a> {
+    /// Zeros.
+    Zeros,
+    /// Those of a task, which also has targets.
+    Task(&'static Entry),
+    /// These, one row a step.
+    Rows(&'a [Vec<f64>]),
+}
+
+impl Inputs<'_> {
+    /// The task, if there is one.
+    pub(super) fn task(self) -> Option<&'static Entry> {
+        match self {
+            Self::Task(task) => Some(task),
+            Self::Zeros | Self::Rows(_) => None,
+        }
+    }
+}
 
 /// A run, with the targets of the task.
 #[derive(Debug)]
@@ -73,19 +94,23 @@ pub struct Extracted {
     pub held: Vec<Vec<f64>>,
 }
 
-/// Runs a network from its state for `steps` steps, on the task of a seed or with inputs of 0.
+/// Runs a network from its state for `steps` steps; the stream of a task has the seed. Rows must be
+/// as wide as the network's input, and after the last one the input is 0.
 pub(super) fn watch(
     network: &Network<f64>,
-    task: Option<(&Entry, u64)>,
+    inputs: Inputs<'_>,
+    seed: u64,
     steps: usize,
 ) -> Result<Watched, rtrl_model::Error> {
     let mut dynamics = Dynamics::of(network);
     let mut last = network.initial_state().to_vec();
-    let mut stream = task.map(|(entry, seed)| entry.start(seed));
+    let mut stream = inputs.task().map(|entry| entry.start(seed));
+    let mut rows = if let Inputs::Rows(rows) = inputs { rows } else { &[] }.iter();
     let mut targets = Vec::new();
-    let mut draw = |input: &mut [f64]| match &mut stream {
-        Some(stream) => targets.push(drawn(stream.as_mut(), input)),
-        None => input.fill(0.0),
+    let mut draw = |input: &mut [f64]| match (&mut stream, rows.next()) {
+        (Some(stream), _) => targets.push(drawn(stream.as_mut(), input)),
+        (None, Some(row)) => input.copy_from_slice(row),
+        (None, None) => input.fill(0.0),
     };
     let before = Run::record(&mut dynamics, &mut last, UNWATCHED, &mut draw)?.inputs;
     let run = Run::record(&mut dynamics, &mut last, steps, &mut draw)?;
