@@ -12,6 +12,7 @@
 //! | `forecast.rs` | a network that forecasts a series while it learns |
 //! | `interval.rs` | prediction intervals from past errors |
 //! | `scale.rs` | running standardisation |
+//! | `jobs.rs` | independent jobs, several at a time |
 //! | `bits.rs` | numbers that may not be finite, in files |
 //! | `error.rs` | errors |
 
@@ -22,6 +23,7 @@ mod error;
 pub mod forecast;
 pub mod inspect;
 pub mod interval;
+mod jobs;
 pub mod paper;
 pub mod prequential;
 pub mod scale;

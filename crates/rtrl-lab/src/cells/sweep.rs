@@ -1,10 +1,10 @@
 //! All cells and seeds on several problems, several runs at a time.
 
-use rayon::prelude::*;
 use rtrl_model::Cell;
 
 use super::{Problem, Score};
 use crate::Error;
+use crate::jobs::in_order;
 
 /// A run of a sweep.
 #[derive(Debug, Clone, Copy)]
@@ -51,23 +51,27 @@ pub fn sweep(
     seeds: u32,
     ended: impl Fn(Job, Score) + Sync,
 ) -> Result<Vec<Row>, Error> {
-    let rows = problems
+    let rows: Vec<_> = problems
         .iter()
-        .flat_map(|problem| [Cell::Simple, Cell::Gru, Cell::Lstm].map(|cell| (*problem, cell)));
-    let row = |(problem, cell): (Problem, Cell)| {
-        let runs = (0..seeds).into_par_iter().with_max_len(1);
-        let scores = runs.map(|before| {
-            let seed = u64::from(before) + 1;
-            let task = problem.task.name;
-            let score = problem.run(cell, seed);
-            let score =
-                score.map_err(|source| Error::Run { task, seed, source: Box::new(source) })?;
-            ended(Job { problem, cell, seed }, score);
-            Ok(score)
-        });
-        Ok(Row { problem, cell, scores: scores.collect::<Result<_, Error>>()? })
+        .flat_map(|problem| [Cell::Simple, Cell::Gru, Cell::Lstm].map(|cell| (*problem, cell)))
+        .collect();
+    let jobs = rows.iter().flat_map(|&(problem, cell)| {
+        (1..=u64::from(seeds)).map(move |seed| Job { problem, cell, seed })
+    });
+    let run = |job: &Job| {
+        let (task, seed) = (job.problem.task.name, job.seed);
+        let score = job.problem.run(job.cell, seed);
+        let score = score.map_err(|source| Error::Run { task, seed, source: Box::new(source) })?;
+        ended(*job, score);
+        Ok(score)
     };
-    rows.collect::<Vec<_>>().into_par_iter().with_max_len(1).map(row).collect()
+    let mut scores = in_order(&jobs.collect::<Vec<_>>(), &run)?.into_iter();
+    let row = |(problem, cell)| Row {
+        problem,
+        cell,
+        scores: scores.by_ref().take(seeds as usize).collect(),
+    };
+    Ok(rows.into_iter().map(row).collect())
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Many runs of many experiments, several at a time.
 
-use rayon::prelude::*;
 use rtrl_model::Error as ModelError;
 
 use super::Experiment;
 use super::results::Results;
 use crate::Error;
+use crate::jobs::in_order;
 
 /// A run of a sweep.
 #[derive(Debug, Clone, Copy)]
@@ -35,17 +35,20 @@ pub fn sweep<R: Send>(
     seeds: u32,
     run: impl Fn(Job) -> Result<R, ModelError> + Sync,
 ) -> Result<Vec<Results<R>>, Error> {
-    let row = |(place, experiment): (usize, &&'static Experiment)| {
-        let experiment = *experiment;
-        let runs = (0..experiment.runs(seeds)).into_par_iter().with_max_len(1);
-        let outcomes = runs.map(|before| {
-            let job = Job { experiment, place, seed: u64::from(before) + 1 };
-            let (task, seed) = (experiment.task.name, job.seed);
-            run(job).map_err(|source| Error::Run { task, seed, source: Box::new(source) })
-        });
-        Ok(Results { experiment, outcomes: outcomes.collect::<Result<_, _>>()? })
+    let jobs = experiments.iter().enumerate().flat_map(|(place, experiment)| {
+        let seeds = 1..=u64::from(experiment.runs(seeds));
+        seeds.map(move |seed| Job { experiment, place, seed })
+    });
+    let named = |job: &Job| {
+        let (task, seed) = (job.experiment.task.name, job.seed);
+        run(*job).map_err(|source| Error::Run { task, seed, source: Box::new(source) })
     };
-    experiments.par_iter().enumerate().with_max_len(1).map(row).collect()
+    let mut outcomes = in_order(&jobs.collect::<Vec<_>>(), &named)?.into_iter();
+    let row = |experiment: &&'static Experiment| {
+        let runs = experiment.runs(seeds) as usize;
+        Results { experiment, outcomes: outcomes.by_ref().take(runs).collect() }
+    };
+    Ok(experiments.iter().map(row).collect())
 }
 
 #[cfg(test)]
