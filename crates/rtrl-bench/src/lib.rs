@@ -1,4 +1,4 @@
-//! The reference, the oracles and the benchmarks that the other crates are checked against.
+//! The reference and the oracles that the other crates are checked against, and the benchmarks.
 //!
 //! * [`mod@reference`]: the paper in loops, in its own symbols;
 //! * [`oracles`]: gradients by other methods;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::number::counted;
+
 /// The exit code that the shell reports of a process that a closed pipe has ended: 128 and the
 /// number of SIGPIPE.
 const CLOSED: u8 = 141;
@@ -13,7 +15,7 @@ const CLOSED: u8 = 141;
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     /// Two arguments name the same file.
-    #[error("{first} and {second}: got the same file, {}, expected two", path.display())]
+    #[error("{first} and {second}: got the same file, {}, expected two files", path.display())]
     SameFile {
         /// The one argument.
         first: &'static str,
@@ -139,7 +141,7 @@ pub(crate) enum Error {
         rows: usize,
     },
     /// Too few rows for a single forecast.
-    #[error("{}: got {got} rows of data, expected at least 2", path.display())]
+    #[error("{}: got {} of data, expected at least 2", path.display(), counted(*got, "row"))]
     Rows {
         /// The file.
         path: PathBuf,
@@ -147,7 +149,7 @@ pub(crate) enum Error {
         got: u64,
     },
     /// An error after rows that were learnt from, whose results are written.
-    #[error("{source}; the results are those of the {rows} rows before")]
+    #[error("{source}; the results are those of the {} before", counted(*rows, "row"))]
     Stopped {
         /// What is wrong.
         source: Box<Self>,

@@ -21,7 +21,7 @@
 //! | `chart.rs`, `pictures.rs` | charts and pictures as SVG |
 //! | `outputs.rs` | output files, checked before a command starts, and standard output |
 //! | `signals.rs` | signals that end a run |
-//! | `number.rs` | numbers in tables |
+//! | `number.rs` | numbers in tables and sentences |
 //! | `error.rs` | errors and their exit codes |
 
 mod args;

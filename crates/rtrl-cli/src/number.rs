@@ -1,4 +1,6 @@
-//! Numbers in tables.
+//! Numbers in tables and sentences.
+
+use std::fmt::Display;
 
 /// A number with five significant digits, or a dash.
 pub(crate) fn number(value: Option<f64>) -> String {
@@ -9,5 +11,22 @@ pub(crate) fn number(value: Option<f64>) -> String {
         }
         Some(value) => format!("{value:.4e}"),
         None => "-".to_owned(),
+    }
+}
+
+/// A count and what it counts: `1 row`, `2 rows`.
+pub(crate) fn counted<N: Copy + Display + From<u8> + PartialEq>(count: N, noun: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_thing_is_singular() {
+        let said = [counted(0_u64, "row"), counted(1_u64, "row"), counted(2_usize, "cell")];
+        assert_eq!(said, ["0 rows", "1 row", "2 cells"]);
     }
 }

@@ -9,7 +9,7 @@ use crate::args::RunArgs;
 use crate::error::Error;
 use crate::input::{self, Series};
 use crate::model::Model;
-use crate::number::number;
+use crate::number::{counted, number};
 use crate::outputs;
 use crate::signals::Stop;
 use crate::stream::checkpoint;
@@ -88,8 +88,8 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
         notes.push(outputs::confirmation("model", path));
     }
     if let Some(first) = &series.skipped().first {
-        let count = series.skipped().count;
-        notes.push(format!("skipped {count} rows with errors, the first: {first}"));
+        let rows = counted(series.skipped().count, "row");
+        notes.push(format!("skipped {rows} with errors, the first: {first}"));
     }
     notes.extend(summary(&forecasters));
     if let (Some(_), Some(keeper)) = (&stopped, &keeper) {

@@ -58,7 +58,7 @@ pub enum Error {
         states: usize,
     },
     /// The sensitivities need more bytes than can be addressed or than the system provides.
-    #[error("cannot allocate {bytes} bytes for the engine; use fewer units or weights that learn")]
+    #[error("cannot allocate {bytes} bytes for the engine; use fewer units or learning weights")]
     Memory {
         /// Bytes of the buffer; they may exceed the address space.
         bytes: u128,

@@ -1,7 +1,7 @@
 //! The sensitivity update of real-time recurrent learning (RTRL), close to the limits of the
 //! hardware.
 //!
-//! This crate works on numbers and shapes; it knows nothing of networks or files. The sensitivities
+//! This crate works on numbers and shapes; networks and files are in other crates. The sensitivities
 //! `p^k_ij = dy_k/dw_ij` of a recurrent network follow (Williams & Zipser 1989, equation 5)
 //!
 //! ```text
@@ -24,7 +24,7 @@
 //! | `store.rs` | saving and loading an engine through sinks and sources |
 //! | `panels.rs` | which weight is in which lane of which panel |
 //! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
-//! | `threads/` | how many threads share a step, and how |
+//! | `threads/` | how many threads share a step, and how they wait for work |
 //! | `cost.rs` | the number of operations of a step, and the memory of p |
 //! | `error.rs` | errors |
 //!

@@ -13,7 +13,7 @@
 //! | `interval.rs` | prediction intervals from past errors |
 //! | `scale.rs` | running standardisation |
 //! | `jobs.rs` | independent jobs, several at a time |
-//! | `bits.rs` | numbers that may not be finite, in files |
+//! | `bits.rs` | numbers in files that may be infinite or NaN |
 //! | `error.rs` | errors |
 
 pub mod baselines;

@@ -1,4 +1,5 @@
-//! Runs a conformance case and measures how long a step takes: our side of `benches/peers`.
+//! Runs a conformance case and measures how long a step takes: this library's side of
+//! `benches/peers`.
 //!
 //! Prints one line of JSON: the weights after the last step of the case, the seconds of a whole
 //! real-time step, and the seconds of the bare update of the sensitivities, without a gradient, by

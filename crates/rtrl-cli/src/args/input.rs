@@ -16,20 +16,20 @@ pub(crate) struct InputArgs {
     pub(crate) target: String,
 
     /// The input columns, separated by commas: names, numbers, ranges such as 2-5, and, after a !,
-    /// columns that are no inputs [default: the target; with --horizon 0 all others]
+    /// columns to leave out [default: the target; with --horizon 0 all others]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) inputs: Vec<String>,
 
-    /// The column that says when a row was; it is no input by default
+    /// The column with the time of each row; it is not an input by default
     #[arg(long, value_name = "COLUMN")]
     pub(crate) time: Option<String>,
 
-    /// The first line is a row; columns are chosen by their numbers
+    /// The first line is a row, not a header; columns are chosen by their numbers
     #[arg(long)]
     pub(crate) no_header: bool,
 
     /// An input column of text, such as wind, or wind=N,E,S,W to name its classes, which are
-    /// otherwise those of the first 1000 rows. Each class is an input that is 1 where the cell is the
+    /// otherwise those of the first 1000 rows. Each class becomes an input: 1 in the rows of this
     /// class, else 0
     #[arg(long, value_name = "COLUMN[=CLASSES]", value_parser = classes)]
     pub(crate) classes: Vec<Classes>,
@@ -42,15 +42,15 @@ pub(crate) struct InputArgs {
     #[arg(skip)]
     pub(crate) learnt: BTreeMap<String, Vec<String>>,
 
-    /// Rows before the current one whose inputs are inputs as well, separated by commas
+    /// How many rows back, such as 1,12, there are rows whose inputs each row has as well
     #[arg(long, value_name = "ROWS", value_delimiter = ',', value_parser = lag)]
     pub(crate) lags: Vec<NonZeroUsize>,
 
-    /// What an empty cell of an input is
+    /// What replaces an empty cell of an input
     #[arg(long, value_enum, default_value_t = Missing::Error)]
     pub(crate) missing: Missing,
 
-    /// What happens at a row that is wrong
+    /// What happens at a wrong row
     #[arg(long, value_enum, default_value_t = OnError::Stop)]
     pub(crate) on_error: OnError,
 }
@@ -76,11 +76,11 @@ fn classes(text: &str) -> Result<Classes, String> {
     Ok(Classes { column: column.to_owned(), classes: Some(classes) })
 }
 
-/// What an empty cell of an input is.
+/// What replaces an empty cell of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Missing {
-    /// An error in its row
+    /// Nothing: the row is wrong
     Error,
     /// The last value of the input; 0 before the first one
     Last,
@@ -90,7 +90,7 @@ pub(crate) enum Missing {
     Mean,
 }
 
-/// What happens at a row that is wrong.
+/// What happens at a wrong row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnError {
     /// The run stops; what has been learnt is kept

@@ -11,7 +11,7 @@ pub(crate) struct InspectArgs {
     pub(crate) model: PathBuf,
 
     /// Run the network on this task and extract a finite-state machine [default: run it without
-    /// input]
+    /// input, or on --series]
     #[arg(long, value_name = "NAME")]
     pub(crate) task: Option<String>,
 
@@ -20,7 +20,8 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "task")]
     pub(crate) series: Option<PathBuf>,
 
-    /// Number of steps to observe; with a task, the machine is checked on as many more
+    /// Number of steps to observe; with a task, the machine is checked on the same number of
+    /// further steps
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = observed)]
     pub(crate) steps: usize,
 

@@ -248,11 +248,11 @@ pub(crate) struct PaperArgs {
     #[arg(value_name = "TASK")]
     pub(crate) tasks: Vec<String>,
 
-    /// Number of runs of each experiment; experiments that take long run half as many
+    /// Number of runs of each experiment; long experiments have half as many
     #[arg(long, default_value = "20", value_name = "K", value_parser = count::<NonZeroU32>)]
     pub(crate) seeds: NonZeroU32,
 
-    /// Run only the experiments that take a second or two
+    /// Leave out the long experiments, those of the Turing machine
     #[arg(long)]
     pub(crate) quick: bool,
 

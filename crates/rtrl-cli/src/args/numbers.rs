@@ -48,7 +48,7 @@ pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
     match text.parse::<NonZeroUsize>() {
         Ok(count) if count.get() <= most => Ok(count),
         _ => Err(format!(
-            "expected a whole number from 1 to {most}, {THREADS_PER_CORE} for each core"
+            "expected a whole number from 1 to {most} ({THREADS_PER_CORE} for each core)"
         )),
     }
 }

@@ -12,7 +12,7 @@ pub(crate) enum OptimizerName {
     Sgd,
     /// Gradient descent with momentum 0.9
     Momentum,
-    /// Gradient descent, each component divided by its running size
+    /// Gradient descent, each component divided by its running root mean square
     Rmsprop,
     /// Adam with its usual constants
     Adam,

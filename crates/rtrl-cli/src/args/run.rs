@@ -27,7 +27,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "OUT")]
     pub(crate) save: Option<PathBuf>,
 
-    /// What happens at a row that is wrong
+    /// What happens at a wrong row
     #[arg(long, value_enum, default_value_t = OnError::Stop)]
     pub(crate) on_error: OnError,
 

@@ -62,7 +62,7 @@ fn every(text: &str) -> Result<Every, String> {
 /// What a command says on standard error.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct VerbosityArgs {
-    /// Print neither progress nor notes, only errors
+    /// Print neither progress nor notes, only results and errors
     #[arg(long, short, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 

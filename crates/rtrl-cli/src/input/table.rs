@@ -12,6 +12,7 @@ use super::objects::Objects;
 use super::records::Records;
 use super::source::{self, Source, Text};
 use crate::error::Error;
+use crate::number::counted;
 
 /// A table whose columns are known. Its format is that of its first line: JSON lines if that
 /// begins with a brace, else cells between separators.
@@ -149,7 +150,8 @@ impl Table {
                 let (got, expected) = (records.len(), self.names.len());
                 if got != expected {
                     let line = self.line();
-                    let reason = format!("line {line}: got {got} cells, expected {expected}");
+                    let reason =
+                        format!("line {line}: got {}, expected {expected}", counted(got, "cell"));
                     return Err(self.row_error(reason));
                 }
             }

@@ -7,6 +7,7 @@ use rtrl_model::{Cell, Layer, Network};
 use super::graph::{self, graph};
 use super::pictures::{plane, trajectory};
 use super::summary::{cell, exponent, moved, reduced, shape, share, verdict};
+use crate::number::counted;
 use crate::page;
 use crate::pictures::{self, MOST_WEIGHTS, hinton, raster};
 
@@ -57,7 +58,8 @@ fn weights(findings: &Findings, network: &Network<f64>) -> Markup {
                     @if network.layers().len() > 1 { "Layer " (number) ". " }
                     "A square's area is the weight, red above zero, blue below. Rows are "
                     (rows(layer)) "; columns are "
-                    (layer.inputs()) " input(s), the bias if there is one, then the " (layer.units()) " units."
+                    (counted(layer.inputs(), "input")) ", the bias if there is one, then the "
+                    (counted(layer.units(), "unit")) "."
                 }
                 (hinton(&rows_of(network, layer), &[layer.inputs(), layer.width() - layer.units()], None))
             } @else { p.soft { "Too many weights to draw." } }
@@ -196,10 +198,13 @@ fn rest(held: &[Held]) -> Markup {
                 @for cycle in held.cycles.iter().take(LISTED).filter(|cycle| cycle.period > 1) {
                     tr { td { "cycle of period " (cycle.period) }
                         td { (cycle.states.first().map_or(String::new(), |state| start(state))) }
-                        td { (cycle.starts) " run(s)" } }
+                        td { (counted(cycle.starts, "run")) } }
                 }
-                @if held.aperiodic > 0 { tr { td { "not settled after " (SETTLING) " steps" } td {} td { (held.aperiodic) " run(s)" } } }
-                @if held.divergent > 0 { tr { td { "divergent" } td {} td { (held.divergent) " run(s)" } } }
+                @if held.aperiodic > 0 {
+                    tr { td { "not settled after " (SETTLING) " steps" } td {}
+                        td { (counted(held.aperiodic, "run")) } }
+                }
+                @if held.divergent > 0 { tr { td { "divergent" } td {} td { (counted(held.divergent, "run")) } } }
             } } }
         }
     }

@@ -5,6 +5,8 @@ use rtrl_lab::inspect::{
     Transition, bits,
 };
 
+use crate::number::counted;
+
 /// Entries of a list that are printed; the JSON file has all.
 const MOST: usize = 8;
 
@@ -50,11 +52,11 @@ pub(crate) fn shape(model: &Shape) -> Vec<String> {
     let layers: Vec<String> = model.layers.iter().map(layer).collect();
     let layers = layers.join(", then ");
     let bias = if model.bias { "a bias" } else { "no bias" };
-    let readout =
-        if model.readout { format!(", a readout of {outputs} output(s)") } else { String::new() };
+    let (inputs, outputs) = (counted(*inputs, "input"), counted(*outputs, "output"));
+    let readout = if model.readout { format!(", a readout of {outputs}") } else { String::new() };
     let (learning, frozen) = (model.learning_weights, model.frozen_weights);
     vec![
-        format!("{layers}, {inputs} input(s), {bias}{readout}, saved as {precision}"),
+        format!("{layers}, {inputs}, {bias}{readout}, saved as {precision}"),
         format!(
             "{learning} weights learn, {frozen} are frozen, {} are absent",
             model.absent_weights
@@ -68,7 +70,7 @@ fn layer(layer: &LayerShape) -> String {
     let kind = if activations.is_empty() { (*cell).to_owned() } else { kinds(activations) };
     let leaks =
         leaks.map_or(String::new(), |[low, high]| format!(" with leaks {low:.4} to {high:.4}"));
-    format!("{units} {kind} unit(s){leaks}")
+    format!("{}{leaks}", counted(*units, &format!("{kind} unit")))
 }
 
 /// The names that occur, each once.
@@ -145,14 +147,14 @@ fn while_held(held: &Held) -> Vec<String> {
             format!("cycle of period {}", cycle.period)
         };
         let state = cycle.states.first().map_or(String::new(), |state| numbers(state));
-        format!("  {} run(s) end in a {what}  {state}", cycle.starts)
+        format!("  {what}  {state}   reached in {}", counted(cycle.starts, "run"))
     })));
     if held.aperiodic > 0 {
-        let runs = held.aperiodic;
-        lines.push(format!("  {runs} run(s) have not settled after {SETTLING} steps"));
+        let runs = counted(held.aperiodic, "run");
+        lines.push(format!("  not settled after {SETTLING} steps: {runs}"));
     }
     if held.divergent > 0 {
-        lines.push(format!("  {} run(s) diverge", held.divergent));
+        lines.push(format!("  divergent: {}", counted(held.divergent, "run")));
     }
     lines
 }
@@ -187,15 +189,15 @@ pub(crate) fn share(agreement: Agreement) -> String {
 pub(crate) fn moved(task: &OnTask) -> String {
     match task.moved {
         0 => String::new(),
-        steps => format!(", with the targets shifted by {steps} step(s)"),
+        steps => format!(", with the targets shifted by {}", counted(steps, "step")),
     }
 }
 
 /// The size of a machine and how well it agrees with the network.
 pub(crate) fn verdict(machine: &Extracted) -> String {
     format!(
-        "{} state(s), from {} box(es); it agrees with the network in {} not used to build it{}",
-        machine.transitions.len(),
+        "{} (boxes: {}); it agrees with the network in {} not used to build it{}",
+        counted(machine.transitions.len(), "state"),
         machine.boxes,
         share(machine.agreement),
         if machine.explains_all { "" } else { "; the limit of boxes was reached" }

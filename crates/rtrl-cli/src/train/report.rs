@@ -9,7 +9,7 @@ use crate::args::{BaselineName, ReadoutRule, TrainArgs};
 use crate::chart::{Axes, Line, css, heat_map, lines};
 use crate::error::Error;
 use crate::input;
-use crate::number::number;
+use crate::number::{counted, number};
 use crate::page;
 use crate::stream::forecasters::{TITLE, title};
 use crate::stream::history::{History, Shown};
@@ -161,13 +161,13 @@ fn weights<T: Real>(network: &Network<T>) -> Result<Markup, Error> {
     Ok(html! {
         h2 { "Final weights" }
         p.soft {
-            "Rows are units; columns are " (network.inputs()) " input(s), the bias, then the "
+            "Rows are units; columns are " (counted(network.inputs(), "input")) ", the bias, then the "
             (network.units()) " units. Red is positive, blue negative, full colour the largest weight. \
             Large matrices are averaged in blocks."
         }
         div.heat { (PreEscaped(recurrent)) }
         @if let Some(readout) = readout {
-            p.soft { "The readout: units, input(s), bias." }
+            p.soft { "The readout: units, inputs, bias." }
             div.heat { (PreEscaped(readout)) }
         }
     })

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::args::{BaselineName, TrainArgs};
 use crate::error::Error;
-use crate::number::number;
+use crate::number::{counted, number};
 use crate::outputs;
 use crate::train::Outcome;
 
@@ -33,12 +33,14 @@ fn table<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> String {
     let mishaps = forecasters.ours.mishaps();
     if mishaps > 0 {
         lines.push(format!(
-            "at {mishaps} rows an overflow kept the network from learning: \
-             choose a smaller --learning-rate or --gain"
+            "at {} an overflow kept the network from learning: \
+             choose a smaller --learning-rate or --gain",
+            counted(mishaps, "row")
         ));
     }
     if let Some(first) = &skipped.first {
-        lines.push(format!("skipped {} rows with errors, the first: {first}", skipped.count));
+        let rows = counted(skipped.count, "row");
+        lines.push(format!("skipped {rows} with errors, the first: {first}"));
     }
     if next.is_some() {
         lines.push(format!("next {target}: {}", number(*next)));

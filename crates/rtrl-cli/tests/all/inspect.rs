@@ -88,8 +88,7 @@ const EQUIVALENT: &str = "quivalent to the task's machine: no sequence";
 fn a_network_that_has_learnt_sequences_shows_its_machine() {
     let (printed, json, page) = found(&learnt("sequence", 1), &["--task", "sequence"]);
     assert_eq!(missing_of_sequence(&json["task"]), [""; 0], "{}", json["task"]);
-    let words =
-        ["2 logistic unit(s), 4 input(s)", "the machine: 2 state(s)", "100.000 %", EQUIVALENT];
+    let words = ["2 logistic units, 4 inputs", "the machine: 2 states", "100.000 %", EQUIVALENT];
     has_words(&printed, &words);
     assert!(page.contains(EQUIVALENT));
     // Hinton diagram, eigenvalues, states, activity, machine.
@@ -181,7 +180,7 @@ fn runs_that_are_too_slow_for_a_stable_point_say_so() {
     let builder = Network::builder(1, 0).bias(false).activation(Activation::Identity);
     let (printed, json, page) = found(&builder.weights(weights).build().unwrap(), &[]);
     assert_eq!(json["held"][0]["fixed_points"][0]["stable"], true);
-    let words = "64 run(s) have not settled after 5000 steps";
+    let words = "not settled after 5000 steps: 64 runs";
     has_words(&printed, &["  stable fixed point", words]);
     has_words(&page, &["not settled after 5000 steps"]);
 }
@@ -258,7 +257,7 @@ fn a_task_of_numbers_has_no_machine() {
     assert!(json["task"]["machine"].is_null() && json["task"]["right"].is_null());
     assert!(printed.contains("more than 64 different vectors"), "{printed}");
     assert!(
-        printed.contains("leaks 0.5000 to 0.5000") && printed.contains("a readout of 1 output(s)")
+        printed.contains("leaks 0.5000 to 0.5000") && printed.contains("a readout of 1 output,")
     );
 }
 
@@ -269,7 +268,7 @@ fn a_network_that_diverges_is_described_all_the_same() {
     let network = builder.weights(weights).initial_state(vec![1.0]).build().unwrap();
     let (printed, json, page) = found(&network, &[]);
     assert!(json["run"].is_null() && json["held"][0]["divergent"] == 64);
-    assert!(printed.contains("no run: ") && printed.contains("run(s) diverge"));
+    assert!(printed.contains("no run: ") && printed.contains("divergent: 64 runs"));
     assert!(page.contains("No run: "));
 }
 
@@ -325,9 +324,9 @@ fn gated_units_and_layers_are_described() {
     let lstm = Network::builder(2, 4).cell(Cell::Lstm);
     let stack = Network::builder(2, 4).cell(Cell::Lstm).layer(3).leak(0.5).readout(Readout::new(1));
     let networks = [
-        (gru, "3 gru unit(s), 4 input(s)", "r units", 3, "got gru units"),
-        (lstm, "2 lstm unit(s), 4 input(s)", "f inputs", 4, "got lstm units"),
-        (stack, "2 lstm unit(s), then 3 tanh unit(s) with leaks", "layer 2 units", 7, "lstm units"),
+        (gru, "3 gru units, 4 inputs", "r units", 3, "got gru units"),
+        (lstm, "2 lstm units, 4 inputs", "f inputs", 4, "got lstm units"),
+        (stack, "2 lstm units, then 3 tanh units with leaks", "layer 2 units", 7, "lstm units"),
     ];
     for (network, shape, block, states, reason) in networks {
         let network = network.weights(InitialWeights::Torch).seed(3).build().unwrap();

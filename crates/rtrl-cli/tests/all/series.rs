@@ -35,7 +35,7 @@ fn every_line_end_counts_one_line() {
         let text = |lines: &str| lines.replace('\n', end);
         has_words(&message(&text("y\n1\nbad\n")), &["series.csv: line 3, column \"y\"", "bad"]);
         has_words(&message(&text("x,y\n\"a\nb\",1\n2,bad\n")), &["line 4, column \"y\""]);
-        has_words(&message(&text("x,y\n1,1\n1\n")), &["line 3: got 1 cells, expected 2"]);
+        has_words(&message(&text("x,y\n1,1\n1\n")), &["line 3: got 1 cell, expected 2"]);
         has_words(&message(&text("y\n1\n\n2\n")), &["line 3: got an empty line"]);
     }
 }

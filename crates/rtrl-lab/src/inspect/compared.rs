@@ -9,10 +9,10 @@ impl Extracted {
     pub fn in_words(&self, outputs: &[&str]) -> Vec<String> {
         let states = self.reduced.len();
         let enough = if self.smallest {
-            format!("{states} state(s) are enough for the observed steps")
+            format!("states that the observed steps need: {states}")
         } else {
             format!(
-                "{states} state(s) explain the observed steps; the search for fewer was stopped"
+                "states that explain the observed steps: {states}; the search for fewer was stopped"
             )
         };
         let Some(comparison) = &self.comparison else {

@@ -455,7 +455,8 @@ mod tests {
         assert_eq!(machine.comparison.as_ref().unwrap().verdict, Verdict::Equivalent);
         let words = machine.in_words(&["target"]).join(". ");
         assert!(
-            words.starts_with("2 state(s) are enough") && words.contains("equivalent"),
+            words.starts_with("states that the observed steps need: 2")
+                && words.contains("equivalent"),
             "{words}"
         );
 

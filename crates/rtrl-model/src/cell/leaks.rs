@@ -1,4 +1,4 @@
-//! Leaky units, which keep a share of their state (equation 2').
+//! Leaky units, which keep a fraction of their output (equation 2').
 
 use rtrl_kernel::Real;
 

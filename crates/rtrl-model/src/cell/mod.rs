@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | the kinds of cells, and a step of one |
 //! | `simple.rs` | simple units (equation 2), each with its activation |
-//! | `leaks.rs` | leaky units, which keep a share of their state (equation 2') |
+//! | `leaks.rs` | leaky units, which keep a fraction of their output (equation 2') |
 //! | `gru.rs`, `lstm.rs` | gated units |
 
 mod gru;

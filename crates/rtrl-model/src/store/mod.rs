@@ -1,4 +1,4 @@
-//! The files that a learner lives in.
+//! Files of networks and learners: saved models, checkpoints and conformance cases.
 //!
 //! | file | subject |
 //! |---|---|

@@ -12,14 +12,14 @@ fn files_that_are_no_series_are_refused() {
     fails("", &["--target", "1", "--no-header"], 1, &["the file is empty, expected rows"]);
     fails("x,z\n1,2\n", &target, 1, &["\"y\"", "x, z"]);
     fails("y\n", &target, 1, &["0 rows", "at least 2"]);
-    fails("y\n1\n", &target, 1, &["1 rows", "at least 2"]);
+    fails("y\n1\n", &target, 1, &["1 row of data", "at least 2"]);
     fails("x,y\n1,2\n3,four\n", &target, 1, &["line 3", "\"y\"", "\"four\""]);
     fails("x,y\n1,2\n3,\n", &target, 1, &["line 3", "\"y\"", "\"\""]);
     for cell in ["NaN", "inf", "-Infinity", "1e999"] {
         fails(&format!("y\n1\n{cell}\n2\n"), &target, 1, &["line 3", cell, "finite"]);
     }
     fails("x,y\n1,2\n1,2,3\n", &target, 1, &["line 3", "3 cells", "expected 2"]);
-    fails("x,y\n1,2\n1\n", &target, 1, &["line 3", "1 cells", "expected 2"]);
+    fails("x,y\n1,2\n1\n", &target, 1, &["line 3", "1 cell,", "expected 2"]);
     fails("y\n1e200\n-1e200\n1e200\n", &target, 1, &["line 2", "\"1e200\"", "-1e100 to 1e100"]);
 }
 
