@@ -42,7 +42,7 @@ pub(crate) struct InputArgs {
     #[arg(skip)]
     pub(crate) learnt: BTreeMap<String, Vec<String>>,
 
-    /// How many rows back, such as 1,12, there are rows whose inputs each row has as well
+    /// Distances, such as 1,12, to earlier rows whose inputs are added to those of each row
     #[arg(long, value_name = "ROWS", value_delimiter = ',', value_parser = lag)]
     pub(crate) lags: Vec<NonZeroUsize>,
 

@@ -1,7 +1,7 @@
 //! `rtrl inspect`: the analysis of a saved network.
 //!
-//! `rtrl_lab::inspect::Findings` gathers → `summary.rs` prints the results, and `report.rs` draws
-//! them, with `pictures.rs` and `graph.rs`.
+//! `rtrl_lab::inspect::Findings` gathers the results → `summary.rs` prints them, and `report.rs`
+//! draws them, with `pictures.rs` and `graph.rs`.
 
 mod graph;
 mod pictures;

@@ -45,7 +45,7 @@ pub(crate) fn title(name: BaselineName) -> &'static str {
     match name {
         BaselineName::Persistence => "persistence",
         BaselineName::Ar => "RLS-AR(12)",
-        BaselineName::Still => "same, recurrent weights still",
+        BaselineName::Still => "same, recurrent weights fixed",
     }
 }
 

@@ -413,13 +413,13 @@ fn baselines_are_chosen() {
     let train = ["train", "first.csv", "--target", "y", "--json", "json", "--save"];
     let mut rmse = Vec::new();
     for (baselines, titles) in [
-        ("all", &["persistence", "RLS-AR(12)", "weights still"][..]),
-        ("still,persistence", &["persistence", "weights still"]),
+        ("all", &["persistence", "RLS-AR(12)", "weights fixed"][..]),
+        ("still,persistence", &["persistence", "weights fixed"]),
         ("none", &[]),
     ] {
         let args = [&train[..], &[baselines, "--baselines", baselines]].concat();
         let table = printed(folder.path(), &args);
-        for title in ["persistence", "RLS-AR(12)", "weights still"] {
+        for title in ["persistence", "RLS-AR(12)", "weights fixed"] {
             assert_eq!(table.contains(title), titles.contains(&title), "{baselines}: {table}");
         }
         let json = fs::read(folder.path().join("json")).unwrap();

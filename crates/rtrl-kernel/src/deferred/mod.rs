@@ -8,7 +8,7 @@
 //!
 //! Cost of a step, for n units, q columns and windows of h steps: for the gradient, `2 n q` to read
 //! p and `h (n² + q)` on average to go back through the window; `2 n³ + 2 n q + 2 n² q / h` for the
-//! flush: O(n³) with h ~ n. Steps without an error cost only their share of the flush. Memory: n q
+//! flush: O(n³) with h ~ n. Steps without an error cost only their part of the flush. Memory: n q
 //! numbers for p, h n² for the window, (h + 1) n² for the flush, and h numbers for each z in each
 //! pattern of lanes: h c where every weight learns, up to h q with a mask.
 //!

@@ -34,7 +34,7 @@ use crate::{Activation, Cell, Error, Generator, Matrix, Table};
 /// # }
 /// ```
 ///
-/// Defaults: a bias line, simple units with tanh, no leak, every weight learns, an orthogonal start
+/// Defaults: a bias, simple units with tanh, no leak, every weight learns, an orthogonal start
 /// with gain 1 from seed 0, a state of zeros, no readout, the instruction set of [`Isa::from_env`].
 #[derive(Debug, Clone)]
 pub struct NetworkBuilder<T> {
@@ -105,7 +105,7 @@ impl<T: Real> NetworkBuilder<T> {
     }
 
     /// One leak a for each unit of the layer (or a single one for all), above 0 and at most 1: the
-    /// unit, which is simple, keeps the share 1 - a of its state,
+    /// unit, which is simple, keeps the fraction 1 - a of its output,
     /// `y(t+1) = (1 - a) y(t) + a f(s(t))`. With 1, the default, it keeps nothing.
     #[must_use]
     pub fn leaks(mut self, leaks: impl IntoIterator<Item = f64>) -> Self {
@@ -193,7 +193,7 @@ impl<T: Real> NetworkBuilder<T> {
     }
 
     /// Fails unless the system would provide [`NetworkBuilder::sensitivity_bytes`]. Call it before
-    /// [`NetworkBuilder::build`]: drawing more weights than fit takes long.
+    /// [`NetworkBuilder::build`]: drawing more weights than fit takes a long time.
     ///
     /// # Errors
     /// [`Error::Kernel`] with the bytes, and those of [`NetworkBuilder::sensitivity_bytes`].

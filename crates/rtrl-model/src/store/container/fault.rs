@@ -23,7 +23,7 @@ pub enum Fault {
         got: u64,
     },
     /// The file was never a checkpoint, or its header is damaged.
-    #[error("not a model or a checkpoint: {reason}")]
+    #[error("not a model or a checkpoint, or damaged: {reason}")]
     Foreign {
         /// What is wrong.
         reason: String,
