@@ -4,13 +4,13 @@
 pub(super) const RTRL: &str = "\
 Examples:
   rtrl tasks emit henon --steps 20000 > henon.csv
-  rtrl train henon.csv --target x --leak 1 --save henon.model
+  rtrl train henon.csv --target x --save henon.model
   rtrl run henon.model henon.csv > forecasts.csv";
 
 pub(super) const TRAIN: &str = "\
 Examples:
   rtrl tasks emit henon --steps 20000 > henon.csv
-  rtrl train henon.csv --target x --leak 1 --save henon.model
+  rtrl train henon.csv --target x --save henon.model
   rtrl train henon.csv --target x --cell gru --report henon.html
   rtrl train henon.csv --target next_x --horizon 0 --json errors.json
   gzip --stdout henon.csv | rtrl train - --target x --baselines none
@@ -28,7 +28,7 @@ Examples:
 pub(super) const GENERATE: &str = "\
 Examples:
   rtrl tasks emit henon --steps 20000 > henon.csv
-  rtrl train henon.csv --target x --leak 1 --save henon.model
+  rtrl train henon.csv --target x --save henon.model
   rtrl generate henon.model --steps 100 > generated.csv";
 
 pub(super) const TRACE: &str = "\
@@ -39,7 +39,7 @@ Examples, with a case of the source code:
 pub(super) const INSPECT: &str = "\
 Examples:
   rtrl tasks emit henon --steps 20000 > henon.csv
-  rtrl train henon.csv --target x --leak 1 --save henon.model
+  rtrl train henon.csv --target x --save henon.model
   rtrl inspect henon.model --series henon.csv --report henon.html
   rtrl paper xor-2 --seeds 1 --save models
   rtrl inspect models/xor-2-units4-rate1-free-seed1.safetensors --task xor-2";

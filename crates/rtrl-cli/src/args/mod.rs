@@ -7,6 +7,7 @@
 //! | `examples.rs` | the examples at the end of each `--help` |
 //! | `input.rs` | which columns of a series are read, and how |
 //! | `inspect.rs` | the flags of `rtrl inspect` |
+//! | `leak.rs` | the leaks of simple units |
 //! | `numbers.rs` | numbers within a range |
 //! | `optimizer.rs` | the optimisers by name |
 //! | `readout.rs` | how a readout learns |
@@ -18,6 +19,7 @@ mod engine;
 mod examples;
 mod input;
 mod inspect;
+mod leak;
 mod numbers;
 mod optimizer;
 mod readout;
@@ -36,7 +38,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::engine::EngineArgs;
 pub(crate) use self::input::{Classes, InputArgs, Missing, OnError};
 pub(crate) use self::inspect::InspectArgs;
-use self::numbers::{count, positive, rate, share, threads, whole};
+pub(crate) use self::leak::Leak;
+use self::leak::leak;
+use self::numbers::{count, positive, rate, threads, whole};
 pub(crate) use self::optimizer::OptimizerName;
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
@@ -45,7 +49,6 @@ pub(crate) use self::stream::{
     BaselineName, Baselines, CheckpointArgs, Every, Format, VerbosityArgs,
 };
 pub(crate) use self::tasks::{CompareArgs, EmitArgs, TasksCommand};
-use crate::error::Error;
 
 /// Exact real-time recurrent learning: train recurrent networks while they run.
 #[derive(Debug, Parser)]
@@ -153,20 +156,21 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_parser = activation)]
     activation: Option<Activation>,
 
-    /// Leak of simple units: the weight of the new value in each step; 1 means no memory of the
-    /// old one [default: 0.2]
-    #[arg(long, value_name = "A", value_parser = share)]
-    leak: Option<f64>,
+    /// Leak of simple units: the weight of the new value in each step, from above 0 to 1, which
+    /// means no memory of the old one; or spread: 1 in half of the units, and in the others
+    /// memories of up to 10 rows [default: spread]
+    #[arg(long, value_name = "A", value_parser = leak)]
+    leak: Option<Leak>,
 
     /// Gain of the orthogonal initial weights
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub(crate) gain: f64,
 
     /// Optimiser of the weights
-    #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
+    #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
     pub(crate) optimizer: OptimizerName,
 
-    /// Learning rate [default: 0.0001 with --readout rls, else 0.001]
+    /// Learning rate [default: 0.02 for sgd, 0.002 for momentum, else 0.0005]
     #[arg(long, value_parser = rate)]
     learning_rate: Option<f64>,
 
@@ -327,8 +331,8 @@ impl TrainArgs {
     }
 
     /// The leak, likewise.
-    pub(crate) fn leak(&self) -> Option<f64> {
-        self.leak.or((self.cell == Cell::Simple).then_some(0.2))
+    pub(crate) fn leak(&self) -> Option<Leak> {
+        self.leak.or((self.cell == Cell::Simple).then_some(Leak::Spread))
     }
 
     /// The units of a layer in words, such as `16 tanh`.
@@ -341,11 +345,8 @@ impl TrainArgs {
     }
 
     /// The given learning rate, or the default.
-    pub(crate) fn learning_rate(&self) -> Result<f64, Error> {
-        match self.learning_rate {
-            Some(rate) => Ok(rate),
-            None => Ok(self.readout.rule()?.learning_rate()),
-        }
+    pub(crate) fn learning_rate(&self) -> f64 {
+        self.learning_rate.unwrap_or(self.optimizer.learning_rate())
     }
 
     /// The threads of a learner.

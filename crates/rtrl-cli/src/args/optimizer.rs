@@ -26,6 +26,16 @@ impl OptimizerName {
         format!("{self:?}").to_lowercase()
     }
 
+    /// The default learning rate: the rate of momentum grows tenfold while a gradient lasts, and
+    /// the other optimisers divide each component by its size.
+    pub(super) fn learning_rate(self) -> f64 {
+        match self {
+            Self::Sgd => 0.02,
+            Self::Momentum => 0.002,
+            Self::Rmsprop | Self::Adam | Self::Adamw => 0.0005,
+        }
+    }
+
     /// The optimiser with this learning rate.
     pub(crate) fn settings(self, rate: f64) -> UpdateSettings {
         match self {

@@ -62,15 +62,6 @@ impl ReadoutArgs {
 }
 
 impl ReadoutRule {
-    /// The default learning rate. Units should learn slowly if the readout is fitted at every row,
-    /// and faster if it learns by its gradient.
-    pub(super) fn learning_rate(self) -> f64 {
-        match self {
-            Self::Gradient => 1e-3,
-            Self::LeastSquares { .. } => 1e-4,
-        }
-    }
-
     /// The name, as on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {

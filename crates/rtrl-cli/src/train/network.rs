@@ -19,7 +19,7 @@ pub(crate) fn forecasters<T: Real>(
     let Manner { predict, horizon, threads } = manner;
     let network = network::<T>(args, inputs)?;
     let forecaster = |network: Network<T>| -> Result<_, Error> {
-        let (optimizer, rate, clip) = (args.optimizer, args.learning_rate()?, args.clip);
+        let (optimizer, rate, clip) = (args.optimizer, args.learning_rate(), args.clip);
         let engine = &args.engine;
         let learner = Learning { optimizer, rate, clip, engine, threads }.learner(network)?;
         Ok(NetworkForecaster::new(learner, predict, horizon)?)
@@ -36,24 +36,34 @@ pub(crate) fn forecasters<T: Real>(
 }
 
 fn network<T: Real>(args: &TrainArgs, inputs: usize) -> Result<Network<T>, Error> {
-    let mut network = describe(Network::<T>::builder(args.units(), inputs), args);
-    for _ in 1..args.layers() {
-        network = describe(network.layer(args.units()), args);
-    }
-    // Before the weights are drawn, which would take long.
-    network.check_memory()?;
+    // Before a leak is listed for each unit and weights are drawn, which would take long.
+    layers::<T>(args, inputs, |layer| layer).check_memory()?;
+    let network = layers(args, inputs, |layer| match args.leak() {
+        Some(leak) => layer.leaks(leak.of_units(args.units())),
+        None => layer,
+    });
     let network = network.readout(args.readout.rule()?.readout()).seed(args.seed);
     Ok(network.build()?)
 }
 
-/// Describes the last layer.
+/// All layers, with what `leaky` adds to each.
+fn layers<T: Real>(
+    args: &TrainArgs,
+    inputs: usize,
+    leaky: impl Fn(NetworkBuilder<T>) -> NetworkBuilder<T>,
+) -> NetworkBuilder<T> {
+    let mut network = leaky(describe(Network::<T>::builder(args.units(), inputs), args));
+    for _ in 1..args.layers() {
+        network = leaky(describe(network.layer(args.units()), args));
+    }
+    network
+}
+
+/// Describes the last layer, except for its leaks.
 fn describe<T: Real>(layer: NetworkBuilder<T>, args: &TrainArgs) -> NetworkBuilder<T> {
-    let mut layer = layer.cell(args.cell).weights(InitialWeights::Orthogonal { gain: args.gain });
-    if let Some(activation) = args.activation() {
-        layer = layer.activation(activation);
+    let layer = layer.cell(args.cell).weights(InitialWeights::Orthogonal { gain: args.gain });
+    match args.activation() {
+        Some(activation) => layer.activation(activation),
+        None => layer,
     }
-    if let Some(leak) = args.leak() {
-        layer = layer.leak(leak);
-    }
-    layer
 }

@@ -5,7 +5,7 @@ use plotters::style::RGBColor;
 use rtrl_lab::forecast::Horizon;
 use rtrl_model::{Network, Real};
 
-use crate::args::{BaselineName, ReadoutRule, TrainArgs};
+use crate::args::{BaselineName, Leak, ReadoutRule, TrainArgs};
 use crate::chart::{Axes, Line, css, heat_map, lines};
 use crate::error::Error;
 use crate::input;
@@ -71,10 +71,11 @@ pub(crate) fn draw<T: Real>(
 fn settings(args: &TrainArgs) -> Result<String, Error> {
     let TrainArgs { gain, clip, .. } = args;
     let start = match args.leak() {
-        Some(leak) => format!("Leak {leak}, gain {gain}"),
+        Some(Leak::All(leak)) => format!("Leak {leak}, gain {gain}"),
+        Some(Leak::Spread) => format!("Leaks spread from 0.1 to 1, gain {gain}"),
         None => format!("Gain {gain}"),
     };
-    let (optimizer, rate) = (args.optimizer.name(), args.learning_rate()?);
+    let (optimizer, rate) = (args.optimizer.name(), args.learning_rate());
     let readout = match args.readout.rule()? {
         ReadoutRule::Gradient => "the same way".to_owned(),
         ReadoutRule::LeastSquares { forgetting, ridge } => {

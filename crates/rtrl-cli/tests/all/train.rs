@@ -68,7 +68,11 @@ fn sunspots_are_forecast_better_than_by_the_baselines() {
         let page = fs::read_to_string(path("r")).unwrap();
         has_words(
             &page,
-            &["Leak 0.2, gain 1", "adam with rate 0.0001", "forgetting 0.999, ridge 1"],
+            &[
+                "Leaks spread from 0.1 to 1, gain 1",
+                "sgd with rate 0.02",
+                "forgetting 0.999, ridge 1",
+            ],
         );
         is_page(&page, 5);
         let saved = SavedModel::read(&path("m")).unwrap();
@@ -87,7 +91,7 @@ fn odd_results(json: &Value) -> Vec<&'static str> {
     let number = |key: &str| json[key].as_f64().unwrap();
     let right = [
         ("rows", number("rows") == 2820.0),
-        ("rmse", number("rmse") <= 15.3),
+        ("rmse", number("rmse") <= 15.6),
         ("persistence_rmse", (number("persistence_rmse") - 16.924).abs() < 1e-3),
         ("ar_rmse", (number("ar_rmse") - 15.6).abs() < 0.1),
     ];
@@ -135,14 +139,48 @@ fn sunspot_errors(options: &[&str]) -> [f64; 2] {
 #[test]
 fn leaky_units_and_least_squares_both_help_on_sunspots() {
     for seed in ["1", "2", "3"] {
-        let rmse =
-            |leak, readout| sunspot_errors(&["--seed", seed, "--leak", leak, "--readout", readout]);
-        for error in rmse("0.5", "rls") {
+        let rmse = |leak, readout, rate| {
+            let learning = ["--optimizer", "adam", "--learning-rate", rate];
+            let network = ["--seed", seed, "--leak", leak, "--readout", readout];
+            sunspot_errors(&[network.as_slice(), &learning].concat())
+        };
+        for error in rmse("0.5", "rls", "0.0001") {
             assert!(error <= 15.75, "seed {seed}: {error}");
         }
-        for other in [rmse("1", "rls"), rmse("0.5", "gradient")] {
+        for other in [rmse("1", "rls", "0.0001"), rmse("0.5", "gradient", "0.001")] {
             assert!(other.iter().all(|&error| error > 15.75), "seed {seed}: {other:?}");
         }
+    }
+}
+
+/// The default options are not for sunspots only: without a memory of several rows that is learnt,
+/// the errors are 0.5, which is chance, and 0.33.
+#[test]
+fn default_options_learn_an_exclusive_or_and_a_map() {
+    let mut bits = vec![0_u32; 4];
+    let mut register = 0xace1_u32;
+    for _ in 0..20_000 {
+        // A linear feedback shift register of 16 bits, of which 7 are drawn for each row.
+        for _ in 0..7 {
+            let bit = (register ^ (register >> 2) ^ (register >> 3) ^ (register >> 5)) & 1;
+            register = (register >> 1) | (bit << 15);
+        }
+        bits.push(register & 1);
+    }
+    let row = |lags: &[u32]| format!("{},{}\n", lags[4], lags[2] ^ lags[0]);
+    let exclusive = "x,y\n".to_owned() + &bits.windows(5).map(row).collect::<String>();
+    let henon = rtrl().args(["tasks", "emit", "henon", "--steps", "20000"]).output().unwrap();
+    let henon = String::from_utf8(henon.stdout).unwrap().replace("x,next_x", "y,next");
+    for seed in ["1", "2", "3"] {
+        let rmse = |text: &str, options: &[&str], key: &str| {
+            errors(text, &[&["--seed", seed], options].concat())[key].as_f64().unwrap()
+        };
+        let bits = rmse(&exclusive, &["--inputs", "x", "--predict", "value"], "rmse");
+        let map = rmse(&henon, &[], "rmse");
+        assert!(bits <= 0.2 && map <= 0.1, "seed {seed}: {bits} and {map}");
+        // Negative control.
+        let still = rmse(&exclusive, &["--inputs", "x", "--predict", "value"], "still_rmse");
+        assert!(still > 0.4, "seed {seed}: {still}");
     }
 }
 
@@ -162,15 +200,19 @@ fn a_saved_model_names_the_options_of_its_run() {
     let (model, header) = saved(&options);
     assert!(header.contains(r#"\"least_squares\":{\"forgetting\":0.5,\"ridge\":2.0}"#));
     let named = model.application();
-    let expected = serde_json::json!(["rls", 0.5, 2.0, 0.25, 1.0, "adamw", 1e-4]);
+    let expected = serde_json::json!(["rls", 0.5, 2.0, 0.25, 1.0, "adamw", 5e-4]);
     let keys = ["readout", "forgetting", "ridge", "leak", "gain", "optimizer", "learning_rate"];
     assert_eq!(serde_json::json!(keys.map(|key| &named[key])), expected);
     assert_eq!(model.network::<f32>(&[]).unwrap().layers()[0].leaks(), Some([0.25; 16].as_slice()));
     let (model, header) = saved(&["--leak", "1", "--readout", "gradient"]);
     assert!(header.contains(r#"\"least_squares\":null"#));
-    let expected = serde_json::json!(["gradient", null, null, 1.0, 1.0, "adam", 1e-3]);
+    let expected = serde_json::json!(["gradient", null, null, 1.0, 1.0, "sgd", 0.02]);
     assert_eq!(serde_json::json!(keys.map(|key| &model.application()[key])), expected);
     assert_eq!(model.network::<f32>(&[]).unwrap().layers()[0].leaks(), None);
+    let (model, _) = saved(&["--units", "4"]);
+    assert_eq!(model.application()["leak"], "spread");
+    let leaks = [1.0 / 10.0, 1.0 / 5.5, 1.0, 1.0];
+    assert_eq!(model.network::<f32>(&[]).unwrap().layers()[0].leaks(), Some(leaks.as_slice()));
 }
 
 /// The errors of a run say which run it was.
@@ -180,7 +222,7 @@ fn the_json_file_names_the_run() {
     assert_eq!((&json["seed"], &json["target"]), (&7.into(), &"y".into()));
     assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
     let keys = ["units", "cell", "leak", "inputs", "horizon", "predict", "learning_rate", "skip"];
-    let expected = serde_json::json!([3, "gru", null, ["y"], 1, "change", 1e-4, 300]);
+    let expected = serde_json::json!([3, "gru", null, ["y"], 1, "change", 0.02, 300]);
     assert_eq!(serde_json::json!(keys.map(|key| &json["options"][key])), expected);
     assert_eq!(json["stopped"], Value::Null);
 }
@@ -222,7 +264,7 @@ fn the_saved_model_does_not_depend_on_the_machine() {
         assert!(model(isa, &["--threads", threads]) == first, "{isa:?}, {threads} threads");
     }
     // Negative control.
-    for other in [["--seed", "2"], ["--learning-rate", "0.0001001"]] {
+    for other in [["--seed", "2"], ["--learning-rate", "0.02001"]] {
         assert!(model("", &other) != first, "{other:?} makes no difference");
     }
 }
