@@ -156,6 +156,16 @@ pub(crate) enum Error {
         /// Rows before the error.
         rows: u64,
     },
+    /// An error after rows that were learnt from, whose results could not be written either.
+    #[error("{source}; the results of the {} before are lost: {lost}", counted(*rows, "row"))]
+    Lost {
+        /// What is wrong.
+        source: Box<Self>,
+        /// Rows before the error.
+        rows: u64,
+        /// Why the results could not be written.
+        lost: Box<Self>,
+    },
     /// A signal.
     #[error("{name} has stopped the run")]
     Signal {
@@ -311,6 +321,23 @@ impl Error {
         matches!(self, Self::Row { .. } | Self::Cell { .. })
     }
 
+    /// The end of a run over `rows` rows that `stopped`, or not, and whose results were `written`,
+    /// or not.
+    pub(crate) fn ended(
+        stopped: Option<Box<Self>>,
+        rows: u64,
+        written: Result<(), Self>,
+    ) -> Result<(), Self> {
+        match (stopped, written) {
+            (None, written) => written,
+            (Some(source), Ok(())) => Err(Self::Stopped { source, rows }),
+            (Some(source), Err(lost)) => {
+                let lost = Box::new(lost);
+                Err(Self::Lost { source, rows, lost })
+            }
+        }
+    }
+
     /// The exit code of the program.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -322,11 +349,30 @@ impl Error {
             | Self::NeedsLeastSquares { .. }
             | Self::Task { .. }
             | Self::NothingQuick { .. } => 2,
-            Self::Stopped { source, .. } => source.exit_code(),
+            Self::Stopped { source, .. } | Self::Lost { source, .. } => source.exit_code(),
             // As the shell reports a process that the signal has ended.
             Self::Signal { number, .. } => u8::try_from(128 + number).unwrap_or(1),
             Self::Closed => CLOSED,
             _ => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_that_stopped_a_run_is_not_hidden_by_another() {
+        let signal = || Some(Box::new(Error::Signal { number: 15, name: "SIGTERM" }));
+        let full = || Error::NoInput;
+        let lost = Error::ended(signal(), 3, Err(full())).unwrap_err();
+        let text = lost.to_string();
+        assert!(text.starts_with("SIGTERM") && text.contains("3 rows"), "{text}");
+        assert!(text.ends_with(&full().to_string()), "{text}");
+        let stopped = Error::ended(signal(), 3, Ok(())).unwrap_err();
+        assert_eq!([lost, stopped].map(|error| error.exit_code()), [143; 2]);
+        assert_eq!(Error::ended(None, 3, Err(full())).unwrap_err().exit_code(), full().exit_code());
+        assert!(Error::ended(None, 3, Ok(())).is_ok());
     }
 }

@@ -81,11 +81,14 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let stopped = flow.run(&stop);
     let Flow { forecasters, progress, keeper, .. } = flow;
     let mut notes = Vec::new();
+    let mut written = Ok(());
     if let Some(path) = &args.save {
         let partial = outputs::partial(path).filter(|_| stopped.is_some());
         let path = partial.as_ref().unwrap_or(path);
-        model.save(path, args.learn, &forecasters)?;
-        notes.push(outputs::confirmation("model", path));
+        written = model.save(path, args.learn, &forecasters);
+        if written.is_ok() {
+            notes.push(outputs::confirmation("model", path));
+        }
     }
     if let Some(first) = &series.skipped().first {
         let rows = counted(series.skipped().count, "row");
@@ -95,15 +98,14 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     if let (Some(_), Some(keeper)) = (&stopped, &keeper) {
         notes.extend(keeper.way_to_resume());
     }
-    if let Some(Error::Closed) = stopped.as_deref() {
+    if let (Some(Error::Closed), Ok(())) = (stopped.as_deref(), &written) {
         // As a process that SIGPIPE has ended, without a message.
         return Err(Error::Closed);
     }
     for line in notes {
         progress.note(&line);
     }
-    let rows = forecasters.rows;
-    stopped.map_or(Ok(()), |source| Err(Error::Stopped { source, rows }))
+    Error::ended(stopped, forecasters.rows, written)
 }
 
 /// The errors of all forecasts.

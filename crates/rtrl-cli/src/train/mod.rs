@@ -121,15 +121,13 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let rows_per_second = progress.rows_per_second();
     let (target, skipped) = (series.target().to_owned(), series.skipped().clone());
     let mut outcome = Outcome { target, skipped, forecasters, rows_per_second, next, stopped };
-    let files = write_files(args, &options, &outcome, history.as_ref())?;
-    for line in files {
-        progress.note(&line);
-    }
-    summary::print(args, &outcome)?;
-    match outcome.stopped.take() {
-        Some(source) => Err(Error::Stopped { source, rows }),
-        None => Ok(()),
-    }
+    let written = write_files(args, &options, &outcome, history.as_ref()).and_then(|files| {
+        for line in &files {
+            progress.note(line);
+        }
+        summary::print(args, &outcome)
+    });
+    Error::ended(outcome.stopped.take(), rows, written)
 }
 
 /// The columns of the series. A run that is resumed with these `settings` has learnt its classes.

@@ -83,6 +83,17 @@ fn what_was_learnt_before_a_bad_cell_is_kept() {
     }
 }
 
+/// Neither the error that stops a run nor that of a result which cannot be written hides the other.
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_are_lost_are_named_beside_the_bad_cell() {
+    let folder = TempDir::new().unwrap();
+    let stopped = train(folder.path(), b"y\n1\n2\n3\nbad\n", &["--json", "/dev/full"]);
+    assert_eq!(stopped.status.code(), Some(1));
+    let message = String::from_utf8(stopped.stderr).unwrap();
+    has_words(&message, &["line 5, column \"y\"", "3 rows before are lost", "/dev/full"]);
+}
+
 /// A line of commas once took memory many times its size, and the error listed every column.
 #[test]
 fn long_lines_and_long_names_are_limited() {
