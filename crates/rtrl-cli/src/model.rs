@@ -2,6 +2,7 @@
 //! network learns, so that `rtrl run` needs to be told nothing twice.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use rtrl_model::store::network::{self, SavedModel};
 use rtrl_model::{Clipping, Learner, Network, Real, Threads};
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::args::{Classes, EngineArgs, InputArgs, Missing, OnError, OptimizerName, Predict};
 use crate::error::Error;
@@ -125,6 +127,19 @@ impl Model {
             fields.retain(|name, _| name != MEMORY && name != ERRORS);
         }
         application
+    }
+
+    /// The beginning of a hash of all weights.
+    pub(crate) fn digest(&self) -> Result<String, Error> {
+        let network = self.saved.network::<f64>(&[])?;
+        let mut hash = Sha256::new();
+        for weights in iter::once(network.weights()).chain(network.readout_weights()) {
+            for value in weights.iter_rows().flatten() {
+                hash.update(value.to_bits().to_le_bytes());
+            }
+        }
+        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
+        Ok(format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h])))
     }
 
     /// How the network forecasts.

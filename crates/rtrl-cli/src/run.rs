@@ -51,6 +51,8 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
         "model": args.model.display().to_string(),
         "description": model.lasting(),
         "learn": args.learn,
+        // A run that learns has its own weights.
+        "weights": if args.learn { None } else { Some(model.digest()?) },
     });
     let (keeper, found) = opened.map(|opened| opened.keeper(settings)).transpose()?.unzip();
     let forecasters = if let Some(found) = found.flatten() {

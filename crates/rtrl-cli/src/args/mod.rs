@@ -40,7 +40,7 @@ pub(crate) use self::input::{Classes, InputArgs, Missing, OnError};
 pub(crate) use self::inspect::InspectArgs;
 pub(crate) use self::leak::Leak;
 use self::leak::leak;
-use self::numbers::{count, positive, rate, threads, whole};
+use self::numbers::{count, listed, positive, rate, threads, whole};
 pub(crate) use self::optimizer::OptimizerName;
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
@@ -141,7 +141,7 @@ pub(crate) struct TrainArgs {
     pub(crate) cell: Cell,
 
     /// Number of layers; the readout sees the last one
-    #[arg(long, default_value = "1", value_parser = count::<NonZeroU32>)]
+    #[arg(long, default_value = "1", value_parser = listed)]
     pub(crate) layers: NonZeroU32,
 
     /// Seed of the initial weights
@@ -253,7 +253,7 @@ pub(crate) struct PaperArgs {
     pub(crate) tasks: Vec<String>,
 
     /// Number of runs of each experiment; long experiments have half as many
-    #[arg(long, default_value = "20", value_name = "K", value_parser = count::<NonZeroU32>)]
+    #[arg(long, default_value = "20", value_name = "K", value_parser = listed)]
     pub(crate) seeds: NonZeroU32,
 
     /// Leave out the long experiments, those of the Turing machine

@@ -8,6 +8,9 @@ const THREADS_PER_CORE: usize = 4;
 /// The most rows that a lag goes back.
 const LONGEST_LAG: usize = 100_000;
 
+/// The most layers, or runs of an experiment.
+const MOST_LISTED: u32 = 1_000_000;
+
 /// The largest learning rate.
 const FASTEST: f64 = 1000.0;
 
@@ -39,6 +42,14 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 pub(super) fn count<N: TryFrom<NonZeroU32>>(text: &str) -> Result<N, String> {
     let count = text.parse::<NonZeroU32>().ok().and_then(|count| N::try_from(count).ok());
     count.ok_or_else(|| format!("expected a whole number from 1 to {}", u32::MAX))
+}
+
+/// A whole number from 1 to a million: of things that are listed before any of them is used.
+pub(super) fn listed(text: &str) -> Result<NonZeroU32, String> {
+    match text.parse::<NonZeroU32>() {
+        Ok(count) if count.get() <= MOST_LISTED => Ok(count),
+        _ => Err(format!("expected a whole number from 1 to {MOST_LISTED}")),
+    }
 }
 
 /// A number of threads that the cores can serve.

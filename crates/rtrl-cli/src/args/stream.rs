@@ -18,7 +18,8 @@ pub(crate) struct CheckpointArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
 
-    /// Write a checkpoint every N rows, or with an s, such as 30s, every N seconds [default: 60s]
+    /// Write a checkpoint every N rows, or with an s, such as 30s, with the first row after
+    /// N seconds [default: 60s]
     #[arg(long, value_name = "N", requires = "checkpoint", value_parser = every)]
     every: Option<Every>,
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::examples;
-use super::numbers::{count, whole};
+use super::numbers::{listed, whole};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TasksCommand {
@@ -43,7 +43,7 @@ pub(crate) struct CompareArgs {
     pub(crate) tasks: Vec<String>,
 
     /// Number of runs of each cell on each task
-    #[arg(long, default_value = "5", value_name = "K", value_parser = count::<NonZeroU32>)]
+    #[arg(long, default_value = "5", value_name = "K", value_parser = listed)]
     pub(crate) seeds: NonZeroU32,
 
     /// Small networks and few steps, to see that everything works

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::input::{self, Series};
 use crate::model::Model;
 use crate::outputs;
+use crate::signals::Stop;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
     let files = [("--json", args.json.as_ref()), ("--report", args.report.as_ref())];
@@ -31,13 +32,18 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
     let saved = SavedModel::read(&args.model)?;
     let network = network(&saved)?;
     let watching = Watching { steps: args.steps, seed: args.seed };
-    let rows = args.series.as_deref().map(|series| rows(args, series)).transpose()?;
+    let stop = args.series.is_some().then(Stop::watch).transpose()?;
+    let rows = args.series.as_deref().map(|series| rows(args, series)).transpose();
+    let rows = stop.as_ref().map_or(Ok(()), |stop| stop.or(Ok(()))).and(rows)?;
     let inputs = match (task, &rows) {
         (Some(task), _) => Inputs::Task(task),
         (None, Some(rows)) => Inputs::Rows(rows),
         (None, None) => Inputs::Zeros,
     };
     let findings = Findings::gather(&network, saved.precision(), inputs, watching)?;
+    if let Some(signal) = stop.and_then(|stop| stop.error()) {
+        return Err(signal);
+    }
     if let Some(path) = &args.json {
         store::replace(path, &json(&findings)?)?;
         outputs::confirm("results", path);

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use rtrl_model::store;
+
 use crate::args::Format;
 use crate::error::Error;
 
@@ -60,13 +62,24 @@ impl Predictions {
 
     /// Lines for a new file; an old one is emptied.
     pub(crate) fn to_file(path: &Path, layout: Lines) -> Result<Self, Error> {
-        let file = File::create(path).map_err(|error| file_error(path, error))?;
+        // A device has its own place, which may be in the middle of a file that others write to.
+        let file = if store::is_appended_to(path) {
+            OpenOptions::new().append(true).open(path)
+        } else {
+            File::create(path)
+        };
+        let file = file.map_err(|error| file_error(path, error))?;
         Self::new(Sink::File(file, path.to_owned()), layout).header()
     }
 
-    /// Continues a file after its first `bytes` bytes; what follows them is cut off.
+    /// Continues a file after its first `bytes` bytes; what follows them is cut off. A device, which
+    /// keeps nothing, goes on.
     pub(crate) fn resume(path: &Path, layout: Lines, bytes: u64) -> Result<Self, Error> {
         let named = |error| file_error(path, error);
+        if store::is_appended_to(path) {
+            let file = OpenOptions::new().append(true).open(path).map_err(named)?;
+            return Ok(Self { bytes, ..Self::new(Sink::File(file, path.to_owned()), layout) });
+        }
         let mut file = OpenOptions::new().write(true).open(path).map_err(named)?;
         let got = file.metadata().map_err(named)?.len();
         if got < bytes {

@@ -68,7 +68,8 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let opened = checkpoint::open(&args.checkpoint)?;
     let columns = columns(args, opened.as_ref().and_then(Opened::settings));
     let mut series = stop.or(Series::open(&args.file, &columns, args.horizon, true))?;
-    if args.save.is_some() {
+    // A model finds its columns by their names, and a checkpoint the classes of its columns.
+    if args.save.is_some() || !series.classes().is_empty() && args.checkpoint.checkpoint.is_some() {
         series.check_names()?;
     }
     let default = if series.sees_target() { Predict::Change } else { Predict::Value };

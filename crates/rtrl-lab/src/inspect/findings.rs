@@ -169,7 +169,8 @@ pub struct Round {
 }
 
 impl Findings {
-    /// Applies all instruments to a network, which runs from its state. `precision` is the one that the network was saved in.
+    /// Applies all instruments to a network, which runs from its state. `precision` is the one that
+    /// the network was saved in.
     ///
     /// A network whose run overflows is no error, nor is one of gated units, whose weights have no
     /// eigenvalues: [`Findings::no_run`] and [`Findings::no_eigenvalues`] say why.

@@ -98,6 +98,65 @@ fn a_model_of_another_series_does_not_fit_a_checkpoint() {
     assert!(run(&["--resume"]).status.success());
 }
 
+/// Without --learn, the weights are those of the model: of another one they must not be mixed with
+/// the state of a checkpoint.
+#[test]
+fn a_model_that_was_trained_on_does_not_fit_the_checkpoint_of_a_still_run() {
+    let folder = folder();
+    let model = |series: &str| {
+        let mut command = Command::new(program());
+        command.current_dir(folder.path()).args(["train", series, "--target", "y", "--quiet"]);
+        assert!(command.args(["--save", "model"]).output().unwrap().status.success());
+    };
+    let run = |options: &[&str]| {
+        let mut command = Command::new(program());
+        command.current_dir(folder.path()).args(["run", "model", "short", "--quiet"]);
+        command.args(["--checkpoint", "still", "--save", "model"]).args(options).output().unwrap()
+    };
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("short", "y\n1\n3\n2\n5\n");
+    write("long", "y\n1\n3\n2\n5\n4\n7\n");
+    model("short");
+    assert!(run(&[]).status.success());
+    assert!(run(&["--resume"]).status.success(), "its own model, in another state");
+    model("long");
+    let kept = fs::read(folder.path().join("model")).unwrap();
+    let output = run(&["--resume"]);
+    assert_eq!(output.status.code(), Some(1));
+    has_words(&message(&output), &["--resume: got weights"]);
+    assert!(fs::read(folder.path().join("model")).unwrap() == kept);
+}
+
+/// Learnt classes are kept by the names of their columns.
+#[test]
+fn columns_of_text_with_the_same_name_have_no_checkpoint() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("series"), "w,w,y\nA,N,1\nB,M,2\nA,N,3\n").unwrap();
+    let mut command = Command::new(program());
+    command.current_dir(folder.path()).args(["train", "series", "--target", "y"]);
+    command.args(["--inputs", "1-2", "--classes", "1", "--classes", "2"]);
+    let output = command.args(["--checkpoint", "kept"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    has_words(&message(&output), &["w"]);
+}
+
+/// Nothing of a device can be cut off, and nothing needs to be.
+#[cfg(unix)]
+#[test]
+fn predictions_on_a_device_go_on() {
+    let folder = folder();
+    let run = |options: &[&str]| {
+        let mut command = Command::new(program());
+        command.current_dir(folder.path()).args(["train", "series", "--target", "y", "--quiet"]);
+        command.args(["--missing", "last", "--predictions", "/dev/null", "--checkpoint", "device"]);
+        command.args(options).output().unwrap()
+    };
+    for options in [&[][..], &["--resume"]] {
+        let output = run(options);
+        assert!(output.status.success(), "{}", message(&output));
+    }
+}
+
 /// Only a lock is taken for the lock of a checkpoint, and neither the lock nor the checkpoint may
 /// be a file that the run reads or writes.
 #[test]

@@ -88,6 +88,7 @@ fn numbers_out_of_range_are_refused_with_their_range() {
         ("--learning-rate", "1e30", ["'1e30'", "above 0 and at most 1000"]),
         ("--units", "-1", ["'-1'", "whole number from 1 to"]),
         ("--layers", "0", ["'0'", "whole number from 1 to"]),
+        ("--layers", "4294967295", ["'4294967295'", "whole number from 1 to 1000000"]),
         ("--window", "0", ["'0'", "whole number from 1 to"]),
         ("--threads", "0", ["'0'", "4 for each core"]),
         ("--threads", "1000000", ["'1000000'", "4 for each core"]),
