@@ -2,6 +2,7 @@
 //! and whose weights are set by hand.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod added;
 mod failures;
 
 use rtrl_bench::compare::relative_to_largest;

@@ -221,6 +221,7 @@ impl<T: Real> LearnerBuilder<T> {
             loss: self.loss,
             fit,
             sensitivity_decay: self.sensitivity_decay,
+            turn: 0..count,
             streams,
             regime,
             teacher_forcing: self.teacher_forcing,

@@ -20,6 +20,13 @@ impl<T: Real> Combined<T> {
         Self { gradient, outputs: zeros(), errors: zeros() }
     }
 
+    /// Makes room for the outputs and errors of one more stream.
+    pub(super) fn add_stream(&mut self, outputs: usize) {
+        for values in [&mut self.outputs, &mut self.errors] {
+            values.resize(values.len() + outputs, T::ZERO);
+        }
+    }
+
     /// Sums the gradients of the streams in their order; those of W only if they have been read.
     pub(super) fn accumulate(&mut self, streams: &[Stream<T>], recurrent: bool) {
         self.gradient.clear();

@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `mod.rs` | what a program calls: steps, resets, the end of an epoch |
+//! | `streams.rs` | steps of several streams, and streams that are added |
 //! | `builder.rs` | the checked description |
 //! | `step.rs` | the data path of a step |
 //! | `run.rs` | steps over whole arrays |
@@ -29,7 +30,10 @@ mod settings;
 mod state;
 mod step;
 mod stream;
+mod streams;
 mod weights;
+
+use std::ops::Range;
 
 use rtrl_kernel::{Real, Workers};
 
@@ -46,7 +50,7 @@ use self::stream::Stream;
 use crate::error::{Quantity, check_finite};
 use crate::optimizer::Updater;
 use crate::readout_rls::ReadoutRls;
-use crate::{Error, Loss, Network, Regime, Sample, State, Targets};
+use crate::{Error, Loss, Network, Regime, State, Targets};
 
 /// A network that learns: its weights, the state of every stream, the engines and the optimiser.
 ///
@@ -77,11 +81,13 @@ use crate::{Error, Loss, Network, Regime, Sample, State, Targets};
 ///
 /// A learner may have several *streams*: independent sequences that share the weights, each with
 /// its own state, sensitivities, targets and resets. Their gradients are summed. A stream may skip
-/// a step.
+/// a step, and streams can be added to a learner that runs ([`Learner::add_stream`]).
 #[derive(Debug, Clone)]
 pub struct Learner<T: Real> {
     network: Network<T>,
     streams: Vec<Stream<T>>,
+    /// The streams of the last step; the others have skipped it.
+    turn: Range<usize>,
     /// The sums over several streams.
     combined: Option<Combined<T>>,
     regime: Regime,
@@ -126,32 +132,6 @@ impl<T: Real> Learner<T> {
         targets: Targets<'_, T>,
     ) -> Result<StepReport<'_, T>, Error> {
         self.step_streams(&[Some((input, targets))])
-    }
-
-    /// One time step of every stream, each with its input and its targets. A stream whose sample is
-    /// `None` skips the step: its state, forced set and sensitivities are unchanged, it does not
-    /// contribute to loss and gradient, and the report shows its last outputs and errors of 0.
-    ///
-    /// # Errors
-    /// As [`Learner::step`]; with several streams, [`Error::InStream`] names the stream. An error
-    /// that is found before anything has changed leaves all streams unchanged. After an
-    /// [`Error::Overflow`] all streams have advanced, and the others have kept their p, but the
-    /// weights have not changed, and the gradients that the engines have accumulated are dropped.
-    pub fn step_streams(
-        &mut self,
-        samples: &[Option<Sample<'_, T>>],
-    ) -> Result<StepReport<'_, T>, Error> {
-        self.check_samples(samples.len())?;
-        let step = self.steps;
-        let loss = self.compare(samples)?;
-        let (updated, whole) = match self.advance(samples) {
-            Ok(()) => self.learn(samples)?,
-            Err(error) => (self.recover(error)?, false),
-        };
-        if let Some(combined) = &mut self.combined {
-            combined.copy_outputs(&self.streams);
-        }
-        Ok(self.report((step, whole), loss, updated))
     }
 
     /// Starts new sequences: y as given, p = 0, no unit forced. Weights, optimiser, counters, and
@@ -233,6 +213,11 @@ impl<T: Real> Learner<T> {
     /// The network with its current weights; everything else is dropped.
     pub fn into_network(self) -> Network<T> {
         self.network
+    }
+
+    /// The loss by which outputs are compared with targets.
+    pub fn loss(&self) -> &Loss<T> {
+        &self.loss
     }
 
     /// Number of streams.

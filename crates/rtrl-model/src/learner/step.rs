@@ -5,18 +5,19 @@ use rtrl_kernel::Real;
 use super::combined::gradient;
 use super::recovery::in_stream;
 use super::stream::Read;
+use super::streams::Samples;
 use super::{Learner, StepReport};
 use crate::error::{Quantity, check_finite};
-use crate::{Error, Gradient, Sample};
+use crate::{Error, Gradient};
 
 impl<T: Real> Learner<T> {
-    /// Equations 1 to 4 in every stream, without advancing. Returns the loss.
-    pub(super) fn compare(&mut self, samples: &[Option<Sample<'_, T>>]) -> Result<T, Error> {
+    /// Equations 1 to 4 in every stream whose turn it is, without advancing. Returns the loss.
+    pub(super) fn compare(&mut self, samples: Samples<'_, '_, T>) -> Result<T, Error> {
         let network = &self.network;
-        let several = samples.len() > 1;
+        let several = self.streams.len() > 1;
         let mut loss = T::ZERO;
-        for (b, (stream, sample)) in self.streams.iter_mut().zip(samples).enumerate() {
-            let Some((input, targets)) = sample else {
+        for (b, stream) in self.turn.clone().zip(&mut self.streams[self.turn.clone()]) {
+            let Some((input, targets)) = samples.get(b) else {
                 stream.sit_out();
                 continue;
             };
@@ -30,8 +31,8 @@ impl<T: Real> Learner<T> {
         Ok(loss)
     }
 
-    /// Equations 5 and 6 in every stream; moves y and the forced set to t + 1.
-    pub(super) fn advance(&mut self, samples: &[Option<Sample<'_, T>>]) -> Result<(), Error> {
+    /// Equations 5 and 6 in every stream whose turn it is; moves y and the forced set to t + 1.
+    pub(super) fn advance(&mut self, samples: Samples<'_, '_, T>) -> Result<(), Error> {
         let has_target = self.has_target();
         let read = match &self.accumulator {
             sums if sums.each_step => Read::Step,
@@ -39,13 +40,14 @@ impl<T: Real> Learner<T> {
             _ => Read::Nothing,
         };
         let (network, forcing) = (&self.network, self.teacher_forcing);
-        if let ([stream], [Some((_, targets))]) = (self.streams.as_mut_slice(), samples) {
+        let (first, streams) = (self.turn.start, &mut self.streams[self.turn.clone()]);
+        if let ([stream], Some((_, targets))) = (&mut *streams, samples.get(first)) {
             stream.advance(network, forcing.then_some(targets), read);
         } else {
-            let each = samples.len().div_ceil(self.workers.count());
-            self.workers.each([(self.streams.as_mut_slice(), each)], |share, [streams]| {
-                for (stream, sample) in streams.iter_mut().zip(&samples[share * each..]) {
-                    match sample {
+            let each = streams.len().div_ceil(self.workers.count());
+            self.workers.each([(streams, each)], |share, [streams]| {
+                for (b, stream) in (first + share * each..).zip(streams) {
+                    match samples.get(b) {
                         Some((_, targets)) => {
                             stream.advance(network, forcing.then_some(targets), read);
                         }
@@ -59,23 +61,20 @@ impl<T: Real> Learner<T> {
         Ok(())
     }
 
-    /// Ends the work of all streams: sums their gradients, or reports the first failure.
+    /// Ends the work of the streams whose turn it is: sums their gradients, or reports the first failure.
     pub(super) fn settle(&mut self, read: Read) -> Result<(), Error> {
-        if self.streams.iter().any(|stream| stream.failure.is_some()) {
+        if self.streams[self.turn.clone()].iter().any(|stream| stream.failure.is_some()) {
             self.lose()?;
         }
         if let Some(combined) = &mut self.combined {
-            combined.accumulate(&self.streams, read != Read::Nothing);
+            combined.accumulate(&self.streams[self.turn.clone()], read != Read::Nothing);
         }
         Ok(())
     }
 
     /// Equation 6: the gradient of this step, and the updates that are due. Returns whether weights
     /// changed and whether the gradient is finite.
-    pub(super) fn learn(
-        &mut self,
-        samples: &[Option<Sample<'_, T>>],
-    ) -> Result<(bool, bool), Error> {
+    pub(super) fn learn(&mut self, samples: Samples<'_, '_, T>) -> Result<(bool, bool), Error> {
         let has_target = self.has_target();
         let fitted = self.fit(samples);
         // That of one stream was checked where it was computed.
@@ -115,13 +114,13 @@ impl<T: Real> Learner<T> {
     ///
     /// # Errors
     /// [`Error::Fit`] for the first refused sample; the others have been used.
-    fn fit(&mut self, samples: &[Option<Sample<'_, T>>]) -> Result<bool, Error> {
+    fn fit(&mut self, samples: Samples<'_, '_, T>) -> Result<bool, Error> {
         let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.readout) else {
             return Ok(false);
         };
         let (mut fitted, mut refused) = (false, None);
-        for (b, (stream, sample)) in self.streams.iter().zip(samples).enumerate() {
-            let Some((_, targets)) = sample else { continue };
+        for (b, stream) in self.turn.clone().zip(&self.streams[self.turn.clone()]) {
+            let Some((_, targets)) = samples.get(b) else { continue };
             match fit.update(&stream.state.tape.features, targets, &mut readout.weights) {
                 Ok(()) => fitted |= stream.has_target,
                 Err(quantity) => refused = refused.or(Some((b, quantity))),
@@ -159,7 +158,7 @@ impl<T: Real> Learner<T> {
 
     /// Whether the last step had a target.
     pub(crate) fn has_target(&self) -> bool {
-        self.streams.iter().any(|stream| stream.has_target)
+        self.streams[self.turn.clone()].iter().any(|stream| stream.has_target)
     }
 }
 
