@@ -32,14 +32,72 @@ pub(crate) enum Error {
         /// The item.
         item: String,
     },
-    /// No column is left among the inputs.
-    #[error("--inputs: got no column, expected at least one")]
-    NoInput,
-    /// A column of text that is no input.
-    #[error("--classes: got column {column:?}, expected an input other than the target")]
+    /// No column is left among those that an option chooses.
+    #[error("{option}: got no column, expected at least one")]
+    NoColumn {
+        /// The option.
+        option: &'static str,
+    },
+    /// A column of text that is not used.
+    #[error("--classes: got column {column:?}, expected an input or the target")]
     NoTextInput {
         /// The name.
         column: String,
+    },
+    /// A target of text next to others.
+    #[error(
+        "--target: got the column of text {column:?} and other columns, expected it alone, or only \
+         columns of numbers"
+    )]
+    SeveralClasses {
+        /// The name.
+        column: String,
+    },
+    /// A target of text with fewer than two classes.
+    #[error(
+        "--target: got only the class {got:?} in column {column:?}, expected at least 2 classes"
+    )]
+    FewClasses {
+        /// The name.
+        column: String,
+        /// The class.
+        got: String,
+    },
+    /// A target of text with many classes, which may be no classes at all.
+    #[error(
+        "--target: got {got} different texts in column {column:?} in the first {rows} rows, \
+         expected numbers, or at most {most} classes; more are learnt with --classes {column}"
+    )]
+    ManyClasses {
+        /// The name.
+        column: String,
+        /// Different texts.
+        got: usize,
+        /// The rows from which classes are learnt.
+        rows: usize,
+        /// Most classes.
+        most: usize,
+    },
+    /// Least squares for a class.
+    #[error(
+        "{option}: got least squares for a class, expected --readout gradient: least squares fits \
+         numbers, not the probabilities of classes"
+    )]
+    ClassLeastSquares {
+        /// The option.
+        option: &'static str,
+    },
+    /// An option for numbers next to a class, or the other way round.
+    #[error("{option}: got {got} for {target}, expected {expected}")]
+    OtherKind {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        got: &'static str,
+        /// What is forecast.
+        target: &'static str,
+        /// What would fit.
+        expected: &'static str,
     },
     /// The target is an input of its own row.
     #[error("--inputs: got the target {column:?}, expected other columns with --horizon 0")]
@@ -261,16 +319,17 @@ pub(crate) enum Error {
     },
     /// A model that needs more than its own forecasts.
     #[error(
-        "{}: got a model with the inputs {}, expected only its target {target}, one row before",
-        path.display(), inputs.join(", ")
+        "{}: got a model with the inputs {}, expected only its target{} {}, one row before",
+        path.display(), inputs.join(", "), if targets.len() == 1 { "" } else { "s" },
+        targets.join(", ")
     )]
     NeedsInputs {
         /// The model.
         path: PathBuf,
         /// The inputs.
         inputs: Vec<String>,
-        /// The target.
-        target: String,
+        /// The targets.
+        targets: Vec<String>,
     },
     /// The reader of standard output has closed it.
     #[error("standard output is closed")]
@@ -343,8 +402,11 @@ impl Error {
         match self {
             Self::SameFile { .. }
             | Self::Repeated { .. }
-            | Self::NoInput
+            | Self::NoColumn { .. }
             | Self::NoTextInput { .. }
+            | Self::SeveralClasses { .. }
+            | Self::ClassLeastSquares { .. }
+            | Self::OtherKind { .. }
             | Self::TargetInput { .. }
             | Self::NeedsLeastSquares { .. }
             | Self::Task { .. }
@@ -365,7 +427,7 @@ mod tests {
     #[test]
     fn the_error_that_stopped_a_run_is_not_hidden_by_another() {
         let signal = || Some(Box::new(Error::Signal { number: 15, name: "SIGTERM" }));
-        let full = || Error::NoInput;
+        let full = || Error::NoColumn { option: "--inputs" };
         let lost = Error::ended(signal(), 3, Err(full())).unwrap_err();
         let text = lost.to_string();
         assert!(text.starts_with("SIGTERM") && text.contains("3 rows"), "{text}");

@@ -9,7 +9,7 @@ use std::path::Path;
 use rtrl_lab::forecast::{Horizon, Memory, NetworkForecaster};
 use rtrl_lab::interval::RecentErrors;
 use rtrl_model::store::network::{self, SavedModel};
-use rtrl_model::{Clipping, Learner, Network, Real, Threads};
+use rtrl_model::{Clipping, Learner, Loss, Network, Real, Threads};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -26,9 +26,9 @@ const ERRORS: &str = "errors";
 /// What a model says about its series; other fields are only for the reader.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Description {
-    pub(crate) target: String,
+    pub(crate) targets: Vec<String>,
     pub(crate) inputs: Vec<String>,
-    /// The classes of each input column of text.
+    /// The classes of each column of text.
     pub(crate) classes: BTreeMap<String, Vec<String>>,
     pub(crate) lags: Vec<NonZeroUsize>,
     pub(crate) time: Option<String>,
@@ -44,10 +44,22 @@ pub(crate) struct Description {
     window: Option<NonZeroUsize>,
     even_paced: bool,
     pub(crate) memory: Memory,
-    pub(crate) errors: RecentErrors,
+    /// One for each target that is a number.
+    pub(crate) errors: Vec<RecentErrors>,
 }
 
 impl Description {
+    /// The number of targets that are numbers.
+    fn values(&self) -> usize {
+        if self.predict == Predict::Class { 0 } else { self.targets.len() }
+    }
+
+    /// The classes of the target; none if it is a number.
+    pub(crate) fn target_classes(&self) -> &[String] {
+        let first = self.targets.first().filter(|_| self.predict == Predict::Class);
+        first.and_then(|target| self.classes.get(target)).map_or(&[], Vec::as_slice)
+    }
+
     /// The columns of the series, as arguments.
     pub(crate) fn columns(&self, on_error: OnError) -> InputArgs {
         let classes = self.classes.iter().map(|(column, classes)| Classes {
@@ -55,7 +67,7 @@ impl Description {
             classes: Some(classes.clone()),
         });
         InputArgs {
-            target: self.target.clone(),
+            target: self.targets.clone(),
             inputs: self.inputs.clone(),
             time: self.time.clone(),
             no_header: self.no_header,
@@ -77,12 +89,16 @@ pub(crate) struct Learning<'a> {
     pub(crate) clip: f64,
     pub(crate) engine: &'a EngineArgs,
     pub(crate) threads: Threads,
+    /// Whether a class is forecast.
+    pub(crate) is_class: bool,
 }
 
 impl Learning<'_> {
     /// A learner of a network.
     pub(crate) fn learner<T: Real>(&self, network: Network<T>) -> Result<Learner<T>, Error> {
+        let loss = if self.is_class { Loss::SoftmaxCrossEntropy } else { Loss::SquaredError };
         let learner = Learner::builder(network)
+            .loss(loss)
             .updates(self.optimizer.settings(self.rate))
             .clipping(Clipping { norm: Some(self.clip), value: None })
             .engine(self.engine.choice()?)
@@ -111,6 +127,10 @@ impl Model {
         let described = described.map_err(|error| refused(error.to_string()))?;
         if described.horizon > 1 {
             return Err(refused(format!("got horizon {}, expected 0 or 1", described.horizon)));
+        }
+        let (got, expected) = (described.errors.len(), described.values());
+        if got != expected {
+            return Err(refused(format!("got the errors of {got} targets, expected {expected}")));
         }
         Ok(Self { saved, described })
     }
@@ -159,7 +179,9 @@ impl Model {
         let Manner { predict, horizon, threads } = manner;
         let Description { optimizer, learning_rate, clip, window, even_paced, .. } = self.described;
         let engine = EngineArgs::named(&self.described.engine, window, even_paced)?;
-        let learning = Learning { optimizer, rate: learning_rate, clip, engine: &engine, threads };
+        let is_class = self.described.predict == Predict::Class;
+        let (rate, engine) = (learning_rate, &engine);
+        let learning = Learning { optimizer, rate, clip, engine, threads, is_class };
         let network = self.saved.network::<T>(&[])?;
         let network = if learns { network } else { network.freeze() };
         let mut learner = learning.learner(network)?;

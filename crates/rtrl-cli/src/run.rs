@@ -1,7 +1,6 @@
 //! `rtrl run`: a saved model forecasts a stream and may continue to learn from it.
 
 use rtrl_lab::forecast::Horizon;
-use rtrl_lab::prequential::ErrorSums;
 use rtrl_model::Real;
 use serde_json::json;
 
@@ -14,9 +13,10 @@ use crate::outputs;
 use crate::signals::Stop;
 use crate::stream::checkpoint;
 use crate::stream::flow::Flow;
-use crate::stream::forecasters::{Forecasters, Prediction};
+use crate::stream::forecasters::Forecasters;
 use crate::stream::predictions::{Lines, Predictions};
 use crate::stream::progress::Progress;
+use crate::stream::subject::Subject;
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
     let partial = args.save.as_deref().and_then(outputs::partial);
@@ -66,13 +66,15 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
         let fresh = Forecasters::new(model.forecaster::<T>(args.learn, manner)?, vec![], 0);
         Forecasters { errors: described.errors.clone(), ..fresh }
     };
-    let columns = Prediction::columns(horizon == Horizon::NextRow);
+    let subject = Subject::of(&series);
+    let columns = subject.columns(horizon == Horizon::NextRow);
     let has_time = described.time.is_some();
     let layout = Lines { format: args.format, has_time, columns, live: args.live };
     let predictions = Predictions::to_output(layout)?;
     let progress = Progress::new(series.bytes(), args.verbosity.quiet, &forecasters.scores);
     let mut flow = Flow {
         series: &mut series,
+        subject,
         forecasters,
         predictions: Some(predictions),
         history: None,
@@ -112,8 +114,17 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
 
 /// The errors of all forecasts.
 fn summary<T: Real>(forecasters: &Forecasters<T>) -> Option<String> {
-    let sums: &ErrorSums = forecasters.scores.settled.first()?;
-    let [rmse, mae] = [sums.rmse(), sums.mae()].map(number);
-    let (rows, count) = (forecasters.rows, sums.count());
-    Some(format!("{rows} rows, {count} forecasts: RMSE {rmse}, MAE {mae}"))
+    let scores = &forecasters.scores;
+    let sums = scores.settled.first()?;
+    let (rows, count) = (forecasters.rows, scores.count());
+    let errors = match scores.classes().first() {
+        Some(classes) => {
+            let [accuracy, loss, auc] =
+                [classes.accuracy(), scores.loss(sums), classes.auc()].map(number);
+            format!("accuracy {accuracy}, log loss {loss}, AUC {auc}")
+        }
+        None => format!("RMSE {}, MAE {}", number(sums.rmse()), number(sums.mae())),
+    };
+    let scaled = if scores.targets().is_empty() { "" } else { " in standard deviations" };
+    Some(format!("{rows} rows, {count} forecasts: {errors}{scaled}"))
 }

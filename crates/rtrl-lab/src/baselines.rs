@@ -7,7 +7,52 @@ use rtrl_model::RecursiveLeastSquares;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::prequential::SeriesForecaster;
+use crate::prequential::{SeriesForecaster, SeriesRow};
+
+/// Forecasts the next value of one target from its past.
+pub trait Baseline: Clone {
+    /// Takes a value and returns its forecast, made before it was seen; `None` as long as there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for errors of the forecaster's model.
+    fn observe(&mut self, value: f64) -> Result<Option<f64>, Error>;
+}
+
+/// A baseline for each target of a series.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PerTarget<B> {
+    /// One that has seen no value.
+    fresh: B,
+    each: Vec<B>,
+}
+
+impl<B: Baseline> PerTarget<B> {
+    /// Copies of `fresh`, which has seen no value, for targets whose number is that of the first
+    /// row.
+    pub fn new(fresh: B) -> Self {
+        Self { fresh, each: Vec::new() }
+    }
+}
+
+impl<B: Baseline> SeriesForecaster for PerTarget<B> {
+    fn observe(
+        &mut self,
+        row: SeriesRow<'_>,
+        forecasts: &mut Vec<Option<f64>>,
+    ) -> Result<(), Error> {
+        if self.each.len() < row.targets.len() {
+            self.each.resize(row.targets.len(), self.fresh.clone());
+        }
+        for (baseline, target) in self.each.iter_mut().zip(row.targets) {
+            forecasts.push(match *target {
+                Some(target) => baseline.observe(target)?,
+                None => None,
+            });
+        }
+        Ok(())
+    }
+}
 
 /// Forecasts that the next value equals the last one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -15,9 +60,9 @@ pub struct Persistence {
     last: Option<f64>,
 }
 
-impl SeriesForecaster for Persistence {
-    fn observe(&mut self, _: &[f64], target: Option<f64>) -> Result<Option<f64>, Error> {
-        Ok(target.and_then(|target| self.last.replace(target)))
+impl Baseline for Persistence {
+    fn observe(&mut self, value: f64) -> Result<Option<f64>, Error> {
+        Ok(self.last.replace(value))
     }
 }
 
@@ -133,9 +178,8 @@ impl Autoregression {
     }
 }
 
-impl SeriesForecaster for Autoregression {
-    fn observe(&mut self, _: &[f64], target: Option<f64>) -> Result<Option<f64>, Error> {
-        let Some(target) = target else { return Ok(None) };
+impl Baseline for Autoregression {
+    fn observe(&mut self, target: f64) -> Result<Option<f64>, Error> {
         let mut forecast = self.past.front().copied();
         if let Some(unit) = self.unit {
             self.measure(0, unit);
@@ -156,13 +200,24 @@ mod tests {
     use super::*;
 
     /// Forecasts of a series, from the second value on.
-    fn forecasts(forecaster: &mut dyn SeriesForecaster, series: &[f64]) -> Vec<f64> {
-        series.iter().filter_map(|&value| forecaster.observe(&[], Some(value)).unwrap()).collect()
+    fn forecasts(forecaster: &mut impl Baseline, series: &[f64]) -> Vec<f64> {
+        series.iter().filter_map(|&value| forecaster.observe(value).unwrap()).collect()
     }
 
     #[test]
     fn persistence_repeats_the_last_value() {
         assert_eq!(forecasts(&mut Persistence::default(), &[3.0, -1.0, 4.0]), [3.0, -1.0]);
+    }
+
+    /// A missing value of one target is none of another.
+    #[test]
+    fn targets_do_not_mix() {
+        let mut both = PerTarget::new(Persistence::default());
+        let mut forecasts = Vec::new();
+        for targets in [[Some(1.0), Some(2.0)], [None, Some(3.0)], [Some(4.0), None]] {
+            both.observe(SeriesRow { inputs: &[], targets: &targets }, &mut forecasts).unwrap();
+        }
+        assert_eq!(forecasts, [None, None, None, Some(2.0), Some(1.0), None]);
     }
 
     /// `x(t+1) = 1.5 x(t) - 0.9 x(t-1) + 2`, from values whose size the fit does not know.

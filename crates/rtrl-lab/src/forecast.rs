@@ -1,21 +1,21 @@
 //! A recurrent network that forecasts a series and learns as the series arrives.
 
-use std::slice::from_ref;
-
-use rtrl_model::{Learner, Network, Real, Targets};
+use rtrl_model::{Learner, Loss, Network, Real, Targets};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::prequential::SeriesForecaster;
+use crate::prequential::{SeriesForecaster, SeriesRow};
 use crate::scale::RunningScale;
 
-/// What the output of a network forecasts, in standard deviations of the target.
+/// What the outputs of a network forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Predict {
-    /// The change from the last value.
+    /// The change of each target from its last value, in standard deviations of the target.
     Change,
-    /// The distance of the value from the mean.
+    /// The distance of each target from its mean, in standard deviations of the target.
     Value,
+    /// The class of the row: one output for each class, whose softmax is the probability.
+    Class,
 }
 
 /// The row of the target that belongs to the inputs of a row.
@@ -27,12 +27,12 @@ pub enum Horizon {
     NextRow,
 }
 
-/// A network of one output that forecasts the next value of a series and learns online.
+/// A network that forecasts the next values of a series, one with each output, and learns online.
 ///
-/// Inputs and target are standardised by the means and deviations of the rows so far
-/// ([`RunningScale`]); a target is included after its forecast. A row without a target is a step
-/// without a target. After an overflow the forecaster resets the learner and continues;
-/// [`NetworkForecaster::mishaps`] counts these rows.
+/// Inputs and targets are standardised by the means and deviations of the rows so far
+/// ([`RunningScale`]); a target is included after its forecast. A row without any target is a step
+/// without a target, and a target that is missing is none of its output. After an overflow the
+/// forecaster resets the learner and continues; [`NetworkForecaster::mishaps`] counts these rows.
 ///
 /// Apart from its settings ([`Predict`], [`Horizon`], [`NetworkForecaster::without_learning`]), it
 /// consists of the learner and [`NetworkForecaster::memory`]: with the same settings, one that is
@@ -44,29 +44,35 @@ pub struct NetworkForecaster<T: Real> {
     horizon: Horizon,
     /// Whether the learner and the scales learn from a row.
     learns: bool,
-    target_scale: RunningScale,
+    /// One for each target; none of classes.
+    target_scales: Vec<RunningScale>,
     input_scales: Vec<RunningScale>,
     /// The standardised inputs of the current row.
     input: Vec<T>,
-    /// The last target, if there has been one.
-    present: Option<f64>,
+    /// The last value of each target, if there has been one; none of classes.
+    present: Vec<Option<f64>>,
     /// Whether there has been a row.
     started: bool,
     mishaps: u64,
-    /// The forecast from the current row, once it has been made.
-    made: Option<f64>,
+    /// The targets of a step, one for each output.
+    targets: Vec<Option<T>>,
+    /// The forecasts of the last step or, if they have been made, those from the current row.
+    forecasts: Vec<f64>,
+    /// Whether the forecasts from the current row have been made.
+    is_made: bool,
 }
 
 /// What a forecaster remembers next to its learner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
-    target_scale: RunningScale,
+    /// One for each target; none of classes.
+    target_scales: Vec<RunningScale>,
     input_scales: Vec<RunningScale>,
     /// The standardised inputs of the last row.
     input: Vec<f64>,
-    /// The last target.
-    present: Option<f64>,
+    /// The last value of each target; none of classes.
+    present: Vec<Option<f64>>,
     /// Whether there has been a row.
     started: bool,
     mishaps: u64,
@@ -91,24 +97,36 @@ impl<T: Real> NetworkForecaster<T> {
     /// A forecaster that has seen no row, around a learner of one stream.
     ///
     /// # Errors
-    /// [`rtrl_model::Error::Setting`] unless the network has one output and the learner one stream.
+    /// [`rtrl_model::Error::Setting`] unless the learner has one stream and, exactly if a class is
+    /// forecast, the softmax cross-entropy as its loss.
     pub fn new(learner: Learner<T>, predict: Predict, horizon: Horizon) -> Result<Self, Error> {
         let network = learner.network();
-        let inputs = network.inputs();
-        check_one("number of outputs of a forecaster", network.outputs())?;
-        check_one("number of streams of a forecaster", learner.streams())?;
+        let (inputs, outputs) = (network.inputs(), network.outputs());
+        if learner.streams() != 1 {
+            let got = learner.streams().to_string();
+            return Err(refused("number of streams of a forecaster", "1", got));
+        }
+        let is_class = predict == Predict::Class;
+        if is_class != matches!(learner.loss(), Loss::SoftmaxCrossEntropy) {
+            let expected = if is_class { "softmax-cross-entropy" } else { "a loss of numbers" };
+            let got = learner.loss().name().to_owned();
+            return Err(refused("loss of a forecaster", expected, got));
+        }
+        let values = if is_class { 0 } else { outputs };
         Ok(Self {
-            learner,
             predict,
             horizon,
             learns: true,
-            target_scale: RunningScale::default(),
+            target_scales: vec![RunningScale::default(); values],
             input_scales: vec![RunningScale::default(); inputs],
             input: vec![T::ZERO; inputs],
-            present: None,
+            present: vec![None; values],
             started: false,
             mishaps: 0,
-            made: None,
+            targets: vec![None; outputs],
+            forecasts: vec![0.0; outputs],
+            is_made: false,
+            learner,
         })
     }
 
@@ -116,26 +134,32 @@ impl<T: Real> NetworkForecaster<T> {
     /// stored.
     ///
     /// # Errors
-    /// [`rtrl_model::Error::InputLength`] for the memory of another number of inputs.
+    /// [`rtrl_model::Error::InputLength`] for the memory of another number of inputs,
+    /// [`rtrl_model::Error::TargetLength`] for that of another number of targets.
     pub fn remember(mut self, memory: Memory) -> Result<Self, Error> {
         let expected = self.input.len();
         let lengths = [memory.input.len(), memory.input_scales.len()];
         if let Some(&got) = lengths.iter().find(|&&got| got != expected) {
             return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
         }
-        let Memory { target_scale, input_scales, input, present, started, mishaps } = memory;
+        let expected = self.present.len();
+        let lengths = [memory.present.len(), memory.target_scales.len()];
+        if let Some(&got) = lengths.iter().find(|&&got| got != expected) {
+            return Err(Error::Model(rtrl_model::Error::TargetLength { expected, got }));
+        }
+        let Memory { target_scales, input_scales, input, present, started, mishaps } = memory;
         self.input = input.into_iter().map(T::from_f64).collect();
-        let made = None;
-        Ok(Self { target_scale, input_scales, present, started, mishaps, made, ..self })
+        let is_made = false;
+        Ok(Self { target_scales, input_scales, present, started, mishaps, is_made, ..self })
     }
 
     /// What the forecaster remembers next to its learner.
     pub fn memory(&self) -> Memory {
         Memory {
-            target_scale: self.target_scale,
+            target_scales: self.target_scales.clone(),
             input_scales: self.input_scales.clone(),
             input: self.input.iter().map(|value| value.to_f64()).collect(),
-            present: self.present,
+            present: self.present.clone(),
             started: self.started,
             mishaps: self.mishaps,
         }
@@ -161,14 +185,15 @@ impl<T: Real> NetworkForecaster<T> {
         self.horizon
     }
 
-    /// The forecast from the inputs of the current row. If the forward pass overflows, it is the
-    /// forecast for an output of 0.
-    pub fn forecast(&mut self) -> f64 {
-        if let Some(made) = self.made {
-            return made;
+    /// The forecasts from the inputs of the current row: a value of each target, or the probability
+    /// of each class. If the forward pass overflows, they are those for outputs of 0.
+    pub fn forecast(&mut self) -> &[f64] {
+        if !self.is_made {
+            self.look_ahead();
+            self.decode();
+            self.is_made = true;
         }
-        let output = self.learner.peek(&self.input).map_or(0.0, |outputs| outputs[0].to_f64());
-        *self.made.insert(self.decode(output))
+        &self.forecasts
     }
 
     /// Number of rows at which an overflow kept the network from learning.
@@ -176,9 +201,9 @@ impl<T: Real> NetworkForecaster<T> {
         self.mishaps
     }
 
-    /// Mean and deviation of the target.
-    pub fn target_scale(&self) -> &RunningScale {
-        &self.target_scale
+    /// Mean and deviation of every target; none of classes.
+    pub fn target_scales(&self) -> &[RunningScale] {
+        &self.target_scales
     }
 
     /// Mean and deviation of every input.
@@ -186,64 +211,104 @@ impl<T: Real> NetworkForecaster<T> {
         &self.input_scales
     }
 
-    /// Forecasts the target that belongs to the current row, then learns from it. The step computes
-    /// the output of the forecast before it learns, so no other forward pass is needed.
-    fn forecast_and_learn(&mut self, target: Option<f64>) -> Result<f64, Error> {
-        let target = target.filter(|_| self.learns);
-        let target = target.map(|target| T::from_f64(self.encode(target)));
-        if target.is_some_and(|target| !target.is_finite()) {
-            return Err(Error::Scale);
+    /// Forecasts the targets that belong to the current row, then learns from them. The step
+    /// computes the outputs of the forecasts before it learns, so no other forward pass is needed.
+    fn forecast_and_learn(&mut self, targets: &[Option<f64>]) -> Result<(), Error> {
+        self.encode(targets)?;
+        if std::mem::take(&mut self.is_made) {
+            return self.learn(false);
         }
-        let made = self.made.take();
-        let output = self.learn(target)?;
-        Ok(made.unwrap_or_else(|| self.decode(output)))
+        self.learn(true)?;
+        self.decode();
+        Ok(())
     }
 
-    /// Takes a step with the inputs of the current row and its target, and returns the output; 0 if
-    /// the forward pass overflows. After an overflow, it resets what is lost and continues.
-    fn learn(&mut self, target: Option<T>) -> Result<f64, Error> {
-        let targets = target.as_ref().map_or(Targets::None, |t| Targets::All(from_ref(t)));
+    /// Takes a step with the inputs of the current row and its targets, and keeps the outputs among
+    /// the forecasts if they are `wanted`; 0 if the forward pass overflows. After an overflow, it
+    /// resets what is lost and continues.
+    fn learn(&mut self, wanted: bool) -> Result<(), Error> {
+        let has_target = self.targets.iter().any(Option::is_some);
+        let targets = if has_target { Targets::Some(&self.targets) } else { Targets::None };
         let error = match self.learner.step(&self.input, targets) {
-            Ok(report) => return Ok(report.outputs[0].to_f64()),
+            Ok(report) => {
+                if wanted {
+                    copy(report.outputs, &mut self.forecasts);
+                }
+                return Ok(());
+            }
             Err(error) => error,
         };
-        let mut output = self.learner.state(0)?.outputs()[0].to_f64();
+        if wanted {
+            copy(self.learner.state(0)?.outputs(), &mut self.forecasts);
+        }
         match error {
             rtrl_model::Error::UpdateRefused { .. } | rtrl_model::Error::Fit { .. } => {}
             rtrl_model::Error::Overflow { .. } => self.learner.reset_sensitivities()?,
             // The learner has not moved.
             rtrl_model::Error::NonFinite { .. } => {
-                output = self.learner.peek(&self.input).map_or(0.0, |outputs| outputs[0].to_f64());
+                if wanted {
+                    self.look_ahead();
+                }
                 let rest = vec![T::ZERO; self.learner.network().layout().states()];
                 self.learner.reset(&rest)?;
             }
             other => return Err(other.into()),
         }
         self.mishaps += 1;
-        Ok(output)
+        Ok(())
     }
 
-    /// Converts an output of the readout to the units of the target, relative to the current row.
-    fn decode(&self, output: f64) -> f64 {
-        self.base() + output * self.target_scale.deviation()
+    /// Makes the outputs for the inputs of the current row the forecasts; 0 if the forward pass
+    /// overflows.
+    fn look_ahead(&mut self) {
+        match self.learner.peek(&self.input) {
+            Ok(outputs) => copy(outputs, &mut self.forecasts),
+            Err(_) => self.forecasts.fill(0.0),
+        }
     }
 
-    /// The inverse of [`NetworkForecaster::decode`].
-    fn encode(&self, target: f64) -> f64 {
-        (target - self.base()) / self.target_scale.deviation()
+    /// Converts the outputs of the network to values of the targets, relative to the current row, or
+    /// to probabilities.
+    fn decode(&mut self) {
+        if self.predict == Predict::Class {
+            return softmax(&mut self.forecasts);
+        }
+        for j in 0..self.forecasts.len() {
+            self.forecasts[j] =
+                self.base(j) + self.forecasts[j] * self.target_scales[j].deviation();
+        }
     }
 
-    /// The forecast of an output of 0.
-    fn base(&self) -> f64 {
-        match (self.predict, self.present) {
+    /// The inverse of [`NetworkForecaster::decode`], for the targets of a row. There are none unless
+    /// the forecaster learns.
+    fn encode(&mut self, targets: &[Option<f64>]) -> Result<(), Error> {
+        for (j, &target) in targets.iter().enumerate() {
+            let target = target.filter(|_| self.learns);
+            self.targets[j] = match (target, self.predict) {
+                (Some(target), Predict::Change | Predict::Value) => {
+                    let deviation = self.target_scales[j].deviation();
+                    Some(T::from_f64((target - self.base(j)) / deviation))
+                }
+                (target, _) => target.map(T::from_f64),
+            };
+            if self.targets[j].is_some_and(|target| !target.is_finite()) {
+                return Err(Error::Scale);
+            }
+        }
+        Ok(())
+    }
+
+    /// The forecast of target `j` for an output of 0.
+    fn base(&self, j: usize) -> f64 {
+        match (self.predict, self.present[j]) {
             (Predict::Change, Some(present)) => present,
-            _ => self.target_scale.mean(),
+            _ => self.target_scales[j].mean(),
         }
     }
 
     /// Makes the inputs the current ones. If a scale cannot take its value, none does.
     fn enter_inputs(&mut self, inputs: &[f64]) -> Result<(), Error> {
-        self.made = None;
+        self.is_made = false;
         let mut scales = self.input_scales.iter().zip(inputs);
         scales.try_for_each(|(scale, &value)| with(scale, value).map(drop))?;
         let places = self.input.iter_mut().zip(&mut self.input_scales).zip(inputs);
@@ -256,37 +321,35 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(())
     }
 
-    /// Makes the target, if there is one, the last one.
-    fn enter_target(&mut self, target: Option<f64>) -> Result<(), Error> {
-        self.made = None;
-        if let Some(target) = target {
-            let scale = with(&self.target_scale, target)?;
+    /// Makes each target that is not missing the last one. If a scale cannot take its value, none
+    /// does.
+    fn enter_targets(&mut self, targets: &[Option<f64>]) -> Result<(), Error> {
+        self.is_made = false;
+        for (scale, target) in self.target_scales.iter().zip(targets) {
+            target.map_or(Ok(()), |target| with(scale, target).map(drop))?;
+        }
+        let places = self.target_scales.iter_mut().zip(&mut self.present).zip(targets);
+        for ((scale, present), &target) in places {
+            let Some(target) = target else { continue };
             if self.learns {
-                self.target_scale = scale;
+                scale.add(target);
             }
-            self.present = Some(target);
+            *present = Some(target);
         }
         Ok(())
     }
 
-    /// Forecasts the target from the inputs of its own row.
-    fn observe_same(&mut self, inputs: &[f64], target: Option<f64>) -> Result<f64, Error> {
-        self.enter_inputs(inputs)?;
-        let forecast = self.forecast_and_learn(target)?;
-        self.enter_target(target)?;
-        Ok(forecast)
-    }
-
-    /// Forecasts the target from the inputs before its row, if there are any.
-    fn observe_next(&mut self, inputs: &[f64], target: Option<f64>) -> Result<Option<f64>, Error> {
-        let mut forecast = None;
-        if self.started {
-            forecast = Some(self.forecast_and_learn(target)?);
+    /// Fails for a row of another number of inputs or targets.
+    fn check(&self, row: SeriesRow<'_>) -> Result<(), Error> {
+        let (expected, got) = (self.input.len(), row.inputs.len());
+        if got != expected {
+            return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
         }
-        self.enter_target(target)?;
-        self.enter_inputs(inputs)?;
-        self.started = true;
-        Ok(forecast)
+        let (expected, got) = (self.targets.len(), row.targets.len());
+        if got != expected {
+            return Err(Error::Model(rtrl_model::Error::TargetLength { expected, got }));
+        }
+        Ok(())
     }
 }
 
@@ -297,26 +360,52 @@ fn with(scale: &RunningScale, value: f64) -> Result<RunningScale, Error> {
     if (scale.mean() * scale.deviation()).is_finite() { Ok(scale) } else { Err(Error::Scale) }
 }
 
+fn copy<T: Real>(outputs: &[T], to: &mut [f64]) {
+    to.iter_mut().zip(outputs).for_each(|(place, output)| *place = output.to_f64());
+}
+
+/// Replaces logits by their softmax.
+fn softmax(values: &mut [f64]) {
+    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    values.iter_mut().for_each(|value| *value = libm::exp(*value - largest));
+    let sum: f64 = values.iter().sum();
+    values.iter_mut().for_each(|value| *value /= sum);
+}
+
 impl<T: Real> SeriesForecaster for NetworkForecaster<T> {
-    fn observe(&mut self, inputs: &[f64], target: Option<f64>) -> Result<Option<f64>, Error> {
-        if inputs.len() != self.input.len() {
-            let (expected, got) = (self.input.len(), inputs.len());
-            return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
-        }
+    fn observe(
+        &mut self,
+        row: SeriesRow<'_>,
+        forecasts: &mut Vec<Option<f64>>,
+    ) -> Result<(), Error> {
+        self.check(row)?;
         match self.horizon {
-            Horizon::SameRow => self.observe_same(inputs, target).map(Some),
-            Horizon::NextRow => self.observe_next(inputs, target),
+            Horizon::SameRow => {
+                self.enter_inputs(row.inputs)?;
+                self.forecast_and_learn(row.targets)?;
+                forecasts.extend(self.forecasts.iter().copied().map(Some));
+                self.enter_targets(row.targets)
+            }
+            Horizon::NextRow => {
+                if self.started {
+                    self.forecast_and_learn(row.targets)?;
+                    forecasts.extend(self.forecasts.iter().copied().map(Some));
+                } else {
+                    forecasts.resize(forecasts.len() + row.targets.len(), None);
+                }
+                self.enter_targets(row.targets)?;
+                self.enter_inputs(row.inputs)?;
+                self.started = true;
+                Ok(())
+            }
         }
     }
 }
 
-/// Fails unless a number is 1.
-fn check_one(what: &'static str, number: usize) -> Result<(), Error> {
-    if number == 1 {
-        return Ok(());
-    }
-    let (expected, got) = ("1".to_owned(), number.to_string());
-    Err(Error::Model(rtrl_model::Error::Setting { what, expected, got }))
+/// The error of a learner that cannot forecast.
+fn refused(what: &'static str, expected: &str, got: String) -> Error {
+    let expected = expected.to_owned();
+    Error::Model(rtrl_model::Error::Setting { what, expected, got })
 }
 
 #[cfg(test)]
@@ -324,10 +413,30 @@ mod tests {
     use rtrl_model::{Optimizer, Readout};
 
     use super::*;
-    use crate::baselines::Persistence;
+    use crate::baselines::{PerTarget, Persistence};
     use crate::prequential::Scores;
 
-    const NO_BASELINES: [Persistence; 0] = [];
+    const NO_BASELINES: [PerTarget<Persistence>; 0] = [];
+
+    impl<T: Real> NetworkForecaster<T> {
+        /// Takes a row of one target and returns its forecast.
+        fn take(&mut self, input: f64, target: Option<f64>) -> Result<Option<f64>, Error> {
+            let mut forecasts = Vec::new();
+            self.observe(SeriesRow { inputs: &[input], targets: &[target] }, &mut forecasts)?;
+            Ok(forecasts[0])
+        }
+    }
+
+    /// Scores a row of one target.
+    fn score(
+        scores: &mut Scores,
+        network: &mut NetworkForecaster<f64>,
+        input: f64,
+        target: Option<f64>,
+    ) {
+        let row = SeriesRow { inputs: &[input], targets: &[target] };
+        scores.take(network, &mut NO_BASELINES.clone(), row).unwrap();
+    }
 
     fn forecaster(predict: Predict, rate: f64) -> NetworkForecaster<f64> {
         let readout = Readout::new(1).with_inputs().recursive_least_squares(1.0, 1e-3);
@@ -342,9 +451,9 @@ mod tests {
 
     fn error(predict: Predict, series: impl Iterator<Item = f64>) -> f64 {
         let mut network = forecaster(predict, 1e-3);
-        let mut scores = Scores::new(1, 200);
+        let mut scores = Scores::of_values(1, 1, 200);
         for value in series {
-            scores.take(&mut network, &mut NO_BASELINES.clone(), &[value], Some(value)).unwrap();
+            score(&mut scores, &mut network, value, Some(value));
         }
         assert_eq!(network.mishaps(), 0);
         scores.settled[0].rmse().unwrap()
@@ -375,7 +484,7 @@ mod tests {
         let run = |odd: Option<usize>| {
             let mut network = forecaster(Predict::Change, 1e-2);
             let value = |t| if odd == Some(t) { 99.0 } else { wave(t) };
-            let mut observe = |t| network.observe(&[value(t)], Some(value(t))).unwrap();
+            let mut observe = |t| network.take(value(t), Some(value(t))).unwrap();
             (0..60).map(|t| observe(t).map(f64::to_bits)).collect::<Vec<_>>()
         };
         let (plain, odd) = (run(None), run(Some(40)));
@@ -398,10 +507,9 @@ mod tests {
         let tame = || forecaster(Predict::Change, 1e-2);
         for [mut asked, mut silent] in [[tame(), tame()], [wild(), wild()]] {
             for t in 0..50 {
-                let next = asked.forecast();
+                let next = asked.forecast()[0];
                 let target = (t % 7 > 0).then_some(wave(t));
-                let scored =
-                    [&mut asked, &mut silent].map(|f| f.observe(&[wave(t)], target).unwrap());
+                let scored = [&mut asked, &mut silent].map(|f| f.take(wave(t), target).unwrap());
                 assert_eq!(scored[0].map(f64::to_bits), scored[1].map(f64::to_bits), "{t}");
                 assert_eq!(scored[0].map(f64::to_bits), (t > 0).then_some(next.to_bits()), "{t}");
             }
@@ -420,7 +528,7 @@ mod tests {
         let mut network =
             NetworkForecaster::new(learner, Predict::Value, Horizon::NextRow).unwrap();
         for t in 0..100 {
-            let forecast = network.observe(&[wave(t)], Some(wave(t))).unwrap();
+            let forecast = network.take(wave(t), Some(wave(t))).unwrap();
             assert_eq!(forecast.is_none(), t == 0);
         }
         assert!(network.mishaps() > 0);
@@ -429,9 +537,10 @@ mod tests {
     #[test]
     fn values_that_cannot_be_standardised_are_refused() {
         let mut network = forecaster(Predict::Value, 1e-3);
-        network.observe(&[0.0], Some(f64::MAX)).unwrap();
-        assert!(matches!(network.observe(&[0.0], Some(-f64::MAX)), Err(Error::Scale)));
-        let short = network.observe(&[], Some(1.0));
+        network.take(0.0, Some(f64::MAX)).unwrap();
+        assert!(matches!(network.take(0.0, Some(-f64::MAX)), Err(Error::Scale)));
+        let row = SeriesRow { inputs: &[], targets: &[Some(1.0)] };
+        let short = network.observe(row, &mut Vec::new());
         let refused = rtrl_model::Error::InputLength { expected: 1, got: 0 };
         assert_eq!(short.unwrap_err().to_string(), refused.to_string());
     }
@@ -443,11 +552,11 @@ mod tests {
             let mut network = forecaster(Predict::Value, 1e-3);
             network.horizon = horizon;
             let mut generator = rtrl_model::Generator::new(3);
-            let (mut scores, mut last) = (Scores::new(1, 500), 0.0);
+            let (mut scores, mut last) = (Scores::of_values(1, 1, 500), 0.0);
             for t in 0..1500 {
                 let input = generator.between(-1.0, 1.0);
                 let target = (t % 3 > 0).then_some(input + last);
-                scores.take(&mut network, &mut NO_BASELINES.clone(), &[input], target).unwrap();
+                score(&mut scores, &mut network, input, target);
                 last = input;
             }
             assert_eq!(scores.count(), 1000);
@@ -463,7 +572,7 @@ mod tests {
         let run = |missing: bool| {
             let mut network = forecaster(Predict::Value, 1e-2);
             let target = |t| (t != 7 || !missing).then_some(wave(t));
-            let mut observe = |t| network.observe(&[wave(t)], target(t)).unwrap();
+            let mut observe = |t| network.take(wave(t), target(t)).unwrap();
             (0..10).map(|t| observe(t).map(f64::to_bits)).collect::<Vec<_>>()
         };
         let (missing, whole) = (run(true), run(false));
@@ -493,7 +602,7 @@ mod tests {
             for t in 0..60 {
                 let target = (t % 5 > 0).then(|| wave(t));
                 let [a, b] =
-                    [&mut whole, &mut resumed].map(|f| f.observe(&[wave(t + 1)], target).unwrap());
+                    [&mut whole, &mut resumed].map(|f| f.take(wave(t + 1), target).unwrap());
                 assert_eq!(a.map(f64::to_bits), b.map(f64::to_bits), "{t}");
                 resumed = stored(&resumed);
             }
@@ -508,7 +617,7 @@ mod tests {
     fn without_learning_only_the_state_advances() {
         let mut network = forecaster(Predict::Change, 1e-2);
         let observe = |network: &mut NetworkForecaster<f64>, t: usize| {
-            network.observe(&[wave(t)], Some(wave(t))).unwrap().unwrap_or_default() - wave(t)
+            network.take(wave(t), Some(wave(t))).unwrap().unwrap_or_default() - wave(t)
         };
         for t in 0..300 {
             observe(&mut network, t);
@@ -521,18 +630,91 @@ mod tests {
         assert!(largest < 0.5, "{largest}");
         assert_eq!(network.network().readout_weights().cloned(), readout);
         let after = network.memory();
-        assert_eq!(after.target_scale, before.target_scale);
+        assert_eq!(after.target_scales, before.target_scales);
         assert_eq!(after.input_scales, before.input_scales);
         assert_ne!(after.present, before.present);
     }
 
+    /// A network of two targets, or of two classes.
+    fn pair(predict: Predict) -> NetworkForecaster<f64> {
+        let readout = Readout::new(2).with_inputs();
+        let (readout, loss) = match predict {
+            Predict::Class => (readout, Loss::SoftmaxCrossEntropy),
+            _ => (readout.recursive_least_squares(1.0, 1e-3), Loss::SquaredError),
+        };
+        let network = Network::builder(6, 1).readout(readout).seed(1).build().unwrap();
+        let learner = Learner::builder(network).loss(loss).optimizer(Optimizer::sgd(0.05));
+        NetworkForecaster::new(learner.build().unwrap(), predict, Horizon::SameRow).unwrap()
+    }
+
+    /// If only the readout learns, by least squares, each output forecasts as if it were alone,
+    /// whatever is missing of the other.
     #[test]
-    fn only_one_output_and_one_stream_can_be_forecast() {
-        let two = Network::<f64>::builder(2, 1).build().unwrap();
-        let learner = Learner::builder(two).build().unwrap();
-        let error = NetworkForecaster::new(learner, Predict::Value, Horizon::NextRow)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("outputs") && error.contains('2'), "{error}");
+    fn a_target_that_is_missing_is_none_of_its_output() {
+        let forecasts = |missing: bool| {
+            let mut network = pair(Predict::Value);
+            network.learner.set_learning_rate(0.0).unwrap();
+            let mut all = Vec::new();
+            for t in 0..60 {
+                let second = (!missing || t % 3 > 0).then(|| -wave(t));
+                let targets = [Some(wave(t + 1)), second];
+                let row = SeriesRow { inputs: &[wave(t)], targets: &targets };
+                network.observe(row, &mut all).unwrap();
+            }
+            assert_eq!(network.mishaps(), 0);
+            all.chunks(2).map(|pair| [pair[0], pair[1]].map(|f| f.map(f64::to_bits))).collect()
+        };
+        let (whole, missing): (Vec<_>, Vec<_>) = (forecasts(false), forecasts(true));
+        assert!(whole.iter().zip(&missing).all(|(a, b)| a[0] == b[0]));
+        assert_ne!(whole[59][1], missing[59][1]);
+    }
+
+    /// Of a wave that rises or falls, which the last value does not tell.
+    #[test]
+    fn a_class_is_learnt() {
+        let run = |shuffled: bool| {
+            let mut network = pair(Predict::Class);
+            let mut scores = Scores::of_classes(1, 2, 1500);
+            let mut generator = rtrl_model::Generator::new(8);
+            for t in 0..3000 {
+                let input = libm::sin(0.3 * t as f64);
+                let rises =
+                    if shuffled { generator.bit() } else { libm::cos(0.3 * t as f64) > 0.0 };
+                let targets = [rises, !rises].map(|is| Some(f64::from(u8::from(is))));
+                // Some rows have no class.
+                let targets = if t % 7 == 0 { [None; 2] } else { targets };
+                let row = SeriesRow { inputs: &[input], targets: &targets };
+                scores.take(&mut network, &mut NO_BASELINES.clone(), row).unwrap();
+                let sum: f64 = scores.forecasts().iter().flatten().sum();
+                assert!((sum - 1.0).abs() < 1e-12);
+            }
+            assert_eq!(network.mishaps(), 0);
+            [scores.classes()[0].accuracy().unwrap(), scores.least().unwrap()]
+        };
+        let [accuracy, log_loss] = run(false);
+        assert!(accuracy > 0.95 && log_loss < 0.15, "{accuracy} {log_loss}");
+        // Negative control.
+        let [accuracy, log_loss] = run(true);
+        assert!(accuracy < 0.6 && log_loss > 0.6, "{accuracy} {log_loss}");
+    }
+
+    #[test]
+    fn the_loss_and_the_number_of_streams_must_fit() {
+        let build = |loss: Loss<f64>, streams| {
+            let network = Network::builder(2, 1).readout(Readout::new(2)).build().unwrap();
+            Learner::builder(network).loss(loss).streams(streams).build().unwrap()
+        };
+        for (loss, streams, predict, words) in [
+            (Loss::SquaredError, 2, Predict::Value, ["streams", "got 2"]),
+            (Loss::SquaredError, 1, Predict::Class, ["loss", "got squared-error"]),
+            (Loss::SoftmaxCrossEntropy, 1, Predict::Value, ["loss", "got softmax"]),
+        ] {
+            let refused = NetworkForecaster::new(build(loss, streams), predict, Horizon::NextRow);
+            let error = refused.unwrap_err().to_string();
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        }
+        let mut network = pair(Predict::Value);
+        let row = SeriesRow { inputs: &[1.0], targets: &[Some(1.0)] };
+        assert!(network.observe(row, &mut Vec::new()).is_err());
     }
 }

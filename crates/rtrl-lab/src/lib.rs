@@ -9,6 +9,7 @@
 //! | `inspect/` | instruments that analyse a network |
 //! | `prequential.rs` | scores of forecasters on the same series |
 //! | `baselines.rs` | persistence and linear autoregression |
+//! | `labels.rs`, `class_baselines.rs` | scores of forecasts of classes, and their baselines |
 //! | `forecast.rs` | a network that forecasts a series while it learns |
 //! | `interval.rs` | prediction intervals from past errors |
 //! | `scale.rs` | running standardisation |
@@ -19,11 +20,13 @@
 pub mod baselines;
 mod bits;
 pub mod cells;
+pub mod class_baselines;
 mod error;
 pub mod forecast;
 pub mod inspect;
 pub mod interval;
 mod jobs;
+pub mod labels;
 pub mod paper;
 pub mod prequential;
 pub mod scale;

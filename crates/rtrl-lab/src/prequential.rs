@@ -1,18 +1,19 @@
-//! Prequential scores: every value is forecast before it is seen, and every forecaster is scored on
-//! the same values.
+//! Prequential scores: every target is forecast before it is seen, and every forecaster is scored on
+//! the same targets.
 //!
 //! ```
-//! use rtrl_lab::baselines::{Autoregression, Persistence};
-//! use rtrl_lab::prequential::Scores;
+//! use rtrl_lab::baselines::{Autoregression, PerTarget, Persistence};
+//! use rtrl_lab::prequential::{Scores, SeriesRow};
 //!
 //! # fn main() -> Result<(), rtrl_lab::Error> {
-//! let mut autoregression = Autoregression::new(2)?;
-//! let mut baselines = [Persistence::default()];
+//! let mut autoregression = PerTarget::new(Autoregression::new(2)?);
+//! let mut baselines = [PerTarget::new(Persistence::default())];
 //! // The first 20 forecasts do not count.
-//! let mut scores = Scores::new(1 + baselines.len(), 20);
+//! let mut scores = Scores::of_values(1 + baselines.len(), 1, 20);
 //! for t in 0..200 {
 //!     let value = (f64::from(t) * 0.3).sin();
-//!     scores.take(&mut autoregression, &mut baselines, &[], Some(value))?;
+//!     let row = SeriesRow { inputs: &[], targets: &[Some(value)] };
+//!     scores.take(&mut autoregression, &mut baselines, row)?;
 //! }
 //! let errors: Vec<f64> = scores.settled.iter().filter_map(|sums| sums.rmse()).collect();
 //! assert!(errors[0] < 1e-3 && errors[1] > 0.2);
@@ -22,17 +23,36 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::labels::{ClassSums, label};
+use crate::scale::RunningScale;
 use crate::{Error, bits};
 
-/// Forecasts the next value of a series.
+/// A row of a series: the inputs of a step and its targets, each `None` if it is missing.
+///
+/// Where the target is a class, `targets` has one number for each class: 1 for the class of the
+/// row, 0 for the others, or none at all.
+#[derive(Debug, Clone, Copy)]
+pub struct SeriesRow<'a> {
+    /// The inputs.
+    pub inputs: &'a [f64],
+    /// The targets.
+    pub targets: &'a [Option<f64>],
+}
+
+/// Forecasts the targets of the next row of a series.
 pub trait SeriesForecaster {
-    /// Takes a row, the inputs and the target of a step, if it has one, and returns the forecast of
-    /// the target that was made before the target was seen; `None` as long as there is no forecast.
+    /// Takes a row and appends to `forecasts` those of its targets, one for each, that were made
+    /// before the targets were seen; `None` as long as there is no forecast of a target. The
+    /// forecasts of classes are their probabilities.
     ///
     /// # Errors
     /// [`Error::Scale`] for values that cannot be standardised, [`Error::Model`] for errors of the
     /// forecaster's model.
-    fn observe(&mut self, inputs: &[f64], target: Option<f64>) -> Result<Option<f64>, Error>;
+    fn observe(
+        &mut self,
+        row: SeriesRow<'_>,
+        forecasts: &mut Vec<Option<f64>>,
+    ) -> Result<(), Error>;
 }
 
 /// Accumulated errors of one forecaster.
@@ -79,30 +99,71 @@ impl ErrorSums {
     }
 }
 
-/// The errors of a forecaster and its baselines on the same values. They can be stored.
+/// The errors of a forecaster and its baselines on the same targets. They can be stored.
+///
+/// * One target: the errors are forecast minus target.
+/// * Several targets: the errors of all of them together, each divided by the standard deviation of
+///   its target over the values before ([`RunningScale`]), so that the units do not matter;
+///   [`Scores::targets`] has the errors of each target in its own unit.
+/// * A class: the surprisal `-ln p` of the class of each row, whose mean is the log loss;
+///   [`Scores::classes`] has everything else.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scores {
     skip: u64,
-    /// Of the last row, one of each forecaster.
+    /// Rows of which a target was forecast by all.
+    count: u64,
+    /// Of the last row, those of one forecaster after the other.
     #[serde(skip)]
-    forecasts: Vec<f64>,
+    forecasts: Vec<Option<f64>>,
     /// Over all forecasts, one for each forecaster.
     pub running: Vec<ErrorSums>,
     /// Over all forecasts except the skipped ones at the start.
     pub settled: Vec<ErrorSums>,
+    kind: Kind,
+}
+
+/// What is forecast.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Value,
+    Values(Vec<TargetErrors>),
+    /// One for each forecaster.
+    Class(Vec<ClassSums>),
+}
+
+/// The errors of one of several targets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TargetErrors {
+    scale: RunningScale,
+    count: u64,
+    /// Over all forecasts of this target except the skipped ones at the start, one for each
+    /// forecaster.
+    pub settled: Vec<ErrorSums>,
 }
 
 impl Scores {
-    /// No errors yet of `forecasters` forecasters; the settled sums exclude the first `skip` forecasts.
-    pub fn new(forecasters: usize, skip: u64) -> Self {
-        let sums = vec![ErrorSums::default(); forecasters];
-        let forecasts = Vec::with_capacity(forecasters);
-        Self { skip, forecasts, running: sums.clone(), settled: sums }
+    /// No errors yet of `forecasters` forecasters of `targets` numbers; the settled sums exclude the
+    /// first `skip` forecasts of each target.
+    pub fn of_values(forecasters: usize, targets: usize, skip: u64) -> Self {
+        let settled = vec![ErrorSums::default(); forecasters];
+        let target = TargetErrors { scale: RunningScale::default(), count: 0, settled };
+        let kind = if targets == 1 { Kind::Value } else { Kind::Values(vec![target; targets]) };
+        Self::new(forecasters, skip, kind)
     }
 
-    /// Shows every forecaster a row, adds the errors of its forecasts, and returns the forecast of
-    /// the first. Rows without a target, or for which some forecaster has no forecast, do not
-    /// count.
+    /// No errors yet of `forecasters` forecasters of one of `classes` classes.
+    pub fn of_classes(forecasters: usize, classes: usize, skip: u64) -> Self {
+        Self::new(forecasters, skip, Kind::Class(vec![ClassSums::new(classes); forecasters]))
+    }
+
+    fn new(forecasters: usize, skip: u64, kind: Kind) -> Self {
+        let sums = vec![ErrorSums::default(); forecasters];
+        Self { skip, count: 0, forecasts: Vec::new(), running: sums.clone(), settled: sums, kind }
+    }
+
+    /// Shows every forecaster a row and adds the errors of its forecasts. Targets that are missing,
+    /// or for which some forecaster has no forecast, do not count.
     ///
     /// # Errors
     /// The first error of a forecaster; the forecasters before it have seen the row.
@@ -110,78 +171,168 @@ impl Scores {
         &mut self,
         first: &mut impl SeriesForecaster,
         baselines: &mut [B],
-        inputs: &[f64],
-        target: Option<f64>,
-    ) -> Result<Option<f64>, Error> {
+        row: SeriesRow<'_>,
+    ) -> Result<(), Error> {
         self.forecasts.clear();
-        let forecast = first.observe(inputs, target)?;
-        self.forecasts.extend(forecast);
+        first.observe(row, &mut self.forecasts)?;
         for baseline in &mut *baselines {
-            self.forecasts.extend(baseline.observe(inputs, target)?);
+            baseline.observe(row, &mut self.forecasts)?;
         }
-        if let Some(target) = target
-            && self.forecasts.len() == 1 + baselines.len()
-        {
-            self.add(target);
-        }
-        Ok(forecast)
+        let counts = match self.kind {
+            Kind::Value => self.add_value(row.targets.first().copied().flatten()),
+            Kind::Values(_) => self.add_values(row.targets),
+            Kind::Class(_) => self.add_class(row.targets),
+        };
+        self.count += u64::from(counts);
+        Ok(())
     }
 
-    /// Adds the errors of the forecasts of a value.
-    fn add(&mut self, actual: f64) {
-        let sums = self.running.iter_mut().zip(&mut self.settled);
-        for (forecast, (running, settled)) in self.forecasts.iter().zip(sums) {
-            running.add(forecast - actual);
-            if running.count() > self.skip {
-                settled.add(forecast - actual);
+    /// Adds the errors of the forecasts of one value; returns whether they count.
+    fn add_value(&mut self, target: Option<f64>) -> bool {
+        let Some(target) = target.filter(|_| self.forecasts.iter().all(Option::is_some)) else {
+            return false;
+        };
+        let settles = self.count >= self.skip;
+        for (i, forecast) in self.forecasts.iter().flatten().enumerate() {
+            self.running[i].add(forecast - target);
+            if settles {
+                self.settled[i].add(forecast - target);
             }
         }
+        true
     }
 
-    /// The forecasts of the last row, one of each forecaster if the row counts.
-    pub fn forecasts(&self) -> &[f64] {
-        &self.forecasts
+    /// Adds the errors of the forecasts of several values.
+    fn add_values(&mut self, values: &[Option<f64>]) -> bool {
+        let Kind::Values(targets) = &mut self.kind else { return false };
+        let (width, mut counts) = (targets.len(), false);
+        for (j, (target, value)) in targets.iter_mut().zip(values).enumerate() {
+            let Some(value) = *value else { continue };
+            let forecasts = || self.forecasts.iter().skip(j).step_by(width);
+            if forecasts().all(Option::is_some) {
+                let settles = target.count >= self.skip;
+                let unit = target.scale.deviation();
+                for (i, forecast) in forecasts().flatten().enumerate() {
+                    self.running[i].add((forecast - value) / unit);
+                    if settles {
+                        self.settled[i].add((forecast - value) / unit);
+                        target.settled[i].add(forecast - value);
+                    }
+                }
+                target.count += 1;
+                counts = true;
+            }
+            target.scale.add(value);
+        }
+        counts
     }
 
-    /// The smallest settled root mean square error that is finite.
+    /// Adds the surprisal of the class of a row.
+    fn add_class(&mut self, targets: &[Option<f64>]) -> bool {
+        let Kind::Class(classes) = &mut self.kind else { return false };
+        let Some(class) = label(targets) else { return false };
+        if self.forecasts.iter().any(Option::is_none) {
+            return false;
+        }
+        let settles = self.count >= self.skip;
+        for (i, forecast) in self.forecasts.chunks_exact(targets.len()).enumerate() {
+            let surprisal = -libm::log(forecast[class].unwrap_or_default().max(LEAST));
+            self.running[i].add(surprisal);
+            if settles {
+                self.settled[i].add(surprisal);
+                classes[i].add(forecast, class);
+            }
+        }
+        true
+    }
+
+    /// The forecasts of the last row by the first forecaster.
+    pub fn forecasts(&self) -> &[Option<f64>] {
+        let forecasters = self.running.len().max(1);
+        &self.forecasts[..self.forecasts.len() / forecasters]
+    }
+
+    /// The loss by which forecasters are compared: the log loss of classes, else the root mean
+    /// square error; `None` without errors.
+    pub fn loss(&self, sums: &ErrorSums) -> Option<f64> {
+        match self.kind {
+            Kind::Class(_) => sums.mae(),
+            _ => sums.rmse(),
+        }
+    }
+
+    /// The smallest settled loss that is finite.
     pub fn least(&self) -> Option<f64> {
-        let errors = self.settled.iter().filter_map(ErrorSums::rmse);
-        errors.filter(|rmse| rmse.is_finite()).min_by(f64::total_cmp)
+        let losses = self.settled.iter().filter_map(|sums| self.loss(sums));
+        losses.filter(|loss| loss.is_finite()).min_by(f64::total_cmp)
     }
 
-    /// Number of values that were forecast, the skipped ones included.
+    /// The errors of each of several targets; none if there is one.
+    pub fn targets(&self) -> &[TargetErrors] {
+        if let Kind::Values(targets) = &self.kind { targets } else { &[] }
+    }
+
+    /// How well each forecaster has told the classes apart; none if no class is forecast.
+    pub fn classes(&self) -> &[ClassSums] {
+        if let Kind::Class(classes) = &self.kind { classes } else { &[] }
+    }
+
+    /// Number of rows of which a target was forecast, the skipped ones included.
     pub fn count(&self) -> u64 {
-        self.running.first().map_or(0, ErrorSums::count)
+        self.count
     }
 }
+
+/// The least probability that counts: the surprisal of an impossible class is about 709.
+const LEAST: f64 = f64::MIN_POSITIVE;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::baselines::Persistence;
+    use crate::baselines::{PerTarget, Persistence};
 
     /// Always one number, from the second row on.
     #[derive(Clone, Copy)]
     struct Constant(Option<f64>, f64);
 
     impl SeriesForecaster for Constant {
-        fn observe(&mut self, _: &[f64], _: Option<f64>) -> Result<Option<f64>, Error> {
-            Ok(self.0.replace(self.1))
+        fn observe(
+            &mut self,
+            row: SeriesRow<'_>,
+            forecasts: &mut Vec<Option<f64>>,
+        ) -> Result<(), Error> {
+            forecasts.resize(forecasts.len() + row.targets.len(), self.0.replace(self.1));
+            Ok(())
         }
+    }
+
+    /// Shows a row without inputs to all.
+    fn take<B: SeriesForecaster>(
+        scores: &mut Scores,
+        first: &mut impl SeriesForecaster,
+        baselines: &mut [B],
+        targets: &[Option<f64>],
+    ) {
+        scores.take(first, baselines, SeriesRow { inputs: &[], targets }).unwrap();
+    }
+
+    fn persistence() -> PerTarget<Persistence> {
+        PerTarget::new(Persistence::default())
     }
 
     #[test]
     fn errors_are_those_of_the_formulas_and_skipped_ones_do_not_count() {
-        let mut scores = Scores::new(2, 1);
-        let (mut last, mut zero) = (Persistence::default(), [Constant(None, 0.0)]);
+        let mut scores = Scores::of_values(2, 1, 1);
+        let (mut last, mut zero) = (persistence(), [Constant(None, 0.0)]);
         let mut forecasts = Vec::new();
         for value in [5.0, 1.0, 4.0, 0.0] {
-            forecasts.push(scores.take(&mut last, &mut zero, &[], Some(value)).unwrap());
+            take(&mut scores, &mut last, &mut zero, &[Some(value)]);
+            forecasts.extend_from_slice(scores.forecasts());
         }
         // Persistence is wrong by 4, -3 and 4, the constant by -1, -4 and 0; the first ones are
         // skipped.
         assert_eq!(forecasts, [None, Some(5.0), Some(1.0), Some(4.0)]);
-        assert_eq!((scores.count(), scores.forecasts()), (3, [4.0, 0.0].as_slice()));
+        assert_eq!(scores.count(), 3);
         assert_eq!(scores.running.iter().map(ErrorSums::count).collect::<Vec<_>>(), [3, 3]);
         assert_eq!(scores.running[0].rmse(), Some((41.0f64 / 3.0).sqrt()));
         assert_eq!(scores.settled[0].rmse(), Some(12.5f64.sqrt()));
@@ -191,11 +342,11 @@ mod tests {
 
     #[test]
     fn stored_scores_continue_with_the_same_bits() {
-        let mut last = Persistence::default();
-        let (mut scores, mut before) = (Scores::new(1, 2), None);
+        let mut last = persistence();
+        let (mut scores, mut before) = (Scores::of_values(1, 1, 2), None);
         for value in [1.0, 0.1, f64::MAX, 0.3, -f64::MAX, 0.7] {
-            let none: &mut [Persistence] = &mut [];
-            scores.take(&mut last, none, &[], Some(value)).unwrap();
+            let none: &mut [Constant] = &mut [];
+            take(&mut scores, &mut last, none, &[Some(value)]);
             let text = serde_json::to_string(&scores).unwrap();
             scores = serde_json::from_str(&text).unwrap();
             before.get_or_insert(scores.running[0]);
@@ -209,9 +360,9 @@ mod tests {
     /// Scores of constants.
     fn constants(values: &[f64], skip: u64, target: f64) -> Scores {
         let mut all: Vec<_> = values.iter().map(|&v| Constant(Some(v), v)).collect();
-        let mut scores = Scores::new(all.len(), skip);
+        let mut scores = Scores::of_values(all.len(), 1, skip);
         let (first, baselines) = all.split_first_mut().unwrap();
-        scores.take(first, baselines, &[], Some(target)).unwrap();
+        take(&mut scores, first, baselines, &[Some(target)]);
         scores
     }
 
@@ -236,13 +387,56 @@ mod tests {
 
     #[test]
     fn a_row_without_a_target_or_a_forecast_does_not_count() {
-        let mut scores = Scores::new(2, 0);
+        let mut scores = Scores::of_values(2, 1, 0);
         let (mut early, mut late) = (Constant(Some(1.0), 1.0), [Constant(None, 1.0)]);
-        scores.take(&mut early, &mut late, &[], Some(0.0)).unwrap();
+        take(&mut scores, &mut early, &mut late, &[Some(0.0)]);
         assert_eq!(scores.count(), 0);
-        scores.take(&mut early, &mut late, &[], None).unwrap();
+        take(&mut scores, &mut early, &mut late, &[None]);
         assert_eq!(scores.count(), 0);
-        scores.take(&mut early, &mut late, &[], Some(0.0)).unwrap();
+        take(&mut scores, &mut early, &mut late, &[Some(0.0)]);
         assert_eq!(scores.count(), 1);
+    }
+
+    /// The errors of each target are those of the target alone; together they have no units.
+    #[test]
+    fn several_targets_are_scored_alone_and_together() {
+        let rows = [(1.0, Some(500.0)), (2.0, None), (4.0, Some(100.0)), (3.0, Some(900.0))];
+        let mut scores = Scores::of_values(2, 2, 1);
+        let (mut first, mut zero) = (persistence(), [Constant(Some(0.0), 0.0)]);
+        for (a, b) in rows {
+            take(&mut scores, &mut first, &mut zero, &[Some(a), b]);
+        }
+        let alone = |values: &[f64]| {
+            let mut scores = Scores::of_values(2, 1, 1);
+            let (mut first, mut zero) = (persistence(), [Constant(Some(0.0), 0.0)]);
+            for &value in values {
+                take(&mut scores, &mut first, &mut zero, &[Some(value)]);
+            }
+            scores.settled
+        };
+        let each: Vec<_> = scores.targets().iter().map(|target| target.settled.clone()).collect();
+        assert_eq!(each, [alone(&[1.0, 2.0, 4.0, 3.0]), alone(&[500.0, 100.0, 900.0])]);
+        // In units of the deviations of 1 and 2, of 1, 2 and 4, and of 500 and 100.
+        let errors = [2.0 / 0.5, 1.0 / (14.0f64 / 9.0).sqrt(), 800.0 / 200.0];
+        let expected = (errors.iter().map(|error| error * error).sum::<f64>() / 3.0).sqrt();
+        let rmse = scores.settled[0].rmse().unwrap();
+        assert!((rmse - expected).abs() < 1e-12, "{rmse} {expected}");
+        assert_eq!(scores.count(), 3);
+        let text = serde_json::to_string(&scores).unwrap();
+        let stored: Scores = serde_json::from_str(&text).unwrap();
+        assert_eq!(stored.targets()[1].settled, scores.targets()[1].settled);
+    }
+
+    #[test]
+    fn a_class_is_scored_by_its_surprisal() {
+        let mut scores = Scores::of_classes(1, 2, 1);
+        let none: &mut [Constant] = &mut [];
+        for targets in [[Some(1.0), Some(0.0)], [None, None], [Some(0.0), Some(1.0)]] {
+            take(&mut scores, &mut Constant(Some(0.25), 0.25), none, &targets);
+        }
+        assert_eq!((scores.count(), scores.settled[0].count()), (2, 1));
+        assert!((scores.loss(&scores.running[0]).unwrap() - 4.0f64.ln()).abs() < 1e-15);
+        assert_eq!(scores.least(), scores.loss(&scores.settled[0]));
+        assert_eq!(scores.classes()[0].accuracy(), Some(0.0));
     }
 }

@@ -13,6 +13,10 @@ Examples:
   rtrl train henon.csv --target x --save henon.model
   rtrl train henon.csv --target x --cell gru --report henon.html
   rtrl train henon.csv --target next_x --horizon 0 --json errors.json
+  rtrl tasks emit xor-2 --steps 20000 > xor.csv
+  rtrl train xor.csv --target xor --classes xor --horizon 0
+  rtrl tasks emit lorenz --steps 5000 > lorenz.csv
+  rtrl train lorenz.csv --target x-z --predictions forecasts.csv
   gzip --stdout henon.csv | rtrl train - --target x --baselines none
   rtrl train henon.csv --target x --checkpoint kept --every 5000
   rtrl train henon.csv --target x --checkpoint kept --every 5000 --resume";

@@ -11,12 +11,13 @@ use super::numbers::lag;
 /// The columns of a series, and what is wrong or missing in them.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct InputArgs {
-    /// The column to forecast, by its name or its number, from 1
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) target: String,
+    /// The columns to forecast, separated by commas: names, numbers from 1, or ranges such as 2-5.
+    /// A column of text alone is forecast as a class, with a probability for each class
+    #[arg(long, value_name = "COLUMNS", required = true)]
+    pub(crate) target: Vec<String>,
 
     /// The input columns, separated by commas: names, numbers, ranges such as 2-5, and, after a !,
-    /// columns to leave out [default: the target; with --horizon 0 all others]
+    /// columns to leave out [default: the targets; with --horizon 0 all others]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) inputs: Vec<String>,
 
@@ -28,9 +29,9 @@ pub(crate) struct InputArgs {
     #[arg(long)]
     pub(crate) no_header: bool,
 
-    /// An input column of text, such as wind, or wind=N,E,S,W to name its classes, which are
-    /// otherwise those of the first 1000 rows. Each class becomes an input: 1 in the rows of this
-    /// class, else 0
+    /// A column of text, such as wind, or wind=N,E,S,W to name its classes, which are otherwise
+    /// those of the first 1000 rows. Each class of an input becomes an input: 1 in the rows of this
+    /// class, else 0. If the column is the target, its class is forecast, even if it is a number
     #[arg(long, value_name = "COLUMN[=CLASSES]", value_parser = classes)]
     pub(crate) classes: Vec<Classes>,
 

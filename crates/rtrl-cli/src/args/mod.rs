@@ -92,8 +92,8 @@ fn activation(name: &str) -> Result<Activation, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Forecast a column of a series one row ahead, learning in one pass, and compare with
-    /// baselines
+    /// Forecast columns of a series one row ahead, numbers or a class, learning in one pass, and
+    /// compare with baselines
     #[command(after_help = examples::TRAIN)]
     Train(Box<TrainArgs>),
     /// Forecast a stream with a saved model, row by row, and learn from it if --learn is given
@@ -119,8 +119,8 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrainArgs {
     /// The series, one row per time step: cells separated by commas, semicolons or tabs below a
-    /// header, or JSON lines, plain or compressed by gzip or zstd; - for standard input. A row with
-    /// an empty target is a step without a target; where the target is also an input, as it is by
+    /// header, or JSON lines, plain or compressed by gzip or zstd; - for standard input. An empty
+    /// target is missing and teaches nothing; where the target is also an input, as it is by
     /// default, this needs --missing
     pub(crate) file: PathBuf,
 
@@ -148,7 +148,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 1, value_parser = whole)]
     pub(crate) seed: u64,
 
-    /// What the readout forecasts [default: change if the target is an input, else value]
+    /// What the readout forecasts of numbers [default: change if a target is an input, else value]
     #[arg(long)]
     pub(crate) predict: Option<Predict>,
 
@@ -170,7 +170,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
     pub(crate) optimizer: OptimizerName,
 
-    /// Learning rate [default: 0.02 for sgd, 0.002 for momentum, else 0.0005]
+    /// Learning rate [default: 0.02 for sgd, or 0.05 if the target is a class, 0.002 for momentum,
+    /// else 0.0005]
     #[arg(long, value_parser = rate)]
     learning_rate: Option<f64>,
 
@@ -196,8 +197,9 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 300, value_name = "N", value_parser = whole)]
     pub(crate) skip: u64,
 
-    /// The forecasters to compare with: none, all, or some of persistence, ar (autoregression) and
-    /// still (the same network with fixed recurrent weights), separated by commas
+    /// The forecasters to compare with: none, all, or some of persistence, ar (autoregression, of
+    /// numbers), frequencies (the shares of the classes so far) and still (the same network with
+    /// fixed recurrent weights), separated by commas
     #[arg(long, value_name = "NAMES", default_value = "all")]
     pub(crate) baselines: Baselines,
 
@@ -289,6 +291,7 @@ impl From<Predict> for rtrl_lab::forecast::Predict {
         match predict {
             Predict::Change => Self::Change,
             Predict::Value => Self::Value,
+            Predict::Class => Self::Class,
         }
     }
 }
@@ -301,6 +304,9 @@ pub(crate) enum Predict {
     Change,
     /// The value itself
     Value,
+    /// The class, as the classes of the target say
+    #[value(skip)]
+    Class,
 }
 
 /// Single or double precision.
@@ -344,9 +350,9 @@ impl TrainArgs {
         }
     }
 
-    /// The given learning rate, or the default.
-    pub(crate) fn learning_rate(&self) -> f64 {
-        self.learning_rate.unwrap_or(self.optimizer.learning_rate())
+    /// The given learning rate, or the default for a target that is a class or a number.
+    pub(crate) fn learning_rate(&self, is_class: bool) -> f64 {
+        self.learning_rate.unwrap_or(self.optimizer.learning_rate(is_class))
     }
 
     /// The threads of a learner.

@@ -27,9 +27,10 @@ impl OptimizerName {
     }
 
     /// The default learning rate: the rate of momentum grows tenfold while a gradient lasts, and
-    /// the other optimisers divide each component by its size.
-    pub(super) fn learning_rate(self) -> f64 {
+    /// the other optimisers divide each component by its size. The errors of classes are at most 1.
+    pub(super) fn learning_rate(self, is_class: bool) -> f64 {
         match self {
+            Self::Sgd if is_class => 0.05,
             Self::Sgd => 0.02,
             Self::Momentum => 0.002,
             Self::Rmsprop | Self::Adam | Self::Adamw => 0.0005,

@@ -15,9 +15,10 @@ const RIDGE: f64 = 1.0;
 /// How the readout learns.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReadoutArgs {
-    /// How the readout of units, inputs and bias learns
-    #[arg(long, value_enum, default_value_t = ReadoutName::Rls)]
-    readout: ReadoutName,
+    /// How the readout of units, inputs and bias learns [default: rls; gradient if the target is a
+    /// class]
+    #[arg(long, value_enum)]
+    readout: Option<ReadoutName>,
 
     /// Forgetting factor per row, with --readout rls [default: 0.999]
     #[arg(long, value_name = "L", value_parser = share)]
@@ -47,10 +48,19 @@ pub(crate) enum ReadoutRule {
 }
 
 impl ReadoutArgs {
-    /// The rule with its constants.
-    pub(crate) fn rule(&self) -> Result<ReadoutRule, Error> {
+    /// The rule with its constants, for a target that is a class or a number.
+    pub(crate) fn rule(&self, is_class: bool) -> Result<ReadoutRule, Error> {
         let constants = [("--forgetting", self.forgetting), ("--ridge", self.ridge)];
-        match (self.readout, constants.iter().find(|(_, value)| value.is_some())) {
+        let given = constants.iter().find(|(_, value)| value.is_some());
+        if is_class {
+            let option = match (self.readout, given) {
+                (Some(ReadoutName::Rls), _) => "--readout",
+                (_, Some((option, _))) => option,
+                _ => return Ok(ReadoutRule::Gradient),
+            };
+            return Err(Error::ClassLeastSquares { option });
+        }
+        match (self.readout.unwrap_or(ReadoutName::Rls), given) {
             (ReadoutName::Rls, _) => Ok(ReadoutRule::LeastSquares {
                 forgetting: self.forgetting.unwrap_or(FORGETTING),
                 ridge: self.ridge.unwrap_or(RIDGE),
@@ -70,9 +80,9 @@ impl ReadoutRule {
         }
     }
 
-    /// A readout of one output, on units, inputs and bias, that learns by this rule.
-    pub(crate) fn readout(self) -> Readout {
-        let readout = Readout::new(1).with_inputs();
+    /// A readout on units, inputs and bias that learns by this rule.
+    pub(crate) fn readout(self, outputs: usize) -> Readout {
+        let readout = Readout::new(outputs).with_inputs();
         match self {
             Self::Gradient => readout,
             Self::LeastSquares { forgetting, ridge } => {

@@ -60,7 +60,7 @@ impl RunArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct GenerateArgs {
     /// The model: a file written by `rtrl train --save` or `rtrl run --save`, of a series whose
-    /// only input is its target
+    /// only inputs are its targets
     pub(crate) model: PathBuf,
 
     /// Number of rows

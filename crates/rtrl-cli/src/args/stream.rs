@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+
 /// The seconds between two checkpoints, unless the user says otherwise.
 const SECONDS: u64 = 60;
 
@@ -86,48 +88,75 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BaselineName {
-    /// The last value.
+    /// The last value, or the last class.
     Persistence,
-    /// Linear autoregression.
+    /// Linear autoregression, of numbers.
     Ar,
+    /// The shares of the classes so far.
+    Frequencies,
     /// The same network with fixed recurrent weights.
     Still,
 }
 
 impl BaselineName {
     /// All of them, in the order of every list.
-    pub(crate) const ALL: [Self; 3] = [Self::Persistence, Self::Ar, Self::Still];
+    const ALL: [Self; 4] = [Self::Persistence, Self::Ar, Self::Frequencies, Self::Still];
+
+    /// Those of numbers.
+    pub(crate) const OF_NUMBERS: [Self; 3] = [Self::Persistence, Self::Ar, Self::Still];
+
+    /// Those of a class.
+    pub(crate) const OF_CLASS: [Self; 3] = [Self::Persistence, Self::Frequencies, Self::Still];
 
     /// The name, as on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Persistence => "persistence",
             Self::Ar => "ar",
+            Self::Frequencies => "frequencies",
             Self::Still => "still",
         }
     }
 }
 
-/// The forecasters to compare with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Baselines(pub(crate) Vec<BaselineName>);
+/// The forecasters to compare with: some, or all that fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Baselines(Option<Vec<BaselineName>>);
+
+impl Baselines {
+    /// Those for a target that is a class or a number.
+    pub(crate) fn of(&self, is_class: bool) -> Result<Vec<BaselineName>, Error> {
+        let (fitting, target, expected) = match is_class {
+            true => (BaselineName::OF_CLASS, "a class", "persistence, frequencies or still"),
+            false => (BaselineName::OF_NUMBERS, "numbers", "persistence, ar or still"),
+        };
+        let Some(chosen) = &self.0 else { return Ok(fitting.to_vec()) };
+        match chosen.iter().find(|name| !fitting.contains(name)) {
+            Some(odd) => {
+                Err(Error::OtherKind { option: "--baselines", got: odd.name(), target, expected })
+            }
+            None => Ok(chosen.clone()),
+        }
+    }
+}
 
 impl FromStr for Baselines {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "none" => return Ok(Self(Vec::new())),
-            "all" => return Ok(Self(BaselineName::ALL.to_vec())),
+            "none" => return Ok(Self(Some(Vec::new()))),
+            "all" => return Ok(Self(None)),
             _ => {}
         }
         let names: Vec<&str> = text.split(',').map(str::trim).collect();
         let known = |name: &&str| BaselineName::ALL.iter().any(|known| known.name() == *name);
         if !names.iter().all(known) {
-            return Err("expected none, all, or some of persistence, ar and still".to_owned());
+            let expected = "expected none, all, or some of persistence, ar, frequencies and still";
+            return Err(expected.to_owned());
         }
         let chosen = BaselineName::ALL.into_iter().filter(|known| names.contains(&known.name()));
-        Ok(Self(chosen.collect()))
+        Ok(Self(Some(chosen.collect())))
     }
 }
 
@@ -146,11 +175,14 @@ mod tests {
 
     #[test]
     fn baselines_are_listed_in_one_order() {
-        use BaselineName::{Ar, Persistence, Still};
-        let chosen = |text: &str| text.parse::<Baselines>().map(|baselines| baselines.0);
-        assert_eq!(chosen("none"), Ok(vec![]));
-        assert_eq!(chosen("all"), Ok(vec![Persistence, Ar, Still]));
-        assert_eq!(chosen("still, persistence,still"), Ok(vec![Persistence, Still]));
+        use BaselineName::{Ar, Frequencies, Persistence, Still};
+        let chosen = |text: &str| text.parse::<Baselines>();
+        let of = |text, is_class| chosen(text).unwrap().of(is_class).ok();
+        assert_eq!(of("none", false), Some(vec![]));
+        assert_eq!(of("all", false), Some(vec![Persistence, Ar, Still]));
+        assert_eq!(of("all", true), Some(vec![Persistence, Frequencies, Still]));
+        assert_eq!(of("still, persistence,still", true), Some(vec![Persistence, Still]));
+        assert_eq!([of("ar", true), of("frequencies", false)], [None, None]);
         for text in ["", "none,ar", "arima"] {
             assert!(chosen(text).is_err(), "{text}");
         }

@@ -74,9 +74,14 @@ impl<'a> Columns<'a> {
         Err(self.unknown(text))
     }
 
-    /// The places of the chosen columns. If the first item is an exception, all columns of
+    /// The places of the columns that an option chooses. If the first item is an exception, all columns of
     /// `eligible` are chosen at first.
-    pub(super) fn choose(&self, items: &[String], eligible: &[usize]) -> Result<Vec<usize>, Error> {
+    pub(super) fn choose(
+        &self,
+        option: &'static str,
+        items: &[String],
+        eligible: &[usize],
+    ) -> Result<Vec<usize>, Error> {
         if self.names_only {
             return items.iter().map(|name| self.place(name)).collect();
         }
@@ -91,7 +96,7 @@ impl<'a> Columns<'a> {
                 for place in self.range(item)? {
                     if std::mem::replace(&mut is_chosen[place], true) {
                         let item = format!("column {:?}", shortened(&self.names[place]));
-                        return Err(Error::Repeated { option: "--inputs", item });
+                        return Err(Error::Repeated { option, item });
                     }
                     chosen.push(place);
                 }
@@ -108,7 +113,7 @@ impl<'a> Columns<'a> {
             }
             chosen.retain(|&place| is_chosen[place]);
         }
-        if chosen.is_empty() { Err(Error::NoInput) } else { Ok(chosen) }
+        if chosen.is_empty() { Err(Error::NoColumn { option }) } else { Ok(chosen) }
     }
 }
 
@@ -124,7 +129,7 @@ mod tests {
         let path = Path::new("series.csv");
         let columns = Columns { path, names: &names, names_only: false };
         let items: Vec<String> = items.split(',').map(str::to_owned).collect();
-        let found = columns.choose(&items, &[0, 1, 2, 4, 5, 6, 7]);
+        let found = columns.choose("--inputs", &items, &[0, 1, 2, 4, 5, 6, 7]);
         found.map_err(|error| error.to_string())
     }
 

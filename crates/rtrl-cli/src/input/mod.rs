@@ -13,7 +13,8 @@
 //! | `classes.rs` | the classes of columns of text, given or learnt |
 //! | `features.rs` | the inputs of a network, and what replaces missing ones |
 //! | `lags.rs` | the inputs of earlier rows |
-//! | `series.rs` | the target and the inputs of each row; wrong rows |
+//! | `targets.rs` | the targets: numbers, or a class |
+//! | `series.rs` | the targets and the inputs of each row; wrong rows |
 //! | `shown.rs` | names and cells, short enough for messages |
 
 mod cells;
@@ -28,6 +29,7 @@ mod series;
 mod shown;
 mod source;
 mod table;
+mod targets;
 mod zstd;
 
 pub(crate) use self::series::{Row, Series, Skipped};

@@ -58,6 +58,8 @@ struct Cell {
 enum Number {
     Whole(i128),
     Real(f64),
+    /// 1 if it is true, else 0; as a text `true` or `false`.
+    Truth(bool),
 }
 
 impl<R: BufRead> Objects<R> {
@@ -135,6 +137,7 @@ impl<R: BufRead> Objects<R> {
             None => Cow::Borrowed(text.trim_ascii()),
             Some(Number::Whole(number)) => Cow::Owned(number.to_string()),
             Some(Number::Real(number)) => Cow::Owned(number.to_string()),
+            Some(Number::Truth(value)) => Cow::Borrowed(if *value { "true" } else { "false" }),
         }
     }
 
@@ -143,6 +146,7 @@ impl<R: BufRead> Objects<R> {
         match self.row.cells[index].number? {
             Number::Whole(number) => Some(number as f64),
             Number::Real(number) => Some(number),
+            Number::Truth(value) => Some(f64::from(u8::from(value))),
         }
     }
 }
@@ -249,7 +253,8 @@ impl Visitor<'_> for &mut Cell {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.visit_u64(value.into())
+        self.number = Some(Number::Truth(value));
+        Ok(())
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
@@ -309,7 +314,7 @@ mod tests {
         let expected = [
             row(1, ["1500", "x A"]),
             row(2, ["", "18446744073709551615"]),
-            row(3, ["", "1"]),
+            row(3, ["", "true"]),
             row(4, ["-7", "0.1"]),
             row(5, ["", "\u{a0}5"]),
         ];
@@ -331,6 +336,9 @@ mod tests {
             let (number, parsed) = (objects.number(0), objects.cell(0).parse::<f64>().unwrap());
             assert_eq!(number.map(f64::to_bits), Some(parsed.to_bits()), "{text}");
         }
+        let mut objects = Objects::new(&b"{\"a\": false}"[..]);
+        assert!(objects.advance().unwrap());
+        assert_eq!((objects.number(0), &*objects.cell(0)), (Some(0.0), "false"));
         for value in ["\"7\"", "null"] {
             let text = format!("{{\"a\": {value}}}\n");
             let text = format!("{{\"a\": 1}}\n{text}");

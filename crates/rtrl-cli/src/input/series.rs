@@ -1,25 +1,25 @@
-//! The series: the numbers of a table's columns, row by row.
+//! The series: the targets and inputs in a table's columns, row by row.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use rtrl_lab::forecast::Horizon;
 
-use super::cells::number;
 use super::classes;
 use super::columns::Columns;
 use super::features::{Features, Input};
 use super::lags::Lags;
 use super::shown::shortened;
 use super::table::Table;
+use super::targets::Targets;
 use crate::args::{InputArgs, OnError};
 use crate::error::Error;
 
 /// A table of which some columns are the numbers to read.
 pub(crate) struct Series {
     table: Table,
-    /// Places of the columns in the table.
-    target: Option<usize>,
+    targets: Targets,
+    /// Its place in the table.
     time: Option<usize>,
     features: Features,
     lags: Lags,
@@ -33,8 +33,9 @@ pub(crate) struct Series {
 pub(crate) struct Row {
     /// Bytes of the file read so far.
     pub(crate) position: u64,
-    /// The target; `None` if its cell is empty.
-    pub(crate) target: Option<f64>,
+    /// The targets, each `None` if its cell is empty. A class is 1 for the class of the row and 0
+    /// for each other one.
+    pub(crate) targets: Vec<Option<f64>>,
     pub(crate) inputs: Vec<f64>,
     /// The cell of the time column; empty if there is none.
     pub(crate) time: String,
@@ -50,7 +51,7 @@ pub(crate) struct Skipped {
 
 impl Series {
     /// Opens a file, or standard input for `-`, and finds the columns. Unless the series
-    /// `needs_target`, there may be no column of the target: then no row has one.
+    /// `needs_target`, there may be no column of a target: then no row has it.
     pub(crate) fn open(
         path: &Path,
         args: &InputArgs,
@@ -59,16 +60,13 @@ impl Series {
     ) -> Result<Self, Error> {
         let mut table = Table::open(path, !args.no_header)?;
         let columns = Columns::of(&table, args.names_only);
-        let target = match columns.find(&args.target)? {
-            None if !needs_target => None,
-            _ => Some(columns.place(&args.target)?),
-        };
+        let mut targets = Targets::choose(&columns, &args.target, needs_target)?;
         let time = args.time.as_deref().map(|time| columns.place(time)).transpose()?;
-        let places = inputs(&columns, &args.inputs, horizon, target, time)?;
-        let inputs = classes::inputs(&mut table, args, target, places)?;
+        let places = inputs(&columns, &args.inputs, horizon, &targets, time)?;
+        let inputs = classes::inputs(&mut table, args, &mut targets, places)?;
         Ok(Self {
             table,
-            target,
+            targets,
             time,
             features: Features::new(inputs, args.missing),
             lags: Lags::new(&args.lags)?,
@@ -83,7 +81,7 @@ impl Series {
     pub(crate) fn check_names(&self) -> Result<(), Error> {
         let columns = Columns::of(&self.table, true);
         let inputs = self.features.inputs.iter().map(|input| input.place);
-        for place in inputs.chain(self.target).chain(self.time) {
+        for place in inputs.chain(self.targets.places.iter().copied().flatten()).chain(self.time) {
             columns.place(&columns.names[place])?;
         }
         Ok(())
@@ -94,9 +92,19 @@ impl Series {
         self.table.size()
     }
 
-    /// The name of the target.
-    pub(crate) fn target(&self) -> &str {
-        self.target.map_or("", |place| &self.table.names()[place])
+    /// The names of the targets.
+    pub(crate) fn targets(&self) -> &[String] {
+        &self.targets.names
+    }
+
+    /// The classes of the target; none if it is a number.
+    pub(crate) fn target_classes(&self) -> &[String] {
+        &self.targets.classes
+    }
+
+    /// Number of outputs of the network: one for each target, or one for each class.
+    pub(crate) fn outputs(&self) -> usize {
+        self.targets.width()
     }
 
     /// The name of the column of the time.
@@ -109,10 +117,13 @@ impl Series {
         self.features.inputs.iter().map(|input| self.name(input).to_owned()).collect()
     }
 
-    /// The classes of each input column of text.
+    /// The classes of each column of text.
     pub(crate) fn classes(&self) -> BTreeMap<&str, &[String]> {
         let texts = self.features.inputs.iter().filter(|input| !input.classes.is_empty());
-        texts.map(|input| (self.name(input), input.classes.as_slice())).collect()
+        let texts = texts.map(|input| (self.name(input), input.classes.as_slice()));
+        let target = Some(self.target_classes()).filter(|classes| !classes.is_empty());
+        let target = target.map(|classes| (self.targets.names[0].as_str(), classes));
+        texts.chain(target).collect()
     }
 
     fn name(&self, input: &Input) -> &str {
@@ -124,9 +135,9 @@ impl Series {
         self.features.width() * self.lags.copies()
     }
 
-    /// Whether the target is one of the inputs.
+    /// Whether a target is one of the inputs.
     pub(crate) fn sees_target(&self) -> bool {
-        self.features.inputs.iter().any(|input| self.target == Some(input.place))
+        self.features.inputs.iter().any(|input| self.targets.contain(input.place))
     }
 
     /// The rows that were skipped so far.
@@ -155,7 +166,7 @@ impl Series {
         if !self.table.advance()? {
             return Ok(false);
         }
-        self.row.target = self.target.map_or(Ok(None), |target| number(&self.table, target))?;
+        self.targets.read(&self.table, &mut self.row.targets)?;
         self.features.read(&self.table, &mut self.row.inputs)?;
         self.lags.follow(&mut self.row.inputs);
         self.row.position = self.table.position();
@@ -167,30 +178,28 @@ impl Series {
     }
 }
 
-/// The places of the inputs. By default they are the target alone, or all other columns if the
-/// target belongs to its own row.
+/// The places of the inputs. By default they are the targets alone, or all other columns if the
+/// targets belong to their own row.
 fn inputs(
     columns: &Columns<'_>,
     items: &[String],
     horizon: Horizon,
-    target: Option<usize>,
+    targets: &Targets,
     time: Option<usize>,
 ) -> Result<Vec<usize>, Error> {
     let is_excluded =
-        |place| time == Some(place) || (horizon == Horizon::SameRow && target == Some(place));
+        |place| time == Some(place) || (horizon == Horizon::SameRow && targets.contain(place));
     let eligible: Vec<usize> = (0..columns.names.len()).filter(|&p| !is_excluded(p)).collect();
     let inputs = match horizon {
-        Horizon::NextRow if items.is_empty() => target.into_iter().collect(),
+        Horizon::NextRow if items.is_empty() => targets.places.iter().copied().flatten().collect(),
         Horizon::SameRow if items.is_empty() => eligible,
-        _ => columns.choose(items, &eligible)?,
+        _ => columns.choose("--inputs", items, &eligible)?,
     };
     if inputs.is_empty() {
-        return Err(Error::NoInput);
+        return Err(Error::NoColumn { option: "--inputs" });
     }
-    if let Some(target) = target
-        && horizon == Horizon::SameRow
-        && inputs.contains(&target)
-    {
+    let is_target = |&&place: &&usize| targets.contain(place);
+    if let Some(&target) = inputs.iter().find(is_target).filter(|_| horizon == Horizon::SameRow) {
         return Err(Error::TargetInput { column: shortened(&columns.names[target]) });
     }
     Ok(inputs)
@@ -205,7 +214,7 @@ mod tests {
     use crate::args::{Classes, Missing};
 
     const ARGS: InputArgs = InputArgs {
-        target: String::new(),
+        target: Vec::new(),
         inputs: Vec::new(),
         time: None,
         no_header: false,
@@ -222,14 +231,14 @@ mod tests {
     fn rows(text: &str, args: InputArgs) -> (Vec<Row>, Vec<u64>, Skipped) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        let args = InputArgs { target: "y".to_owned(), ..args };
+        let args = InputArgs { target: vec!["y".to_owned()], ..args };
         let mut series = Series::open(file.path(), &args, Horizon::SameRow, true).unwrap();
         let (mut rows, mut lines) = (Vec::new(), Vec::new());
         while let Some(row) = series.next_row().unwrap() {
             rows.push(row.clone());
             lines.push(series.table.line());
         }
-        assert_eq!(series.target(), "y");
+        assert_eq!(series.targets(), ["y"]);
         (rows, lines, series.skipped().clone())
     }
 
@@ -245,7 +254,7 @@ mod tests {
             let (found, _, skipped) = rows(text, InputArgs { missing, ..ARGS });
             let inputs: Vec<_> = found.iter().map(|row| row.inputs.as_slice()).collect();
             assert_eq!(inputs, expected, "{missing:?}");
-            let targets: Vec<_> = found.iter().map(|row| row.target).collect();
+            let targets: Vec<_> = found.iter().map(|row| row.targets[0]).collect();
             assert_eq!(targets, [Some(1.0), None, Some(3.0), Some(4.0), None]);
             assert_eq!(skipped.count, 0);
         }

@@ -35,6 +35,8 @@ struct Stored {
     line: u64,
     position: u64,
     cells: Vec<String>,
+    /// The numbers of cells whose format tells them from texts.
+    numbers: Vec<Option<f64>>,
 }
 
 enum Rows {
@@ -130,7 +132,8 @@ impl Table {
 
     fn stored(&self) -> Stored {
         let cells = (0..self.names.len()).map(|place| self.cell(place).into_owned()).collect();
-        Stored { line: self.line(), position: self.position(), cells }
+        let numbers = (0..self.names.len()).map(|place| self.number(place)).collect();
+        Stored { line: self.line(), position: self.position(), cells, numbers }
     }
 
     fn read(&mut self) -> Result<bool, Error> {
@@ -202,9 +205,10 @@ impl Table {
 
     /// The number of a cell whose format tells numbers from texts.
     pub(super) fn number(&self, place: usize) -> Option<f64> {
-        match &self.rows {
-            Rows::Objects(objects) if self.current.is_none() => objects.number(place),
-            _ => None,
+        match (&self.current, &self.rows) {
+            (Some(row), _) => row.numbers[place],
+            (None, Rows::Objects(objects)) => objects.number(place),
+            (None, Rows::Records(_)) => None,
         }
     }
 

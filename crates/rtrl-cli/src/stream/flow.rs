@@ -10,10 +10,12 @@ use crate::stream::forecasters::Forecasters;
 use crate::stream::history::History;
 use crate::stream::predictions::Predictions;
 use crate::stream::progress::Progress;
+use crate::stream::subject::Subject;
 
 /// A stream, its forecasters and its outputs.
 pub(crate) struct Flow<'a, T: Real> {
     pub(crate) series: &'a mut Series,
+    pub(crate) subject: Subject,
     pub(crate) forecasters: Forecasters<T>,
     pub(crate) predictions: Option<Predictions>,
     pub(crate) history: Option<History>,
@@ -76,24 +78,24 @@ impl<T: Real> Flow<'_, T> {
             // A signal interrupts the wait for a row.
             Err(error) => return Err(End::between(stop.error().unwrap_or(error))),
         };
-        let counted = self.forecasters.scores.count();
-        let prediction = self.forecasters.take(row);
-        let prediction = prediction.map_err(End::within)?;
-        if let (Some(history), Some(target)) = (&mut self.history, prediction.target)
-            && self.forecasters.scores.count() > counted
+        let forecasters = &mut self.forecasters;
+        let counted = forecasters.scores.count();
+        forecasters.take(row).map_err(End::within)?;
+        if let Some(history) = &mut self.history
+            && forecasters.scores.count() > counted
         {
-            history.add(prediction.row, target, &self.forecasters.scores);
+            history.add(forecasters.rows, &row.targets, &forecasters.scores);
         }
-        self.progress.take(row.position, &prediction, &self.forecasters.scores);
+        self.progress.take(row, forecasters.rows, &self.subject, &forecasters.scores);
         if let Some(keeper) = &mut self.keeper {
             keeper.take(row);
         }
         if let Some(predictions) = &mut self.predictions {
-            let values = prediction.values(self.forecasters.next());
-            let written = predictions.take(prediction.row, &row.time, &values);
+            let values = self.subject.values(row, forecasters);
+            let written = predictions.take(forecasters.rows, &row.time, &values);
             written.map_err(|error| unwritten(predictions, error))?;
         }
-        if self.keeper.as_ref().is_some_and(|keeper| keeper.is_due(prediction.row)) {
+        if self.keeper.as_ref().is_some_and(|keeper| keeper.is_due(forecasters.rows)) {
             self.flush()?;
             self.save().map_err(End::within)?;
         }

@@ -1,9 +1,10 @@
 //! The forecasters of a stream: a network and its baselines.
 
-use rtrl_lab::baselines::{Autoregression, Persistence};
+use rtrl_lab::baselines::{Autoregression, PerTarget, Persistence};
+use rtrl_lab::class_baselines::{Frequencies, LastLabel};
 use rtrl_lab::forecast::{Horizon, NetworkForecaster};
 use rtrl_lab::interval::RecentErrors;
-use rtrl_lab::prequential::{ErrorSums, Scores, SeriesForecaster};
+use rtrl_lab::prequential::{Scores, SeriesForecaster, SeriesRow};
 use rtrl_model::Real;
 
 use crate::args::BaselineName;
@@ -22,9 +23,13 @@ pub(crate) const TITLE: &str = "exact RTRL";
 #[derive(Debug)]
 pub(crate) enum Baseline<T: Real> {
     /// The last value.
-    Persistence(Persistence),
+    Persistence(PerTarget<Persistence>),
     /// Linear autoregression.
-    Autoregression(Box<Autoregression>),
+    Autoregression(Box<PerTarget<Autoregression>>),
+    /// The last class.
+    LastLabel(LastLabel),
+    /// The shares of the classes so far.
+    Frequencies(Frequencies),
     /// The same network with fixed recurrent weights.
     Still(Box<NetworkForecaster<T>>),
 }
@@ -33,8 +38,9 @@ impl<T: Real> Baseline<T> {
     /// Its name on the command line.
     pub(crate) fn name(&self) -> BaselineName {
         match self {
-            Self::Persistence(_) => BaselineName::Persistence,
+            Self::Persistence(_) | Self::LastLabel(_) => BaselineName::Persistence,
             Self::Autoregression(_) => BaselineName::Ar,
+            Self::Frequencies(_) => BaselineName::Frequencies,
             Self::Still(_) => BaselineName::Still,
         }
     }
@@ -45,6 +51,7 @@ pub(crate) fn title(name: BaselineName) -> &'static str {
     match name {
         BaselineName::Persistence => "persistence",
         BaselineName::Ar => "RLS-AR(12)",
+        BaselineName::Frequencies => "class frequencies",
         BaselineName::Still => "same, recurrent weights fixed",
     }
 }
@@ -52,13 +59,15 @@ pub(crate) fn title(name: BaselineName) -> &'static str {
 impl<T: Real> SeriesForecaster for Baseline<T> {
     fn observe(
         &mut self,
-        inputs: &[f64],
-        target: Option<f64>,
-    ) -> Result<Option<f64>, rtrl_lab::Error> {
+        row: SeriesRow<'_>,
+        forecasts: &mut Vec<Option<f64>>,
+    ) -> Result<(), rtrl_lab::Error> {
         match self {
-            Self::Persistence(baseline) => baseline.observe(inputs, target),
-            Self::Autoregression(baseline) => baseline.observe(inputs, target),
-            Self::Still(baseline) => baseline.observe(inputs, target),
+            Self::Persistence(baseline) => baseline.observe(row, forecasts),
+            Self::Autoregression(baseline) => baseline.observe(row, forecasts),
+            Self::LastLabel(baseline) => baseline.observe(row, forecasts),
+            Self::Frequencies(baseline) => baseline.observe(row, forecasts),
+            Self::Still(baseline) => baseline.observe(row, forecasts),
         }
     }
 }
@@ -70,62 +79,61 @@ pub(crate) struct Forecasters<T: Real> {
     pub(crate) baselines: Vec<Baseline<T>>,
     /// The network's errors first, then those of the baselines.
     pub(crate) scores: Scores,
-    /// The last errors of the network.
-    pub(crate) errors: RecentErrors,
+    /// The last errors of the network, for each target that is a number.
+    pub(crate) errors: Vec<RecentErrors>,
     /// Rows so far.
     pub(crate) rows: u64,
-}
-
-/// What is known about a row once it has been taken.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Prediction {
-    /// Number of the row, from 1.
-    pub(crate) row: u64,
-    pub(crate) target: Option<f64>,
-    /// The network's forecast of the target, made before it was seen.
-    pub(crate) forecast: Option<f64>,
-    /// The interval that contains nine targets in ten, if errors continue as they were.
-    pub(crate) interval: Option<[f64; 2]>,
-}
-
-impl Prediction {
-    /// The names of [`Prediction::values`]; the last one only where the next row is forecast.
-    pub(crate) fn columns(has_next: bool) -> &'static [&'static str] {
-        let all = &["target", "prediction", "low", "high", "next"];
-        if has_next { all } else { &all[..4] }
-    }
-
-    /// The values of a line; `next` is the forecast of the row after it.
-    pub(crate) fn values(&self, next: Option<f64>) -> [Option<f64>; 5] {
-        let [low, high] = self.interval.map_or([None; 2], |interval| interval.map(Some));
-        [self.target, self.forecast, low, high, next]
-    }
+    /// Of the last row, that of each number: nine targets in ten are in theirs, if errors continue
+    /// as they were.
+    pub(crate) intervals: Vec<Option<[f64; 2]>>,
 }
 
 impl<T: Real> Forecasters<T> {
     /// Forecasters that have seen no row; the settled scores exclude the first `skip` forecasts.
     pub(crate) fn new(ours: NetworkForecaster<T>, baselines: Vec<Baseline<T>>, skip: u64) -> Self {
-        let scores = Scores::new(1 + baselines.len(), skip);
-        Self { ours, baselines, scores, errors: RecentErrors::default(), rows: 0 }
+        let (targets, outputs) = (ours.target_scales().len(), ours.network().outputs());
+        let all = 1 + baselines.len();
+        let scores = match targets {
+            0 => Scores::of_classes(all, outputs, skip),
+            _ => Scores::of_values(all, targets, skip),
+        };
+        Self::with(ours, baselines, scores, vec![RecentErrors::default(); targets], 0)
+    }
+
+    /// Forecasters after some rows.
+    pub(crate) fn with(
+        ours: NetworkForecaster<T>,
+        baselines: Vec<Baseline<T>>,
+        scores: Scores,
+        errors: Vec<RecentErrors>,
+        rows: u64,
+    ) -> Self {
+        let intervals = vec![None; errors.len()];
+        Self { ours, baselines, scores, errors, rows, intervals }
     }
 
     /// Takes a row.
     ///
     /// # Errors
     /// As [`Scores::take`].
-    pub(crate) fn take(&mut self, row: &Row) -> Result<Prediction, rtrl_lab::Error> {
+    pub(crate) fn take(&mut self, row: &Row) -> Result<(), rtrl_lab::Error> {
         let (ours, baselines) = (&mut self.ours, &mut self.baselines);
-        let forecast = self.scores.take(ours, baselines, &row.inputs, row.target)?;
-        let interval = forecast.and_then(|forecast| self.errors.interval(forecast, COVERAGE));
-        if let (Some(target), Some(forecast)) = (row.target, forecast) {
-            self.errors.add(target - forecast);
+        let observed = SeriesRow { inputs: &row.inputs, targets: &row.targets };
+        self.scores.take(ours, baselines, observed)?;
+        let places = self.errors.iter_mut().zip(&mut self.intervals);
+        let values = self.scores.forecasts().iter().zip(&row.targets);
+        for ((errors, interval), (&forecast, &target)) in places.zip(values) {
+            *interval = forecast.and_then(|forecast| errors.interval(forecast, COVERAGE));
+            if let (Some(target), Some(forecast)) = (target, forecast) {
+                errors.add(target - forecast);
+            }
         }
         self.rows += 1;
-        Ok(Prediction { row: self.rows, target: row.target, forecast, interval })
+        Ok(())
     }
 
-    /// The forecast of the next row, unless the inputs of that row are needed for it.
-    pub(crate) fn next(&mut self) -> Option<f64> {
+    /// The forecasts of the next row, unless the inputs of that row are needed for them.
+    pub(crate) fn next(&mut self) -> Option<&[f64]> {
         (self.ours.horizon() == Horizon::NextRow).then(|| self.ours.forecast())
     }
 
@@ -140,10 +148,9 @@ impl<T: Real> Forecasters<T> {
         std::iter::once(TITLE).chain(baselines).collect()
     }
 
-    /// The settled errors of a baseline, if it is one of them.
-    pub(crate) fn settled(&self, name: BaselineName) -> Option<&ErrorSums> {
-        let place = self.baselines.iter().position(|baseline| baseline.name() == name)?;
-        self.scores.settled.get(1 + place)
+    /// The place of a baseline among the scores, if it is one of them.
+    pub(crate) fn place(&self, name: BaselineName) -> Option<usize> {
+        Some(1 + self.baselines.iter().position(|baseline| baseline.name() == name)?)
     }
 }
 
@@ -162,7 +169,8 @@ mod tests {
             let learner = Learner::builder(network).build().unwrap();
             let ours = NetworkForecaster::new(learner, Predict::Value, horizon).unwrap();
             let mut forecasters = Forecasters::new(ours, vec![], 0);
-            forecasters.take(&Row { inputs: vec![1.0], ..Row::default() }).unwrap();
+            let row = Row { inputs: vec![1.0], targets: vec![None], ..Row::default() };
+            forecasters.take(&row).unwrap();
             assert_eq!(forecasters.next().is_some(), is_known, "{horizon:?}");
         }
     }

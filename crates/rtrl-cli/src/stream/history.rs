@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use rtrl_lab::prequential::{ErrorSums, Scores};
+use rtrl_lab::labels::label;
+use rtrl_lab::prequential::Scores;
 use serde::{Deserialize, Serialize};
 
 /// Rows of the chart that shows single forecasts.
@@ -12,16 +13,20 @@ const CLOSE_UP: usize = 240;
 /// dropped.
 const MOST: usize = 2048;
 
+/// Most targets of which a report shows the forecasts.
+pub(crate) const MOST_TARGETS: usize = 4;
+
 /// A row that was forecast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shown {
     /// Number of the row, from 1.
     pub(crate) row: u64,
-    pub(crate) actual: f64,
-    /// The forecast of the network.
-    pub(crate) forecast: f64,
-    /// The settled errors of all forecasters up to the row; none while no error counts.
-    pub(crate) rmse: Vec<f64>,
+    /// The first targets; 1 for a class.
+    pub(crate) actual: Vec<Option<f64>>,
+    /// The forecasts of the network: of the first targets, or the probability of the row's class.
+    pub(crate) forecasts: Vec<Option<f64>>,
+    /// The settled losses of all forecasters up to the row; none while no error counts.
+    pub(crate) losses: Vec<f64>,
 }
 
 /// Rows for charts, in bounded memory.
@@ -44,15 +49,19 @@ impl Default for History {
 }
 
 impl History {
-    /// Adds a row that was forecast by all.
-    pub(crate) fn add(&mut self, row: u64, actual: f64, scores: &Scores) {
-        let forecast = scores.forecasts().first().copied().unwrap_or(actual);
+    /// Adds a row of which a target was forecast by all.
+    pub(crate) fn add(&mut self, row: u64, targets: &[Option<f64>], scores: &Scores) {
         // What is not finite has no place in a chart nor in a checkpoint.
-        let rmse: Vec<f64> = scores.settled.iter().filter_map(ErrorSums::rmse).collect();
-        let finite = rmse.iter().chain([&forecast]).all(|value| value.is_finite());
-        let rmse = if finite { rmse } else { Vec::new() };
-        let forecast = if forecast.is_finite() { forecast } else { actual };
-        let shown = Shown { row, actual, forecast, rmse };
+        let finite = |value: &Option<f64>| value.filter(|value| value.is_finite());
+        let first = |values: &[Option<f64>]| values.iter().take(MOST_TARGETS).map(finite).collect();
+        let (actual, forecasts) = match label(targets).filter(|_| !scores.classes().is_empty()) {
+            Some(class) => (vec![Some(1.0)], vec![scores.forecasts()[class]]),
+            None => (first(targets), first(scores.forecasts())),
+        };
+        let losses: Vec<f64> = scores.settled.iter().filter_map(|sums| scores.loss(sums)).collect();
+        let is_finite = losses.iter().all(|loss| loss.is_finite());
+        let losses = if is_finite { losses } else { Vec::new() };
+        let shown = Shown { row, actual, forecasts, losses };
         if self.count.is_multiple_of(self.stride) {
             self.thinned.push(shown.clone());
         }
@@ -74,20 +83,22 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use rtrl_lab::baselines::Persistence;
+    use rtrl_lab::baselines::{PerTarget, Persistence};
+    use rtrl_lab::prequential::SeriesRow;
 
     use super::*;
 
     #[test]
     fn rows_are_bounded_and_at_equal_distances() {
-        let (mut history, mut scores) = (History::default(), Scores::new(1, 3));
-        let none: &mut [Persistence] = &mut [];
-        let mut persistence = Persistence::default();
+        let (mut history, mut scores) = (History::default(), Scores::of_values(1, 1, 3));
+        let none: &mut [PerTarget<Persistence>] = &mut [];
+        let mut persistence = PerTarget::new(Persistence::default());
         for row in 0..20_000u32 {
-            let value = f64::from(row % 7);
-            scores.take(&mut persistence, none, &[], Some(value)).unwrap();
+            let targets = [Some(f64::from(row % 7))];
+            let observed = SeriesRow { inputs: &[], targets: &targets };
+            scores.take(&mut persistence, none, observed).unwrap();
             if row > 0 {
-                history.add(row.into(), value, &scores);
+                history.add(row.into(), &targets, &scores);
             }
             assert!(history.thinned.len() < 2 * MOST && history.last.len() <= CLOSE_UP);
         }
@@ -97,7 +108,7 @@ mod tests {
         assert_eq!(rows, expected);
         let last: Vec<u64> = history.last.iter().map(|shown| shown.row).collect();
         assert_eq!(last, (20_000 - 240..20_000).collect::<Vec<_>>());
-        assert_eq!((history.thinned[0].rmse.len(), history.thinned[1].rmse.len()), (0, 1));
+        assert_eq!((history.thinned[0].losses.len(), history.thinned[1].losses.len()), (0, 1));
         let text = serde_json::to_string(&history).unwrap();
         assert_eq!(serde_json::from_str::<History>(&text).unwrap(), history);
     }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use rtrl_lab::baselines::{Autoregression, Persistence};
+use rtrl_lab::baselines::{Autoregression, PerTarget, Persistence};
+use rtrl_lab::class_baselines::{Frequencies, LastLabel};
 use rtrl_lab::forecast::{Horizon, Memory, NetworkForecaster, Predict};
 use rtrl_lab::interval::RecentErrors;
 use rtrl_lab::prequential::Scores;
@@ -38,15 +39,17 @@ pub(super) struct Kept<'a> {
     network: Memory,
     baselines: Vec<KeptBaseline<'a>>,
     scores: Cow<'a, Scores>,
-    errors: Cow<'a, RecentErrors>,
+    errors: Cow<'a, [RecentErrors]>,
     pub(super) history: Option<Cow<'a, History>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum KeptBaseline<'a> {
-    Persistence(Cow<'a, Persistence>),
-    Autoregression(Cow<'a, Autoregression>),
+    Persistence(Cow<'a, PerTarget<Persistence>>),
+    Autoregression(Cow<'a, PerTarget<Autoregression>>),
+    LastLabel(Cow<'a, LastLabel>),
+    Frequencies(Cow<'a, Frequencies>),
     Still(Memory),
 }
 
@@ -71,6 +74,8 @@ impl<'a> Kept<'a> {
             Baseline::Autoregression(baseline) => {
                 KeptBaseline::Autoregression(Cow::Borrowed(baseline))
             }
+            Baseline::LastLabel(baseline) => KeptBaseline::LastLabel(Cow::Borrowed(baseline)),
+            Baseline::Frequencies(baseline) => KeptBaseline::Frequencies(Cow::Borrowed(baseline)),
             Baseline::Still(baseline) => KeptBaseline::Still(baseline.memory()),
         };
         Self {
@@ -82,7 +87,7 @@ impl<'a> Kept<'a> {
             network: forecasters.ours.memory(),
             baselines: forecasters.baselines.iter().map(baseline).collect(),
             scores: Cow::Borrowed(&forecasters.scores),
-            errors: Cow::Borrowed(&forecasters.errors),
+            errors: Cow::Borrowed(forecasters.errors.as_slice()),
             history: history.map(Cow::Borrowed),
         }
     }
@@ -101,6 +106,8 @@ impl<'a> Kept<'a> {
                 KeptBaseline::Autoregression(baseline) => {
                     Baseline::Autoregression(Box::new(baseline.into_owned()))
                 }
+                KeptBaseline::LastLabel(baseline) => Baseline::LastLabel(baseline.into_owned()),
+                KeptBaseline::Frequencies(baseline) => Baseline::Frequencies(baseline.into_owned()),
                 KeptBaseline::Still(memory) => {
                     Baseline::Still(Box::new(remembering(stored, STILL, memory, manner)?))
                 }
@@ -108,7 +115,7 @@ impl<'a> Kept<'a> {
         }
         let (scores, errors, rows) =
             (self.scores.into_owned(), self.errors.into_owned(), self.rows);
-        Ok(Forecasters { ours, baselines, scores, errors, rows })
+        Ok(Forecasters::with(ours, baselines, scores, errors, rows))
     }
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `flow.rs` | the loop over the rows |
 //! | `forecasters.rs` | what is computed from a row: the forecasts, their errors and intervals |
+//! | `subject.rs` | what is forecast, numbers or a class, and how lines show it |
 //! | `predictions.rs` | predictions as lines of text |
 //! | `progress.rs` | progress on standard error |
 //! | `history.rs` | what a report shows of all rows, in bounded memory |
@@ -22,3 +23,4 @@ mod lock;
 pub(crate) mod predictions;
 pub(crate) mod progress;
 mod seen;
+pub(crate) mod subject;

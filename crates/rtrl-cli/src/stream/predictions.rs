@@ -8,6 +8,7 @@ use rtrl_model::store;
 
 use crate::args::Format;
 use crate::error::Error;
+use crate::stream::subject::Value;
 
 /// Bytes that are written at once.
 const CHUNK: usize = 1 << 16;
@@ -16,18 +17,20 @@ const CHUNK: usize = 1 << 16;
 pub(crate) struct Predictions {
     sink: BufWriter<Sink>,
     layout: Lines,
+    /// The names of the columns in JSON, quoted.
+    keys: Vec<String>,
     line: Vec<u8>,
     bytes: u64,
 }
 
 /// What lines look like.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lines {
     pub(crate) format: Format,
     /// Whether lines have the time of their row.
     pub(crate) has_time: bool,
     /// The names of the values that follow.
-    pub(crate) columns: &'static [&'static str],
+    pub(crate) columns: Vec<String>,
     /// Whether each line is written at once.
     pub(crate) live: bool,
 }
@@ -91,35 +94,35 @@ impl Predictions {
 
     fn new(sink: Sink, layout: Lines) -> Self {
         let sink = BufWriter::with_capacity(CHUNK, sink);
-        Self { sink, layout, line: Vec::new(), bytes: 0 }
+        let quoted = |name: &String| serde_json::Value::from(name.as_str()).to_string();
+        let keys = layout.columns.iter().map(quoted).collect();
+        Self { sink, layout, keys, line: Vec::new(), bytes: 0 }
     }
 
     /// Writes the names of the columns.
     fn header(mut self) -> Result<Self, Error> {
         if self.layout.format == Format::Csv {
-            let time = if self.layout.has_time { "time," } else { "" };
-            self.line = format!("row,{time}{}", self.layout.columns.join(",")).into_bytes();
+            let time = if self.layout.has_time { ",time" } else { "" };
+            self.line = format!("row{time}").into_bytes();
+            for name in &self.layout.columns {
+                csv_text(&mut self.line, name).map_err(Error::Print)?;
+            }
             self.end_line()?;
         }
         Ok(self)
     }
 
     /// Writes the line of a row with its time and a value for each column.
-    pub(crate) fn take(
-        &mut self,
-        row: u64,
-        time: &str,
-        values: &[Option<f64>],
-    ) -> Result<(), Error> {
+    pub(crate) fn take(&mut self, row: u64, time: &str, values: &[Value<'_>]) -> Result<(), Error> {
         self.line.clear();
-        let (line, mut named) = (&mut self.line, self.layout.columns.iter().zip(values));
+        let (line, mut named) = (&mut self.line, self.keys.iter().zip(values));
         let time = self.layout.has_time.then_some(time);
         let written = match self.layout.format {
             Format::Csv => write!(line, "{row}")
                 .and_then(|()| time.map_or(Ok(()), |time| csv_text(line, time)))
                 .and_then(|()| named.try_for_each(|(_, value)| csv(line, *value))),
             Format::Jsonl => write!(line, "{{\"row\":{row}")
-                .and_then(|()| time.map_or(Ok(()), |time| json_text(line, time)))
+                .and_then(|()| time.map_or(Ok(()), |time| json_text(line, "\"time\"", time)))
                 .and_then(|()| named.try_for_each(|(name, value)| json(line, name, *value)))
                 .and_then(|()| line.write_all(b"}")),
         };
@@ -174,10 +177,11 @@ fn file_error(path: &Path, source: io::Error) -> Error {
     Error::File { path: path.to_owned(), source }
 }
 
-fn csv(line: &mut Vec<u8>, value: Option<f64>) -> io::Result<()> {
+fn csv(line: &mut Vec<u8>, value: Value<'_>) -> io::Result<()> {
     match value {
-        Some(value) => write!(line, ",{value:?}"),
-        None => line.write_all(b","),
+        Value::Number(Some(value)) => write!(line, ",{value:?}"),
+        Value::Text(Some(text)) => csv_text(line, text),
+        Value::Number(None) | Value::Text(None) => line.write_all(b","),
     }
 }
 
@@ -190,14 +194,15 @@ fn csv_text(line: &mut Vec<u8>, text: &str) -> io::Result<()> {
     }
 }
 
-fn json_text(line: &mut Vec<u8>, text: &str) -> io::Result<()> {
-    write!(line, ",\"time\":{}", serde_json::Value::from(text))
+fn json_text(line: &mut Vec<u8>, key: &str, text: &str) -> io::Result<()> {
+    write!(line, ",{key}:{}", serde_json::Value::from(text))
 }
 
 /// JSON has no word for a number that is not finite.
-fn json(line: &mut Vec<u8>, name: &str, value: Option<f64>) -> io::Result<()> {
-    match value.filter(|value| value.is_finite()) {
-        Some(value) => write!(line, ",\"{name}\":{value:?}"),
-        None => write!(line, ",\"{name}\":null"),
+fn json(line: &mut Vec<u8>, key: &str, value: Value<'_>) -> io::Result<()> {
+    match value {
+        Value::Number(Some(value)) if value.is_finite() => write!(line, ",{key}:{value:?}"),
+        Value::Text(Some(text)) => json_text(line, key, text),
+        Value::Number(_) | Value::Text(None) => write!(line, ",{key}:null"),
     }
 }

@@ -5,12 +5,16 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use rtrl_lab::prequential::{ErrorSums, Scores};
 
+use crate::input::Row;
 use crate::number::number;
 use crate::outputs;
-use crate::stream::forecasters::Prediction;
+use crate::stream::subject::Subject;
 
 /// Rows between two movements of the bar.
 const BAR_ROWS: u64 = 64;
+
+/// Characters of a number or a class in a line.
+const WIDTH: usize = 12;
 
 /// A line at rows 1, 2, 4, 8, ..., and a bar where the length is known.
 pub(crate) struct Progress {
@@ -33,34 +37,36 @@ impl Progress {
         Self { bar, quiet, start: Instant::now(), rows: 0, is_titled: false, last }
     }
 
-    /// Takes a row that ends at this byte of the series.
-    pub(crate) fn take(&mut self, position: u64, prediction: &Prediction, scores: &Scores) {
+    /// Takes a row, the `place`-th of the run.
+    pub(crate) fn take(&mut self, row: &Row, place: u64, subject: &Subject, scores: &Scores) {
         self.rows += 1;
         if self.quiet {
             return;
         }
         if self.rows.is_multiple_of(BAR_ROWS) {
-            self.bar.set_position(position);
+            self.bar.set_position(row.position);
         }
-        if prediction.row.is_power_of_two() {
-            self.print(prediction, scores);
+        if place.is_power_of_two() {
+            self.print(row, place, subject, scores);
         }
     }
 
     /// Prints a line in the manner of Vowpal Wabbit.
-    fn print(&mut self, prediction: &Prediction, scores: &Scores) {
+    fn print(&mut self, row: &Row, place: u64, subject: &Subject, scores: &Scores) {
         let sums = network(scores);
-        let since = sums.since(&self.last);
-        let [rmse, recent] = [sums, since].map(|sums| number(sums.rmse()));
-        let [target, forecast] = [prediction.target, prediction.forecast].map(number);
-        let speed = self.rows_per_second();
-        let row = prediction.row;
-        let line =
-            format!("{row:>10} {rmse:>12} {recent:>12} {target:>12} {forecast:>12} {speed:>10.0}");
+        let losses = [sums, sums.since(&self.last)].map(|sums| number(scores.loss(&sums)));
+        let [target, forecast] = if subject.is_class() {
+            let classes = [subject.label(&row.targets), subject.predicted(scores.forecasts())];
+            classes.map(|class| class.unwrap_or("-").chars().take(WIDTH).collect())
+        } else {
+            let first = |values: &[Option<f64>]| number(values.first().copied().flatten());
+            [first(&row.targets), first(scores.forecasts())]
+        };
+        let [place, speed] = [place.to_string(), format!("{:.0}", self.rows_per_second())];
+        let line = columns([&place, &losses[0], &losses[1], &target, &forecast, &speed]);
         let titles = (!self.is_titled).then(|| {
-            let titles = ["row", "rmse", "since last", "target", "forecast", "rows/s"];
-            let [row, rmse, recent, target, forecast, speed] = titles;
-            format!("{row:>10} {rmse:>12} {recent:>12} {target:>12} {forecast:>12} {speed:>10}")
+            let loss = if subject.is_class() { "log loss" } else { "rmse" };
+            columns(["row", loss, "since last", "target", "forecast", "rows/s"])
         });
         self.bar.suspend(|| titles.iter().chain([&line]).for_each(|line| outputs::note(line)));
         self.is_titled = true;
@@ -83,6 +89,13 @@ impl Progress {
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// The cells of a line.
+fn columns([row, loss, since, target, forecast, speed]: [&str; 6]) -> String {
+    format!(
+        "{row:>10} {loss:>WIDTH$} {since:>WIDTH$} {target:>WIDTH$} {forecast:>WIDTH$} {speed:>10}"
+    )
 }
 
 /// The errors of the network.

@@ -13,8 +13,10 @@ impl Seen {
     /// Adds a row.
     pub(super) fn take(&mut self, row: &Row) {
         let mut hash = Sha256::new_with_prefix(self.0);
-        hash.update([u8::from(row.target.is_some())]);
-        for value in row.target.iter().chain(&row.inputs) {
+        for target in &row.targets {
+            hash.update([u8::from(target.is_some())]);
+        }
+        for value in row.targets.iter().flatten().chain(&row.inputs) {
             hash.update(value.to_bits().to_le_bytes());
         }
         hash.update(&row.time);
@@ -28,7 +30,8 @@ mod tests {
 
     #[test]
     fn the_hash_depends_on_every_value_and_on_the_order() {
-        let row = |target, input| Row { target, inputs: vec![input], ..Row::default() };
+        let row =
+            |target, input| Row { targets: vec![target], inputs: vec![input], ..Row::default() };
         let seen = |rows: &[Row]| {
             let mut seen = Seen::default();
             for row in rows {
@@ -45,7 +48,9 @@ mod tests {
             vec![row(Some(1.0), 2.0), row(None, 1.5)],
             vec![row(Some(-1.0), 2.0), row(None, 1.0)],
             // The same numbers, not all in the same place.
-            vec![Row { inputs: vec![1.0, 2.0], ..Row::default() }, row(None, 1.0)],
+            vec![Row { inputs: vec![1.0, 2.0], ..row(None, 0.0) }, row(None, 1.0)],
+            // The same numbers, of other targets.
+            vec![row(Some(1.0), 2.0), Row { targets: vec![None, None], ..row(None, 1.0) }],
             vec![row(Some(1.0), 2.0), Row { time: "12:00".to_owned(), ..row(None, 1.0) }],
         ];
         assert_eq!(seen(&rows), seen(&rows.clone()));

@@ -24,10 +24,11 @@ use crate::outputs;
 use crate::signals::Stop;
 use crate::stream::checkpoint::{self, Found, Manner, Opened};
 use crate::stream::flow::Flow;
-use crate::stream::forecasters::{Forecasters, Prediction};
+use crate::stream::forecasters::Forecasters;
 use crate::stream::history::History;
 use crate::stream::predictions::{Lines, Predictions};
 use crate::stream::progress::Progress;
+use crate::stream::subject::Subject;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
     let partial = args.save.as_deref().and_then(outputs::partial);
@@ -52,13 +53,12 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
 /// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome<T: Real> {
-    /// The name of the target.
-    pub(crate) target: String,
+    pub(crate) subject: Subject,
     pub(crate) skipped: Skipped,
     pub(crate) forecasters: Forecasters<T>,
     pub(crate) rows_per_second: f64,
-    /// The forecast of the row after the last, if its inputs are known.
-    pub(crate) next: Option<f64>,
+    /// The forecasts of the row after the last, if its inputs are known.
+    pub(crate) next: Option<Vec<f64>>,
     /// The error that stopped the run before the end of the series.
     pub(crate) stopped: Option<Box<Error>>,
 }
@@ -72,15 +72,15 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     if args.save.is_some() || !series.classes().is_empty() && args.checkpoint.checkpoint.is_some() {
         series.check_names()?;
     }
-    let default = if series.sees_target() { Predict::Change } else { Predict::Value };
-    let predict = args.predict.unwrap_or(default);
+    let subject = Subject::of(&series);
+    let predict = predict(args, &series, &subject)?;
     let options = options(args, &series, predict)?;
     let settings = json!({
         "series": input::name(&args.file).display().to_string(),
-        "target": series.target(),
+        "target": subject.name(),
         "seed": args.seed,
         "options": options,
-        "baselines": args.baselines,
+        "baselines": args.baselines.of(subject.is_class())?,
         "predictions": args.predictions.as_ref().map(|_| args.format),
         "report": args.report.is_some(),
     });
@@ -93,13 +93,16 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
             bytes = found.predictions();
             resume(args, found, manner, (&mut series, &stop))?
         }
-        None => (network::forecasters::<T>(args, series.width(), manner)?, None),
+        None => {
+            (network::forecasters::<T>(args, (series.width(), series.outputs()), manner)?, None)
+        }
     };
     let history = args.report.as_ref().map(|_| history.unwrap_or_default());
-    let predictions = predictions(args, bytes)?;
+    let predictions = predictions(args, &subject, bytes)?;
     let progress = Progress::new(series.bytes(), args.verbosity.quiet, &forecasters.scores);
     let mut flow = Flow {
         series: &mut series,
+        subject,
         forecasters,
         predictions,
         history,
@@ -108,7 +111,7 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         verbose: args.verbosity.verbose,
     };
     let stopped = flow.run(&stop);
-    let Flow { mut forecasters, history, keeper, progress, .. } = flow;
+    let Flow { mut forecasters, subject, history, keeper, progress, .. } = flow;
     let rows = forecasters.rows;
     if let (Some(_), Some(keeper)) = (&stopped, &keeper) {
         keeper.way_to_resume().iter().for_each(|way| progress.note(way));
@@ -118,10 +121,10 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         None if rows < 2 => return Err(Error::Rows { path: input::name(&args.file), got: rows }),
         _ => {}
     }
-    let next = forecasters.next();
+    let next = forecasters.next().map(<[f64]>::to_vec);
     let rows_per_second = progress.rows_per_second();
-    let (target, skipped) = (series.target().to_owned(), series.skipped().clone());
-    let mut outcome = Outcome { target, skipped, forecasters, rows_per_second, next, stopped };
+    let skipped = series.skipped().clone();
+    let mut outcome = Outcome { subject, skipped, forecasters, rows_per_second, next, stopped };
     let written = write_files(args, &options, &outcome, history.as_ref()).and_then(|files| {
         for line in &files {
             progress.note(line);
@@ -129,6 +132,20 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         summary::print(args, &outcome)
     });
     Error::ended(outcome.stopped.take(), rows, written)
+}
+
+/// What the readout forecasts.
+fn predict(args: &TrainArgs, series: &Series, subject: &Subject) -> Result<Predict, Error> {
+    let default = if series.sees_target() { Predict::Change } else { Predict::Value };
+    match args.predict {
+        None if subject.is_class() => Ok(Predict::Class),
+        Some(predict) if subject.is_class() => {
+            let got = if predict == Predict::Change { "change" } else { "value" };
+            let (target, expected) = ("a class", "a column of numbers, or no such option");
+            Err(Error::OtherKind { option: "--predict", got, target, expected })
+        }
+        given => Ok(given.unwrap_or(default)),
+    }
 }
 
 /// The columns of the series. A run that is resumed with these `settings` has learnt its classes.
@@ -151,9 +168,13 @@ fn resume<T: Real>(
 }
 
 /// The file of predictions, which continues after so many bytes of a run that is resumed.
-fn predictions(args: &TrainArgs, bytes: Option<u64>) -> Result<Option<Predictions>, Error> {
+fn predictions(
+    args: &TrainArgs,
+    subject: &Subject,
+    bytes: Option<u64>,
+) -> Result<Option<Predictions>, Error> {
     let Some(path) = &args.predictions else { return Ok(None) };
-    let columns = Prediction::columns(args.horizon == Horizon::NextRow);
+    let columns = subject.columns(args.horizon == Horizon::NextRow);
     let has_time = args.input.time.is_some();
     let layout = Lines { format: args.format, has_time, columns, live: false };
     match bytes {
@@ -190,7 +211,9 @@ fn write_files<T: Real>(
 
 /// The options of a run with their defaults.
 fn options(args: &TrainArgs, series: &Series, predict: Predict) -> Result<Value, Error> {
-    let (forgetting, ridge) = match args.readout.rule()? {
+    let is_class = predict == Predict::Class;
+    let readout = args.readout.rule(is_class)?;
+    let (forgetting, ridge) = match readout {
         ReadoutRule::Gradient => (None, None),
         ReadoutRule::LeastSquares { forgetting, ridge } => (Some(forgetting), Some(ridge)),
     };
@@ -211,12 +234,12 @@ fn options(args: &TrainArgs, series: &Series, predict: Predict) -> Result<Value,
         "leak": args.leak(),
         "gain": args.gain,
         "optimizer": args.optimizer,
-        "learning_rate": args.learning_rate(),
+        "learning_rate": args.learning_rate(is_class),
         "clip": args.clip,
         "engine": engine,
         "window": window,
         "even_paced": even_paced,
-        "readout": args.readout.rule()?.name(),
+        "readout": readout.name(),
         "forgetting": forgetting,
         "ridge": ridge,
         "precision": args.precision,
@@ -233,7 +256,7 @@ fn save<T: Real>(
 ) -> Result<(), Error> {
     let mut application = options.clone();
     application["program"] = "rtrl train".into();
-    application["target"] = outcome.target.clone().into();
+    application["targets"] = outcome.subject.targets.clone().into();
     application["seed"] = args.seed.into();
     model::save(path, application, &outcome.forecasters)
 }

@@ -1,8 +1,9 @@
 //! The network that the arguments describe, and its baselines.
 
-use rtrl_lab::baselines::{Autoregression, Persistence};
-use rtrl_lab::forecast::NetworkForecaster;
-use rtrl_model::{InitialWeights, Network, NetworkBuilder, Real};
+use rtrl_lab::baselines::{Autoregression, PerTarget, Persistence};
+use rtrl_lab::class_baselines::{Frequencies, LastLabel};
+use rtrl_lab::forecast::{NetworkForecaster, Predict};
+use rtrl_model::{InitialWeights, Network, NetworkBuilder, Readout, Real};
 
 use crate::args::{BaselineName, TrainArgs};
 use crate::error::Error;
@@ -10,40 +11,54 @@ use crate::model::Learning;
 use crate::stream::checkpoint::Manner;
 use crate::stream::forecasters::{Baseline, Forecasters, ORDER};
 
-/// A fresh network and the baselines that the user wants.
+/// A fresh network with so many inputs and outputs, and the baselines that the user wants.
 pub(crate) fn forecasters<T: Real>(
     args: &TrainArgs,
-    inputs: usize,
+    (inputs, outputs): (usize, usize),
     manner: Manner,
 ) -> Result<Forecasters<T>, Error> {
     let Manner { predict, horizon, threads } = manner;
-    let network = network::<T>(args, inputs)?;
+    let is_class = predict == Predict::Class;
+    let readout = args.readout.rule(is_class)?.readout(outputs);
+    let network = network::<T>(args, inputs, readout)?;
     let forecaster = |network: Network<T>| -> Result<_, Error> {
-        let (optimizer, rate, clip) = (args.optimizer, args.learning_rate(), args.clip);
+        let (optimizer, rate, clip) = (args.optimizer, args.learning_rate(is_class), args.clip);
         let engine = &args.engine;
-        let learner = Learning { optimizer, rate, clip, engine, threads }.learner(network)?;
+        let learning = Learning { optimizer, rate, clip, engine, threads, is_class };
+        let learner = learning.learner(network)?;
         Ok(NetworkForecaster::new(learner, predict, horizon)?)
     };
-    let mut baselines = Vec::with_capacity(args.baselines.0.len());
-    for name in &args.baselines.0 {
+    let names = args.baselines.of(is_class)?;
+    let mut baselines = Vec::with_capacity(names.len());
+    for name in names {
         baselines.push(match name {
-            BaselineName::Persistence => Baseline::Persistence(Persistence::default()),
-            BaselineName::Ar => Baseline::Autoregression(Box::new(Autoregression::new(ORDER)?)),
+            BaselineName::Persistence if is_class => Baseline::LastLabel(LastLabel::new(outputs)),
+            BaselineName::Persistence => {
+                Baseline::Persistence(PerTarget::new(Persistence::default()))
+            }
+            BaselineName::Ar => {
+                let autoregression = PerTarget::new(Autoregression::new(ORDER)?);
+                Baseline::Autoregression(Box::new(autoregression))
+            }
+            BaselineName::Frequencies => Baseline::Frequencies(Frequencies::new(outputs)),
             BaselineName::Still => Baseline::Still(Box::new(forecaster(network.clone().freeze())?)),
         });
     }
     Ok(Forecasters::new(forecaster(network)?, baselines, args.skip))
 }
 
-fn network<T: Real>(args: &TrainArgs, inputs: usize) -> Result<Network<T>, Error> {
+fn network<T: Real>(
+    args: &TrainArgs,
+    inputs: usize,
+    readout: Readout,
+) -> Result<Network<T>, Error> {
     // Before a leak is listed for each unit and weights are drawn, which would take long.
     layers::<T>(args, inputs, |layer| layer).check_memory()?;
     let network = layers(args, inputs, |layer| match args.leak() {
         Some(leak) => layer.leaks(leak.of_units(args.units())),
         None => layer,
     });
-    let network = network.readout(args.readout.rule()?.readout()).seed(args.seed);
-    Ok(network.build()?)
+    Ok(network.readout(readout).seed(args.seed).build()?)
 }
 
 /// All layers, with what `leaky` adds to each.

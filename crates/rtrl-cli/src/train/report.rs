@@ -3,6 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 use rtrl_lab::forecast::Horizon;
+use rtrl_lab::labels::ClassSums;
 use rtrl_model::{Network, Real};
 
 use crate::args::{BaselineName, Leak, ReadoutRule, TrainArgs};
@@ -12,8 +13,8 @@ use crate::input;
 use crate::number::{counted, number};
 use crate::page;
 use crate::stream::forecasters::{TITLE, title};
-use crate::stream::history::{History, Shown};
-use crate::train::Outcome;
+use crate::stream::history::{History, MOST_TARGETS, Shown};
+use crate::train::{Outcome, summary};
 
 /// The colour of the network's forecasts, legible in the light and the dark theme, as are all.
 const OURS: RGBColor = RGBColor(37, 120, 235);
@@ -22,7 +23,7 @@ const OURS: RGBColor = RGBColor(37, 120, 235);
 fn colour(name: BaselineName) -> RGBColor {
     match name {
         BaselineName::Persistence => RGBColor(140, 140, 150),
-        BaselineName::Ar => RGBColor(234, 120, 20),
+        BaselineName::Ar | BaselineName::Frequencies => RGBColor(234, 120, 20),
         BaselineName::Still => RGBColor(22, 160, 90),
     }
 }
@@ -48,7 +49,9 @@ pub(crate) fn draw<T: Real>(
         Horizon::SameRow => "from the inputs of its row",
         Horizon::NextRow => "one row ahead",
     };
-    let title = format!("{} in {file}, {ahead}", outcome.target);
+    let subject = &outcome.subject;
+    let title = format!("{} in {file}, {ahead}", subject.name());
+    let loss = if subject.is_class() { "log loss so far" } else { "RMSE so far" };
     let body = html! {
         p.soft {
             (forecasters.rows) " rows, learnt in one pass by exact real-time recurrent learning: "
@@ -57,26 +60,28 @@ pub(crate) fn draw<T: Real>(
             " recurrent weights that learn, seed " (args.seed) ", "
             (format!("{:.0}", outcome.rows_per_second)) " rows per second."
         }
-        p.soft { (settings(args)?) }
+        p.soft { (settings(args, subject.is_class())?) }
         (errors(args, outcome))
-        (figure("The last rows", &forecasts(&history.last), &outcome.target)?)
-        (figure(&whole, &forecasts(&history.thinned), &outcome.target)?)
-        (figure("Running error against the baselines", &running(outcome, history), "RMSE so far")?)
+        @for (j, target) in subject.targets.iter().enumerate().take(MOST_TARGETS) {
+            (figure("The last rows", &forecasts(&history.last, outcome, j), target)?)
+            (figure(&whole, &forecasts(&history.thinned, outcome, j), target)?)
+        }
+        (figure("Running error against the baselines", &running(outcome, history), loss)?)
         (weights(network)?)
     };
     Ok(page::whole(&title, &body))
 }
 
 /// How the network learnt, in words.
-fn settings(args: &TrainArgs) -> Result<String, Error> {
+fn settings(args: &TrainArgs, is_class: bool) -> Result<String, Error> {
     let TrainArgs { gain, clip, .. } = args;
     let start = match args.leak() {
         Some(Leak::All(leak)) => format!("Leak {leak}, gain {gain}"),
         Some(Leak::Spread) => format!("Leaks spread from 0.1 to 1, gain {gain}"),
         None => format!("Gain {gain}"),
     };
-    let (optimizer, rate) = (args.optimizer.name(), args.learning_rate());
-    let readout = match args.readout.rule()? {
+    let (optimizer, rate) = (args.optimizer.name(), args.learning_rate(is_class));
+    let readout = match args.readout.rule(is_class)? {
         ReadoutRule::Gradient => "the same way".to_owned(),
         ReadoutRule::LeastSquares { forgetting, ridge } => {
             format!("by recursive least squares, forgetting {forgetting}, ridge {ridge}")
@@ -91,21 +96,32 @@ fn settings(args: &TrainArgs) -> Result<String, Error> {
 fn errors<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> Markup {
     let (titles, scores) = (outcome.forecasters.titles(), &outcome.forecasters.scores);
     let least = scores.least();
+    let measures =
+        if outcome.subject.is_class() { ["log loss", "accuracy"] } else { ["RMSE", "MAE"] };
+    let values = |place: usize| {
+        let sums = &scores.settled[place];
+        let second = scores.classes().get(place).map_or(sums.mae(), ClassSums::accuracy);
+        [scores.loss(sums), second].map(number)
+    };
     html! {
         table {
-            thead { tr { th { "forecaster" } th { "RMSE" } th { "MAE" } } }
+            thead { tr { th { "forecaster" } @for measure in measures { th { (measure) } } } }
             tbody {
-                @for (name, sums) in titles.iter().zip(&scores.settled) {
-                    tr.best[least.is_some() && sums.rmse() == least] {
-                        td { (name) } td { (number(sums.rmse())) } td { (number(sums.mae())) }
+                @for (place, (name, sums)) in titles.iter().zip(&scores.settled).enumerate() {
+                    tr.best[least.is_some() && scores.loss(sums) == least] {
+                        td { (name) } @for value in values(place) { td { (value) } }
                     }
                 }
             }
         }
         p.soft {
             "From forecast " (args.skip.saturating_add(1)) " on, the same rows for all; the smallest error is set in bold."
-            @if outcome.next.is_some() {
-                " Next value of " (outcome.target) ": " (number(outcome.next)) "."
+            @if !scores.targets().is_empty() {
+                " Errors are divided by the standard deviation of their target."
+            }
+            @for (target, next) in summary::next(outcome) {
+                @if outcome.subject.is_class() { " Next class of " } @else { " Next value of " }
+                (target) ": " (next) "."
             }
         }
     }
@@ -134,15 +150,21 @@ fn line<'a>(
     Line { name, colour, opacity: 1.0, points: rows.into_iter().filter_map(point).collect() }
 }
 
-/// The values of rows and their forecasts by the network.
-fn forecasts<'a>(rows: impl IntoIterator<Item = &'a Shown> + Copy) -> [Line; 2] {
-    [
-        line(("actual", ACTUAL), rows, |shown| Some(shown.actual)),
-        line(("forecast by exact RTRL", OURS), rows, |shown| Some(shown.forecast)),
-    ]
+/// The values of target `j` and their forecasts by the network, or the probabilities of the classes.
+fn forecasts<'a, T: Real>(
+    rows: impl IntoIterator<Item = &'a Shown> + Copy,
+    outcome: &Outcome<T>,
+    j: usize,
+) -> Vec<Line> {
+    let forecast = |name| line((name, OURS), rows, |shown| *shown.forecasts.get(j)?);
+    if outcome.subject.is_class() {
+        return vec![forecast("probability of the class by exact RTRL")];
+    }
+    let actual = line(("actual", ACTUAL), rows, |shown| *shown.actual.get(j)?);
+    vec![actual, forecast("forecast by exact RTRL")]
 }
 
-/// The root mean square error of each forecaster up to every row, from the first forecast that
+/// The loss of each forecaster up to every row, from the first forecast that
 /// counts.
 fn running<T: Real>(outcome: &Outcome<T>, history: &History) -> Vec<Line> {
     let baselines = outcome.forecasters.names();
@@ -151,7 +173,7 @@ fn running<T: Real>(outcome: &Outcome<T>, history: &History) -> Vec<Line> {
     // The network's line is above the others.
     let lines = lines.chain([(0, (TITLE, OURS))]);
     lines
-        .map(|(index, named)| line(named, &history.thinned, |row| row.rmse.get(index).copied()))
+        .map(|(index, named)| line(named, &history.thinned, |row| row.losses.get(index).copied()))
         .collect()
 }
 

@@ -3,6 +3,7 @@
 //! `cargo test -p rtrl-cli --test all stream::` runs one file of them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod classes;
 mod common;
 mod examples;
 mod input;
@@ -11,6 +12,7 @@ mod paper;
 mod resume;
 mod series;
 mod stream;
+mod targets;
 mod tasks;
 mod trace;
 mod train;

@@ -437,5 +437,5 @@ fn baselines_are_chosen() {
     let unknown = [&train[..], &["m", "--baselines", "arma"]].concat();
     let output = rtrl().current_dir(folder.path()).args(unknown).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    has_words(&String::from_utf8(output.stderr).unwrap(), &["persistence, ar and still"]);
+    has_words(&String::from_utf8(output.stderr).unwrap(), &["persistence, ar, frequencies and still"]);
 }

@@ -78,8 +78,20 @@ fn sunspots_are_forecast_better_than_by_the_baselines() {
         let saved = SavedModel::read(&path("m")).unwrap();
         let network = saved.network::<f32>(&[]).unwrap();
         assert_eq!((network.units(), network.inputs(), network.outputs()), (16, 1, 1));
-        assert_eq!(saved.application()["target"], "sunspots");
+        assert_eq!(saved.application()["targets"], serde_json::json!(["sunspots"]));
     }
+}
+
+/// A chaotic laser, where learning the recurrent weights matters, as the README says.
+#[test]
+fn a_laser_is_forecast_better_by_learning() {
+    let laser = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/santa-fe-laser.csv");
+    let text = fs::read_to_string(laser).unwrap().replace("intensity", "y");
+    let json = errors(&text, &[]);
+    let keys = ["rmse", "still_rmse", "ar_rmse", "persistence_rmse"];
+    let [ours, still, ar, last] = keys.map(|key| json[key].as_f64().unwrap());
+    assert!(ours < 12.0 && still > 15.0 && ar > 20.0 && last > 45.0, "{json}");
+    assert_eq!(json["rows"], 10_093);
 }
 
 /// Results that must only be above 0.
