@@ -109,7 +109,7 @@ fn losses<T: Real>() -> [Loss<T>; 5] {
     [Loss::SquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, huber, own]
 }
 
-/// Every third step of every other stream has no target.
+/// Every third step of every other stream has no target. The second stream also steps alone.
 fn steps_of_streams<T: Real>(builder: LearnerBuilder<T>) -> u64 {
     let mut learner = builder.streams(3).build().unwrap();
     let (x, d) = ([T::ONE; 3], [T::ONE, T::ZERO]);
@@ -120,6 +120,7 @@ fn steps_of_streams<T: Real>(builder: LearnerBuilder<T>) -> u64 {
         let last = (!resting).then_some((&x[..], targets));
         let samples = [Some((&x[..], targets)), Some((&x, Targets::All(&d))), last];
         learner.step_streams(&samples).unwrap();
+        learner.step_stream(1, &x, targets).unwrap();
     })
 }
 

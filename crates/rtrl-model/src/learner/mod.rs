@@ -157,7 +157,7 @@ impl<T: Real> Learner<T> {
         self.check_stream(stream)?;
         self.check_state(state)?;
         self.streams[stream].state.restart(state)?;
-        self.reset_engine(stream).or_else(|error| self.recover(error).map(drop))
+        self.reset_stream_sensitivities(stream)
     }
 
     /// Sets p = 0 in every stream and keeps everything else: later gradients ignore how the past
@@ -168,6 +168,15 @@ impl<T: Real> Learner<T> {
     /// reset has been done.
     pub fn reset_sensitivities(&mut self) -> Result<(), Error> {
         self.reset_engines().or_else(|error| self.recover(error).map(drop))
+    }
+
+    /// [`Learner::reset_sensitivities`] of one stream.
+    ///
+    /// # Errors
+    /// As [`Learner::reset_sensitivities`], and [`Error::NoStream`] with nothing changed.
+    pub fn reset_stream_sensitivities(&mut self, stream: usize) -> Result<(), Error> {
+        self.check_stream(stream)?;
+        self.reset_engine(stream).or_else(|error| self.recover(error).map(drop))
     }
 
     /// Ends an epoch: applies the accumulated gradient, then resets to `states` as
