@@ -11,8 +11,9 @@ pub enum Error {
     Scale,
     /// A network whose number of inputs differs from the task's, or that has too few outputs.
     #[error(
-        "task {task}: got a model with {} inputs and {} outputs, expected {} inputs and at least {} outputs",
-        got.0, got.1, expected.0, expected.1
+        "task {task}: got a model with {} and {}, expected {} and at least {}",
+        counted(got.0, "input"), counted(got.1, "output"),
+        counted(expected.0, "input"), counted(expected.1, "output")
     )]
     TaskShape {
         /// The name of the task.
@@ -64,4 +65,10 @@ pub enum Error {
     /// An error of the model.
     #[error(transparent)]
     Model(#[from] rtrl_model::Error),
+}
+
+/// A count and what it counts: `1 input`, `2 inputs`.
+fn counted(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }

@@ -20,7 +20,7 @@ pub(super) enum Malformed {
     #[error("line {line}: {source}")]
     Unreadable { line: u64, source: io::Error },
     /// A quote that is still open at the end.
-    #[error("line {line}: got a quote that is never closed, expected a closing quote")]
+    #[error("line {line}: got a quote that is never closed")]
     Quote { line: u64 },
     /// A row with too many lines.
     #[error("line {line}: got more than {MOST_LINES} lines in a row, expected a closing quote")]

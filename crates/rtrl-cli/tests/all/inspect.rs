@@ -295,9 +295,10 @@ fn a_task_that_does_not_fit_is_refused() {
         2,
         &["\"sequences\"", "sequence", "turing-2", "xor-2"],
     );
-    let words = ["xor-2", "got a model with 4 inputs and 2 outputs", "2 inputs and at least 1"];
+    let words =
+        ["xor-2", "got a model with 4 inputs and 2 outputs", "2 inputs and at least 1 output"];
     fails(&folder, &["--task", "xor-2"], 1, &words);
-    let words = ["got a model with 4 inputs and 2 outputs", "4 inputs and at least 4"];
+    let words = ["got a model with 4 inputs and 2 outputs", "4 inputs and at least 4 outputs"];
     fails(&folder, &["--task", "turing-2"], 1, &words);
     for steps in ["0", "9", "100001", "many"] {
         let words = [steps, "--steps", "expected a whole number from 10 to 100000"];
