@@ -6,10 +6,6 @@ use thiserror::Error;
 
 use crate::number::counted;
 
-/// The exit code that the shell reports of a process that a closed pipe has ended: 128 and the
-/// number of SIGPIPE.
-const CLOSED: u8 = 141;
-
 /// An error that ends the program, with exit code 2 if the command line itself is wrong, 128 and
 /// its number for a signal, else 1.
 #[derive(Debug, Error)]
@@ -110,6 +106,14 @@ pub(crate) enum Error {
     NeedsLeastSquares {
         /// The option.
         option: &'static str,
+    },
+    /// An option of simple units for a gated cell.
+    #[error("{option}: got {cell} units, expected --cell simple")]
+    NeedsSimple {
+        /// The option.
+        option: &'static str,
+        /// The cell.
+        cell: &'static str,
     },
     /// The header has a requested column more than once.
     #[error("{}: got column {column:?} {count} times in the header, expected once", path.display())]
@@ -279,6 +283,19 @@ pub(crate) enum Error {
         /// Its value in the checkpoint.
         expected: String,
     },
+    /// A run that is resumed from the checkpoint of another command.
+    #[error(
+        "{}: --resume: got the checkpoint of `rtrl {got}`, expected one of `rtrl {expected}`",
+        path.display()
+    )]
+    OtherCommand {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The command that has written it.
+        got: String,
+        /// The command that reads it.
+        expected: String,
+    },
     /// A run that is resumed on another series.
     #[error(
         "{}: --resume: got other rows, expected the {rows} rows that the checkpoint has seen; with \
@@ -331,6 +348,16 @@ pub(crate) enum Error {
         /// The targets.
         targets: Vec<String>,
     },
+    /// A model with groups, of which one must be named, or a group that the model does not have.
+    #[error("--group: got {}, expected one of the groups of the model{}",
+        got.as_ref().map_or("none".to_owned(), |group| format!("{group:?}")),
+        if known.is_empty() { ", which has none".to_owned() } else { format!(": {}", known.join(", ")) })]
+    Group {
+        /// The name that was given.
+        got: Option<String>,
+        /// The names of the groups.
+        known: Vec<String>,
+    },
     /// The reader of standard output has closed it.
     #[error("standard output is closed")]
     Closed,
@@ -366,75 +393,4 @@ pub(crate) enum Error {
     /// An error of the model.
     #[error(transparent)]
     Model(#[from] rtrl_model::Error),
-}
-
-impl Error {
-    /// Makes the error of a reason why `what` cannot be read or written.
-    pub(crate) fn format<E: ToString>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
-        let what = what.into();
-        |error| Self::Model(rtrl_model::Error::Format { what, reason: error.to_string() })
-    }
-
-    /// Whether the error is one of a single row, after which the next row can be read.
-    pub(crate) fn is_of_row(&self) -> bool {
-        matches!(self, Self::Row { .. } | Self::Cell { .. })
-    }
-
-    /// The end of a run over `rows` rows that `stopped`, or not, and whose results were `written`,
-    /// or not.
-    pub(crate) fn ended(
-        stopped: Option<Box<Self>>,
-        rows: u64,
-        written: Result<(), Self>,
-    ) -> Result<(), Self> {
-        match (stopped, written) {
-            (None, written) => written,
-            (Some(source), Ok(())) => Err(Self::Stopped { source, rows }),
-            (Some(source), Err(lost)) => {
-                let lost = Box::new(lost);
-                Err(Self::Lost { source, rows, lost })
-            }
-        }
-    }
-
-    /// The exit code of the program.
-    pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::SameFile { .. }
-            | Self::Repeated { .. }
-            | Self::NoColumn { .. }
-            | Self::NoTextInput { .. }
-            | Self::SeveralClasses { .. }
-            | Self::ClassLeastSquares { .. }
-            | Self::OtherKind { .. }
-            | Self::TargetInput { .. }
-            | Self::NeedsLeastSquares { .. }
-            | Self::Task { .. }
-            | Self::NothingQuick { .. } => 2,
-            Self::Stopped { source, .. } | Self::Lost { source, .. } => source.exit_code(),
-            // As the shell reports a process that the signal has ended.
-            Self::Signal { number, .. } => u8::try_from(128 + number).unwrap_or(1),
-            Self::Closed => CLOSED,
-            _ => 1,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_error_that_stopped_a_run_is_not_hidden_by_another() {
-        let signal = || Some(Box::new(Error::Signal { number: 15, name: "SIGTERM" }));
-        let full = || Error::NoColumn { option: "--inputs" };
-        let lost = Error::ended(signal(), 3, Err(full())).unwrap_err();
-        let text = lost.to_string();
-        assert!(text.starts_with("SIGTERM") && text.contains("3 rows"), "{text}");
-        assert!(text.ends_with(&full().to_string()), "{text}");
-        let stopped = Error::ended(signal(), 3, Ok(())).unwrap_err();
-        assert_eq!([lost, stopped].map(|error| error.exit_code()), [143; 2]);
-        assert_eq!(Error::ended(None, 3, Err(full())).unwrap_err().exit_code(), full().exit_code());
-        assert!(Error::ended(None, 3, Ok(())).is_ok());
-    }
 }

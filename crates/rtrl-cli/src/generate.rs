@@ -7,6 +7,7 @@ use rtrl_model::{Real, Threads};
 
 use crate::args::GenerateArgs;
 use crate::error::Error;
+use crate::input::listed;
 use crate::model::Model;
 use crate::stream::checkpoint::Manner;
 use crate::stream::predictions::{Lines, Predictions};
@@ -30,6 +31,17 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Error> {
     }
 }
 
+/// The number of the group to continue.
+fn group(args: &GenerateArgs, model: &Model) -> Result<usize, Error> {
+    let names = model.described.group_names();
+    let number = match &args.group {
+        None if model.described.group.is_none() => Some(0),
+        None => None,
+        Some(group) => names.iter().position(|name| name == group),
+    };
+    number.ok_or_else(|| Error::Group { got: args.group.clone(), known: listed(&names) })
+}
+
 /// Takes each forecast for the values of the next row: its targets, those at `places` as its inputs.
 /// Of classes it is the most probable one.
 fn generate<T: Real>(
@@ -38,15 +50,16 @@ fn generate<T: Real>(
     manner: Manner,
     places: &[usize],
 ) -> Result<(), Error> {
+    let group = group(args, model)?;
     let mut forecaster = model.forecaster::<T>(false, manner)?;
     let described = &model.described;
     let classes = described.target_classes().to_vec();
     let subject = Subject { targets: described.targets.clone(), classes };
     let columns = subject.generated();
-    let layout = Lines { format: args.format, has_time: false, columns, live: false };
+    let layout = Lines { format: args.format, has: [false; 2], columns, live: false };
     let mut rows = Predictions::to_output(layout)?;
     for row in 1..=args.steps {
-        let mut values = forecaster.forecast().to_vec();
+        let mut values = forecaster.forecast(group)?.to_vec();
         let mut line: Vec<Value<'_>> = values.iter().map(|&v| Value::Number(Some(v))).collect();
         let mut inputs: Vec<f64> = places.iter().map(|&place| values[place]).collect();
         if subject.is_class() {
@@ -58,8 +71,8 @@ fn generate<T: Real>(
         }
         let targets: Vec<Option<f64>> = values.into_iter().map(Some).collect();
         let (inputs, targets) = (&inputs, &targets);
-        forecaster.observe(SeriesRow { inputs, targets }, &mut Vec::new())?;
-        rows.take(row, "", &line)?;
+        forecaster.observe(SeriesRow { group, inputs, targets }, &mut Vec::new())?;
+        rows.take(row, [""; 2], &line)?;
     }
     rows.flush()
 }

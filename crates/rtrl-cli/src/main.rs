@@ -22,11 +22,12 @@
 //! | `outputs.rs` | output files, checked before a command starts, and standard output |
 //! | `signals.rs` | signals that end a run |
 //! | `number.rs` | numbers in tables and sentences |
-//! | `error.rs` | errors and their exit codes |
+//! | `error.rs`, `exit.rs` | errors, and what they do: exit codes |
 
 mod args;
 mod chart;
 mod error;
+mod exit;
 mod generate;
 mod input;
 mod inspect;
@@ -49,7 +50,9 @@ use crate::args::{Args, Command};
 use crate::error::Error;
 
 fn main() -> ExitCode {
-    let result = match Args::of_process().command {
+    let command = Args::of_process().command;
+    let log = command.log();
+    let result = match command {
         Command::Train(args) => train::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Generate(args) => generate::run(&args),
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !matches!(error, Error::Closed) {
-                outputs::note(&format!("error: {error}"));
+                outputs::note(&log.line("error", &error.to_string()));
             }
             ExitCode::from(error.exit_code())
         }

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::iter;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 
 use rtrl_lab::forecast::{Horizon, Memory, NetworkForecaster};
 use rtrl_lab::interval::RecentErrors;
 use rtrl_model::store::network::{self, SavedModel};
 use rtrl_model::{Clipping, Learner, Loss, Network, Real, Threads};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -22,6 +22,10 @@ use crate::stream::forecasters::Forecasters;
 /// The fields of a description that change from row to row.
 const MEMORY: &str = "memory";
 const ERRORS: &str = "errors";
+const GROUPS: &str = "groups";
+
+/// What errors call a description.
+const DESCRIPTION: &str = "the description of the series";
 
 /// What a model says about its series; other fields are only for the reader.
 #[derive(Debug, Deserialize)]
@@ -32,6 +36,11 @@ pub(crate) struct Description {
     pub(crate) classes: BTreeMap<String, Vec<String>>,
     pub(crate) lags: Vec<NonZeroUsize>,
     pub(crate) time: Option<String>,
+    /// The column of the group, if there is one.
+    pub(crate) group: Option<String>,
+    /// The groups so far.
+    #[serde(default)]
+    groups: Vec<Group>,
     no_header: bool,
     missing: Missing,
     /// Rows from the inputs to their target.
@@ -48,7 +57,20 @@ pub(crate) struct Description {
     pub(crate) errors: Vec<RecentErrors>,
 }
 
+/// A group of a series.
+#[derive(Debug, Deserialize, Serialize)]
+struct Group {
+    name: String,
+    /// The state of the network after its last row.
+    state: Vec<f64>,
+}
+
 impl Description {
+    /// The names of the groups so far.
+    pub(crate) fn group_names(&self) -> Vec<String> {
+        self.groups.iter().map(|group| group.name.clone()).collect()
+    }
+
     /// The number of targets that are numbers.
     fn values(&self) -> usize {
         if self.predict == Predict::Class { 0 } else { self.targets.len() }
@@ -70,6 +92,9 @@ impl Description {
             target: self.targets.clone(),
             inputs: self.inputs.clone(),
             time: self.time.clone(),
+            group: self.group.clone(),
+            most_groups: NonZeroU32::MIN,
+            groups: self.group_names(),
             no_header: self.no_header,
             names_only: true,
             classes: classes.collect(),
@@ -144,7 +169,7 @@ impl Model {
     pub(crate) fn lasting(&self) -> Value {
         let mut application = self.saved.application().clone();
         if let Some(fields) = application.as_object_mut() {
-            fields.retain(|name, _| name != MEMORY && name != ERRORS);
+            fields.retain(|name, _| ![MEMORY, ERRORS, GROUPS].contains(&name.as_str()));
         }
         application
     }
@@ -186,6 +211,13 @@ impl Model {
         let network = if learns { network } else { network.freeze() };
         let mut learner = learning.learner(network)?;
         learner.restore_readout_fits(self.saved.readout_fits())?;
+        for (stream, group) in self.described.groups.iter().enumerate() {
+            if stream > 0 {
+                learner.add_stream()?;
+            }
+            let state: Vec<T> = group.state.iter().map(|&value| T::from_f64(value)).collect();
+            learner.reset_stream(stream, &state)?;
+        }
         let forecaster = NetworkForecaster::new(learner, predict, horizon)?;
         let forecaster = forecaster.remember(self.described.memory.clone())?;
         Ok(if learns { forecaster } else { forecaster.without_learning() })
@@ -197,13 +229,14 @@ impl Model {
         &self,
         path: &Path,
         learns: bool,
+        groups: &[String],
         forecasters: &Forecasters<T>,
     ) -> Result<(), Error> {
         let application = self.saved.application().clone();
         if learns {
-            return save(path, application, forecasters);
+            return save(path, application, groups, forecasters);
         }
-        let application = with_memory(application, forecasters)?;
+        let application = with_memory(application, groups, forecasters)?;
         let state = forecasters.ours.learner().state(0)?.values();
         Ok(self.saved.save_in_state(state, application, path)?)
     }
@@ -214,15 +247,17 @@ impl Model {
 pub(crate) fn save<T: Real>(
     path: &Path,
     application: Value,
+    groups: &[String],
     forecasters: &Forecasters<T>,
 ) -> Result<(), Error> {
-    let application = with_memory(application, forecasters)?;
+    let application = with_memory(application, groups, forecasters)?;
     Ok(network::save_learnt(forecasters.ours.learner(), application, path)?)
 }
 
 /// A description of a series with what changes from row to row.
 fn with_memory<T: Real>(
     mut application: Value,
+    groups: &[String],
     forecasters: &Forecasters<T>,
 ) -> Result<Value, Error> {
     let fields = [
@@ -230,7 +265,17 @@ fn with_memory<T: Real>(
         (ERRORS, serde_json::to_value(&forecasters.errors)),
     ];
     for (name, value) in fields {
-        application[name] = value.map_err(Error::format("the description of the series"))?;
+        application[name] = value.map_err(Error::format(DESCRIPTION))?;
+    }
+    if !groups.is_empty() {
+        let learner = forecasters.ours.learner();
+        let group = |(stream, name): (usize, &String)| -> Result<_, Error> {
+            let state = learner.state(stream)?.values().iter().map(|value| value.to_f64());
+            Ok(Group { name: name.clone(), state: state.collect() })
+        };
+        let groups = groups.iter().enumerate().map(group).collect::<Result<Vec<_>, _>>()?;
+        let groups = serde_json::to_value(groups);
+        application[GROUPS] = groups.map_err(Error::format(DESCRIPTION))?;
     }
     Ok(application)
 }

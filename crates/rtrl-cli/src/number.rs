@@ -20,6 +20,15 @@ pub(crate) fn counted<N: Copy + Display + From<u8> + PartialEq>(count: N, noun: 
     format!("{count} {noun}{ending}")
 }
 
+/// A number of bytes in words.
+pub(crate) fn bytes(count: usize) -> String {
+    match count {
+        0..1000 => counted(count as u64, "byte"),
+        1000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        _ => format!("{:.1} MB", count as f64 / 1e6),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +37,6 @@ mod tests {
     fn only_one_thing_is_singular() {
         let said = [counted(0_u64, "row"), counted(1_u64, "row"), counted(2_usize, "cell")];
         assert_eq!(said, ["0 rows", "1 row", "2 cells"]);
+        assert_eq!([1, 1500, 2_000_000].map(bytes), ["1 byte", "1.5 kB", "2.0 MB"]);
     }
 }

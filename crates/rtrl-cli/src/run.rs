@@ -11,7 +11,7 @@ use crate::model::Model;
 use crate::number::{counted, number};
 use crate::outputs;
 use crate::signals::Stop;
-use crate::stream::checkpoint;
+use crate::stream::checkpoint::{self, Opened};
 use crate::stream::flow::Flow;
 use crate::stream::forecasters::Forecasters;
 use crate::stream::predictions::{Lines, Predictions};
@@ -43,10 +43,15 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let described = &model.described;
     let manner = model.manner(args.threads());
     let horizon = manner.horizon;
-    let columns = described.columns(args.on_error);
     let opened = checkpoint::open(&args.checkpoint)?;
+    let mut columns = described.columns(args.on_error);
+    if let Some(groups) = opened.as_ref().map(Opened::groups).filter(|groups| !groups.is_empty()) {
+        columns.groups = groups;
+    }
+    columns.most_groups = args.most_groups;
     let mut series = stop.or(Series::open(&args.file, &columns, horizon, args.learn))?;
     let settings = json!({
+        "command": "run",
         "series": input::name(&args.file).display().to_string(),
         "model": args.model.display().to_string(),
         "description": model.lasting(),
@@ -68,10 +73,11 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     };
     let subject = Subject::of(&series);
     let columns = subject.columns(horizon == Horizon::NextRow);
-    let has_time = described.time.is_some();
-    let layout = Lines { format: args.format, has_time, columns, live: args.live };
+    let has = [described.time.is_some(), described.group.is_some()];
+    let layout = Lines { format: args.format, has, columns, live: args.live };
+    series.set_group_bytes(forecasters.group_bytes());
     let predictions = Predictions::to_output(layout)?;
-    let progress = Progress::new(series.bytes(), args.verbosity.quiet, &forecasters.scores);
+    let progress = Progress::new(series.bytes(), args.verbosity, &forecasters.scores);
     let mut flow = Flow {
         series: &mut series,
         subject,
@@ -89,7 +95,7 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     if let Some(path) = &args.save {
         let partial = outputs::partial(path).filter(|_| stopped.is_some());
         let path = partial.as_ref().unwrap_or(path);
-        written = model.save(path, args.learn, &forecasters);
+        written = model.save(path, args.learn, series.groups(), &forecasters);
         if written.is_ok() {
             notes.push(outputs::confirmation("model", path));
         }

@@ -19,7 +19,7 @@ pub trait Baseline: Clone {
     fn observe(&mut self, value: f64) -> Result<Option<f64>, Error>;
 }
 
-/// A baseline for each target of a series.
+/// A baseline for each target of each group of a series.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PerTarget<B> {
     /// One that has seen no value.
@@ -41,10 +41,11 @@ impl<B: Baseline> SeriesForecaster for PerTarget<B> {
         row: SeriesRow<'_>,
         forecasts: &mut Vec<Option<f64>>,
     ) -> Result<(), Error> {
-        if self.each.len() < row.targets.len() {
-            self.each.resize(row.targets.len(), self.fresh.clone());
+        let first = row.group * row.targets.len();
+        if self.each.len() < first + row.targets.len() {
+            self.each.resize(first + row.targets.len(), self.fresh.clone());
         }
-        for (baseline, target) in self.each.iter_mut().zip(row.targets) {
+        for (baseline, target) in self.each[first..].iter_mut().zip(row.targets) {
             forecasts.push(match *target {
                 Some(target) => baseline.observe(target)?,
                 None => None,
@@ -215,7 +216,8 @@ mod tests {
         let mut both = PerTarget::new(Persistence::default());
         let mut forecasts = Vec::new();
         for targets in [[Some(1.0), Some(2.0)], [None, Some(3.0)], [Some(4.0), None]] {
-            both.observe(SeriesRow { inputs: &[], targets: &targets }, &mut forecasts).unwrap();
+            both.observe(SeriesRow { group: 0, inputs: &[], targets: &targets }, &mut forecasts)
+                .unwrap();
         }
         assert_eq!(forecasts, [None, None, None, Some(2.0), Some(1.0), None]);
     }

@@ -6,17 +6,19 @@ use crate::Error;
 use crate::labels::label;
 use crate::prequential::{SeriesForecaster, SeriesRow};
 
-/// Forecasts each class with its share of the rows so far, where every class counts as if it had
-/// been seen once before.
+/// Forecasts each class with its share of the rows of its group so far, where every class counts as
+/// if it had been seen once before.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Frequencies {
+    classes: usize,
+    /// How often each class was seen, of one group after the other.
     counts: Vec<u64>,
 }
 
 impl Frequencies {
     /// No rows yet of one of `classes` classes.
     pub fn new(classes: usize) -> Self {
-        Self { counts: vec![1; classes] }
+        Self { classes, counts: Vec::new() }
     }
 }
 
@@ -26,9 +28,14 @@ impl SeriesForecaster for Frequencies {
         row: SeriesRow<'_>,
         forecasts: &mut Vec<Option<f64>>,
     ) -> Result<(), Error> {
-        let sum = self.counts.iter().sum::<u64>() as f64;
-        forecasts.extend(self.counts.iter().map(|&count| Some(count as f64 / sum)));
-        if let Some(count) = label(row.targets).and_then(|class| self.counts.get_mut(class)) {
+        let first = row.group * self.classes;
+        if self.counts.len() < first + self.classes {
+            self.counts.resize(first + self.classes, 1);
+        }
+        let counts = &mut self.counts[first..][..self.classes];
+        let sum = counts.iter().sum::<u64>() as f64;
+        forecasts.extend(counts.iter().map(|&count| Some(count as f64 / sum)));
+        if let Some(count) = label(row.targets).and_then(|class| counts.get_mut(class)) {
             *count += 1;
         }
         Ok(())
@@ -38,13 +45,14 @@ impl SeriesForecaster for Frequencies {
 /// The least probability of the last class, so that it is the most probable one.
 const LIKELY: f64 = 0.51;
 
-/// Forecasts that the next class equals the last one. Its probability is the share of rows so far
-/// whose class was that of the row before, where one such row and one other count as seen before,
-/// but at least 0.51. The other classes share the rest evenly.
+/// Forecasts that the next class of a group equals its last one. Its probability is the share of
+/// rows so far whose class was that of the row of the group before, where one such row and one other
+/// count as seen before, but at least 0.51. The other classes share the rest evenly.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LastLabel {
     classes: usize,
-    last: Option<usize>,
+    /// The last class of each group.
+    last: Vec<Option<usize>>,
     repeated: u64,
     rows: u64,
 }
@@ -52,7 +60,7 @@ pub struct LastLabel {
 impl LastLabel {
     /// No rows yet of one of `classes` classes.
     pub fn new(classes: usize) -> Self {
-        Self { classes, last: None, repeated: 1, rows: 2 }
+        Self { classes, last: Vec::new(), repeated: 1, rows: 2 }
     }
 }
 
@@ -62,14 +70,18 @@ impl SeriesForecaster for LastLabel {
         row: SeriesRow<'_>,
         forecasts: &mut Vec<Option<f64>>,
     ) -> Result<(), Error> {
+        if self.last.len() <= row.group {
+            self.last.resize(row.group + 1, None);
+        }
+        let last = &mut self.last[row.group];
         let share = (self.repeated as f64 / self.rows as f64).max(LIKELY);
         let rest = (1.0 - share) / self.classes.saturating_sub(1).max(1) as f64;
-        let forecast = |class| self.last.map(|last| if class == last { share } else { rest });
+        let forecast = |class| last.map(|last| if class == last { share } else { rest });
         forecasts.extend((0..self.classes).map(forecast));
         let Some(class) = label(row.targets) else { return Ok(()) };
-        if let Some(last) = self.last.replace(class) {
+        if let Some(before) = last.replace(class) {
             self.rows += 1;
-            self.repeated += u64::from(last == class);
+            self.repeated += u64::from(before == class);
         }
         Ok(())
     }
@@ -87,7 +99,7 @@ mod tests {
         let row = |&label: &Option<usize>| {
             let target = |class| label.map(|label| if class == label { 1.0 } else { 0.0 });
             let (targets, mut forecast) = ([0, 1, 2].map(target), Vec::new());
-            let row = SeriesRow { inputs: &[], targets: &targets };
+            let row = SeriesRow { group: 0, inputs: &[], targets: &targets };
             forecaster.observe(row, &mut forecast).unwrap();
             forecast
         };
@@ -116,5 +128,22 @@ mod tests {
             let sum: f64 = forecast.iter().flatten().sum();
             assert!((sum - 1.0).abs() < 1e-12, "{place}");
         }
+    }
+
+    #[test]
+    fn groups_do_not_mix() {
+        let (mut frequencies, mut last) = (Frequencies::new(2), LastLabel::new(2));
+        let mut observe = |group, class: usize| {
+            let targets = [0, 1].map(|k| Some(if k == class { 1.0 } else { 0.0 }));
+            let row = SeriesRow { group, inputs: &[], targets: &targets };
+            let (mut a, mut b) = (Vec::new(), Vec::new());
+            frequencies.observe(row, &mut a).unwrap();
+            last.observe(row, &mut b).unwrap();
+            (a[0], b[0])
+        };
+        assert_eq!(observe(1, 0), (Some(0.5), None));
+        assert_eq!(observe(0, 1), (Some(0.5), None));
+        assert_eq!(observe(1, 0), (Some(2.0 / 3.0), Some(0.51)));
+        assert_eq!(observe(0, 1).0, Some(1.0 / 3.0));
     }
 }

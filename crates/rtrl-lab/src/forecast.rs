@@ -1,9 +1,10 @@
 //! A recurrent network that forecasts a series and learns as the series arrives.
 
 use rtrl_model::{Learner, Loss, Network, Real, Targets};
-use serde::{Deserialize, Serialize};
 
 use crate::Error;
+pub use crate::memory::Memory;
+use crate::memory::Sequence;
 use crate::prequential::{SeriesForecaster, SeriesRow};
 use crate::scale::RunningScale;
 
@@ -34,6 +35,10 @@ pub enum Horizon {
 /// without a target, and a target that is missing is none of its output. After an overflow the
 /// forecaster resets the learner and continues; [`NetworkForecaster::mishaps`] counts these rows.
 ///
+/// Each group of the series has a stream of the learner, with a state of its own, which is added at
+/// its first row and starts at 0. All groups share weights and scales, and a row of one takes no time
+/// for the others.
+///
 /// Apart from its settings ([`Predict`], [`Horizon`], [`NetworkForecaster::without_learning`]), it
 /// consists of the learner and [`NetworkForecaster::memory`]: with the same settings, one that is
 /// made of a stored learner and memory continues bit for bit.
@@ -47,65 +52,27 @@ pub struct NetworkForecaster<T: Real> {
     /// One for each target; none of classes.
     target_scales: Vec<RunningScale>,
     input_scales: Vec<RunningScale>,
-    /// The standardised inputs of the current row.
-    input: Vec<T>,
-    /// The last value of each target, if there has been one; none of classes.
-    present: Vec<Option<f64>>,
-    /// Whether there has been a row.
-    started: bool,
+    /// One for each group.
+    sequences: Vec<Sequence<T>>,
     mishaps: u64,
     /// The targets of a step, one for each output.
     targets: Vec<Option<T>>,
-    /// The forecasts of the last step or, if they have been made, those from the current row.
+    /// The forecasts of the last step or, if they have been made, those from a group's current row.
     forecasts: Vec<f64>,
-    /// Whether the forecasts from the current row have been made.
-    is_made: bool,
-}
-
-/// What a forecaster remembers next to its learner.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Memory {
-    /// One for each target; none of classes.
-    target_scales: Vec<RunningScale>,
-    input_scales: Vec<RunningScale>,
-    /// The standardised inputs of the last row.
-    input: Vec<f64>,
-    /// The last value of each target; none of classes.
-    present: Vec<Option<f64>>,
-    /// Whether there has been a row.
-    started: bool,
-    mishaps: u64,
-}
-
-impl Memory {
-    /// The inputs of the network for these inputs of a row.
-    ///
-    /// # Errors
-    /// [`rtrl_model::Error::InputLength`] for another number of inputs.
-    pub fn standardise(&self, inputs: &[f64]) -> Result<Vec<f64>, Error> {
-        let (expected, got) = (self.input_scales.len(), inputs.len());
-        if got != expected {
-            return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
-        }
-        let scales = self.input_scales.iter().zip(inputs);
-        Ok(scales.map(|(scale, &value)| scale.standardise(value)).collect())
-    }
+    /// The group whose forecasts have been made.
+    made: Option<usize>,
 }
 
 impl<T: Real> NetworkForecaster<T> {
-    /// A forecaster that has seen no row, around a learner of one stream.
+    /// A forecaster that has seen no row, around a learner with a stream for each group that is known
+    /// already, at least one.
     ///
     /// # Errors
-    /// [`rtrl_model::Error::Setting`] unless the learner has one stream and, exactly if a class is
-    /// forecast, the softmax cross-entropy as its loss.
+    /// [`rtrl_model::Error::Setting`] unless the learner has, exactly if a class is forecast, the
+    /// softmax cross-entropy as its loss.
     pub fn new(learner: Learner<T>, predict: Predict, horizon: Horizon) -> Result<Self, Error> {
         let network = learner.network();
         let (inputs, outputs) = (network.inputs(), network.outputs());
-        if learner.streams() != 1 {
-            let got = learner.streams().to_string();
-            return Err(refused("number of streams of a forecaster", "1", got));
-        }
         let is_class = predict == Predict::Class;
         if is_class != matches!(learner.loss(), Loss::SoftmaxCrossEntropy) {
             let expected = if is_class { "softmax-cross-entropy" } else { "a loss of numbers" };
@@ -119,13 +86,11 @@ impl<T: Real> NetworkForecaster<T> {
             learns: true,
             target_scales: vec![RunningScale::default(); values],
             input_scales: vec![RunningScale::default(); inputs],
-            input: vec![T::ZERO; inputs],
-            present: vec![None; values],
-            started: false,
+            sequences: vec![Sequence::new(inputs, values); learner.streams()],
             mishaps: 0,
             targets: vec![None; outputs],
             forecasts: vec![0.0; outputs],
-            is_made: false,
+            made: None,
             learner,
         })
     }
@@ -135,22 +100,13 @@ impl<T: Real> NetworkForecaster<T> {
     ///
     /// # Errors
     /// [`rtrl_model::Error::InputLength`] for the memory of another number of inputs,
-    /// [`rtrl_model::Error::TargetLength`] for that of another number of targets.
-    pub fn remember(mut self, memory: Memory) -> Result<Self, Error> {
-        let expected = self.input.len();
-        let lengths = [memory.input.len(), memory.input_scales.len()];
-        if let Some(&got) = lengths.iter().find(|&&got| got != expected) {
-            return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
-        }
-        let expected = self.present.len();
-        let lengths = [memory.present.len(), memory.target_scales.len()];
-        if let Some(&got) = lengths.iter().find(|&&got| got != expected) {
-            return Err(Error::Model(rtrl_model::Error::TargetLength { expected, got }));
-        }
-        let Memory { target_scales, input_scales, input, present, started, mishaps } = memory;
-        self.input = input.into_iter().map(T::from_f64).collect();
-        let is_made = false;
-        Ok(Self { target_scales, input_scales, present, started, mishaps, is_made, ..self })
+    /// [`rtrl_model::Error::TargetLength`] for that of another number of targets,
+    /// [`rtrl_model::Error::StreamCount`] for that of another number of groups.
+    pub fn remember(self, memory: Memory) -> Result<Self, Error> {
+        memory.check(self.sequences.len(), self.input_scales.len(), self.target_scales.len())?;
+        let Memory { target_scales, input_scales, sequences, mishaps } = memory;
+        let sequences = sequences.iter().map(Sequence::rounded).collect();
+        Ok(Self { target_scales, input_scales, sequences, mishaps, made: None, ..self })
     }
 
     /// What the forecaster remembers next to its learner.
@@ -158,9 +114,7 @@ impl<T: Real> NetworkForecaster<T> {
         Memory {
             target_scales: self.target_scales.clone(),
             input_scales: self.input_scales.clone(),
-            input: self.input.iter().map(|value| value.to_f64()).collect(),
-            present: self.present.clone(),
-            started: self.started,
+            sequences: self.sequences.iter().map(Sequence::widened).collect(),
             mishaps: self.mishaps,
         }
     }
@@ -185,15 +139,19 @@ impl<T: Real> NetworkForecaster<T> {
         self.horizon
     }
 
-    /// The forecasts from the inputs of the current row: a value of each target, or the probability
-    /// of each class. If the forward pass overflows, they are those for outputs of 0.
-    pub fn forecast(&mut self) -> &[f64] {
-        if !self.is_made {
-            self.look_ahead();
-            self.decode();
-            self.is_made = true;
+    /// The forecasts from the inputs of the current row of a group: a value of each target, or the
+    /// probability of each class. If the forward pass overflows, they are those for outputs of 0.
+    ///
+    /// # Errors
+    /// [`rtrl_model::Error::NoStream`] for a group without rows.
+    pub fn forecast(&mut self, group: usize) -> Result<&[f64], Error> {
+        if self.made != Some(group) {
+            self.learner.state(group)?;
+            self.look_ahead(group);
+            self.decode(group);
+            self.made = Some(group);
         }
-        &self.forecasts
+        Ok(&self.forecasts)
     }
 
     /// Number of rows at which an overflow kept the network from learning.
@@ -211,25 +169,39 @@ impl<T: Real> NetworkForecaster<T> {
         &self.input_scales
     }
 
-    /// Forecasts the targets that belong to the current row, then learns from them. The step
-    /// computes the outputs of the forecasts before it learns, so no other forward pass is needed.
-    fn forecast_and_learn(&mut self, targets: &[Option<f64>]) -> Result<(), Error> {
-        self.encode(targets)?;
-        if std::mem::take(&mut self.is_made) {
-            return self.learn(false);
+    /// Adds the stream of a group that begins with this row.
+    fn begin(&mut self, group: usize) -> Result<(), Error> {
+        if group < self.sequences.len() {
+            return Ok(());
         }
-        self.learn(true)?;
-        self.decode();
+        let stream = self.learner.add_stream()?;
+        let rest = vec![T::ZERO; self.learner.network().layout().states()];
+        self.learner.reset_stream(stream, &rest)?;
+        let (inputs, values) = (self.input_scales.len(), self.target_scales.len());
+        self.sequences.push(Sequence::new(inputs, values));
         Ok(())
     }
 
-    /// Takes a step with the inputs of the current row and its targets, and keeps the outputs among
-    /// the forecasts if they are `wanted`; 0 if the forward pass overflows. After an overflow, it
-    /// resets what is lost and continues.
-    fn learn(&mut self, wanted: bool) -> Result<(), Error> {
+    /// Forecasts the targets that belong to the current row of a group, then learns from them. The
+    /// step computes the outputs of the forecasts before it learns, so no other forward pass is
+    /// needed.
+    fn forecast_and_learn(&mut self, row: SeriesRow<'_>) -> Result<(), Error> {
+        self.encode(row)?;
+        if self.made.take() == Some(row.group) {
+            return self.learn(row.group, false);
+        }
+        self.learn(row.group, true)?;
+        self.decode(row.group);
+        Ok(())
+    }
+
+    /// Takes a step of a group with the inputs of its current row and the targets, and keeps the
+    /// outputs among the forecasts if they are `wanted`; 0 if the forward pass overflows. After an
+    /// overflow, it resets what is lost and continues.
+    fn learn(&mut self, group: usize, wanted: bool) -> Result<(), Error> {
         let has_target = self.targets.iter().any(Option::is_some);
         let targets = if has_target { Targets::Some(&self.targets) } else { Targets::None };
-        let error = match self.learner.step(&self.input, targets) {
+        let error = match self.learner.step_stream(group, &self.sequences[group].input, targets) {
             Ok(report) => {
                 if wanted {
                     copy(report.outputs, &mut self.forecasts);
@@ -239,55 +211,55 @@ impl<T: Real> NetworkForecaster<T> {
             Err(error) => error,
         };
         if wanted {
-            copy(self.learner.state(0)?.outputs(), &mut self.forecasts);
+            copy(self.learner.state(group)?.outputs(), &mut self.forecasts);
         }
-        match error {
+        match error.cause() {
             rtrl_model::Error::UpdateRefused { .. } | rtrl_model::Error::Fit { .. } => {}
-            rtrl_model::Error::Overflow { .. } => self.learner.reset_sensitivities()?,
-            // The learner has not moved.
+            rtrl_model::Error::Overflow { .. } => self.learner.reset_stream_sensitivities(group)?,
+            // The stream has not moved.
             rtrl_model::Error::NonFinite { .. } => {
                 if wanted {
-                    self.look_ahead();
+                    self.look_ahead(group);
                 }
                 let rest = vec![T::ZERO; self.learner.network().layout().states()];
-                self.learner.reset(&rest)?;
+                self.learner.reset_stream(group, &rest)?;
             }
-            other => return Err(other.into()),
+            _ => return Err(error.into()),
         }
         self.mishaps += 1;
         Ok(())
     }
 
-    /// Makes the outputs for the inputs of the current row the forecasts; 0 if the forward pass
-    /// overflows.
-    fn look_ahead(&mut self) {
-        match self.learner.peek(&self.input) {
+    /// Makes the outputs for the inputs of the current row of a group the forecasts; 0 if the forward
+    /// pass overflows.
+    fn look_ahead(&mut self, group: usize) {
+        match self.learner.replay(group, [self.sequences[group].input.as_slice()]) {
             Ok(outputs) => copy(outputs, &mut self.forecasts),
             Err(_) => self.forecasts.fill(0.0),
         }
     }
 
-    /// Converts the outputs of the network to values of the targets, relative to the current row, or
-    /// to probabilities.
-    fn decode(&mut self) {
+    /// Converts the outputs of the network to values of the targets, relative to the current row of a
+    /// group, or to probabilities.
+    fn decode(&mut self, group: usize) {
         if self.predict == Predict::Class {
             return softmax(&mut self.forecasts);
         }
         for j in 0..self.forecasts.len() {
-            self.forecasts[j] =
-                self.base(j) + self.forecasts[j] * self.target_scales[j].deviation();
+            let deviation = self.target_scales[j].deviation();
+            self.forecasts[j] = self.base(group, j) + self.forecasts[j] * deviation;
         }
     }
 
     /// The inverse of [`NetworkForecaster::decode`], for the targets of a row. There are none unless
     /// the forecaster learns.
-    fn encode(&mut self, targets: &[Option<f64>]) -> Result<(), Error> {
-        for (j, &target) in targets.iter().enumerate() {
+    fn encode(&mut self, row: SeriesRow<'_>) -> Result<(), Error> {
+        for (j, &target) in row.targets.iter().enumerate() {
             let target = target.filter(|_| self.learns);
             self.targets[j] = match (target, self.predict) {
                 (Some(target), Predict::Change | Predict::Value) => {
                     let deviation = self.target_scales[j].deviation();
-                    Some(T::from_f64((target - self.base(j)) / deviation))
+                    Some(T::from_f64((target - self.base(row.group, j)) / deviation))
                 }
                 (target, _) => target.map(T::from_f64),
             };
@@ -298,20 +270,21 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(())
     }
 
-    /// The forecast of target `j` for an output of 0.
-    fn base(&self, j: usize) -> f64 {
-        match (self.predict, self.present[j]) {
+    /// The forecast of target `j` of a group for an output of 0.
+    fn base(&self, group: usize, j: usize) -> f64 {
+        match (self.predict, self.sequences[group].present[j]) {
             (Predict::Change, Some(present)) => present,
             _ => self.target_scales[j].mean(),
         }
     }
 
     /// Makes the inputs the current ones. If a scale cannot take its value, none does.
-    fn enter_inputs(&mut self, inputs: &[f64]) -> Result<(), Error> {
-        self.is_made = false;
-        let mut scales = self.input_scales.iter().zip(inputs);
+    fn enter_inputs(&mut self, row: SeriesRow<'_>) -> Result<(), Error> {
+        self.made = None;
+        let mut scales = self.input_scales.iter().zip(row.inputs);
         scales.try_for_each(|(scale, &value)| with(scale, value).map(drop))?;
-        let places = self.input.iter_mut().zip(&mut self.input_scales).zip(inputs);
+        let input = &mut self.sequences[row.group].input;
+        let places = input.iter_mut().zip(&mut self.input_scales).zip(row.inputs);
         for ((place, scale), &value) in places {
             if self.learns {
                 scale.add(value);
@@ -323,12 +296,13 @@ impl<T: Real> NetworkForecaster<T> {
 
     /// Makes each target that is not missing the last one. If a scale cannot take its value, none
     /// does.
-    fn enter_targets(&mut self, targets: &[Option<f64>]) -> Result<(), Error> {
-        self.is_made = false;
-        for (scale, target) in self.target_scales.iter().zip(targets) {
+    fn enter_targets(&mut self, row: SeriesRow<'_>) -> Result<(), Error> {
+        self.made = None;
+        for (scale, target) in self.target_scales.iter().zip(row.targets) {
             target.map_or(Ok(()), |target| with(scale, target).map(drop))?;
         }
-        let places = self.target_scales.iter_mut().zip(&mut self.present).zip(targets);
+        let present = &mut self.sequences[row.group].present;
+        let places = self.target_scales.iter_mut().zip(present).zip(row.targets);
         for ((scale, present), &target) in places {
             let Some(target) = target else { continue };
             if self.learns {
@@ -339,15 +313,19 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(())
     }
 
-    /// Fails for a row of another number of inputs or targets.
+    /// Fails for a row of another number of inputs or targets, or of a group after the next new one.
     fn check(&self, row: SeriesRow<'_>) -> Result<(), Error> {
-        let (expected, got) = (self.input.len(), row.inputs.len());
+        let (expected, got) = (self.input_scales.len(), row.inputs.len());
         if got != expected {
             return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
         }
         let (expected, got) = (self.targets.len(), row.targets.len());
         if got != expected {
             return Err(Error::Model(rtrl_model::Error::TargetLength { expected, got }));
+        }
+        let (streams, got) = (self.sequences.len(), row.group);
+        if got > streams {
+            return Err(Error::Model(rtrl_model::Error::NoStream { streams, got }));
         }
         Ok(())
     }
@@ -367,9 +345,13 @@ fn copy<T: Real>(outputs: &[T], to: &mut [f64]) {
 /// Replaces logits by their softmax.
 fn softmax(values: &mut [f64]) {
     let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    values.iter_mut().for_each(|value| *value = libm::exp(*value - largest));
+    for value in &mut *values {
+        *value = libm::exp(*value - largest);
+    }
     let sum: f64 = values.iter().sum();
-    values.iter_mut().for_each(|value| *value /= sum);
+    for value in values {
+        *value /= sum;
+    }
 }
 
 impl<T: Real> SeriesForecaster for NetworkForecaster<T> {
@@ -379,23 +361,24 @@ impl<T: Real> SeriesForecaster for NetworkForecaster<T> {
         forecasts: &mut Vec<Option<f64>>,
     ) -> Result<(), Error> {
         self.check(row)?;
+        self.begin(row.group)?;
         match self.horizon {
             Horizon::SameRow => {
-                self.enter_inputs(row.inputs)?;
-                self.forecast_and_learn(row.targets)?;
+                self.enter_inputs(row)?;
+                self.forecast_and_learn(row)?;
                 forecasts.extend(self.forecasts.iter().copied().map(Some));
-                self.enter_targets(row.targets)
+                self.enter_targets(row)
             }
             Horizon::NextRow => {
-                if self.started {
-                    self.forecast_and_learn(row.targets)?;
+                if self.sequences[row.group].started {
+                    self.forecast_and_learn(row)?;
                     forecasts.extend(self.forecasts.iter().copied().map(Some));
                 } else {
                     forecasts.resize(forecasts.len() + row.targets.len(), None);
                 }
-                self.enter_targets(row.targets)?;
-                self.enter_inputs(row.inputs)?;
-                self.started = true;
+                self.enter_targets(row)?;
+                self.enter_inputs(row)?;
+                self.sequences[row.group].started = true;
                 Ok(())
             }
         }
@@ -422,7 +405,10 @@ mod tests {
         /// Takes a row of one target and returns its forecast.
         fn take(&mut self, input: f64, target: Option<f64>) -> Result<Option<f64>, Error> {
             let mut forecasts = Vec::new();
-            self.observe(SeriesRow { inputs: &[input], targets: &[target] }, &mut forecasts)?;
+            self.observe(
+                SeriesRow { group: 0, inputs: &[input], targets: &[target] },
+                &mut forecasts,
+            )?;
             Ok(forecasts[0])
         }
     }
@@ -434,7 +420,7 @@ mod tests {
         input: f64,
         target: Option<f64>,
     ) {
-        let row = SeriesRow { inputs: &[input], targets: &[target] };
+        let row = SeriesRow { group: 0, inputs: &[input], targets: &[target] };
         scores.take(network, &mut NO_BASELINES.clone(), row).unwrap();
     }
 
@@ -507,7 +493,7 @@ mod tests {
         let tame = || forecaster(Predict::Change, 1e-2);
         for [mut asked, mut silent] in [[tame(), tame()], [wild(), wild()]] {
             for t in 0..50 {
-                let next = asked.forecast()[0];
+                let next = asked.forecast(0).unwrap()[0];
                 let target = (t % 7 > 0).then_some(wave(t));
                 let scored = [&mut asked, &mut silent].map(|f| f.take(wave(t), target).unwrap());
                 assert_eq!(scored[0].map(f64::to_bits), scored[1].map(f64::to_bits), "{t}");
@@ -539,7 +525,7 @@ mod tests {
         let mut network = forecaster(Predict::Value, 1e-3);
         network.take(0.0, Some(f64::MAX)).unwrap();
         assert!(matches!(network.take(0.0, Some(-f64::MAX)), Err(Error::Scale)));
-        let row = SeriesRow { inputs: &[], targets: &[Some(1.0)] };
+        let row = SeriesRow { group: 0, inputs: &[], targets: &[Some(1.0)] };
         let short = network.observe(row, &mut Vec::new());
         let refused = rtrl_model::Error::InputLength { expected: 1, got: 0 };
         assert_eq!(short.unwrap_err().to_string(), refused.to_string());
@@ -608,7 +594,10 @@ mod tests {
             }
             assert_eq!(resumed.memory(), whole.memory());
         }
-        let memory = Memory { input: vec![0.0; 2], ..forecaster(Predict::Value, 1.0).memory() };
+        let memory =
+            Memory { input_scales: Vec::new(), ..forecaster(Predict::Value, 1.0).memory() };
+        assert!(forecaster(Predict::Value, 1.0).remember(memory).is_err());
+        let memory = Memory { sequences: Vec::new(), ..forecaster(Predict::Value, 1.0).memory() };
         assert!(forecaster(Predict::Value, 1.0).remember(memory).is_err());
     }
 
@@ -632,7 +621,7 @@ mod tests {
         let after = network.memory();
         assert_eq!(after.target_scales, before.target_scales);
         assert_eq!(after.input_scales, before.input_scales);
-        assert_ne!(after.present, before.present);
+        assert_ne!(after.sequences, before.sequences);
     }
 
     /// A network of two targets, or of two classes.
@@ -658,7 +647,7 @@ mod tests {
             for t in 0..60 {
                 let second = (!missing || t % 3 > 0).then(|| -wave(t));
                 let targets = [Some(wave(t + 1)), second];
-                let row = SeriesRow { inputs: &[wave(t)], targets: &targets };
+                let row = SeriesRow { group: 0, inputs: &[wave(t)], targets: &targets };
                 network.observe(row, &mut all).unwrap();
             }
             assert_eq!(network.mishaps(), 0);
@@ -677,13 +666,13 @@ mod tests {
             let mut scores = Scores::of_classes(1, 2, 1500);
             let mut generator = rtrl_model::Generator::new(8);
             for t in 0..3000 {
-                let input = libm::sin(0.3 * t as f64);
+                let input = libm::sin(0.3 * f64::from(t));
                 let rises =
-                    if shuffled { generator.bit() } else { libm::cos(0.3 * t as f64) > 0.0 };
+                    if shuffled { generator.bit() } else { libm::cos(0.3 * f64::from(t)) > 0.0 };
                 let targets = [rises, !rises].map(|is| Some(f64::from(u8::from(is))));
                 // Some rows have no class.
                 let targets = if t % 7 == 0 { [None; 2] } else { targets };
-                let row = SeriesRow { inputs: &[input], targets: &targets };
+                let row = SeriesRow { group: 0, inputs: &[input], targets: &targets };
                 scores.take(&mut network, &mut NO_BASELINES.clone(), row).unwrap();
                 let sum: f64 = scores.forecasts().iter().flatten().sum();
                 assert!((sum - 1.0).abs() < 1e-12);
@@ -699,22 +688,86 @@ mod tests {
     }
 
     #[test]
-    fn the_loss_and_the_number_of_streams_must_fit() {
-        let build = |loss: Loss<f64>, streams| {
+    fn the_loss_must_fit() {
+        let build = |loss: Loss<f64>| {
             let network = Network::builder(2, 1).readout(Readout::new(2)).build().unwrap();
-            Learner::builder(network).loss(loss).streams(streams).build().unwrap()
+            Learner::builder(network).loss(loss).build().unwrap()
         };
-        for (loss, streams, predict, words) in [
-            (Loss::SquaredError, 2, Predict::Value, ["streams", "got 2"]),
-            (Loss::SquaredError, 1, Predict::Class, ["loss", "got squared-error"]),
-            (Loss::SoftmaxCrossEntropy, 1, Predict::Value, ["loss", "got softmax"]),
+        for (loss, predict, got) in [
+            (Loss::SquaredError, Predict::Class, "got squared-error"),
+            (Loss::SoftmaxCrossEntropy, Predict::Value, "got softmax"),
         ] {
-            let refused = NetworkForecaster::new(build(loss, streams), predict, Horizon::NextRow);
+            let refused = NetworkForecaster::new(build(loss), predict, Horizon::NextRow);
             let error = refused.unwrap_err().to_string();
-            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+            assert!(error.contains("loss") && error.contains(got), "{error}");
         }
         let mut network = pair(Predict::Value);
-        let row = SeriesRow { inputs: &[1.0], targets: &[Some(1.0)] };
+        let row = SeriesRow { group: 0, inputs: &[1.0], targets: &[Some(1.0)] };
+        assert!(network.observe(row, &mut Vec::new()).is_err());
+    }
+
+    /// Rows of two waves of different phase, interleaved at random: as many as `rows`.
+    fn interleaved(rows: usize) -> impl Iterator<Item = (usize, f64)> {
+        let mut generator = rtrl_model::Generator::new(6);
+        let mut times = [0, 0];
+        (0..rows).map(move |row| {
+            let group = if row == 0 { 0 } else { generator.below(2) };
+            times[group] += 1;
+            (group, wave(times[group] + 17 * group))
+        })
+    }
+
+    /// If nothing is learnt but the scales, which are shared, each group has the state that it would
+    /// have alone.
+    #[test]
+    fn each_group_has_a_state_of_its_own() {
+        let mut together = forecaster(Predict::Change, 1e-2);
+        together = stored(&together);
+        let mut forecasts = [Vec::new(), Vec::new()];
+        for (group, value) in interleaved(300) {
+            let mut made = Vec::new();
+            let row = SeriesRow { group, inputs: &[value], targets: &[Some(value)] };
+            together.observe(row, &mut made).unwrap();
+            forecasts[group].push(made[0]);
+            if forecasts[group].len() == 40 {
+                together = stored(&together);
+            }
+        }
+        assert_eq!((together.learner.streams(), together.mishaps()), (2, 0));
+        // The first row of each is not forecast, and both are learnt.
+        for (group, forecasts) in forecasts.iter().enumerate() {
+            assert_eq!(forecasts.iter().position(Option::is_some), Some(1), "{group}");
+            let values = interleaved(300).filter(|(of, _)| *of == group).map(|(_, value)| value);
+            let errors = forecasts.iter().zip(values).skip(80);
+            let errors = errors.map(|(forecast, value)| (forecast.unwrap() - value).abs());
+            let largest = errors.fold(0.0, f64::max);
+            assert!(largest < 0.5, "{group}: {largest}");
+        }
+        // Negative control: as one series, they are not.
+        let mut mixed = forecaster(Predict::Change, 1e-2);
+        let errors = interleaved(300).map(|(_, value)| {
+            mixed.take(value, Some(value)).unwrap().map_or(0.0, |forecast| (forecast - value).abs())
+        });
+        let largest = errors.skip(150).fold(0.0, f64::max);
+        assert!(largest > 1.0, "{largest}");
+    }
+
+    /// The forecast of a group is made from its own row.
+    #[test]
+    fn the_next_forecast_is_that_of_the_group() {
+        let mut network = forecaster(Predict::Change, 1e-2);
+        let observe = |network: &mut NetworkForecaster<f64>, group, value| {
+            let row = SeriesRow { group, inputs: &[value], targets: &[Some(value)] };
+            network.observe(row, &mut Vec::new()).unwrap();
+        };
+        for t in 0..40 {
+            observe(&mut network, 0, wave(t));
+            observe(&mut network, 1, wave(t) + 100.0);
+        }
+        let [first, second] = [0, 1].map(|group| network.forecast(group).unwrap()[0]);
+        assert!((second - first - 100.0).abs() < 5.0, "{first} {second}");
+        assert!(network.forecast(2).is_err());
+        let row = SeriesRow { group: 3, inputs: &[0.0], targets: &[None] };
         assert!(network.observe(row, &mut Vec::new()).is_err());
     }
 }

@@ -12,7 +12,7 @@
 //! let mut scores = Scores::of_values(1 + baselines.len(), 1, 20);
 //! for t in 0..200 {
 //!     let value = (f64::from(t) * 0.3).sin();
-//!     let row = SeriesRow { inputs: &[], targets: &[Some(value)] };
+//!     let row = SeriesRow { group: 0, inputs: &[], targets: &[Some(value)] };
 //!     scores.take(&mut autoregression, &mut baselines, row)?;
 //! }
 //! let errors: Vec<f64> = scores.settled.iter().filter_map(|sums| sums.rmse()).collect();
@@ -33,6 +33,9 @@ use crate::{Error, bits};
 /// row, 0 for the others, or none at all.
 #[derive(Debug, Clone, Copy)]
 pub struct SeriesRow<'a> {
+    /// The group of the row: groups are series of their own, whose rows are interleaved. They are
+    /// numbered from 0 in the order of their first rows.
+    pub group: usize,
     /// The inputs.
     pub inputs: &'a [f64],
     /// The targets.
@@ -119,6 +122,8 @@ pub struct Scores {
     pub running: Vec<ErrorSums>,
     /// Over all forecasts except the skipped ones at the start.
     pub settled: Vec<ErrorSums>,
+    /// The settled errors of each group; none unless groups are told apart.
+    groups: Option<Vec<Vec<ErrorSums>>>,
     kind: Kind,
 }
 
@@ -159,7 +164,35 @@ impl Scores {
 
     fn new(forecasters: usize, skip: u64, kind: Kind) -> Self {
         let sums = vec![ErrorSums::default(); forecasters];
-        Self { skip, count: 0, forecasts: Vec::new(), running: sums.clone(), settled: sums, kind }
+        let (running, forecasts) = (sums.clone(), Vec::new());
+        Self { skip, count: 0, forecasts, running, settled: sums, groups: None, kind }
+    }
+
+    /// Also sums the errors of each group.
+    #[must_use]
+    pub fn by_group(self) -> Self {
+        Self { groups: Some(Vec::new()), ..self }
+    }
+
+    /// The settled errors of each group, of one forecaster after the other, if groups are told
+    /// apart.
+    pub fn groups(&self) -> &[Vec<ErrorSums>] {
+        self.groups.as_deref().unwrap_or_default()
+    }
+
+    /// Adds an error of forecaster `i`, which counts among the settled ones if it `settles`.
+    fn add_error(&mut self, group: usize, i: usize, error: f64, settles: bool) {
+        self.running[i].add(error);
+        if !settles {
+            return;
+        }
+        self.settled[i].add(error);
+        if let Some(groups) = &mut self.groups {
+            if groups.len() <= group {
+                groups.resize(group + 1, vec![ErrorSums::default(); self.settled.len()]);
+            }
+            groups[group][i].add(error);
+        }
     }
 
     /// Shows every forecaster a row and adds the errors of its forecasts. Targets that are missing,
@@ -178,44 +211,48 @@ impl Scores {
         for baseline in &mut *baselines {
             baseline.observe(row, &mut self.forecasts)?;
         }
-        let counts = match self.kind {
-            Kind::Value => self.add_value(row.targets.first().copied().flatten()),
-            Kind::Values(_) => self.add_values(row.targets),
-            Kind::Class(_) => self.add_class(row.targets),
+        let forecasts = std::mem::take(&mut self.forecasts);
+        let mut kind = std::mem::replace(&mut self.kind, Kind::Value);
+        let counts = match &mut kind {
+            Kind::Value => self.add_value(row, &forecasts),
+            Kind::Values(targets) => self.add_values(row, &forecasts, targets),
+            Kind::Class(classes) => self.add_class(row, &forecasts, classes),
         };
+        (self.forecasts, self.kind) = (forecasts, kind);
         self.count += u64::from(counts);
         Ok(())
     }
 
     /// Adds the errors of the forecasts of one value; returns whether they count.
-    fn add_value(&mut self, target: Option<f64>) -> bool {
-        let Some(target) = target.filter(|_| self.forecasts.iter().all(Option::is_some)) else {
+    fn add_value(&mut self, row: SeriesRow<'_>, forecasts: &[Option<f64>]) -> bool {
+        let target = row.targets.first().copied().flatten();
+        let Some(target) = target.filter(|_| forecasts.iter().all(Option::is_some)) else {
             return false;
         };
         let settles = self.count >= self.skip;
-        for (i, forecast) in self.forecasts.iter().flatten().enumerate() {
-            self.running[i].add(forecast - target);
-            if settles {
-                self.settled[i].add(forecast - target);
-            }
+        for (i, forecast) in forecasts.iter().flatten().enumerate() {
+            self.add_error(row.group, i, forecast - target, settles);
         }
         true
     }
 
     /// Adds the errors of the forecasts of several values.
-    fn add_values(&mut self, values: &[Option<f64>]) -> bool {
-        let Kind::Values(targets) = &mut self.kind else { return false };
+    fn add_values(
+        &mut self,
+        row: SeriesRow<'_>,
+        forecasts: &[Option<f64>],
+        targets: &mut [TargetErrors],
+    ) -> bool {
         let (width, mut counts) = (targets.len(), false);
-        for (j, (target, value)) in targets.iter_mut().zip(values).enumerate() {
+        for (j, (target, value)) in targets.iter_mut().zip(row.targets).enumerate() {
             let Some(value) = *value else { continue };
-            let forecasts = || self.forecasts.iter().skip(j).step_by(width);
+            let forecasts = || forecasts.iter().skip(j).step_by(width);
             if forecasts().all(Option::is_some) {
                 let settles = target.count >= self.skip;
                 let unit = target.scale.deviation();
                 for (i, forecast) in forecasts().flatten().enumerate() {
-                    self.running[i].add((forecast - value) / unit);
+                    self.add_error(row.group, i, (forecast - value) / unit, settles);
                     if settles {
-                        self.settled[i].add((forecast - value) / unit);
                         target.settled[i].add(forecast - value);
                     }
                 }
@@ -228,18 +265,21 @@ impl Scores {
     }
 
     /// Adds the surprisal of the class of a row.
-    fn add_class(&mut self, targets: &[Option<f64>]) -> bool {
-        let Kind::Class(classes) = &mut self.kind else { return false };
-        let Some(class) = label(targets) else { return false };
-        if self.forecasts.iter().any(Option::is_none) {
+    fn add_class(
+        &mut self,
+        row: SeriesRow<'_>,
+        forecasts: &[Option<f64>],
+        classes: &mut [ClassSums],
+    ) -> bool {
+        let Some(class) = label(row.targets) else { return false };
+        if forecasts.iter().any(Option::is_none) {
             return false;
         }
         let settles = self.count >= self.skip;
-        for (i, forecast) in self.forecasts.chunks_exact(targets.len()).enumerate() {
+        for (i, forecast) in forecasts.chunks_exact(row.targets.len()).enumerate() {
             let surprisal = -libm::log(forecast[class].unwrap_or_default().max(LEAST));
-            self.running[i].add(surprisal);
+            self.add_error(row.group, i, surprisal, settles);
             if settles {
-                self.settled[i].add(surprisal);
                 classes[i].add(forecast, class);
             }
         }
@@ -313,7 +353,7 @@ mod tests {
         baselines: &mut [B],
         targets: &[Option<f64>],
     ) {
-        scores.take(first, baselines, SeriesRow { inputs: &[], targets }).unwrap();
+        scores.take(first, baselines, SeriesRow { group: 0, inputs: &[], targets }).unwrap();
     }
 
     fn persistence() -> PerTarget<Persistence> {
@@ -438,5 +478,19 @@ mod tests {
         assert!((scores.loss(&scores.running[0]).unwrap() - 4.0f64.ln()).abs() < 1e-15);
         assert_eq!(scores.least(), scores.loss(&scores.settled[0]));
         assert_eq!(scores.classes()[0].accuracy(), Some(0.0));
+    }
+
+    #[test]
+    fn groups_are_summed_apart() {
+        let mut scores = Scores::of_values(1, 1, 1).by_group();
+        let (mut last, none) = (persistence(), &mut [] as &mut [Constant]);
+        for (group, value) in [(0, 1.0), (1, 10.0), (0, 2.0), (1, 30.0), (0, 5.0)] {
+            let row = SeriesRow { group, inputs: &[], targets: &[Some(value)] };
+            scores.take(&mut last, none, row).unwrap();
+        }
+        let rmse: Vec<_> = scores.groups().iter().map(|sums| sums[0].rmse()).collect();
+        assert_eq!(rmse, [Some(3.0), Some(20.0)]);
+        assert_eq!((scores.count(), scores.settled[0].count()), (3, 2));
+        assert!(Scores::of_values(1, 1, 1).groups().is_empty());
     }
 }

@@ -17,6 +17,8 @@ Examples:
   rtrl train xor.csv --target xor --classes xor --horizon 0
   rtrl tasks emit lorenz --steps 5000 > lorenz.csv
   rtrl train lorenz.csv --target x-z --predictions forecasts.csv
+  awk 'NR>1{print NR%3\",\"$0;next}{print \"site,\"$0}' henon.csv > sites.csv
+  rtrl train sites.csv --target x --group site
   gzip --stdout henon.csv | rtrl train - --target x --baselines none
   rtrl train henon.csv --target x --checkpoint kept --every 5000
   rtrl train henon.csv --target x --checkpoint kept --every 5000 --resume";

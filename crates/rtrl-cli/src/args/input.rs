@@ -1,12 +1,12 @@
 //! Which columns of a series are read, and how.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::numbers::lag;
+use super::numbers::{lag, listed};
 
 /// The columns of a series, and what is wrong or missing in them.
 #[derive(Debug, Clone, clap::Args)]
@@ -24,6 +24,20 @@ pub(crate) struct InputArgs {
     /// The column with the time of each row; it is not an input by default
     #[arg(long, value_name = "COLUMN")]
     pub(crate) time: Option<String>,
+
+    /// The column that names the group of each row. Groups are series of their own, such as those of
+    /// several sensors, whose rows are interleaved: each has a state of its own, which starts at its
+    /// first row, and all share the weights. It is not an input by default
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) group: Option<String>,
+
+    /// Most groups, each of which takes memory for its sensitivities
+    #[arg(long, value_name = "N", default_value = "1000", requires = "group", value_parser = listed)]
+    pub(crate) most_groups: NonZeroU32,
+
+    /// The groups of an earlier part of the run, or of the run of a model
+    #[arg(skip)]
+    pub(crate) groups: Vec<String>,
 
     /// The first line is a row, not a header; columns are chosen by their numbers
     #[arg(long)]

@@ -35,6 +35,8 @@ use rtrl_lab::forecast::Horizon;
 use rtrl_model::{Activation, Cell, Threads};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+
 pub(crate) use self::engine::EngineArgs;
 pub(crate) use self::input::{Classes, InputArgs, Missing, OnError};
 pub(crate) use self::inspect::InspectArgs;
@@ -46,7 +48,7 @@ use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
 pub(crate) use self::run::{GenerateArgs, RunArgs};
 pub(crate) use self::stream::{
-    BaselineName, Baselines, CheckpointArgs, Every, Format, VerbosityArgs,
+    BaselineName, Baselines, CheckpointArgs, Every, Format, Log, VerbosityArgs,
 };
 pub(crate) use self::tasks::{CompareArgs, EmitArgs, TasksCommand};
 
@@ -114,6 +116,17 @@ pub(crate) enum Command {
     /// List tasks, write their streams of inputs and targets, or compare cells on them
     #[command(subcommand, after_help = examples::TASKS)]
     Tasks(TasksCommand),
+}
+
+impl Command {
+    /// How lines on standard error look.
+    pub(crate) fn log(&self) -> Log {
+        match self {
+            Self::Train(args) => args.verbosity.log,
+            Self::Run(args) => args.verbosity.log,
+            _ => Log::Text,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -320,6 +333,15 @@ pub(crate) enum Precision {
 }
 
 impl TrainArgs {
+    /// Fails for an option of simple units next to a gated cell.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let given = [("--activation", self.activation.is_some()), ("--leak", self.leak.is_some())];
+        match given.into_iter().find(|(_, is_given)| *is_given && self.cell != Cell::Simple) {
+            Some((option, _)) => Err(Error::NeedsSimple { option, cell: self.cell.name() }),
+            None => Ok(()),
+        }
+    }
+
     /// The number of units.
     pub(crate) fn units(&self) -> usize {
         usize::try_from(self.units.get()).unwrap_or(usize::MAX)

@@ -1,12 +1,12 @@
 //! The flags of `rtrl run` and `rtrl generate`.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use rtrl_model::Threads;
 
 use super::input::OnError;
-use super::numbers::{threads, whole};
+use super::numbers::{listed, threads, whole};
 use super::stream::{CheckpointArgs, Format, VerbosityArgs};
 
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,10 @@ pub(crate) struct RunArgs {
     /// Save the model as it is after the last row. A run that is stopped saves it to OUT.partial
     #[arg(long, value_name = "OUT")]
     pub(crate) save: Option<PathBuf>,
+
+    /// Most groups of a model with groups, each of which takes memory for its sensitivities
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = listed)]
+    pub(crate) most_groups: NonZeroU32,
 
     /// What happens at a wrong row
     #[arg(long, value_enum, default_value_t = OnError::Stop)]
@@ -66,6 +70,10 @@ pub(crate) struct GenerateArgs {
     /// Number of rows
     #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) steps: u64,
+
+    /// The group to continue, of a model with groups
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
 
     /// Format of the rows on standard output
     #[arg(long, value_enum, default_value_t = Format::Csv)]

@@ -72,6 +72,30 @@ pub(crate) struct VerbosityArgs {
     /// Also say when a checkpoint is written
     #[arg(long, short)]
     pub(crate) verbose: bool,
+
+    /// How progress, notes and errors look on standard error
+    #[arg(long, value_enum, default_value_t = Log::Text)]
+    pub(crate) log: Log,
+}
+
+/// How lines on standard error look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Log {
+    /// Aligned columns and sentences
+    Text,
+    /// A JSON object on each line
+    Json,
+}
+
+impl Log {
+    /// A line that says something: a note or an error.
+    pub(crate) fn line(self, kind: &str, text: &str) -> String {
+        match (self, kind) {
+            (Self::Json, _) => serde_json::json!({ kind: text }).to_string(),
+            (Self::Text, "note") => text.to_owned(),
+            (Self::Text, _) => format!("{kind}: {text}"),
+        }
+    }
 }
 
 /// How predictions are written.
@@ -126,9 +150,10 @@ pub(crate) struct Baselines(Option<Vec<BaselineName>>);
 impl Baselines {
     /// Those for a target that is a class or a number.
     pub(crate) fn of(&self, is_class: bool) -> Result<Vec<BaselineName>, Error> {
-        let (fitting, target, expected) = match is_class {
-            true => (BaselineName::OF_CLASS, "a class", "persistence, frequencies or still"),
-            false => (BaselineName::OF_NUMBERS, "numbers", "persistence, ar or still"),
+        let (fitting, target, expected) = if is_class {
+            (BaselineName::OF_CLASS, "a class", "persistence, frequencies or still")
+        } else {
+            (BaselineName::OF_NUMBERS, "numbers", "persistence, ar or still")
         };
         let Some(chosen) = &self.0 else { return Ok(fitting.to_vec()) };
         match chosen.iter().find(|name| !fitting.contains(name)) {

@@ -90,8 +90,7 @@ fn found(table: &mut Table, args: &InputArgs, place: usize) -> Result<Option<Vec
     // The first number ends the search, so that a live stream is not waited for.
     while rows < ROWS && !table.ahead().any(|cells| !cells[place].is_empty()) {
         rows += 1;
-        table.read_ahead(rows);
-        if table.ahead().count() < rows {
+        if !table.read_ahead(rows) {
             break;
         }
     }

@@ -41,6 +41,14 @@ pub(super) struct Features {
     missing: Missing,
     /// Whether each input of the last row had a value of its own.
     is_present: Vec<bool>,
+    width: usize,
+    /// Of each group.
+    replacements: Vec<Replacements>,
+}
+
+/// What replaces the missing inputs of a group.
+#[derive(Clone)]
+struct Replacements {
     /// The last value of each input.
     last: Vec<f64>,
     /// The mean of each input so far.
@@ -54,18 +62,24 @@ impl Features {
             inputs,
             missing,
             is_present: Vec::with_capacity(width),
-            last: vec![0.0; width],
-            means: vec![RunningScale::default(); width],
+            width,
+            replacements: Vec::new(),
         }
     }
 
     /// Number of inputs of the network.
     pub(super) fn width(&self) -> usize {
-        self.last.len()
+        self.width
     }
 
-    /// Reads the inputs of the table's row. If there is an error, the row is forgotten.
-    pub(super) fn read(&mut self, table: &Table, inputs: &mut Vec<f64>) -> Result<(), Error> {
+    /// Reads the inputs of the table's row, which is of this group. If there is an error, the row is
+    /// forgotten.
+    pub(super) fn read(
+        &mut self,
+        table: &Table,
+        group: usize,
+        inputs: &mut Vec<f64>,
+    ) -> Result<(), Error> {
         inputs.clear();
         self.is_present.clear();
         for input in &self.inputs {
@@ -76,19 +90,26 @@ impl Features {
             }
             self.is_present.resize(inputs.len(), is_present);
         }
+        if self.replacements.len() <= group {
+            let (last, means) = (vec![0.0; self.width], vec![RunningScale::default(); self.width]);
+            self.replacements.resize(group + 1, Replacements { last, means });
+        }
+        let replacements = &mut self.replacements[group];
         for (index, value) in inputs.iter_mut().enumerate() {
             if self.is_present[index] {
-                self.remember(index, *value);
+                replacements.remember(self.missing, index, *value);
             } else {
-                *value = self.replacement(index);
+                *value = replacements.find(self.missing, index);
             }
         }
         Ok(())
     }
+}
 
+impl Replacements {
     /// Remembers a value as far as replacements depend on it.
-    fn remember(&mut self, index: usize, value: f64) {
-        match self.missing {
+    fn remember(&mut self, missing: Missing, index: usize, value: f64) {
+        match missing {
             Missing::Error | Missing::Zero => {}
             Missing::Last => self.last[index] = value,
             Missing::Mean => self.means[index].add(value),
@@ -96,8 +117,8 @@ impl Features {
     }
 
     /// What replaces a missing input.
-    fn replacement(&self, index: usize) -> f64 {
-        match self.missing {
+    fn find(&self, missing: Missing, index: usize) -> f64 {
+        match missing {
             Missing::Error | Missing::Zero => 0.0,
             Missing::Last => self.last[index],
             Missing::Mean => self.means[index].mean(),

@@ -9,8 +9,8 @@ use crate::error::Error;
 pub(super) struct Lags {
     /// How many rows before, in the order of the inputs.
     lags: Vec<usize>,
-    /// The inputs of the last rows, newest first.
-    past: VecDeque<Vec<f64>>,
+    /// The inputs of the last rows of each group, newest first.
+    past: Vec<VecDeque<Vec<f64>>>,
 }
 
 impl Lags {
@@ -21,7 +21,7 @@ impl Lags {
             return Err(Error::Repeated { option: "--lags", item: format!("lag {}", lags[place]) });
         }
         let lags = lags.iter().map(|lag| lag.get()).collect();
-        Ok(Self { lags, past: VecDeque::new() })
+        Ok(Self { lags, past: Vec::new() })
     }
 
     /// How often the inputs of a row are repeated, including their own row.
@@ -29,17 +29,21 @@ impl Lags {
         1 + self.lags.len()
     }
 
-    /// Appends the inputs of the earlier rows to those of the next row. Before the first row, the
-    /// inputs are those of the first row.
-    pub(super) fn follow(&mut self, inputs: &mut Vec<f64>) {
+    /// Appends the inputs of the earlier rows of a group to those of its next row. Before the first
+    /// row, the inputs are those of the first row.
+    pub(super) fn follow(&mut self, group: usize, inputs: &mut Vec<f64>) {
         let Some(&most) = self.lags.iter().max() else { return };
-        let oldest = if self.past.len() > most { self.past.pop_back() } else { None };
+        if self.past.len() <= group {
+            self.past.resize(group + 1, VecDeque::new());
+        }
+        let past = &mut self.past[group];
+        let oldest = if past.len() > most { past.pop_back() } else { None };
         let mut newest = oldest.unwrap_or_default();
         newest.clear();
         newest.extend_from_slice(inputs);
-        self.past.push_front(newest);
+        past.push_front(newest);
         for &lag in &self.lags {
-            let earlier = self.past.get(lag).or_else(|| self.past.back());
+            let earlier = past.get(lag).or_else(|| past.back());
             inputs.extend(earlier.into_iter().flatten());
         }
     }
@@ -59,13 +63,13 @@ mod tests {
         assert_eq!(lags.copies(), 3);
         for (row, earlier) in [(0, [0, 0]), (1, [0, 0]), (2, [0, 1]), (3, [0, 2]), (9, [1, 3])] {
             let mut inputs = vec![f64::from(row), -1.0];
-            lags.follow(&mut inputs);
+            lags.follow(1, &mut inputs);
             let [third, first] = earlier.map(f64::from);
             assert_eq!(inputs, [f64::from(row), -1.0, third, -1.0, first, -1.0]);
-            assert!(lags.past.len() <= 4);
+            assert!(lags.past[1].len() <= 4);
         }
         let mut inputs = vec![1.0];
-        new(&[]).follow(&mut inputs);
+        new(&[]).follow(0, &mut inputs);
         assert_eq!(inputs, [1.0]);
     }
 }

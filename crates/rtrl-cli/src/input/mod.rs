@@ -11,6 +11,7 @@
 //! | `columns.rs` | columns, chosen by name, number, range or exception |
 //! | `cells.rs` | numbers and classes in cells |
 //! | `classes.rs` | the classes of columns of text, given or learnt |
+//! | `groups.rs` | the groups of rows, which are series of their own |
 //! | `features.rs` | the inputs of a network, and what replaces missing ones |
 //! | `lags.rs` | the inputs of earlier rows |
 //! | `targets.rs` | the targets: numbers, or a class |
@@ -21,6 +22,7 @@ mod cells;
 mod classes;
 mod columns;
 mod features;
+mod groups;
 mod lags;
 mod malformed;
 mod objects;
@@ -33,4 +35,5 @@ mod targets;
 mod zstd;
 
 pub(crate) use self::series::{Row, Series, Skipped};
+pub(crate) use self::shown::listed;
 pub(crate) use self::source::{is_standard_input, name};

@@ -8,6 +8,7 @@ use rtrl_lab::forecast::Horizon;
 use super::classes;
 use super::columns::Columns;
 use super::features::{Features, Input};
+use super::groups::Groups;
 use super::lags::Lags;
 use super::shown::shortened;
 use super::table::Table;
@@ -21,6 +22,7 @@ pub(crate) struct Series {
     targets: Targets,
     /// Its place in the table.
     time: Option<usize>,
+    groups: Groups,
     features: Features,
     lags: Lags,
     on_error: OnError,
@@ -37,6 +39,10 @@ pub(crate) struct Row {
     /// for each other one.
     pub(crate) targets: Vec<Option<f64>>,
     pub(crate) inputs: Vec<f64>,
+    /// The number of its group, from 0 in the order of their first rows.
+    pub(crate) group: usize,
+    /// The cell of the group column; empty if there is none.
+    pub(crate) group_name: String,
     /// The cell of the time column; empty if there is none.
     pub(crate) time: String,
 }
@@ -62,12 +68,15 @@ impl Series {
         let columns = Columns::of(&table, args.names_only);
         let mut targets = Targets::choose(&columns, &args.target, needs_target)?;
         let time = args.time.as_deref().map(|time| columns.place(time)).transpose()?;
-        let places = inputs(&columns, &args.inputs, horizon, &targets, time)?;
+        let group = args.group.as_deref().map(|group| columns.place(group)).transpose()?;
+        let places = inputs(&columns, &args.inputs, horizon, &targets, [time, group])?;
+        let most = usize::try_from(args.most_groups.get()).unwrap_or(usize::MAX);
         let inputs = classes::inputs(&mut table, args, &mut targets, places)?;
         Ok(Self {
             table,
             targets,
             time,
+            groups: Groups::new(group, args.groups.clone(), most),
             features: Features::new(inputs, args.missing),
             lags: Lags::new(&args.lags)?,
             on_error: args.on_error,
@@ -81,7 +90,11 @@ impl Series {
     pub(crate) fn check_names(&self) -> Result<(), Error> {
         let columns = Columns::of(&self.table, true);
         let inputs = self.features.inputs.iter().map(|input| input.place);
-        for place in inputs.chain(self.targets.places.iter().copied().flatten()).chain(self.time) {
+        for place in inputs
+            .chain(self.targets.places.iter().copied().flatten())
+            .chain(self.time)
+            .chain(self.groups.place)
+        {
             columns.place(&columns.names[place])?;
         }
         Ok(())
@@ -110,6 +123,21 @@ impl Series {
     /// The name of the column of the time.
     pub(crate) fn time(&self) -> Option<&str> {
         self.time.map(|place| self.table.names()[place].as_str())
+    }
+
+    /// The name of the column of the group.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.groups.place.map(|place| self.table.names()[place].as_str())
+    }
+
+    /// The names of the groups so far.
+    pub(crate) fn groups(&self) -> &[String] {
+        self.groups.names()
+    }
+
+    /// Lets the error of too many groups say how much memory each takes.
+    pub(crate) fn set_group_bytes(&mut self, bytes: usize) {
+        self.groups.bytes = bytes;
     }
 
     /// The names of the input columns.
@@ -166,9 +194,16 @@ impl Series {
         if !self.table.advance()? {
             return Ok(false);
         }
+        let group = self.groups.find(&self.table)?;
         self.targets.read(&self.table, &mut self.row.targets)?;
-        self.features.read(&self.table, &mut self.row.inputs)?;
-        self.lags.follow(&mut self.row.inputs);
+        self.features.read(&self.table, group, &mut self.row.inputs)?;
+        self.lags.follow(group, &mut self.row.inputs);
+        self.groups.accept(&self.table, group);
+        self.row.group = group;
+        if let Some(place) = self.groups.place {
+            self.row.group_name.clear();
+            self.row.group_name.push_str(&self.table.cell(place));
+        }
         self.row.position = self.table.position();
         if let Some(time) = self.time {
             self.row.time.clear();
@@ -178,17 +213,18 @@ impl Series {
     }
 }
 
-/// The places of the inputs. By default they are the targets alone, or all other columns if the
-/// targets belong to their own row.
+/// The places of the inputs. By default they are the targets alone, or all columns but the targets
+/// and some `others` if the targets belong to their own row.
 fn inputs(
     columns: &Columns<'_>,
     items: &[String],
     horizon: Horizon,
     targets: &Targets,
-    time: Option<usize>,
+    others: [Option<usize>; 2],
 ) -> Result<Vec<usize>, Error> {
-    let is_excluded =
-        |place| time == Some(place) || (horizon == Horizon::SameRow && targets.contain(place));
+    let is_excluded = |place| {
+        others.contains(&Some(place)) || (horizon == Horizon::SameRow && targets.contain(place))
+    };
     let eligible: Vec<usize> = (0..columns.names.len()).filter(|&p| !is_excluded(p)).collect();
     let inputs = match horizon {
         Horizon::NextRow if items.is_empty() => targets.places.iter().copied().flatten().collect(),
@@ -208,7 +244,7 @@ fn inputs(
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU32, NonZeroUsize};
 
     use super::*;
     use crate::args::{Classes, Missing};
@@ -217,6 +253,9 @@ mod tests {
         target: Vec::new(),
         inputs: Vec::new(),
         time: None,
+        group: None,
+        most_groups: NonZeroU32::MIN,
+        groups: Vec::new(),
         no_header: false,
         names_only: false,
         classes: Vec::new(),

@@ -15,7 +15,7 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// Names for a message, their control characters escaped.
-pub(super) fn listed(names: &[String]) -> Vec<String> {
+pub(crate) fn listed(names: &[String]) -> Vec<String> {
     let shown = |name: &String| -> String {
         let escaped = |character: char| {
             if character.is_control() {

@@ -109,20 +109,22 @@ impl Table {
         Ok(true)
     }
 
-    /// Reads the next rows, up to the end or to an error that leaves no next row.
-    pub(super) fn read_ahead(&mut self, rows: usize) {
+    /// Reads the next rows, up to the end or to an error that leaves no next row; returns false
+    /// there.
+    pub(super) fn read_ahead(&mut self, rows: usize) -> bool {
         while self.ahead.len() < rows {
             let row = match self.read() {
-                Ok(false) => return,
+                Ok(false) => return false,
                 Ok(true) => Ok(self.stored()),
                 Err(error) => Err(error),
             };
             let is_last = row.as_ref().is_err_and(|error| !error.is_of_row());
             self.ahead.push_back(row);
             if is_last {
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// The cells of the rows that have been read ahead, without rows with errors.

@@ -8,6 +8,7 @@ mod pictures;
 mod report;
 mod summary;
 
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use rtrl_lab::inspect::{Findings, Inputs, UNWATCHED, Watching};
@@ -67,14 +68,18 @@ fn named(name: &str) -> Result<&'static Entry, Error> {
 /// The inputs of the network in the rows of a series that are observed, and in those before them.
 fn rows(args: &InspectArgs, series: &Path) -> Result<Vec<Vec<f64>>, Error> {
     let model = Model::read(&args.model)?;
-    let columns = model.described.columns(OnError::Stop);
+    let mut columns = model.described.columns(OnError::Stop);
+    (columns.groups, columns.most_groups) = (Vec::new(), NonZeroU32::MAX);
     let horizon = model.manner(Threads::Auto).horizon;
     let mut series = Series::open(series, &columns, horizon, false)?;
     let mut rows = Vec::new();
     while rows.len() < UNWATCHED + args.steps
         && let Some(row) = series.next_row()?
     {
-        rows.push(model.described.memory.standardise(&row.inputs)?);
+        // Of several groups, the first one is observed.
+        if row.group == 0 {
+            rows.push(model.described.memory.standardise(&row.inputs)?);
+        }
     }
     Ok(rows)
 }

@@ -76,14 +76,25 @@ impl Opened {
         self.found.as_ref().map(|found| found.kept.settings.as_ref())
     }
 
+    /// The groups of that run.
+    pub(crate) fn groups(&self) -> Vec<String> {
+        self.found.as_ref().map(|found| found.kept.groups.to_vec()).unwrap_or_default()
+    }
+
     /// The keeper of a run with these settings, and what the run continues from.
     ///
     /// # Errors
-    /// [`Error::OtherSettings`] unless the checkpoint has the same ones.
+    /// [`Error::OtherCommand`] and [`Error::OtherSettings`] unless the checkpoint has the same ones.
     pub(crate) fn keeper(self, settings: Value) -> Result<(Keeper, Option<Found>), Error> {
         let Self { path, every, found, lock } = self;
         let (mut seen, mut saved) = (Seen::default(), None);
         if let Some(found) = &found {
+            let command =
+                |settings: &Value| settings["command"].as_str().unwrap_or_default().to_owned();
+            let [expected, got] = [&settings, &*found.kept.settings].map(command);
+            if got != expected {
+                return Err(Error::OtherCommand { path, got, expected });
+            }
             if let Some((setting, got, expected)) = difference(&settings, &found.kept.settings) {
                 return Err(Error::OtherSettings { path, setting, got, expected });
             }
@@ -156,11 +167,12 @@ impl Keeper {
     pub(crate) fn save<T: Real>(
         &mut self,
         forecasters: &Forecasters<T>,
+        groups: &[String],
         predictions: Option<&Predictions>,
         history: Option<&History>,
     ) -> Result<(), Error> {
         let predictions = predictions.map(Predictions::keep).transpose()?;
-        let kept = Kept::of(forecasters, (&self.settings, self.seen), predictions, history);
+        let kept = Kept::of(forecasters, (&self.settings, self.seen), groups, predictions, history);
         let application = serde_json::to_value(&kept).map_err(Error::format("the checkpoint"))?;
         learners::save(&self.path, &kept::learners(forecasters), &application)?;
         (self.time, self.saved) = (Instant::now(), Some(forecasters.rows));

@@ -84,7 +84,7 @@ impl<T: Real> Flow<'_, T> {
         if let Some(history) = &mut self.history
             && forecasters.scores.count() > counted
         {
-            history.add(forecasters.rows, &row.targets, &forecasters.scores);
+            history.add(forecasters.rows, row, &forecasters.scores);
         }
         self.progress.take(row, forecasters.rows, &self.subject, &forecasters.scores);
         if let Some(keeper) = &mut self.keeper {
@@ -92,7 +92,7 @@ impl<T: Real> Flow<'_, T> {
         }
         if let Some(predictions) = &mut self.predictions {
             let values = self.subject.values(row, forecasters);
-            let written = predictions.take(forecasters.rows, &row.time, &values);
+            let written = predictions.take(forecasters.rows, [&row.time, &row.group_name], &values);
             written.map_err(|error| unwritten(predictions, error))?;
         }
         if self.keeper.as_ref().is_some_and(|keeper| keeper.is_due(forecasters.rows)) {
@@ -111,7 +111,8 @@ impl<T: Real> Flow<'_, T> {
     /// Writes a checkpoint, if the user wants any. All predictions must have been written out.
     fn save(&mut self) -> Result<(), Error> {
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
-        keeper.save(&self.forecasters, self.predictions.as_ref(), self.history.as_ref())?;
+        let groups = self.series.groups();
+        keeper.save(&self.forecasters, groups, self.predictions.as_ref(), self.history.as_ref())?;
         if self.verbose {
             let (rows, path) = (self.forecasters.rows, keeper.path().display());
             self.progress.note(&format!("wrote the checkpoint of row {rows} to {path}"));

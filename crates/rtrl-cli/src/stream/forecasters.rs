@@ -118,7 +118,7 @@ impl<T: Real> Forecasters<T> {
     /// As [`Scores::take`].
     pub(crate) fn take(&mut self, row: &Row) -> Result<(), rtrl_lab::Error> {
         let (ours, baselines) = (&mut self.ours, &mut self.baselines);
-        let observed = SeriesRow { inputs: &row.inputs, targets: &row.targets };
+        let observed = SeriesRow { group: row.group, inputs: &row.inputs, targets: &row.targets };
         self.scores.take(ours, baselines, observed)?;
         let places = self.errors.iter_mut().zip(&mut self.intervals);
         let values = self.scores.forecasts().iter().zip(&row.targets);
@@ -132,9 +132,20 @@ impl<T: Real> Forecasters<T> {
         Ok(())
     }
 
-    /// The forecasts of the next row, unless the inputs of that row are needed for them.
-    pub(crate) fn next(&mut self) -> Option<&[f64]> {
-        (self.ours.horizon() == Horizon::NextRow).then(|| self.ours.forecast())
+    /// The forecasts of the next row of a group, unless the inputs of that row are needed for them.
+    pub(crate) fn next(&mut self, group: usize) -> Option<&[f64]> {
+        let is_known = self.ours.horizon() == Horizon::NextRow;
+        is_known.then(|| self.ours.forecast(group).ok()).flatten()
+    }
+
+    /// The memory that a group takes.
+    pub(crate) fn group_bytes(&self) -> usize {
+        let still = self.baselines.iter().filter_map(|baseline| match baseline {
+            Baseline::Still(still) => Some(still.learner()),
+            _ => None,
+        });
+        let learners = std::iter::once(self.ours.learner()).chain(still);
+        learners.map(|learner| learner.state_bytes() / learner.streams()).sum()
     }
 
     /// The names of the baselines.
@@ -171,7 +182,7 @@ mod tests {
             let mut forecasters = Forecasters::new(ours, vec![], 0);
             let row = Row { inputs: vec![1.0], targets: vec![None], ..Row::default() };
             forecasters.take(&row).unwrap();
-            assert_eq!(forecasters.next().is_some(), is_known, "{horizon:?}");
+            assert_eq!(forecasters.next(0).is_some(), is_known, "{horizon:?}");
         }
     }
 }

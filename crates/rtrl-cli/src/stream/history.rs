@@ -6,6 +6,8 @@ use rtrl_lab::labels::label;
 use rtrl_lab::prequential::Scores;
 use serde::{Deserialize, Serialize};
 
+use crate::input::Row;
+
 /// Rows of the chart that shows single forecasts.
 const CLOSE_UP: usize = 240;
 
@@ -21,7 +23,7 @@ pub(crate) const MOST_TARGETS: usize = 4;
 pub(crate) struct Shown {
     /// Number of the row, from 1.
     pub(crate) row: u64,
-    /// The first targets; 1 for a class.
+    /// The first targets; 1 for a class; none of groups but the first.
     pub(crate) actual: Vec<Option<f64>>,
     /// The forecasts of the network: of the first targets, or the probability of the row's class.
     pub(crate) forecasts: Vec<Option<f64>>,
@@ -50,18 +52,21 @@ impl Default for History {
 
 impl History {
     /// Adds a row of which a target was forecast by all.
-    pub(crate) fn add(&mut self, row: u64, targets: &[Option<f64>], scores: &Scores) {
+    pub(crate) fn add(&mut self, number: u64, row: &Row, scores: &Scores) {
         // What is not finite has no place in a chart nor in a checkpoint.
         let finite = |value: &Option<f64>| value.filter(|value| value.is_finite());
         let first = |values: &[Option<f64>]| values.iter().take(MOST_TARGETS).map(finite).collect();
-        let (actual, forecasts) = match label(targets).filter(|_| !scores.classes().is_empty()) {
+        let is_class = !scores.classes().is_empty();
+        let (actual, forecasts) = match label(&row.targets).filter(|_| is_class) {
+            // The rows of several groups do not make one line.
+            _ if row.group > 0 => (Vec::new(), Vec::new()),
             Some(class) => (vec![Some(1.0)], vec![scores.forecasts()[class]]),
-            None => (first(targets), first(scores.forecasts())),
+            None => (first(&row.targets), first(scores.forecasts())),
         };
         let losses: Vec<f64> = scores.settled.iter().filter_map(|sums| scores.loss(sums)).collect();
         let is_finite = losses.iter().all(|loss| loss.is_finite());
         let losses = if is_finite { losses } else { Vec::new() };
-        let shown = Shown { row, actual, forecasts, losses };
+        let shown = Shown { row: number, actual, forecasts, losses };
         if self.count.is_multiple_of(self.stride) {
             self.thinned.push(shown.clone());
         }
@@ -94,11 +99,11 @@ mod tests {
         let none: &mut [PerTarget<Persistence>] = &mut [];
         let mut persistence = PerTarget::new(Persistence::default());
         for row in 0..20_000u32 {
-            let targets = [Some(f64::from(row % 7))];
-            let observed = SeriesRow { inputs: &[], targets: &targets };
+            let targets = vec![Some(f64::from(row % 7))];
+            let observed = SeriesRow { group: 0, inputs: &[], targets: &targets };
             scores.take(&mut persistence, none, observed).unwrap();
             if row > 0 {
-                history.add(row.into(), &targets, &scores);
+                history.add(row.into(), &Row { targets, ..Row::default() }, &scores);
             }
             assert!(history.thinned.len() < 2 * MOST && history.last.len() <= CLOSE_UP);
         }

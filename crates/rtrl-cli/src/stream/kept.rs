@@ -34,6 +34,8 @@ pub(super) struct Kept<'a> {
     pub(super) rows: u64,
     /// These rows.
     pub(super) seen: Seen,
+    /// The names of the groups so far.
+    pub(super) groups: Cow<'a, [String]>,
     /// Bytes of the file of predictions, if there is one.
     pub(super) predictions: Option<u64>,
     network: Memory,
@@ -66,6 +68,7 @@ impl<'a> Kept<'a> {
     pub(super) fn of<T: Real>(
         forecasters: &'a Forecasters<T>,
         (settings, seen): (&'a Value, Seen),
+        groups: &'a [String],
         predictions: Option<u64>,
         history: Option<&'a History>,
     ) -> Self {
@@ -83,6 +86,7 @@ impl<'a> Kept<'a> {
             settings: Cow::Borrowed(settings),
             rows: forecasters.rows,
             seen,
+            groups: Cow::Borrowed(groups),
             predictions,
             network: forecasters.ours.memory(),
             baselines: forecasters.baselines.iter().map(baseline).collect(),

@@ -27,8 +27,8 @@ pub(crate) struct Predictions {
 #[derive(Debug, Clone)]
 pub(crate) struct Lines {
     pub(crate) format: Format,
-    /// Whether lines have the time of their row.
-    pub(crate) has_time: bool,
+    /// Whether lines have the time of their row, and its group.
+    pub(crate) has: [bool; 2],
     /// The names of the values that follow.
     pub(crate) columns: Vec<String>,
     /// Whether each line is written at once.
@@ -102,8 +102,10 @@ impl Predictions {
     /// Writes the names of the columns.
     fn header(mut self) -> Result<Self, Error> {
         if self.layout.format == Format::Csv {
-            let time = if self.layout.has_time { ",time" } else { "" };
-            self.line = format!("row{time}").into_bytes();
+            self.line = b"row".to_vec();
+            for (name, _) in self.carried(["time", "group"]) {
+                csv_text(&mut self.line, name).map_err(Error::Print)?;
+            }
             for name in &self.layout.columns {
                 csv_text(&mut self.line, name).map_err(Error::Print)?;
             }
@@ -112,17 +114,31 @@ impl Predictions {
         Ok(self)
     }
 
-    /// Writes the line of a row with its time and a value for each column.
-    pub(crate) fn take(&mut self, row: u64, time: &str, values: &[Value<'_>]) -> Result<(), Error> {
+    /// The texts of a row that its line repeats, with their keys in JSON: its time and its group.
+    fn carried<'a>(
+        &self,
+        [time, group]: [&'a str; 2],
+    ) -> impl Iterator<Item = (&'a str, &'static str)> + use<'a> {
+        let texts = [(time, "\"time\""), (group, "\"group\"")].into_iter().zip(self.layout.has);
+        texts.filter_map(|(text, has)| has.then_some(text))
+    }
+
+    /// Writes the line of a row with its time, its group and a value for each column.
+    pub(crate) fn take(
+        &mut self,
+        row: u64,
+        texts: [&str; 2],
+        values: &[Value<'_>],
+    ) -> Result<(), Error> {
         self.line.clear();
+        let mut carried = self.carried(texts);
         let (line, mut named) = (&mut self.line, self.keys.iter().zip(values));
-        let time = self.layout.has_time.then_some(time);
         let written = match self.layout.format {
             Format::Csv => write!(line, "{row}")
-                .and_then(|()| time.map_or(Ok(()), |time| csv_text(line, time)))
+                .and_then(|()| carried.try_for_each(|(text, _)| csv_text(line, text)))
                 .and_then(|()| named.try_for_each(|(_, value)| csv(line, *value))),
             Format::Jsonl => write!(line, "{{\"row\":{row}")
-                .and_then(|()| time.map_or(Ok(()), |time| json_text(line, "\"time\"", time)))
+                .and_then(|()| carried.try_for_each(|(text, key)| json_text(line, key, text)))
                 .and_then(|()| named.try_for_each(|(name, value)| json(line, name, *value)))
                 .and_then(|()| line.write_all(b"}")),
         };

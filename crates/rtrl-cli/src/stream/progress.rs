@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rtrl_lab::prequential::{ErrorSums, Scores};
+use serde_json::json;
 
+use crate::args::{Log, VerbosityArgs};
 use crate::input::Row;
 use crate::number::number;
 use crate::outputs;
@@ -19,7 +21,7 @@ const WIDTH: usize = 12;
 /// A line at rows 1, 2, 4, 8, ..., and a bar where the length is known.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    quiet: bool,
+    verbosity: VerbosityArgs,
     start: Instant,
     /// Rows since the start.
     rows: u64,
@@ -31,23 +33,27 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// The progress of a series of so many bytes, whose errors so far are `scores`.
-    pub(crate) fn new(bytes: Option<u64>, quiet: bool, scores: &Scores) -> Self {
-        let bar = bytes.filter(|_| !quiet).map_or_else(ProgressBar::hidden, bar);
+    pub(crate) fn new(bytes: Option<u64>, verbosity: VerbosityArgs, scores: &Scores) -> Self {
+        let has_bar = !verbosity.quiet && verbosity.log == Log::Text;
+        let bar = bytes.filter(|_| has_bar).map_or_else(ProgressBar::hidden, bar);
         let last = network(scores);
-        Self { bar, quiet, start: Instant::now(), rows: 0, is_titled: false, last }
+        Self { bar, verbosity, start: Instant::now(), rows: 0, is_titled: false, last }
     }
 
     /// Takes a row, the `place`-th of the run.
     pub(crate) fn take(&mut self, row: &Row, place: u64, subject: &Subject, scores: &Scores) {
         self.rows += 1;
-        if self.quiet {
+        if self.verbosity.quiet {
             return;
         }
         if self.rows.is_multiple_of(BAR_ROWS) {
             self.bar.set_position(row.position);
         }
         if place.is_power_of_two() {
-            self.print(row, place, subject, scores);
+            match self.verbosity.log {
+                Log::Text => self.print(row, place, subject, scores),
+                Log::Json => self.print_json(row, place, subject, scores),
+            }
         }
     }
 
@@ -73,10 +79,35 @@ impl Progress {
         self.last = sums;
     }
 
+    /// Prints the same as a JSON object, with all targets of the row and their forecasts.
+    fn print_json(&mut self, row: &Row, place: u64, subject: &Subject, scores: &Scores) {
+        let sums = network(scores);
+        let [loss, since] = [sums, sums.since(&self.last)].map(|sums| scores.loss(&sums));
+        let mut line = json!({
+            "row": place,
+            "since_last": since,
+            "rows_per_second": self.rows_per_second(),
+        });
+        let named = if subject.is_class() { "log_loss" } else { "rmse" };
+        line[named] = loss.into();
+        let values = [row.targets.as_slice(), scores.forecasts()];
+        for (name, values) in ["target", "forecast"].into_iter().zip(values) {
+            line[name] = match (subject.is_class(), values) {
+                (true, _) if name == "target" => subject.label(values).into(),
+                (true, _) => subject.predicted(values).into(),
+                (false, [value]) => (*value).into(),
+                (false, values) => values.into(),
+            };
+        }
+        outputs::note(&line.to_string());
+        self.last = sums;
+    }
+
     /// Says something, unless the user wants silence.
     pub(crate) fn note(&self, line: &str) {
-        if !self.quiet {
-            self.bar.suspend(|| outputs::note(line));
+        if !self.verbosity.quiet {
+            let line = self.verbosity.log.line("note", line);
+            self.bar.suspend(|| outputs::note(&line));
         }
     }
 

@@ -20,6 +20,7 @@ impl Seen {
             hash.update(value.to_bits().to_le_bytes());
         }
         hash.update(&row.time);
+        hash.update(&row.group_name);
         self.0 = hash.finalize().into();
     }
 }
@@ -51,6 +52,7 @@ mod tests {
             vec![Row { inputs: vec![1.0, 2.0], ..row(None, 0.0) }, row(None, 1.0)],
             // The same numbers, of other targets.
             vec![row(Some(1.0), 2.0), Row { targets: vec![None, None], ..row(None, 1.0) }],
+            vec![row(Some(1.0), 2.0), Row { group_name: "b".to_owned(), ..row(None, 1.0) }],
             vec![row(Some(1.0), 2.0), Row { time: "12:00".to_owned(), ..row(None, 1.0) }],
         ];
         assert_eq!(seen(&rows), seen(&rows.clone()));

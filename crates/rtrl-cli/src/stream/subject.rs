@@ -81,16 +81,17 @@ impl Subject {
             values.push(Value::Text(self.label(&row.targets)));
             values.push(Value::Text(self.predicted(forecasts)));
             values.extend(forecasts.iter().copied().map(Value::Number));
-            if let Some(next) = forecasters.next() {
+            if let Some(next) = forecasters.next(row.group) {
                 values.push(Value::Text(Some(&self.classes[most_probable(next)])));
             }
             return values;
         }
+        let next = forecasters.next(row.group).map(<[f64]>::to_vec);
         for (j, &target) in row.targets.iter().enumerate() {
             let [low, high] = forecasters.intervals[j].map_or([None; 2], |i| i.map(Some));
             let forecast = forecasters.scores.forecasts().get(j).copied().flatten();
             values.extend([target, forecast, low, high].map(Value::Number));
-            values.extend(forecasters.next().map(|next| Value::Number(Some(next[j]))));
+            values.extend(next.as_ref().map(|next| Value::Number(Some(next[j]))));
         }
         values
     }

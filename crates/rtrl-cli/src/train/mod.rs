@@ -31,6 +31,7 @@ use crate::stream::progress::Progress;
 use crate::stream::subject::Subject;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
+    args.check()?;
     let partial = args.save.as_deref().and_then(outputs::partial);
     let lock = args.checkpoint.checkpoint.as_deref().map(checkpoint::lock_path);
     let files = [
@@ -54,6 +55,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
 #[derive(Debug)]
 pub(crate) struct Outcome<T: Real> {
     pub(crate) subject: Subject,
+    /// The names of the groups; none without a column of them.
+    pub(crate) groups: Vec<String>,
     pub(crate) skipped: Skipped,
     pub(crate) forecasters: Forecasters<T>,
     pub(crate) rows_per_second: f64,
@@ -66,7 +69,7 @@ pub(crate) struct Outcome<T: Real> {
 fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let stop = Stop::watch()?;
     let opened = checkpoint::open(&args.checkpoint)?;
-    let columns = columns(args, opened.as_ref().and_then(Opened::settings));
+    let columns = columns(args, opened.as_ref());
     let mut series = stop.or(Series::open(&args.file, &columns, args.horizon, true))?;
     // A model finds its columns by their names, and a checkpoint the classes of its columns.
     if args.save.is_some() || !series.classes().is_empty() && args.checkpoint.checkpoint.is_some() {
@@ -76,6 +79,7 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let predict = predict(args, &series, &subject)?;
     let options = options(args, &series, predict)?;
     let settings = json!({
+        "command": "train",
         "series": input::name(&args.file).display().to_string(),
         "target": subject.name(),
         "seed": args.seed,
@@ -97,9 +101,10 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
             (network::forecasters::<T>(args, (series.width(), series.outputs()), manner)?, None)
         }
     };
+    series.set_group_bytes(forecasters.group_bytes());
     let history = args.report.as_ref().map(|_| history.unwrap_or_default());
     let predictions = predictions(args, &subject, bytes)?;
-    let progress = Progress::new(series.bytes(), args.verbosity.quiet, &forecasters.scores);
+    let progress = Progress::new(series.bytes(), args.verbosity, &forecasters.scores);
     let mut flow = Flow {
         series: &mut series,
         subject,
@@ -121,10 +126,12 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         None if rows < 2 => return Err(Error::Rows { path: input::name(&args.file), got: rows }),
         _ => {}
     }
-    let next = forecasters.next().map(<[f64]>::to_vec);
+    let groups = series.groups().to_vec();
+    let next = if groups.is_empty() { forecasters.next(0).map(<[f64]>::to_vec) } else { None };
     let rows_per_second = progress.rows_per_second();
     let skipped = series.skipped().clone();
-    let mut outcome = Outcome { subject, skipped, forecasters, rows_per_second, next, stopped };
+    let mut outcome =
+        Outcome { subject, groups, skipped, forecasters, rows_per_second, next, stopped };
     let written = write_files(args, &options, &outcome, history.as_ref()).and_then(|files| {
         for line in &files {
             progress.note(line);
@@ -148,10 +155,12 @@ fn predict(args: &TrainArgs, series: &Series, subject: &Subject) -> Result<Predi
     }
 }
 
-/// The columns of the series. A run that is resumed with these `settings` has learnt its classes.
-fn columns(args: &TrainArgs, settings: Option<&Value>) -> InputArgs {
+/// The columns of the series. A run that is resumed has learnt its classes and knows its groups.
+fn columns(args: &TrainArgs, opened: Option<&Opened>) -> InputArgs {
+    let settings = opened.and_then(Opened::settings);
     let learnt = settings.and_then(|run| BTreeMap::deserialize(&run["options"]["classes"]).ok());
-    InputArgs { learnt: learnt.unwrap_or_default(), ..args.input.clone() }
+    let groups = opened.map(Opened::groups).unwrap_or_default();
+    InputArgs { learnt: learnt.unwrap_or_default(), groups, ..args.input.clone() }
 }
 
 /// The forecasters and the history of a checkpoint.
@@ -175,8 +184,8 @@ fn predictions(
 ) -> Result<Option<Predictions>, Error> {
     let Some(path) = &args.predictions else { return Ok(None) };
     let columns = subject.columns(args.horizon == Horizon::NextRow);
-    let has_time = args.input.time.is_some();
-    let layout = Lines { format: args.format, has_time, columns, live: false };
+    let has = [args.input.time.is_some(), args.input.group.is_some()];
+    let layout = Lines { format: args.format, has, columns, live: false };
     match bytes {
         Some(bytes) => Predictions::resume(path, layout, bytes),
         None => Predictions::to_file(path, layout),
@@ -218,7 +227,7 @@ fn options(args: &TrainArgs, series: &Series, predict: Predict) -> Result<Value,
         ReadoutRule::LeastSquares { forgetting, ridge } => (Some(forgetting), Some(ridge)),
     };
     let (engine, window, even_paced) = args.engine.names();
-    Ok(json!({
+    let mut options = json!({
         "inputs": series.inputs(),
         "classes": series.classes(),
         "lags": args.input.lags,
@@ -244,7 +253,11 @@ fn options(args: &TrainArgs, series: &Series, predict: Predict) -> Result<Value,
         "ridge": ridge,
         "precision": args.precision,
         "skip": args.skip,
-    }))
+    });
+    if let Some(group) = series.group() {
+        options["group"] = group.into();
+    }
+    Ok(options)
 }
 
 /// Saves the network with the options of its run.
@@ -258,5 +271,5 @@ fn save<T: Real>(
     application["program"] = "rtrl train".into();
     application["targets"] = outcome.subject.targets.clone().into();
     application["seed"] = args.seed.into();
-    model::save(path, application, &outcome.forecasters)
+    model::save(path, application, &outcome.groups, &outcome.forecasters)
 }

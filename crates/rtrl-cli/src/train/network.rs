@@ -44,7 +44,11 @@ pub(crate) fn forecasters<T: Real>(
             BaselineName::Still => Baseline::Still(Box::new(forecaster(network.clone().freeze())?)),
         });
     }
-    Ok(Forecasters::new(forecaster(network)?, baselines, args.skip))
+    let mut forecasters = Forecasters::new(forecaster(network)?, baselines, args.skip);
+    if args.input.group.is_some() {
+        forecasters.scores = forecasters.scores.by_group();
+    }
+    Ok(forecasters)
 }
 
 fn network<T: Real>(

@@ -25,7 +25,12 @@ fn table<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> String {
     let Outcome { forecasters, skipped, rows_per_second, .. } = outcome;
     let (rows, scores) = (forecasters.rows, &forecasters.scores);
     let (first, forecasts) = (args.skip.saturating_add(1), scores.count());
-    let title = format!("{rows} rows, {forecasts} forecasts; errors from forecast {first} on");
+    let groups = match outcome.groups.len() {
+        0 => String::new(),
+        count => format!(" of {}", counted(count as u64, "group")),
+    };
+    let title =
+        format!("{rows} rows{groups}, {forecasts} forecasts; errors from forecast {first} on");
     let mut lines = vec![title];
     if forecasts <= args.skip {
         lines.push("too few forecasts: choose a smaller --skip".to_owned());
@@ -61,9 +66,11 @@ fn table<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> String {
 /// The forecasts of the next row: each target, and its value or the most probable class.
 pub(super) fn next<T: Real>(outcome: &Outcome<T>) -> impl Iterator<Item = (&str, String)> {
     let subject = &outcome.subject;
-    let shown = |next: &Vec<f64>| match subject.is_class() {
-        true => vec![subject.classes[most_probable(next)].clone()],
-        false => next.iter().map(|&next| number(Some(next))).collect(),
+    let shown = |next: &Vec<f64>| {
+        if subject.is_class() {
+            return vec![subject.classes[most_probable(next)].clone()];
+        }
+        next.iter().map(|&next| number(Some(next))).collect()
     };
     let next = outcome.next.as_ref().map(shown).unwrap_or_default();
     subject.targets.iter().map(String::as_str).zip(next)
@@ -141,6 +148,9 @@ struct Summary<'a> {
     /// The errors of each of several targets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     targets: Vec<OfTarget<'a>>,
+    /// The errors of the network in each group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<Value>,
     seed: u64,
     options: &'a Value,
 }
@@ -230,6 +240,16 @@ impl OfForecaster {
     }
 }
 
+/// The forecasts of each group that count, and the loss of the network.
+fn groups<T: Real>(outcome: &Outcome<T>) -> Vec<Value> {
+    let scores = &outcome.forecasters.scores;
+    let loss = if outcome.subject.is_class() { "log_loss" } else { "rmse" };
+    let group = |(name, sums): (&String, &ErrorSums)| json!({ "group": name, "forecasts": sums.count(), loss: scores.loss(sums) });
+    let none = ErrorSums::default();
+    let sums = scores.groups().iter().filter_map(|sums| sums.first());
+    outcome.groups.iter().zip(sums.chain(std::iter::repeat(&none))).map(group).collect()
+}
+
 /// The JSON file of a run with these options.
 pub(crate) fn json<T: Real>(
     args: &TrainArgs,
@@ -262,6 +282,7 @@ pub(crate) fn json<T: Real>(
         stopped: outcome.stopped.as_ref().map(ToString::to_string),
         target: subject.name(),
         targets: targets.collect(),
+        groups: groups(outcome),
         seed: args.seed,
         options,
     };

@@ -114,16 +114,16 @@ fn text_is_forecast_as_a_class() {
 fn numbers_and_truth_values_are_classes_if_the_user_says_so() {
     let folder = TempDir::new().unwrap();
     let mut generator = Generator::new(2);
-    let (mut csv, mut lines, mut last) = ("a,y\n".to_owned(), String::new(), false);
+    let (mut csv, mut lines, mut last) = (vec!["a,y\n".to_owned()], Vec::new(), false);
     for _ in 0..3000 {
         let bit = generator.bit();
         let (a, y) = (u8::from(bit), bit ^ last);
-        csv += &format!("{a},{}\n", u8::from(y));
-        lines += &format!("{{\"a\":{a},\"y\":{y}}}\n");
+        csv.push(format!("{a},{}\n", u8::from(y)));
+        lines.push(format!("{{\"a\":{a},\"y\":{y}}}\n"));
         last = bit;
     }
-    fs::write(folder.path().join("csv"), csv).unwrap();
-    fs::write(folder.path().join("jsonl"), lines).unwrap();
+    fs::write(folder.path().join("csv"), csv.concat()).unwrap();
+    fs::write(folder.path().join("jsonl"), lines.concat()).unwrap();
     let options = ["--target", "y", "--horizon", "0", "--json", "json"];
     let scores = |file, more: &[&str]| {
         printed(folder.path(), &[&["train", file], &options[..], more].concat());
@@ -240,9 +240,13 @@ fn wrong_labels_and_options_are_refused() {
     fails(folder.path(), &both, 2, &["--target", "column of text \"tree\"", "alone"]);
     let numbers = ["train", "series", "--target", "x", "--baselines", "frequencies"];
     fails(folder.path(), &numbers, 2, &["--baselines: got frequencies for numbers", "ar"]);
+    // A first row with an error does not hide that the target is text.
+    fs::write(&path, text.replacen('\n', "\nbad\n", 1)).unwrap();
+    let skip = [&TRAIN[..], &["--on-error", "skip"]].concat();
+    has_words(&printed(folder.path(), &skip), &["log loss", "skipped 1 row"]);
     // Names of all kinds are no classes, unless the user says so.
-    let names: String = (0..150).map(|t| format!("{t},name {t}\n")).collect();
-    fs::write(&path, format!("x,tree\n{names}")).unwrap();
+    let names: Vec<String> = (0..150).map(|t| format!("{t},name {t}\n")).collect();
+    fs::write(&path, format!("x,tree\n{}", names.concat())).unwrap();
     fails(folder.path(), &TRAIN, 1, &["150 different texts", "--classes tree"]);
     printed(folder.path(), &[&TRAIN[..], &["--classes", "tree"]].concat());
     // Text after numbers is wrong.

@@ -6,6 +6,7 @@
 mod classes;
 mod common;
 mod examples;
+mod groups;
 mod input;
 mod inspect;
 mod paper;

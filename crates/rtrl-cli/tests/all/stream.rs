@@ -238,6 +238,33 @@ fn standard_output_has_predictions_only() {
     assert_eq!((quiet.stdout, quiet.stderr.len()), (output.stdout, 0));
 }
 
+/// Each line on standard error is a JSON object, also that of an error.
+#[test]
+fn logs_are_json_if_the_user_wants() {
+    let folder = trained(&[]);
+    let logged = |args: &[&str], code: i32| {
+        let args = [args, &["--log", "json", "--verbose"]].concat();
+        let output = rtrl().current_dir(folder.path()).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let lines = String::from_utf8(output.stderr).unwrap();
+        let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<Value>>()
+    };
+    let lines = logged(&["run", "model", "rest.csv"], 0);
+    let rows: Vec<_> = lines.iter().filter_map(|line| line["row"].as_u64()).collect();
+    assert_eq!(rows, [1, 2, 4, 8, 16, 32, 64, 128, 256]);
+    for key in ["rmse", "since_last", "target", "forecast", "rows_per_second"] {
+        assert!(lines[3][key].is_number(), "{key}: {}", lines[3]);
+    }
+    has_words(lines.last().unwrap()["note"].as_str().unwrap(), &["300 rows, 300 forecasts"]);
+    let train = ["train", "first.csv", "--checkpoint", "kept", "--target"];
+    let lines = logged(&[&train[..], &["x,y"]].concat(), 0);
+    assert!(lines[4]["forecast"].as_array().is_some_and(|both| both.len() == 2), "{}", lines[4]);
+    has_words(lines.last().unwrap()["note"].as_str().unwrap(), &["checkpoint of row 600"]);
+    let lines = logged(&["train", "none.csv", "--target", "y"], 1);
+    has_words(lines[0]["error"].as_str().unwrap(), &["none.csv"]);
+}
+
 #[test]
 fn a_model_that_describes_no_series_is_refused() {
     let folder = trained(&[]);
@@ -437,5 +464,8 @@ fn baselines_are_chosen() {
     let unknown = [&train[..], &["m", "--baselines", "arma"]].concat();
     let output = rtrl().current_dir(folder.path()).args(unknown).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    has_words(&String::from_utf8(output.stderr).unwrap(), &["persistence, ar, frequencies and still"]);
+    has_words(
+        &String::from_utf8(output.stderr).unwrap(),
+        &["persistence, ar, frequencies and still"],
+    );
 }

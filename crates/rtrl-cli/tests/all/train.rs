@@ -254,7 +254,10 @@ fn gated_cells_and_layers_are_trained_and_saved() {
         assert_eq!(network.initial_state().len(), states);
     }
     let train = ["--target", "y", "--cell", "gru"];
-    fails("y\n1\n2\n", &[&train[..], &["--leak", "0.5"]].concat(), 1, &["leak", "simple units"]);
+    for option in [["--leak", "0.5"], ["--activation", "tanh"]] {
+        let words = [&format!("{}: got gru units", option[0]), "expected --cell simple"];
+        fails("y\n1\n2\n", &[&train[..], &option].concat(), 2, &words);
+    }
     fails("y\n1\n", &["--target", "y", "--cell", "rnn"], 2, &["simple, gru or lstm"]);
 }
 

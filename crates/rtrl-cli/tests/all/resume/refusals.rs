@@ -63,6 +63,27 @@ fn what_does_not_fit_a_checkpoint_is_refused() {
     refused(run(&["--resume"]), &["checkpoint", "cut short"]);
 }
 
+/// The first option that differs was once named instead.
+#[test]
+fn a_checkpoint_of_another_command_is_refused() {
+    let folder = folder();
+    assert!(train(folder.path(), &[]).output().unwrap().status.success());
+    let run = |checkpoint: &str| {
+        let mut command = Command::new(program());
+        command.current_dir(folder.path()).args(["run", "model", "series", "--resume", "--quiet"]);
+        command.args(["--checkpoint", checkpoint]).output().unwrap()
+    };
+    let refused = |output: Output, words: &[&str]| {
+        assert_eq!(output.status.code(), Some(1));
+        has_words(&message(&output), words);
+    };
+    refused(run("checkpoint"), &["got the checkpoint of `rtrl train`, expected one of `rtrl run`"]);
+    assert!(run("other").status.success());
+    fs::rename(folder.path().join("other"), folder.path().join("checkpoint")).unwrap();
+    let output = train(folder.path(), &["--resume"]).output().unwrap();
+    refused(output, &["got the checkpoint of `rtrl run`, expected one of `rtrl train`"]);
+}
+
 /// A model that was trained anew at the same path may give the same number of inputs another
 /// meaning.
 #[test]
