@@ -8,7 +8,9 @@ use rtrl_model::store;
 
 use crate::error::Error;
 
-/// Fails if two of the files are the same, or if one of the outputs could not be written.
+/// Fails if two of the files are the same, or if one of the outputs could not be written. Standard
+/// output is one of the files if the shell has redirected it to a file: a file that it names as well,
+/// as `/dev/stdout` for example, would be written from its start by both.
 ///
 /// `input`, if there is one, and `outputs` go with the names by which the user knows them.
 pub(crate) fn check(
@@ -19,7 +21,9 @@ pub(crate) fn check(
     for &(name, path) in outputs {
         let Some(path) = path else { continue };
         let identity = identity(path);
-        if let Some(&(first, _)) = seen.iter().find(|(_, other)| *other == identity) {
+        let other = seen.iter().find(|(_, other)| *other == identity).map(|&(first, _)| first);
+        if let Some(first) = other.or_else(|| is_standard_output(path).then_some("standard output"))
+        {
             return Err(Error::SameFile { first, second: name, path: path.clone() });
         }
         seen.push((name, identity));
@@ -57,6 +61,44 @@ pub(crate) fn partial(path: &Path) -> Option<PathBuf> {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
     (!store::is_appended_to(path)).then(|| name.into())
+}
+
+/// Where a run saves its model: at `path`, or at [`partial`] if it has been stopped.
+pub(crate) fn place(path: &Path, stopped: bool) -> PathBuf {
+    partial(path).filter(|_| stopped).unwrap_or_else(|| path.to_owned())
+}
+
+/// Says that a model has been written to `place`. Where that is `path` itself, removes what an
+/// earlier run that was stopped has left next to it.
+pub(crate) fn saved(path: &Path, place: &Path) -> String {
+    if let Some(partial) = partial(path).filter(|partial| partial != place) {
+        // If there is none, or it stays, nothing is lost.
+        let _ = std::fs::remove_file(partial);
+    }
+    confirmation("model", place)
+}
+
+/// Whether standard output is redirected to this file, and not to its end, where both would add to it.
+#[cfg(unix)]
+fn is_standard_output(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    use rustix::fs::{OFlags, fcntl_getfl, fstat};
+
+    let output = std::io::stdout();
+    let (Ok(flags), Ok(output), Ok(found)) =
+        (fcntl_getfl(&output), fstat(&output), path.metadata())
+    else {
+        return false;
+    };
+    let is_same = (output.st_dev, output.st_ino) == (found.dev(), found.ino());
+    is_same && found.is_file() && !flags.contains(OFlags::APPEND)
+}
+
+/// Nobody knows how standard output is opened here.
+#[cfg(not(unix))]
+fn is_standard_output(_: &Path) -> bool {
+    false
 }
 
 /// A path that is the same for the same file, even if the file does not exist yet.

@@ -93,11 +93,10 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     let mut notes = Vec::new();
     let mut written = Ok(());
     if let Some(path) = &args.save {
-        let partial = outputs::partial(path).filter(|_| stopped.is_some());
-        let path = partial.as_ref().unwrap_or(path);
-        written = model.save(path, args.learn, series.groups(), &forecasters);
+        let place = outputs::place(path, stopped.is_some());
+        written = model.save(&place, args.learn, series.groups(), &forecasters);
         if written.is_ok() {
-            notes.push(outputs::confirmation("model", path));
+            notes.push(outputs::saved(path, &place));
         }
     }
     if let Some(first) = &series.skipped().first {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -50,9 +50,8 @@ impl Table {
     pub(super) fn open(path: &Path, has_header: bool) -> Result<Self, Error> {
         let Source { mut text, size, read } = Source::open(path)?;
         let path = source::name(path);
-        let mut first = Vec::new();
-        let line = source::read_line(&mut text, MOST_BYTES, &mut first);
-        line.map_err(|source| Error::File { path: path.clone(), source })?;
+        let first = first_line(&mut text);
+        let first = first.map_err(|source| Error::File { path: path.clone(), source })?;
         let (is_json, separator) = (first.trim_ascii_start().starts_with(b"{"), separator(&first));
         let text: Text = Box::new(Cursor::new(first).chain(text));
         let rows = if is_json {
@@ -222,6 +221,19 @@ impl Table {
     /// Bytes of the file that had been read when the row was.
     pub(super) fn position(&self) -> u64 {
         self.current.as_ref().map_or_else(|| self.read.get(), |row| row.position)
+    }
+}
+
+/// The first line, with the line ends in its quotes, but not much more than [`MOST_BYTES`].
+fn first_line(text: &mut Text) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    loop {
+        let before = line.len();
+        source::read_line(text, MOST_BYTES, &mut line)?;
+        let is_open = line.iter().filter(|&&byte| byte == b'"').count() % 2 == 1;
+        if !is_open || line.len() == before || line.len() > MOST_BYTES {
+            return Ok(line);
+        }
     }
 }
 

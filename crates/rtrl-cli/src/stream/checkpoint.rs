@@ -95,7 +95,8 @@ impl Opened {
             if got != expected {
                 return Err(Error::OtherCommand { path, got, expected });
             }
-            if let Some((setting, got, expected)) = difference(&settings, &found.kept.settings) {
+            let settings = difference(&settings, &found.kept.settings);
+            if let Some((setting, got, expected)) = found.kept.other_version().or(settings) {
                 return Err(Error::OtherSettings { path, setting, got, expected });
             }
             (seen, saved) = (found.kept.seen, Some(found.rows()));

@@ -96,6 +96,14 @@ impl<'a> Kept<'a> {
         }
     }
 
+    /// The version of the program, this one's and that of the file, if it is another one: a version
+    /// may compute other bits.
+    pub(super) fn other_version(&self) -> Option<(String, String, String)> {
+        let this = env!("CARGO_PKG_VERSION");
+        let differs = self.version != this;
+        differs.then(|| ("version".to_owned(), this.to_owned(), self.version.to_string()))
+    }
+
     /// The forecasters, with their learners from the file.
     pub(super) fn forecasters<T: Real>(
         self,

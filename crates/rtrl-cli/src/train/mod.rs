@@ -202,10 +202,9 @@ fn write_files<T: Real>(
 ) -> Result<Vec<String>, Error> {
     let mut files = Vec::new();
     if let Some(path) = &args.save {
-        let partial = outputs::partial(path).filter(|_| outcome.stopped.is_some());
-        let path = partial.as_ref().unwrap_or(path);
-        save(path, args, options, outcome)?;
-        files.push(outputs::confirmation("model", path));
+        let place = outputs::place(path, outcome.stopped.is_some());
+        save(&place, args, options, outcome)?;
+        files.push(outputs::saved(path, &place));
     }
     if let Some(path) = &args.json {
         store::replace(path, &summary::json(args, options, outcome)?)?;

@@ -81,6 +81,9 @@ fn what_was_learnt_before_a_bad_cell_is_kept() {
         assert_eq!(json["rows"], 50);
         assert!(json["stopped"].as_str().unwrap().contains("line 52"), "{json}");
     }
+    let whole = train(folder.path(), format!("y\n{good}").as_bytes(), &outputs);
+    assert_eq!(whole.status.code(), Some(0));
+    assert!(!folder.path().join("model.partial").exists(), "the model is whole now");
 }
 
 /// Neither the error that stops a run nor that of a result which cannot be written hides the other.
@@ -176,6 +179,11 @@ fn cells_are_separated_by_commas_semicolons_or_tabs() {
     let commas = model(&text.replace('|', ","));
     for separator in [";", "\t"] {
         assert!(model(&text.replace('|', separator)) == commas, "{separator:?}");
+    }
+    // A quoted name of two lines.
+    let lines = text.replacen("\tb", "\n\tb", 1);
+    for separator in [";", "\t", ","] {
+        model(&lines.replace('|', separator));
     }
     // Commas in cells are no separators there, and no decimal points.
     let decimal = message("x;y\n1;2\n2;3\n3;4,5\n");

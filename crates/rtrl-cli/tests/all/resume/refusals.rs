@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use rtrl_model::Supplies;
+use rtrl_model::store::{StoredLearners, learners};
 use tempfile::TempDir;
 
 use super::{folder, left, message, on_standard_input, signal, train, wait_for, waiting};
@@ -82,6 +84,29 @@ fn a_checkpoint_of_another_command_is_refused() {
     fs::rename(folder.path().join("other"), folder.path().join("checkpoint")).unwrap();
     let output = train(folder.path(), &["--resume"]).output().unwrap();
     refused(output, &["got the checkpoint of `rtrl run`, expected one of `rtrl train`"]);
+}
+
+/// Another version may compute other bits.
+#[test]
+fn a_checkpoint_of_another_version_is_refused() {
+    let folder = folder();
+    let options = ["--baselines", "none"];
+    assert!(train(folder.path(), &options).output().unwrap().status.success());
+    let path = folder.path().join("checkpoint");
+    let mut stored = StoredLearners::open(&path).unwrap();
+    let learner = stored.take::<f32>("network", &Supplies::default()).unwrap();
+    let mut application = stored.application().clone();
+    for (version, refused) in [(env!("CARGO_PKG_VERSION"), false), ("0.0.9", true)] {
+        application["version"] = version.into();
+        learners::save(&path, &[("network", &learner)], &application).unwrap();
+        let output =
+            train(folder.path(), &[&options[..], &["--resume"]].concat()).output().unwrap();
+        assert_eq!(output.status.success(), !refused);
+        if refused {
+            let expected = format!("got version {}", env!("CARGO_PKG_VERSION"));
+            has_words(&message(&output), &["checkpoint", "--resume", &expected, "0.0.9"]);
+        }
+    }
 }
 
 /// A model that was trained anew at the same path may give the same number of inputs another

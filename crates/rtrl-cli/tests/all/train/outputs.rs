@@ -71,6 +71,28 @@ fn no_output_may_be_the_input_or_another_output() {
     assert_eq!(fs::read_to_string(&series).unwrap(), text);
 }
 
+/// Both would write it from its start.
+#[cfg(unix)]
+#[test]
+fn no_output_may_be_the_file_that_standard_output_goes_to() {
+    let folder = TempDir::new().unwrap();
+    let series = folder.path().join("series.csv");
+    fs::write(&series, "y\n1\n2\n3\n").unwrap();
+    let results = folder.path().join("results");
+    for option in ["--predictions", "--save", "--json", "--report"] {
+        let mut command = std::process::Command::new(program());
+        command.arg("train").arg(&series).args(["--target", "y", option, "/dev/stdout"]);
+        let piped = command.output().unwrap();
+        assert!(piped.status.success() && !piped.stdout.is_empty(), "{option}");
+        command.stdout(fs::File::create(&results).unwrap()).stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains("standard output") && message.contains("same file"), "{message}");
+        assert_eq!(fs::metadata(&results).unwrap().len(), 0);
+    }
+}
+
 /// Two paths to one file that did not exist yet were once taken for two files, and the model was
 /// lost.
 #[cfg(unix)]
