@@ -54,7 +54,8 @@ pub use jacobian::Jacobian;
 pub use layout::{Drive, Layout};
 pub use simd::{
     Average, Elementary, Function, Gru, Isa, Limit, Lstm, Moment, Real, Scale, Update, Vectorised,
-    activate, combine, descend, limited_squares, product, sum_of_squares,
+    activate, combine, descend, limited_squares, product, subtract_square, sum_of_squares,
+    sum_rows,
 };
 pub use spec::{Pace, Spec};
 pub use step::Step;

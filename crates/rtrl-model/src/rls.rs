@@ -1,5 +1,6 @@
 //! Recursive least squares: the best linear predictor of all samples so far.
 
+use rtrl_kernel::{Isa, subtract_square, sum_rows};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -56,6 +57,7 @@ impl LeastSquares {
 /// may count more than the formula says until new ones have reduced P.
 #[derive(Debug, Clone)]
 pub struct RecursiveLeastSquares {
+    isa: Isa,
     settings: LeastSquares,
     pub(crate) weights: Vec<f64>,
     /// P, row-major.
@@ -74,7 +76,7 @@ impl RecursiveLeastSquares {
     ///
     /// # Errors
     /// [`Error::Setting`] for a constant out of its range, no features or a weight that is not finite;
-    /// [`Error::Memory`] if the k x k numbers of P do not fit in memory.
+    /// [`Error::Memory`] if the k x k numbers of P do not fit in memory; that of [`Isa::from_env`].
     pub fn new(weights: Vec<f64>, forgetting: f64, ridge: f64) -> Result<Self, Error> {
         let features = weights.len();
         let settings = LeastSquares { forgetting, ridge };
@@ -87,6 +89,7 @@ impl RecursiveLeastSquares {
         let mut inverse = square(features)?;
         inverse.iter_mut().step_by(features + 1).for_each(|diagonal| *diagonal = 1.0 / ridge);
         Ok(Self {
+            isa: Isa::from_env()?,
             settings,
             gain: vec![0.0; features],
             next_weights: weights.clone(),
@@ -158,11 +161,10 @@ impl RecursiveLeastSquares {
     /// # Errors
     /// What is not finite.
     pub(crate) fn prepare(&mut self, x: &[f64], value: f64) -> Result<(), Quantity> {
-        let k = x.len();
         // P is symmetric: its columns are its rows, and adding up rows keeps the order of each sum.
-        self.gain.fill(0.0);
-        for (row, &x) in self.inverse.chunks_exact(k).zip(x) {
-            self.gain.iter_mut().zip(row).for_each(|(gain, place)| *gain += place * x);
+        let fits = sum_rows(self.isa, &self.inverse, x, &mut self.gain);
+        if fits.is_err() {
+            return Err(Quantity::Gain);
         }
         let forgetting = self.forgetting_now();
         let denominator = forgetting + dot(&self.gain, x);
@@ -181,15 +183,12 @@ impl RecursiveLeastSquares {
         if !finite {
             return Err(Quantity::Weights);
         }
-        let growth = 1.0 / forgetting;
-        let rows = self.next_inverse.chunks_exact_mut(k).zip(self.inverse.chunks_exact(k));
-        for ((next, row), &left) in rows.zip(&self.gain) {
-            for ((next, place), &right) in next.iter_mut().zip(row).zip(&self.gain) {
-                *next = (place - scale * (left * right)) * growth;
-                finite &= next.is_finite();
-            }
+        let factors = (scale, 1.0 / forgetting);
+        let next = &mut self.next_inverse;
+        match subtract_square(self.isa, &self.inverse, &self.gain, factors, next) {
+            Ok(true) => Ok(()),
+            _ => Err(Quantity::Inverse),
         }
-        if finite { Ok(()) } else { Err(Quantity::Inverse) }
     }
 
     /// The weights that [`RecursiveLeastSquares::commit`] would make current.

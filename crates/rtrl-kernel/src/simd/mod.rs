@@ -9,6 +9,7 @@
 //! | `buffer.rs` | memory that starts on a cache line |
 //! | `product.rs`, `activate.rs`, `update.rs` | matrix times vector; activations; the optimisers |
 //! | `gates.rs`, `combine.rs` | the elementwise part of gated cells; vector times matrix |
+//! | `rank_one.rs` | recursive least squares |
 
 mod activate;
 mod buffer;
@@ -17,6 +18,7 @@ mod functions;
 mod gates;
 mod isa;
 mod product;
+mod rank_one;
 mod real;
 #[cfg(test)]
 pub(crate) mod tested;
@@ -32,6 +34,7 @@ pub use self::gates::{Gru, Lstm};
 pub use self::isa::Isa;
 pub(crate) use self::isa::Work;
 pub use self::product::{product, sum_of_squares};
+pub use self::rank_one::{subtract_square, sum_rows};
 pub use self::real::Real;
 pub(crate) use self::real::{Loop, compiled};
 pub use self::update::{Average, Limit, Moment, Scale, Update, descend, limited_squares};
