@@ -11,7 +11,9 @@
 //!                              [ a register that straddles the start ]
 //! ```
 //!
-//! If every weight learns, one copy serves all rows; with a mask each row has its own.
+//! One copy serves all rows that see the same z, in the columns that learn.
+
+use std::collections::HashMap;
 
 use crate::panels::Placement;
 use crate::simd::Real;
@@ -53,8 +55,9 @@ impl<T: Real> Immediate<T> {
         let layout = placement.layout();
         let front = MOST_PANELS * T::LANES;
         let back = (MOST_PANELS + 1) * T::LANES;
-        let shared = placement.weights() == layout.weights() && layout.is_uniform();
         let mut origins = vec![0; layout.rows()];
+        // Where the copies begin, by what they hold.
+        let mut copies = HashMap::new();
         let (mut runs, mut touches) = (Vec::new(), Vec::new());
         let mut end = 0;
         let segments = (0..placement.panels()).flat_map(|panel| {
@@ -63,17 +66,27 @@ impl<T: Real> Immediate<T> {
         let mut lane = 0;
         let mut list = segments.peekable();
         for (row, origin) in origins.iter_mut().enumerate() {
-            let start = if shared { front } else { end + front };
             let begin = list.peek().map_or(lane, |(first, s)| first + s.lane);
-            *origin = start.wrapping_sub(begin);
+            let mut seen: Vec<(usize, usize)> = Vec::new();
             while let Some((first, segment)) = list.next_if(|(_, segment)| segment.row == row) {
-                lane = first + segment.lane;
-                if !shared || row == 0 {
-                    let z = layout.z(row).start + segment.column;
-                    runs.push((z, origin.wrapping_add(lane), segment.len));
+                lane = first + segment.lane + segment.len;
+                let z = layout.z(row).start + segment.column;
+                match seen.last_mut() {
+                    Some((start, len)) if *start + *len == z => *len += segment.len,
+                    _ => seen.push((z, segment.len)),
                 }
-                lane += segment.len;
             }
+            let next = end + front;
+            let start = *copies.entry(seen).or_insert_with_key(|seen| {
+                let mut to = next;
+                for &(z, len) in seen {
+                    runs.push((z, to, len));
+                    to += len;
+                }
+                end = to + back;
+                next
+            });
+            *origin = start.wrapping_sub(begin);
             let panels = begin / T::LANES..lane.div_ceil(T::LANES).max(begin / T::LANES);
             for panel in panels.filter(|_| lane > begin) {
                 let start = origin.wrapping_add(panel * T::LANES);
@@ -82,7 +95,6 @@ impl<T: Real> Immediate<T> {
                     Touch { panel, state, drive, start }
                 }));
             }
-            end = end.max(origin.wrapping_add(lane) + back);
         }
         let ends = |panel| {
             let segments = placement.segments(panel);
