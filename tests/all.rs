@@ -20,6 +20,7 @@ mod nonfinite;
 mod observers;
 mod optimizer;
 mod streams;
+mod structure;
 #[path = "../crates/rtrl-kernel/src/simd/tested.rs"]
 mod tested;
 mod torch;

@@ -13,10 +13,17 @@ enum Layers {
     One(Cell),
     /// An LSTM and simple units below a GRU.
     Chain,
+    /// Simple units in two heads whose members are not neighbours, and some that see only themselves.
+    Heads,
 }
 
-const LAYERS: [Layers; 4] =
-    [Layers::One(Cell::Simple), Layers::One(Cell::Gru), Layers::One(Cell::Lstm), Layers::Chain];
+const LAYERS: [Layers; 5] = [
+    Layers::One(Cell::Simple),
+    Layers::One(Cell::Gru),
+    Layers::One(Cell::Lstm),
+    Layers::Chain,
+    Layers::Heads,
+];
 
 fn network<T: Real>(layers: Layers) -> Network<T> {
     let first = |units| {
@@ -26,8 +33,25 @@ fn network<T: Real>(layers: Layers) -> Network<T> {
     let layers = match layers {
         Layers::One(cell) => first(20).cell(cell),
         Layers::Chain => first(7).cell(Cell::Lstm).layer(5).leak(0.5).layer(9).cell(Cell::Gru),
+        Layers::Heads => first(80).connections(heads(80)),
     };
     layers.readout(Readout::new(2).with_inputs()).build().unwrap()
+}
+
+/// The mask of [`Layers::Heads`].
+fn heads(units: usize) -> Vec<bool> {
+    let sees = |i: usize, l: usize| {
+        if i.is_multiple_of(5) { i == l } else { !l.is_multiple_of(5) && i % 2 == l % 2 }
+    };
+    let row = |i: usize| (0..4 + units).map(move |j| j < 4 || sees(i, j - 4));
+    (0..units).flat_map(row).collect()
+}
+
+/// The heads are blocks of their own, or the test would miss these.
+#[test]
+fn heads_are_blocks() {
+    let learner = learner::<f32>(Layers::Heads, 1, Regime::real_time(), EngineChoice::Eager);
+    assert_eq!(learner.engine_plan().unwrap().blocks.len(), 3);
 }
 
 fn learner<T: Real>(

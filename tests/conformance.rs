@@ -12,7 +12,7 @@ use rtrl_model::{EngineChoice, Isa, Pace, Real, Threads};
 use crate::tested;
 
 /// The project's own cases, and those of a neighbouring folder where it exists.
-fn cases() -> Vec<(PathBuf, Case)> {
+pub(crate) fn cases() -> Vec<(PathBuf, Case)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let files = |folder: &str| {
         let folder = root.join(folder);

@@ -246,3 +246,66 @@ pub fn chains(most_units: usize, steps: usize) -> impl Strategy<Value = Case> {
         Recipe { inputs, ..recipe }.chain(&layers)
     })
 }
+
+/// Which units of a layer see each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Structure {
+    /// Each sees itself only.
+    Diagonal,
+    /// Groups of 4 neighbours.
+    Heads,
+    /// 3 groups whose members are not neighbours.
+    Woven,
+    /// Each sees itself and its parent.
+    Tree,
+    /// Groups of 3, the first of each sees the group before.
+    Circles,
+    /// Each sees all before itself.
+    Triangle,
+}
+
+impl Structure {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Diagonal, Self::Heads, Self::Woven, Self::Tree, Self::Circles, Self::Triangle];
+
+    /// Whether unit k of `units` sees unit l.
+    pub fn depends(self, units: usize, k: usize, l: usize) -> bool {
+        match self {
+            Self::Diagonal => k == l,
+            Self::Heads => k / 4 == l / 4,
+            Self::Woven => k % 3 == l % 3,
+            Self::Tree => k == l || k > 0 && (k - 1) / 2 == l,
+            Self::Circles => k / 3 == l / 3 || k.is_multiple_of(3) && k == l + 1,
+            Self::Triangle => l <= k && k < units,
+        }
+    }
+}
+
+/// [`chains`] in which each layer has a structure, and whose upper layers see only some of the units
+/// below. Where the chain has a mask or frozen weights, these stay.
+pub fn structured(most_units: usize, steps: usize) -> impl Strategy<Value = Case> {
+    let structure = prop::sample::select(Structure::ALL.to_vec());
+    let structures = prop::collection::vec(structure, 3);
+    (chains(most_units, steps), structures, any::<bool>()).prop_map(|(mut case, list, sparse)| {
+        let inputs: Vec<usize> =
+            (0..case.layers.iter().count()).map(|l| case.inputs_of(l)).collect();
+        for (l, layer) in case.layers.iter_mut().enumerate() {
+            let (units, width) = (layer.units, layer.weights[0].len());
+            let first = width - units;
+            let rows = layer.rows();
+            let mask = layer.connections.get_or_insert_with(|| vec![vec![1; width]; rows]);
+            for (i, row) in mask.iter_mut().enumerate() {
+                let unit = i % units;
+                for j in (0..units).filter(|&j| !list[l].depends(units, unit, j)) {
+                    row[first + j] = 0;
+                }
+                let unseen = |&j: &usize| sparse && l > 0 && j % 2 != unit % 2;
+                for j in (0..inputs[l]).filter(unseen) {
+                    row[j] = 0;
+                }
+            }
+        }
+        case
+    })
+}

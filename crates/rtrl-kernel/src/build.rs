@@ -1,20 +1,23 @@
 //! Building engines from their specs.
 
+use crate::blocks::Blocks;
+use crate::cost;
 use crate::deferred::Deferred;
+use crate::diagonal::Diagonal;
 use crate::eager::Eager;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::simd::{Isa, Loop, Real};
 use crate::spec::Spec;
-use crate::threads::Threads;
+use crate::threads::{Threads, Workers};
 
 /// The engine that `spec` describes, p = 0, for the weights that `learns` marks, row by row.
 ///
 /// Unlike the constructors of the engines, this compiles nothing in the calling crate.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a custom engine, and the errors of [`Eager::new`] and [`Deferred::new`].
+/// [`Error::Unsupported`] for a custom engine, and the errors of the constructors.
 pub fn build<T: Real>(
     spec: &Spec,
     layout: &Layout,
@@ -39,15 +42,33 @@ pub(crate) struct Order<'a, T> {
 impl<T: Real> Order<'_, T> {
     fn fill(self, isa: Isa) -> Result<(), Error> {
         let Self { spec, layout, learns, threads, engine } = self;
-        *engine = match *spec {
-            Spec::Eager => Some(Box::new(Eager::new(layout, learns, isa, threads)?)),
-            Spec::Deferred { window, pace } => {
-                Some(Box::new(Deferred::new(layout, learns, window, pace, isa, threads)?))
-            }
-            Spec::Custom { .. } => None,
-        };
+        let weights = learns.iter().filter(|&&learns| learns).count();
+        let flops = cost::step(spec, layout.states(), weights);
+        *engine = with_workers(spec, layout, learns, isa, Workers::new(threads, flops)?)?;
         Ok(())
     }
+}
+
+/// The engine that `spec` describes on these threads; `None` for a custom one.
+pub(crate) fn with_workers<T: Real>(
+    spec: &Spec,
+    layout: &Layout,
+    learns: &[bool],
+    isa: Isa,
+    workers: Workers,
+) -> Result<Option<Box<dyn Engine<T>>>, Error> {
+    Ok(match spec {
+        Spec::Eager => Some(Box::new(Eager::with_workers(layout, learns, isa, workers)?)),
+        &Spec::Deferred { window, pace } => {
+            let window = (window, pace);
+            Some(Box::new(Deferred::with_workers(layout, learns, window, isa, workers)?))
+        }
+        Spec::Diagonal => Some(Box::new(Diagonal::new(layout, learns, isa)?)),
+        Spec::Blocks(blocks) => {
+            Some(Box::new(Blocks::with_workers(layout, learns, blocks, isa, workers)?))
+        }
+        Spec::Custom { .. } => None,
+    })
 }
 
 /// Not a loop, but compiled here for the same reason.

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::simd::{Buffer, Real};
+use crate::spec::Spec;
 
 /// Bytes of p of the eager engine for n `states` and q `weights` that learn, even if the machine
 /// does not have them. The engine has a few panels more, and the deferred one pads each weight row.
@@ -25,6 +26,29 @@ pub fn check_memory<T: Real>(states: u128, weights: u128) -> Result<(), Error> {
 /// of `coefficients` entries of the Jacobian that are not zero, in each of `weights` columns of p.
 pub fn eager(coefficients: usize, weights: usize) -> u128 {
     2 * coefficients as u128 * weights as u128
+}
+
+/// Operations of a step of the diagonal engine: a multiplication and two multiply-adds for each of
+/// `weights` columns of p.
+pub fn diagonal(weights: usize) -> u128 {
+    5 * weights as u128
+}
+
+/// Operations of a step of the engine that `spec` describes, for n `states` and q `weights` that
+/// learn, if no coefficient of the Jacobian is 0 within a block and every step has a target. 0 for
+/// a custom engine.
+pub fn step(spec: &Spec, states: usize, weights: usize) -> u128 {
+    match spec {
+        Spec::Eager => eager(states.saturating_mul(states), weights),
+        Spec::Deferred { window, .. } => DeferredCost::new(states, weights, *window).total(),
+        Spec::Diagonal => diagonal(weights),
+        Spec::Blocks(blocks) => {
+            let of_block =
+                |block: &crate::spec::Block| step(&block.engine, block.states.len(), block.weights);
+            blocks.iter().map(of_block).sum()
+        }
+        Spec::Custom { .. } => 0,
+    }
 }
 
 /// Operations of a step of the deferred engine, on average over a window.

@@ -57,6 +57,38 @@ pub enum Error {
         /// States of the layout.
         states: usize,
     },
+    /// A row of a pattern that is not ascending, or that names a state that does not exist.
+    #[error(
+        "row {row} of the pattern: got {last} as its last state, expected ascending numbers below {states}"
+    )]
+    Entry {
+        /// The row, from 0.
+        row: usize,
+        /// The last number in it.
+        last: u32,
+        /// States of the pattern.
+        states: usize,
+    },
+    /// A weight row that drives more states than the engine supports.
+    #[error("row {row} drives states: got {got}, expected at most {expected}")]
+    Drives {
+        /// The weight row.
+        row: usize,
+        /// The most that are supported.
+        expected: usize,
+        /// How many it drives.
+        got: usize,
+    },
+    /// Blocks that do not divide the weight rows of the layout.
+    #[error("block {block}: got {got}, expected {expected}")]
+    Block {
+        /// The block, from 0.
+        block: usize,
+        /// What a block consists of.
+        expected: &'static str,
+        /// What is wrong with this one.
+        got: String,
+    },
     /// The sensitivities need more bytes than can be addressed or than the system provides.
     #[error("cannot allocate {bytes} bytes for the engine; use fewer units or learning weights")]
     Memory {

@@ -1,7 +1,11 @@
 //! The Jacobian of a step: the only place that defines `J[k][l]` and its rounding.
 
+use std::ops::Range;
+
+use pulp::Simd;
+
 use crate::error::{Error, check_length, check_matrix};
-use crate::simd::Real;
+use crate::simd::{Isa, Real, Work, compiled};
 
 /// The largest number of blocks of weights: a GRU whose reset gate follows the product has three.
 const MOST_BLOCKS: usize = 3;
@@ -27,10 +31,11 @@ struct Block<'a, T> {
 }
 
 impl<T: Real> Block<'_, T> {
-    /// Writes `scale[k] * weights[k][l]`, rounded, for l = 0, 1, ….
+    /// Writes `scale[k] * weights[k][l]`, rounded, for l = first, first + 1, ….
     #[inline(always)]
-    fn write(&self, k: usize, row: &mut [T]) {
-        let (weights, scale) = (&self.weights[k * self.stride..][..row.len()], self.scale[k]);
+    fn write(&self, k: usize, first: usize, row: &mut [T]) {
+        let weights = &self.weights[k * self.stride + first..][..row.len()];
+        let scale = self.scale[k];
         for (place, &weight) in row.iter_mut().zip(weights) {
             *place = scale * weight;
         }
@@ -38,8 +43,9 @@ impl<T: Real> Block<'_, T> {
 
     /// Adds `scale[k] * weights[k][l]` by a fused multiply-add, in the same way.
     #[inline(always)]
-    fn add(&self, k: usize, row: &mut [T]) {
-        let (weights, scale) = (&self.weights[k * self.stride..][..row.len()], self.scale[k]);
+    fn add(&self, k: usize, first: usize, row: &mut [T]) {
+        let weights = &self.weights[k * self.stride + first..][..row.len()];
+        let scale = self.scale[k];
         for (place, &weight) in row.iter_mut().zip(weights) {
             *place = scale.mul_add(weight, *place);
         }
@@ -93,7 +99,7 @@ impl<'a, T: Real> Jacobian<'a, T> {
     ) {
         let [Some(block), None, None] = &self.blocks else { return self.write_sum(rows, done) };
         for (k, row) in rows.enumerate() {
-            block.write(k, row);
+            block.write(k, 0, row);
             if let Some(diagonal) = self.diagonal {
                 row[k] += diagonal[k];
             }
@@ -109,16 +115,44 @@ impl<'a, T: Real> Jacobian<'a, T> {
         mut done: impl FnMut(&mut [T]),
     ) {
         for (k, row) in rows.enumerate() {
-            match &self.blocks[0] {
-                Some(block) => block.write(k, row),
-                None => row.fill(T::ZERO),
-            }
-            self.blocks[1..].iter().flatten().for_each(|block| block.add(k, row));
-            if let Some(diagonal) = self.diagonal {
-                row[k] += diagonal[k];
-            }
+            self.write_run(k, 0, row);
             done(row);
         }
+    }
+
+    /// Row k from column `first` on, as many coefficients as `run` has room for.
+    #[inline(always)]
+    fn write_run(&self, k: usize, first: usize, run: &mut [T]) {
+        match &self.blocks[0] {
+            Some(block) => block.write(k, first, run),
+            None => run.fill(T::ZERO),
+        }
+        self.blocks[1..].iter().flatten().for_each(|block| block.add(k, first, run));
+        if let Some(diagonal) = self.diagonal
+            && let Some(own) = k.checked_sub(first).and_then(|place| run.get_mut(place))
+        {
+            *own += diagonal[k];
+        }
+    }
+
+    /// The Jacobian between the states of a run, without a copy.
+    pub(crate) fn part(&self, states: Range<usize>) -> Self {
+        let block = |block: &Block<'a, T>| {
+            let weights = &block.weights[states.start * block.stride + states.start..];
+            Block { weights, stride: block.stride, scale: &block.scale[states.clone()] }
+        };
+        let blocks = self.blocks.each_ref().map(|place| place.as_ref().map(block));
+        Self { blocks, diagonal: self.diagonal.map(|diagonal| &diagonal[states.clone()]) }
+    }
+
+    /// Writes the coefficients between the states of these runs, row by row without gaps.
+    pub(crate) fn gather(&self, isa: Isa, runs: &[Range<usize>], into: &mut [T]) {
+        T::run::<GatherLoop>(isa, Gather { jacobian: *self, runs, into });
+    }
+
+    /// Writes `J[k][k]` for every state k.
+    pub(crate) fn write_diagonal(&self, isa: Isa, into: &mut [T]) {
+        T::run::<DiagonalLoop>(isa, Diagonal { jacobian: *self, into });
     }
 
     /// Whether there is exactly one block.
@@ -170,6 +204,53 @@ impl<'a, T: Real> Jacobian<'a, T> {
     }
 }
 
+/// The coefficients between some states.
+pub(crate) struct Gather<'a, T> {
+    jacobian: Jacobian<'a, T>,
+    runs: &'a [Range<usize>],
+    into: &'a mut [T],
+}
+
+compiled!(pub(crate) GatherLoop: Gather -> ());
+
+impl<T: Real> Work for Gather<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, _: S) {
+        let Self { jacobian, runs, into } = self;
+        let mut rest = &mut **into;
+        for rows in &**runs {
+            for k in rows.clone() {
+                for columns in &**runs {
+                    let (run, below) = std::mem::take(&mut rest).split_at_mut(columns.len());
+                    jacobian.write_run(k, columns.start, run);
+                    rest = below;
+                }
+            }
+        }
+    }
+}
+
+/// The coefficients on the diagonal.
+pub(crate) struct Diagonal<'a, T> {
+    jacobian: Jacobian<'a, T>,
+    into: &'a mut [T],
+}
+
+compiled!(pub(crate) DiagonalLoop: Diagonal -> ());
+
+impl<T: Real> Work for Diagonal<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, _: S) {
+        for (k, place) in self.into.iter_mut().enumerate() {
+            self.jacobian.write_run(k, k, std::slice::from_mut(place));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +284,31 @@ mod tests {
                     let value = rows[k * 5 + l];
                     assert_eq!((value, jacobian.coefficient(k, l)), (expected + kept, value));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_have_the_coefficients_of_the_whole() {
+        let ([a, b, c], scale, diagonal) = values();
+        let terms = [(&a[..], 3, &scale[0][..]), (&b, 4, &scale[1]), (&c, 7, &scale[2])];
+        for diagonal in [None, Some(&diagonal[..])] {
+            for isa in Isa::available() {
+                let jacobian = Jacobian::sum(terms).with_diagonal(diagonal);
+                let part = jacobian.part(1..3);
+                part.check(2).unwrap();
+                let mut gathered = [0.0; 4];
+                jacobian.gather(isa, &[0..1, 2..3], &mut gathered);
+                let mut own = [0.0; N];
+                jacobian.write_diagonal(isa, &mut own);
+                for k in 0..2 {
+                    for l in 0..2 {
+                        let (whole, apart) = ((k + 1, l + 1), (2 * k, 2 * l));
+                        assert_eq!(part.coefficient(k, l), jacobian.coefficient(whole.0, whole.1));
+                        assert_eq!(gathered[2 * k + l], jacobian.coefficient(apart.0, apart.1));
+                    }
+                }
+                assert_eq!(own, [0, 1, 2].map(|k| jacobian.coefficient(k, k)));
             }
         }
     }

@@ -10,7 +10,8 @@
 //!
 //! and the gradient of the loss is `-sum over k of e_k p^k_ij` (equation 6). An [`Engine`] computes
 //! both: [`Eager`] is the paper's algorithm, O(n⁴) per step; [`Deferred`] computes the same numbers
-//! in O(n³). [`product`] is the matrix-vector product of the forward pass and [`activate`] its
+//! in O(n³). Where few states depend on each other, [`Blocks`] holds and computes only what can differ
+//! from 0. [`product`] is the matrix-vector product of the forward pass and [`activate`] its
 //! activation functions, both with the same bits on every machine.
 //!
 //! # Where to look
@@ -21,6 +22,9 @@
 //! | `engine.rs`, `spec.rs`, `build.rs` | the trait of the engines; a description of an engine; building it |
 //! | `eager/` | the engine that updates p at every step |
 //! | `deferred/` | the engine that updates p when a window of steps is full |
+//! | `structure/` | which sensitivities are zero for ever, from the connections |
+//! | `blocks/` | weight rows that reach few states, each with an engine of their own |
+//! | `diagonal.rs` | the engine of states that depend on themselves only |
 //! | `store.rs` | saving and loading an engine through sinks and sources |
 //! | `panels.rs` | which weight is in which lane of which panel |
 //! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
@@ -30,9 +34,11 @@
 //!
 //! Invariant: results do not depend on the instruction set or the number of threads, bit for bit.
 
+mod blocks;
 mod build;
 pub mod cost;
 mod deferred;
+mod diagonal;
 mod eager;
 mod engine;
 mod error;
@@ -43,10 +49,13 @@ mod simd;
 mod spec;
 mod step;
 mod store;
+mod structure;
 mod threads;
 
+pub use blocks::Blocks;
 pub use build::build;
 pub use deferred::Deferred;
+pub use diagonal::Diagonal;
 pub use eager::Eager;
 pub use engine::Engine;
 pub use error::{Error, Quantity};
@@ -57,7 +66,8 @@ pub use simd::{
     activate, combine, descend, limited_squares, product, subtract_square, sum_of_squares,
     sum_rows,
 };
-pub use spec::{Pace, Spec};
+pub use spec::{Block, Pace, Spec};
 pub use step::Step;
 pub use store::{Sink, Snapshot, Source};
+pub use structure::{Pattern, Reach, check_blocks, merge, reaches};
 pub use threads::{Threads, Workers, automatic_threads};

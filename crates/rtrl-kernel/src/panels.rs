@@ -173,6 +173,11 @@ impl Placement {
         &self.segments[start..self.ends[panel]]
     }
 
+    /// The runs of columns, with lanes counted through all panels.
+    pub(crate) fn runs(&self) -> &[Segment] {
+        &self.runs
+    }
+
     /// The panels that begin with weight row `row`.
     pub(crate) fn panels_of_row(&self, row: usize) -> Range<usize> {
         self.starts[row]..self.starts[row + 1]

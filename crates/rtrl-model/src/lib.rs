@@ -41,7 +41,7 @@
 //! | `loss.rs` | losses and their errors |
 //! | `rls.rs`, `readout_rls.rs` | recursive least squares, and readouts that learn by it |
 //! | `regime.rs`, `optimizer/`, `gradient.rs` | when and how the weights change |
-//! | `engine.rs` | the choice of the engine that computes the sensitivities |
+//! | `engine/` | the choice of the engine that computes the sensitivities |
 //! | `matrix.rs` | matrices in the layout of the kernel, and as callers pass them |
 //! | `approx.rs` | matrices and traces compared with a tolerance |
 //! | `random.rs` | random numbers with the same bits on every machine |
@@ -89,7 +89,7 @@ mod targets;
 
 pub use activation::{Activation, CustomActivation};
 pub use cell::Cell;
-pub use engine::EngineChoice;
+pub use engine::{BlockPlan, EngineChoice, EnginePlan};
 pub use error::{Error, Quantity};
 pub use forecast::Forecaster;
 pub use gradient::Gradient;
@@ -105,6 +105,8 @@ pub use random::{Generator, GeneratorState};
 pub use readout::{Readout, ReadoutWeights};
 pub use regime::{Regime, Timing};
 pub use rls::RecursiveLeastSquares;
-pub use rtrl_kernel::{self as kernel, Engine, Isa, Layout, Pace, Real, Spec, Step, Threads};
+pub use rtrl_kernel::{
+    self as kernel, Engine, Isa, Layout, Pace, Pattern, Real, Spec, Step, Threads,
+};
 pub use store::{EngineFactory, StoredLearner, Supplies};
 pub use targets::{Sample, Targets};

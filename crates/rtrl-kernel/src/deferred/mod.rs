@@ -94,14 +94,26 @@ impl<T: Real> Deferred<T> {
         isa: Isa,
         threads: Threads,
     ) -> Result<Self, Error> {
+        let weights = learns.iter().filter(|&&learns| learns).count();
+        let cost = DeferredCost::new(layout.states(), weights, window);
+        let workers = Workers::new(threads, cost.total())?;
+        Self::with_workers(layout, learns, (window, pace), isa, workers)
+    }
+
+    /// [`Deferred::new`] on these threads.
+    pub(crate) fn with_workers(
+        layout: &Layout,
+        learns: &[bool],
+        (window, pace): (usize, Pace),
+        isa: Isa,
+        workers: Workers,
+    ) -> Result<Self, Error> {
         if window == 0 {
             return Err(Error::Zero { what: "steps in a window" });
         }
         let placement = Placement::by_row(layout, learns, T::LANES)?;
         let patterns = Patterns::new(&placement);
         let (n, records) = (placement.layout().states(), window);
-        let cost = DeferredCost::new(n, placement.weights(), records);
-        let workers = Workers::new(threads, cost.total())?;
         let window = Window::new(&placement, &patterns, records)?;
         let previous = match pace {
             Pace::Bursts => None,

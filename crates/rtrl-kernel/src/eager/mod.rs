@@ -82,9 +82,20 @@ impl<T: Real> Eager<T> {
         isa: Isa,
         threads: Threads,
     ) -> Result<Self, Error> {
+        let (n, weights) = (layout.states(), learns.iter().filter(|&&learns| learns).count());
+        let workers = Workers::new(threads, cost::eager(n.saturating_mul(n), weights))?;
+        Self::with_workers(layout, learns, isa, workers)
+    }
+
+    /// [`Eager::new`] on these threads.
+    pub(crate) fn with_workers(
+        layout: &Layout,
+        learns: &[bool],
+        isa: Isa,
+        workers: Workers,
+    ) -> Result<Self, Error> {
         let placement = Placement::dense(layout, learns, T::LANES)?;
         let n = placement.layout().states();
-        let workers = Workers::new(threads, cost::eager(n * n, placement.weights()))?;
         let small = small::fits(placement.layout());
         let shares = Shares::new(placement.panels(), workers.count(), small);
         let p = Buffer::zeroed(shares.rooms() as u128 * n as u128)?;

@@ -49,7 +49,7 @@ impl Threads {
 ///
 /// Sharing a step with a thread that is awake costs one to two microseconds, in which one core does
 /// a few hundred thousand operations; below a million per thread there is little to gain.
-const FLOPS_PER_THREAD: u128 = 1_000_000;
+pub(crate) const FLOPS_PER_THREAD: u128 = 1_000_000;
 
 /// The number of threads for a step of `flops` operations on a machine with `available` of them:
 /// one for every million, at least one and at most all.

@@ -3,16 +3,27 @@
 use rtrl_kernel::{Deferred, Drive, Eager, Engine, Isa, Layout, Pace, Real, Threads};
 
 use crate::loops::Loops;
+use crate::numerals::Numerals;
 use crate::random::{self, Numbers};
 use crate::tested;
 
-/// The largest difference of p and gradients from those of the loops over some steps, relative to the
-/// largest number; infinite if one is not finite.
+/// [`difference_of`] for any numbers.
 fn difference<T: Real>(
     engine: &mut dyn Engine<T>,
     loops: &mut Loops<T>,
     layout: &Layout,
     blocks: usize,
+) -> f64 {
+    difference_of(engine, loops, layout, |numbers, t| random::numerals(layout, numbers, t, blocks))
+}
+
+/// The largest difference of p and gradients from those of the loops over some steps, relative to the
+/// largest number; infinite if one is not finite.
+pub(crate) fn difference_of<T: Real>(
+    engine: &mut dyn Engine<T>,
+    loops: &mut Loops<T>,
+    layout: &Layout,
+    numerals: impl Fn(&mut Numbers, usize) -> Numerals<T>,
 ) -> f64 {
     let mut numbers = Numbers(layout.weights() as u64 + 5);
     let (mut worst, mut largest) = (0.0f64, f64::MIN_POSITIVE);
@@ -27,7 +38,7 @@ fn difference<T: Real>(
         }
     };
     for t in 0..11 {
-        let numerals = random::numerals(layout, &mut numbers, t, blocks);
+        let numerals = numerals(&mut numbers, t);
         engine.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
         loops.advance(&numerals);
         let mut row = vec![T::ZERO; engine.weights()];

@@ -6,6 +6,7 @@
 //! | `rtrl-bench/src/differential/loops.rs`, `numerals.rs` | p in plain loops; the numbers of a step |
 //! | `eager.rs`, `deferred.rs` | what each engine promises |
 //! | `small.rs` | an engine of two units: errors, saving, empty layers |
+//! | `blocks.rs`, `structures.rs` | blocks of rows that reach few states; connections with such blocks |
 //! | `src/simd/tested.rs` | the instruction sets |
 //! | `drives.rs` | layouts in which rows drive any states |
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -13,11 +14,13 @@
 
 use rtrl_kernel::Isa;
 
+mod blocks;
 mod deferred;
 mod drives;
 mod eager;
 mod random;
 mod small;
+mod structures;
 #[path = "../../src/simd/tested.rs"]
 mod tested;
 

@@ -1,13 +1,31 @@
 //! The choice of the engine that computes the sensitivities.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `mod.rs` | eager or deferred, and with which window |
+//! | `blocks.rs` | which blocks a network has, and whether they pay |
+//! | `stored.rs` | the engine in a file |
+//! | `plan.rs` | what was decided, as a report |
+
+mod blocks;
+mod plan;
+mod stored;
 
 use rtrl_kernel::cost::{self, DeferredCost};
-use rtrl_kernel::{Engine, Layout, Pace, Real, Spec, Threads, build};
+use rtrl_kernel::{Layout, Pace, Real, Spec};
 
+pub use self::plan::{BlockPlan, EnginePlan};
+pub(crate) use self::stored::StoredEngine;
 use crate::error::zero;
 use crate::{Error, Network, Regime};
 
 /// The engine that computes the sensitivities. Both are exact; they differ in speed, memory and
 /// rounding.
+///
+/// Where the connections keep the sensitivities of some weights at 0 in some units for ever, the
+/// network is divided into blocks that hold only the others, if that is cheaper; the choice then
+/// applies within each block. Weights whose unit sees no other than itself take no engine at all but
+/// one number each. [`Learner::engine_plan`](crate::Learner::engine_plan) reports the result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineChoice {
@@ -46,25 +64,27 @@ impl EngineChoice {
         Self::for_weights(layout, layout.states().saturating_pow(2), layout.weights(), regime)
     }
 
+    /// [`EngineChoice::select`] for a whole layer.
+    fn for_weights(layout: &Layout, present: usize, learning: usize, regime: Regime) -> Self {
+        let states = layout.states();
+        let simple = layout.drives().len() == states;
+        Self::select(Size { states, simple, present, learning, through: 0 }, regime)
+    }
+
     /// The engine that [`EngineChoice::Auto`] selects: a function of the shape, the number of
     /// weights and the regime, never of the machine, so that results have the same bits everywhere.
     /// It is the same for both precisions.
     ///
     /// It compares the operations of a step (`docs/performance.md`). The eager engine
-    /// multiplies only the recurrent weights that are `present`, each with a row of p, one number
-    /// for each of the `learning` weights; the deferred engine multiplies whole Jacobians.
-    fn for_weights(layout: &Layout, present: usize, learning: usize, regime: Regime) -> Self {
-        let n = layout.states();
-        let window = Self::default_window(layout, regime);
-        let DeferredCost { gradient, flush } = DeferredCost::new(n, learning, window);
-        let gradient = if is_seldom_read(regime) { 0 } else { gradient };
-        // Measured: an operation of the eager engine takes two sevenths of the time of a deferred
-        // one.
-        let eager_is_faster = 2 * cost::eager(present, learning) < 7 * (gradient + flush);
+    /// multiplies only the recurrent weights that are present, each with a row of p, one number
+    /// for each of the weights that learn; the deferred engine multiplies whole Jacobians.
+    fn select(size: Size, regime: Regime) -> Self {
+        let window = window_for(size.states, regime);
+        let eager_is_faster = size.eager() < size.deferred(window, regime);
         // Up to this size the eager engine keeps simple units in registers, and counting operations
         // says little.
         let small = if is_seldom_read(regime) { 8 } else { 15 };
-        let is_small = n <= small && layout.drives().len() == n;
+        let is_small = size.states <= small && size.simple;
         if is_small || eager_is_faster { Self::Eager } else { Self::DEFERRED }
     }
 
@@ -73,53 +93,86 @@ impl EngineChoice {
     /// A longer window makes flushes rarer, but it also makes the backward pass of each reading
     /// longer, and its Jacobians fill the caches.
     pub fn default_window(layout: &Layout, regime: Regime) -> usize {
-        let row = WINDOWS.into_iter().find(|row| layout.states() <= row.0);
-        let (_, often, seldom) = row.unwrap_or(LARGE);
-        if is_seldom_read(regime) { seldom } else { often }
+        window_for(layout.states(), regime)
     }
 
-    /// The engine with its window, for this network and regime.
-    pub(crate) fn settle<T: Real>(self, network: &Network<T>, regime: Regime) -> Self {
+    /// The engine with all its settings, for this network and regime.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a window of 0 steps.
+    pub(crate) fn spec<T: Real>(self, network: &Network<T>, regime: Regime) -> Result<Spec, Error> {
+        if let Self::Deferred { window: Some(0), .. } = self {
+            return Err(zero("window"));
+        }
+        let (present, learning) = network.weight_counts();
         let layout = network.layout();
+        let states = layout.states();
+        let simple = layout.drives().len() == states;
+        let whole = self.settle(Size { states, simple, present, learning, through: 0 }, regime);
+        Ok(match blocks::divide(self, network, regime)? {
+            Some(blocks) => Spec::Blocks(blocks),
+            None => whole,
+        })
+    }
+
+    /// The engine of a layer or block of this size.
+    fn settle(self, size: Size, regime: Regime) -> Spec {
         match self {
-            Self::Auto => {
-                let (present, learning) = network.weight_counts();
-                Self::for_weights(layout, present, learning, regime).settle(network, regime)
-            }
-            Self::Eager => Self::Eager,
+            Self::Auto => Self::select(size, regime).settle(size, regime),
+            Self::Eager => Spec::Eager,
             Self::Deferred { window, pace } => {
-                let window = window.unwrap_or_else(|| Self::default_window(layout, regime));
-                Self::Deferred { window: Some(window), pace }
+                let window = window.unwrap_or_else(|| window_for(size.states, regime));
+                Spec::Deferred { window, pace }
             }
         }
     }
+}
 
-    /// The engine of a network, p = 0.
-    pub(crate) fn make<T: Real>(
-        self,
-        network: &Network<T>,
-        regime: Regime,
-        threads: Threads,
-    ) -> Result<Box<dyn Engine<T>>, Error> {
-        let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
-        let spec = match self.settle(network, regime) {
-            Self::Deferred { window: Some(0), .. } => return Err(zero("window")),
-            Self::Deferred { window: Some(window), pace } => Spec::Deferred { window, pace },
-            _ => Spec::Eager,
-        };
-        Ok(build(&spec, layout, &learning, isa, threads)?)
+/// What the choice of an engine depends on.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    /// Number of states, n.
+    states: usize,
+    /// Whether these are simple units, each driven by one weight row.
+    simple: bool,
+    /// Entries of the Jacobian that can differ from 0.
+    present: usize,
+    /// Weights that learn, q.
+    learning: usize,
+    /// Drives of rows below another layer. 0 counts them as those of other rows.
+    through: usize,
+}
+
+/// What the deferred engine takes for one drive of a row below another layer, in one row of a
+/// Jacobian or one record, in weighted operations: it looks each of them up. Measured with chains of
+/// 2 and 4 layers.
+const LOOKUP: u128 = 230;
+
+impl Size {
+    /// Operations of a step of the eager engine, weighted so that they compare with those of the
+    /// deferred one. Measured: an operation of the eager engine takes two sevenths of the time of a
+    /// deferred one.
+    fn eager(self) -> u128 {
+        2 * cost::eager(self.present, self.learning)
     }
 
-    /// Floating-point operations of a step of one stream.
-    pub(crate) fn flops<T: Real>(self, network: &Network<T>, regime: Regime) -> u128 {
-        let (n, learning) = (network.layout().states(), network.weight_counts().1);
-        match self.settle(network, regime) {
-            Self::Deferred { window: Some(window), .. } => {
-                DeferredCost::new(n, learning, window).total()
-            }
-            _ => cost::eager(n * n, learning),
+    /// Operations of a step of the deferred engine, weighted.
+    fn deferred(self, window: usize, regime: Regime) -> u128 {
+        let DeferredCost { gradient, flush } =
+            DeferredCost::new(self.states, self.learning, window);
+        let (states, through) = (self.states as u128, self.through as u128);
+        if is_seldom_read(regime) {
+            return 7 * flush + LOOKUP * through * states;
         }
+        7 * (gradient + flush) + LOOKUP * through * (states + window as u128 / 2)
     }
+}
+
+/// [`EngineChoice::default_window`] for a number of states.
+fn window_for(states: usize, regime: Regime) -> usize {
+    let row = WINDOWS.into_iter().find(|row| states <= row.0);
+    let (_, often, seldom) = row.unwrap_or(LARGE);
+    if is_seldom_read(regime) { seldom } else { often }
 }
 
 /// Whether gradients accumulate over enough steps that the time of reading them hardly matters.

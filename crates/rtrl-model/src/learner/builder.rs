@@ -1,6 +1,6 @@
 //! The description of a learner and its checks.
 
-use rtrl_kernel::{Engine, Real, Threads, Workers};
+use rtrl_kernel::{Engine, Real, Spec, Threads, Workers, build, cost};
 
 use super::accumulate::Accumulator;
 use super::combined::Combined;
@@ -27,6 +27,8 @@ pub struct LearnerBuilder<T: Real> {
     updates: UpdateSettings,
     engine: Option<EngineChoice>,
     custom_engine: Option<Box<dyn Engine<T>>>,
+    /// The engine of a file, instead of a choice.
+    stored_engine: Option<Spec>,
     threads: Threads,
     step_gradients: bool,
     streams: usize,
@@ -44,6 +46,7 @@ impl<T: Real> LearnerBuilder<T> {
             updates: UpdateSettings::default(),
             engine: None,
             custom_engine: None,
+            stored_engine: None,
             threads: Threads::Auto,
             step_gradients: false,
             streams: 1,
@@ -134,6 +137,12 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
+    /// The engine of a file, built for [`Network::layout`].
+    pub(super) fn stored_engine(mut self, engine: Spec) -> Self {
+        self.stored_engine = Some(engine);
+        self
+    }
+
     /// Whether the gradient of each step is computed even if gradients accumulate before the
     /// weights change (epochwise, or an update at every u-th step). This costs the deferred engine
     /// most of what it saves by accumulating, and changes the rounding of the sum. Off by default.
@@ -206,8 +215,9 @@ impl<T: Real> LearnerBuilder<T> {
         self.check_engine()?;
         self.loss.check(&self.network)?;
         let fit = ReadoutRls::of(&self.network, &self.loss, self.regime)?;
-        let (workers, threads) = self.divide_threads()?;
-        let streams = self.make_streams(threads)?;
+        let spec = self.engine_spec()?;
+        let (workers, threads) = self.divide_threads(&spec)?;
+        let streams = self.make_streams(&spec, threads)?;
         let Self { network, regime, .. } = self;
         let count = streams.len();
         let combined = || {
@@ -234,8 +244,12 @@ impl<T: Real> LearnerBuilder<T> {
         })
     }
 
-    fn choice(&self) -> EngineChoice {
-        self.engine.unwrap_or_default()
+    /// The engine to build, unless there is a custom one.
+    fn engine_spec(&self) -> Result<Spec, Error> {
+        match &self.stored_engine {
+            Some(stored) => Ok(stored.clone()),
+            None => self.engine.unwrap_or_default().spec(&self.network, self.regime),
+        }
     }
 
     /// Fails for a choice of engine next to a custom one, and for a custom one of another shape.
@@ -256,7 +270,7 @@ impl<T: Real> LearnerBuilder<T> {
         Err(Error::Setting { what, expected, got: got.to_string() })
     }
 
-    fn make_streams(&self, threads: Threads) -> Result<Vec<Stream<T>>, Error> {
+    fn make_streams(&self, spec: &Spec, threads: Threads) -> Result<Vec<Stream<T>>, Error> {
         let network = &self.network;
         let decay = T::from_f64(self.sensitivity_decay);
         if !(decay > T::ZERO && decay <= T::ONE) {
@@ -264,10 +278,11 @@ impl<T: Real> LearnerBuilder<T> {
             let got = self.sensitivity_decay.to_string();
             return Err(Error::Setting { what: "decay of the sensitivities", expected, got });
         }
+        let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
         let stream = |_| {
             let engine = match &self.custom_engine {
                 Some(engine) => engine.clone(),
-                None => self.choice().make(network, self.regime, threads)?,
+                None => build(spec, layout, &learning, isa, threads)?,
             };
             Stream::new(network, engine, decay)
         };
@@ -275,12 +290,13 @@ impl<T: Real> LearnerBuilder<T> {
     }
 
     /// The threads among which the streams are divided, and the threads of each engine.
-    fn divide_threads(&self) -> Result<(Workers, Threads), Error> {
+    fn divide_threads(&self, spec: &Spec) -> Result<(Workers, Threads), Error> {
         let streams = self.streams;
         if streams == 1 {
             return Ok((Workers::new(Threads::SERIAL, 0)?, self.threads));
         }
-        let flops = self.choice().flops(&self.network, self.regime).saturating_mul(streams as u128);
+        let (states, weights) = (self.network.layout().states(), self.network.weight_counts().1);
+        let flops = cost::step(spec, states, weights).saturating_mul(streams as u128);
         let all = self.threads.count(flops);
         let side_by_side = all.min(streams);
         let each = all.checked_div(side_by_side).unwrap_or(all);

@@ -35,7 +35,7 @@ mod weights;
 
 use std::ops::Range;
 
-use rtrl_kernel::{Real, Workers};
+use rtrl_kernel::{Real, Spec, Workers};
 
 use self::accumulate::Accumulator;
 pub use self::builder::LearnerBuilder;
@@ -44,7 +44,7 @@ pub(crate) use self::recovery::in_stream;
 pub use self::recovery::{Recoveries, Recovery};
 pub use self::report::StepReport;
 pub use self::run::Run;
-pub(crate) use self::settings::{Settings, StoredEngine};
+pub(crate) use self::settings::Settings;
 pub(crate) use self::state::stream_field;
 use self::stream::Stream;
 use crate::error::{Quantity, check_finite};
@@ -257,6 +257,11 @@ impl<T: Real> Learner<T> {
     /// How often the learner has recovered so far; see [`Recovery`].
     pub fn recoveries(&self) -> Recoveries {
         self.recoveries
+    }
+
+    /// The engine of every stream; [`Learner::engine_plan`] is a summary of it.
+    pub fn engine_spec(&self) -> Spec {
+        self.streams[0].engine.spec()
     }
 
     /// Bytes that the sensitivities occupy.

@@ -1,11 +1,12 @@
 //! The settings of a learner, as plain data.
 
-use rtrl_kernel::{Engine, Pace, Real, Spec};
+use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
 
 use super::{Learner, LearnerBuilder, Recovery};
+use crate::engine::StoredEngine;
 use crate::store::Supplies;
-use crate::{EngineChoice, Error, Loss, Network, Regime, UpdateSettings};
+use crate::{Error, Loss, Network, Regime, UpdateSettings};
 
 /// The settings that a learner was built with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,21 +23,12 @@ pub(crate) struct Settings {
     updates: UpdateSettings,
 }
 
-/// The engine, with everything needed to build it again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum StoredEngine {
-    Eager,
-    Deferred { window: usize, even_paced: bool },
-    Custom { name: String, exact: bool },
-}
-
 impl Settings {
     pub(crate) fn of<T: Real>(learner: &Learner<T>) -> Self {
         Self {
             regime: learner.regime,
             teacher_forcing: learner.teacher_forcing,
-            engine: StoredEngine::of(learner.streams[0].engine.spec()),
+            engine: StoredEngine::of(&learner.engine_spec()),
             step_gradients: learner.accumulator.each_step,
             loss: learner.loss.saved_name(),
             sensitivity_decay: learner.sensitivity_decay,
@@ -63,7 +55,8 @@ impl Settings {
     ) -> Result<Learner<T>, Error> {
         let mut updates = self.updates.clone();
         updates.supply(supplies.schedule.as_ref(), supplies.optimizer.as_ref())?;
-        let engine = self.engine.custom(&network, supplies)?;
+        let custom = self.engine.custom(&network, supplies)?;
+        let spec = self.engine.spec(&network)?;
         let builder = LearnerBuilder::new(network)
             .regime(self.regime)
             .teacher_forcing(self.teacher_forcing)
@@ -74,9 +67,9 @@ impl Settings {
             .updates(updates)
             .streams(self.streams)
             .threads(supplies.threads);
-        match engine {
+        match custom {
             Some(engine) => builder.custom_engine(engine).build(),
-            None => builder.engine(self.engine.choice()).build(),
+            None => builder.stored_engine(spec).build(),
         }
     }
 
@@ -89,45 +82,5 @@ impl Settings {
             }
             None => self.loss.parse(),
         }
-    }
-}
-
-impl StoredEngine {
-    fn of(spec: Spec) -> Self {
-        match spec {
-            Spec::Eager => Self::Eager,
-            Spec::Deferred { window, pace } => {
-                Self::Deferred { window, even_paced: pace == Pace::Even }
-            }
-            Spec::Custom { name, exact } => Self::Custom { name, exact },
-        }
-    }
-
-    /// The choice that builds this engine; irrelevant for a custom one.
-    pub(crate) fn choice(&self) -> EngineChoice {
-        match *self {
-            Self::Eager | Self::Custom { .. } => EngineChoice::Eager,
-            Self::Deferred { window, even_paced } => EngineChoice::Deferred {
-                window: Some(window),
-                pace: if even_paced { Pace::Even } else { Pace::Bursts },
-            },
-        }
-    }
-
-    /// The custom engine of this name, if it is one.
-    pub(crate) fn custom<T: Real>(
-        &self,
-        network: &Network<T>,
-        supplies: &Supplies<T>,
-    ) -> Result<Option<Box<dyn Engine<T>>>, Error> {
-        let Self::Custom { name, .. } = self else { return Ok(None) };
-        let refused = |got| {
-            let expected = format!("{name:?} from the supplied factory");
-            Err(Error::Setting { what: "custom engine", expected, got })
-        };
-        let Some(factory) = &supplies.engine else { return refused("no factory".to_owned()) };
-        let engine = factory.build(network.layout(), &network.learning(), name)?;
-        let spec = Self::of(engine.spec());
-        if spec == *self { Ok(Some(engine)) } else { refused(format!("{:?}", engine.spec())) }
     }
 }

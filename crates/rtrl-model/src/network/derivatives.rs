@@ -12,7 +12,7 @@
 //! ```
 //!
 //! R is the derivative with respect to the output of a unit in the same step. A row of layer l
-//! therefore drives every state k above it with the factor `R[k][unit] g`, where g is the slope of
+//! therefore drives every state k above it that sees its unit with the factor `R[k][unit] g`, where g is the slope of
 //! the row's own output.
 
 use rtrl_kernel::{Jacobian, Real, combine};
@@ -159,23 +159,25 @@ impl<T: Real> Derivatives<T> {
         }
     }
 
-    /// The factor of every drive, in order.
+    /// The factor of every drive.
     fn inject(&mut self, network: &Network<T>, slopes: &[T]) {
-        let (units, states) = (network.units(), network.layout.states());
-        let mut places = self.injection.iter_mut();
+        let layout = network.layout();
         for layer in &network.layers {
             let (cell, n, slopes) = (layer.cell(), layer.units(), &slopes[layer.slopes.clone()]);
-            for row in 0..layer.rows.len() {
-                let (block, unit) = (row / n, row % n);
+            for (number, row) in layer.rows.clone().enumerate() {
+                let (block, unit) = (number / n, number % n);
                 let slope = &slopes[cell.slope(n, block, unit)..];
-                let column = layer.outputs.start + unit;
-                let own_cell = cell.drives_cell(block).then(|| slope[1]);
-                let through = |state: usize| self.reach.row(state)[column] * slope[0];
-                let values = std::iter::once(slope[0])
-                    .chain((layer.outputs.end..units).map(through))
-                    .chain(own_cell)
-                    .chain((layer.cells.end..states).map(through));
-                values.zip(places.by_ref()).for_each(|(value, place)| *place = value);
+                let output = layer.outputs.start + unit;
+                for drive in layout.drives_of(row) {
+                    let state = layout.drives()[drive].state as usize;
+                    self.injection[drive] = if state == output {
+                        slope[0]
+                    } else if layer.cells.contains(&state) {
+                        slope[1]
+                    } else {
+                        self.reach.row(state)[output] * slope[0]
+                    };
+                }
             }
         }
     }

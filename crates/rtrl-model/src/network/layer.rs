@@ -101,18 +101,29 @@ impl<T: Real> Layer<T> {
     }
 
     /// The drives of its rows, in a network of `units` units and `states` states: each drives
-    /// states of its own unit, and those of all layers above through its output.
-    pub(super) fn drives(&self, units: usize, states: usize) -> impl Iterator<Item = Drive> {
+    /// states of its own unit, and through its output those of the layers above that see this:
+    /// `sees` says so of a state and a unit.
+    pub(super) fn drives(
+        &self,
+        units: usize,
+        states: usize,
+        sees: impl Fn(usize, usize) -> bool,
+    ) -> impl Iterator<Item = Drive> {
         let (cell, n) = (self.cell(), self.units());
         let (outputs, cells) = (self.outputs.clone(), self.cells.clone());
         self.rows.clone().flat_map(move |row| {
             let (block, unit) = ((row - self.rows.start) / n, (row - self.rows.start) % n);
+            let output = outputs.start + unit;
             let own = cell.drives_cell(block).then_some(cells.start + unit);
-            std::iter::once(outputs.start + unit)
-                .chain(outputs.end..units)
+            let above = |states: std::ops::Range<usize>| {
+                states.filter(|&state| sees(state, output)).collect::<Vec<_>>()
+            };
+            let list = std::iter::once(output)
+                .chain(above(outputs.end..units))
                 .chain(own)
-                .chain(cells.end..states)
-                .map(move |state| Drive { row: number(row), state: number(state) })
+                .chain(above(cells.end..states));
+            list.map(move |state| Drive { row: number(row), state: number(state) })
+                .collect::<Vec<_>>()
         })
     }
 

@@ -8,6 +8,7 @@
 //! | `builder.rs` | the checked description |
 //! | `layer_settings.rs` | the settings of one layer in it |
 //! | `connections.rs` | which weights exist and which of them learn |
+//! | `pattern.rs` | which derivatives of a step can differ from 0 |
 //! | `derivatives.rs` | the derivatives of a step of several layers, or of units with several states |
 //! | `shape.rs` | what a state has in common with its network |
 //! | `initial.rs` | seeded weights with the same bits on every machine |
@@ -18,12 +19,13 @@ mod derivatives;
 mod initial;
 mod layer;
 mod layer_settings;
+mod pattern;
 mod shape;
 mod state;
 
 use std::sync::Arc;
 
-use rtrl_kernel::{Isa, Jacobian, Layout, Real};
+use rtrl_kernel::{Isa, Jacobian, Layout, Pattern, Real};
 
 pub use self::builder::NetworkBuilder;
 pub use self::connections::{Connection, Connections};
@@ -214,6 +216,20 @@ impl<T: Real> Network<T> {
     /// The sizes that an engine of the kernel needs.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Which entries of [`Network::jacobian`] can differ from 0, whatever the weights and the state
+    /// are; `None` if all can.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if there are more states than can be counted.
+    pub fn pattern(&self) -> Result<Option<Pattern>, Error> {
+        let states = self.layout.states();
+        if self.layers.len() == 1 && self.weight_counts().0 == states.saturating_mul(states) {
+            return Ok(None);
+        }
+        let rows = pattern::Derivable::of(&self.layers, &self.connections, states).jacobian();
+        Ok(Some(Pattern::new(rows)?))
     }
 
     /// The instruction set that the network runs on.

@@ -58,8 +58,13 @@ impl<T: Real> EngineField<&dyn Engine<T>> {
         if !self.lost {
             return self.engine.save(to);
         }
-        let shape = [self.states, self.engine.weights()];
-        to.tensor("sensitivities", shape, &mut |_, row| row.fill(T::ZERO))
+        let (spec, weights) = (self.engine.spec(), self.engine.weights());
+        let mut tensors = spec.sensitivities(self.states, weights);
+        if tensors.is_empty() {
+            tensors.push(("sensitivities".to_owned(), [self.states, weights]));
+        }
+        let mut clear = |_, row: &mut [T]| row.fill(T::ZERO);
+        tensors.into_iter().try_for_each(|(name, shape)| to.tensor(&name, shape, &mut clear))
     }
 }
 

@@ -14,7 +14,7 @@ use super::description::Description;
 use super::fields::{Field, Planned, Reading, Visit, planned, write};
 use super::network::{check_kind, read_parts, visit_network};
 use super::supplies::Supplies;
-use crate::learner::{Settings, StoredEngine, stream_field};
+use crate::learner::{Settings, stream_field};
 use crate::{Error, Learner};
 
 /// The header of a checkpoint, apart from the tensors.
@@ -301,13 +301,16 @@ impl StoredLearner {
                 self.reader.expect(&Tensor::numbers::<f64>(format!("fit.{o}.inverse"), [count]))?;
             }
         }
+        let rows = network.shape().map_or(0, |[rows, _]| rows);
+        let stored = self.reader.tensors().map(|tensor| tensor.shape.iter().product::<usize>());
+        learner.engine.check_claims(stored.sum())?;
+        let spec = learner.engine.unchecked([network.states(), rows])?;
         for b in 0..learner.streams() {
             self.reader
                 .expect(&Tensor::numbers::<T>(stream_field(b, "state"), [network.states()]))?;
-            if !matches!(learner.engine, StoredEngine::Custom { .. }) {
-                let p = stream_field(b, "engine.sensitivities");
-                self.reader
-                    .expect(&Tensor::numbers::<T>(p, [network.states(), *learning_weights]))?;
+            for (name, shape) in spec.sensitivities(network.states(), *learning_weights) {
+                let name = stream_field(b, &format!("engine.{name}"));
+                self.reader.expect(&Tensor::numbers::<T>(name, shape))?;
             }
         }
         Ok(())

@@ -1,0 +1,192 @@
+//! One block: its states and weight rows, and its engine.
+
+use std::ops::Range;
+
+use super::places::Places;
+use crate::build::with_workers;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::jacobian::Jacobian;
+use crate::layout::{Drive, Layout};
+use crate::simd::{Isa, Real};
+use crate::spec::Block;
+use crate::step::Step;
+use crate::threads::Workers;
+
+/// One block.
+#[derive(Debug, Clone)]
+pub(super) struct Part<T: Real> {
+    pub(super) states: Places,
+    pub(super) rows: Places,
+    drives: Places,
+    /// The columns of p of each of its rows, among those of all rows.
+    columns: Vec<Range<usize>>,
+    /// The largest number of weights in one of its rows.
+    widest: usize,
+    pub(super) engine: Box<dyn Engine<T>>,
+    room: Room<T>,
+    isa: Isa,
+    /// How the last step ended.
+    pub(super) result: Result<(), Error>,
+}
+
+/// Room for copies of what is not in one piece.
+#[derive(Debug, Clone)]
+struct Room<T> {
+    /// The states, neighbours together.
+    runs: Vec<Range<usize>>,
+    jacobian: Vec<T>,
+    /// The factors of its rows, 1; the diagonal where the engine uses nothing else.
+    scale: Vec<T>,
+    injection: Vec<T>,
+    forced: Vec<bool>,
+    error: Vec<T>,
+    gradient: Vec<T>,
+}
+
+impl<T: Real> Part<T> {
+    /// The block `block` of a layout, in which weight row i has the columns `columns[i]` of p.
+    pub(super) fn new(
+        layout: &Layout,
+        learns: &[bool],
+        columns: &[Range<usize>],
+        block: &Block,
+        isa: Isa,
+        workers: Workers,
+    ) -> Result<Self, Error> {
+        let list = |numbers: &[u32]| numbers.iter().map(|&number| number as usize).collect();
+        let (states, rows) = (Places::new(list(&block.states)), Places::new(list(&block.rows)));
+        let mut inner = Vec::new();
+        let mut drives = Vec::new();
+        for (row, number) in rows.iter().zip(0..) {
+            for drive in layout.drives_of(row) {
+                let state = layout.drives()[drive].state as usize;
+                let place = states.find(state).and_then(|place| u32::try_from(place).ok());
+                let Some(state) = place else { continue };
+                inner.push(Drive { row: number, state });
+                drives.push(drive);
+            }
+        }
+        let z = rows.iter().map(|row| layout.z(row)).collect();
+        let part = Layout::new(states.len(), z, inner)?;
+        let weights = |row: usize| &learns[layout.offset(row)..][..layout.width(row)];
+        let learns: Vec<bool> = rows.iter().flat_map(weights).copied().collect();
+        let engine = with_workers(&block.engine, &part, &learns, isa, workers)?;
+        let engine = engine.ok_or(Error::Unsupported { what: "being built from its spec" })?;
+        let columns = rows.iter().map(|row| columns[row].clone()).collect();
+        let drives = Places::new(drives);
+        let (n, zeros) = (states.copied(), |len| vec![T::ZERO; len]);
+        let stride = layout.widest().next_multiple_of(T::LANES);
+        let room = Room {
+            runs: states.runs(),
+            jacobian: zeros(if is_diagonal(block) { 0 } else { n * n }),
+            scale: vec![T::ONE; n],
+            injection: zeros(drives.copied()),
+            forced: vec![false; n],
+            error: zeros(n),
+            gradient: zeros(rows.copied() * stride),
+        };
+        let (widest, result) = (part.widest(), Ok(()));
+        Ok(Self { states, rows, drives, columns, widest, engine, room, isa, result })
+    }
+
+    /// Advances the engine by the part of a step that concerns it, and notes how that ended.
+    pub(super) fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
+        let Self { states, drives, engine, room, isa, result, .. } = self;
+        let Room { runs, jacobian, scale, injection, forced, error: errors, .. } = room;
+        let jacobian = match states {
+            Places::Run(run) => step.jacobian.part(run.clone()),
+            Places::Any(_) if jacobian.is_empty() => {
+                let mut rest = scale.as_mut_slice();
+                for run in runs {
+                    let (own, after) = rest.split_at_mut(run.len());
+                    step.jacobian.part(run.clone()).write_diagonal(*isa, own);
+                    rest = after;
+                }
+                Jacobian::sum([]).with_diagonal(Some(scale))
+            }
+            Places::Any(list) => {
+                step.jacobian.gather(*isa, runs, jacobian);
+                Jacobian::scaled(jacobian, list.len(), scale)
+            }
+        };
+        let step = Step {
+            jacobian,
+            injection: drives.pick(step.injection, injection),
+            z: step.z,
+            forced: states.pick(step.forced, forced),
+        };
+        let error = error.map(|error| states.pick(error, errors));
+        *result = engine.advance(&step, error);
+    }
+
+    /// [`Engine::gradient`] of its weight rows.
+    pub(super) fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
+        match &self.rows {
+            Places::Run(rows) => {
+                let end = (rows.end * stride).min(into.len());
+                self.engine.gradient(&mut into[rows.start * stride..end], stride)
+            }
+            Places::Any(rows) => {
+                let gradient = &mut self.room.gradient;
+                // Rows of another length than those of a learner are seldom asked for.
+                gradient.resize(rows.len() * stride, T::ZERO);
+                for (own, &row) in gradient.chunks_exact_mut(stride).zip(rows) {
+                    let len = (into.len() - row * stride).min(stride);
+                    own[..len].copy_from_slice(&into[row * stride..][..len]);
+                }
+                self.engine.gradient(gradient, stride)?;
+                for (own, &row) in gradient.chunks_exact(stride).zip(rows) {
+                    let len = (into.len() - row * stride).min(stride);
+                    into[row * stride..][..len].copy_from_slice(&own[..len]);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// [`Engine::sensitivities`] in its columns of `row`.
+    pub(super) fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
+        let Some(state) = self.states.find(state) else { return Ok(()) };
+        let mut own = vec![T::ZERO; self.engine.weights()];
+        self.engine.sensitivities(state, &mut own)?;
+        let mut rest = own.as_slice();
+        for columns in &self.columns {
+            let (values, after) = rest.split_at(columns.len());
+            row[columns.clone()].copy_from_slice(values);
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Drops the errors that have not been read, after an overflow in any block.
+    pub(super) fn drop_errors(&mut self) {
+        let mut dropped = vec![T::ZERO; self.rows.len() * self.widest];
+        // An engine that is lost has dropped them.
+        let _ = self.engine.gradient(&mut dropped, self.widest);
+    }
+
+    /// The description of the block.
+    pub(super) fn block(&self) -> Block {
+        let numbers = |places: &Places| {
+            places.iter().map(|place| u32::try_from(place).unwrap_or(u32::MAX)).collect()
+        };
+        Block {
+            states: numbers(&self.states),
+            rows: numbers(&self.rows),
+            weights: self.engine.weights(),
+            engine: self.engine.spec(),
+        }
+    }
+
+    /// Bytes of its copies.
+    pub(super) fn room_bytes(&self) -> usize {
+        let Room { jacobian, scale, injection, error, gradient, .. } = &self.room;
+        let numbers = [jacobian, scale, injection, error, gradient];
+        numbers.iter().map(|numbers| size_of_val(numbers.as_slice())).sum()
+    }
+}
+
+fn is_diagonal(block: &Block) -> bool {
+    block.engine == crate::spec::Spec::Diagonal
+}

@@ -1,0 +1,394 @@
+//! The diagonal engine: states that depend on themselves only.
+//!
+//! Where each weight row drives one state, and no state depends on another, `p^k_ij` is 0 except in
+//! the state k that row i drives. One number for each weight is left of equation 5:
+//!
+//! ```text
+//! p_ij(t+1) = J[k][k] p_ij(t) + injection z_j          dL/dw_ij = -e_k p_ij
+//! ```
+//!
+//! Cost of a step: 5 q operations for q learning weights, in one pass over p and one over the
+//! gradient; memory: 2 q numbers.
+
+use pulp::Simd;
+
+use crate::engine::Engine;
+use crate::error::{Error, Quantity, check_matrix};
+use crate::layout::Layout;
+use crate::panels::Placement;
+use crate::simd::{Buffer, Isa, Real, Work, compiled, is_zero, load, store};
+use crate::spec::Spec;
+use crate::step::Step;
+use crate::store::{Sink, Source};
+
+/// The exact engine of a layer in which each weight row drives one state, or none, and each state
+/// depends on no other: of the Jacobian, only the diagonal is used.
+///
+/// The sums are those of [`Eager`](crate::Eager), without terms that are 0: the results compare
+/// equal with its. A gradient that overflows is detected when it is read or when the next error
+/// arrives.
+#[derive(Debug, Clone)]
+pub struct Diagonal<T> {
+    placement: Placement,
+    isa: Isa,
+    rows: Vec<Row>,
+    runs: Vec<Run>,
+    /// One number for each weight, in the order of the weights.
+    p: Buffer<T>,
+    /// The gradient of each weight, with the sign of `sum e p`, of the errors before the last.
+    sums: Buffer<T>,
+    /// `J[k][k]`, 0 where unit k was forced.
+    own: Vec<T>,
+    /// The error of the last step, if it has not been read.
+    error: Vec<T>,
+    unread: bool,
+    /// Whether the sums hold errors that have not been read.
+    summed: bool,
+    lost: bool,
+}
+
+/// A weight row with weights that learn.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    /// Its number.
+    number: usize,
+    /// Where what it sees of z begins.
+    z: usize,
+    /// The state that it drives, and the number of the drive.
+    state: usize,
+    drive: usize,
+    /// The end of its runs.
+    end: usize,
+}
+
+/// Weights of a row that learn and are neighbours.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    column: u32,
+    len: u32,
+}
+
+impl<T: Real> Diagonal<T> {
+    /// An engine with p = 0 for the weights that `learns` marks, row by row.
+    ///
+    /// # Errors
+    /// [`Error::Drives`] for a row that drives several states, [`Error::Length`] if the mask does not
+    /// fit the layout, [`Error::Memory`] if p does not fit in memory.
+    pub fn new(layout: &Layout, learns: &[bool], isa: Isa) -> Result<Self, Error> {
+        let placement = Placement::dense(layout, learns, T::LANES)?;
+        let (mut rows, mut runs): (Vec<Row>, Vec<Run>) = (Vec::new(), Vec::new());
+        for run in placement.runs() {
+            let drives = layout.drives_of(run.row);
+            if drives.len() > 1 {
+                return Err(Error::Drives { row: run.row, expected: 1, got: drives.len() });
+            }
+            // A row that drives nothing is not advanced: its p stays 0.
+            let Some(drive) = drives.clone().next() else { continue };
+            if rows.last().is_none_or(|last| last.number != run.row) {
+                let state = layout.drives()[drive].state as usize;
+                let z = layout.z(run.row).start;
+                rows.push(Row { number: run.row, z, state, drive, end: 0 });
+            }
+            let short = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+            runs.push(Run { column: short(run.column), len: short(run.len) });
+            if let Some(row) = rows.last_mut() {
+                row.end = runs.len();
+            }
+        }
+        let panels = placement.panels() as u128;
+        let zeros = || vec![T::ZERO; layout.states()];
+        Ok(Self {
+            p: Buffer::zeroed(panels)?,
+            sums: Buffer::zeroed(panels)?,
+            placement,
+            isa,
+            rows,
+            runs,
+            own: zeros(),
+            error: zeros(),
+            unread: false,
+            summed: false,
+            lost: false,
+        })
+    }
+
+    /// Adds the gradient of the last error to the sums.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if it overflows: p and the sums are then lost.
+    fn collect(&mut self) -> Result<(), Error> {
+        if !std::mem::take(&mut self.unread) {
+            return Ok(());
+        }
+        let Self { isa, rows, runs, p, sums, error, summed, .. } = self;
+        let (p, sums, summed) = (p.values(), sums.values_mut(), std::mem::replace(summed, true));
+        let finite = T::run::<CollectLoop>(*isa, Collect { rows, runs, p, sums, error, summed });
+        if finite { Ok(()) } else { Err(self.lose(Quantity::Gradient)) }
+    }
+
+    /// Marks p as lost, and says what has overflowed.
+    fn lose(&mut self, quantity: Quantity) -> Error {
+        self.forget();
+        Error::NonFinite { quantity }
+    }
+
+    /// Marks p as lost, and with it the errors that have not been read.
+    fn forget(&mut self) {
+        (self.lost, self.unread, self.summed) = (true, false, false);
+    }
+}
+
+impl<T: Real> Engine<T> for Diagonal<T> {
+    fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
+        step.check(self.placement.layout(), error)?;
+        if self.lost {
+            return Err(Error::Lost);
+        }
+        self.collect()?;
+        step.jacobian.write_diagonal(self.isa, &mut self.own);
+        for (own, &forced) in self.own.iter_mut().zip(step.forced) {
+            *own = if forced { T::ZERO } else { *own };
+        }
+        let Self { isa, rows, runs, p, own, .. } = self;
+        let (p, injection, z) = (p.values_mut(), step.injection, step.z);
+        if !T::run::<AdvanceLoop>(*isa, Advance { rows, runs, p, own, injection, z }) {
+            return Err(self.lose(Quantity::Sensitivities));
+        }
+        if let Some(error) = error {
+            self.error.copy_from_slice(error);
+            self.unread = true;
+        }
+        Ok(())
+    }
+
+    fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
+        let layout = self.placement.layout();
+        check_matrix("the gradient", layout.rows(), layout.widest(), stride, into.len())?;
+        if self.lost {
+            return Err(Error::Lost);
+        }
+        if self.unread && !self.summed && self.rows.len() == layout.rows() {
+            self.unread = false;
+            let Self { isa, rows, runs, p, error, .. } = self;
+            let p = p.values();
+            if !T::run::<ReadLoop>(*isa, Read { rows, runs, p, error, into, stride }) {
+                return Err(self.lose(Quantity::Gradient));
+            }
+            return Ok(());
+        }
+        self.collect()?;
+        if !std::mem::take(&mut self.summed) {
+            self.sums.values_mut().fill(T::ZERO);
+        }
+        self.placement.read_negative(self.isa, self.sums.values(), into, stride);
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), Error> {
+        let collected = self.collect();
+        self.p.values_mut().fill(T::ZERO);
+        self.lost = false;
+        collected
+    }
+
+    fn sensitivities(&self, state: usize, row: &mut [T]) -> Result<(), Error> {
+        self.placement.check_row(self.lost, state, row.len())?;
+        row.fill(T::ZERO);
+        for run in self.placement.runs() {
+            let layout = self.placement.layout();
+            let drives = &layout.drives()[layout.drives_of(run.row)];
+            if drives.iter().any(|drive| drive.state as usize == state) {
+                row[run.lane..][..run.len].copy_from_slice(&self.p.values()[run.lane..][..run.len]);
+            }
+        }
+        Ok(())
+    }
+
+    fn save(&self, to: &mut dyn Sink<T>) -> Result<(), Error> {
+        if self.lost {
+            return Err(Error::Lost);
+        }
+        let shape = [1, self.placement.weights()];
+        to.tensor("sensitivities", shape, &mut |_, row| {
+            row.copy_from_slice(&self.p.values()[..row.len()]);
+        })?;
+        if !self.unread && !self.summed {
+            return Ok(());
+        }
+        let mut collected = self.clone();
+        collected.collect()?;
+        to.tensor("gradient", shape, &mut |_, row| {
+            row.copy_from_slice(&collected.sums.values()[..row.len()]);
+        })
+    }
+
+    fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
+        self.forget();
+        let shape = [1, self.placement.weights()];
+        let (p, sums) = (self.p.values_mut(), self.sums.values_mut());
+        from.read("sensitivities", shape, &mut |_, row| p[..row.len()].copy_from_slice(row))?;
+        let summed = from.shape("gradient").is_some();
+        if summed {
+            from.read("gradient", shape, &mut |_, row| sums[..row.len()].copy_from_slice(row))?;
+        }
+        (self.summed, self.lost) = (summed, false);
+        Ok(())
+    }
+
+    fn spec(&self) -> Spec {
+        Spec::Diagonal
+    }
+
+    fn weights(&self) -> usize {
+        self.placement.weights()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.p.bytes() + self.sums.bytes()
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Engine<T>> {
+        Box::new(self.clone())
+    }
+}
+
+/// p through a step.
+struct Advance<'a, T> {
+    rows: &'a [Row],
+    runs: &'a [Run],
+    p: &'a mut [T],
+    own: &'a [T],
+    injection: &'a [T],
+    z: &'a [T],
+}
+
+compiled!(AdvanceLoop: Advance -> bool);
+
+impl<T: Real> Work for Advance<'_, T> {
+    /// Whether p is finite.
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
+        let Self { rows, runs, p, own, injection, z } = self;
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        let mut overflow = T::splat(simd, T::ZERO);
+        let (mut first, mut odd, mut rest) = (0, T::ZERO, &mut **p);
+        for row in &**rows {
+            let (own, injection) = (own[row.state], injection[row.drive]);
+            let (owns, injections) = (T::splat(simd, own), T::splat(simd, injection));
+            for run in &runs[first..row.end] {
+                let (p, after) = std::mem::take(&mut rest).split_at_mut(run.len as usize);
+                rest = after;
+                let z = &z[row.z + run.column as usize..][..p.len()];
+                if let ([p], &[z]) = (&mut *p, z) {
+                    *p = injection.mul_add(z, own * *p);
+                    odd = p.mul_add(T::ZERO, odd);
+                    continue;
+                }
+                for at in (0..p.len()).step_by(lanes) {
+                    let old = T::product(simd, owns, load::<S, T>(simd, p, at));
+                    let new = T::fused(simd, injections, load::<S, T>(simd, z, at), old);
+                    overflow = T::fused(simd, new, T::splat(simd, T::ZERO), overflow);
+                    store::<S, T>(simd, p, at, new);
+                }
+            }
+            first = row.end;
+        }
+        odd == T::ZERO && is_zero::<S, T>(overflow)
+    }
+}
+
+/// The gradient of an error on its way to the sums.
+struct Collect<'a, T> {
+    rows: &'a [Row],
+    runs: &'a [Run],
+    p: &'a [T],
+    sums: &'a mut [T],
+    error: &'a [T],
+    /// Whether it is added to the sums (else it replaces them).
+    summed: bool,
+}
+
+compiled!(CollectLoop: Collect -> bool);
+
+impl<T: Real> Work for Collect<'_, T> {
+    /// Whether the sums are finite.
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
+        let &mut Self { rows, runs, mut p, ref mut sums, error, summed } = self;
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        let zero = T::splat(simd, T::ZERO);
+        let mut overflow = zero;
+        let (mut first, mut rest) = (0, &mut **sums);
+        for row in rows {
+            let error = T::splat(simd, error[row.state]);
+            for run in &runs[first..row.end] {
+                let (old, after) = p.split_at(run.len as usize);
+                let (sums, below) = std::mem::take(&mut rest).split_at_mut(old.len());
+                (p, rest) = (after, below);
+                for at in (0..old.len()).step_by(lanes) {
+                    let mut sum = T::fused(simd, error, load::<S, T>(simd, old, at), zero);
+                    if summed {
+                        sum = T::sum(simd, load::<S, T>(simd, sums, at), sum);
+                    }
+                    overflow = T::fused(simd, sum, zero, overflow);
+                    store::<S, T>(simd, sums, at, sum);
+                }
+            }
+            first = row.end;
+        }
+        is_zero::<S, T>(overflow)
+    }
+}
+
+/// The gradient of one error on its way to a matrix of weights.
+struct Read<'a, T> {
+    rows: &'a [Row],
+    runs: &'a [Run],
+    p: &'a [T],
+    error: &'a [T],
+    into: &'a mut [T],
+    stride: usize,
+}
+
+compiled!(ReadLoop: Read -> bool);
+
+impl<T: Real> Work for Read<'_, T> {
+    /// Whether the gradient is finite.
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S) -> bool {
+        let &mut Self { rows, runs, mut p, error, ref mut into, stride } = self;
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        let zero = T::splat(simd, T::ZERO);
+        let mut overflow = zero;
+        let (mut first, mut odd) = (0, T::ZERO);
+        for row in rows {
+            let error = error[row.state];
+            let minus = T::splat(simd, -error);
+            let into = &mut into[row.number * stride..];
+            for run in &runs[first..row.end] {
+                let (old, after) = p.split_at(run.len as usize);
+                p = after;
+                let into = &mut into[run.column as usize..][..old.len()];
+                if let ([into], &[old]) = (&mut *into, old) {
+                    // Zeros become +0, as in all loops.
+                    *into = (-error).mul_add(old, T::ZERO);
+                    odd = into.mul_add(T::ZERO, odd);
+                    continue;
+                }
+                for at in (0..old.len()).step_by(lanes) {
+                    let value = T::fused(simd, minus, load::<S, T>(simd, old, at), zero);
+                    overflow = T::fused(simd, value, zero, overflow);
+                    store::<S, T>(simd, into, at, value);
+                }
+            }
+            first = row.end;
+        }
+        odd == T::ZERO && is_zero::<S, T>(overflow)
+    }
+}

@@ -1,0 +1,216 @@
+//! The engine in a file, with everything needed to build it again.
+
+use rtrl_kernel::{Block, Engine, Pace, Real, Spec, check_blocks};
+use serde::{Deserialize, Serialize};
+
+use crate::store::Supplies;
+use crate::{Error, Network};
+
+/// An engine in a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StoredEngine {
+    Eager,
+    Deferred { window: usize, even_paced: bool },
+    Diagonal,
+    Blocks(Vec<StoredBlock>),
+    Custom { name: String, exact: bool },
+}
+
+/// A block in a file. Numbers that follow each other are stored as the first and the one after the
+/// last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredBlock {
+    states: Vec<[u32; 2]>,
+    rows: Vec<[u32; 2]>,
+    weights: usize,
+    engine: StoredEngine,
+}
+
+impl StoredEngine {
+    pub(crate) fn of(spec: &Spec) -> Self {
+        match spec {
+            Spec::Eager => Self::Eager,
+            &Spec::Deferred { window, pace } => {
+                Self::Deferred { window, even_paced: pace == Pace::Even }
+            }
+            Spec::Diagonal => Self::Diagonal,
+            Spec::Blocks(blocks) => Self::Blocks(blocks.iter().map(StoredBlock::of).collect()),
+            Spec::Custom { name, exact } => Self::Custom { name: name.clone(), exact: *exact },
+        }
+    }
+
+    /// The engine to build for `network`.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] for blocks that are not those of the network: the sensitivities would be
+    /// others.
+    pub(crate) fn spec<T: Real>(&self, network: &Network<T>) -> Result<Spec, Error> {
+        let layout = network.layout();
+        let spec = self.unchecked([layout.states(), layout.rows()])?;
+        match &spec {
+            Spec::Blocks(blocks) => check_blocks(layout, network.pattern()?.as_ref(), blocks)?,
+            Spec::Diagonal => {
+                let all = |count| (0..).take(count).collect();
+                let (states, rows) = (all(layout.states()), all(layout.rows()));
+                let block = Block { states, rows, weights: 0, engine: Spec::Diagonal };
+                check_blocks(layout, network.pattern()?.as_ref(), &[block])?;
+            }
+            _ => {}
+        }
+        Ok(spec)
+    }
+
+    /// The engine to build for a network of this many states and weight rows, which may be other
+    /// ones.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for numbers that are not there, and for blocks in a block.
+    pub(crate) fn unchecked(&self, [states, rows]: [usize; 2]) -> Result<Spec, Error> {
+        Ok(match self {
+            Self::Eager => Spec::Eager,
+            &Self::Deferred { window, even_paced } => {
+                let pace = if even_paced { Pace::Even } else { Pace::Bursts };
+                Spec::Deferred { window, pace }
+            }
+            Self::Blocks(blocks) => {
+                let block = |block: &StoredBlock| block.block([states, rows]);
+                Spec::Blocks(blocks.iter().map(block).collect::<Result<_, _>>()?)
+            }
+            Self::Diagonal => Spec::Diagonal,
+            Self::Custom { name, exact } => Spec::Custom { name: name.clone(), exact: *exact },
+        })
+    }
+
+    /// Fails if the blocks have more states, all together, than a file has `stored` numbers: p has a
+    /// number for each of them, and lists of them would take memory that no tensor confirms.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub(crate) fn check_claims(&self, stored: usize) -> Result<(), Error> {
+        let Self::Blocks(blocks) = self else { return Ok(()) };
+        let runs = blocks.iter().flat_map(|block| block.states.iter().chain(&block.rows));
+        let claimed: u64 = runs.map(|[first, after]| u64::from(after.saturating_sub(*first))).sum();
+        if claimed <= stored as u64 {
+            return Ok(());
+        }
+        let expected = format!("blocks of at most {stored} states and weight rows");
+        Err(refuse(&expected, &format!("{claimed}")))
+    }
+
+    /// The custom engine of this name, if it is one.
+    pub(crate) fn custom<T: Real>(
+        &self,
+        network: &Network<T>,
+        supplies: &Supplies<T>,
+    ) -> Result<Option<Box<dyn Engine<T>>>, Error> {
+        let Self::Custom { name, .. } = self else { return Ok(None) };
+        let refused = |got| {
+            let expected = format!("{name:?} from the supplied factory");
+            Err(Error::Setting { what: "custom engine", expected, got })
+        };
+        let Some(factory) = &supplies.engine else { return refused("no factory".to_owned()) };
+        let engine = factory.build(network.layout(), &network.learning(), name)?;
+        let spec = Self::of(&engine.spec());
+        if spec == *self { Ok(Some(engine)) } else { refused(format!("{:?}", engine.spec())) }
+    }
+}
+
+impl StoredBlock {
+    fn of(block: &Block) -> Self {
+        Self {
+            states: runs(&block.states),
+            rows: runs(&block.rows),
+            weights: block.weights,
+            engine: StoredEngine::of(&block.engine),
+        }
+    }
+
+    fn block(&self, [states, rows]: [usize; 2]) -> Result<Block, Error> {
+        let engine = match &self.engine {
+            StoredEngine::Blocks(_) | StoredEngine::Custom { .. } => {
+                return Err(refuse("eager, deferred or diagonal", "another engine"));
+            }
+            engine => engine.unchecked([states, rows])?,
+        };
+        let (states, rows) = (numbers(&self.states, states)?, numbers(&self.rows, rows)?);
+        Ok(Block { states, rows, weights: self.weights, engine })
+    }
+}
+
+fn refuse(expected: &str, got: &str) -> Error {
+    let (expected, got) = (expected.to_owned(), got.to_owned());
+    Error::Setting { what: "stored engine", expected, got }
+}
+
+/// Ascending numbers as runs.
+fn runs(numbers: &[u32]) -> Vec<[u32; 2]> {
+    let mut runs: Vec<[u32; 2]> = Vec::new();
+    for &number in numbers {
+        match runs.last_mut() {
+            Some([_, end]) if *end == number => *end += 1,
+            _ => runs.push([number, number + 1]),
+        }
+    }
+    runs
+}
+
+/// The numbers of some runs, which must ascend and stay below `end`.
+fn numbers(runs: &[[u32; 2]], end: usize) -> Result<Vec<u32>, Error> {
+    let mut next = 0;
+    let mut list = Vec::new();
+    for &[first, after] in runs {
+        if first < next || after <= first || after as usize > end {
+            let expected = format!("ascending runs of numbers below {end}");
+            return Err(refuse(&expected, &format!("[{first}, {after}]")));
+        }
+        list.extend(first..after);
+        next = after;
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_stored_as_runs() {
+        for list in [vec![], vec![3], vec![0, 1, 2], vec![1, 2, 5, 7, 8]] {
+            assert_eq!(numbers(&runs(&list), 9).unwrap(), list);
+        }
+        assert_eq!(runs(&[1, 2, 5]), [[1, 3], [5, 6]]);
+        for bad in [[[0, 10], [0, 0]], [[0, 2], [1, 3]], [[0, 2], [3, 3]], [[2, 1], [4, 5]]] {
+            assert!(numbers(&bad, 9).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_of_another_network_are_refused() {
+        let network = Network::<f32>::builder(4, 1).layer(2).build().unwrap();
+        let block = |states: [u32; 2], rows: [u32; 2], weights, engine| StoredBlock {
+            states: vec![states],
+            rows: vec![rows],
+            weights,
+            engine,
+        };
+        let spec = |blocks: Vec<StoredBlock>| {
+            StoredEngine::Blocks(blocks).spec(&network).map_err(|error| error.to_string())
+        };
+        let upper = || block([4, 6], [4, 6], 14, StoredEngine::Eager);
+        spec(vec![block([0, 6], [0, 4], 24, StoredEngine::Eager), upper()]).unwrap();
+        for (bad, expected) in [
+            (block([0, 5], [0, 4], 24, StoredEngine::Eager), "block 0: got no state 5"),
+            (block([0, 6], [0, 4], 24, StoredEngine::Diagonal), "block 0: got a diagonal engine"),
+            (block([0, 7], [0, 4], 24, StoredEngine::Eager), "stored engine: got [0, 7]"),
+            (
+                block([0, 6], [0, 4], 24, StoredEngine::Blocks(vec![])),
+                "stored engine: got another engine",
+            ),
+        ] {
+            let message = spec(vec![bad, upper()]).unwrap_err();
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+}

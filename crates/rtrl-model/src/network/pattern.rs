@@ -1,0 +1,120 @@
+//! Which derivatives of a step can differ from 0, from the connections alone.
+//!
+//! These are the places of J and R in `derivatives.rs`: a state depends on the states of its own layer
+//! that its rows see or that it keeps a share of, and on those below that the units it sees depend
+//! on, in the same step.
+
+use rtrl_kernel::Real;
+
+use super::{Connection, Connections, Layer};
+use crate::Cell;
+
+/// The places of J, states x states, and of R, states x units, that can differ from 0.
+#[derive(Debug, Clone)]
+pub(super) struct Derivable {
+    jacobian: Vec<Places>,
+    reach: Vec<Places>,
+}
+
+impl Derivable {
+    /// Those of a network with `states` states.
+    pub(super) fn of<T: Real>(
+        layers: &[Layer<T>],
+        connections: &Connections,
+        states: usize,
+    ) -> Self {
+        let units = layers.last().map_or(0, |layer| layer.outputs.end);
+        let mut all = Self {
+            jacobian: vec![Places::none(states); states],
+            reach: vec![Places::none(if layers.len() > 1 { units } else { 0 }); states],
+        };
+        let mut below: Option<&Layer<T>> = None;
+        for layer in layers {
+            for unit in 0..layer.units() {
+                let output = layer.outputs.start + unit;
+                all.form_row(layer, below, connections, (unit, output));
+                if layer.cell().has_cells() {
+                    let cell = layer.cells.start + unit;
+                    all.form_row(layer, below, connections, (unit, cell));
+                    all.jacobian[cell].insert(cell);
+                    all.jacobian[output].insert(cell);
+                }
+                if layer.leaks().is_some() || layer.cell() == Cell::Gru {
+                    all.jacobian[output].insert(output);
+                }
+            }
+            below = Some(layer);
+        }
+        all
+    }
+
+    /// What a state of unit `unit` of `layer` depends on through its weights.
+    fn form_row<T: Real>(
+        &mut self,
+        layer: &Layer<T>,
+        below: Option<&Layer<T>>,
+        connections: &Connections,
+        (unit, state): (usize, usize),
+    ) {
+        let (cell, n, first) = (layer.cell(), layer.units(), layer.columns.first_unit());
+        let is_cell = layer.cells.contains(&state);
+        let blocks = (0..cell.blocks()).filter(|&block| !is_cell || cell.drives_cell(block));
+        let rows: Vec<_> = blocks.map(|block| layer.rows.start + block * n + unit).collect();
+        let sees = |column: usize| {
+            rows.iter().any(|&row| connections.get(row, column) != Connection::Absent)
+        };
+        for l in (0..n).filter(|l| sees(first + l)) {
+            self.jacobian[state].insert(layer.outputs.start + l);
+        }
+        let Some(below) = below else { return };
+        for j in (0..below.units()).filter(|&j| sees(j)) {
+            let unit = below.outputs.start + j;
+            let (jacobian, reach) = (self.jacobian[unit].clone(), self.reach[unit].clone());
+            self.jacobian[state].add(&jacobian);
+            self.reach[state].add(&reach);
+            self.reach[state].insert(unit);
+        }
+    }
+
+    /// Whether state `state`, of a layer above that of unit `unit`, depends on its output in the
+    /// same step.
+    pub(super) fn sees(&self, state: usize, unit: usize) -> bool {
+        self.reach[state].contains(unit)
+    }
+
+    /// The rows of J: for each state, ascending, the states that it depends on.
+    pub(super) fn jacobian(&self) -> Vec<Vec<u32>> {
+        self.jacobian.iter().map(Places::list).collect()
+    }
+}
+
+/// A set of numbers below a bound.
+#[derive(Debug, Clone)]
+struct Places(Vec<u64>);
+
+impl Places {
+    fn none(bound: usize) -> Self {
+        Self(vec![0; bound.div_ceil(64)])
+    }
+
+    fn insert(&mut self, place: usize) {
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    fn contains(&self, place: usize) -> bool {
+        self.0[place / 64] >> (place % 64) & 1 == 1
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
+    }
+
+    /// The places, ascending.
+    fn list(&self) -> Vec<u32> {
+        let words = (0u32..).zip(&self.0).filter(|(_, word)| **word != 0);
+        let of_word = |(number, &word): (u32, &u64)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| number * 64 + bit)
+        };
+        words.flat_map(of_word).collect()
+    }
+}
