@@ -78,6 +78,9 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
     series.set_group_bytes(forecasters.group_bytes());
     let predictions = Predictions::to_output(layout)?;
     let progress = Progress::new(series.bytes(), args.verbosity, &forecasters.scores);
+    if args.verbosity.verbose && args.learn {
+        progress.note(&forecasters.ours.learner().engine_plan()?.to_string());
+    }
     let mut flow = Flow {
         series: &mut series,
         subject,

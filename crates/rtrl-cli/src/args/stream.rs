@@ -69,7 +69,7 @@ pub(crate) struct VerbosityArgs {
     #[arg(long, short, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Also say when a checkpoint is written
+    /// Also say which engine computes the sensitivities, and when a checkpoint is written
     #[arg(long, short)]
     pub(crate) verbose: bool,
 

@@ -105,6 +105,9 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let history = args.report.as_ref().map(|_| history.unwrap_or_default());
     let predictions = predictions(args, &subject, bytes)?;
     let progress = Progress::new(series.bytes(), args.verbosity, &forecasters.scores);
+    if args.verbosity.verbose {
+        progress.note(&forecasters.ours.learner().engine_plan()?.to_string());
+    }
     let mut flow = Flow {
         series: &mut series,
         subject,

@@ -366,3 +366,20 @@ fn rtrl_on(text: &str, options: &[&str]) -> std::process::Output {
     fs::write(&series, text).unwrap();
     rtrl().arg("train").arg(&series).args(["--target", "y"]).args(options).output().unwrap()
 }
+
+#[test]
+fn verbose_runs_say_which_engine_computes_what() {
+    let run = |options: &[&str]| {
+        let mut command = rtrl();
+        command.args(["train", sunspots().to_str().unwrap(), "--target", "sunspots"]).args(options);
+        let output = command.assert().success().get_output().clone();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let small = ["--units", "4", "--layers", "2", "--baselines", "none"];
+    let said = run(&[&small[..], &["--verbose", "--engine", "eager"]].concat());
+    has_words(&said, &["sensitivities: 1 block,", "1 x eager: 8 states, 8 weight rows"]);
+    let layers = ["--units", "24", "--layers", "2", "--baselines", "none", "-v"];
+    let said = run(&layers);
+    has_words(&said, &["sensitivities: 2 blocks,", ": 48 states, 24 weight rows", ": 24 states,"]);
+    assert!(!run(&small).contains("sensitivities:"));
+}
