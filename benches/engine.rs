@@ -1,6 +1,7 @@
 //! How long a step takes: the eager engine alone (`advance`, with the gradient that is fused into
 //! it), reading the gradient off an engine after a step (`gradient`, of which only the reading is
-//! timed), and the whole step of a learner (`step`), real-time with a target at every step.
+//! timed), and the whole step of a learner (`step`; of networks with structure `structure`),
+//! real-time with a target at every step.
 //!
 //! `cargo bench` runs all of it; `cargo bench -- step/f32/64/deferred` a part. Throughput is
 //! counted as 2 n² q floating-point operations for q learning weights, except for `gradient`; the
@@ -12,10 +13,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rtrl_bench::timing::window;
+use rtrl_bench::timing::{period, window};
 use rtrl_kernel::{Deferred, Eager, Engine, Isa, Jacobian, Layout, Pace, Real, Step, Threads};
 use rtrl_model::{
-    EngineChoice, Generator, InitialWeights, Learner, Network, Optimizer, Regime, Targets,
+    EngineChoice, Generator, InitialWeights, Learner, Network, NetworkBuilder, Optimizer, Regime,
+    Targets,
 };
 
 const SIZES: [usize; 7] = [4, 8, 16, 32, 64, 128, 256];
@@ -161,6 +163,55 @@ fn learner<T: Real>(
         .unwrap()
 }
 
+/// 128 units that see all inputs, the bias, and those units that `sees` says.
+fn masked<T: Real>(sees: impl Fn(usize, usize) -> bool) -> NetworkBuilder<T> {
+    let row = |i: usize| {
+        let sees = &sees;
+        [true; 9].into_iter().chain((0..128).map(move |l| sees(i, l)))
+    };
+    Network::builder(128, 8).connections((0..128).flat_map(row).collect::<Vec<_>>())
+}
+
+/// A step of networks with structure on one thread, in blocks and by one eager engine for all units.
+fn structure<T: Real>(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group(format!("structure/{}", T::NAME));
+    let networks: [(&str, NetworkBuilder<T>); 4] = [
+        ("chain", Network::builder(64, 8).layer(64)),
+        ("heads", masked(|i, l| i / 16 == l / 16)),
+        ("columns", masked(|i, l| i / 8 == l / 8)),
+        ("diagonal", masked(|i, l| i == l)),
+    ];
+    for (name, network) in networks {
+        let network = network.weights(InitialWeights::Normal { gain: 1.0 }).build().unwrap();
+        let (layout, learning) = (network.layout(), network.learning());
+        let one = Eager::<T>::new(layout, &learning, Isa::best(), Threads::SERIAL).unwrap();
+        let learner = || {
+            let learner = Learner::builder(network.clone()).optimizer(Optimizer::sgd(1e-4));
+            learner.threads(Threads::SERIAL)
+        };
+        let (x, d) = (numbers::<T>(8, 1.0), numbers::<T>(128, 0.5));
+        for (engine, learner) in [
+            ("one", learner().custom_engine(Box::new(one))),
+            ("eager", learner().engine(EngineChoice::Eager)),
+            ("auto", learner()),
+        ] {
+            let mut learner = learner.build().unwrap();
+            let period = period(&learner.engine_plan().unwrap()) as u64;
+            group.bench_function(format!("{name}/{engine}"), |bencher| {
+                bencher.iter_custom(|iterations| {
+                    let calls = iterations.next_multiple_of(period);
+                    let start = Instant::now();
+                    for _ in 0..calls {
+                        black_box(learner.step(&x, Targets::All(&d)).unwrap().loss);
+                    }
+                    start.elapsed().mul_f64(iterations as f64 / calls as f64)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 /// A step of several streams on one thread. The time of one stream is the measure.
 fn streams<T: Real>(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("streams/{}", T::NAME));
@@ -220,6 +271,6 @@ criterion_group! {
         .measurement_time(Duration::from_secs(1));
     targets = advance::<f32>, advance::<f64>, gradient::<f32>, gradient::<f64>,
         step::<f32>, step::<f64>,
-        streams::<f32>
+        streams::<f32>, structure::<f32>
 }
 criterion_main!(benches);

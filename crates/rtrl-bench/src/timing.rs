@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use rtrl_kernel::Layout;
-use rtrl_model::{EngineChoice, Regime};
+use rtrl_model::{EngineChoice, EnginePlan, Regime, Spec};
 use serde::Serialize;
 
 /// The minimum duration of one sample, in seconds.
@@ -67,6 +67,14 @@ pub fn window(choice: EngineChoice, layout: &Layout, regime: Regime) -> usize {
         }
         _ => 1,
     }
+}
+
+/// Steps after which the work of the engines of a learner repeats: the least common multiple of the
+/// windows of all blocks.
+pub fn period(plan: &EnginePlan) -> usize {
+    let window =
+        |engine: &Spec| if let Spec::Deferred { window, .. } = engine { *window } else { 1 };
+    plan.blocks.iter().map(|block| window(&block.engine)).fold(1, common_period)
 }
 
 /// Steps after which two periods, at least 1 each, end together: their least common multiple.

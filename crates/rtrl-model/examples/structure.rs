@@ -61,7 +61,7 @@ fn main() -> Result<(), Error> {
     println!("                   in eager blocks  chosen blocks  a state left out");
     for (name, network) in networks() {
         let network = network.seed(1).build()?;
-        let builder = || Learner::builder(network.clone()).optimizer(Optimizer::sgd(0.02));
+        let builder = || Learner::builder(network.clone()).optimizer(Optimizer::sgd(0.005));
         let (layout, learning) = (network.layout(), network.learning());
         let one = build(&Spec::Eager, layout, &learning, network.isa(), Threads::Auto)?;
         let mut one = builder().custom_engine(one).build()?;

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use rtrl_bench::peak::Cores;
 use rtrl_bench::peers::{Peer, PeerReal, Sensitivities};
-use rtrl_bench::timing::{common_period, window};
+use rtrl_bench::timing::{common_period, period, window};
 use rtrl_kernel::{Engine, Layout, Real, Threads};
 use rtrl_model::{
     EngineChoice, Error, InitialWeights, Learner, Network, Optimizer, Regime, Targets, Timing,
@@ -162,7 +162,9 @@ impl Case<'_> {
     pub(crate) fn step<T: Real>(self, candidate: &Candidate<T>) -> Result<Record, Error> {
         let mut learner = self.learner::<T>(candidate.choice)?;
         let bytes = learner.state_bytes();
-        let period = self.period(candidate.choice)?;
+        // Blocks may have windows of different lengths.
+        let rare = common_period(self.scenario.update_every(), self.scenario.target_every());
+        let period = common_period(period(&learner.engine_plan()?), rare);
         let measured = measure::<T>(self.cores, period, repeated(self.stepper(&mut learner)));
         self.step_record::<T>(candidate.name, candidate.choice, bytes, &measured)
     }

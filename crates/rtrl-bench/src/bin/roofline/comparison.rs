@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::floor::Floor;
 use crate::record::{Peaks, Record, time};
+use crate::structure::Structured;
 
 /// Everything that one run measured.
 #[derive(Debug, Serialize)]
@@ -11,6 +12,7 @@ pub(crate) struct Report {
     pub(crate) peaks: Peaks,
     pub(crate) records: Vec<Record>,
     pub(crate) comparisons: Vec<Comparison>,
+    pub(crate) structured: Vec<Structured>,
 }
 
 /// How much slower the automatic choice may be than the other engine.

@@ -13,6 +13,7 @@
 //! | `measure.rs` | alternating samples of the work and of the peak |
 //! | `floor.rs` | the minimum time of a deferred step |
 //! | `comparison.rs` | whole steps of the two engines compared |
+//! | `structure.rs` | blocks found from the connections against one engine for all units |
 //! | `pace.rs` | how even the steps of the deferred engine are |
 //! | `record.rs` | the figures that are reported |
 //! | `page.rs`, `plot.rs` | the HTML page of a run, and a roofline as SVG |
@@ -27,6 +28,7 @@ mod page;
 mod plot;
 mod record;
 mod scenario;
+mod structure;
 mod timed;
 mod values;
 
@@ -55,6 +57,10 @@ struct Args {
     #[arg(long)]
     quick: bool,
 
+    /// Measure only networks with structure, in blocks and by one engine
+    #[arg(long, conflicts_with_all = ["quick", "sizes"])]
+    structure: bool,
+
     /// Measure only these numbers of units
     #[arg(long, value_name = "N", num_args = 1..)]
     sizes: Vec<usize>,
@@ -79,18 +85,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let all = Cores::new(isa, available);
     let peaks = peaks(&one, &all);
     peaks.print();
-    record::print_head();
     let cores = if available > 1 { vec![one, all] } else { vec![one] };
     let mut records = Vec::new();
-    measure_all::<f32>(&args, &cores, &mut records)?;
-    if !args.quick {
+    if !args.structure {
+        record::print_head();
+        measure_all::<f32>(&args, &cores, &mut records)?;
+    }
+    if !args.quick && !args.structure {
         measure_scenarios(&args, &cores[0], &mut records)?;
         measure_cells(&args, &cores, &mut records)?;
         measure_all::<f64>(&args, &cores, &mut records)?;
     }
     let comparisons = comparison::comparisons(&peaks, &records);
-    comparison::print(&comparisons, &records);
-    let report = Report { peaks, records, comparisons };
+    if !args.structure {
+        comparison::print(&comparisons, &records);
+    }
+    let structured = if args.quick { Vec::new() } else { structure::measure_all(&cores[0])? };
+    let report = Report { peaks, records, comparisons, structured };
     if let Some(path) = &args.json {
         rtrl_model::store::replace(path, &serde_json::to_vec_pretty(&report)?)?;
     }

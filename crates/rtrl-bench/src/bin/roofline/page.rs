@@ -43,7 +43,7 @@ svg [stroke='#010101'] { stroke: var(--ink); } svg [stroke='#020202'] { stroke: 
 
 /// The page of a run.
 pub(crate) fn page(report: &Report) -> Result<String, String> {
-    let Report { peaks, records, comparisons } = report;
+    let Report { peaks, records, comparisons, .. } = report;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -216,7 +216,7 @@ mod tests {
             vec![level("L2", 90.0, 512 << 10), level("memory", 20.0, 512 << 20)];
         let peaks = Peaks { isa: "v4", cores: 2, gflops, gigabytes_per_second };
         let comparisons = comparisons(&peaks, &records);
-        Report { peaks, records, comparisons }
+        Report { peaks, records, comparisons, structured: Vec::new() }
     }
 
     fn record(
