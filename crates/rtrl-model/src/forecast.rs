@@ -152,6 +152,16 @@ impl<T: Real> Forecaster<T> {
         })
     }
 
+    /// [`Forecaster::save`] to memory, as [`Learner::to_bytes`].
+    ///
+    /// # Errors
+    /// As [`Learner::to_bytes`].
+    pub fn to_bytes(&self, application: &Value) -> Result<Vec<u8>, Error> {
+        let waiting = self.stored();
+        self.learner
+            .save_with(Some(&waiting), application, |plan, write| container::to_bytes(plan, write))
+    }
+
     /// [`Forecaster::save`] into a series of checkpoints, as [`Learner::save_in`].
     ///
     /// # Errors

@@ -240,6 +240,7 @@ impl<T: Real> LearnerBuilder<T> {
             workers,
             ahead: network.state(),
             steps: 0,
+            whole: false,
             network,
         })
     }

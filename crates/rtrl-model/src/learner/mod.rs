@@ -16,7 +16,7 @@
 //! | `sensitivities.rs` | reading p and the Jacobian |
 //! | `weights.rs` | reading and replacing weights, rates and the optimiser's state |
 //! | `state.rs` | everything that a learner saves, each thing named once |
-//! | `settings.rs` | the settings of a learner, as plain data |
+//! | `settings.rs` | the settings of a learner, to be read and as plain data |
 
 mod accumulate;
 mod ahead;
@@ -105,6 +105,8 @@ pub struct Learner<T: Real> {
     /// The state of a run ahead.
     ahead: State<T>,
     steps: u64,
+    /// Whether the gradient of the last step was computed and is finite.
+    whole: bool,
 }
 
 impl<T: Real> Learner<T> {
@@ -222,11 +224,6 @@ impl<T: Real> Learner<T> {
     /// The network with its current weights; everything else is dropped.
     pub fn into_network(self) -> Network<T> {
         self.network
-    }
-
-    /// The loss by which outputs are compared with targets.
-    pub fn loss(&self) -> &Loss<T> {
-        &self.loss
     }
 
     /// Number of streams.

@@ -8,6 +8,24 @@ use crate::engine::StoredEngine;
 use crate::store::Supplies;
 use crate::{Error, Loss, Network, Regime, UpdateSettings};
 
+/// Settings that may be read.
+impl<T: Real> Learner<T> {
+    /// When the weights change.
+    pub fn regime(&self) -> Regime {
+        self.regime
+    }
+
+    /// The loss by which outputs are compared with targets.
+    pub fn loss(&self) -> &Loss<T> {
+        &self.loss
+    }
+
+    /// The engine that computes the sensitivities, with its settings.
+    pub fn engine(&self) -> Spec {
+        self.streams[0].engine.spec()
+    }
+}
+
 /// The settings that a learner was built with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

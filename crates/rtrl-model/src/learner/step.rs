@@ -162,8 +162,15 @@ impl<T: Real> Learner<T> {
     }
 }
 
-/// What the engines have accumulated between updates.
+/// Gradients between steps.
 impl<T: Real> Learner<T> {
+    /// The gradient of the last step, as in its [`StepReport`]. `None` before the first step, and
+    /// for a learner that was read from a file until its next step.
+    pub fn gradient(&self) -> Option<&Gradient<T>> {
+        let whole = self.whole && self.accumulator.each_step;
+        whole.then(|| gradient(self.combined.as_ref(), &self.streams))
+    }
+
     /// The gradient accumulated since the last update, summed over the streams and not clipped; the
     /// epoch continues. It is 0 before the first target, and `None` if every step's gradient is
     /// applied separately.

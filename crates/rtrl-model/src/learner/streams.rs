@@ -81,6 +81,7 @@ impl<T: Real> Learner<T> {
             Ok(()) => self.learn(samples)?,
             Err(error) => (self.recover(error)?, false),
         };
+        self.whole = whole;
         Ok((loss, updated, whole))
     }
 
@@ -112,6 +113,8 @@ impl<T: Real> Learner<T> {
             None => self.combined = Some(Combined::new(outputs, 2, gradient)),
         }
         self.streams.push(stream);
+        // The sums start at 0.
+        self.whole = false;
         self.turn = 0..self.streams.len();
         Ok(self.streams.len() - 1)
     }

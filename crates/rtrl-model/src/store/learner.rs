@@ -120,6 +120,14 @@ impl<T: Real> Learner<T> {
         self.save_with(None, application, |plan, write| container::save(path, plan, write))
     }
 
+    /// [`Learner::save`] to memory. [`StoredLearner::from_bytes`] reads it.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if a custom engine cannot be saved.
+    pub fn to_bytes(&self, application: &Value) -> Result<Vec<u8>, Error> {
+        self.save_with(None, application, |plan, write| container::to_bytes(plan, write))
+    }
+
     /// [`Learner::save`] into a series of checkpoints, of which the last few are kept, under the
     /// step [`Learner::steps`].
     ///
@@ -208,6 +216,14 @@ impl StoredLearner {
     /// Those of [`Reader::open`], and [`Error::Format`] if it does not hold a learner.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::new(Reader::open(path)?)
+    }
+
+    /// Reads the header of what [`Learner::to_bytes`] returned.
+    ///
+    /// # Errors
+    /// As [`StoredLearner::open`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::new(Reader::from_bytes(bytes)?)
     }
 
     /// `f32` or `f64`.
@@ -353,5 +369,61 @@ impl StoredLearner {
             Some(odd) => Err(self.reader.refuse(format!("got an unexpected count `{odd}`"))),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::network::{SavedModel, to_bytes};
+    use crate::{Forecaster, Network, Targets};
+
+    fn learner() -> Learner<f64> {
+        let network = Network::builder(3, 1).seed(1).build().unwrap();
+        let mut learner = Learner::builder(network).build().unwrap();
+        for x in [0.1, 0.2, 0.3] {
+            learner.step(&[x], Targets::All(&[0.5; 3])).unwrap();
+        }
+        learner
+    }
+
+    #[test]
+    fn learners_in_memory_continue_bit_for_bit() {
+        let mut learner = learner();
+        let bytes = learner.to_bytes(&Value::from("note")).unwrap();
+        let stored = StoredLearner::from_bytes(bytes).unwrap();
+        assert_eq!((stored.steps(), stored.application()), (3, &Value::from("note")));
+        let mut twin: Learner<f64> = stored.learner(&Supplies::default()).unwrap();
+        assert!(twin.gradient().is_none());
+        for learner in [&mut learner, &mut twin] {
+            learner.step(&[0.4], Targets::All(&[-0.5; 3])).unwrap();
+        }
+        assert_eq!(learner.network().weights(), twin.network().weights());
+        let gradients = [&learner, &twin].map(|l| l.gradient().unwrap().recurrent());
+        assert_eq!(gradients[0], gradients[1]);
+    }
+
+    #[test]
+    fn forecasters_in_memory_keep_their_pending_inputs() {
+        let mut forecaster = Forecaster::new(learner(), 2).unwrap();
+        forecaster.observe(&[0.7], Targets::None).unwrap();
+        let bytes = forecaster.to_bytes(&Value::Null).unwrap();
+        let stored = StoredLearner::from_bytes(bytes).unwrap();
+        let mut twin: Forecaster<f64> = stored.forecaster(&Supplies::default()).unwrap();
+        assert_eq!(forecaster.forecast().unwrap(), twin.forecast().unwrap());
+    }
+
+    #[test]
+    fn damaged_bytes_and_other_kinds_are_refused() {
+        let learner = learner();
+        let mut bytes = learner.to_bytes(&Value::Null).unwrap();
+        let refused = SavedModel::from_bytes(bytes.clone()).unwrap_err().to_string();
+        assert!(refused.starts_with("checkpoint in memory: got the checkpoint"), "{refused}");
+        *bytes.last_mut().unwrap() ^= 1;
+        assert!(matches!(StoredLearner::from_bytes(bytes), Err(Error::Container { .. })));
+        let state = learner.network().initial_state();
+        let bytes = to_bytes(learner.network(), state, Value::Null).unwrap();
+        let network: Network<f64> = SavedModel::from_bytes(bytes).unwrap().network(&[]).unwrap();
+        assert_eq!(network.weights(), learner.network().weights());
     }
 }

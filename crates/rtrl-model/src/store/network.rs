@@ -9,7 +9,7 @@ use rtrl_kernel::Real;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::container::{self, Dtype, Plan, Reader, Tensor};
+use super::container::{self, Dtype, Plan, Reader, Tensor, Writer};
 use super::description::{Description, Parts, connection_codes, connection_rows};
 use super::fields::{Field, Visit, Walk, planned, write};
 use crate::{Activation, Error, Learner, Network};
@@ -64,7 +64,19 @@ pub fn save<T: Real>(
     application: Value,
     path: &Path,
 ) -> Result<(), Error> {
-    save_with(network, (state, &[]), application, path)
+    save_with(network, (state, &[]), application, |plan, write| container::save(path, plan, write))
+}
+
+/// [`save`] to memory. [`SavedModel::from_bytes`] reads it.
+///
+/// # Errors
+/// As [`save`], without those of files.
+pub fn to_bytes<T: Real>(
+    network: &Network<T>,
+    state: &[T],
+    application: Value,
+) -> Result<Vec<u8>, Error> {
+    save_with(network, (state, &[]), application, |plan, write| container::to_bytes(plan, write))
 }
 
 /// [`save`] of the network of a learner as it is now, in the state of its first stream. A readout
@@ -81,15 +93,18 @@ pub fn save_learnt<T: Real>(
 ) -> Result<(), Error> {
     let fits = learner.readout_fits().iter().map(|fit| (fit.weights(), fit.inverse()));
     let fits: Vec<_> = fits.collect();
-    save_with(learner.network(), (learner.state(0)?.values(), &fits), application, path)
+    let parts = (learner.state(0)?.values(), fits.as_slice());
+    save_with(learner.network(), parts, application, |plan, write| {
+        container::save(path, plan, write)
+    })
 }
 
-fn save_with<T: Real>(
+fn save_with<T: Real, O>(
     network: &Network<T>,
     (state, fits): (&[T], &[FitView<'_>]),
     application: Value,
-    path: &Path,
-) -> Result<(), Error> {
+    save: impl FnOnce(&Plan, &dyn Fn(&mut Writer<'_>) -> Result<(), Error>) -> Result<O, Error>,
+) -> Result<O, Error> {
     network.check_state(state)?;
     let walk: &Walk<'_, T> = &|visit| {
         visit_network(network, state, visit)?;
@@ -106,7 +121,7 @@ fn save_with<T: Real>(
         application,
     };
     let plan = Plan::new(&contents, planned(walk)?.tensors)?;
-    container::save(path, &plan, |writer| write(walk, writer))
+    save(&plan, &|writer| write(walk, writer))
 }
 
 /// The name of a field of output `o`'s fit, as in checkpoints.
@@ -159,7 +174,18 @@ impl SavedModel {
     /// [`Error::File`] if the file cannot be read, [`Error::Container`] if it is damaged or has
     /// another format or version, [`Error::Format`] if it is not a saved model.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let mut reader = Reader::open(path)?;
+        Self::new(Reader::open(path)?)
+    }
+
+    /// Reads what [`to_bytes`] returned.
+    ///
+    /// # Errors
+    /// As [`SavedModel::read`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::new(Reader::from_bytes(bytes)?)
+    }
+
+    fn new(mut reader: Reader) -> Result<Self, Error> {
         check_kind(&reader, "network")?;
         let contents = Contents::deserialize(reader.contents());
         let contents = contents.map_err(|error| reader.refuse(format!("not a model: {error}")))?;
@@ -213,7 +239,9 @@ impl SavedModel {
     ) -> Result<(), Error> {
         let fits = self.fits.iter().map(|(weights, inverse)| (&weights[..], &inverse[..]));
         let fits: Vec<_> = fits.collect();
-        save_with(&self.network::<T>(&[])?, (state, &fits), application, path)
+        save_with(&self.network::<T>(&[])?, (state, &fits), application, |plan, write| {
+            container::save(path, plan, write)
+        })
     }
 }
 

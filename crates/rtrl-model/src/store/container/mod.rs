@@ -30,7 +30,7 @@ pub use fault::Fault;
 pub use plan::{Dtype, Plan, Tensor};
 pub use reader::Reader;
 pub use series::{Checkpoints, Latest, Saved};
-pub use writer::{Writer, save};
+pub use writer::{Writer, save, to_bytes};
 
 /// The version of the format that is written and read.
 const VERSION: u32 = 2;
@@ -43,6 +43,9 @@ const KEY: &str = "rtrl";
 
 /// The name of the last tensor.
 const CHECKSUM: &str = "checksum";
+
+/// What errors call the bytes of a checkpoint that is not in a file.
+const MEMORY: &str = "checkpoint in memory";
 
 /// Bytes of a SHA-256.
 const CHECKSUM_BYTES: usize = 32;

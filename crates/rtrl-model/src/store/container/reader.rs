@@ -1,7 +1,7 @@
 //! Verified checkpoints, read by offset.
 
 use std::fmt::Write as _;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use rtrl_kernel::Real;
 use sha2::{Digest, Sha256};
 
 use super::header::Header;
-use super::{CHECKSUM_BYTES, Dtype, Fault, Tensor, reorder};
+use super::{CHECKSUM_BYTES, Dtype, Fault, MEMORY, Tensor, reorder};
 use crate::Error;
 use crate::store::{Disk, Storage, StoredFile};
 
@@ -38,9 +38,21 @@ impl Reader {
         Self::open_in(&Disk, path)
     }
 
+    /// Verifies the bytes of a checkpoint, as [`to_bytes`](super::to_bytes) returns them.
+    ///
+    /// # Errors
+    /// [`Error::Container`] with the reason if they are not a valid checkpoint.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::verified(Box::new(Cursor::new(bytes)), Path::new(MEMORY))
+    }
+
     pub(super) fn open_in(storage: &dyn Storage, path: &Path) -> Result<Self, Error> {
         let opened = storage.open(path);
-        let mut file = opened.map_err(|source| Error::File { path: path.to_owned(), source })?;
+        let file = opened.map_err(|source| Error::File { path: path.to_owned(), source })?;
+        Self::verified(file, path)
+    }
+
+    fn verified(mut file: Box<dyn StoredFile>, path: &Path) -> Result<Self, Error> {
         let header = Header::read(&mut *file, path)?;
         verify(&mut *file, path, &header)?;
         let Header { contents, tensors, .. } = header;

@@ -7,7 +7,7 @@ use std::path::Path;
 use rtrl_kernel::Real;
 use sha2::{Digest, Sha256};
 
-use super::{Dtype, Fault, Plan, Tensor, reorder};
+use super::{Dtype, Fault, MEMORY, Plan, Tensor, reorder};
 use crate::{Error, store};
 
 /// Writes a checkpoint to `path` like [`store::replace`](crate::store::replace): the file is either
@@ -22,6 +22,19 @@ pub fn save(
     write: impl FnOnce(&mut Writer<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     store::replace_with(path, |sink| stream(sink, path, plan, write))
+}
+
+/// The bytes of a checkpoint, without a file.
+///
+/// # Errors
+/// Those of `write`, [`Error::Container`] if it does not follow the plan.
+pub fn to_bytes(
+    plan: &Plan,
+    write: impl FnOnce(&mut Writer<'_>) -> Result<(), Error>,
+) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    stream(&mut bytes, Path::new(MEMORY), plan, write)?;
+    Ok(bytes)
 }
 
 /// Writes the bytes of a checkpoint to `sink`, which errors call `path`.

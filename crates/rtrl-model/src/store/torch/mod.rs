@@ -55,25 +55,11 @@ pub fn export<T: Real>(network: &Network<T>, path: &Path) -> Result<(), Error> {
     store::replace(path, &to_bytes(network)?)
 }
 
-/// Reads weights under the names of `nn.RNN`, `nn.GRU` or `nn.LSTM`, of any number of layers in one
-/// direction. Units of an `nn.RNN` get this nonlinearity, which the file does not contain. The
-/// returned builder has the weights and the readout; more may be added before
-/// [`NetworkBuilder::build`].
-///
-/// Biases are added in double precision. Numbers of the file are rounded if `T` is less precise.
+/// [`export`] to memory: the bytes of the safetensors file.
 ///
 /// # Errors
-/// [`Error::Setting`] if the nonlinearity is neither tanh nor relu, [`Error::File`] if the file
-/// cannot be read, [`Error::Format`] if it has other tensors than these, or of inconsistent shapes.
-pub fn import<T: Real>(path: &Path, nonlinearity: &Activation) -> Result<NetworkBuilder<T>, Error> {
-    check_nonlinearity("nonlinearity", std::slice::from_ref(nonlinearity))?;
-    let named = |source| Error::File { path: path.to_owned(), source };
-    let weights = Weights::from_bytes(&std::fs::read(path).map_err(named)?)
-        .map_err(|reason| Error::Format { what: path.display().to_string(), reason })?;
-    Ok(weights.builder(nonlinearity))
-}
-
-fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
+/// As [`export`], without those of files.
+pub fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
     check_shape(network)?;
     let tensors = tensors(network);
     let views = tensors
@@ -85,6 +71,44 @@ fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
     views
         .and_then(|views| safetensors::serialize(views, None))
         .map_err(|error| Error::Format { what: "weights".to_owned(), reason: error.to_string() })
+}
+
+/// Reads weights under the names of `nn.RNN`, `nn.GRU` or `nn.LSTM`, of any number of layers in one
+/// direction. Units of an `nn.RNN` get this nonlinearity, which the file does not contain. The
+/// returned builder has the weights and the readout; more may be added before
+/// [`NetworkBuilder::build`].
+///
+/// Biases are added in double precision. Numbers of the file are rounded if `T` is less precise.
+///
+/// # Errors
+/// [`Error::Setting`] if the nonlinearity is neither tanh nor relu, [`Error::File`] if the file
+/// cannot be read, [`Error::Format`] if it has other tensors than these, or of inconsistent shapes.
+pub fn import<T: Real>(path: &Path, nonlinearity: &Activation) -> Result<NetworkBuilder<T>, Error> {
+    let named = |source| Error::File { path: path.to_owned(), source };
+    let contents = std::fs::read(path).map_err(named)?;
+    described_by(&contents, path.display().to_string(), nonlinearity)
+}
+
+/// [`import`] of the bytes of a safetensors file.
+///
+/// # Errors
+/// As [`import`], without those of files.
+pub fn from_bytes<T: Real>(
+    contents: &[u8],
+    nonlinearity: &Activation,
+) -> Result<NetworkBuilder<T>, Error> {
+    described_by(contents, "weights".to_owned(), nonlinearity)
+}
+
+/// What `contents`, which errors call `what`, describe.
+fn described_by<T: Real>(
+    contents: &[u8],
+    what: String,
+    nonlinearity: &Activation,
+) -> Result<NetworkBuilder<T>, Error> {
+    check_nonlinearity("nonlinearity", std::slice::from_ref(nonlinearity))?;
+    let weights = Weights::from_bytes(contents).map_err(|reason| Error::Format { what, reason })?;
+    Ok(weights.builder(nonlinearity))
 }
 
 /// Fails unless a module of `PyTorch`'s and `nn.Linear` can represent the network.
