@@ -1,0 +1,92 @@
+"""Exact real-time recurrent learning: recurrent networks that learn while they run.
+
+>>> import numpy as np, rtrl
+>>> network = rtrl.Network(1, [rtrl.GRU(8)], readout=1, seed=1)
+>>> learner = rtrl.Learner(network, rtrl.Adam(1e-2))
+>>> wave = np.sin(0.3 * np.arange(2001))
+>>> run = learner.run(wave[:-1], wave[1:])
+>>> bool(run.losses[-100:].mean() < 1e-3)
+True
+"""
+
+import os as _os
+
+from rtrl import lab
+from rtrl._errors import (
+    ArgumentError,
+    CallError,
+    DtypeError,
+    Error,
+    FileError,
+    FormatError,
+    MissingFileError,
+    NumericError,
+    OutOfMemoryError,
+)
+from rtrl._layers import (
+    GRU,
+    LSTM,
+    LeastSquares,
+    Normal,
+    Orthogonal,
+    Readout,
+    Simple,
+    TorchWeights,
+    Uniform,
+    Zero,
+)
+from rtrl._learner import Forecaster, Learner, Run
+from rtrl._network import Network
+from rtrl._rtrl import StepReport, __version__, after_fork
+from rtrl._updates import (
+    SGD,
+    Adam,
+    Cosine,
+    Deferred,
+    Epochwise,
+    InverseTime,
+    RealTime,
+    RMSProp,
+    StepDecay,
+)
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "SGD",
+    "Adam",
+    "ArgumentError",
+    "CallError",
+    "Cosine",
+    "Deferred",
+    "DtypeError",
+    "Epochwise",
+    "Error",
+    "FileError",
+    "Forecaster",
+    "FormatError",
+    "InverseTime",
+    "Learner",
+    "LeastSquares",
+    "MissingFileError",
+    "Network",
+    "Normal",
+    "NumericError",
+    "Orthogonal",
+    "OutOfMemoryError",
+    "RMSProp",
+    "Readout",
+    "RealTime",
+    "Run",
+    "Simple",
+    "StepDecay",
+    "StepReport",
+    "TorchWeights",
+    "Uniform",
+    "Zero",
+    "__version__",
+    "lab",
+]
+
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(after_in_child=after_fork)

@@ -1,0 +1,140 @@
+"""Networks."""
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from rtrl import _rtrl
+from rtrl._errors import ArgumentError
+from rtrl._layers import Layer, Readout, Simple
+
+Array = npt.NDArray[Any]
+
+
+class Network:
+    """A recurrent network: its shape and its weights, which only a :class:`Learner` changes.
+
+    Main arguments:
+        inputs: number of external inputs, m.
+        layers: the layers from the inputs on upwards; a number is that many tanh units.
+        readout: a linear readout of the last layer, or the number of its outputs. Without one, the
+            outputs are those of all units.
+
+    Other arguments:
+        bias: whether the units have a bias.
+        seed: seed of the initial weights; the same bits on every machine.
+        dtype: ``float32`` or ``float64``.
+    """
+
+    __slots__ = ("_core",)
+
+    def __init__(
+        self,
+        inputs: int,
+        layers: Layer | int | Iterable[Layer | int],
+        readout: Readout | int | None = None,
+        *,
+        bias: bool = True,
+        seed: int = 0,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        if isinstance(layers, int | Layer):
+            layers = [layers]
+        described = [Simple(layer) if isinstance(layer, int) else layer for layer in layers]
+        if isinstance(readout, int):
+            readout = Readout(readout)
+        description = {
+            "inputs": inputs,
+            "bias": bias,
+            "seed": seed,
+            "layers": [layer.describe() for layer in described],
+            "readout": None if readout is None else readout.describe(),
+        }
+        self._core = _rtrl.Network(description, is_double(dtype))
+
+    @classmethod
+    def _of(cls, core: _rtrl.Network) -> Self:
+        network = cls.__new__(cls)
+        network._core = core
+        return network
+
+    def run(self, x: npt.ArrayLike) -> Array:
+        """The outputs of a run from the initial state, steps x outputs.
+
+        ``x`` holds the inputs, steps x inputs. Nothing is learnt and nothing changes.
+        """
+        return self._core.run(x)
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """Copies of the weights: ``layer0``, ``layer1``, ..., rows x (inputs, bias, units), and
+        ``readout``, outputs x (units, inputs if seen, 1 if it has a bias)."""
+        return self._core.weights()
+
+    @property
+    def initial_state(self) -> Array:
+        """y(t0) of all units, then c(t0) of all LSTM units."""
+        return self._core.initial_state()
+
+    @property
+    def inputs(self) -> int:
+        """Number of external inputs."""
+        return int(self._core.describe()["inputs"])
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs: those of the readout, or the units."""
+        return int(self._core.describe()["outputs"])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """``float32`` or ``float64``."""
+        return np.dtype(str(self._core.describe()["dtype"]))
+
+    def save(self, path: str | PathLike[str], application: object = None) -> None:
+        """Writes a model file, which the program ``rtrl`` reads as well.
+
+        ``application`` is stored with it: anything made of dicts, lists, numbers and strings.
+        """
+        self._core.save(path, application)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Reads a model file; it starts in the state that the file holds."""
+        return cls._of(_rtrl.Network.load(path)[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _network_of_bytes, (type(self), self._core.to_bytes())
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        facts = self._core.describe()
+        layers = ", ".join(f"{CELLS[cell]}({units})" for cell, units in facts["layers"])
+        readout = f", readout={facts['outputs']}" if facts["readout"] else ""
+        return (
+            f"Network({facts['inputs']}, [{layers}]{readout}, dtype={facts['dtype']}): "
+            f"{facts['parameters']} parameters"
+        )
+
+
+CELLS = {"simple": "Simple", "gru": "GRU", "lstm": "LSTM"}
+
+
+def is_double(dtype: npt.DTypeLike) -> bool:
+    """Whether a dtype is ``float64``."""
+    known = np.dtype(dtype)
+    if known not in (np.float32, np.float64):
+        raise ArgumentError(f"dtype: got {known}, expected float32 or float64")
+    return known == np.float64
+
+
+def _network_of_bytes(cls: type[Network], data: bytes) -> Network:
+    return cls._of(_rtrl.Network.from_bytes(data))

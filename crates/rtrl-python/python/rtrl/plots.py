@@ -1,0 +1,88 @@
+"""Pictures of learning and of networks, which need ``pip install rtrl[plots]``.
+
+Every function draws into the given axes, or the current ones, and returns them.
+
+>>> import matplotlib; matplotlib.use("agg")
+>>> import rtrl
+>>> from rtrl import lab, plots
+>>> network = rtrl.Network(2, 4, readout=1, seed=1)
+>>> axes = plots.spectrum(lab.inspect(network))
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import pyplot
+from matplotlib.patches import Circle, Rectangle
+
+from rtrl._errors import ArgumentError
+from rtrl.lab import Findings
+
+__all__ = ["automaton", "hinton", "learning_curve", "raster", "spectrum"]
+
+
+def learning_curve(losses: npt.ArrayLike, window: int = 100, axes: Any = None) -> Any:
+    """The mean loss over windows of steps, NaN left out, on a logarithmic scale."""
+    axes = axes or pyplot.gca()
+    values = np.asarray(losses, float)
+    whole = values[: len(values) // window * window].reshape(-1, window)
+    axes.semilogy(window * np.arange(1, len(whole) + 1), np.nanmean(whole, axis=1))
+    axes.set(xlabel="step", ylabel=f"mean loss of {window} steps")
+    return axes
+
+
+def hinton(weights: npt.ArrayLike, axes: Any = None) -> Any:
+    """A square for each weight: its area is the absolute value, white is positive."""
+    axes = axes or pyplot.gca()
+    values = np.asarray(weights, float)
+    largest = np.abs(values).max() or 1.0
+    axes.set(facecolor="gray", aspect="equal", xlabel="column", ylabel="weight row")
+    for (row, column), value in np.ndenumerate(values):
+        size = np.sqrt(abs(value) / largest)
+        corner = column - size / 2, row - size / 2
+        axes.add_patch(Rectangle(corner, size, size, color="white" if value > 0 else "black"))
+    axes.set(xlim=(-0.6, values.shape[1] - 0.4), ylim=(values.shape[0] - 0.4, -0.6))
+    return axes
+
+
+def raster(states: npt.ArrayLike, axes: Any = None) -> Any:
+    """States over time, a row for each unit."""
+    axes = axes or pyplot.gca()
+    values = np.asarray(states, float).T
+    limit = np.abs(values).max() or 1.0
+    axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="none")
+    axes.set(xlabel="step", ylabel="unit")
+    return axes
+
+
+def spectrum(findings: Findings, axes: Any = None) -> Any:
+    """The eigenvalues of the weights between units, with the unit circle."""
+    if findings.eigenvalues is None:
+        raise ArgumentError(f"spectrum: {findings.details['no_eigenvalues']}")
+    axes = axes or pyplot.gca()
+    axes.add_patch(Circle((0, 0), 1, fill=False, color="gray"))
+    axes.plot(findings.eigenvalues.real, findings.eigenvalues.imag, "o")
+    axes.set(aspect="equal", xlabel="real part", ylabel="imaginary part")
+    return axes
+
+
+def automaton(findings: Findings, axes: Any = None) -> Any:
+    """The finite-state machine of a network on a task: states on a circle, an arrow for each
+    transition with its symbol."""
+    if findings.machine is None:
+        raise ArgumentError("automaton: got findings without a machine, expected those on a task")
+    axes = axes or pyplot.gca()
+    symbols, rows = findings.machine["symbols"], findings.machine["reduced"]
+    angles = 2 * np.pi * np.arange(len(rows)) / max(len(rows), 1)
+    places = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    for number, (place, row) in enumerate(zip(places, rows, strict=True)):
+        axes.text(*place, str(number), ha="center", va="center", bbox={"boxstyle": "circle"})
+        for symbol, transition in zip(symbols, row, strict=True):
+            if transition is not None:
+                end = places[transition["next"]]
+                arrow = {"arrowstyle": "->", "shrinkA": 12, "shrinkB": 12}
+                axes.annotate("", end, place, arrowprops=arrow)
+                axes.text(*(0.65 * place + 0.35 * end), symbol, fontsize=7)
+    axes.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal", xticks=[], yticks=[])
+    return axes

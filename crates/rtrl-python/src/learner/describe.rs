@@ -1,0 +1,56 @@
+//! A learner in numbers and words.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rtrl_model::kernel::{Pace, Spec};
+use rtrl_model::{Learner, Regime, Timing};
+
+use crate::precision::Number;
+
+pub(crate) fn describe<'py, T: Number>(
+    py: Python<'py>,
+    learner: &Learner<T>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let facts = PyDict::new(py);
+    facts.set_item("dtype", T::DTYPE)?;
+    facts.set_item("inputs", learner.network().inputs())?;
+    facts.set_item("outputs", learner.network().outputs())?;
+    facts.set_item("states", learner.network().layout().states())?;
+    facts.set_item("streams", learner.streams())?;
+    facts.set_item("loss", learner.loss().saved_name())?;
+    facts.set_item("regime", regime(learner.regime()))?;
+    facts.set_item("engine", engine(&learner.engine()))?;
+    facts.set_item("learning_rate", learner.update_settings().optimizer.learning_rate())?;
+    facts.set_item("sensitivity_bytes", learner.state_bytes())?;
+    facts.set_item("steps", learner.steps())?;
+    facts.set_item("updates", learner.updates())?;
+    let recoveries = learner.recoveries();
+    facts.set_item("resets", recoveries.resets)?;
+    facts.set_item("skipped_updates", recoveries.skipped_updates)?;
+    Ok(facts)
+}
+
+fn regime(regime: Regime) -> String {
+    match regime {
+        Regime::Epochwise => "epochwise".to_owned(),
+        Regime::RealTime { timing, every } => {
+            let after = if timing == Timing::AfterNextStep { ", after the next step" } else { "" };
+            match every {
+                1 => format!("real-time{after}"),
+                _ => format!("real-time, every {every} steps{after}"),
+            }
+        }
+    }
+}
+
+#[allow(clippy::match_wildcard_for_single_variants, reason = "engines may be added")]
+fn engine(spec: &Spec) -> String {
+    match spec {
+        Spec::Eager => "eager".to_owned(),
+        Spec::Deferred { window, pace } => {
+            let pace = if *pace == Pace::Even { ", even pace" } else { "" };
+            format!("deferred, window {window}{pace}")
+        }
+        other => format!("{other:?}").to_lowercase(),
+    }
+}

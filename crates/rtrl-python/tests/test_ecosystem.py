@@ -1,0 +1,172 @@
+"""River, scikit-learn, PyTorch, the lab and its pictures."""
+
+import doctest
+import importlib
+import importlib.util
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rtrl
+from rtrl import lab
+
+
+def test_the_core_imports_no_extra():
+    extras = ("river", "sklearn", "torch", "matplotlib", "scipy", "pandas")
+    program = f"import sys, rtrl, rtrl.lab; print([n for n in {extras} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["lab", "plots", "river", "sklearn", "torch"])
+def test_documented_examples_run(name):
+    if name == "torch" and not has_torch():
+        pytest.skip("torch is not installed")
+    tested = doctest.testmod(importlib.import_module(f"rtrl.{name}"))
+    assert tested.attempted > 2 and tested.failed == 0
+
+
+def has_torch():
+    installed = all(map(importlib.util.find_spec, ("torch", "safetensors")))
+    assert installed or not os.environ.get("RTRL_EXPECT_PEERS"), "torch is expected"
+    return installed
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("kind", ["Regressor", "Classifier"])
+def test_river_accepts_the_estimators(kind):
+    import rtrl.river
+    from river import checks
+
+    checks.check_estimator(getattr(rtrl.river, kind)())
+
+
+def test_river_estimators_are_pure_until_they_learn():
+    from rtrl.river import Classifier, Regressor
+
+    model = Regressor(layers=(rtrl.GRU(4),), seed=1)
+    assert model.predict_one({"a": 1.0}) == 0.0
+    for t in range(50):
+        x = {"a": t % 3, "b": 1.0, "text": 5.0} if t else {"b": 1.0, "a": 0.0}
+        model.learn_one(x, t % 2)
+        assert model.predict_one(x) == model.predict_one(dict(reversed(x.items())))
+    twin = pickle.loads(pickle.dumps(model))
+    assert twin.predict_one({"a": 2.0}) == model.predict_one({"a": 2.0, "b": 1.0})
+    assert Regressor(missing="zero").missing == "zero"
+    strict = Regressor(features=("a", "b"), missing="error")
+    with pytest.raises(rtrl.ArgumentError, match="features: got none named 'b'"):
+        strict.learn_one({"a": 1.0}, 0.0)
+
+    classes = Classifier(seed=1)
+    assert classes.predict_proba_one({"a": 1.0}) == {}
+    for t in range(300):
+        classes.learn_one({"a": 1.0 if t % 3 == 0 else 0.0}, "xyz"[t % 3])
+    probabilities = classes.predict_proba_one({"a": 1.0})
+    assert set(probabilities) == set("xyz") and abs(sum(probabilities.values()) - 1) < 1e-12
+    assert classes.predict_one({"a": 1.0}) == "x"
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("kind", ["SequenceRegressor", "SequenceClassifier"])
+def test_scikit_learn_accepts_the_estimators(kind):
+    import rtrl.sklearn
+    from sklearn.utils.estimator_checks import check_estimator
+
+    results = check_estimator(
+        getattr(rtrl.sklearn, kind)(),
+        expected_failed_checks=rtrl.sklearn.EXPECTED_FAILED_CHECKS,
+        on_fail=None,
+    )
+    failed = [(r["check_name"], str(r["exception"])) for r in results if r["status"] == "failed"]
+    assert not failed and len(results) > 30
+    excused = {r["check_name"] for r in results if r["status"] == "xfail"}
+    assert excused == set(rtrl.sklearn.EXPECTED_FAILED_CHECKS)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_torch_modules_compute_the_same_and_come_back(kind):
+    if not has_torch():
+        pytest.skip("torch is not installed")
+    import torch
+    from rtrl.torch import from_torch, to_torch
+
+    torch.manual_seed(1)
+    module = getattr(torch.nn, kind)(3, 5, 2).double()
+    readout = torch.nn.Linear(5, 2).double()
+    network = from_torch(module, readout)
+    x = np.random.default_rng(1).normal(size=(40, 3))
+    expected = readout(module(torch.from_numpy(x))[0]).detach().numpy()
+    assert abs(network.run(x) - expected).max() < 1e-14
+    back, linear = to_torch(network)
+    again = linear(back(torch.from_numpy(x))[0]).detach().numpy()
+    assert abs(again - expected).max() < 1e-14
+    with pytest.raises(rtrl.ArgumentError, match="module: got Linear"):
+        from_torch(readout)
+
+
+def test_the_lab_draws_tasks_and_repeats_experiments():
+    assert len(lab.tasks()) > 10
+    x, targets = lab.task("recall").draw(500, seed=3)
+    assert np.isnan(targets).any() and np.array_equal(x, lab.task("recall").draw(500, seed=3)[0])
+    assert not np.array_equal(x, lab.task("recall").draw(500, seed=4)[0])
+    quick = [experiment for experiment in lab.experiments() if experiment.quick]
+    steps = quick[0].run(seed=1)
+    assert steps is None or 0 < steps < quick[0].limit
+    with pytest.raises(rtrl.ArgumentError, match="task: got 'xor'"):
+        lab.task("xor")
+
+
+def test_the_instruments_look_at_a_network():
+    network = rtrl.Network(2, rtrl.Simple(5), readout=1, seed=1)
+    findings = lab.inspect(network, task="xor-2", steps=200)
+    own = np.linalg.eigvals(network.weights["layer0"][:, 3:].astype(float))
+    assert abs(np.sort(abs(own)) - np.sort(abs(findings.eigenvalues))).max() < 1e-6
+    assert findings.states.shape[1] == 5 and len(findings.variance_shares) == 5
+    assert findings.jacobian_radius[0] <= findings.jacobian_radius[2]
+    gated = lab.inspect(rtrl.Network(2, rtrl.GRU(4), 1), x=np.zeros((400, 2)), steps=200)
+    assert gated.eigenvalues is None and "gru" in gated.details["no_eigenvalues"]
+    with pytest.raises(rtrl.ArgumentError):
+        lab.inspect(rtrl.Network(3, 4, 1), task="xor-2")
+
+
+@pytest.mark.filterwarnings("default")
+def test_pictures_are_drawn():
+    import matplotlib
+
+    matplotlib.use("agg")
+    from rtrl import plots
+
+    learner = rtrl.Learner(rtrl.Network(2, 6, 1, seed=1), rtrl.Adam(0.02))
+    run = learner.run(*lab.task("xor-2").draw(5000, seed=1))
+    findings = lab.inspect(learner.network, task="xor-2", steps=200)
+    for draw, what in (
+        (plots.learning_curve, run.losses),
+        (plots.hinton, learner.weights["layer0"]),
+        (plots.raster, findings.states),
+        (plots.spectrum, findings),
+        (plots.automaton, findings),
+    ):
+        axes = matplotlib.figure.Figure().subplots()
+        if draw is plots.automaton and findings.machine is None:
+            with pytest.raises(rtrl.ArgumentError, match="automaton"):
+                draw(findings, axes=axes)
+            continue
+        assert draw(what, axes=axes) is axes
+        axes.figure.canvas.draw()
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_first_notebook_runs():
+    folder = Path(__file__).parents[1] / "notebooks"
+    spec = importlib.util.spec_from_file_location("run", folder / "run.py")
+    notebooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(notebooks)
+    names = notebooks.run(folder / "1_paper.ipynb")
+    assert all(steps is not None for steps in names["steps"])
+    assert names["losses"][-500:].mean() < names["losses"][:500].mean() / 100
