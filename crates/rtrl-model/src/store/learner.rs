@@ -52,6 +52,11 @@ pub(super) struct StoredParts {
 }
 
 impl StoredParts {
+    /// `f32` or `f64`.
+    pub(super) fn precision(&self) -> &str {
+        &self.precision
+    }
+
     pub(super) fn of<T: Real>(learner: &Learner<T>) -> Self {
         Self {
             precision: T::NAME.to_owned(),

@@ -108,6 +108,12 @@ impl StoredLearners {
         &self.contents.application
     }
 
+    /// The precision of the learner of a name, `f32` or `f64`; `None` if there is no such learner.
+    pub fn precision(&self, name: &str) -> Option<&str> {
+        let named = self.contents.learners.iter().find(|learner| learner.name == name)?;
+        Some(named.parts.precision())
+    }
+
     /// Takes out the learner of a name, which continues as the saved one would have, bit for bit.
     ///
     /// # Errors
@@ -167,6 +173,7 @@ mod tests {
         }
         let mut stored = StoredLearners::open(&path).unwrap();
         assert_eq!(stored.application(), &json!({"row": 20}));
+        assert_eq!((stored.precision("a"), stored.precision("c")), (Some("f32"), None));
         for (name, whole) in ["a", "b"].into_iter().zip(&learners) {
             let mut resumed = stored.take::<f32>(name, &Supplies::default()).unwrap();
             assert!(resumed.first_difference(whole).unwrap().is_some());
