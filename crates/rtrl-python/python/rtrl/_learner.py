@@ -281,9 +281,15 @@ class Learner:
         self._core.save(path, application)
 
     @classmethod
-    def load(cls, path: str | PathLike[str], threads: int | None = None) -> Self:
-        """Reads a checkpoint; the learner continues as the saved one would have, bit for bit."""
-        return cls._of(_rtrl.Learner.load(path, threads)[0])
+    def load(
+        cls, path: str | PathLike[str], threads: int | None = None, name: str | None = None
+    ) -> Self:
+        """Reads a checkpoint; the learner continues as the saved one would have, bit for bit.
+
+        A checkpoint of the program ``rtrl`` holds several learners; its network is the one with the
+        ``name`` ``"network"``.
+        """
+        return cls._of(_rtrl.Learner.load(path, threads, name)[0])
 
     def copy(self) -> Self:
         """An independent learner in the same state."""

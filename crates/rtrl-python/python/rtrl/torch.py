@@ -4,7 +4,7 @@
 >>> from rtrl.torch import from_torch, to_torch
 >>> network = from_torch(torch.nn.GRU(2, 4), torch.nn.Linear(4, 1))
 >>> network
-Network(2, [GRU(4)], readout=1, dtype=float32): 101 parameters
+Network(2, [GRU(4)], readout=1, dtype=float32): 93 parameters
 >>> to_torch(network)
 (GRU(2, 4), Linear(in_features=4, out_features=1, bias=True))
 """

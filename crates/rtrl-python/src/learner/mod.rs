@@ -13,11 +13,12 @@ mod describe;
 mod step;
 mod weights;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use pythonize::{depythonize, pythonize};
+use rtrl_model::store::StoredLearners;
 use rtrl_model::{Learner as Model, StoredLearner, Supplies, Threads};
 use serde_json::Value;
 
@@ -64,6 +65,21 @@ impl Owned {
         };
         let model = map!(model, learner => learner.map_err(raise)?);
         Ok(Self { model, threads })
+    }
+
+    /// One of several learners in a file, as the program `rtrl` writes them, and the data of the
+    /// program.
+    fn among(path: &Path, name: &str, threads: Threads) -> PyResult<(Self, Value)> {
+        let mut stored = StoredLearners::open(path).map_err(raise)?;
+        let application = stored.application().clone();
+        let model = match stored.precision(name) {
+            Some("f64") => {
+                Either::F64(stored.take(name, &Supplies { threads, ..Supplies::default() }))
+            }
+            _ => Either::F32(stored.take(name, &Supplies { threads, ..Supplies::default() })),
+        };
+        let model = map!(model, learner => learner.map_err(raise)?);
+        Ok((Self { model, threads }, application))
     }
 
     fn to_bytes(&self) -> PyResult<Vec<u8>> {
@@ -224,16 +240,25 @@ impl Learner {
             .map_err(raise)
     }
 
-    /// Reads a checkpoint, and the data of the program that saved it.
+    /// Reads a checkpoint, or one learner of a file of several, and the data of the program that
+    /// saved it.
     #[staticmethod]
-    fn load(
-        py: Python<'_>,
+    fn load<'py>(
+        py: Python<'py>,
         path: PathBuf,
         count: Option<usize>,
-    ) -> PyResult<(Self, Bound<'_, PyAny>)> {
-        let stored = py.detach(|| StoredLearner::open(&path)).map_err(raise)?;
-        let application = pythonize(py, stored.application()).map_err(raise_description)?;
-        let owned = py.detach(|| Owned::read(stored, threads(count)))?;
+        name: Option<&str>,
+    ) -> PyResult<(Self, Bound<'py, PyAny>)> {
+        let threads = threads(count);
+        let (owned, application) = match name {
+            Some(name) => py.detach(|| Owned::among(&path, name, threads))?,
+            None => py.detach(|| {
+                let stored = StoredLearner::open(&path).map_err(raise)?;
+                let application = stored.application().clone();
+                Ok::<_, PyErr>((Owned::read(stored, threads)?, application))
+            })?,
+        };
+        let application = pythonize(py, &application).map_err(raise_description)?;
         Ok((Self::from_owned(owned), application))
     }
 
