@@ -135,12 +135,12 @@ pub(crate) enum Labels<'a, T> {
 
 impl<'a, T: Number> Labels<'a, T> {
     pub(crate) fn of(values: &'a [T]) -> Self {
-        if values.iter().fold(false, |any, value| any | value.to_f64().is_nan()) {
-            let present = |&value: &T| (!value.to_f64().is_nan()).then_some(value);
-            Self::Some(values.iter().map(present).collect())
-        } else {
-            Self::All(values)
+        // Targets are finite but for mistakes, which the learner reports, and this is in registers.
+        if values.iter().fold(true, |all, value| all & value.is_finite()) {
+            return Self::All(values);
         }
+        let present = |&value: &T| (!value.to_f64().is_nan()).then_some(value);
+        Self::Some(values.iter().map(present).collect())
     }
 
     /// All of them.

@@ -10,7 +10,7 @@ use rtrl_lab::tasks::{self, CATALOGUE};
 use rtrl_model::{EngineChoice, Error};
 
 use crate::array::{StepShape, Values};
-use crate::error::{raise, raise_description, raise_lab};
+use crate::error::{OutOfMemoryError, raise, raise_description, raise_lab};
 use crate::network::Network;
 use crate::precision::{Either, each};
 
@@ -35,10 +35,16 @@ pub(crate) fn draw<'py>(
 ) -> PyResult<Bound<'py, PyTuple>> {
     let mut task = find(name)?.start(seed);
     let (width, outputs) = (task.inputs().len(), task.targets().len());
-    let (mut inputs, mut targets) = (vec![0.0; steps * width], Vec::new());
-    let mut drawn = vec![None; outputs];
-    for t in 0..steps {
-        task.draw_into(&mut inputs[t * width..][..width], &mut drawn);
+    let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+    let refused = inputs.try_reserve_exact(steps.saturating_mul(width)).is_err()
+        || targets.try_reserve_exact(steps.saturating_mul(outputs)).is_err();
+    if refused {
+        return Err(OutOfMemoryError::new_err(format!("cannot allocate {steps} steps of a task")));
+    }
+    let (mut input, mut drawn) = (vec![0.0; width], vec![None; outputs]);
+    for _ in 0..steps {
+        task.draw_into(&mut input, &mut drawn);
+        inputs.extend_from_slice(&input);
         targets.extend(drawn.iter().map(|target| target.unwrap_or(f64::NAN)));
     }
     let inputs = PyArray1::from_vec(py, inputs).reshape([steps, width])?;

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import rtrl
 from rtrl import lab
 
@@ -40,8 +41,9 @@ def has_torch():
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("kind", ["Regressor", "Classifier"])
 def test_river_accepts_the_estimators(kind):
-    import rtrl.river
     from river import checks
+
+    import rtrl.river
 
     checks.check_estimator(getattr(rtrl.river, kind)())
 
@@ -74,8 +76,9 @@ def test_river_estimators_are_pure_until_they_learn():
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("kind", ["SequenceRegressor", "SequenceClassifier"])
 def test_scikit_learn_accepts_the_estimators(kind):
-    import rtrl.sklearn
     from sklearn.utils.estimator_checks import check_estimator
+
+    import rtrl.sklearn
 
     results = check_estimator(
         getattr(rtrl.sklearn, kind)(),
@@ -94,6 +97,7 @@ def test_torch_modules_compute_the_same_and_come_back(kind):
     if not has_torch():
         pytest.skip("torch is not installed")
     import torch
+
     from rtrl.torch import from_torch, to_torch
 
     torch.manual_seed(1)
@@ -118,6 +122,8 @@ def test_the_lab_draws_tasks_and_repeats_experiments():
     quick = [experiment for experiment in lab.experiments() if experiment.quick]
     steps = quick[0].run(seed=1)
     assert steps is None or 0 < steps < quick[0].limit
+    with pytest.raises(rtrl.OutOfMemoryError):
+        lab.task("recall").draw(10**17)
     with pytest.raises(rtrl.ArgumentError, match="task: got 'xor'"):
         lab.task("xor")
 

@@ -5,9 +5,10 @@ import importlib.util
 import os
 from pathlib import Path
 
-import cases
 import numpy as np
 import pytest
+
+import cases
 import rtrl
 
 RECORDED = np.load(Path(__file__).parent / "peers/recorded.npz")

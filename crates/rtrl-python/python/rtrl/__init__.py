@@ -37,7 +37,8 @@ from rtrl._layers import (
 )
 from rtrl._learner import Forecaster, Learner, Run
 from rtrl._network import Network
-from rtrl._rtrl import StepReport, __version__, after_fork
+from rtrl._rtrl import StepReport, __version__
+from rtrl._rtrl import after_fork as _after_fork
 from rtrl._updates import (
     SGD,
     Adam,
@@ -89,4 +90,4 @@ __all__ = [
 ]
 
 if hasattr(_os, "register_at_fork"):
-    _os.register_at_fork(after_in_child=after_fork)
+    _os.register_at_fork(after_in_child=_after_fork)

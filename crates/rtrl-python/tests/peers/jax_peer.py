@@ -3,6 +3,7 @@ the Jacobians of a step by ``jax.jacfwd``, Adam and a limit on the norm of the g
 
 import jax
 import numpy as np
+
 from cases import Case
 
 jax.config.update("jax_enable_x64", True)

@@ -5,9 +5,10 @@ The environment is that of ``benches/peers/requirements.txt``.
 
 from pathlib import Path
 
+import numpy as np
+
 import cases
 import jax_peer
-import numpy as np
 import torch_peer
 
 

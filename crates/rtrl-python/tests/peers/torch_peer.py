@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from cases import Case
 
 MODULES = {"simple": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
