@@ -36,9 +36,8 @@ impl<T: Real> Learner<T> {
         samples: &[Option<Sample<'_, T>>],
         observers: &mut [&mut dyn Observer<T>],
     ) -> Result<StepReport<'_, T>, Error> {
-        let StepReport { step, loss, updated, gradient, .. } = self.step_streams(samples)?;
-        let whole = gradient.is_some();
-        let report = self.report((step, whole), loss, updated);
+        let StepReport { step, loss, updated, .. } = self.step_streams(samples)?;
+        let report = self.report(step, loss, updated);
         for observer in observers {
             observer.observe(self, &report);
         }

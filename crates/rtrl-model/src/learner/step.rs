@@ -132,16 +132,10 @@ impl<T: Real> Learner<T> {
         self.recover(error).map(|_| fitted)
     }
 
-    /// The report of a step; `whole` says whether its gradient was computed and is finite.
-    pub(crate) fn report(
-        &self,
-        (step, whole): (u64, bool),
-        loss: T,
-        updated: bool,
-    ) -> StepReport<'_, T> {
-        let Self { streams, accumulator, recoveries, .. } = self;
-        let combined = self.combined.as_ref();
-        let (outputs, errors) = match combined {
+    /// The report of step `step`, the last one.
+    pub(crate) fn report(&self, step: u64, loss: T, updated: bool) -> StepReport<'_, T> {
+        let Self { streams, recoveries, .. } = self;
+        let (outputs, errors) = match &self.combined {
             Some(combined) => (combined.outputs.as_slice(), combined.errors.as_slice()),
             None => (streams[0].state.outputs(), streams[0].errors.as_slice()),
         };
@@ -150,7 +144,7 @@ impl<T: Real> Learner<T> {
             outputs,
             errors,
             loss,
-            gradient: (whole && accumulator.each_step).then(|| gradient(combined, streams)),
+            gradient: self.gradient(),
             updated,
             recoveries: *recoveries,
         }

@@ -42,11 +42,11 @@ impl<T: Real> Learner<T> {
     ) -> Result<StepReport<'_, T>, Error> {
         self.check_samples(samples.len())?;
         self.turn = 0..self.streams.len();
-        let (step, (loss, updated, whole)) = (self.steps, self.take(Samples::All(samples))?);
+        let (step, (loss, updated)) = (self.steps, self.take(Samples::All(samples))?);
         if let Some(combined) = &mut self.combined {
             combined.copy_outputs(&self.streams);
         }
-        Ok(self.report((step, whole), loss, updated))
+        Ok(self.report(step, loss, updated))
     }
 
     /// One time step of one stream; the others skip it. This is [`Learner::step_streams`] with one
@@ -67,22 +67,25 @@ impl<T: Real> Learner<T> {
         let is_alone = self.accumulator.each_step;
         self.turn = if is_alone { stream..stream + 1 } else { 0..self.streams.len() };
         let (step, taken) = (self.steps, self.take(Samples::One(stream, (input, targets))));
-        let (loss, updated, whole) = taken?;
-        let report = self.report((step, whole), loss, updated);
+        let (loss, updated) = taken?;
+        let report = self.report(step, loss, updated);
         let Stream { state, errors, .. } = &self.streams[stream];
         Ok(StepReport { outputs: state.outputs(), errors, ..report })
     }
 
-    /// The data path of a step. Returns the loss, whether weights changed and whether the gradient
-    /// is finite.
-    fn take(&mut self, samples: Samples<'_, '_, T>) -> Result<(T, bool, bool), Error> {
+    /// The data path of a step. Returns the loss and whether weights changed.
+    fn take(&mut self, samples: Samples<'_, '_, T>) -> Result<(T, bool), Error> {
         let loss = self.compare(samples)?;
-        let (updated, whole) = match self.advance(samples) {
-            Ok(()) => self.learn(samples)?,
-            Err(error) => (self.recover(error)?, false),
+        self.whole = false;
+        let updated = match self.advance(samples) {
+            Ok(()) => {
+                let (updated, whole) = self.learn(samples)?;
+                self.whole = whole;
+                updated
+            }
+            Err(error) => self.recover(error)?,
         };
-        self.whole = whole;
-        Ok((loss, updated, whole))
+        Ok((loss, updated))
     }
 
     /// Adds a stream in the initial state of the network, p = 0, and returns its number. The learner
