@@ -86,12 +86,12 @@ impl Subject {
             }
             return values;
         }
-        let next = forecasters.next(row.group).map(<[f64]>::to_vec);
         for (j, &target) in row.targets.iter().enumerate() {
             let [low, high] = forecasters.intervals[j].map_or([None; 2], |i| i.map(Some));
             let forecast = forecasters.scores.forecasts().get(j).copied().flatten();
             values.extend([target, forecast, low, high].map(Value::Number));
-            values.extend(next.as_ref().map(|next| Value::Number(Some(next[j]))));
+            let next = forecasters.next(row.group).map(|next| next[j]);
+            values.extend(next.map(|next| Value::Number(Some(next))));
         }
         values
     }
