@@ -230,7 +230,7 @@ fn first_line(text: &mut Text) -> io::Result<Vec<u8>> {
     loop {
         let before = line.len();
         source::read_line(text, MOST_BYTES, &mut line)?;
-        let is_open = line.iter().filter(|&&byte| byte == b'"').count() % 2 == 1;
+        let is_open = line.iter().fold(false, |open, &byte| open ^ (byte == b'"'));
         if !is_open || line.len() == before || line.len() > MOST_BYTES {
             return Ok(line);
         }

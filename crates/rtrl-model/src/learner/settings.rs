@@ -19,11 +19,6 @@ impl<T: Real> Learner<T> {
     pub fn loss(&self) -> &Loss<T> {
         &self.loss
     }
-
-    /// The engine that computes the sensitivities, with its settings.
-    pub fn engine(&self) -> Spec {
-        self.streams[0].engine.spec()
-    }
 }
 
 /// The settings that a learner was built with.

@@ -19,7 +19,7 @@ pub(crate) fn describe<'py, T: Number>(
     facts.set_item("streams", learner.streams())?;
     facts.set_item("loss", learner.loss().saved_name())?;
     facts.set_item("regime", regime(learner.regime()))?;
-    facts.set_item("engine", engine(&learner.engine()))?;
+    facts.set_item("engine", engine(&learner.engine_spec()))?;
     facts.set_item("learning_rate", learner.update_settings().optimizer.learning_rate())?;
     facts.set_item("sensitivity_bytes", learner.state_bytes())?;
     facts.set_item("steps", learner.steps())?;
@@ -43,7 +43,6 @@ fn regime(regime: Regime) -> String {
     }
 }
 
-#[allow(clippy::match_wildcard_for_single_variants, reason = "engines may be added")]
 fn engine(spec: &Spec) -> String {
     match spec {
         Spec::Eager => "eager".to_owned(),
@@ -51,6 +50,11 @@ fn engine(spec: &Spec) -> String {
             let pace = if *pace == Pace::Even { ", even pace" } else { "" };
             format!("deferred, window {window}{pace}")
         }
-        other => format!("{other:?}").to_lowercase(),
+        Spec::Diagonal => "diagonal".to_owned(),
+        Spec::Blocks(blocks) => match &blocks[..] {
+            [block] => engine(&block.engine),
+            blocks => format!("{} blocks", blocks.len()),
+        },
+        Spec::Custom { name, .. } => name.clone(),
     }
 }
