@@ -96,11 +96,24 @@ impl EngineChoice {
         window_for(layout.states(), regime)
     }
 
-    /// The engine with all its settings, for this network and regime.
+    /// The engine that a learner of this network and regime builds, with all its settings.
     ///
     /// # Errors
     /// [`Error::Setting`] for a window of 0 steps.
-    pub(crate) fn spec<T: Real>(self, network: &Network<T>, regime: Regime) -> Result<Spec, Error> {
+    pub fn spec<T: Real>(self, network: &Network<T>, regime: Regime) -> Result<Spec, Error> {
+        let whole = self.undivided(network, regime)?;
+        Ok(match blocks::divide(self, network, regime)? {
+            Some(blocks) => Spec::Blocks(blocks),
+            None => whole,
+        })
+    }
+
+    /// The engine of all weight rows and states together, also where [`EngineChoice::spec`] divides
+    /// them into blocks.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a window of 0 steps.
+    pub fn undivided<T: Real>(self, network: &Network<T>, regime: Regime) -> Result<Spec, Error> {
         if let Self::Deferred { window: Some(0), .. } = self {
             return Err(zero("window"));
         }
@@ -108,11 +121,7 @@ impl EngineChoice {
         let layout = network.layout();
         let states = layout.states();
         let simple = layout.drives().len() == states;
-        let whole = self.settle(Size { states, simple, present, learning, through: 0 }, regime);
-        Ok(match blocks::divide(self, network, regime)? {
-            Some(blocks) => Spec::Blocks(blocks),
-            None => whole,
-        })
+        Ok(self.settle(Size { states, simple, present, learning, through: 0 }, regime))
     }
 
     /// The engine of a layer or block of this size.
@@ -203,7 +212,7 @@ impl std::str::FromStr for EngineChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Timing;
+    use crate::{Learner, Timing};
 
     #[test]
     fn auto_goes_by_the_shape_and_by_how_often_gradients_are_read() {
@@ -228,6 +237,27 @@ mod tests {
         assert_eq!(choice(128 * 128, 137), EngineChoice::Eager);
         assert_eq!(choice(819, 877), EngineChoice::Eager);
         assert_eq!(choice(0, 0), EngineChoice::Eager);
+    }
+
+    #[test]
+    fn a_spec_is_that_of_the_engine_that_a_learner_builds() {
+        let even = EngineChoice::Deferred { window: None, pace: Pace::Even };
+        for (units, choice) in
+            [(4, EngineChoice::Auto), (16, EngineChoice::Auto), (4, EngineChoice::Eager), (4, even)]
+        {
+            let network = Network::<f32>::builder(units, 2).build().unwrap();
+            let spec = choice.spec(&network, Regime::real_time()).unwrap();
+            let learner = Learner::builder(network).engine(choice).build().unwrap();
+            assert_eq!(learner.engine(0).unwrap().spec(), spec);
+        }
+        let chain = Network::<f32>::builder(4, 2).layer(4).build().unwrap();
+        let spec = |choice: EngineChoice| choice.spec(&chain, Regime::real_time()).unwrap();
+        assert!(matches!(spec(EngineChoice::Eager), Spec::Blocks(_)));
+        let undivided = EngineChoice::Eager.undivided(&chain, Regime::real_time());
+        assert_eq!(undivided, Ok(Spec::Eager));
+        let network = Network::<f32>::builder(4, 2).build().unwrap();
+        let none = EngineChoice::Deferred { window: Some(0), pace: Pace::Bursts };
+        assert!(matches!(none.spec(&network, Regime::Epochwise), Err(Error::Setting { .. })));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Access to the sensitivities p and the Jacobian.
+//! Access to the sensitivities p, the engines that carry them, and the Jacobian.
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Engine, Real};
 
 use super::Learner;
 use crate::{Error, Matrix};
@@ -58,6 +58,15 @@ impl<T: Real> Learner<T> {
             }
         }
         Ok(largest)
+    }
+
+    /// The engine of a stream, for programs that save it in parts.
+    ///
+    /// # Errors
+    /// [`Error::NoStream`].
+    pub fn engine(&self, stream: usize) -> Result<&dyn Engine<T>, Error> {
+        self.check_stream(stream)?;
+        Ok(&*self.streams[stream].engine)
     }
 
     /// [`Network::jacobian`](crate::Network::jacobian) of the last step of a stream.

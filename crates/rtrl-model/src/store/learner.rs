@@ -142,6 +142,19 @@ impl<T: Real> Learner<T> {
         self.save_with(None, application, |plan, write| series.save(self.steps(), plan, write))
     }
 
+    /// The precision, the shape of the network and all settings, as a checkpoint states them: two
+    /// learners with equal descriptions and weights take the same steps. What is custom is described
+    /// by its name.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if a setting cannot be written as JSON.
+    pub fn description(&self) -> Result<Value, Error> {
+        serde_json::to_value(StoredParts::of(self)).map_err(|error| Error::Format {
+            what: "description of a learner".to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
     pub(crate) fn save_with<O>(
         &self,
         waiting: Option<&Waiting<T>>,
@@ -381,7 +394,7 @@ impl StoredLearner {
 mod tests {
     use super::*;
     use crate::store::network::{SavedModel, to_bytes};
-    use crate::{Forecaster, Network, Targets};
+    use crate::{Forecaster, Network, Optimizer, Targets};
 
     fn learner() -> Learner<f64> {
         let network = Network::builder(3, 1).seed(1).build().unwrap();
@@ -430,5 +443,19 @@ mod tests {
         let bytes = to_bytes(learner.network(), state, Value::Null).unwrap();
         let network: Network<f64> = SavedModel::from_bytes(bytes).unwrap().network(&[]).unwrap();
         assert_eq!(network.weights(), learner.network().weights());
+    }
+
+    #[test]
+    fn a_description_tells_learners_apart() {
+        let describe = |units, rate| {
+            let network = Network::<f64>::builder(units, 1).build().unwrap();
+            let learner = Learner::builder(network).optimizer(Optimizer::sgd(rate)).build();
+            learner.unwrap().description().unwrap()
+        };
+        assert_eq!(describe(3, 0.1), describe(3, 0.1));
+        assert_ne!(describe(3, 0.1), describe(4, 0.1));
+        let (a, b) = (describe(3, 0.1), describe(3, 0.2));
+        assert!(a["precision"] == b["precision"] && a["network"] == b["network"]);
+        assert_ne!(a["learner"]["updates"], b["learner"]["updates"]);
     }
 }
