@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let network = || Network::<f32>::builder(units, 8).seed(1).build();
     let builder =
         |network| Learner::builder(network).regime(regime).optimizer(Optimizer::sgd(1e-4));
-    let Spec::Deferred { window, .. } = choice.spec(&network()?, regime)? else {
+    let Spec::Deferred { window, .. } = choice.undivided(&network()?, regime)? else {
         return Err("got the eager engine, expected the deferred one".into());
     };
     match (mode.as_str(), rest) {
@@ -73,7 +73,7 @@ fn part(
 ) -> Result<Learner<f32>, Box<dyn std::error::Error>> {
     let (units, columns) = (network.units(), network.weights().columns());
     let frozen: Vec<bool> = (0..units * columns).map(|w| w >= rows * columns).collect();
-    let spec = EngineChoice::DEFERRED.spec(network, Regime::real_time())?;
+    let spec = EngineChoice::DEFERRED.undivided(network, Regime::real_time())?;
     let network = Network::<f32>::builder(units, 8).seed(1).frozen(frozen).build()?;
     let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
     let engine = build(&spec, layout, &learning, isa, threads)?;

@@ -100,8 +100,12 @@ impl Ranks {
 
     /// The engine of a learner of `network`: this rank's columns of p, and the gradient of all.
     ///
-    /// `choice` means the engine of the whole network, with its window, so that the results have
-    /// the bits of one process. `threads` are those of this rank. Does not involve other ranks.
+    /// `choice` means the engine of the whole network, with its window
+    /// ([`EngineChoice::undivided`]), so that the results have the bits of one process with this
+    /// engine. A learner of one process divides some networks, such as those of several layers,
+    /// into blocks ([`EngineChoice::spec`]), and shards do not: eager engines still give equal
+    /// results, deferred ones results that are equal up to rounding. `threads` are those of this
+    /// rank. Does not involve other ranks.
     ///
     /// # Errors
     /// [`Error::Model`] if the engine cannot be built, or for an even pace: its progress through
@@ -113,7 +117,7 @@ impl Ranks {
         choice: EngineChoice,
         threads: Threads,
     ) -> Result<Box<dyn Engine<T>>, Error> {
-        let spec = choice.spec(network, regime)?;
+        let spec = choice.undivided(network, regime)?;
         if let Spec::Deferred { pace: Pace::Even, .. } = spec {
             let expected = "bursts for a sharded engine".to_owned();
             let got = "even".to_owned();

@@ -93,6 +93,8 @@ pub(crate) fn name_of(inner: &Spec) -> String {
         Spec::Eager => format!("{PREFIX}{EAGER}"),
         Spec::Deferred { window, pace: Pace::Bursts } => format!("{PREFIX}{DEFERRED}{window}"),
         Spec::Deferred { window, .. } => format!("{PREFIX}{DEFERRED}{window}, evenly paced"),
+        Spec::Diagonal => format!("{PREFIX}diagonal"),
+        Spec::Blocks(blocks) => format!("{PREFIX}{} blocks", blocks.len()),
         Spec::Custom { name, .. } => format!("{PREFIX}{name}"),
     }
 }

@@ -9,7 +9,7 @@ use rtrl_mpi::Ranks;
 use rtrl_mpi::mpi::traits::Equivalence;
 
 use crate::launch::{COUNTS, on_ranks};
-use crate::tasks::{ENGINES, STEPS, TASKS, Task, sensitivity_bits, state_bits};
+use crate::tasks::{ENGINES, STEPS, TASKS, Task, sensitivity_bits, state_bits, undivided};
 
 fn cases() -> Vec<(PathBuf, Case)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases");
@@ -27,11 +27,12 @@ fn cases() -> Vec<(PathBuf, Case)> {
 fn check_case<T: Real + Equivalence>(ranks: &Ranks, path: &Path, case: &Case) {
     let deferred = |window| EngineChoice::Deferred { window: Some(window), pace: Pace::Bursts };
     for choice in [EngineChoice::Eager, deferred(2), deferred(5), EngineChoice::Auto] {
-        let builder = || case.learner::<T>(Isa::best()).unwrap();
-        let whole = case.run(builder().engine(choice).threads(Threads::SERIAL)).unwrap();
+        let builder = || case.learner::<T>(Isa::best()).unwrap().threads(Threads::SERIAL);
         let network = case.network::<T>(Isa::best()).unwrap();
+        let engine = undivided(&network, case.regime(), choice);
+        let whole = case.run(builder().custom_engine(engine)).unwrap();
         let engine = ranks.engine(&network, case.regime(), choice, Threads::SERIAL).unwrap();
-        let sharded = case.run(builder().custom_engine(engine).threads(Threads::SERIAL)).unwrap();
+        let sharded = case.run(builder().custom_engine(engine)).unwrap();
         assert!(!whole.sensitivities.is_empty());
         let [whole, sharded] = [whole, sharded].map(|trace| format!("{trace:?}"));
         assert_eq!(whole, sharded, "{} with {choice:?} on {ranks:?}", path.display());

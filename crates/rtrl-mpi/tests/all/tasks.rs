@@ -4,7 +4,7 @@
 use rtrl_model::{
     Activation, Cell, Engine, EngineChoice, Error, Generator, InitialWeights, Learner,
     LearnerBuilder, Matrix, Network, Optimizer, Pace, Readout, Real, Recovery, Regime, Sample,
-    Targets, Threads, Timing,
+    Targets, Threads, Timing, kernel,
 };
 use rtrl_mpi::Ranks;
 use rtrl_mpi::mpi::traits::Equivalence;
@@ -115,8 +115,10 @@ impl Task {
     }
 
     /// The learner of one process.
-    pub(crate) fn whole<T: Real>(self, engine: EngineChoice) -> Learner<T> {
-        self.builder(self.network()).engine(engine).threads(Threads::SERIAL).build().unwrap()
+    pub(crate) fn whole<T: Real>(self, choice: EngineChoice) -> Learner<T> {
+        let network = self.network();
+        let engine = undivided(&network, self.regime, choice);
+        self.builder(network).custom_engine(engine).threads(Threads::SERIAL).build().unwrap()
     }
 
     /// The same on several ranks.
@@ -187,6 +189,17 @@ impl Task {
         bits.extend([report.updated.into(), report.recoveries.resets]);
         Ok(bits)
     }
+}
+
+/// The engine of one process for all weight rows together, as ranks divide it.
+pub(crate) fn undivided<T: Real>(
+    network: &Network<T>,
+    regime: Regime,
+    choice: EngineChoice,
+) -> Box<dyn Engine<T>> {
+    let spec = choice.undivided(network, regime).unwrap();
+    let (layout, learns) = (network.layout(), network.learning());
+    kernel::build(&spec, layout, &learns, network.isa(), Threads::SERIAL).unwrap()
 }
 
 /// A function with values from -1 to 1 and the derivative 1: p grows without bounds, y does not.
