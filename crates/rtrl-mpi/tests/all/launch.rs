@@ -24,14 +24,17 @@ pub(crate) fn as_rank(test: &str) -> Option<Ranks> {
     started.then(|| Ranks::start().unwrap())
 }
 
-/// Runs `work` on as many ranks as each of `counts` says, and expects all to succeed.
+/// Runs `work` on as many ranks as each of `counts` says, and expects all to succeed. Their argument
+/// is an empty folder.
 pub(crate) fn on_ranks(test: &str, counts: &[usize], work: impl FnOnce(Ranks)) {
     if let Some(ranks) = as_rank(test) {
         return work(ranks);
     }
     let _alone = alone();
     for &count in counts {
-        let output = command(test, count, "").output().expect("mpirun is installed");
+        let folder = tempfile::tempdir().unwrap();
+        let argument = folder.path().to_str().unwrap();
+        let output = command(test, count, argument).output().expect("mpirun is installed");
         check(&output, &format!("{test} on {count} ranks"));
     }
 }

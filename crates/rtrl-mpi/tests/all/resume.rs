@@ -105,17 +105,6 @@ fn every_task_on_another_number_of_ranks() {
     }
 }
 
-/// A folder that rank 0 makes for a test.
-fn shared_folder(ranks: &Ranks, test: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("rtrl-mpi-{test}"));
-    if ranks.rank() == 0 {
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).unwrap();
-    }
-    ranks.agree(Ok(())).unwrap();
-    folder
-}
-
 /// All files of a run, shards and manifests.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -131,7 +120,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_checkpoint_is_valid_as_a_whole() {
     on_ranks("resume::a_checkpoint_is_valid_as_a_whole", &[3], |ranks| {
-        let folder = shared_folder(&ranks, "whole");
+        let folder = PathBuf::from(argument());
         let task = TASKS[0];
         let checkpoints = Checkpoints::new(&ranks, &folder, "run", 2).unwrap();
         let mut learner = task.sharded::<f32>(&ranks, ENGINES[1]);
@@ -188,9 +177,6 @@ fn a_checkpoint_is_valid_as_a_whole() {
         assert!(alone.to_string().contains("being saved by one rank alone"), "{alone}");
         let other = checkpoints.latest::<f64>(&Supplies::default()).unwrap();
         assert!(other.found.is_none() && other.rejected.len() == 2, "{:?}", other.rejected);
-        if ranks.rank() == 0 {
-            fs::remove_dir_all(&folder).unwrap();
-        }
     });
 }
 
@@ -198,7 +184,7 @@ fn a_checkpoint_is_valid_as_a_whole() {
 #[test]
 fn lost_sensitivities_are_not_saved() {
     on_ranks("resume::lost_sensitivities_are_not_saved", &[2], |ranks| {
-        let folder = shared_folder(&ranks, "lost");
+        let folder = PathBuf::from(argument());
         let task = TASKS.into_iter().find(|task| task.name == "expanding").unwrap();
         let builder = task.custom::<f32>(|network| {
             ranks.engine(network, task.regime(), ENGINES[0], Threads::SERIAL).unwrap()
@@ -215,8 +201,5 @@ fn lost_sensitivities_are_not_saved() {
         ranks.agree(Ok(())).unwrap();
         assert_eq!(files(&folder).len(), 3);
         ranks.agree(Ok(())).unwrap();
-        if ranks.rank() == 0 {
-            fs::remove_dir_all(&folder).unwrap();
-        }
     });
 }
