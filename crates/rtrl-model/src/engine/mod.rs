@@ -254,7 +254,7 @@ mod tests {
         let spec = |choice: EngineChoice| choice.spec(&chain, Regime::real_time()).unwrap();
         assert!(matches!(spec(EngineChoice::Eager), Spec::Blocks(_)));
         let undivided = EngineChoice::Eager.undivided(&chain, Regime::real_time());
-        assert_eq!(undivided, Ok(Spec::Eager));
+        assert_eq!(undivided.unwrap(), Spec::Eager);
         let network = Network::<f32>::builder(4, 2).build().unwrap();
         let none = EngineChoice::Deferred { window: Some(0), pace: Pace::Bursts };
         assert!(matches!(none.spec(&network, Regime::Epochwise), Err(Error::Setting { .. })));
