@@ -250,7 +250,7 @@ mod tests {
             let learner = Learner::builder(network).engine(choice).build().unwrap();
             assert_eq!(learner.engine(0).unwrap().spec(), spec);
         }
-        let chain = Network::<f32>::builder(4, 2).layer(4).build().unwrap();
+        let chain = Network::<f32>::builder(32, 2).layer(32).build().unwrap();
         let spec = |choice: EngineChoice| choice.spec(&chain, Regime::real_time()).unwrap();
         assert!(matches!(spec(EngineChoice::Eager), Spec::Blocks(_)));
         let undivided = EngineChoice::Eager.undivided(&chain, Regime::real_time());
