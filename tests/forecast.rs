@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use rtrl_bench::generators::Recipe;
 use rtrl_bench::reference;
 use rtrl_model::store::case::{Case, TimingName};
-use rtrl_model::{EngineChoice, Error, Forecaster, Isa, Learner, Real, Targets};
+use rtrl_model::{
+    EngineChoice, Error, Forecaster, Isa, Learner, Network, Real, StoredLearner, Supplies, Targets,
+};
 
 const STEPS: usize = 30;
 
@@ -217,4 +219,24 @@ fn the_learner_of_a_forecaster_can_be_reached() {
     let before = forecaster.forecast().unwrap().to_vec();
     forecaster.learner_mut().set_weights(&vec![0.0; 5 * (3 + 1 + 5)]).unwrap();
     assert_ne!(forecaster.forecast().unwrap(), before);
+}
+
+#[test]
+fn a_stream_that_is_added_has_no_pending_inputs() {
+    let network = Network::<f64>::builder(3, 1).build().unwrap();
+    let mut forecaster = Forecaster::new(Learner::builder(network).build().unwrap(), 2).unwrap();
+    forecaster.observe(&[0.1], Targets::None).unwrap();
+    assert_eq!(forecaster.learner_mut().add_stream().unwrap(), 1);
+    let bytes = forecaster.to_bytes(&serde_json::Value::Null).unwrap();
+    let stored = StoredLearner::from_bytes(bytes).unwrap();
+    let twin: Forecaster<f64> = stored.forecaster(&Supplies::default()).unwrap();
+    for mut forecaster in [forecaster, twin] {
+        let fresh = forecaster.forecast_stream(1).unwrap().to_vec();
+        for x in [0.2, 0.3] {
+            forecaster.observe_streams(&[Some((&[x], Targets::None)), None]).unwrap();
+        }
+        assert_eq!(forecaster.forecast_stream(1).unwrap(), fresh);
+        assert_ne!(forecaster.forecast().unwrap(), fresh);
+        forecaster.reset_stream(1, &[0.5; 3]).unwrap();
+    }
 }

@@ -101,6 +101,12 @@ pub(crate) enum Error {
         /// The name.
         column: String,
     },
+    /// The target decides whose state a row belongs to.
+    #[error("--group: got the target {column:?}, expected another column")]
+    TargetGroup {
+        /// The name.
+        column: String,
+    },
     /// A constant of least squares for a readout that learns by its gradient.
     #[error("{option}: got a readout that learns by its gradient, expected --readout rls")]
     NeedsLeastSquares {

@@ -40,6 +40,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::SameFile { .. }
+            | Self::TargetGroup { .. }
             | Self::Repeated { .. }
             | Self::NoColumn { .. }
             | Self::NoTextInput { .. }

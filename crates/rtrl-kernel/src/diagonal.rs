@@ -52,6 +52,8 @@ pub struct Diagonal<T> {
 struct Row {
     /// Its number.
     number: usize,
+    /// Its first lane of p.
+    lane: usize,
     /// Where what it sees of z begins.
     z: usize,
     /// The state that it drives, and the number of the drive.
@@ -87,7 +89,7 @@ impl<T: Real> Diagonal<T> {
             if rows.last().is_none_or(|last| last.number != run.row) {
                 let state = layout.drives()[drive].state as usize;
                 let z = layout.z(run.row).start;
-                rows.push(Row { number: run.row, z, state, drive, end: 0 });
+                rows.push(Row { number: run.row, lane: run.lane, z, state, drive, end: 0 });
             }
             let short = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
             runs.push(Run { column: short(run.column), len: short(run.len) });
@@ -273,8 +275,9 @@ impl<T: Real> Work for Advance<'_, T> {
         let Self { rows, runs, p, own, injection, z } = self;
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
         let mut overflow = T::splat(simd, T::ZERO);
-        let (mut first, mut odd, mut rest) = (0, T::ZERO, &mut **p);
+        let (mut first, mut odd) = (0, T::ZERO);
         for row in &**rows {
+            let mut rest = &mut p[row.lane..];
             let (own, injection) = (own[row.state], injection[row.drive]);
             let (owns, injections) = (T::splat(simd, own), T::splat(simd, injection));
             for run in &runs[first..row.end] {
@@ -318,12 +321,13 @@ impl<T: Real> Work for Collect<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) -> bool {
-        let &mut Self { rows, runs, mut p, ref mut sums, error, summed } = self;
+        let &mut Self { rows, runs, p, ref mut sums, error, summed } = self;
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
         let zero = T::splat(simd, T::ZERO);
         let mut overflow = zero;
-        let (mut first, mut rest) = (0, &mut **sums);
+        let mut first = 0;
         for row in rows {
+            let (mut p, mut rest) = (&p[row.lane..], &mut sums[row.lane..]);
             let error = T::splat(simd, error[row.state]);
             for run in &runs[first..row.end] {
                 let (old, after) = p.split_at(run.len as usize);
@@ -362,7 +366,7 @@ impl<T: Real> Work for Read<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) -> bool {
-        let &mut Self { rows, runs, mut p, error, ref mut into, stride } = self;
+        let &mut Self { rows, runs, p, error, ref mut into, stride } = self;
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
         let zero = T::splat(simd, T::ZERO);
         let mut overflow = zero;
@@ -370,7 +374,7 @@ impl<T: Real> Work for Read<'_, T> {
         for row in rows {
             let error = error[row.state];
             let minus = T::splat(simd, -error);
-            let into = &mut into[row.number * stride..];
+            let (into, mut p) = (&mut into[row.number * stride..], &p[row.lane..]);
             for run in &runs[first..row.end] {
                 let (old, after) = p.split_at(run.len as usize);
                 p = after;
@@ -390,5 +394,26 @@ impl<T: Real> Work for Read<'_, T> {
             first = row.end;
         }
         odd == T::ZERO && is_zero::<S, T>(overflow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Drive, Jacobian};
+
+    #[test]
+    fn a_row_that_drives_nothing_moves_no_other_row() {
+        let layout = Layout::new(1, vec![0..3; 2], vec![Drive { row: 1, state: 0 }]).unwrap();
+        let mut engine = Diagonal::<f64>::new(&layout, &[true; 6], Isa::best()).unwrap();
+        let jacobian = Jacobian::sum([]).with_diagonal(Some(&[0.5]));
+        let z = [1.0, 2.0, 3.0];
+        let step = Step { jacobian, injection: &[2.0], z: &z, forced: &[false] };
+        engine.advance(&step, Some(&[-1.0])).unwrap();
+        let expected = [0.0, 0.0, 0.0, 2.0, 4.0, 6.0];
+        let (mut p, mut gradient) = ([9.0; 6], [9.0; 6]);
+        engine.sensitivities(0, &mut p).unwrap();
+        engine.gradient(&mut gradient, 3).unwrap();
+        assert_eq!((p, gradient), (expected, expected));
     }
 }

@@ -173,7 +173,8 @@ impl<T: Real> Forecaster<T> {
     }
 
     fn stored(&self) -> Waiting<T> {
-        let counts: Vec<_> = self.waiting.iter().map(|queue| queue.count).collect();
+        let mut counts: Vec<_> = self.waiting.iter().map(|queue| queue.count).collect();
+        counts.resize(self.learner.streams(), 0);
         let inputs = self.waiting.iter().flat_map(|queue| &queue.inputs);
         let mut inputs: Vec<_> = inputs.copied().collect();
         // Changes the length only for a network without inputs.
@@ -209,6 +210,7 @@ impl<T: Real> Forecaster<T> {
         samples: &[Option<Sample<'_, T>>],
     ) -> Result<Option<StepReport<'_, T>>, Error> {
         self.check(samples)?;
+        self.admit_streams();
         let Self { learner, horizon, waiting } = self;
         let width = learner.network().inputs();
         let complete = (*horizon, width);
@@ -228,6 +230,12 @@ impl<T: Real> Forecaster<T> {
             }
         }
         result.transpose()
+    }
+
+    /// Gives an empty queue to each stream that has been added to the learner.
+    fn admit_streams(&mut self) {
+        let queue = || Queue { inputs: Vec::new(), count: 0 };
+        self.waiting.resize_with(self.learner.streams(), queue);
     }
 
     /// Fails unless there is a sample for each stream with an input that the network takes.
@@ -260,6 +268,7 @@ impl<T: Real> Forecaster<T> {
     /// As [`Forecaster::forecast`], and [`Error::NoStream`].
     pub fn forecast_stream(&mut self, stream: usize) -> Result<&[T], Error> {
         self.learner.check_stream(stream)?;
+        self.admit_streams();
         let Queue { inputs, count } = &self.waiting[stream];
         let width = self.learner.network().inputs();
         self.learner.replay(stream, (0..*count).map(|i| &inputs[i * width..][..width]))
@@ -276,7 +285,8 @@ impl<T: Real> Forecaster<T> {
     }
 
     /// The learner, for everything except steps and resets: rates, weights, a pending gradient
-    /// ([`Learner::finish`]), sensitivities. Its own steps and resets bypass the pending inputs.
+    /// ([`Learner::finish`]), sensitivities, more streams ([`Learner::add_stream`]). Its own steps and
+    /// resets bypass the pending inputs.
     pub fn learner_mut(&mut self) -> &mut Learner<T> {
         &mut self.learner
     }
@@ -301,6 +311,7 @@ impl<T: Real> Forecaster<T> {
     pub fn reset_stream(&mut self, stream: usize, state: &[T]) -> Result<(), Error> {
         let result = self.learner.reset_stream(stream, state);
         if was_reset(&result) {
+            self.admit_streams();
             self.waiting[stream].clear();
         }
         result

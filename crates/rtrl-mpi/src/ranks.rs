@@ -146,8 +146,9 @@ impl Ranks {
     }
 
     /// Builds a learner on every rank, and makes sure that they are alike: version, precision,
-    /// network, settings and weights. Its engine is that of [`Ranks::engine`]. Streams take their
-    /// steps one after the other; the engine divides each among its threads.
+    /// network, settings and weights. The builder must have the engine of [`Ranks::engine`] or
+    /// [`Ranks::shard`] as its custom engine. Streams take their steps one after the other; the
+    /// engine divides each among its threads.
     ///
     /// # Errors
     /// [`Error::Model`] on a rank whose builder fails, [`Error::OtherRank`] on the others.

@@ -200,9 +200,11 @@ impl<T: Real + Equivalence> Engine<T> for Sharded<T> {
         let Some(shards) = self.shards.take() else {
             return Err(kernel::Error::Unsupported { what: "being loaded by one rank alone" });
         };
-        self.lost = false;
+        self.lost = true;
         let columns = self.gather.columns(self.ranks.rank());
-        shards.load(self.layout.states(), columns, from, |from| self.inner.load(from))
+        shards.load(self.layout.states(), columns, from, |from| self.inner.load(from))?;
+        self.lost = false;
+        Ok(())
     }
 
     fn spec(&self) -> Spec {

@@ -69,6 +69,9 @@ impl Series {
         let mut targets = Targets::choose(&columns, &args.target, needs_target)?;
         let time = args.time.as_deref().map(|time| columns.place(time)).transpose()?;
         let group = args.group.as_deref().map(|group| columns.place(group)).transpose()?;
+        if let Some(place) = group.filter(|place| targets.places.contains(&Some(*place))) {
+            return Err(Error::TargetGroup { column: shortened(&columns.names[place]) });
+        }
         let places = inputs(&columns, &args.inputs, horizon, &targets, [time, group])?;
         let most = usize::try_from(args.most_groups.get()).unwrap_or(usize::MAX);
         let inputs = classes::inputs(&mut table, args, &mut targets, places)?;

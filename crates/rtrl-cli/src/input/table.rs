@@ -224,17 +224,31 @@ impl Table {
     }
 }
 
-/// The first line, with the line ends in its quotes, but not much more than [`MOST_BYTES`].
+/// The first line; of cells with the line ends in their quotes, but not much more than
+/// [`MOST_BYTES`].
 fn first_line(text: &mut Text) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     loop {
         let before = line.len();
         source::read_line(text, MOST_BYTES, &mut line)?;
-        let is_open = line.iter().fold(false, |open, &byte| open ^ (byte == b'"'));
-        if !is_open || line.len() == before || line.len() > MOST_BYTES {
+        let is_json = line.trim_ascii_start().starts_with(b"{");
+        if is_json || !is_open(&line) || line.len() == before || line.len() > MOST_BYTES {
             return Ok(line);
         }
     }
+}
+
+/// Whether a quoted cell has no end, whatever the separator. A quote opens a cell at its start only.
+fn is_open(line: &[u8]) -> bool {
+    let (mut quoted, mut may_open) = (false, true);
+    for &byte in line {
+        match byte {
+            b'"' if quoted || may_open => (quoted, may_open) = (!quoted, true),
+            b',' | b';' | b'\t' | b' ' => may_open |= byte != b' ',
+            _ => may_open = false,
+        }
+    }
+    quoted
 }
 
 /// The comma, semicolon or tab that is most frequent in the first line outside quotes; the comma if

@@ -172,6 +172,9 @@ fn too_many_groups_are_refused() {
     let table = run(folder.path(), &[&few[..], &["--on-error", "skip"]].concat());
     has_words(&table, &["2 groups", "skipped", "\"south\""]);
     fails(folder.path(), &[&TRAIN[..4], &["--most-groups", "2"]].concat(), 2, &["--group"]);
+    // The answer would choose the state.
+    let own = [&TRAIN[..4], &["--group", "y"]].concat();
+    fails(folder.path(), &own, 2, &["--group: got the target \"y\""]);
     fails(
         folder.path(),
         &[&TRAIN[..4], &["--group", "sight"]].concat(),

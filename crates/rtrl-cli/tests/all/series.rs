@@ -185,6 +185,8 @@ fn cells_are_separated_by_commas_semicolons_or_tabs() {
     for separator in [";", "\t", ","] {
         model(&lines.replace('|', separator));
     }
+    // A quote inside a cell opens nothing.
+    model(&text.replacen("\"a,;\tb\"", "5\" pipe", 1).replace('|', ","));
     // Commas in cells are no separators there, and no decimal points.
     let decimal = message("x;y\n1;2\n2;3\n3;4,5\n");
     has_words(&decimal, &["line 4, column \"y\"", "\"4,5\"", "finite number"]);

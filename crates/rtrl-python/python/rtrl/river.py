@@ -40,6 +40,8 @@ class _Features:
             raise ArgumentError(f"features: got none named {absent[0]!r}, expected {self.names}")
         other = self.last if self.missing == "last" else {}
         row = {name: float(x.get(name, other.get(name, 0.0))) for name in self.names}
+        if odd := [name for name, value in row.items() if not math.isfinite(value)]:
+            raise ArgumentError(f"features: got {row[odd[0]]} for {odd[0]!r}, expected a number")
         if remember:
             self.last = row
         return np.fromiter(row.values(), float, len(row))
@@ -161,12 +163,13 @@ class Classifier(_Sequential, base.Classifier):
 
     def learn_one(self, x: dict[Any, Any], y: Any) -> None:
         inputs = self._names(x)
+        row = inputs.row(x, remember=True)
         if y not in self._classes:
             self._classes.append(y)
             self._learner = self._grown(len(inputs.names))
         assert self._learner is not None
         target = [float(known == y) for known in self._classes]
-        self._learner.step(inputs.row(x, remember=True), target)
+        self._learner.step(row, target)
 
     def _grown(self, inputs: int) -> Learner:
         """A learner with an output for every class, and the weights and the state so far."""

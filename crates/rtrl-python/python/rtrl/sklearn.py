@@ -132,11 +132,12 @@ class SequenceClassifier(ClassifierMixin, _Sequence):
         X, y = validate_data(self, X, y, reset=anew, dtype=self.dtype)
         check_classification_targets(y)
         if anew:
-            self.classes_ = np.unique(y if classes is None else classes)
-            if len(self.classes_) < 2:
+            known = np.unique(y if classes is None else classes)
+            if len(known) < 2:
                 raise ArgumentError("classes: got one class, expected at least two")
-            shape = X.shape[1], len(self.classes_)
+            shape = X.shape[1], len(known)
             self._learner = classifier(*shape, self.layers, self.optimizer, self.seed, self.dtype)
+            self.classes_ = known
         if not np.isin(y, self.classes_).all():
             raise ArgumentError(f"y: got other classes than {self.classes_}")
         targets = (np.asarray(y)[:, None] == self.classes_).astype(self.dtype)
