@@ -1,4 +1,5 @@
-//! Exact real-time recurrent learning on several machines, with the bits of one.
+//! Exact real-time recurrent learning on several machines, with the bits of one that has the
+//! same engine.
 //!
 //! The sensitivities p of a network of n units take about n³ numbers, more than one machine holds
 //! from about n = 2000 on. Their columns never mix, so this crate divides them among the processes
