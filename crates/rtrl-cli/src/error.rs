@@ -276,13 +276,13 @@ pub(crate) enum Error {
     },
     /// A run that is resumed with other options.
     #[error(
-        "{}: --resume: got {setting} {got}, expected that of the checkpoint, {expected}",
+        "{}: --resume: got {setting} {got}, expected {expected} as in the checkpoint",
         path.display()
     )]
     OtherSettings {
         /// The checkpoint.
         path: PathBuf,
-        /// The name of the setting.
+        /// The setting, an option by its flag.
         setting: String,
         /// Its value now.
         got: String,

@@ -56,6 +56,8 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
         "model": args.model.display().to_string(),
         "description": model.lasting(),
         "learn": args.learn,
+        checkpoint::ON_ERROR: args.on_error,
+        checkpoint::MOST_GROUPS: args.most_groups,
         // A run that learns has its own weights.
         "weights": if args.learn { None } else { Some(model.digest()?) },
     });

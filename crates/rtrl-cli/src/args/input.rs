@@ -106,7 +106,8 @@ pub(crate) enum Missing {
 }
 
 /// What happens at a wrong row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum OnError {
     /// The run stops; what has been learnt is kept
     Stop,

@@ -1,6 +1,7 @@
 //! Checkpoints of a stream: when they are written, and how a run continues from one.
 
 use std::borrow::Cow;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,9 +9,9 @@ use rtrl_model::Real;
 use rtrl_model::store::StoredLearners;
 use rtrl_model::store::learners;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::args::{CheckpointArgs, Every};
+use crate::args::{CheckpointArgs, Every, OnError};
 use crate::error::Error;
 use crate::input::{Row, Series};
 use crate::signals::Stop;
@@ -22,6 +23,10 @@ use crate::stream::lock::Lock;
 pub(crate) use crate::stream::lock::lock_path;
 use crate::stream::predictions::Predictions;
 use crate::stream::seen::Seen;
+
+/// Settings that say which rows are wrong, by their names among all settings.
+pub(crate) const ON_ERROR: &str = "on_error";
+pub(crate) const MOST_GROUPS: &str = "most_groups";
 
 /// Writes the checkpoints of a run. No other process can use the same file meanwhile.
 #[derive(Debug)]
@@ -95,7 +100,7 @@ impl Opened {
             if got != expected {
                 return Err(Error::OtherCommand { path, got, expected });
             }
-            let settings = difference(&settings, &found.kept.settings);
+            let settings = difference(&settings, &accepting(&found.kept.settings, &settings));
             if let Some((setting, got, expected)) = found.kept.other_version().or(settings) {
                 return Err(Error::OtherSettings { path, setting, got, expected });
             }
@@ -192,22 +197,48 @@ impl Keeper {
     }
 }
 
-/// The first setting that differs: its name, the one and the other.
-fn difference(ours: &Value, theirs: &Value) -> Option<(String, String, String)> {
-    match (ours, theirs) {
-        (Value::Object(ours), Value::Object(theirs)) => {
-            let names = ours.keys().chain(theirs.keys());
-            names.into_iter().find_map(|name| {
-                let of = |settings: &serde_json::Map<String, Value>| {
-                    settings.get(name).cloned().unwrap_or_default()
-                };
-                let (inner, got, expected) = difference(&of(ours), &of(theirs))?;
-                Some((if inner.is_empty() { name.clone() } else { inner }, got, expected))
-            })
+/// The settings of an earlier run that `ours` must equal. A run that stops at a wrong row has seen
+/// none of them, so it may continue with settings by which fewer rows are wrong.
+fn accepting(theirs: &Value, ours: &Value) -> Value {
+    let mut expected = theirs.clone();
+    if theirs[ON_ERROR] == json!(OnError::Stop) {
+        expected[ON_ERROR] = ours[ON_ERROR].clone();
+        if ours[MOST_GROUPS].as_u64() > theirs[MOST_GROUPS].as_u64() {
+            expected[MOST_GROUPS] = ours[MOST_GROUPS].clone();
         }
-        _ if ours == theirs => None,
-        _ => Some((String::new(), ours.to_string(), theirs.to_string())),
     }
+    expected
+}
+
+/// The first setting that differs: what messages call it, the one and the other.
+fn difference(ours: &Value, theirs: &Value) -> Option<(String, String, String)> {
+    let (path, got, expected) = first_difference(ours, theirs)?;
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    let called = match names.as_slice() {
+        [name @ ("series" | "model" | "weights")] => (*name).to_owned(),
+        // What a model says about its series is no option of `rtrl run`.
+        ["description", names @ ..] => names.join(" "),
+        ["options", flag, names @ ..] | [flag, names @ ..] => {
+            let flag = format!("--{}", flag.replace('_', "-"));
+            iter::once(flag.as_str()).chain(names.iter().copied()).collect::<Vec<_>>().join(" ")
+        }
+        [] => String::new(),
+    };
+    Some((called, got, expected))
+}
+
+/// The path of the first value that differs, the one and the other.
+fn first_difference(ours: &Value, theirs: &Value) -> Option<(Vec<String>, String, String)> {
+    let (Value::Object(ours), Value::Object(theirs)) = (ours, theirs) else {
+        let shown = |value: &Value| if value.is_null() { "none".into() } else { value.to_string() };
+        return (ours != theirs).then(|| (Vec::new(), shown(ours), shown(theirs)));
+    };
+    ours.keys().chain(theirs.keys()).find_map(|name| {
+        let [ours, theirs] = [ours, theirs].map(|all| all.get(name).unwrap_or(&Value::Null));
+        let (mut path, got, expected) = first_difference(ours, theirs)?;
+        path.insert(0, name.clone());
+        Some((path, got, expected))
+    })
 }
 
 /// The path of the series in the settings of a run.
@@ -217,21 +248,39 @@ fn series_path(settings: &Value) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn the_setting_that_differs_is_named() {
-        let found = |ours, theirs| difference(&ours, &theirs);
-        let run = json!({"target": "y", "options": {"units": 3, "leak": null}});
-        assert_eq!(found(run.clone(), run.clone()), None);
-        let mut other = run.clone();
-        other["options"]["leak"] = 0.5.into();
-        let expected = ["leak", "null", "0.5"].map(str::to_owned);
-        assert_eq!(found(run.clone(), other), Some(expected.into()));
-        let more = json!({"target": "y", "options": {"units": 3, "leak": null}, "skip": 1});
-        let expected = ["skip", "null", "1"].map(str::to_owned);
-        assert_eq!(found(run, more), Some(expected.into()));
+        let run = json!({
+            "series": "s", "seed": 1, "options": {"no_header": false, "leak": null},
+            "description": {"units": 3, "classes": {"tree": ["elm"]}},
+        });
+        assert_eq!(difference(&run, &run.clone()), None);
+        for (pointer, value, expected) in [
+            ("/series", json!("t"), ["series", "\"s\"", "\"t\""]),
+            ("/seed", json!(2), ["--seed", "1", "2"]),
+            ("/options/leak", json!(0.5), ["--leak", "none", "0.5"]),
+            ("/options/no_header", json!(true), ["--no-header", "false", "true"]),
+            ("/description/units", json!(4), ["units", "3", "4"]),
+            ("/description/classes/tree", json!([]), ["classes tree", "[\"elm\"]", "[]"]),
+        ] {
+            let mut other = run.clone();
+            *other.pointer_mut(pointer).unwrap() = value;
+            assert_eq!(difference(&run, &other), Some(expected.map(str::to_owned).into()));
+        }
+        let mut more = run.clone();
+        more["skip"] = 1.into();
+        let expected = ["--skip", "none", "1"].map(str::to_owned);
+        assert_eq!(difference(&run, &more), Some(expected.into()));
+    }
+
+    #[test]
+    fn a_run_that_has_seen_no_wrong_row_may_accept_more() {
+        let run = |on_error, most| json!({ ON_ERROR: on_error, MOST_GROUPS: most });
+        let fits = |theirs, ours| accepting(&theirs, &ours) == ours;
+        assert!(fits(run("stop", 2), run("skip", 2)) && fits(run("stop", 2), run("stop", 3)));
+        assert!(!fits(run("stop", 2), run("skip", 1)) && !fits(run("skip", 2), run("stop", 2)));
+        assert!(!fits(run("skip", 2), run("skip", 3)) && fits(run("skip", 2), run("skip", 2)));
     }
 }

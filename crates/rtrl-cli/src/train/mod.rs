@@ -87,6 +87,8 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         "baselines": args.baselines.of(subject.is_class())?,
         "predictions": args.predictions.as_ref().map(|_| args.format),
         "report": args.report.is_some(),
+        checkpoint::ON_ERROR: args.input.on_error,
+        checkpoint::MOST_GROUPS: args.input.most_groups,
     });
     let (keeper, found) = opened.map(|opened| opened.keeper(settings)).transpose()?.unzip();
     let (horizon, threads) = (args.horizon, args.threads());

@@ -276,5 +276,5 @@ fn a_run_of_classes_is_resumed() {
     has_words(&String::from_utf8_lossy(&read("json")), &["\"rows\": 2400"]);
     // Negative control: another order of classes is another run.
     let other = [&resumed[..], &["--classes", "tree=oak,elm,ash"]].concat();
-    fails(folder.path(), &other, 1, &["--resume: got tree"]);
+    fails(folder.path(), &other, 1, &["--resume: got --classes tree [\"oak\""]);
 }

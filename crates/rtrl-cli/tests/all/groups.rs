@@ -214,7 +214,7 @@ fn a_run_of_groups_is_resumed() {
     assert!(rows[1].starts_with("1501,south,0.5,") && !rows[1].contains(",,"), "{rows:?}");
     assert!(rows[0].starts_with("1502,east,0.5,,"), "{rows:?}");
     let other = [&resumed[..4], &resumed[6..]].concat();
-    fails(folder.path(), &other, 1, &["--resume: got group null", "\"site\""]);
+    fails(folder.path(), &other, 1, &["--resume: got --group none, expected \"site\""]);
 }
 
 /// Several targets and classes of several groups.

@@ -241,5 +241,5 @@ fn a_run_of_several_targets_is_resumed() {
     assert!(["out", "model"].map(read) == whole);
     let other: Vec<&str> =
         resumed.iter().map(|&arg| if arg == "a,b" { "b,a" } else { arg }).collect();
-    fails(folder.path(), &other, 1, &["--resume: got inputs [\"b\",\"a\"]"]);
+    fails(folder.path(), &other, 1, &["--resume: got --inputs [\"b\",\"a\"]"]);
 }

@@ -38,9 +38,12 @@ fn what_does_not_fit_a_checkpoint_is_refused() {
     let kept = || (left(folder.path()), fs::read(folder.path().join("checkpoint")).unwrap());
     let before = kept();
     refused(run(&[]), &["checkpoint", "earlier run", "--resume"]);
-    refused(run(&["--resume", "--leak", "0.5"]), &["--resume: got leak 0.5", "spread"]);
-    refused(run(&["--resume", "--baselines", "none"]), &["baselines"]);
-    refused(run(&["--resume", "--seed", "2"]), &["seed 2", "1"]);
+    refused(
+        run(&["--resume", "--leak", "0.5"]),
+        &["--resume: got --leak 0.5, expected \"spread\""],
+    );
+    refused(run(&["--resume", "--baselines", "none"]), &["got --baselines []"]);
+    refused(run(&["--resume", "--seed", "2"]), &["got --seed 2, expected 1"]);
     // Another number in a row that it has seen, and a row less.
     let series = folder.path().join("series");
     let text = fs::read_to_string(&series).unwrap();
@@ -63,6 +66,64 @@ fn what_does_not_fit_a_checkpoint_is_refused() {
     // A damaged checkpoint is no reason to start anew.
     fs::write(folder.path().join("checkpoint"), &before.1[..1000]).unwrap();
     refused(run(&["--resume"]), &["checkpoint", "cut short"]);
+}
+
+/// Which rows are wrong was once no setting, and the message said that the rows had changed.
+#[test]
+fn what_makes_a_row_wrong_is_named() {
+    let folder = TempDir::new().unwrap();
+    let write = |rows: &[&str]| {
+        let text = format!("site,y\n{}\n", rows.join("\n"));
+        fs::write(folder.path().join("series"), text).unwrap();
+    };
+    let run = |options: &[&str]| {
+        let mut command = Command::new(program());
+        command.current_dir(folder.path()).args(["train", "series", "--target", "y", "--quiet"]);
+        command.args(["--group", "site", "--checkpoint", "kept", "--predictions", "out"]);
+        command.args(options).output().unwrap()
+    };
+    let refused = |output: Output, words: &str| {
+        assert_eq!(output.status.code(), Some(1));
+        has_words(&message(&output), &["kept: --resume: ", words, " as in the checkpoint"]);
+    };
+    let rows = ["a,1", "b,2", "c,3", "a,bad", "a,4", "b,5"];
+    write(&rows);
+    let skip = |most: &'static str| ["--on-error", "skip", "--most-groups", most];
+    assert!(run(&skip("2")).status.success());
+    let resume = |options: &[&str]| run(&[&["--resume"], options].concat());
+    assert!(resume(&skip("2")).status.success());
+    refused(resume(&skip("3")), "got --most-groups 3, expected 2");
+    refused(resume(&skip("2")[2..]), "got --on-error \"stop\", expected \"skip\"");
+    // A run that stops at a wrong row has seen none, so that it can continue with more.
+    let out = || fs::read_to_string(folder.path().join("out")).unwrap();
+    fs::remove_file(folder.path().join("kept")).unwrap();
+    assert!(run(&skip("3")).status.success());
+    let expected = out();
+    fs::remove_file(folder.path().join("kept")).unwrap();
+    has_words(&message(&run(&["--most-groups", "2"])), &["line 4, column \"site\": got \"c\""]);
+    refused(resume(&["--most-groups", "1"]), "got --most-groups 1, expected 2");
+    has_words(&message(&resume(&["--most-groups", "3"])), &["line 5, column \"y\": got \"bad\""]);
+    assert!(resume(&skip("3")).status.success());
+    assert_eq!(out(), expected);
+}
+
+/// The same of `rtrl run`.
+#[test]
+fn what_makes_a_row_wrong_is_named_in_a_run_of_a_model() {
+    let folder = folder();
+    assert!(train(folder.path(), &[]).output().unwrap().status.success());
+    let run = |options: &[&str]| {
+        let mut command = Command::new(program());
+        command.current_dir(folder.path()).args(["run", "model", "series", "--quiet"]);
+        command.args(["--checkpoint", "other", "--on-error", "skip"]).args(options);
+        command.output().unwrap()
+    };
+    assert!(run(&[]).status.success());
+    assert!(run(&["--resume"]).status.success());
+    let output = run(&["--resume", "--most-groups", "4"]);
+    assert_eq!(output.status.code(), Some(1));
+    let words = "--resume: got --most-groups 4, expected 1000 as in the checkpoint";
+    has_words(&message(&output), &[words]);
 }
 
 /// The first option that differs was once named instead.
