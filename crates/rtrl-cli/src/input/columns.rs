@@ -29,8 +29,9 @@ impl<'a> Columns<'a> {
         self.find(column)?.ok_or_else(|| self.unknown(column))
     }
 
-    /// The place of a column, if there is one.
+    /// The place of a column, if there is one. Names have no blanks around them.
     pub(super) fn find(&self, column: &str) -> Result<Option<usize>, Error> {
+        let column = column.trim_ascii();
         let mut places = (0..self.names.len()).filter(|&place| self.names[place] == column);
         let number = || {
             let number = column.parse().ok().filter(|_| !self.names_only);
@@ -66,7 +67,7 @@ impl<'a> Columns<'a> {
             return Ok(vec![place]);
         }
         for (dash, _) in text.match_indices('-') {
-            let ends = [&text[..dash], &text[dash + 1..]].map(|column| self.find(column.trim()));
+            let ends = [&text[..dash], &text[dash + 1..]].map(|column| self.find(column));
             if let [Ok(Some(first)), Ok(Some(last))] = ends {
                 return Ok((first.min(last)..=first.max(last)).collect());
             }
@@ -87,9 +88,9 @@ impl<'a> Columns<'a> {
         }
         let mut chosen = Vec::new();
         let mut is_chosen = vec![false; self.names.len()];
-        for (index, item) in items.iter().map(|item| item.trim()).enumerate() {
+        for (index, item) in items.iter().map(|item| item.trim_ascii()).enumerate() {
             let exception = match item.strip_prefix('!') {
-                Some(rest) if self.find(item)?.is_none() => Some(rest.trim()),
+                Some(rest) if self.find(item)?.is_none() => Some(rest),
                 _ => None,
             };
             let Some(exception) = exception else {

@@ -80,8 +80,11 @@ impl Table {
     }
 
     fn header(&self, has_header: bool) -> Result<Vec<String>, Error> {
-        let (names, got) = match &self.rows {
-            Rows::Objects(objects) => (objects.keys().to_vec(), "an object without keys"),
+        let (names, got): (Vec<String>, _) = match &self.rows {
+            Rows::Objects(objects) => {
+                let keys = objects.keys().iter().map(|key| key.trim_ascii().to_owned());
+                (keys.collect(), "an object without keys")
+            }
             Rows::Records(records) if has_header => {
                 let cells = (0..records.len()).map(|place| records.cell(place).into_owned());
                 (cells.collect(), "a header without names")

@@ -110,6 +110,64 @@ fn all_formats_are_the_same_series() {
     assert!(results(table(",").replace("2.5", "2.25").as_bytes(), &options).0 != expected);
 }
 
+/// Blanks around a key were once part of the name of a column, which no list of inputs could name.
+#[test]
+fn blanks_around_keys_are_no_part_of_names() {
+    let (expected, _) = results(objects().as_bytes(), &["--inputs", "a,b"]);
+    let text = objects().replace("\"a\"", "\" a \"").replace("\"b\"", "\"\\tb\"");
+    let text = text.replace("\"y\"", "\"y \"");
+    for (target, inputs) in [("y", "a,b"), (" y", " a , b"), ("4", "a-b"), ("y", "!day,!4")] {
+        let found = results(text.as_bytes(), &["--target", target, "--inputs", inputs]);
+        assert!(found.0 == expected, "{inputs}");
+    }
+    // Blanks within a name belong to it.
+    let text = objects().replace("\"a\"", "\"a 1\"");
+    let (_, json) = results(text.as_bytes(), &["--inputs", "a 1, b"]);
+    assert_eq!(json["options"]["inputs"], serde_json::json!(["a 1", "b"]));
+    let folder = TempDir::new().unwrap();
+    let text = objects().replace("\"b\"", "\"a \"");
+    let output = train(folder.path(), text.as_bytes(), &["--inputs", "a"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    has_words(&message, &["got column \"a\" 2 times", "expected once"]);
+}
+
+/// Those of JSON: `true` is 1 in a column of numbers, and a class in a column of text.
+#[test]
+fn truth_values_are_numbers_or_classes() {
+    let lines = |yes: &str, no: &str| -> String {
+        let row = |row: usize| {
+            let flag = if row % 3 == 0 { yes } else { no };
+            format!("{{\"flag\": {flag}, \"y\": {}}}\n", value(row, 2))
+        };
+        (0..ROWS).map(row).collect()
+    };
+    let model = |text: &str, options: &[&str]| {
+        results(text.as_bytes(), &[&["--inputs", "flag"], options].concat())
+    };
+    let truths = lines("true", "false");
+    assert!(model(&truths, &[]).0 == model(&lines("1", "0"), &[]).0);
+    assert!(model(&truths, &[]).0 != model(&lines("0", "1"), &[]).0);
+    // Quoted, they are text, as in cells between commas.
+    let folder = TempDir::new().unwrap();
+    let fails = |text: &str, options: &[&str], words: &str| {
+        let options = [&["--inputs", "flag"], options].concat();
+        let output = train(folder.path(), text.as_bytes(), &options);
+        assert_eq!(output.status.code(), Some(1));
+        has_words(&String::from_utf8(output.stderr).unwrap(), &["column \"flag\"", words]);
+    };
+    fails(&lines("\"true\"", "0"), &[], "got \"true\", expected a finite number");
+    fails("flag,y\ntrue,1\n", &[], "got \"true\", expected a finite number");
+    // As a class, a truth value is what JSON calls it, and a number is itself however it is written.
+    let classes = ["--classes", "flag"];
+    let (text, json) = model(&truths, &classes);
+    assert_eq!(json["options"]["classes"]["flag"], serde_json::json!(["false", "true"]));
+    assert!(text == model(&lines("\"true\"", "\"false\""), &classes).0);
+    fails(&truths, &["--classes", "flag=0,1"], "got \"true\", expected one of 0, 1");
+    let (_, json) = model(&lines("1.0", "0e1"), &classes);
+    assert_eq!(json["options"]["classes"]["flag"], serde_json::json!(["0", "1"]));
+}
+
 #[test]
 fn standard_input_may_be_compressed() {
     for bytes in [gzip(objects().as_bytes()), zstd(table("\t").as_bytes())] {
