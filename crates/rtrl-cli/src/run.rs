@@ -108,7 +108,7 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
         let rows = counted(series.skipped().count, "row");
         notes.push(format!("skipped {rows} with errors, the first: {first}"));
     }
-    notes.extend(summary(&forecasters));
+    notes.push(summary(&forecasters));
     if let (Some(_), Some(keeper)) = (&stopped, &keeper) {
         notes.extend(keeper.way_to_resume());
     }
@@ -123,18 +123,18 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
 }
 
 /// The errors of all forecasts.
-fn summary<T: Real>(forecasters: &Forecasters<T>) -> Option<String> {
+fn summary<T: Real>(forecasters: &Forecasters<T>) -> String {
     let scores = &forecasters.scores;
-    let sums = scores.settled.first()?;
+    let sums = scores.together(scores.running());
     let (rows, count) = (forecasters.rows, scores.count());
     let errors = match scores.classes().first() {
         Some(classes) => {
             let [accuracy, loss, auc] =
-                [classes.accuracy(), scores.loss(sums), classes.auc()].map(number);
+                [classes.accuracy(), scores.loss(&sums), classes.auc()].map(number);
             format!("accuracy {accuracy}, log loss {loss}, AUC {auc}")
         }
         None => format!("RMSE {}, MAE {}", number(sums.rmse()), number(sums.mae())),
     };
     let scaled = if scores.targets().is_empty() { "" } else { " in standard deviations" };
-    Some(format!("{rows} rows, {count} forecasts: {errors}{scaled}"))
+    format!("{rows} rows, {count} forecasts: {errors}{scaled}")
 }

@@ -442,7 +442,7 @@ mod tests {
             score(&mut scores, &mut network, value, Some(value));
         }
         assert_eq!(network.mishaps(), 0);
-        scores.settled[0].rmse().unwrap()
+        scores.settled()[0].rmse().unwrap()
     }
 
     /// Persistence has 0.63.
@@ -546,7 +546,7 @@ mod tests {
                 last = input;
             }
             assert_eq!(scores.count(), 1000);
-            scores.settled[0].rmse().unwrap()
+            scores.settled()[0].rmse().unwrap()
         };
         let (same, next) = (error(Horizon::SameRow), error(Horizon::NextRow));
         assert!(same < 0.4 && next > 0.5, "{same} {next}");

@@ -15,7 +15,7 @@
 //!     let row = SeriesRow { group: 0, inputs: &[], targets: &[Some(value)] };
 //!     scores.take(&mut autoregression, &mut baselines, row)?;
 //! }
-//! let errors: Vec<f64> = scores.settled.iter().filter_map(|sums| sums.rmse()).collect();
+//! let errors: Vec<f64> = scores.settled().iter().filter_map(|sums| sums.rmse()).collect();
 //! assert!(errors[0] < 1e-3 && errors[1] > 0.2);
 //! # Ok(())
 //! # }
@@ -105,11 +105,16 @@ impl ErrorSums {
 /// The errors of a forecaster and its baselines on the same targets. They can be stored.
 ///
 /// * One target: the errors are forecast minus target.
-/// * Several targets: the errors of all of them together, each divided by the standard deviation of
-///   its target over the values before ([`RunningScale`]), so that the units do not matter;
-///   [`Scores::targets`] has the errors of each target in its own unit.
+/// * Several targets: [`Scores::targets`] has the errors of each target in its own unit. In those of
+///   all of them together, each error is divided by the standard deviation of all values of its
+///   target so far ([`RunningScale`]), so that the units do not matter. The deviation is that of
+///   the moment at which the errors are asked for, so that the first values, whose deviation says
+///   little, have no more weight in the end than any others.
 /// * A class: the surprisal `-ln p` of the class of each row, whose mean is the log loss;
 ///   [`Scores::classes`] has everything else.
+///
+/// The first forecasts of each target in each group may be skipped: they count in
+/// [`Scores::running`] only, not among the errors that have settled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scores {
     skip: u64,
@@ -118,81 +123,68 @@ pub struct Scores {
     /// Of the last row, those of one forecaster after the other.
     #[serde(skip)]
     forecasts: Vec<Option<f64>>,
-    /// Over all forecasts, one for each forecaster.
-    pub running: Vec<ErrorSums>,
-    /// Over all forecasts except the skipped ones at the start.
-    pub settled: Vec<ErrorSums>,
-    /// The settled errors of each group; none unless groups are told apart.
-    groups: Option<Vec<Vec<ErrorSums>>>,
-    kind: Kind,
+    /// One for each target that is a number, or one for the class.
+    targets: Vec<TargetErrors>,
+    /// All values of each of several targets so far; none if there is one.
+    scales: Vec<RunningScale>,
+    /// One for each forecaster; none of numbers.
+    classes: Vec<ClassSums>,
+    /// Of each group, the errors of each target.
+    groups: Vec<Vec<GroupErrors>>,
 }
 
-/// What is forecast.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Value,
-    Values(Vec<TargetErrors>),
-    /// One for each forecaster.
-    Class(Vec<ClassSums>),
-}
-
-/// The errors of one of several targets.
+/// The errors of all forecasters of one target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TargetErrors {
-    scale: RunningScale,
-    count: u64,
-    /// Over all forecasts of this target except the skipped ones at the start, one for each
-    /// forecaster.
+    /// Over all forecasts, one for each forecaster.
+    running: Vec<ErrorSums>,
+    /// Over all forecasts except the skipped ones, one for each forecaster.
     pub settled: Vec<ErrorSums>,
+}
+
+/// The errors of the first forecaster of one target in one group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct GroupErrors {
+    /// Forecasts, the skipped ones included.
+    count: u64,
+    settled: ErrorSums,
 }
 
 impl Scores {
     /// No errors yet of `forecasters` forecasters of `targets` numbers; the settled sums exclude the
-    /// first `skip` forecasts of each target.
+    /// first `skip` forecasts of each target in each group.
     pub fn of_values(forecasters: usize, targets: usize, skip: u64) -> Self {
-        let settled = vec![ErrorSums::default(); forecasters];
-        let target = TargetErrors { scale: RunningScale::default(), count: 0, settled };
-        let kind = if targets == 1 { Kind::Value } else { Kind::Values(vec![target; targets]) };
-        Self::new(forecasters, skip, kind)
+        let several = if targets == 1 { 0 } else { targets };
+        let scales = vec![RunningScale::default(); several];
+        Self { scales, ..Self::new(forecasters, targets, skip) }
     }
 
     /// No errors yet of `forecasters` forecasters of one of `classes` classes.
     pub fn of_classes(forecasters: usize, classes: usize, skip: u64) -> Self {
-        Self::new(forecasters, skip, Kind::Class(vec![ClassSums::new(classes); forecasters]))
+        let classes = vec![ClassSums::new(classes); forecasters];
+        Self { classes, ..Self::new(forecasters, 1, skip) }
     }
 
-    fn new(forecasters: usize, skip: u64, kind: Kind) -> Self {
+    fn new(forecasters: usize, targets: usize, skip: u64) -> Self {
         let sums = vec![ErrorSums::default(); forecasters];
-        let (running, forecasts) = (sums.clone(), Vec::new());
-        Self { skip, count: 0, forecasts, running, settled: sums, groups: None, kind }
+        let target = TargetErrors { running: sums.clone(), settled: sums };
+        Self {
+            skip,
+            count: 0,
+            forecasts: Vec::new(),
+            targets: vec![target; targets],
+            scales: Vec::new(),
+            classes: Vec::new(),
+            groups: Vec::new(),
+        }
     }
 
-    /// Also sums the errors of each group.
+    /// Lets the values of several targets be followed by those of the rows: `scales` has one scale
+    /// for each target.
     #[must_use]
-    pub fn by_group(self) -> Self {
-        Self { groups: Some(Vec::new()), ..self }
-    }
-
-    /// The settled errors of each group, of one forecaster after the other, if groups are told
-    /// apart.
-    pub fn groups(&self) -> &[Vec<ErrorSums>] {
-        self.groups.as_deref().unwrap_or_default()
-    }
-
-    /// Adds an error of forecaster `i`, which counts among the settled ones if it `settles`.
-    fn add_error(&mut self, group: usize, i: usize, error: f64, settles: bool) {
-        self.running[i].add(error);
-        if !settles {
-            return;
-        }
-        self.settled[i].add(error);
-        if let Some(groups) = &mut self.groups {
-            if groups.len() <= group {
-                groups.resize(group + 1, vec![ErrorSums::default(); self.settled.len()]);
-            }
-            groups[group][i].add(error);
-        }
+    pub fn after(mut self, scales: &[RunningScale]) -> Self {
+        self.scales.iter_mut().zip(scales).for_each(|(place, scale)| *place = *scale);
+        self
     }
 
     /// Shows every forecaster a row and adds the errors of its forecasts. Targets that are missing,
@@ -212,109 +204,129 @@ impl Scores {
             baseline.observe(row, &mut self.forecasts)?;
         }
         let forecasts = std::mem::take(&mut self.forecasts);
-        let mut kind = std::mem::replace(&mut self.kind, Kind::Value);
-        let counts = match &mut kind {
-            Kind::Value => self.add_value(row, &forecasts),
-            Kind::Values(targets) => self.add_values(row, &forecasts, targets),
-            Kind::Class(classes) => self.add_class(row, &forecasts, classes),
+        let counts = if self.classes.is_empty() {
+            self.add_values(row, &forecasts)
+        } else {
+            self.add_class(row, &forecasts)
         };
-        (self.forecasts, self.kind) = (forecasts, kind);
+        self.forecasts = forecasts;
         self.count += u64::from(counts);
         Ok(())
     }
 
-    /// Adds the errors of the forecasts of one value; returns whether they count.
-    fn add_value(&mut self, row: SeriesRow<'_>, forecasts: &[Option<f64>]) -> bool {
-        let target = row.targets.first().copied().flatten();
-        let Some(target) = target.filter(|_| forecasts.iter().all(Option::is_some)) else {
-            return false;
-        };
-        let settles = self.count >= self.skip;
-        for (i, forecast) in forecasts.iter().flatten().enumerate() {
-            self.add_error(row.group, i, forecast - target, settles);
-        }
-        true
-    }
-
-    /// Adds the errors of the forecasts of several values.
-    fn add_values(
-        &mut self,
-        row: SeriesRow<'_>,
-        forecasts: &[Option<f64>],
-        targets: &mut [TargetErrors],
-    ) -> bool {
-        let (width, mut counts) = (targets.len(), false);
-        for (j, (target, value)) in targets.iter_mut().zip(row.targets).enumerate() {
+    /// Adds the errors of the forecasts of values; returns whether any of them counts.
+    fn add_values(&mut self, row: SeriesRow<'_>, forecasts: &[Option<f64>]) -> bool {
+        let (width, mut counts) = (self.targets.len(), false);
+        for (j, value) in row.targets.iter().enumerate().take(width) {
             let Some(value) = *value else { continue };
             let forecasts = || forecasts.iter().skip(j).step_by(width);
             if forecasts().all(Option::is_some) {
-                let settles = target.count >= self.skip;
-                let unit = target.scale.deviation();
-                for (i, forecast) in forecasts().flatten().enumerate() {
-                    self.add_error(row.group, i, (forecast - value) / unit, settles);
-                    if settles {
-                        target.settled[i].add(forecast - value);
-                    }
-                }
-                target.count += 1;
+                self.add_errors(row.group, j, forecasts().flatten().map(|f| f - value));
                 counts = true;
             }
-            target.scale.add(value);
+            if let Some(scale) = self.scales.get_mut(j) {
+                scale.add(value);
+            }
         }
         counts
     }
 
-    /// Adds the surprisal of the class of a row.
-    fn add_class(
-        &mut self,
-        row: SeriesRow<'_>,
-        forecasts: &[Option<f64>],
-        classes: &mut [ClassSums],
-    ) -> bool {
+    /// Adds the surprisal of the class of a row; returns whether it counts.
+    fn add_class(&mut self, row: SeriesRow<'_>, forecasts: &[Option<f64>]) -> bool {
         let Some(class) = label(row.targets) else { return false };
         if forecasts.iter().any(Option::is_none) {
             return false;
         }
-        let settles = self.count >= self.skip;
-        for (i, forecast) in forecasts.chunks_exact(row.targets.len()).enumerate() {
-            let surprisal = -libm::log(forecast[class].unwrap_or_default().max(LEAST));
-            self.add_error(row.group, i, surprisal, settles);
-            if settles {
-                classes[i].add(forecast, class);
-            }
+        let each = || forecasts.chunks_exact(row.targets.len());
+        let surprisals = each()
+            .map(|probabilities| -libm::log(probabilities[class].unwrap_or_default().max(LEAST)));
+        if self.add_errors(row.group, 0, surprisals) {
+            let sums = self.classes.iter_mut().zip(each());
+            sums.for_each(|(sums, probabilities)| sums.add(probabilities, class));
         }
         true
     }
 
+    /// Adds an error of each forecaster of target `j`; returns whether they have settled.
+    fn add_errors(&mut self, group: usize, j: usize, errors: impl Iterator<Item = f64>) -> bool {
+        if self.groups.len() <= group {
+            let none = vec![GroupErrors::default(); self.targets.len()];
+            self.groups.resize(group + 1, none);
+        }
+        let (target, of_group) = (&mut self.targets[j], &mut self.groups[group][j]);
+        let settles = of_group.count >= self.skip;
+        of_group.count += 1;
+        for (i, error) in errors.enumerate() {
+            target.running[i].add(error);
+            if settles {
+                target.settled[i].add(error);
+                if i == 0 {
+                    of_group.settled.add(error);
+                }
+            }
+        }
+        settles
+    }
+
     /// The forecasts of the last row by the first forecaster.
     pub fn forecasts(&self) -> &[Option<f64>] {
-        let forecasters = self.running.len().max(1);
+        let forecasters = self.targets.first().map_or(1, |target| target.running.len().max(1));
         &self.forecasts[..self.forecasts.len() / forecasters]
+    }
+
+    /// The errors of the first forecaster over all forecasts of each target.
+    pub fn running(&self) -> Vec<ErrorSums> {
+        let first = |target: &TargetErrors| target.running.first().copied().unwrap_or_default();
+        self.targets.iter().map(first).collect()
+    }
+
+    /// The errors of each forecaster over all forecasts except the skipped ones, of all targets
+    /// together.
+    pub fn settled(&self) -> Vec<ErrorSums> {
+        let forecasters = self.targets.first().map_or(0, |target| target.settled.len());
+        let of_targets = |i| self.targets.iter().map(move |target| target.settled[i]);
+        (0..forecasters).map(|i| self.together(of_targets(i))).collect()
+    }
+
+    /// The same of the first forecaster in each group that has had a forecast.
+    pub fn groups(&self) -> Vec<ErrorSums> {
+        let of_targets =
+            |group: &Vec<GroupErrors>| self.together(group.iter().map(|target| target.settled));
+        self.groups.iter().map(of_targets).collect()
+    }
+
+    /// The errors of all targets together, from those of each one.
+    pub fn together(&self, targets: impl IntoIterator<Item = ErrorSums>) -> ErrorSums {
+        let mut all = ErrorSums::default();
+        for (j, sums) in targets.into_iter().enumerate() {
+            let unit = self.scales.get(j).map_or(1.0, RunningScale::deviation);
+            all.count += sums.count;
+            all.squares += sums.squares / unit / unit;
+            all.absolutes += sums.absolutes / unit;
+        }
+        all
     }
 
     /// The loss by which forecasters are compared: the log loss of classes, else the root mean
     /// square error; `None` without errors.
     pub fn loss(&self, sums: &ErrorSums) -> Option<f64> {
-        match self.kind {
-            Kind::Class(_) => sums.mae(),
-            _ => sums.rmse(),
-        }
+        if self.classes.is_empty() { sums.rmse() } else { sums.mae() }
     }
 
     /// The smallest settled loss that is finite.
     pub fn least(&self) -> Option<f64> {
-        let losses = self.settled.iter().filter_map(|sums| self.loss(sums));
+        let losses = self.settled().into_iter().filter_map(|sums| self.loss(&sums));
         losses.filter(|loss| loss.is_finite()).min_by(f64::total_cmp)
     }
 
     /// The errors of each of several targets; none if there is one.
     pub fn targets(&self) -> &[TargetErrors] {
-        if let Kind::Values(targets) = &self.kind { targets } else { &[] }
+        if self.scales.is_empty() { &[] } else { &self.targets }
     }
 
     /// How well each forecaster has told the classes apart; none if no class is forecast.
     pub fn classes(&self) -> &[ClassSums] {
-        if let Kind::Class(classes) = &self.kind { classes } else { &[] }
+        &self.classes
     }
 
     /// Number of rows of which a target was forecast, the skipped ones included.
@@ -373,10 +385,10 @@ mod tests {
         // skipped.
         assert_eq!(forecasts, [None, Some(5.0), Some(1.0), Some(4.0)]);
         assert_eq!(scores.count(), 3);
-        assert_eq!(scores.running.iter().map(ErrorSums::count).collect::<Vec<_>>(), [3, 3]);
-        assert_eq!(scores.running[0].rmse(), Some((41.0f64 / 3.0).sqrt()));
-        assert_eq!(scores.settled[0].rmse(), Some(12.5f64.sqrt()));
-        assert_eq!([0, 1].map(|i| scores.settled[i].mae()), [Some(3.5), Some(2.0)]);
+        assert_eq!(scores.running()[0].rmse(), Some((41.0f64 / 3.0).sqrt()));
+        let settled = scores.settled();
+        assert_eq!(settled[0].rmse(), Some(12.5f64.sqrt()));
+        assert_eq!([0, 1].map(|i| settled[i].mae()), [Some(3.5), Some(2.0)]);
         assert_eq!(scores.least(), Some(8.0f64.sqrt()));
     }
 
@@ -389,10 +401,13 @@ mod tests {
             take(&mut scores, &mut last, none, &[Some(value)]);
             let text = serde_json::to_string(&scores).unwrap();
             scores = serde_json::from_str(&text).unwrap();
-            before.get_or_insert(scores.running[0]);
+            before.get_or_insert(scores.running()[0]);
         }
-        let sums = scores.running[0];
-        assert_eq!((scores.count(), sums.squares, scores.settled[0].count), (5, f64::INFINITY, 3));
+        let sums = scores.running()[0];
+        assert_eq!(
+            (scores.count(), sums.squares, scores.settled()[0].count),
+            (5, f64::INFINITY, 3)
+        );
         assert_eq!(sums.since(&before.unwrap()).count(), 5);
         assert!(sums.absolutes.is_infinite() || sums.absolutes > f64::MAX / 2.0);
     }
@@ -410,7 +425,7 @@ mod tests {
     fn without_a_forecast_that_counts_there_is_no_score() {
         let scores = constants(&[2.0], 5, 1.0);
         assert_eq!(
-            (scores.count(), scores.settled[0].rmse(), scores.settled[0].mae()),
+            (scores.count(), scores.settled()[0].rmse(), scores.settled()[0].mae()),
             (1, None, None)
         );
         assert_eq!(scores.least(), None);
@@ -452,19 +467,43 @@ mod tests {
             for &value in values {
                 take(&mut scores, &mut first, &mut zero, &[Some(value)]);
             }
-            scores.settled
+            scores.settled()
         };
         let each: Vec<_> = scores.targets().iter().map(|target| target.settled.clone()).collect();
         assert_eq!(each, [alone(&[1.0, 2.0, 4.0, 3.0]), alone(&[500.0, 100.0, 900.0])]);
-        // In units of the deviations of 1 and 2, of 1, 2 and 4, and of 500 and 100.
-        let errors = [2.0 / 0.5, 1.0 / (14.0f64 / 9.0).sqrt(), 800.0 / 200.0];
-        let expected = (errors.iter().map(|error| error * error).sum::<f64>() / 3.0).sqrt();
-        let rmse = scores.settled[0].rmse().unwrap();
+        // In units of the deviations of 1, 2, 4 and 3, and of 500, 100 and 900.
+        let (first, second) = ((2.0 * 2.0 + 1.0) / 1.25, 800.0 * 800.0 / (320_000.0 / 3.0));
+        let expected = f64::sqrt((first + second) / 3.0);
+        let rmse = scores.settled()[0].rmse().unwrap();
         assert!((rmse - expected).abs() < 1e-12, "{rmse} {expected}");
+        assert_eq!(scores.together(each.iter().map(|sums| sums[0])), scores.settled()[0]);
         assert_eq!(scores.count(), 3);
         let text = serde_json::to_string(&scores).unwrap();
         let stored: Scores = serde_json::from_str(&text).unwrap();
         assert_eq!(stored.targets()[1].settled, scores.targets()[1].settled);
+    }
+
+    /// The deviations are those of the values before the first row, too.
+    #[test]
+    fn errors_of_several_targets_count_in_deviations_that_are_known_before() {
+        let mut known = [RunningScale::default(); 2];
+        let mut deviations = [RunningScale::default(); 2];
+        for (value, j) in [(0.0, 0), (8.0, 0), (10.0, 1), (50.0, 1)] {
+            [&mut known, &mut deviations].map(|scales| scales[j].add(value));
+        }
+        let mut scores = Scores::of_values(1, 2, 0).after(&known);
+        let none: &mut [Constant] = &mut [];
+        take(&mut scores, &mut Constant(Some(0.0), 0.0), none, &[Some(4.0), Some(30.0)]);
+        deviations[0].add(4.0);
+        deviations[1].add(30.0);
+        let errors = [4.0 / deviations[0].deviation(), 30.0 / deviations[1].deviation()];
+        let expected = (errors.iter().map(|error| error * error).sum::<f64>() / 2.0).sqrt();
+        let rmse = scores.loss(&scores.together(scores.running())).unwrap();
+        assert!((rmse - expected).abs() < 1e-12, "{rmse} {expected}");
+        // One target is scored in its own unit.
+        let mut alone = Scores::of_values(1, 1, 0).after(&known[..1]);
+        take(&mut alone, &mut Constant(Some(0.0), 0.0), none, &[Some(4.0)]);
+        assert_eq!(alone.settled()[0].rmse(), Some(4.0));
     }
 
     #[test]
@@ -474,23 +513,26 @@ mod tests {
         for targets in [[Some(1.0), Some(0.0)], [None, None], [Some(0.0), Some(1.0)]] {
             take(&mut scores, &mut Constant(Some(0.25), 0.25), none, &targets);
         }
-        assert_eq!((scores.count(), scores.settled[0].count()), (2, 1));
-        assert!((scores.loss(&scores.running[0]).unwrap() - 4.0f64.ln()).abs() < 1e-15);
-        assert_eq!(scores.least(), scores.loss(&scores.settled[0]));
+        assert_eq!((scores.count(), scores.settled()[0].count()), (2, 1));
+        assert!((scores.loss(&scores.running()[0]).unwrap() - 4.0f64.ln()).abs() < 1e-15);
+        assert_eq!(scores.least(), scores.loss(&scores.settled()[0]));
         assert_eq!(scores.classes()[0].accuracy(), Some(0.0));
     }
 
+    /// The first forecasts of a group do not count, however late it begins.
     #[test]
     fn groups_are_summed_apart() {
-        let mut scores = Scores::of_values(1, 1, 1).by_group();
+        let mut scores = Scores::of_values(1, 1, 1);
         let (mut last, none) = (persistence(), &mut [] as &mut [Constant]);
-        for (group, value) in [(0, 1.0), (1, 10.0), (0, 2.0), (1, 30.0), (0, 5.0)] {
+        for (group, value) in
+            [(0, 1.0), (1, 10.0), (0, 2.0), (1, 30.0), (0, 5.0), (2, 0.0), (1, 50.0), (2, 9.0)]
+        {
             let row = SeriesRow { group, inputs: &[], targets: &[Some(value)] };
             scores.take(&mut last, none, row).unwrap();
         }
-        let rmse: Vec<_> = scores.groups().iter().map(|sums| sums[0].rmse()).collect();
-        assert_eq!(rmse, [Some(3.0), Some(20.0)]);
-        assert_eq!((scores.count(), scores.settled[0].count()), (3, 2));
-        assert!(Scores::of_values(1, 1, 1).groups().is_empty());
+        let rmse: Vec<_> = scores.groups().iter().map(ErrorSums::rmse).collect();
+        assert_eq!(rmse, [Some(3.0), Some(20.0), None]);
+        let counts = (scores.count(), scores.running()[0].count(), scores.settled()[0].count());
+        assert_eq!(counts, (5, 5, 2));
     }
 }

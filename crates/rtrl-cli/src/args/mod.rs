@@ -206,7 +206,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Number of initial forecasts that do not count in the errors
+    /// Number of initial forecasts of each target, in each group, that do not count in the errors
     #[arg(long, default_value_t = 300, value_name = "N", value_parser = whole)]
     pub(crate) skip: u64,
 

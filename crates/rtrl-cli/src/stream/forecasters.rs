@@ -89,13 +89,14 @@ pub(crate) struct Forecasters<T: Real> {
 }
 
 impl<T: Real> Forecasters<T> {
-    /// Forecasters that have seen no row; the settled scores exclude the first `skip` forecasts.
+    /// Forecasters that have seen no row but those of the model; the settled scores exclude the
+    /// first `skip` forecasts of each target in each group.
     pub(crate) fn new(ours: NetworkForecaster<T>, baselines: Vec<Baseline<T>>, skip: u64) -> Self {
         let (targets, outputs) = (ours.target_scales().len(), ours.network().outputs());
         let all = 1 + baselines.len();
         let scores = match targets {
             0 => Scores::of_classes(all, outputs, skip),
-            _ => Scores::of_values(all, targets, skip),
+            _ => Scores::of_values(all, targets, skip).after(ours.target_scales()),
         };
         Self::with(ours, baselines, scores, vec![RecentErrors::default(); targets], 0)
     }

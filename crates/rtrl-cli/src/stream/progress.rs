@@ -27,8 +27,8 @@ pub(crate) struct Progress {
     rows: u64,
     /// Whether the titles of the columns have been printed.
     is_titled: bool,
-    /// The errors at the last line.
-    last: ErrorSums,
+    /// The errors of the network at the last line, of each target.
+    last: Vec<ErrorSums>,
 }
 
 impl Progress {
@@ -36,7 +36,7 @@ impl Progress {
     pub(crate) fn new(bytes: Option<u64>, verbosity: VerbosityArgs, scores: &Scores) -> Self {
         let has_bar = !verbosity.quiet && verbosity.log == Log::Text;
         let bar = bytes.filter(|_| has_bar).map_or_else(ProgressBar::hidden, bar);
-        let last = network(scores);
+        let last = scores.running();
         Self { bar, verbosity, start: Instant::now(), rows: 0, is_titled: false, last }
     }
 
@@ -59,8 +59,7 @@ impl Progress {
 
     /// Prints a line in the manner of Vowpal Wabbit.
     fn print(&mut self, row: &Row, place: u64, subject: &Subject, scores: &Scores) {
-        let sums = network(scores);
-        let losses = [sums, sums.since(&self.last)].map(|sums| number(scores.loss(&sums)));
+        let losses = self.losses(scores).map(number);
         let [target, forecast] = if subject.is_class() {
             let classes = [subject.label(&row.targets), subject.predicted(scores.forecasts())];
             classes.map(|class| class.unwrap_or("-").chars().take(WIDTH).collect())
@@ -76,13 +75,11 @@ impl Progress {
         });
         self.bar.suspend(|| titles.iter().chain([&line]).for_each(|line| outputs::note(line)));
         self.is_titled = true;
-        self.last = sums;
     }
 
     /// Prints the same as a JSON object, with all targets of the row and their forecasts.
     fn print_json(&mut self, row: &Row, place: u64, subject: &Subject, scores: &Scores) {
-        let sums = network(scores);
-        let [loss, since] = [sums, sums.since(&self.last)].map(|sums| scores.loss(&sums));
+        let [loss, since] = self.losses(scores);
         let mut line = json!({
             "row": place,
             "since_last": since,
@@ -100,7 +97,15 @@ impl Progress {
             };
         }
         outputs::note(&line.to_string());
-        self.last = sums;
+    }
+
+    /// The loss of the network so far, and since the last line.
+    fn losses(&mut self, scores: &Scores) -> [Option<f64>; 2] {
+        let running = scores.running();
+        let since = running.iter().zip(&self.last).map(|(sums, last)| sums.since(last));
+        let losses = [scores.together(running.iter().copied()), scores.together(since)];
+        self.last = running;
+        losses.map(|sums| scores.loss(&sums))
     }
 
     /// Says something, unless the user wants silence.
@@ -127,11 +132,6 @@ fn columns([row, loss, since, target, forecast, speed]: [&str; 6]) -> String {
     format!(
         "{row:>10} {loss:>WIDTH$} {since:>WIDTH$} {target:>WIDTH$} {forecast:>WIDTH$} {speed:>10}"
     )
-}
-
-/// The errors of the network.
-fn network(scores: &Scores) -> ErrorSums {
-    scores.running.first().copied().unwrap_or_default()
 }
 
 fn bar(bytes: u64) -> ProgressBar {

@@ -44,11 +44,7 @@ pub(crate) fn forecasters<T: Real>(
             BaselineName::Still => Baseline::Still(Box::new(forecaster(network.clone().freeze())?)),
         });
     }
-    let mut forecasters = Forecasters::new(forecaster(network)?, baselines, args.skip);
-    if args.input.group.is_some() {
-        forecasters.scores = forecasters.scores.by_group();
-    }
-    Ok(forecasters)
+    Ok(Forecasters::new(forecaster(network)?, baselines, args.skip))
 }
 
 fn network<T: Real>(

@@ -39,9 +39,12 @@ pub(crate) fn draw<T: Real>(
 ) -> Result<String, Error> {
     let forecasters = &outcome.forecasters;
     let network = forecasters.ours.network();
-    let whole = match history.stride {
-        1 => "The whole series".to_owned(),
-        stride => format!("The whole series, one forecast in {stride}"),
+    let of_group =
+        outcome.groups.first().map_or_else(String::new, |group| format!(" of group {group}"));
+    let last = format!("The last rows{of_group}");
+    let whole = match history.whole.stride {
+        1 => format!("The whole series{of_group}"),
+        stride => format!("The whole series{of_group}, one forecast in {stride}"),
     };
     let file = input::name(&args.file);
     let file = file.file_name().unwrap_or_default().to_string_lossy();
@@ -63,8 +66,8 @@ pub(crate) fn draw<T: Real>(
         p.soft { (settings(args, subject.is_class())?) }
         (errors(args, outcome))
         @for (j, target) in subject.targets.iter().enumerate().take(MOST_TARGETS) {
-            (figure("The last rows", &forecasts(&history.last, outcome, j), target)?)
-            (figure(&whole, &forecasts(&history.thinned, outcome, j), target)?)
+            (figure(&last, &forecasts(&history.last, outcome, j), target)?)
+            (figure(&whole, &forecasts(&history.whole.items, outcome, j), target)?)
         }
         (figure("Running error against the baselines", &running(outcome, history), loss)?)
         (weights(network)?)
@@ -95,11 +98,11 @@ fn settings(args: &TrainArgs, is_class: bool) -> Result<String, Error> {
 
 fn errors<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> Markup {
     let (titles, scores) = (outcome.forecasters.titles(), &outcome.forecasters.scores);
-    let least = scores.least();
+    let (least, settled) = (scores.least(), scores.settled());
     let measures =
         if outcome.subject.is_class() { ["log loss", "accuracy"] } else { ["RMSE", "MAE"] };
     let values = |place: usize| {
-        let sums = &scores.settled[place];
+        let sums = &settled[place];
         let second = scores.classes().get(place).map_or(sums.mae(), ClassSums::accuracy);
         [scores.loss(sums), second].map(number)
     };
@@ -107,7 +110,7 @@ fn errors<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> Markup {
         table {
             thead { tr { th { "forecaster" } @for measure in measures { th { (measure) } } } }
             tbody {
-                @for (place, (name, sums)) in titles.iter().zip(&scores.settled).enumerate() {
+                @for (place, (name, sums)) in titles.iter().zip(&settled).enumerate() {
                     tr.best[least.is_some() && scores.loss(sums) == least] {
                         td { (name) } @for value in values(place) { td { (value) } }
                     }
@@ -115,9 +118,9 @@ fn errors<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> Markup {
             }
         }
         p.soft {
-            "From forecast " (args.skip.saturating_add(1)) " on, the same rows for all; the smallest error is set in bold."
+            "Errors " (summary::scored(args, outcome)) ", of the same rows for all; the smallest is set in bold."
             @if !scores.targets().is_empty() {
-                " Errors are divided by the standard deviation of their target."
+                " They are in standard deviations of their target."
             }
             @for (target, next) in summary::next(outcome) {
                 @if outcome.subject.is_class() { " Next class of " } @else { " Next value of " }
@@ -140,14 +143,13 @@ fn figure(title: &str, content: &[Line], y_label: &str) -> Result<Markup, Error>
     })
 }
 
-/// A line through one value of each row that has it.
-fn line<'a>(
+/// A line through the points of the rows that have one: the number of the row and a value.
+fn line(
     (name, colour): (&'static str, RGBColor),
-    rows: impl IntoIterator<Item = &'a Shown>,
-    value: impl Fn(&Shown) -> Option<f64>,
+    points: impl Iterator<Item = (u64, Option<f64>)>,
 ) -> Line {
-    let point = |shown: &Shown| Some((shown.row as f64, value(shown)?));
-    Line { name, colour, opacity: 1.0, points: rows.into_iter().filter_map(point).collect() }
+    let points = points.filter_map(|(row, value)| Some((row as f64, value?)));
+    Line { name, colour, opacity: 1.0, points: points.collect() }
 }
 
 /// The values of target `j` and their forecasts by the network, or the probabilities of the classes.
@@ -156,25 +158,30 @@ fn forecasts<'a, T: Real>(
     outcome: &Outcome<T>,
     j: usize,
 ) -> Vec<Line> {
-    let forecast = |name| line((name, OURS), rows, |shown| *shown.forecasts.get(j)?);
+    let points = |values: fn(&Shown) -> &[Option<f64>]| {
+        let point = move |shown: &'a Shown| (shown.row, values(shown).get(j).copied().flatten());
+        rows.into_iter().map(point)
+    };
+    let forecast = |name| line((name, OURS), points(|shown| &shown.forecasts));
     if outcome.subject.is_class() {
         return vec![forecast("probability of the class by exact RTRL")];
     }
-    let actual = line(("actual", ACTUAL), rows, |shown| *shown.actual.get(j)?);
+    let actual = line(("actual", ACTUAL), points(|shown| &shown.actual));
     vec![actual, forecast("forecast by exact RTRL")]
 }
 
-/// The loss of each forecaster up to every row, from the first forecast that
-/// counts.
+/// The loss of each forecaster up to every row, from the first forecast that counts.
 fn running<T: Real>(outcome: &Outcome<T>, history: &History) -> Vec<Line> {
     let baselines = outcome.forecasters.names();
     let baselines = baselines.into_iter().map(|name| (title(name), colour(name)));
     let lines = baselines.enumerate().map(|(index, named)| (index + 1, named));
     // The network's line is above the others.
     let lines = lines.chain([(0, (TITLE, OURS))]);
-    lines
-        .map(|(index, named)| line(named, &history.thinned, |row| row.losses.get(index).copied()))
-        .collect()
+    let points = |index| {
+        let losses = history.losses.items.iter();
+        losses.map(move |losses| (losses.row, losses.losses.get(index).copied()))
+    };
+    lines.map(|(index, named)| line(named, points(index))).collect()
 }
 
 fn weights<T: Real>(network: &Network<T>) -> Result<Markup, Error> {

@@ -24,22 +24,20 @@ pub(crate) fn print<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> Result<(
 fn table<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> String {
     let Outcome { forecasters, skipped, rows_per_second, .. } = outcome;
     let (rows, scores) = (forecasters.rows, &forecasters.scores);
-    let (first, forecasts) = (args.skip.saturating_add(1), scores.count());
+    let (scored, forecasts) = (scored(args, outcome), scores.count());
     let groups = match outcome.groups.len() {
         0 => String::new(),
         count => format!(" of {}", counted(count as u64, "group")),
     };
-    let title =
-        format!("{rows} rows{groups}, {forecasts} forecasts; errors from forecast {first} on");
-    let mut lines = vec![title];
-    if forecasts <= args.skip {
+    let mut lines = vec![format!("{rows} rows{groups}, {forecasts} forecasts; errors {scored}")];
+    if scores.settled().iter().all(|sums| sums.count() == 0) {
         lines.push("too few forecasts: choose a smaller --skip".to_owned());
     }
     if outcome.subject.is_class() {
         lines.extend(class_errors(outcome));
     } else if scores.targets().is_empty() {
         lines.push(format!("{:<32}{:>12}{:>12}", "", "RMSE", "MAE"));
-        for (name, sums) in forecasters.titles().iter().zip(&scores.settled) {
+        for (name, sums) in forecasters.titles().iter().zip(scores.settled()) {
             lines.push(format!("{name:<32}{:>12}{:>12}", number(sums.rmse()), number(sums.mae())));
         }
     } else {
@@ -63,6 +61,12 @@ fn table<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> String {
     lines.join("\n")
 }
 
+/// Which forecasts count in the errors.
+pub(super) fn scored<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> String {
+    let of_each = if outcome.groups.is_empty() { "" } else { " of each group" };
+    format!("from forecast {}{of_each} on", args.skip.saturating_add(1))
+}
+
 /// The forecasts of the next row: each target, and its value or the most probable class.
 pub(super) fn next<T: Real>(outcome: &Outcome<T>) -> impl Iterator<Item = (&str, String)> {
     let subject = &outcome.subject;
@@ -80,10 +84,10 @@ pub(super) fn next<T: Real>(outcome: &Outcome<T>) -> impl Iterator<Item = (&str,
 fn class_errors<T: Real>(outcome: &Outcome<T>) -> Vec<String> {
     let scores = &outcome.forecasters.scores;
     let mut lines = vec![format!("{:<32}{:>12}{:>12}{:>12}", "", "accuracy", "log loss", "AUC")];
-    let all = scores.settled.iter().zip(scores.classes());
+    let all = scores.settled().into_iter().zip(scores.classes());
     for (name, (sums, classes)) in outcome.forecasters.titles().iter().zip(all) {
         let [accuracy, loss, auc] =
-            [classes.accuracy(), scores.loss(sums), classes.auc()].map(number);
+            [classes.accuracy(), scores.loss(&sums), classes.auc()].map(number);
         lines.push(format!("{name:<32}{accuracy:>12}{loss:>12}{auc:>12}"));
     }
     let Some(ours) = scores.classes().first() else { return lines };
@@ -115,7 +119,7 @@ fn target_errors<T: Real>(outcome: &Outcome<T>) -> Vec<String> {
     for (name, target) in outcome.subject.targets.iter().zip(scores.targets()) {
         lines.push(row(name, &mut target.settled.iter().map(rmse)));
     }
-    lines.push(row("all, in standard deviations", &mut scores.settled.iter().map(rmse)));
+    lines.push(row("all, in standard deviations", &mut scores.settled().iter().map(rmse)));
     lines
 }
 
@@ -125,7 +129,7 @@ fn verdict<T: Real>(args: &TrainArgs, outcome: &Outcome<T>) -> String {
     let Some(least) = scores.least() else {
         return format!("no error to compare with --skip {}", args.skip);
     };
-    let best = titles.iter().zip(&scores.settled);
+    let best = titles.iter().zip(scores.settled());
     let best = best.filter(|(_, sums)| scores.loss(sums) == Some(least));
     let names: Vec<&str> = best.map(|(name, _)| *name).collect();
     let loss = if outcome.subject.is_class() { "log loss" } else { "RMSE" };
@@ -224,11 +228,12 @@ impl ValueErrors {
 
 impl OfForecaster {
     fn of(scores: &Scores, place: usize, names: &[String]) -> Option<Self> {
-        let (sums, classes) = (scores.settled.get(place)?, scores.classes().get(place)?);
+        let classes = scores.classes().get(place)?;
+        let loss = scores.settled().get(place).and_then(|sums| scores.loss(sums));
         let class = |k: usize| Self::class(classes, k, &names[k]);
         Some(Self {
             accuracy: classes.accuracy(),
-            log_loss: scores.loss(sums),
+            log_loss: loss,
             auc: classes.auc(),
             per_class: (0..names.len()).map(class).collect(),
         })
@@ -244,10 +249,9 @@ impl OfForecaster {
 fn groups<T: Real>(outcome: &Outcome<T>) -> Vec<Value> {
     let scores = &outcome.forecasters.scores;
     let loss = if outcome.subject.is_class() { "log_loss" } else { "rmse" };
-    let group = |(name, sums): (&String, &ErrorSums)| json!({ "group": name, "forecasts": sums.count(), loss: scores.loss(sums) });
-    let none = ErrorSums::default();
-    let sums = scores.groups().iter().filter_map(|sums| sums.first());
-    outcome.groups.iter().zip(sums.chain(std::iter::repeat(&none))).map(group).collect()
+    let group = |(name, sums): (&String, ErrorSums)| json!({ "group": name, "forecasts": sums.count(), loss: scores.loss(&sums) });
+    let sums = scores.groups().into_iter().chain(std::iter::repeat(ErrorSums::default()));
+    outcome.groups.iter().zip(sums).map(group).collect()
 }
 
 /// The JSON file of a run with these options.
@@ -267,7 +271,7 @@ pub(crate) fn json<T: Real>(
             let [persistence, frequencies, still] = BaselineName::OF_CLASS.map(baseline);
             Errors::Class(Box::new(ClassErrors { ours, persistence, frequencies, still }))
         }
-        None => Errors::Values(ValueErrors::of(forecasters, &scores.settled)),
+        None => Errors::Values(ValueErrors::of(forecasters, &scores.settled())),
     };
     let targets = subject.targets.iter().zip(scores.targets()).map(|(target, errors)| OfTarget {
         target,

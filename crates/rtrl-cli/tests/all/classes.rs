@@ -1,14 +1,13 @@
 //! Targets that are classes, in `rtrl train`, `rtrl run` and `rtrl generate`.
 
 use std::fs;
-use std::path::Path;
 
 use rtrl_model::Generator;
 use rtrl_model::store::network::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{has_words, is_page, rtrl};
+use crate::common::{fails, has_words, is_page, json, printed, run, with_series};
 
 /// Labels that follow from the last two, but for one in ten that is drawn.
 fn labels(rows: usize, seed: u64) -> Vec<&'static str> {
@@ -34,51 +33,19 @@ fn series(rows: usize, seed: u64) -> String {
     format!("x,tree\n{}", lines.collect::<String>())
 }
 
-/// Runs the program in a folder.
-fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let output = rtrl().current_dir(folder).args(args).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
-/// What a command prints, which must succeed.
-fn printed(folder: &Path, args: &[&str]) -> String {
-    let (code, out, message) = run(folder, args);
-    assert_eq!(code, 0, "{args:?}: {message}");
-    out
-}
-
-fn fails(folder: &Path, args: &[&str], code: i32, words: &[&str]) {
-    let (got, _, message) = run(folder, args);
-    assert_eq!(got, code, "{args:?}: {message}");
-    has_words(&message, words);
-}
-
-/// A folder with a series of labels.
-fn folder(rows: usize) -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("series"), series(rows, 1)).unwrap();
-    folder
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
 const TRAIN: [&str; 4] = ["train", "series", "--target", "tree"];
 
 #[test]
 fn text_is_forecast_as_a_class() {
-    let folder = folder(6000);
+    let folder = with_series(&series(6000, 1));
     let outputs = ["--json", "json", "--predictions", "out", "--report", "page"];
-    let (code, table, noted) = run(folder.path(), &[&TRAIN[..], &outputs].concat());
-    assert_eq!(code, 0, "{noted}");
+    let (table, noted) = run(folder.path(), &[&TRAIN[..], &outputs].concat());
     let words = ["accuracy", "log loss", "AUC", "class frequencies", "precision", "recall"];
     has_words(&table, &words);
     has_words(&table, &["smallest log loss: exact RTRL", "next tree: "]);
     has_words(&noted, &["log loss", "      4096 ", " elm "]);
     is_page(&fs::read_to_string(folder.path().join("page")).unwrap(), 5);
-    let json = json(&folder.path().join("json"));
+    let json = json(folder.path());
     let number = |value: &Value| value.as_f64().unwrap();
     let (ours, still) = (number(&json["log_loss"]), number(&json["still"]["log_loss"]));
     // At best: 0.93 of the labels are known, 0.31 nats.
@@ -127,7 +94,7 @@ fn numbers_and_truth_values_are_classes_if_the_user_says_so() {
     let options = ["--target", "y", "--horizon", "0", "--json", "json"];
     let scores = |file, more: &[&str]| {
         printed(folder.path(), &[&["train", file], &options[..], more].concat());
-        let mut json = json(&folder.path().join("json"));
+        let mut json = json(folder.path());
         let classes = json["options"]["classes"]["y"].take();
         (json["log_loss"].clone(), json["auc"].as_f64(), classes)
     };
@@ -142,19 +109,19 @@ fn numbers_and_truth_values_are_classes_if_the_user_says_so() {
     assert!(other.unwrap() > 0.95);
     // Numbers are numbers otherwise.
     printed(folder.path(), &[&["train", "csv"], &options[..]].concat());
-    assert!(json(&folder.path().join("json"))["rmse"].is_number());
+    assert!(json(folder.path())["rmse"].is_number());
 }
 
 #[test]
 fn a_model_of_classes_runs_and_generates() {
-    let folder = folder(4000);
+    let folder = with_series(&series(4000, 1));
     printed(folder.path(), &[&TRAIN[..], &["--save", "model", "--predictions", "first"]].concat());
     let first = fs::read_to_string(folder.path().join("first")).unwrap();
     let next = first.trim_end().rsplit_once(',').unwrap().1;
     let (head, rest) = (series(1, 1), series(900, 7));
     let rest = head.lines().next().unwrap().to_owned() + &rest[head.find('\n').unwrap()..];
     fs::write(folder.path().join("rest"), &rest).unwrap();
-    let (_, out, noted) = run(folder.path(), &["run", "model", "rest"]);
+    let (out, noted) = run(folder.path(), &["run", "model", "rest"]);
     let row: Vec<&str> = out.lines().nth(1).unwrap().split(',').collect();
     assert_eq!(row[2], next, "{out}");
     has_words(&noted, &["900 rows, 900 forecasts: accuracy 0.9", "log loss 0.", "AUC 0.9"]);
@@ -190,7 +157,7 @@ fn weights(folder: &TempDir, name: &str) -> Vec<Vec<f64>> {
 /// A row without a label is a step without a target.
 #[test]
 fn labels_may_be_missing() {
-    let folder = folder(2000);
+    let folder = with_series(&series(2000, 1));
     let text = fs::read_to_string(folder.path().join("series")).unwrap();
     let lines = text.lines().enumerate();
     let lines = lines.map(|(t, line)| match line.split_once(',') {
@@ -203,7 +170,7 @@ fn labels_may_be_missing() {
     let lines = fs::read_to_string(folder.path().join("out")).unwrap();
     let third: Vec<&str> = lines.lines().nth(2).unwrap().split(',').collect();
     assert!(third[1].is_empty() && !third[2].is_empty() && !third[3].is_empty(), "{third:?}");
-    let json = json(&folder.path().join("json"));
+    let json = json(folder.path());
     let rows: u64 = (0..3).map(|k| json["per_class"][k]["rows"].as_u64().unwrap()).sum();
     // Of 2000 rows every third has no label, the first is not forecast and 300 are skipped.
     assert_eq!((json["rows"].as_u64(), rows), (Some(2000), 2000 - 667 - 1 - 300));
@@ -212,7 +179,7 @@ fn labels_may_be_missing() {
 
 #[test]
 fn wrong_labels_and_options_are_refused() {
-    let folder = folder(1500);
+    let folder = with_series(&series(1500, 1));
     let path = folder.path().join("series");
     let text = fs::read_to_string(&path).unwrap();
     // A label that is not among the first 1000 rows, or not among those given.
@@ -222,7 +189,7 @@ fn wrong_labels_and_options_are_refused() {
     let skip = ["--on-error", "skip", "--json", "json"];
     let table = printed(folder.path(), &[&TRAIN[..], &skip].concat());
     has_words(&table, &["skipped 1 row with errors", "line 1502"]);
-    assert_eq!(json(&folder.path().join("json"))["skipped"], 1);
+    assert_eq!(json(folder.path())["skipped"], 1);
     let given = [&TRAIN[..], &["--classes", "tree=ash,elm"]].concat();
     fails(folder.path(), &given, 1, &["got \"oak\", expected one of ash, elm"]);
     for (options, code, words) in [
@@ -257,7 +224,7 @@ fn wrong_labels_and_options_are_refused() {
 /// The checkpoint has the classes, also those that the rest of the series lacks.
 #[test]
 fn a_run_of_classes_is_resumed() {
-    let folder = folder(2400);
+    let folder = with_series(&series(2400, 1));
     let path = folder.path().join("series");
     let text = fs::read_to_string(&path).unwrap();
     let outputs = ["--predictions", "out", "--save", "model", "--report", "page", "--json", "json"];

@@ -11,7 +11,7 @@ use rtrl_model::store::network::SavedModel;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{has_words, program, rtrl};
+use crate::common::{cells, fails, has_words, json, printed, program, rtrl};
 
 /// Rows of a series with two columns besides its target.
 fn rows(from: u32, to: u32) -> String {
@@ -32,20 +32,6 @@ fn trained(options: &[&str]) -> TempDir {
     command.args(["--save", "model", "--predictions", "first.out"]).args(options);
     command.assert().success();
     folder
-}
-
-/// What a command in the folder prints.
-fn printed(folder: &Path, args: &[&str]) -> String {
-    let output = rtrl().current_dir(folder).args(args).output().unwrap();
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The cells of lines below their header.
-fn cells(lines: &str) -> Vec<Vec<Option<f64>>> {
-    let number = |cell: &str| (!cell.is_empty()).then(|| cell.parse().unwrap());
-    lines.lines().skip(1).map(|line| line.split(',').map(number).collect()).collect()
 }
 
 /// The root mean square of target minus prediction.
@@ -72,10 +58,9 @@ fn predictions_have_a_line_for_each_row() {
     let inside = rows[100..].iter().filter(|row| row[3] <= row[1] && row[1] <= row[4]).count();
     assert!((400..500).contains(&inside), "{inside} of 500");
     // The errors are those of the table.
-    let json = folder.path().join("json");
     let again = ["train", "first.csv", "--target", "y", "--skip", "0", "--json", "json"];
     printed(folder.path(), &again);
-    let json: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let json = json(folder.path());
     let expected = json["rmse"].as_f64().unwrap();
     assert!((rmse(&rows) / expected - 1.0).abs() < 1e-9, "{expected}");
 }
@@ -193,9 +178,7 @@ fn rows_without_targets_are_predicted_with_their_time() {
     assert_eq!(printed(folder.path(), &["run", "model", "rest.csv", "--on-error", "skip"]), whole);
     // To learn, it needs the target.
     let learn = ["run", "model", "rest.csv", "--learn"];
-    let output = rtrl().current_dir(folder.path()).args(learn).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    has_words(&String::from_utf8(output.stderr).unwrap(), &["column \"y\""]);
+    fails(folder.path(), &learn, 1, &["column \"y\""]);
 }
 
 #[test]
@@ -215,15 +198,11 @@ fn a_model_runs_on_its_own_forecasts() {
     assert_eq!(predicted, values);
     for steps in ["-1", "many"] {
         let generate = ["generate", "model", "--steps", steps];
-        let output = rtrl().current_dir(folder.path()).args(generate).output().unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        has_words(&String::from_utf8(output.stderr).unwrap(), &[steps, "a whole number from 0 to"]);
+        fails(folder.path(), &generate, 2, &[steps, "a whole number from 0 to"]);
     }
     let folder = trained(&["--inputs", "x,y"]);
     let generate = ["generate", "model", "--steps", "4"];
-    let output = rtrl().current_dir(folder.path()).args(generate).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    has_words(&String::from_utf8(output.stderr).unwrap(), &["inputs x, y", "only its target y"]);
+    fails(folder.path(), &generate, 1, &["inputs x, y", "only its target y"]);
 }
 
 /// Results go to standard output, everything else to standard error, and --quiet leaves nothing.
@@ -274,9 +253,7 @@ fn a_model_that_describes_no_series_is_refused() {
     let state = network.initial_state();
     rtrl_model::store::network::save(&network, state, serde_json::json!(null), &path).unwrap();
     for command in [&["run", "other"][..], &["generate", "other", "--steps", "1"]] {
-        let output = rtrl().current_dir(folder.path()).args(command).output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        has_words(&String::from_utf8(output.stderr).unwrap(), &["other", "rtrl train", "series"]);
+        fails(folder.path(), command, 1, &["other", "rtrl train", "series"]);
     }
 }
 
@@ -449,8 +426,7 @@ fn baselines_are_chosen() {
         for title in ["persistence", "RLS-AR(12)", "weights fixed"] {
             assert_eq!(table.contains(title), titles.contains(&title), "{baselines}: {table}");
         }
-        let json = fs::read(folder.path().join("json")).unwrap();
-        let json: Value = serde_json::from_slice(&json).unwrap();
+        let json = json(folder.path());
         for key in ["persistence_rmse", "ar_rmse", "still_rmse"] {
             let name = key.trim_end_matches("_rmse");
             let chosen = baselines == "all" || baselines.contains(name);
@@ -462,10 +438,5 @@ fn baselines_are_chosen() {
     let model = |name: &str| fs::read(folder.path().join(name)).unwrap();
     assert!(model("all") == model("none"));
     let unknown = [&train[..], &["m", "--baselines", "arma"]].concat();
-    let output = rtrl().current_dir(folder.path()).args(unknown).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    has_words(
-        &String::from_utf8(output.stderr).unwrap(),
-        &["persistence, ar, frequencies and still"],
-    );
+    fails(folder.path(), &unknown, 2, &["persistence, ar, frequencies and still"]);
 }

@@ -1,12 +1,10 @@
 //! Several targets at once, in `rtrl train`, `rtrl run` and `rtrl generate`.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::common::{has_words, is_page, rtrl};
+use crate::common::{cells, fails, has_words, is_page, json, run, with_series};
 
 /// Two waves of different size and a third column; every seventh `b` is missing if `gaps`.
 fn series(rows: usize, gaps: bool) -> String {
@@ -22,42 +20,11 @@ fn series(rows: usize, gaps: bool) -> String {
     format!("a,b,c\n{}", (0..rows).map(row).collect::<String>())
 }
 
-fn folder(rows: usize, gaps: bool) -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("series"), series(rows, gaps)).unwrap();
-    folder
-}
-
-/// What a command prints, which must succeed, and what it says on standard error.
-fn run(folder: &Path, args: &[&str]) -> (String, String) {
-    let output = rtrl().current_dir(folder).args(args).output().unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{args:?}: {message}");
-    (String::from_utf8(output.stdout).unwrap(), message)
-}
-
-fn fails(folder: &Path, args: &[&str], code: i32, words: &[&str]) {
-    let output = rtrl().current_dir(folder).args(args).output().unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
-    has_words(&message, words);
-}
-
-fn json(folder: &Path) -> Value {
-    serde_json::from_slice(&fs::read(folder.join("json")).unwrap()).unwrap()
-}
-
-/// The cells of lines below their header.
-fn cells(lines: &str) -> Vec<Vec<Option<f64>>> {
-    let number = |cell: &str| (!cell.is_empty()).then(|| cell.parse().unwrap());
-    lines.lines().skip(1).map(|line| line.split(',').map(number).collect()).collect()
-}
-
 const TRAIN: [&str; 4] = ["train", "series", "--target", "a,b"];
 
 #[test]
 fn several_targets_are_forecast_by_one_network() {
-    let folder = folder(1200, false);
+    let folder = with_series(&series(1200, false));
     let outputs = ["--json", "json", "--predictions", "out", "--report", "page"];
     let (table, noted) = run(folder.path(), &[&TRAIN[..], &outputs].concat());
     has_words(&table, &["exact RTRL", "persistence", "ar", "still", "all, in standard deviations"]);
@@ -88,7 +55,7 @@ fn several_targets_are_forecast_by_one_network() {
     // The baselines of a target are those that it has alone.
     let alone = ["train", "series", "--target", "b", "--json", "json"];
     run(folder.path(), &alone);
-    let alone = self::json(folder.path());
+    let alone = crate::common::json(folder.path());
     for key in ["persistence_rmse", "ar_rmse", "ar_mae"] {
         assert_eq!(json["targets"][1][key], alone[key], "{key}");
     }
@@ -98,7 +65,7 @@ fn several_targets_are_forecast_by_one_network() {
 /// In standard deviations, so a change of units changes nothing. Powers of two are exact.
 #[test]
 fn the_error_of_all_targets_has_no_unit() {
-    let folder = folder(900, false);
+    let folder = with_series(&series(900, false));
     let train = [&TRAIN[..], &["--json", "json", "--predict", "value"]].concat();
     run(folder.path(), &train);
     let first = json(folder.path());
@@ -117,10 +84,93 @@ fn the_error_of_all_targets_has_no_unit() {
     }
 }
 
+/// The root mean square of the errors in some rows of both targets, each in standard deviations of
+/// its target in all rows.
+fn together(all: &[Vec<Option<f64>>], scored: &[Vec<Option<f64>>]) -> f64 {
+    let (mut squares, mut count) = (0.0, 0.0);
+    for column in [1, 6] {
+        let values: Vec<f64> = all.iter().filter_map(|row| row[column]).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let squared = values.iter().map(|value| (value - mean) * (value - mean));
+        let variance = squared.sum::<f64>() / values.len() as f64;
+        for row in scored {
+            let Some(error) = row[column + 1].zip(row[column]).map(|(f, t)| f - t) else {
+                continue;
+            };
+            (squares, count) = (squares + error * error / variance, count + 1.0);
+        }
+    }
+    f64::sqrt(squares / count)
+}
+
+/// Errors of the first rows were once divided by the deviation of only a few values, also in a run
+/// of a model that knew better, and in the sum for ever.
+#[test]
+fn errors_of_all_targets_are_in_deviations_of_all_values_so_far() {
+    let folder = with_series(&series(600, true));
+    let write = |name: &str, lines: &[&str]| {
+        fs::write(folder.path().join(name), lines.join("\n") + "\n").unwrap();
+    };
+    let text = series(600, true);
+    let lines: Vec<&str> = text.lines().collect();
+    // The lines of progress agree with the predictions of all rows, of which a model knows the first.
+    let agree = |noted: &str, rows: &[Vec<Option<f64>>], known: usize| {
+        let (mut last, mut found) = (0, 0);
+        for line in noted.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let Some(row) = line["row"].as_u64() else { continue };
+            let row = usize::try_from(row).unwrap();
+            let all = &rows[..known + row];
+            for (key, from) in [("rmse", 0), ("since_last", last)] {
+                let expected = together(all, &all[known + from..]);
+                let got = line[key].as_f64();
+                assert_eq!(got.is_none(), expected.is_nan(), "{line}");
+                assert!(got.is_none_or(|got| (got / expected - 1.0).abs() < 1e-9), "{key}: {line}");
+            }
+            (last, found) = (row, found + 1);
+        }
+        found
+    };
+    let log = ["--log", "json", "--missing", "last", "--predictions", "out"];
+    let train = [&TRAIN[..], &log].concat();
+    let noted = run(folder.path(), &[&train[..], &["--json", "json"]].concat()).1;
+    let read = |name: &str| cells(&fs::read_to_string(folder.path().join(name)).unwrap());
+    let rows = read("out");
+    assert_eq!(agree(&noted, &rows, 0), 10);
+    // 300 forecasts of each target do not count; every seventh of the second one is missing.
+    let mut settled = rows.clone();
+    settled[..301].iter_mut().for_each(|row| row[1] = None);
+    settled[..351].iter_mut().for_each(|row| row[6] = None);
+    let rmse = json(folder.path())["rmse"].as_f64().unwrap();
+    assert!((rmse / together(&rows, &settled) - 1.0).abs() < 1e-9, "{rmse}");
+    // A model of the first rows runs on the rest.
+    write("series", &lines[..=200]);
+    run(folder.path(), &[&train[..], &["--save", "model"]].concat());
+    let first = read("out");
+    write("rest", &[&lines[..1], &lines[201..]].concat());
+    for learn in [&[][..], &["--learn"]] {
+        let command = [&["run", "model", "rest", "--log", "json"][..], learn].concat();
+        let (out, noted) = run(folder.path(), &command);
+        let rows = [first.clone(), cells(&out)].concat();
+        assert_eq!(agree(&noted, &rows, 200), 9);
+        let said = noted.rsplit_once("RMSE ").unwrap().1.split_once(',').unwrap().0;
+        let (got, expected) = (said.parse::<f64>().unwrap(), together(&rows, &rows[200..]));
+        assert!((got / expected - 1.0).abs() < 1e-3, "{got} {expected}");
+        // A run that is resumed says the same.
+        let resumed = [&command[..], &["--checkpoint", "kept", "--resume"]].concat();
+        for end in [203, 400, 601] {
+            write("rest", &[&lines[..1], &lines[201..end]].concat());
+            let noted = run(folder.path(), &resumed).1;
+            assert_eq!(noted.contains(&format!("RMSE {said}, ")), end == 601, "{noted}");
+        }
+        fs::remove_file(folder.path().join("kept")).unwrap();
+    }
+}
+
 /// Columns, ranges and exceptions choose targets as they choose inputs.
 #[test]
 fn targets_are_chosen_in_many_ways() {
-    let folder = folder(60, false);
+    let folder = with_series(&series(60, false));
     let targets = |target: &[&str]| {
         let train = [&["train", "series", "--skip", "5", "--json", "json"], target].concat();
         run(folder.path(), &train);
@@ -161,7 +211,7 @@ fn targets_are_chosen_in_many_ways() {
 /// What is missing of one target is predicted, and does not count for that target alone.
 #[test]
 fn a_value_may_be_missing_of_one_target() {
-    let folder = folder(1400, true);
+    let folder = with_series(&series(1400, true));
     let options = ["--missing", "last", "--json", "json", "--predictions", "out", "--skip", "100"];
     run(folder.path(), &[&TRAIN[..], &options].concat());
     let json = json(folder.path());
@@ -185,7 +235,7 @@ fn a_value_may_be_missing_of_one_target() {
 #[test]
 fn a_model_of_several_targets_runs_and_generates() {
     for options in [&[][..], &["--readout", "gradient", "--cell", "lstm", "--precision", "f64"]] {
-        let folder = folder(800, false);
+        let folder = with_series(&series(800, false));
         let save = ["--save", "model", "--predictions", "out"];
         run(folder.path(), &[&TRAIN[..], &save, options].concat());
         let first = cells(&fs::read_to_string(folder.path().join("out")).unwrap());
@@ -209,7 +259,7 @@ fn a_model_of_several_targets_runs_and_generates() {
         fs::write(folder.path().join("fed"), "b\n1\n2\n").unwrap();
         fails(folder.path(), &["run", "model", "fed"], 1, &["column \"a\""]);
     }
-    let folder = folder(60, false);
+    let folder = with_series(&series(60, false));
     let train = ["--inputs", "a,c", "--save", "model", "--skip", "9"];
     run(folder.path(), &[&TRAIN[..], &train].concat());
     let words = ["inputs a, c", "only its targets a, b"];
@@ -223,7 +273,7 @@ fn a_model_of_several_targets_runs_and_generates() {
 
 #[test]
 fn a_run_of_several_targets_is_resumed() {
-    let folder = folder(1500, true);
+    let folder = with_series(&series(1500, true));
     let path = folder.path().join("series");
     let text = fs::read_to_string(&path).unwrap();
     let outputs =
