@@ -56,6 +56,14 @@ def all_series(rtrl: Path, folder: Path) -> list:
     ]
 
 
+def program() -> Path:
+    """The program `rtrl` as cargo compiles it for speed: the times of any other build say nothing."""
+    build = ["cargo", "build", "--release", "--package", "rtrl-cli", "--message-format", "json"]
+    built = subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    executables = (json.loads(line).get("executable") for line in built.splitlines())
+    return next(Path(path) for path in executables if path)
+
+
 def windows(columns: list, used: tuple):
     """For each row but the last, the last rows of the columns by (column, lag). Row 0 is repeated before it."""
     for row in range(len(columns[0]) - 1):
@@ -183,17 +191,15 @@ def table(records: list) -> str:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("rtrl", type=Path, nargs="?", default=ROOT / "target/release/rtrl", help="the program `rtrl`")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all records to this file")
     args = parser.parse_args()
-    if not args.rtrl.is_file():
-        parser.error(f"got no program at {args.rtrl}, expected that of `cargo build --release -p rtrl-cli`")
+    rtrl = program()
     from online_learners import LEARNERS  # so that the protocol can be tested without the peers
 
     records = []
     with tempfile.TemporaryDirectory() as folder:
-        for series in all_series(args.rtrl, Path(folder)):
-            records += measure_rtrl(args.rtrl, series, Path(folder))
+        for series in all_series(rtrl, Path(folder)):
+            records += measure_rtrl(rtrl, series, Path(folder))
             for name, learner in LEARNERS.items():
                 print(f"{series.name}: {name}", file=sys.stderr)
                 records += measure_peer(name, learner, series)

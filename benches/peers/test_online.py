@@ -1,6 +1,6 @@
 """The protocol of online.py: `python -m unittest test_online` in this folder. No peer is needed, but `rtrl`.
 
-Its path is in RTRL, or it is what `cargo build --release -p rtrl-cli` makes.
+Its path is in RTRL, or cargo compiles it.
 """
 
 import os
@@ -42,7 +42,7 @@ class SameRows(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        rtrl = Path(os.environ.get("RTRL", online.ROOT / "target/release/rtrl"))
+        rtrl = Path(os.environ["RTRL"]) if "RTRL" in os.environ else online.program()
         cls.cases = []
         with tempfile.TemporaryDirectory() as folder:
             for series in online.all_series(rtrl, Path(folder)):
