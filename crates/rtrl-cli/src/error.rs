@@ -30,10 +30,7 @@ pub(crate) enum Error {
     },
     /// No column is left among those that an option chooses.
     #[error("{option}: got no column, expected at least one")]
-    NoColumn {
-        /// The option.
-        option: &'static str,
-    },
+    NoColumn { option: &'static str },
     /// A column of text that is not used.
     #[error("--classes: got column {column:?}, expected an input or the target")]
     NoTextInput {
@@ -79,10 +76,7 @@ pub(crate) enum Error {
         "{option}: got least squares for a class, expected --readout gradient: least squares fits \
          numbers, not the probabilities of classes"
     )]
-    ClassLeastSquares {
-        /// The option.
-        option: &'static str,
-    },
+    ClassLeastSquares { option: &'static str },
     /// An option for numbers next to a class, or the other way round.
     #[error("{option}: got {got} for {target}, expected {expected}")]
     OtherKind {
@@ -109,10 +103,7 @@ pub(crate) enum Error {
     },
     /// A constant of least squares for a readout that learns by its gradient.
     #[error("{option}: got a readout that learns by its gradient, expected --readout rls")]
-    NeedsLeastSquares {
-        /// The option.
-        option: &'static str,
-    },
+    NeedsLeastSquares { option: &'static str },
     /// An option of simple units for a gated cell.
     #[error("{option}: got {cell} units, expected --cell simple")]
     NeedsSimple {

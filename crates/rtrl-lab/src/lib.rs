@@ -10,7 +10,7 @@
 //! | `prequential.rs` | scores of forecasters on the same series |
 //! | `baselines.rs` | persistence and linear autoregression |
 //! | `labels.rs`, `class_baselines.rs` | scores of forecasts of classes, and their baselines |
-//! | `forecast.rs`, `memory.rs` | a network that forecasts a series, and what it remembers |
+//! | `forecast/` | a network that forecasts a series, numbers or a class |
 //! | `interval.rs` | prediction intervals from past errors |
 //! | `scale.rs` | running standardisation |
 //! | `jobs.rs` | independent jobs, several at a time |
@@ -27,7 +27,6 @@ pub mod inspect;
 pub mod interval;
 mod jobs;
 pub mod labels;
-mod memory;
 pub mod paper;
 pub mod prequential;
 pub mod scale;

@@ -489,7 +489,8 @@ mod tests {
         let mut known = [RunningScale::default(); 2];
         let mut deviations = [RunningScale::default(); 2];
         for (value, j) in [(0.0, 0), (8.0, 0), (10.0, 1), (50.0, 1)] {
-            [&mut known, &mut deviations].map(|scales| scales[j].add(value));
+            known[j].add(value);
+            deviations[j].add(value);
         }
         let mut scores = Scores::of_values(1, 2, 0).after(&known);
         let none: &mut [Constant] = &mut [];

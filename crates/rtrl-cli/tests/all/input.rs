@@ -137,7 +137,7 @@ fn blanks_around_keys_are_no_part_of_names() {
 fn truth_values_are_numbers_or_classes() {
     let lines = |yes: &str, no: &str| -> String {
         let row = |row: usize| {
-            let flag = if row % 3 == 0 { yes } else { no };
+            let flag = if row.is_multiple_of(3) { yes } else { no };
             format!("{{\"flag\": {flag}, \"y\": {}}}\n", value(row, 2))
         };
         (0..ROWS).map(row).collect()

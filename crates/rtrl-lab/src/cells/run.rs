@@ -6,7 +6,8 @@ use rtrl_model::{
 
 use super::Problem;
 use super::measure::Errors;
-use super::stream::Stream;
+use super::stream::{self, Stream};
+use crate::scale::RunningScale;
 
 /// The scores of a run; see [`Measure`](super::Measure).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,7 +25,17 @@ impl Problem {
     /// As [`LearnerBuilder::build`](rtrl_model::LearnerBuilder::build) and
     /// [`Learner::step_streams`].
     pub fn run(&self, cell: Cell, seed: u64) -> Result<Score, Error> {
-        let mut streams = Stream::all(self, seed);
+        self.run_standardised(stream::scale(self), cell, seed)
+    }
+
+    /// The same with the scale of the problem, so that several runs find it once.
+    pub(super) fn run_standardised(
+        &self,
+        scale: RunningScale,
+        cell: Cell,
+        seed: u64,
+    ) -> Result<Score, Error> {
+        let mut streams = Stream::all(self, scale, seed);
         let mut learner = self.learner(cell, seed)?;
         let learning = self.learn(&mut learner, &mut streams)?;
         let held_out = self.hold_out(&learner, &mut streams)?;

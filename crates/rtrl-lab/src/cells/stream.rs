@@ -26,9 +26,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// The streams of a problem, `seed` the seed of the run.
-    pub(super) fn all(problem: &Problem, seed: u64) -> Vec<Self> {
-        let scale = scale(problem);
+    /// The streams of a problem with its [`scale`], `seed` the seed of the run.
+    pub(super) fn all(problem: &Problem, scale: RunningScale, seed: u64) -> Vec<Self> {
         let first = seed.wrapping_mul(1 << 32);
         let streams = 0..problem.streams as u64;
         streams.map(|b| Self::new(problem, first.wrapping_add(b), scale)).collect()
@@ -73,7 +72,7 @@ impl Stream {
 
 /// The mean and deviation of the first value of a series, which is input and target. Other tasks
 /// are not standardised.
-fn scale(problem: &Problem) -> RunningScale {
+pub(super) fn scale(problem: &Problem) -> RunningScale {
     let mut scale = RunningScale::default();
     if problem.measure == Measure::SquaredError {
         let mut task = problem.task.start(SCALE_SEED);
@@ -100,7 +99,7 @@ mod tests {
     #[test]
     fn series_are_standardised_and_one_step_ahead() {
         for name in ["mackey-glass", "henon", "lorenz"] {
-            let mut streams = Stream::all(&problem(name), 2);
+            let mut streams = Stream::all(&problem(name), scale(&problem(name)), 2);
             let mut values = RunningScale::default();
             let mut target = vec![None; streams.len()];
             for _ in 0..5000 {
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn symbols_are_not_standardised_and_targets_may_be_absent() {
-        let mut stream = Stream::all(&problem("recall"), 1).swap_remove(0);
+        let mut stream = Stream::all(&problem("recall"), RunningScale::default(), 1).swap_remove(0);
         let mut with_target = 0;
         for _ in 0..1000 {
             stream.advance();

@@ -2,9 +2,11 @@
 
 use rtrl_model::Cell;
 
+use super::stream::scale;
 use super::{Problem, Score};
 use crate::Error;
 use crate::jobs::in_order;
+use crate::scale::RunningScale;
 
 /// A run of a sweep.
 #[derive(Debug, Clone, Copy)]
@@ -51,22 +53,21 @@ pub fn sweep(
     seeds: u32,
     ended: impl Fn(Job, Score) + Sync,
 ) -> Result<Vec<Row>, Error> {
-    let rows: Vec<_> = problems
-        .iter()
-        .flat_map(|problem| [Cell::Simple, Cell::Gru, Cell::Lstm].map(|cell| (*problem, cell)))
-        .collect();
-    let jobs = rows.iter().flat_map(|&(problem, cell)| {
-        (1..=u64::from(seeds)).map(move |seed| Job { problem, cell, seed })
+    let scaled = problems.iter().map(|problem| (*problem, scale(problem)));
+    let of_cells = |scaled| [Cell::Simple, Cell::Gru, Cell::Lstm].map(|cell| (scaled, cell));
+    let rows: Vec<_> = scaled.flat_map(of_cells).collect();
+    let jobs = rows.iter().flat_map(|&((problem, scale), cell)| {
+        (1..=u64::from(seeds)).map(move |seed| (Job { problem, cell, seed }, scale))
     });
-    let run = |job: &Job| {
+    let run = |(job, scale): &(Job, RunningScale)| {
         let (task, seed) = (job.problem.task.name, job.seed);
-        let score = job.problem.run(job.cell, seed);
+        let score = job.problem.run_standardised(*scale, job.cell, seed);
         let score = score.map_err(|source| Error::Run { task, seed, source: Box::new(source) })?;
         ended(*job, score);
         Ok(score)
     };
     let mut scores = in_order(&jobs.collect::<Vec<_>>(), &run)?.into_iter();
-    let row = |(problem, cell)| Row {
+    let row = |((problem, _), cell)| Row {
         problem,
         cell,
         scores: scores.by_ref().take(seeds as usize).collect(),

@@ -1,10 +1,25 @@
 //! A recurrent network that forecasts a series and learns as the series arrives.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `mod.rs` | the forecaster, which takes a step of its learner for each row |
+//! | `numbers.rs` | the scales of inputs and targets, and outputs that forecast numbers |
+//! | `classes.rs` | outputs that forecast a class |
+//! | `memory.rs` | what a forecaster remembers next to its learner |
+//! | `tested.rs` | what the tests share |
 
-use rtrl_model::{Learner, Loss, Network, Real, Targets};
+mod classes;
+mod memory;
+mod numbers;
+#[cfg(test)]
+mod tested;
 
+use rtrl_model::{Learner, Network, Real, Targets};
+
+pub use self::memory::Memory;
+use self::memory::Sequence;
+use self::numbers::Scales;
 use crate::Error;
-pub use crate::memory::Memory;
-use crate::memory::Sequence;
 use crate::prequential::{SeriesForecaster, SeriesRow};
 use crate::scale::RunningScale;
 
@@ -50,8 +65,8 @@ pub struct NetworkForecaster<T: Real> {
     /// Whether the learner and the scales learn from a row.
     learns: bool,
     /// One for each target; none of classes.
-    target_scales: Vec<RunningScale>,
-    input_scales: Vec<RunningScale>,
+    target_scales: Scales,
+    input_scales: Scales,
     /// One for each group.
     sequences: Vec<Sequence<T>>,
     mishaps: u64,
@@ -73,19 +88,14 @@ impl<T: Real> NetworkForecaster<T> {
     pub fn new(learner: Learner<T>, predict: Predict, horizon: Horizon) -> Result<Self, Error> {
         let network = learner.network();
         let (inputs, outputs) = (network.inputs(), network.outputs());
-        let is_class = predict == Predict::Class;
-        if is_class != matches!(learner.loss(), Loss::SoftmaxCrossEntropy) {
-            let expected = if is_class { "softmax-cross-entropy" } else { "a loss of numbers" };
-            let got = learner.loss().name().to_owned();
-            return Err(refused("loss of a forecaster", expected, got));
-        }
-        let values = if is_class { 0 } else { outputs };
+        classes::check_loss(learner.loss(), predict)?;
+        let values = if predict == Predict::Class { 0 } else { outputs };
         Ok(Self {
             predict,
             horizon,
             learns: true,
-            target_scales: vec![RunningScale::default(); values],
-            input_scales: vec![RunningScale::default(); inputs],
+            target_scales: vec![RunningScale::default(); values].into(),
+            input_scales: vec![RunningScale::default(); inputs].into(),
             sequences: vec![Sequence::new(inputs, values); learner.streams()],
             mishaps: 0,
             targets: vec![None; outputs],
@@ -103,17 +113,23 @@ impl<T: Real> NetworkForecaster<T> {
     /// [`rtrl_model::Error::TargetLength`] for that of another number of targets,
     /// [`rtrl_model::Error::StreamCount`] for that of another number of groups.
     pub fn remember(self, memory: Memory) -> Result<Self, Error> {
-        memory.check(self.sequences.len(), self.input_scales.len(), self.target_scales.len())?;
-        let Memory { target_scales, input_scales, sequences, mishaps } = memory;
-        let sequences = sequences.iter().map(Sequence::rounded).collect();
-        Ok(Self { target_scales, input_scales, sequences, mishaps, made: None, ..self })
+        let (inputs, values) = (self.input_scales.each().len(), self.target_scales.each().len());
+        memory.check(self.sequences.len(), inputs, values)?;
+        Ok(Self {
+            target_scales: memory.target_scales.into(),
+            input_scales: memory.input_scales.into(),
+            sequences: memory.sequences.iter().map(Sequence::rounded).collect(),
+            mishaps: memory.mishaps,
+            made: None,
+            ..self
+        })
     }
 
     /// What the forecaster remembers next to its learner.
     pub fn memory(&self) -> Memory {
         Memory {
-            target_scales: self.target_scales.clone(),
-            input_scales: self.input_scales.clone(),
+            target_scales: self.target_scales.each().to_vec(),
+            input_scales: self.input_scales.each().to_vec(),
             sequences: self.sequences.iter().map(Sequence::widened).collect(),
             mishaps: self.mishaps,
         }
@@ -161,12 +177,12 @@ impl<T: Real> NetworkForecaster<T> {
 
     /// Mean and deviation of every target; none of classes.
     pub fn target_scales(&self) -> &[RunningScale] {
-        &self.target_scales
+        self.target_scales.each()
     }
 
     /// Mean and deviation of every input.
     pub fn input_scales(&self) -> &[RunningScale] {
-        &self.input_scales
+        self.input_scales.each()
     }
 
     /// Adds the stream of a group that begins with this row.
@@ -177,7 +193,7 @@ impl<T: Real> NetworkForecaster<T> {
         let stream = self.learner.add_stream()?;
         let rest = vec![T::ZERO; self.learner.network().layout().states()];
         self.learner.reset_stream(stream, &rest)?;
-        let (inputs, values) = (self.input_scales.len(), self.target_scales.len());
+        let (inputs, values) = (self.input_scales.each().len(), self.target_scales.each().len());
         self.sequences.push(Sequence::new(inputs, values));
         Ok(())
     }
@@ -242,27 +258,26 @@ impl<T: Real> NetworkForecaster<T> {
     /// Converts the outputs of the network to values of the targets, relative to the current row of a
     /// group, or to probabilities.
     fn decode(&mut self, group: usize) {
-        if self.predict == Predict::Class {
-            return softmax(&mut self.forecasts);
-        }
-        for j in 0..self.forecasts.len() {
-            let deviation = self.target_scales[j].deviation();
-            self.forecasts[j] = self.base(group, j) + self.forecasts[j] * deviation;
+        match self.predict {
+            Predict::Class => classes::softmax(&mut self.forecasts),
+            predict => {
+                let present = &self.sequences[group].present;
+                self.target_scales.decode(predict, present, &mut self.forecasts);
+            }
         }
     }
 
     /// The inverse of [`NetworkForecaster::decode`], for the targets of a row. There are none unless
     /// the forecaster learns.
     fn encode(&mut self, row: SeriesRow<'_>) -> Result<(), Error> {
+        let present = &self.sequences[row.group].present;
         for (j, &target) in row.targets.iter().enumerate() {
             let target = target.filter(|_| self.learns);
-            self.targets[j] = match (target, self.predict) {
-                (Some(target), Predict::Change | Predict::Value) => {
-                    let deviation = self.target_scales[j].deviation();
-                    Some(T::from_f64((target - self.base(row.group, j)) / deviation))
-                }
-                (target, _) => target.map(T::from_f64),
-            };
+            let output = target.map(|target| match self.predict {
+                Predict::Class => target,
+                predict => self.target_scales.encode(predict, j, present[j], target),
+            });
+            self.targets[j] = output.map(T::from_f64);
             if self.targets[j].is_some_and(|target| !target.is_finite()) {
                 return Err(Error::Scale);
             }
@@ -270,25 +285,12 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(())
     }
 
-    /// The forecast of target `j` of a group for an output of 0.
-    fn base(&self, group: usize, j: usize) -> f64 {
-        match (self.predict, self.sequences[group].present[j]) {
-            (Predict::Change, Some(present)) => present,
-            _ => self.target_scales[j].mean(),
-        }
-    }
-
     /// Makes the inputs the current ones. If a scale cannot take its value, none does.
     fn enter_inputs(&mut self, row: SeriesRow<'_>) -> Result<(), Error> {
         self.made = None;
-        let mut scales = self.input_scales.iter().zip(row.inputs);
-        scales.try_for_each(|(scale, &value)| with(scale, value).map(drop))?;
-        let input = &mut self.sequences[row.group].input;
-        let places = input.iter_mut().zip(&mut self.input_scales).zip(row.inputs);
-        for ((place, scale), &value) in places {
-            if self.learns {
-                scale.add(value);
-            }
+        self.input_scales.take(row.inputs.iter().copied().map(Some), self.learns)?;
+        let places = self.sequences[row.group].input.iter_mut().zip(self.input_scales.each());
+        for ((place, scale), &value) in places.zip(row.inputs) {
             *place = T::from_f64(scale.standardise(value));
         }
         Ok(())
@@ -298,24 +300,17 @@ impl<T: Real> NetworkForecaster<T> {
     /// does.
     fn enter_targets(&mut self, row: SeriesRow<'_>) -> Result<(), Error> {
         self.made = None;
-        for (scale, target) in self.target_scales.iter().zip(row.targets) {
-            target.map_or(Ok(()), |target| with(scale, target).map(drop))?;
-        }
-        let present = &mut self.sequences[row.group].present;
-        let places = self.target_scales.iter_mut().zip(present).zip(row.targets);
-        for ((scale, present), &target) in places {
-            let Some(target) = target else { continue };
-            if self.learns {
-                scale.add(target);
-            }
-            *present = Some(target);
+        self.target_scales.take(row.targets.iter().copied(), self.learns)?;
+        let places = self.sequences[row.group].present.iter_mut().zip(row.targets);
+        for (present, target) in places.filter(|(_, target)| target.is_some()) {
+            *present = *target;
         }
         Ok(())
     }
 
     /// Fails for a row of another number of inputs or targets, or of a group after the next new one.
     fn check(&self, row: SeriesRow<'_>) -> Result<(), Error> {
-        let (expected, got) = (self.input_scales.len(), row.inputs.len());
+        let (expected, got) = (self.input_scales.each().len(), row.inputs.len());
         if got != expected {
             return Err(Error::Model(rtrl_model::Error::InputLength { expected, got }));
         }
@@ -331,27 +326,8 @@ impl<T: Real> NetworkForecaster<T> {
     }
 }
 
-/// The scale with one more value, if it is finite.
-fn with(scale: &RunningScale, value: f64) -> Result<RunningScale, Error> {
-    let mut scale = *scale;
-    scale.add(value);
-    if (scale.mean() * scale.deviation()).is_finite() { Ok(scale) } else { Err(Error::Scale) }
-}
-
 fn copy<T: Real>(outputs: &[T], to: &mut [f64]) {
     to.iter_mut().zip(outputs).for_each(|(place, output)| *place = output.to_f64());
-}
-
-/// Replaces logits by their softmax.
-fn softmax(values: &mut [f64]) {
-    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    for value in &mut *values {
-        *value = libm::exp(*value - largest);
-    }
-    let sum: f64 = values.iter().sum();
-    for value in values {
-        *value /= sum;
-    }
 }
 
 impl<T: Real> SeriesForecaster for NetworkForecaster<T> {
@@ -385,84 +361,13 @@ impl<T: Real> SeriesForecaster for NetworkForecaster<T> {
     }
 }
 
-/// The error of a learner that cannot forecast.
-fn refused(what: &'static str, expected: &str, got: String) -> Error {
-    let expected = expected.to_owned();
-    Error::Model(rtrl_model::Error::Setting { what, expected, got })
-}
-
 #[cfg(test)]
 mod tests {
     use rtrl_model::{Optimizer, Readout};
 
+    use super::tested::{forecaster, score, wave};
     use super::*;
-    use crate::baselines::{PerTarget, Persistence};
     use crate::prequential::Scores;
-
-    const NO_BASELINES: [PerTarget<Persistence>; 0] = [];
-
-    impl<T: Real> NetworkForecaster<T> {
-        /// Takes a row of one target and returns its forecast.
-        fn take(&mut self, input: f64, target: Option<f64>) -> Result<Option<f64>, Error> {
-            let mut forecasts = Vec::new();
-            self.observe(
-                SeriesRow { group: 0, inputs: &[input], targets: &[target] },
-                &mut forecasts,
-            )?;
-            Ok(forecasts[0])
-        }
-    }
-
-    /// Scores a row of one target.
-    fn score(
-        scores: &mut Scores,
-        network: &mut NetworkForecaster<f64>,
-        input: f64,
-        target: Option<f64>,
-    ) {
-        let row = SeriesRow { group: 0, inputs: &[input], targets: &[target] };
-        scores.take(network, &mut NO_BASELINES.clone(), row).unwrap();
-    }
-
-    fn forecaster(predict: Predict, rate: f64) -> NetworkForecaster<f64> {
-        let readout = Readout::new(1).with_inputs().recursive_least_squares(1.0, 1e-3);
-        let network = Network::builder(6, 1).readout(readout).seed(1).build().unwrap();
-        let learner = Learner::builder(network).optimizer(Optimizer::sgd(rate)).build().unwrap();
-        NetworkForecaster::new(learner, predict, Horizon::NextRow).unwrap()
-    }
-
-    fn wave(t: usize) -> f64 {
-        40.0 + 3.0 * libm::sin(0.3 * t as f64)
-    }
-
-    fn error(predict: Predict, series: impl Iterator<Item = f64>) -> f64 {
-        let mut network = forecaster(predict, 1e-3);
-        let mut scores = Scores::of_values(1, 1, 200);
-        for value in series {
-            score(&mut scores, &mut network, value, Some(value));
-        }
-        assert_eq!(network.mishaps(), 0);
-        scores.settled()[0].rmse().unwrap()
-    }
-
-    /// Persistence has 0.63.
-    #[test]
-    fn a_wave_is_learnt_as_value_and_as_change() {
-        for predict in [Predict::Value, Predict::Change] {
-            let error = error(predict, (0..400).map(wave));
-            assert!(error < 0.3, "{predict:?}: {error}");
-        }
-    }
-
-    /// The negative control of the test above: the same values in an order that nothing can be
-    /// learnt from.
-    #[test]
-    fn shuffled_values_are_not() {
-        let mut generator = rtrl_model::Generator::new(5);
-        let order = (0..400).map(|_| 40.0 + 3.0 * libm::sin(generator.between(0.0, 120.0)));
-        let error = error(Predict::Value, order);
-        assert!(error > 1.0, "{error}");
-    }
 
     /// The forecast is made from the rows before: changing a row changes no forecast up to its own.
     #[test]
@@ -518,17 +423,6 @@ mod tests {
             assert_eq!(forecast.is_none(), t == 0);
         }
         assert!(network.mishaps() > 0);
-    }
-
-    #[test]
-    fn values_that_cannot_be_standardised_are_refused() {
-        let mut network = forecaster(Predict::Value, 1e-3);
-        network.take(0.0, Some(f64::MAX)).unwrap();
-        assert!(matches!(network.take(0.0, Some(-f64::MAX)), Err(Error::Scale)));
-        let row = SeriesRow { group: 0, inputs: &[], targets: &[Some(1.0)] };
-        let short = network.observe(row, &mut Vec::new());
-        let refused = rtrl_model::Error::InputLength { expected: 1, got: 0 };
-        assert_eq!(short.unwrap_err().to_string(), refused.to_string());
     }
 
     /// The target is the sum of the last two inputs, its own among them, whose deviation is 0.58.
@@ -622,88 +516,6 @@ mod tests {
         assert_eq!(after.target_scales, before.target_scales);
         assert_eq!(after.input_scales, before.input_scales);
         assert_ne!(after.sequences, before.sequences);
-    }
-
-    /// A network of two targets, or of two classes.
-    fn pair(predict: Predict) -> NetworkForecaster<f64> {
-        let readout = Readout::new(2).with_inputs();
-        let (readout, loss) = match predict {
-            Predict::Class => (readout, Loss::SoftmaxCrossEntropy),
-            _ => (readout.recursive_least_squares(1.0, 1e-3), Loss::SquaredError),
-        };
-        let network = Network::builder(6, 1).readout(readout).seed(1).build().unwrap();
-        let learner = Learner::builder(network).loss(loss).optimizer(Optimizer::sgd(0.05));
-        NetworkForecaster::new(learner.build().unwrap(), predict, Horizon::SameRow).unwrap()
-    }
-
-    /// If only the readout learns, by least squares, each output forecasts as if it were alone,
-    /// whatever is missing of the other.
-    #[test]
-    fn a_target_that_is_missing_is_none_of_its_output() {
-        let forecasts = |missing: bool| {
-            let mut network = pair(Predict::Value);
-            network.learner.set_learning_rate(0.0).unwrap();
-            let mut all = Vec::new();
-            for t in 0..60 {
-                let second = (!missing || t % 3 > 0).then(|| -wave(t));
-                let targets = [Some(wave(t + 1)), second];
-                let row = SeriesRow { group: 0, inputs: &[wave(t)], targets: &targets };
-                network.observe(row, &mut all).unwrap();
-            }
-            assert_eq!(network.mishaps(), 0);
-            all.chunks(2).map(|pair| [pair[0], pair[1]].map(|f| f.map(f64::to_bits))).collect()
-        };
-        let (whole, missing): (Vec<_>, Vec<_>) = (forecasts(false), forecasts(true));
-        assert!(whole.iter().zip(&missing).all(|(a, b)| a[0] == b[0]));
-        assert_ne!(whole[59][1], missing[59][1]);
-    }
-
-    /// Of a wave that rises or falls, which the last value does not tell.
-    #[test]
-    fn a_class_is_learnt() {
-        let run = |shuffled: bool| {
-            let mut network = pair(Predict::Class);
-            let mut scores = Scores::of_classes(1, 2, 1500);
-            let mut generator = rtrl_model::Generator::new(8);
-            for t in 0..3000 {
-                let input = libm::sin(0.3 * f64::from(t));
-                let rises =
-                    if shuffled { generator.bit() } else { libm::cos(0.3 * f64::from(t)) > 0.0 };
-                let targets = [rises, !rises].map(|is| Some(f64::from(u8::from(is))));
-                // Some rows have no class.
-                let targets = if t % 7 == 0 { [None; 2] } else { targets };
-                let row = SeriesRow { group: 0, inputs: &[input], targets: &targets };
-                scores.take(&mut network, &mut NO_BASELINES.clone(), row).unwrap();
-                let sum: f64 = scores.forecasts().iter().flatten().sum();
-                assert!((sum - 1.0).abs() < 1e-12);
-            }
-            assert_eq!(network.mishaps(), 0);
-            [scores.classes()[0].accuracy().unwrap(), scores.least().unwrap()]
-        };
-        let [accuracy, log_loss] = run(false);
-        assert!(accuracy > 0.95 && log_loss < 0.15, "{accuracy} {log_loss}");
-        // Negative control.
-        let [accuracy, log_loss] = run(true);
-        assert!(accuracy < 0.6 && log_loss > 0.6, "{accuracy} {log_loss}");
-    }
-
-    #[test]
-    fn the_loss_must_fit() {
-        let build = |loss: Loss<f64>| {
-            let network = Network::builder(2, 1).readout(Readout::new(2)).build().unwrap();
-            Learner::builder(network).loss(loss).build().unwrap()
-        };
-        for (loss, predict, got) in [
-            (Loss::SquaredError, Predict::Class, "got squared-error"),
-            (Loss::SoftmaxCrossEntropy, Predict::Value, "got softmax"),
-        ] {
-            let refused = NetworkForecaster::new(build(loss), predict, Horizon::NextRow);
-            let error = refused.unwrap_err().to_string();
-            assert!(error.contains("loss") && error.contains(got), "{error}");
-        }
-        let mut network = pair(Predict::Value);
-        let row = SeriesRow { group: 0, inputs: &[1.0], targets: &[Some(1.0)] };
-        assert!(network.observe(row, &mut Vec::new()).is_err());
     }
 
     /// Rows of two waves of different phase, interleaved at random: as many as `rows`.
