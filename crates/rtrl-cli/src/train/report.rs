@@ -39,8 +39,10 @@ pub(crate) fn draw<T: Real>(
 ) -> Result<String, Error> {
     let forecasters = &outcome.forecasters;
     let network = forecasters.ours.network();
-    let of_group =
-        outcome.groups.first().map_or_else(String::new, |group| format!(" of group {group}"));
+    let of_group = outcome
+        .groups
+        .get(..1)
+        .map_or_else(String::new, |first| format!(" of group {}", input::listed(first).concat()));
     let last = format!("The last rows{of_group}");
     let whole = match history.whole.stride {
         1 => format!("The whole series{of_group}"),
