@@ -54,16 +54,36 @@ fn streams_with_long_windows(contents: &mut serde_json::Value, tensors: &mut Ten
     contents["learner"]["engine"]["deferred"]["window"] = json!(400);
 }
 
+/// Claims a block of all states for each weight row, which take no place in the file where no weight
+/// of the row learns.
+fn blocks_of_all_states(contents: &mut serde_json::Value, tensors: &mut Tensors) {
+    let block = |row: usize| {
+        let (states, rows) = ([[0, MANY]], [[row, row + 1]]);
+        json!({"states": states, "rows": rows, "weights": u8::from(row == 0), "engine": "eager"})
+    };
+    contents["learner"]["engine"] = json!({"blocks": (0..MANY).map(block).collect::<Vec<_>>()});
+    let name = |row: usize| format!("stream.0.engine.block.{row}.sensitivities");
+    let p = tensors.iter_mut().find(|(tensor, _)| tensor.name.ends_with("engine.sensitivities"));
+    p.unwrap().0.name = name(0);
+    let empty = |row| (Tensor::numbers::<f64>(name(row), [MANY, 0]), Vec::new());
+    tensors.splice(0..0, (1..MANY).map(empty));
+}
+
 /// Gradients of n c numbers a stream and windows of h n² numbers take memory when a step first writes them, not
 /// because a header claims them.
 #[test]
-fn claimed_streams_and_windows_take_no_memory() {
+fn claimed_streams_windows_and_blocks_take_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let (path, forged) = (folder.path().join("original"), folder.path().join("forged"));
     nearly_frozen().save(&path, &json!(null)).unwrap();
     // A system that does not lend more than it has refuses long windows.
-    let claims: [(Forge, &[u64]); 3] =
-        [(hundred_streams, &[100]), (streams_with_long_windows, &[0, 100]), (long_window, &[0, 1])];
+    let claims: [(Forge, &[u64]); 4] = [
+        (hundred_streams, &[100]),
+        (streams_with_long_windows, &[0, 100]),
+        (long_window, &[0, 1]),
+        // Each block would have a Jacobian.
+        (blocks_of_all_states, &[0]),
+    ];
     for (forge, allowed) in claims {
         rewrite(&path, &forged, forge);
         let [streams, taken] = read(&forged);

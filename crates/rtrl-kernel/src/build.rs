@@ -44,7 +44,13 @@ impl<T: Real> Order<'_, T> {
         let Self { spec, layout, learns, threads, engine } = self;
         let weights = learns.iter().filter(|&&learns| learns).count();
         let flops = cost::step(spec, layout.states(), weights);
-        *engine = with_workers(spec, layout, learns, isa, Workers::new(threads, flops)?)?;
+        *engine = if let Spec::Blocks(blocks) = spec {
+            Some(Box::new(Blocks::new(layout, learns, blocks, isa, threads)?))
+        } else {
+            let are_idle = *spec == Spec::Diagonal && threads.count(flops) > 1;
+            let threads = if are_idle { Threads::SERIAL } else { threads };
+            with_workers(spec, layout, learns, isa, Workers::new(threads, flops)?)?
+        };
         Ok(())
     }
 }

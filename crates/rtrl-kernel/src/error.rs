@@ -79,15 +79,23 @@ pub enum Error {
         /// How many it drives.
         got: usize,
     },
-    /// Blocks that do not divide the weight rows of the layout.
-    #[error("block {block}: got {got}, expected {expected}")]
+    /// A block that does not fit the layout, or lacks what it must have.
+    #[error("block {block}, {field}: got {got}, expected {expected}")]
     Block {
         /// The block, from 0.
         block: usize,
-        /// What a block consists of.
-        expected: &'static str,
-        /// What is wrong with this one.
+        /// Which field of it.
+        field: &'static str,
+        /// What the field must be.
+        expected: String,
+        /// What it is.
         got: String,
+    },
+    /// A weight row that learns and is in none of the blocks.
+    #[error("got row {row} in no block, expected every row with a weight that learns")]
+    NoBlock {
+        /// The weight row.
+        row: usize,
     },
     /// The sensitivities need more bytes than can be addressed or than the system provides.
     #[error("cannot allocate {bytes} bytes for the engine; use fewer units or learning weights")]

@@ -69,5 +69,5 @@ pub use simd::{
 pub use spec::{Block, Pace, Spec};
 pub use step::Step;
 pub use store::{Sink, Snapshot, Source};
-pub use structure::{Pattern, Reach, check_blocks, merge, reaches};
+pub use structure::{Extent, Pattern, Reach, check_blocks, merge, reaches};
 pub use threads::{Threads, Workers, automatic_threads};

@@ -78,9 +78,10 @@ impl<T: Real> Blocks<T> {
     /// threads; otherwise each large block is advanced by all threads, one after the other.
     ///
     /// # Errors
-    /// [`Error::Block`] unless each row with a weight that learns is in one block, with ascending
-    /// rows and states that exist and as many weights as it says; [`Error::Length`] if the mask does
-    /// not fit the layout; [`Error::Threads`]; those of the engines.
+    /// [`Error::Block`] and [`Error::NoBlock`] unless each row with a weight that learns is in one
+    /// block, with ascending rows and states that exist and as many weights as it says;
+    /// [`Error::Length`] if the mask does not fit the layout; [`Error::Threads`]; those of the
+    /// engines.
     pub fn new(
         layout: &Layout,
         learns: &[bool],
@@ -89,6 +90,9 @@ impl<T: Real> Blocks<T> {
         threads: Threads,
     ) -> Result<Self, Error> {
         let flops = blocks.iter().map(flops).sum();
+        let count = threads.count(flops);
+        let are_idle = count > 1 && Sharing::of(blocks, count) == Sharing::Nothing;
+        let threads = if are_idle { Threads::SERIAL } else { threads };
         Self::with_workers(layout, learns, blocks, isa, Workers::new(threads, flops)?)
     }
 
@@ -103,13 +107,10 @@ impl<T: Real> Blocks<T> {
         check_length("mask of learning weights", layout.weights(), learns.len())?;
         let columns = columns(layout, learns);
         check(layout, &columns, blocks)?;
-        let total: u128 = blocks.iter().map(flops).sum();
-        let largest = blocks.iter().map(flops).max().unwrap_or(0);
         let threads = workers.count();
-        let even =
-            threads > 1 && !blocks.is_empty() && largest.saturating_mul(threads as u128) <= total;
+        let sharing = Sharing::of(blocks, threads);
         let part = |block: &Block| {
-            let shared = !even && (flops(block) >= 2 * FLOPS_PER_THREAD || blocks.len() == 1);
+            let shared = sharing == Sharing::Large && is_shared(block, blocks.len());
             let own = if shared { workers.clone() } else { Workers::new(Threads::SERIAL, 0)? };
             Part::new(layout, learns, &columns, block, isa, own)
         };
@@ -117,7 +118,7 @@ impl<T: Real> Blocks<T> {
             layout: layout.clone(),
             parts: blocks.iter().map(part).collect::<Result<_, _>>()?,
             weights: columns.last().map_or(0, |last| last.end),
-            taken: even.then(|| blocks.len().div_ceil(threads)),
+            taken: (sharing == Sharing::Blocks).then(|| blocks.len().div_ceil(threads)),
             workers,
             lost: false,
         })
@@ -127,6 +128,38 @@ impl<T: Real> Blocks<T> {
     fn drop_errors(&mut self) {
         self.parts.iter_mut().for_each(Part::drop_errors);
     }
+}
+
+/// What several threads share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// The blocks: each thread takes some.
+    Blocks,
+    /// Each of the large ones, one after the other.
+    Large,
+    Nothing,
+}
+
+impl Sharing {
+    fn of(blocks: &[Block], threads: usize) -> Self {
+        let total: u128 = blocks.iter().map(flops).sum();
+        let largest = blocks.iter().map(flops).max().unwrap_or(0);
+        if threads < 2 {
+            Self::Nothing
+        } else if blocks.len() > 1 && largest.saturating_mul(threads as u128) <= total {
+            Self::Blocks
+        } else if blocks.iter().any(|block| is_shared(block, blocks.len())) {
+            Self::Large
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
+/// Whether threads share a block, one of `count`. The diagonal engine has one thread.
+fn is_shared(block: &Block, count: usize) -> bool {
+    let is_large = flops(block) >= 2 * FLOPS_PER_THREAD || count == 1;
+    is_large && block.engine != Spec::Diagonal
 }
 
 /// The columns of p of each weight row.
@@ -150,32 +183,36 @@ fn flops(block: &Block) -> u128 {
 fn check(layout: &Layout, columns: &[Range<usize>], blocks: &[Block]) -> Result<(), Error> {
     let mut taken = vec![false; layout.rows()];
     for (number, block) in blocks.iter().enumerate() {
-        let refuse = |got, expected| Err(Error::Block { block: number, expected, got });
-        for (list, end) in [(&block.states, layout.states()), (&block.rows, layout.rows())] {
-            let ascends = list.windows(2).all(|pair| pair[0] < pair[1]);
-            if !ascends || list.last().is_none_or(|&last| last as usize >= end) {
-                let got = format!("{} numbers of at most {:?}", list.len(), list.last());
-                return refuse(got, "ascending states and weight rows of the layout");
+        let refuse =
+            |field, got, expected| Err(Error::Block { block: number, field, expected, got });
+        let states = ("states", &block.states, layout.states());
+        for (field, list, end) in [states, ("rows", &block.rows, layout.rows())] {
+            let Some(&last) = list.last() else {
+                return refuse(field, "none".to_owned(), "at least one".to_owned());
+            };
+            let mut pairs = list.iter().zip(&list[1..]);
+            if let Some((before, number)) = pairs.find(|(before, number)| before >= number) {
+                let got = format!("{number} after {before}");
+                return refuse(field, got, "ascending numbers".to_owned());
+            }
+            if last as usize >= end {
+                return refuse(field, last.to_string(), format!("a number below {end}"));
             }
         }
         for &row in &block.rows {
             if std::mem::replace(&mut taken[row as usize], true) {
-                return refuse(format!("row {row} again"), "rows that no other block has");
+                let expected = "rows that no other block has".to_owned();
+                return refuse("rows", format!("row {row} again"), expected);
             }
         }
         let weights: usize = block.rows.iter().map(|&row| columns[row as usize].len()).sum();
         if weights != block.weights {
-            return refuse(
-                format!("{} weights that learn", block.weights),
-                "as many as its rows have",
-            );
+            let expected = format!("{weights}, those of its rows that learn");
+            return refuse("weights", block.weights.to_string(), expected);
         }
     }
     match (0..layout.rows()).find(|&row| !taken[row] && !columns[row].is_empty()) {
-        Some(row) => {
-            let (block, got) = (blocks.len(), format!("row {row} in no block"));
-            Err(Error::Block { block, expected: "every row with a weight that learns", got })
-        }
+        Some(row) => Err(Error::NoBlock { row }),
         None => Ok(()),
     }
 }
@@ -274,5 +311,39 @@ impl<T: Real> Engine<T> for Blocks<T> {
 
     fn boxed_clone(&self) -> Box<dyn Engine<T>> {
         Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Threads of the engine of blocks of one state and row each, if three are requested.
+    fn threads(engines: &[Spec]) -> usize {
+        let count = engines.len();
+        let layout = Layout::simple(count, 1).unwrap();
+        let block = |(number, engine): (u32, &Spec)| Block {
+            states: vec![number],
+            rows: vec![number],
+            weights: 1,
+            engine: engine.clone(),
+        };
+        let blocks: Vec<_> = (0..).zip(engines).map(block).collect();
+        let threads = Threads::Exactly(3);
+        let blocks = Blocks::<f32>::new(&layout, &vec![true; count], &blocks, Isa::best(), threads);
+        blocks.unwrap().workers.count()
+    }
+
+    #[test]
+    fn threads_that_no_block_could_use_are_not_started() {
+        assert_eq!(threads(&[Spec::Diagonal]), 1);
+        assert_eq!(threads(&[Spec::Eager, Spec::Diagonal]), 1);
+    }
+
+    #[cfg(feature = "rayon")]
+    #[test]
+    fn threads_share_blocks_or_a_large_one() {
+        assert_eq!(threads(&[Spec::Eager]), 3);
+        assert_eq!(threads(&vec![Spec::Diagonal; 6]), 3);
     }
 }

@@ -1,49 +1,130 @@
 //! Reaches that are cheaper together.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Pattern, Reach};
+use super::{Extent, Pattern, Reach};
 
 /// Merges reaches where that lowers the sum of their costs, as `cost` counts them. A row stays
 /// exact in a block with more states than it reaches; the sensitivities there are 0.
 ///
 /// One reach after the other, in the order of `reaches`, joins that of the ones before it with
-/// which it saves most, or none.
-pub fn merge(reaches: Vec<Reach>, pattern: &Pattern, cost: impl Fn(&Reach) -> u128) -> Vec<Reach> {
-    let mut merged: Vec<(Reach, u128)> = Vec::with_capacity(reaches.len());
+/// which it saves most, or none. Where several save the same, it joins the first.
+pub fn merge(reaches: Vec<Reach>, pattern: &Pattern, cost: impl Fn(Extent) -> u128) -> Vec<Reach> {
+    let mut merged = Merged::default();
     for reach in reaches {
-        let alone = cost(&reach);
-        let mut best: Option<(usize, Reach, u128, u128)> = None;
-        for (place, (other, others)) in merged.iter().enumerate() {
-            let most = best.as_ref().map_or(0, |(.., most)| *most);
-            let saved = |together: u128| (others + alone).saturating_sub(together);
+        let alone = cost(reach.extent());
+        let common = merged.common(&reach);
+        let mut best: Option<(usize, u128, Option<Reach>)> = None;
+        for &place in &common {
+            let (other, others) = &merged.list[place];
+            let saved = |both: &Reach| (others + alone).saturating_sub(cost(both.extent()));
+            let most = best.as_ref().map_or(0, |(_, most, _)| *most);
             let mut both = union(other, &reach);
             // Counting entries takes longest. There are no fewer than in either.
-            if saved(cost(&both)) <= most {
+            if saved(&both) <= most {
                 continue;
             }
             if ![other, &reach].iter().any(|part| part.states.len() == both.states.len()) {
                 both.entries = pattern.entries_between(&both.states);
             }
-            let together = cost(&both);
-            if saved(together) > most {
-                best = Some((place, both, together, saved(together)));
+            let saved = saved(&both);
+            if saved > most {
+                best = Some((place, saved, Some(both)));
             }
         }
-        match best {
-            Some((place, both, together, _)) => merged[place] = (both, together),
-            None => merged.push((reach, alone)),
+        for (extent, others, place) in merged.apart(&common) {
+            let saved = (others + alone).saturating_sub(cost(extent.and(reach.extent())));
+            let is_better = match &best {
+                Some((first, most, _)) => saved > *most || saved == *most && place < *first,
+                None => saved > 0,
+            };
+            if is_better {
+                best = Some((place, saved, None));
+            }
+        }
+        if let Some((place, _, both)) = best {
+            let other = &merged.list[place].0;
+            let both = both.unwrap_or_else(|| {
+                let Extent { entries, .. } = other.extent().and(reach.extent());
+                Reach { entries, ..union(other, &reach) }
+            });
+            let together = cost(both.extent());
+            merged.replace(place, both, together);
+        } else {
+            merged.push(reach, alone);
         }
     }
-    merged.into_iter().map(|(reach, _)| reach).collect()
+    merged.list.into_iter().map(|(reach, _)| reach).collect()
+}
+
+/// Reaches that have been merged, so far.
+#[derive(Default)]
+struct Merged {
+    /// The reaches and their costs.
+    list: Vec<(Reach, u128)>,
+    /// The cost and the places of those of the same extent.
+    alike: BTreeMap<Extent, (u128, BTreeSet<usize>)>,
+    /// For each state, the places of those that have it.
+    having: Vec<Vec<usize>>,
+}
+
+impl Merged {
+    /// The places of the reaches that have a state of `reach`, ascending.
+    fn common(&self, reach: &Reach) -> Vec<usize> {
+        let mut found = vec![false; self.list.len()];
+        let having = reach.states.iter().filter_map(|&state| self.having.get(state as usize));
+        having.flatten().for_each(|&place| found[place] = true);
+        (0..found.len()).filter(|&place| found[place]).collect()
+    }
+
+    /// The extents of the other reaches, with their cost and the first place of each. Because
+    /// reaches are closed, no entry of the Jacobian leads from one of these to `reach`, or back.
+    fn apart(&self, common: &[usize]) -> impl Iterator<Item = (Extent, u128, usize)> {
+        self.alike.iter().filter_map(move |(&extent, (cost, places))| {
+            let mut places = places.iter().filter(|place| common.binary_search(place).is_err());
+            Some((extent, *cost, *places.next()?))
+        })
+    }
+
+    fn push(&mut self, reach: Reach, cost: u128) {
+        self.list.push((Reach { states: vec![], rows: vec![], ..reach }, 0));
+        self.replace(self.list.len() - 1, reach, cost);
+    }
+
+    /// Puts `reach`, which has all that was there, in a place.
+    fn replace(&mut self, place: usize, reach: Reach, cost: u128) {
+        let old = &self.list[place].0;
+        if let Some((_, places)) = self.alike.get_mut(&old.extent()) {
+            places.remove(&place);
+            if places.is_empty() {
+                self.alike.remove(&old.extent());
+            }
+        }
+        let (_, places) = self.alike.entry(reach.extent()).or_insert((cost, BTreeSet::new()));
+        places.insert(place);
+        let most = reach.states.last().map_or(0, |&last| last as usize + 1);
+        self.having.resize(self.having.len().max(most), Vec::new());
+        for state in &reach.states {
+            if old.states.binary_search(state).is_err() {
+                self.having[*state as usize].push(place);
+            }
+        }
+        self.list[place] = (reach, cost);
+    }
 }
 
 /// The rows of both in all of their states. The number of entries is the larger one of both, which
 /// is right if one has all states of the other.
 fn union(a: &Reach, b: &Reach) -> Reach {
-    let (states, rows) = (merged(&a.states, &b.states), merged(&a.rows, &b.rows));
-    let (weights, entries) = (a.weights + b.weights, a.entries.max(b.entries));
-    Reach { states, rows, weights, entries, diagonal: false }
+    Reach {
+        states: merged(&a.states, &b.states),
+        rows: merged(&a.rows, &b.rows),
+        weights: a.weights + b.weights,
+        entries: a.entries.max(b.entries),
+        through: a.through + b.through,
+        diagonal: false,
+    }
 }
 
 /// Two ascending lists as one, without repetitions.
@@ -75,7 +156,7 @@ mod tests {
         let reaches = reaches(&Layout::simple(6, 2).unwrap(), &[true; 12], &pattern).unwrap();
         assert_eq!(reaches.len(), 4);
         let cost =
-            |overhead| move |reach: &Reach| overhead + (reach.entries * reach.weights) as u128;
+            |overhead| move |extent: Extent| overhead + (extent.entries * extent.weights) as u128;
         assert_eq!(merge(reaches.clone(), &pattern, cost(0)), reaches);
         let one = merge(reaches.clone(), &pattern, cost(1000));
         let (states, rows) = (&one[0].states, &one[0].rows);

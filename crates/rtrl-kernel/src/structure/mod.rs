@@ -20,4 +20,4 @@ mod reach;
 pub use closed::check_blocks;
 pub use merge::merge;
 pub use pattern::Pattern;
-pub use reach::{Reach, reaches};
+pub use reach::{Extent, Reach, reaches};

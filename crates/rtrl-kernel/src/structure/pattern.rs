@@ -43,14 +43,14 @@ impl Pattern {
         self.rows.len()
     }
 
-    /// The states that state `k` depends on, in ascending order.
+    /// The states that state `k` depends on, in ascending order; none if there is no state `k`.
     pub fn row(&self, k: usize) -> &[u32] {
-        &self.rows[k]
+        self.rows.get(k).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether `J[k][l]` can differ from 0.
+    /// Whether `J[k][l]` can differ from 0; not if one of these states does not exist.
     pub fn contains(&self, k: usize, l: usize) -> bool {
-        u32::try_from(l).is_ok_and(|l| self.rows[k].binary_search(&l).is_ok())
+        u32::try_from(l).is_ok_and(|l| self.row(k).binary_search(&l).is_ok())
     }
 
     /// Number of entries.
@@ -58,9 +58,9 @@ impl Pattern {
         self.rows.iter().map(Vec::len).sum()
     }
 
-    /// Number of entries between `states`, which are ascending.
+    /// Number of entries between `states`, which are ascending. States that do not exist have none.
     pub fn entries_between(&self, states: &[u32]) -> usize {
-        states.iter().map(|&k| common(&self.rows[k as usize], states)).sum()
+        states.iter().map(|&k| common(self.row(k as usize), states)).sum()
     }
 }
 
@@ -89,6 +89,14 @@ mod tests {
             let refused = Pattern::new(vec![vec![], row]);
             assert_eq!(refused, Err(Error::Entry { row: 1, last, states: 2 }));
         }
+    }
+
+    #[test]
+    fn states_that_do_not_exist_have_no_entries() {
+        let pattern = Pattern::new(vec![vec![0, 1], vec![1]]).unwrap();
+        assert_eq!((pattern.row(2), pattern.contains(2, 0)), (&[][..], false));
+        assert!(!pattern.contains(0, 2) && !pattern.contains(0, usize::MAX));
+        assert_eq!(pattern.entries_between(&[0, 1, 5, u32::MAX]), 3);
     }
 
     #[test]

@@ -20,8 +20,50 @@ pub struct Reach {
     pub weights: usize,
     /// Number of entries of the Jacobian between the states.
     pub entries: usize,
+    /// Number of drives of those rows that drive more than two states: rows below another layer.
+    pub through: usize,
     /// Whether each row reaches a single state, so that only the diagonal of the Jacobian matters.
     pub diagonal: bool,
+}
+
+/// The size of a [`Reach`], on which the cost of its block depends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Extent {
+    /// Number of states.
+    pub states: usize,
+    /// Number of weight rows.
+    pub rows: usize,
+    /// As [`Reach::weights`].
+    pub weights: usize,
+    /// As [`Reach::entries`].
+    pub entries: usize,
+    /// As [`Reach::through`].
+    pub through: usize,
+    /// As [`Reach::diagonal`].
+    pub diagonal: bool,
+}
+
+impl Reach {
+    /// Its size.
+    pub fn extent(&self) -> Extent {
+        let &Self { ref states, ref rows, weights, entries, through, diagonal } = self;
+        let (states, rows) = (states.len(), rows.len());
+        Extent { states, rows, weights, entries, through, diagonal }
+    }
+}
+
+impl Extent {
+    /// The size of two reaches together that have no state in common.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            states: self.states + other.states,
+            rows: self.rows + other.rows,
+            weights: self.weights + other.weights,
+            entries: self.entries + other.entries,
+            through: self.through + other.through,
+            diagonal: false,
+        }
+    }
 }
 
 /// The weight rows with a weight that learns, divided by their reach. All rows that reach a single
@@ -36,12 +78,17 @@ pub fn reaches(layout: &Layout, learns: &[bool], pattern: &Pattern) -> Result<Ve
     check_length("mask of learning weights", layout.weights(), learns.len())?;
     check_length("pattern of the Jacobian", layout.states(), pattern.states())?;
     let closures = Closures::of(pattern);
-    let mut groups = Groups::default();
+    let mut groups = Groups::new(layout.states());
     for row in 0..layout.rows() {
         let learning = &learns[layout.offset(row)..][..layout.width(row)];
         let weights = learning.iter().filter(|&&learns| learns).count();
         if weights > 0 {
-            groups.add(number(row), weights, closures.of_row(layout, row), &closures);
+            let place = groups.find(closures.of_row(layout, row), &closures);
+            let drives = layout.drives_of(row).len();
+            let reach = &mut groups.reaches[place];
+            reach.rows.push(number(row));
+            reach.weights += weights;
+            reach.through += if drives > 2 { drives } else { 0 };
         }
     }
     let mut reaches = groups.reaches;
@@ -144,7 +191,6 @@ impl Union {
 }
 
 /// Rows as they are divided.
-#[derive(Default)]
 struct Groups {
     reaches: Vec<Reach>,
     /// The reach of the rows that drive these components.
@@ -153,25 +199,36 @@ struct Groups {
     of_states: HashMap<Vec<u32>, usize>,
     /// The reach of all rows that reach a single state.
     diagonal: Option<usize>,
+    union: Union,
 }
 
 impl Groups {
-    fn add(&mut self, row: u32, weights: usize, components: Vec<u32>, closures: &Closures) {
+    fn new(states: usize) -> Self {
+        Self {
+            reaches: Vec::new(),
+            of_components: HashMap::new(),
+            of_states: HashMap::new(),
+            diagonal: None,
+            union: Union::new(states),
+        }
+    }
+
+    /// The place of the reach of a row that drives these components.
+    fn find(&mut self, components: Vec<u32>, closures: &Closures) -> usize {
         let known = self.of_components.get(&components).copied();
         let place = known.unwrap_or_else(|| self.place(&components, closures));
         self.of_components.insert(components, place);
-        let reach = &mut self.reaches[place];
-        reach.rows.push(row);
-        reach.weights += weights;
+        place
     }
 
     /// The reach that these components make together.
     fn place(&mut self, components: &[u32], closures: &Closures) -> usize {
-        let mut union = Union::new(closures.component.len());
         for &component in components {
-            closures.states[component as usize].iter().for_each(|&state| union.add(state));
+            for &state in &closures.states[component as usize] {
+                self.union.add(state);
+            }
         }
-        let states = union.take();
+        let states = self.union.take();
         let next = self.reaches.len();
         let is_single = states.len() == 1;
         let known = if is_single {
@@ -180,8 +237,9 @@ impl Groups {
             *self.of_states.entry(states.clone()).or_insert(next)
         };
         if known == next {
-            let (rows, weights, entries) = (Vec::new(), 0, 0);
-            self.reaches.push(Reach { states, rows, weights, entries, diagonal: is_single });
+            let (weights, entries, through, diagonal) = (0, 0, 0, is_single);
+            let rows = Vec::new();
+            self.reaches.push(Reach { states, rows, weights, entries, through, diagonal });
         } else if is_single {
             let all = &mut self.reaches[known].states;
             if let Err(place) = all.binary_search(&states[0]) {

@@ -1,8 +1,8 @@
 //! Blocks of weight rows that reach few states, against the loops on all states.
 
 use rtrl_kernel::{
-    Block, Blocks, Diagonal, Engine, Error, Isa, Layout, Pace, Pattern, Real, Snapshot, Spec,
-    Threads, build, merge, reaches,
+    Block, Blocks, Diagonal, Engine, Error, Extent, Isa, Layout, Pace, Pattern, Real, Snapshot,
+    Spec, Threads, build, merge, reaches,
 };
 
 use crate::drives::difference_of;
@@ -24,7 +24,7 @@ fn blocks(
     overhead: u128,
     engine: &Spec,
 ) -> Vec<Block> {
-    let cost = |reach: &rtrl_kernel::Reach| overhead + (reach.entries * reach.weights) as u128;
+    let cost = |extent: Extent| overhead + (extent.entries * extent.weights) as u128;
     let reaches = merge(reaches(layout, learns, pattern).unwrap(), pattern, cost);
     let block = |reach: rtrl_kernel::Reach| Block {
         states: reach.states,
@@ -315,21 +315,15 @@ fn blocks_that_do_not_divide_the_rows_are_refused() {
     };
     let good = block(&[0, 1], &[0, 1], 4);
     for (other, message) in [
-        (
-            block(&[2], &[2], 1),
-            "block 1: got 1 weights that learn, expected as many as its rows have",
-        ),
+        (block(&[2], &[2], 1), "block 1, weights: got 1, expected 2, those of its rows that learn"),
         (
             block(&[2], &[1, 2], 4),
-            "block 1: got row 1 again, expected rows that no other block has",
+            "block 1, rows: got row 1 again, expected rows that no other block has",
         ),
-        (
-            block(&[2, 3], &[2], 2),
-            "block 1: got 2 numbers of at most Some(3), expected ascending states and weight rows \
-             of the layout",
-        ),
-        (block(&[2, 1], &[2], 2), "block 1: got 2 numbers"),
-        (block(&[], &[2], 2), "block 1: got 0 numbers"),
+        (block(&[2, 3], &[2], 2), "block 1, states: got 3, expected a number below 3"),
+        (block(&[2, 1], &[2], 2), "block 1, states: got 1 after 2, expected ascending numbers"),
+        (block(&[2], &[3], 2), "block 1, rows: got 3, expected a number below 3"),
+        (block(&[], &[2], 2), "block 1, states: got none, expected at least one"),
     ] {
         let blocks = [good.clone(), other];
         let refused =
@@ -338,7 +332,7 @@ fn blocks_that_do_not_divide_the_rows_are_refused() {
         assert!(refused.starts_with(message), "{refused}");
     }
     let refused = Blocks::<f32>::new(&layout, &[true; 6], &[good], Isa::best(), Threads::SERIAL);
-    let message = "block 1: got row 2 in no block, expected every row with a weight that learns";
+    let message = "got row 2 in no block, expected every row with a weight that learns";
     assert_eq!(refused.unwrap_err().to_string(), message);
     let drives = [(0, 0), (0, 1)].map(|(row, state)| rtrl_kernel::Drive { row, state });
     let layout = Layout::new(2, vec![0..1; 2], drives.to_vec()).unwrap();

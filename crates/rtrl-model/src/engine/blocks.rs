@@ -1,6 +1,6 @@
 //! The blocks of a network: which there are, and whether they pay.
 
-use rtrl_kernel::{Block, Layout, Pattern, Reach, Real, Spec, cost, merge, reaches};
+use rtrl_kernel::{Block, Extent, Layout, Reach, Real, Spec, cost, merge, reaches};
 
 use super::{EngineChoice, Size};
 use crate::{Error, Network, Regime};
@@ -38,51 +38,44 @@ pub(super) fn divide<T: Real>(
     if reaches.is_empty() || reaches.len() == 1 && all(&reaches[0]) {
         return Ok(None);
     }
-    let cost = |reach: &Reach| time(choice, layout, reach, regime);
-    let whole = cost(&whole(&reaches, layout, &pattern));
+    let cost = |extent: Extent| time(choice, layout, extent, regime);
+    let whole = cost(whole(&reaches, layout.states(), pattern.entries()));
     let merged = merge(reaches, &pattern, cost);
-    if whole <= merged.iter().map(cost).sum() {
+    if whole <= merged.iter().map(|reach| cost(reach.extent())).sum() {
         return Ok(None);
     }
     let block = |reach: Reach| {
-        let engine = engine(choice, layout, &reach, regime);
+        let engine = engine(choice, layout, reach.extent(), regime);
         Block { states: reach.states, rows: reach.rows, weights: reach.weights, engine }
     };
     Ok(Some(merged.into_iter().map(block).collect()))
 }
 
 /// All rows of all reaches with all states.
-fn whole(reaches: &[Reach], layout: &Layout, pattern: &Pattern) -> Reach {
-    let mut rows: Vec<u32> = reaches.iter().flat_map(|reach| &reach.rows).copied().collect();
-    rows.sort_unstable();
-    Reach {
-        states: (0..).take(layout.states()).collect(),
-        rows,
-        weights: reaches.iter().map(|reach| reach.weights).sum(),
-        entries: pattern.entries(),
-        diagonal: false,
-    }
+fn whole(reaches: &[Reach], states: usize, entries: usize) -> Extent {
+    let (rows, weights, through) = reaches.iter().fold((0, 0, 0), |sums, reach| {
+        (sums.0 + reach.rows.len(), sums.1 + reach.weights, sums.2 + reach.through)
+    });
+    Extent { states, rows, weights, entries, through, diagonal: false }
 }
 
 /// The engine of a block.
-fn engine(choice: EngineChoice, layout: &Layout, reach: &Reach, regime: Regime) -> Spec {
-    if reach.diagonal { Spec::Diagonal } else { choice.settle(size(layout, reach), regime) }
+fn engine(choice: EngineChoice, layout: &Layout, extent: Extent, regime: Regime) -> Spec {
+    if extent.diagonal { Spec::Diagonal } else { choice.settle(size(layout, extent), regime) }
 }
 
 /// What the choice of the engine of a block depends on.
-fn size(layout: &Layout, reach: &Reach) -> Size {
-    let states = reach.states.len();
-    let simple = layout.drives().len() == layout.rows() && reach.rows.len() == states;
-    let drives = reach.rows.iter().map(|&row| layout.drives_of(row as usize).len());
-    let through = drives.filter(|&drives| drives > 2).sum();
-    Size { states, simple, present: reach.entries, learning: reach.weights, through }
+fn size(layout: &Layout, extent: Extent) -> Size {
+    let Extent { states, rows, weights, entries, through, .. } = extent;
+    let simple = layout.drives().len() == layout.rows() && rows == states;
+    Size { states, simple, present: entries, learning: weights, through }
 }
 
 /// The operations of a step of a block, weighted so that those of different engines compare, and
 /// what it costs to have the block.
-fn time(choice: EngineChoice, layout: &Layout, reach: &Reach, regime: Regime) -> u128 {
-    let size = size(layout, reach);
-    let operations = match engine(choice, layout, reach, regime) {
+fn time(choice: EngineChoice, layout: &Layout, extent: Extent, regime: Regime) -> u128 {
+    let size = size(layout, extent);
+    let operations = match engine(choice, layout, extent, regime) {
         Spec::Diagonal => 2 * cost::diagonal(size.learning),
         Spec::Deferred { window, .. } => size.deferred(window, regime),
         _ => {

@@ -17,6 +17,10 @@ pub(crate) enum StoredEngine {
     Custom { name: String, exact: bool },
 }
 
+/// Entries of the Jacobians of all blocks for each number in a file. Rows are merged until a block
+/// has many weights for its states: a chain of 2000 single units, each with a bias, has 12.
+const ENTRIES: u128 = 64;
+
 /// A block in a file. Numbers that follow each other are stored as the first and the one after the
 /// last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,7 +70,7 @@ impl StoredEngine {
     /// ones.
     ///
     /// # Errors
-    /// [`Error::Setting`] for numbers that are not there, and for blocks in a block.
+    /// [`Error::Kernel`] for numbers that are not there, and for blocks in a block.
     pub(crate) fn unchecked(&self, [states, rows]: [usize; 2]) -> Result<Spec, Error> {
         Ok(match self {
             Self::Eager => Spec::Eager,
@@ -75,28 +79,41 @@ impl StoredEngine {
                 Spec::Deferred { window, pace }
             }
             Self::Blocks(blocks) => {
-                let block = |block: &StoredBlock| block.block([states, rows]);
-                Spec::Blocks(blocks.iter().map(block).collect::<Result<_, _>>()?)
+                let blocks = blocks.iter().enumerate();
+                let block =
+                    |(number, block): (usize, &StoredBlock)| block.block(number, [states, rows]);
+                Spec::Blocks(blocks.map(block).collect::<Result<_, _>>()?)
             }
             Self::Diagonal => Spec::Diagonal,
             Self::Custom { name, exact } => Spec::Custom { name: name.clone(), exact: *exact },
         })
     }
 
-    /// Fails if the blocks have more states, all together, than a file has `stored` numbers: p has a
-    /// number for each of them, and lists of them would take memory that no tensor confirms.
+    /// Fails if the blocks would take memory that no tensor of a file with `stored` numbers confirms:
+    /// lists of more states and weight rows, all together, or more than [`ENTRIES`] times as many
+    /// entries of their Jacobians, which engines other than the diagonal one have room for.
     ///
     /// # Errors
     /// [`Error::Setting`].
     pub(crate) fn check_claims(&self, stored: usize) -> Result<(), Error> {
         let Self::Blocks(blocks) = self else { return Ok(()) };
-        let runs = blocks.iter().flat_map(|block| block.states.iter().chain(&block.rows));
-        let claimed: u64 = runs.map(|[first, after]| u64::from(after.saturating_sub(*first))).sum();
-        if claimed <= stored as u64 {
-            return Ok(());
+        let (mut listed, mut entries) = (0u128, 0u128);
+        for block in blocks {
+            let [states, rows] = [&block.states, &block.rows].map(|runs| claimed(runs));
+            listed += states + rows;
+            entries += if block.engine == Self::Diagonal { 0 } else { states * states };
         }
-        let expected = format!("blocks of at most {stored} states and weight rows");
-        Err(refuse(&expected, &format!("{claimed}")))
+        let stored = stored as u128;
+        for (what, got, most) in [
+            ("states and weight rows of all stored blocks", listed, stored),
+            ("entries of the Jacobians of all stored blocks", entries, stored * ENTRIES),
+        ] {
+            if got > most {
+                let expected = format!("at most {most} in a file of {stored} numbers");
+                return Err(Error::Setting { what, expected, got: got.to_string() });
+            }
+        }
+        Ok(())
     }
 
     /// The custom engine of this name, if it is one.
@@ -127,21 +144,28 @@ impl StoredBlock {
         }
     }
 
-    fn block(&self, [states, rows]: [usize; 2]) -> Result<Block, Error> {
+    /// Block `number` of a network of this many states and weight rows.
+    fn block(&self, number: usize, [states, rows]: [usize; 2]) -> Result<Block, Error> {
+        let refuse = |field, (expected, got)| {
+            Error::Kernel(rtrl_kernel::Error::Block { block: number, field, expected, got })
+        };
         let engine = match &self.engine {
-            StoredEngine::Blocks(_) | StoredEngine::Custom { .. } => {
-                return Err(refuse("eager, deferred or diagonal", "another engine"));
+            odd @ (StoredEngine::Blocks(_) | StoredEngine::Custom { .. }) => {
+                let got = if let StoredEngine::Blocks(_) = odd { "blocks" } else { "a custom one" };
+                let expected = "eager, deferred or diagonal".to_owned();
+                return Err(refuse("engine", (expected, got.to_owned())));
             }
             engine => engine.unchecked([states, rows])?,
         };
-        let (states, rows) = (numbers(&self.states, states)?, numbers(&self.rows, rows)?);
+        let states = numbers(&self.states, states).map_err(|odd| refuse("states", odd))?;
+        let rows = numbers(&self.rows, rows).map_err(|odd| refuse("rows", odd))?;
         Ok(Block { states, rows, weights: self.weights, engine })
     }
 }
 
-fn refuse(expected: &str, got: &str) -> Error {
-    let (expected, got) = (expected.to_owned(), got.to_owned());
-    Error::Setting { what: "stored engine", expected, got }
+/// How many numbers some runs claim to have.
+fn claimed(runs: &[[u32; 2]]) -> u128 {
+    runs.iter().map(|[first, after]| u128::from(after.saturating_sub(*first))).sum()
 }
 
 /// Ascending numbers as runs.
@@ -156,14 +180,15 @@ fn runs(numbers: &[u32]) -> Vec<[u32; 2]> {
     runs
 }
 
-/// The numbers of some runs, which must ascend and stay below `end`.
-fn numbers(runs: &[[u32; 2]], end: usize) -> Result<Vec<u32>, Error> {
+/// The numbers of some runs, which must ascend and stay below `end`; otherwise what was expected and
+/// what was given.
+fn numbers(runs: &[[u32; 2]], end: usize) -> Result<Vec<u32>, (String, String)> {
     let mut next = 0;
     let mut list = Vec::new();
     for &[first, after] in runs {
         if first < next || after <= first || after as usize > end {
             let expected = format!("ascending runs of numbers below {end}");
-            return Err(refuse(&expected, &format!("[{first}, {after}]")));
+            return Err((expected, format!("[{first}, {after}]")));
         }
         list.extend(first..after);
         next = after;
@@ -201,12 +226,18 @@ mod tests {
         let upper = || block([4, 6], [4, 6], 14, StoredEngine::Eager);
         spec(vec![block([0, 6], [0, 4], 24, StoredEngine::Eager), upper()]).unwrap();
         for (bad, expected) in [
-            (block([0, 5], [0, 4], 24, StoredEngine::Eager), "block 0: got no state 5"),
-            (block([0, 6], [0, 4], 24, StoredEngine::Diagonal), "block 0: got a diagonal engine"),
-            (block([0, 7], [0, 4], 24, StoredEngine::Eager), "stored engine: got [0, 7]"),
+            (block([0, 5], [0, 4], 24, StoredEngine::Eager), "block 0, states: got no state 5"),
+            (
+                block([0, 6], [0, 4], 24, StoredEngine::Diagonal),
+                "block 0, engine: got a diagonal one",
+            ),
+            (
+                block([0, 7], [0, 4], 24, StoredEngine::Eager),
+                "block 0, states: got [0, 7], expected ascending runs of numbers below 6",
+            ),
             (
                 block([0, 6], [0, 4], 24, StoredEngine::Blocks(vec![])),
-                "stored engine: got another engine",
+                "block 0, engine: got blocks, expected eager, deferred or diagonal",
             ),
         ] {
             let message = spec(vec![bad, upper()]).unwrap_err();
