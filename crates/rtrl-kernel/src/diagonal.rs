@@ -1,7 +1,7 @@
 //! The diagonal engine: states that depend on themselves only.
 //!
-//! Where each weight row drives one state, and no state depends on another, `p^k_ij` is 0 except in
-//! the state k that row i drives. One number for each weight is left of equation 5:
+//! If each weight row drives one state and no state depends on another, `p^k_ij` is 0 except in the
+//! state k that row i drives. Equation 5 then has one number for each weight:
 //!
 //! ```text
 //! p_ij(t+1) = J[k][k] p_ij(t) + injection z_j          dL/dw_ij = -e_k p_ij
@@ -21,12 +21,12 @@ use crate::spec::Spec;
 use crate::step::Step;
 use crate::store::{Sink, Source};
 
-/// The exact engine of a layer in which each weight row drives one state, or none, and each state
-/// depends on no other: of the Jacobian, only the diagonal is used.
+/// The exact engine of a layer in which each weight row drives at most one state and no state
+/// depends on another. It reads only the diagonal of the Jacobian.
 ///
-/// The sums are those of [`Eager`](crate::Eager), without terms that are 0: the results compare
-/// equal with its. A gradient that overflows is detected when it is read or when the next error
-/// arrives.
+/// It computes the sums of [`Eager`](crate::Eager) without the terms that are 0, so the results of
+/// both are equal by `==`. A gradient that overflows is detected when it is read, in the next step
+/// or in a reset.
 #[derive(Debug, Clone)]
 pub struct Diagonal<T> {
     placement: Placement,
@@ -211,29 +211,28 @@ impl<T: Real> Engine<T> for Diagonal<T> {
             return Err(Error::Lost);
         }
         let shape = [1, self.placement.weights()];
-        to.tensor("sensitivities", shape, &mut |_, row| {
-            row.copy_from_slice(&self.p.values()[..row.len()]);
-        })?;
-        if !self.unread && !self.summed {
-            return Ok(());
+        let (p, sums, error) = (self.p.values(), self.sums.values(), &self.error);
+        to.tensor("sensitivities", shape, &mut |_, row| row.copy_from_slice(&p[..row.len()]))?;
+        if self.summed {
+            to.tensor("gradient", shape, &mut |_, row| row.copy_from_slice(&sums[..row.len()]))?;
         }
-        let mut collected = self.clone();
-        collected.collect()?;
-        to.tensor("gradient", shape, &mut |_, row| {
-            row.copy_from_slice(&collected.sums.values()[..row.len()]);
-        })
+        if self.unread {
+            to.tensor("error", [1, error.len()], &mut |_, row| row.copy_from_slice(error))?;
+        }
+        Ok(())
     }
 
     fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         self.forget();
         let shape = [1, self.placement.weights()];
-        let (p, sums) = (self.p.values_mut(), self.sums.values_mut());
+        let Self { p, sums, error, .. } = self;
+        let (p, sums) = (p.values_mut(), sums.values_mut());
         from.read("sensitivities", shape, &mut |_, row| p[..row.len()].copy_from_slice(row))?;
-        let summed = from.shape("gradient").is_some();
-        if summed {
-            from.read("gradient", shape, &mut |_, row| sums[..row.len()].copy_from_slice(row))?;
-        }
-        (self.summed, self.lost) = (summed, false);
+        let mut sum = |_, row: &[T]| sums[..row.len()].copy_from_slice(row);
+        let summed = from.read_any("gradient", shape, &mut sum)?;
+        let shape = [1, error.len()];
+        let unread = from.read_any("error", shape, &mut |_, row| error.copy_from_slice(row))?;
+        (self.summed, self.unread, self.lost) = (summed, unread, false);
         Ok(())
     }
 
@@ -400,7 +399,31 @@ impl<T: Real> Work for Read<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Drive, Jacobian};
+    use crate::{Drive, Jacobian, Snapshot};
+
+    /// A sum that overflows is reported when it is read, by a resumed engine as by this one.
+    #[test]
+    fn an_error_that_has_not_been_read_is_saved_as_it_is() {
+        let layout = Layout::simple(1, 1).unwrap();
+        let jacobian = Jacobian::sum([]).with_diagonal(Some(&[1.0]));
+        let step = Step { jacobian, injection: &[1.0], z: &[1e200], forced: &[false] };
+        for (first, second, overflows) in [(2.0, 3.0, false), (1e100, -1e200, true)] {
+            let mut whole = Diagonal::<f64>::new(&layout, &[true], Isa::best()).unwrap();
+            whole.advance(&step, Some(&[first])).unwrap();
+            whole.advance(&step, Some(&[second])).unwrap();
+            let mut saved = Snapshot::default();
+            whole.save(&mut saved).unwrap();
+            let mut resumed = Diagonal::<f64>::new(&layout, &[true], Isa::best()).unwrap();
+            resumed.load(&mut saved.clone()).unwrap();
+            let mut again = Snapshot::default();
+            resumed.save(&mut again).unwrap();
+            assert_eq!(saved, again);
+            let [mut expected, mut got] = [[0.0]; 2];
+            let read = whole.gradient(&mut expected, 1);
+            assert_eq!((resumed.gradient(&mut got, 1), read.is_err()), (read, overflows));
+            assert_eq!(got, expected);
+        }
+    }
 
     #[test]
     fn a_row_that_drives_nothing_moves_no_other_row() {

@@ -61,6 +61,22 @@ pub trait Source<T: Real> {
         }
         check_shape(name, shape, Some([count, shape[1]]))
     }
+
+    /// [`Source::read`] of a matrix that may be missing. Returns whether it is there.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`].
+    fn read_any(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+        take: &mut dyn FnMut(usize, &[T]),
+    ) -> Result<bool, Error> {
+        if self.shape(name).is_none() {
+            return Ok(false);
+        }
+        self.read(name, shape, take).map(|()| true)
+    }
 }
 
 /// Fails unless a tensor exists and has the expected shape.

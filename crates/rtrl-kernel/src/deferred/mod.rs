@@ -157,12 +157,10 @@ impl<T: Real> Deferred<T> {
             let rows = p.values_mut().chunks_exact_mut(T::LANES);
             placement.spread(row, rows.skip(state).step_by(states));
         })?;
-        if from.shape("gradient").is_none() {
-            return Ok(());
-        }
-        from.read("gradient", [1, count], &mut |_, row| {
+        let sums = &mut |_, row: &[T]| {
             placement.spread(row, sums.values_mut().chunks_exact_mut(T::LANES));
-        })
+        };
+        from.read_any("gradient", [1, count], sums).map(drop)
     }
 
     /// Loads the window before, if it was still being flushed, and brings its flush to where it was.

@@ -286,13 +286,10 @@ impl<T: Real> Engine<T> for Eager<T> {
         self.p.values_mut().fill(T::ZERO);
         let shape = [self.placement.layout().states(), self.placement.weights()];
         from.read("sensitivities", shape, &mut |state, row| self.write_row(state, row))?;
-        let unread = from.shape("gradient").is_some();
-        if unread {
-            let Self { placement, sums, .. } = self;
-            from.read("gradient", [1, placement.weights()], &mut |_, row| {
-                placement.spread(row, sums.values_mut().chunks_exact_mut(T::LANES));
-            })?;
-        }
+        let Self { placement, sums, .. } = self;
+        let unread = from.read_any("gradient", [1, placement.weights()], &mut |_, row| {
+            placement.spread(row, sums.values_mut().chunks_exact_mut(T::LANES));
+        })?;
         (self.unread, self.lost) = (unread, false);
         Ok(())
     }
