@@ -1,6 +1,6 @@
 //! A readout that is fitted by recursive least squares.
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Isa, Real};
 
 use crate::error::Quantity;
 use crate::readout::ReadoutLayer;
@@ -17,15 +17,16 @@ pub(crate) struct ReadoutRls {
 }
 
 impl ReadoutRls {
-    /// The fits of a layer, which start from its weights; `None` if it learns by its gradient.
+    /// The fits of a layer on an instruction set, which start from its weights; `None` if it learns
+    /// by its gradient.
     ///
     /// # Errors
     /// [`Error::Setting`] or [`Error::Memory`], as [`RecursiveLeastSquares::new`].
-    pub(crate) fn new<T: Real>(layer: &ReadoutLayer<T>) -> Result<Option<Self>, Error> {
+    pub(crate) fn new<T: Real>(layer: &ReadoutLayer<T>, isa: Isa) -> Result<Option<Self>, Error> {
         let Some(settings) = layer.least_squares else { return Ok(None) };
         let fit = |row: &[T]| {
             let weights = row.iter().map(|weight| weight.to_f64()).collect();
-            RecursiveLeastSquares::new(weights, settings.forgetting, settings.ridge)
+            RecursiveLeastSquares::with_isa(weights, settings.forgetting, settings.ridge, isa)
         };
         let outputs = layer.weights.iter_rows().map(fit).collect::<Result<_, _>>()?;
         Ok(Some(Self { outputs, features: vec![0.0; layer.weights.columns()] }))
@@ -42,7 +43,7 @@ impl ReadoutRls {
         regime: Regime,
     ) -> Result<Option<Self>, Error> {
         let Some(layer) = &network.readout else { return Ok(None) };
-        let fit = Self::new(layer)?;
+        let fit = Self::new(layer, network.isa)?;
         let refused = |what, expected: &str, got: &str| {
             let expected = format!("{expected} with a readout that learns by least squares");
             Err(Error::Setting { what, expected, got: got.to_owned() })
@@ -123,7 +124,7 @@ mod tests {
     /// Targets come at random; each output has the weights of a fit that saw its own alone.
     fn check<T: Real>() {
         let mut layer = layer::<T>(fitted());
-        let mut rls = ReadoutRls::new(&layer).unwrap().unwrap();
+        let mut rls = ReadoutRls::new(&layer, Isa::best()).unwrap().unwrap();
         let start: Vec<Vec<f64>> = layer.weights.to_rows();
         let mut alone: Vec<RecursiveLeastSquares> = start
             .into_iter()
@@ -133,7 +134,7 @@ mod tests {
         let mut draw = || T::from_f64(generator.normal());
         for t in 0..50 {
             if t == 25 {
-                let mut restored = ReadoutRls::new(&layer).unwrap().unwrap();
+                let mut restored = ReadoutRls::new(&layer, Isa::best()).unwrap().unwrap();
                 for (to, from) in restored.outputs.iter_mut().zip(&rls.outputs) {
                     to.restore(from.weights(), from.inverse()).unwrap();
                 }
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn all_outputs_learn_or_none() {
         let mut layer = layer::<f32>(fitted());
-        let mut rls = ReadoutRls::new(&layer).unwrap().unwrap();
+        let mut rls = ReadoutRls::new(&layer, Isa::best()).unwrap().unwrap();
         let features = [1.0f32, 0.5, -1.0, 1.0];
         rls.update(&features, &Targets::All(&[0.3, 0.7]), &mut layer.weights).unwrap();
         let (before, weights) = (bits(&rls), layer.weights.clone());
@@ -185,8 +186,18 @@ mod tests {
     }
 
     #[test]
+    fn fits_are_on_the_instruction_set_of_the_network() {
+        for isa in Isa::available() {
+            let network = Network::<f32>::builder(3, 0).readout(fitted()).isa(isa).build().unwrap();
+            let rls = ReadoutRls::of(&network, &Loss::SquaredError, Regime::real_time());
+            let fits = rls.unwrap().unwrap().outputs;
+            assert!(fits.iter().all(|fit| fit.isa() == isa), "{isa}");
+        }
+    }
+
+    #[test]
     fn settings_are_checked_with_the_network() {
-        assert!(ReadoutRls::new(&layer::<f64>(Readout::new(1))).unwrap().is_none());
+        assert!(ReadoutRls::new(&layer::<f64>(Readout::new(1)), Isa::best()).unwrap().is_none());
         for (forgetting, ridge) in [(0.0, 1.0), (1.5, 1.0), (0.9, 0.0), (f64::NAN, 1.0)] {
             let readout = Readout::new(1).recursive_least_squares(forgetting, ridge);
             let built = Network::<f32>::builder(2, 0).readout(readout).build();

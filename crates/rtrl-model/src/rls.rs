@@ -78,6 +78,16 @@ impl RecursiveLeastSquares {
     /// [`Error::Setting`] for a constant out of its range, no features or a weight that is not finite;
     /// [`Error::Memory`] if the k x k numbers of P do not fit in memory; that of [`Isa::from_env`].
     pub fn new(weights: Vec<f64>, forgetting: f64, ridge: f64) -> Result<Self, Error> {
+        Self::with_isa(weights, forgetting, ridge, Isa::from_env()?)
+    }
+
+    /// [`RecursiveLeastSquares::new`] on this instruction set.
+    pub(crate) fn with_isa(
+        weights: Vec<f64>,
+        forgetting: f64,
+        ridge: f64,
+        isa: Isa,
+    ) -> Result<Self, Error> {
         let features = weights.len();
         let settings = LeastSquares { forgetting, ridge };
         settings.check(features)?;
@@ -89,7 +99,7 @@ impl RecursiveLeastSquares {
         let mut inverse = square(features)?;
         inverse.iter_mut().step_by(features + 1).for_each(|diagonal| *diagonal = 1.0 / ridge);
         Ok(Self {
-            isa: Isa::from_env()?,
+            isa,
             settings,
             gain: vec![0.0; features],
             next_weights: weights.clone(),
@@ -119,6 +129,11 @@ impl RecursiveLeastSquares {
         self.prepare(x, value).map_err(|quantity| Error::Fit { quantity })?;
         self.commit();
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// w, one value per feature.

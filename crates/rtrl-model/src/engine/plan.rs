@@ -1,4 +1,4 @@
-//! What was decided about the engine of a learner, as a report.
+//! The report of a learner's engine: blocks, memory and operations.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use rtrl_kernel::{Block, Pace, Pattern, Real, Spec, cost};
 
 use crate::{Error, Learner};
 
-/// How a learner computes its sensitivities: [`Learner::engine_plan`].
+/// How a learner computes its sensitivities, as [`Learner::engine_plan`] reports it.
 ///
 /// ```
 /// use rtrl_model::{Learner, Network};
@@ -23,7 +23,7 @@ use crate::{Error, Learner};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnginePlan {
-    /// The blocks, each with an engine of its own; one if the network is not divided.
+    /// The blocks, each with a separate engine; a single one if the network is not divided.
     pub blocks: Vec<BlockPlan>,
     /// Bytes of p, and of everything else that the engines of all streams hold.
     pub bytes: usize,
@@ -32,7 +32,8 @@ pub struct EnginePlan {
     pub operations: u128,
 }
 
-/// Weight rows that reach the same units, and the engine that carries their sensitivities.
+/// A block: weight rows, the states in which their sensitivities can differ from 0, and the engine
+/// that carries these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockPlan {
     /// The engine.
@@ -46,9 +47,9 @@ pub struct BlockPlan {
 }
 
 impl<T: Real> Learner<T> {
-    /// How the learner computes its sensitivities: which blocks of the network have which engine,
-    /// how much memory they take, and how many operations a step. The operations of a custom engine
-    /// are unknown, and count as 0.
+    /// Reports how the learner computes its sensitivities: the blocks of the network with their
+    /// engines, the memory of all engines, and the operations of a step. Those of a custom engine
+    /// are unknown and count as 0.
     ///
     /// # Errors
     /// [`Error::Kernel`] if the network has more states than can be counted.
@@ -92,7 +93,7 @@ fn operations(block: &Block, pattern: Option<&Pattern>) -> u128 {
 }
 
 impl fmt::Display for EnginePlan {
-    /// A line about all blocks, and one for each run of blocks that are alike.
+    /// A line about all blocks, then one for each group of equal blocks that follow each other.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { blocks, bytes, operations } = self;
         let count = blocks.len();
