@@ -45,9 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         ("sharded", []) => {
             let ranks = Ranks::start()?;
-            let network = network()?;
-            let engine = ranks.engine(&network, regime, choice, threads)?;
-            let mut learner = ranks.build(builder(network).custom_engine(engine))?;
+            let mut learner = ranks.build(builder(network()?), choice, threads)?;
             let times = time(&mut learner, window)?;
             if ranks.rank() == 0 {
                 print(&format!("{units} units, {} ranks", ranks.count()), &times);

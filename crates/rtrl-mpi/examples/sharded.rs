@@ -1,18 +1,14 @@
 //! A network whose sensitivities are divided among the ranks of an MPI program. Every rank draws
 //! the same coin tosses from the same seed; rank 0 reports.
 
-use rtrl_model::{
-    EngineChoice, Generator, Learner, Network, Optimizer, Readout, Regime, Targets, Threads,
-};
+use rtrl_model::{EngineChoice, Generator, Learner, Network, Optimizer, Readout, Targets, Threads};
 use rtrl_mpi::{Error, Ranks};
 
 fn main() -> Result<(), Error> {
     let ranks = Ranks::start()?;
     let network = Network::<f32>::builder(64, 1).readout(Readout::new(1)).seed(1).build()?;
-    let regime = Regime::real_time();
-    let engine = ranks.engine(&network, regime, EngineChoice::Auto, Threads::Auto)?;
-    let builder = Learner::builder(network).regime(regime).optimizer(Optimizer::adam(0.003));
-    let mut learner = ranks.build(builder.custom_engine(engine))?;
+    let builder = Learner::builder(network).optimizer(Optimizer::adam(0.003));
+    let mut learner = ranks.build(builder, EngineChoice::Auto, Threads::Auto)?;
 
     // The target is the toss of three steps ago.
     let mut coin = Generator::new(7);

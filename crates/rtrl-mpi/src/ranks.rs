@@ -89,7 +89,7 @@ impl Ranks {
         self.0.count
     }
 
-    /// The communicator of all ranks, for example to broadcast rows that only rank 0 can read.
+    /// The communicator of all ranks, for exchanges of the program itself.
     pub fn world(&self) -> SimpleCommunicator {
         SimpleCommunicator::world()
     }
@@ -145,16 +145,23 @@ impl Ranks {
         Ok(Box::new(Sharded::new(self, layout, learns, build)?))
     }
 
-    /// Builds a learner on every rank, and makes sure that they are alike: version, precision,
-    /// network, settings and weights. The builder must have the engine of [`Ranks::engine`] or
-    /// [`Ranks::shard`] as its custom engine. Streams take their steps one after the other; the
-    /// engine divides each among its threads.
+    /// Builds a learner with the engine of [`Ranks::engine`] on every rank, and makes sure that
+    /// they are alike: version, precision, network, settings and weights. Streams take their steps
+    /// one after the other; the engine divides each among its threads.
     ///
     /// # Errors
-    /// [`Error::Model`] on a rank whose builder fails, [`Error::OtherRank`] on the others.
+    /// [`Error::Model`] on a rank whose builder or engine fails, [`Error::OtherRank`] on the others.
     /// [`Error::Differs`] on all ranks, so that rank 0 can report it.
-    pub fn build<T: Real>(&self, builder: LearnerBuilder<T>) -> Result<Learner<T>, Error> {
-        let learner = self.agree(builder.threads(Threads::SERIAL).build().map_err(Error::from))?;
+    pub fn build<T: Real + Equivalence>(
+        &self,
+        builder: LearnerBuilder<T>,
+        choice: EngineChoice,
+        threads: Threads,
+    ) -> Result<Learner<T>, Error> {
+        let equipped = builder
+            .custom_engine_for(|network, regime| self.engine(network, regime, choice, threads));
+        let built = equipped.and_then(|builder| Ok(builder.threads(Threads::SERIAL).build()?));
+        let learner = self.agree(built)?;
         alike::check(self, &learner)?;
         Ok(learner)
     }
@@ -178,6 +185,16 @@ impl Ranks {
             }
             (outcome, _) => outcome,
         }
+    }
+
+    /// The bytes that rank 0 passes, on every rank. Those of the others are ignored.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for more bytes than MPI can count, and on another thread than the one that
+    /// has started MPI.
+    pub fn share(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        let sent = if self.rank() == 0 { bytes } else { &[] };
+        Ok(self.gather(sent)?.swap_remove(0))
     }
 
     /// The bytes of all ranks, in order.

@@ -202,7 +202,8 @@ impl<T: Real + Equivalence> Engine<T> for Sharded<T> {
         };
         self.lost = true;
         let columns = self.gather.columns(self.ranks.rank());
-        shards.load(self.layout.states(), columns, from, |from| self.inner.load(from))?;
+        let size = [self.layout.states(), self.weights()];
+        shards.load(size, columns, from, |from| self.inner.load(from))?;
         self.lost = false;
         Ok(())
     }

@@ -137,6 +137,19 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
+    /// [`LearnerBuilder::custom_engine`] with the engine that `make` builds for the network and the
+    /// regime of this description.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn custom_engine_for<E>(
+        self,
+        make: impl FnOnce(&Network<T>, Regime) -> Result<Box<dyn Engine<T>>, E>,
+    ) -> Result<Self, E> {
+        let engine = make(&self.network, self.regime)?;
+        Ok(self.custom_engine(engine))
+    }
+
     /// The engine of a file, built for [`Network::layout`].
     pub(super) fn stored_engine(mut self, engine: Spec) -> Self {
         self.stored_engine = Some(engine);
@@ -245,11 +258,14 @@ impl<T: Real> LearnerBuilder<T> {
         })
     }
 
-    /// The engine to build, unless there is a custom one.
+    /// The engine to build. For a custom one, an engine of the network whose operations say how many
+    /// threads pay.
     fn engine_spec(&self) -> Result<Spec, Error> {
+        let (choice, network) = (self.engine.unwrap_or_default(), &self.network);
         match &self.stored_engine {
             Some(stored) => Ok(stored.clone()),
-            None => self.engine.unwrap_or_default().spec(&self.network, self.regime),
+            None if self.custom_engine.is_some() => choice.undivided(network, self.regime),
+            None => choice.spec(network, self.regime),
         }
     }
 

@@ -8,6 +8,7 @@
 //! | `network.rs` | saved models |
 //! | `description.rs` | the shape of a network, as plain data |
 //! | `learner.rs`, `supplies.rs` | checkpoints of learners and forecasters; what they hold by name only |
+//! | `engines.rs` | engines without their learners |
 //! | `learners.rs` | checkpoints of several learners in one file |
 //! | `torch/`, `tensor.rs` | weights under `PyTorch`'s names, in plain safetensors files |
 //! | `case/` | conformance cases and traces |
@@ -15,6 +16,7 @@
 pub mod case;
 pub mod container;
 mod description;
+mod engines;
 pub(crate) mod fields;
 mod learner;
 pub mod learners;
@@ -24,6 +26,7 @@ mod supplies;
 mod tensor;
 pub mod torch;
 
+pub use self::engines::save_engines;
 pub use self::learner::StoredLearner;
 pub(crate) use self::learner::{Waiting, stored_width};
 pub use self::learners::StoredLearners;

@@ -182,7 +182,9 @@ impl Checkpoints {
         let _shared = Part::Shared.begin(&self.ranks);
         let learner = stored.learner(&supplies).map_err(Error::from);
         // The engine's error says only that its source has failed.
-        shards.failure().map_or(learner, Err).map(|learner| (learner, application))
+        let learner = shards.failure().map_or(learner, Err)?;
+        shards.check_streams(learner.streams())?;
+        Ok((learner, application))
     }
 
     /// Supplies with a factory of sharded engines.
@@ -212,14 +214,14 @@ impl Checkpoints {
         let found = if self.ranks.rank() == 0 { self.names.steps() } else { Ok(Vec::new()) };
         let steps = self.ranks.agree(found)?;
         let sent: Vec<u8> = steps.iter().flat_map(|step| step.to_le_bytes()).collect();
-        let received = self.ranks.gather(&sent)?.swap_remove(0);
+        let received = self.ranks.share(&sent)?;
         Ok(received.as_chunks().0.iter().map(|&bytes| u64::from_le_bytes(bytes)).collect())
     }
 
     /// A number that no other save has.
     fn generation(&self) -> Result<u64, Error> {
         let random = RandomState::new().build_hasher().finish();
-        let first = self.ranks.gather(&random.to_le_bytes())?.swap_remove(0);
+        let first = self.ranks.share(&random.to_le_bytes())?;
         Ok(first.as_chunks().0.first().map_or(0, |&bytes| u64::from_le_bytes(bytes)))
     }
 

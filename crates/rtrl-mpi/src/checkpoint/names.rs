@@ -90,9 +90,14 @@ impl Names {
     }
 }
 
+/// The name of the engine of a stream in a shard.
+pub(super) fn engine(stream: usize) -> String {
+    format!("stream.{stream}")
+}
+
 /// The name of an engine's tensor in a shard.
 pub(super) fn tensor(stream: usize, name: &str) -> String {
-    format!("stream.{stream}.{name}")
+    format!("{}.{name}", engine(stream))
 }
 
 /// Whether no manifest can name a shard of this step and generation, given the steps that have a

@@ -99,6 +99,11 @@ pub(crate) fn name_of(inner: &Spec) -> String {
     }
 }
 
+/// Whether an engine is a sharded one, which saves the parts of its tensors.
+pub(super) fn is_sharded(spec: &Spec) -> bool {
+    matches!(spec, Spec::Custom { name, .. } if name.starts_with(PREFIX))
+}
+
 /// The spec in the name of a sharded engine that can be saved.
 ///
 /// # Errors

@@ -48,15 +48,28 @@ impl SharedShards {
         self.lock().failure.take()
     }
 
-    /// Loads the engine of the next stream, with `states` states, from its `columns` in the shards,
-    /// and from `from`, which has the tensors that all ranks share.
+    /// Fails unless as many engines have been loaded as there are streams: each was then loaded from
+    /// the shards of its own stream, since a learner loads them in order, and those that are lost
+    /// not at all.
+    pub(super) fn check_streams(&self, streams: usize) -> Result<(), Error> {
+        let shards = self.lock();
+        if shards.stream == streams {
+            return Ok(());
+        }
+        let got = shards.stream;
+        let reason = format!("got sensitivities of {got} streams, expected those of {streams}");
+        Err(Error::Shard { path: shards.names.manifest(shards.step), reason })
+    }
+
+    /// Loads the engine of the next stream, with `states` states and `weights` weights that learn,
+    /// from its `columns` in the shards, and from `from`, which has the tensors that all ranks share.
     ///
     /// # Errors
     /// Those of `load`, and [`kernel::Error::Storage`], with the reason kept for
     /// [`SharedShards::failure`].
     pub(crate) fn load<T: Real>(
         &self,
-        states: usize,
+        [states, weights]: [usize; 2],
         columns: Range<usize>,
         from: &mut dyn Source<T>,
         load: impl FnOnce(&mut dyn Source<T>) -> Result<(), kernel::Error>,
@@ -66,7 +79,7 @@ impl SharedShards {
         shards.stream += 1;
         let opened = match shards.open.take() {
             Some(open) => Ok(open),
-            None => shards.open_those_of(&columns),
+            None => shards.open_those_of(&columns, weights),
         };
         let mut open = opened.map_err(|failure| shards.fail(failure))?;
         let mut source =
@@ -90,8 +103,16 @@ impl Shards {
         kernel::Error::Storage
     }
 
-    /// Opens and verifies the shards that hold some of `columns`.
-    fn open_those_of(&self, columns: &Range<usize>) -> Result<Vec<Shard>, Error> {
+    /// Opens and verifies the shards that hold some of `columns`. All shards together must hold
+    /// `weights` columns.
+    fn open_those_of(&self, columns: &Range<usize>, weights: usize) -> Result<Vec<Shard>, Error> {
+        let got =
+            self.manifest.shards.iter().fold(0, |sum: usize, s| sum.saturating_add(s.weights));
+        if got != weights {
+            let path = self.names.manifest(self.step);
+            let reason = format!("got shards of {got} columns, expected {weights}");
+            return Err(Error::Shard { path, reason });
+        }
         let (mut open, mut end) = (Vec::new(), 0usize);
         for (rank, entry) in self.manifest.shards.iter().enumerate() {
             let start = end;
@@ -107,11 +128,6 @@ impl Shards {
                 return Err(Error::Shard { path, reason });
             }
             open.push(Shard { columns: start..end, reader });
-        }
-        if end < columns.end {
-            let path = self.names.manifest(self.step);
-            let reason = format!("got {end} columns, expected at least {}", columns.end);
-            return Err(Error::Shard { path, reason });
         }
         Ok(open)
     }
@@ -171,8 +187,8 @@ impl<T: Real> StreamSource<'_, T> {
         kernel::Error::Storage
     }
 
-    /// Passes every row of a tensor with a value for each column to `take`. A shard without the
-    /// tensor holds zeros.
+    /// Passes every row of a tensor with a value for each column to `take`. Every shard has p; one
+    /// without another tensor holds zeros.
     fn rows_of_columns(
         &mut self,
         name: &str,
@@ -180,8 +196,9 @@ impl<T: Real> StreamSource<'_, T> {
     ) -> Result<(), rtrl_model::Error> {
         let Some([rows, count]) = Source::<T>::shape(self, name) else { return Ok(()) };
         let Self { columns, stream, shards, .. } = self;
+        let is_p = name == SENSITIVITIES;
         let name = names::tensor(*stream, name);
-        for shard in shards.iter().filter(|shard| shard.reader.find(&name).is_some()) {
+        for shard in shards.iter().filter(|shard| is_p || shard.reader.find(&name).is_some()) {
             shard.reader.expect(&Tensor::numbers::<T>(&name, [rows, shard.columns.len()]))?;
         }
         let mut values = vec![T::ZERO; count];

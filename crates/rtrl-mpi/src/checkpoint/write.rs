@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use rtrl_model::kernel::{self, Sink};
-use rtrl_model::store::container::{self, Plan, Tensor, Writer};
-use rtrl_model::{Learner, Real};
+use rtrl_model::store::save_engines;
+use rtrl_model::{Error as ModelError, Learner, Real};
 use serde_json::json;
 
-use super::part::Part;
+use super::part::{self, Part};
 use super::{ShardEntry, names};
 use crate::alike::hex;
 use crate::error::file;
@@ -22,22 +21,19 @@ pub(super) fn shard<T: Real>(
     learner: &Learner<T>,
 ) -> Result<ShardEntry, Error> {
     let _columns = Part::Columns.begin(ranks);
-    let mut tensors = Vec::new();
+    let mut engines = Vec::with_capacity(learner.streams());
     for stream in 0..learner.streams() {
-        learner.engine(stream)?.save(&mut Planning { stream, tensors: &mut tensors })?;
-    }
-    let weights = tensors.first().map_or(0, |p: &Tensor| p.shape[1]);
-    let contents = json!({"kind": "shard", "rank": ranks.rank(), "ranks": ranks.count()});
-    let plan = Plan::new(&contents, tensors)?;
-    container::save(path, &plan, |writer| {
-        for stream in 0..learner.streams() {
-            let mut writing = Writing { stream, writer, row: Vec::new(), failure: None };
-            let saved = learner.engine(stream)?.save(&mut writing);
-            writing.failure.map_or(Ok(()), Err)?;
-            saved?;
+        let engine = learner.engine(stream)?;
+        let spec = engine.spec();
+        if !part::is_sharded(&spec) {
+            let (expected, got) = ("a sharded one".to_owned(), format!("{spec:?}"));
+            return Err(ModelError::Setting { what: "engine to be saved", expected, got }.into());
         }
-        Ok(())
-    })?;
+        engines.push((names::engine(stream), engine));
+    }
+    let contents = json!({"kind": "shard", "rank": ranks.rank(), "ranks": ranks.count()});
+    let tensors = save_engines(path, &contents, &engines)?;
+    let weights = tensors.first().map_or(0, |p| p.shape[1]);
     Ok(ShardEntry { weights, checksum: checksum(path)? })
 }
 
@@ -51,51 +47,4 @@ pub(super) fn checksum(path: &Path) -> Result<String, Error> {
     };
     read().map_err(|source| file(path, source))?;
     Ok(hex(&bytes))
-}
-
-/// Plans the tensors of a stream.
-struct Planning<'a> {
-    stream: usize,
-    tensors: &'a mut Vec<Tensor>,
-}
-
-impl<T: Real> Sink<T> for Planning<'_> {
-    fn tensor(
-        &mut self,
-        name: &str,
-        shape: [usize; 2],
-        _: &mut dyn FnMut(usize, &mut [T]),
-    ) -> Result<(), kernel::Error> {
-        self.tensors.push(Tensor::numbers::<T>(names::tensor(self.stream, name), shape));
-        Ok(())
-    }
-}
-
-/// Writes the tensors of a stream row by row.
-struct Writing<'a, 'w, T> {
-    stream: usize,
-    writer: &'a mut Writer<'w>,
-    row: Vec<T>,
-    /// Why a row was not written.
-    failure: Option<rtrl_model::Error>,
-}
-
-impl<T: Real> Sink<T> for Writing<'_, '_, T> {
-    fn tensor(
-        &mut self,
-        name: &str,
-        [rows, columns]: [usize; 2],
-        fill: &mut dyn FnMut(usize, &mut [T]),
-    ) -> Result<(), kernel::Error> {
-        let name = names::tensor(self.stream, name);
-        self.row.resize(columns, T::ZERO);
-        for row in 0..rows {
-            fill(row, &mut self.row);
-            if let Err(failure) = self.writer.numbers(&name, &self.row) {
-                self.failure = Some(failure);
-                return Err(kernel::Error::Storage);
-            }
-        }
-        Ok(())
-    }
 }

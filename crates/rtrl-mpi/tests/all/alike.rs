@@ -14,9 +14,8 @@ fn learner<T: Real + Equivalence>(
     regime: Regime,
 ) -> Result<Learner<T>, Error> {
     let network = Network::<T>::builder(6, 1).seed(seed).build()?;
-    let engine = ranks.engine(&network, regime, EngineChoice::Eager, Threads::SERIAL)?;
     let builder = Learner::builder(network).regime(regime).optimizer(Optimizer::sgd(rate));
-    ranks.build(builder.custom_engine(engine))
+    ranks.build(builder, EngineChoice::Eager, Threads::SERIAL)
 }
 
 /// All ranks refuse, and say that rank 2 differs in `what`.

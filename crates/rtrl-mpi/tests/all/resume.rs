@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rtrl_model::store::container::{self, Dtype, Plan, Reader, Tensor};
 use rtrl_model::{Error as ModelError, Learner, Real, Recovery, Supplies, Threads};
 use rtrl_mpi::mpi::traits::Equivalence;
 use rtrl_mpi::{Checkpoints, Error, Ranks};
@@ -180,17 +181,117 @@ fn a_checkpoint_is_valid_as_a_whole() {
     });
 }
 
+/// The tensors of a file, with their bytes.
+type Tensors = Vec<(Tensor, Vec<u8>)>;
+
+/// Replaces a file by one with other contents, and returns its checksum.
+fn rewrite(path: &Path, forge: impl FnOnce(&mut Value, &mut Tensors)) -> String {
+    let mut reader = Reader::open(path).unwrap();
+    let mut contents = reader.contents().clone();
+    let announced: Vec<Tensor> = reader.tensors().cloned().collect();
+    let read = |tensor: Tensor| {
+        let count = tensor.shape.iter().product();
+        let mut bytes = vec![0; count];
+        if tensor.dtype == Dtype::F32 {
+            let mut numbers = vec![0.0f32; count];
+            reader.numbers(&tensor.name, 0, &mut numbers).unwrap();
+            bytes = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
+        } else {
+            reader.bytes(&tensor.name, 0, &mut bytes).unwrap();
+        }
+        (tensor, bytes)
+    };
+    let mut tensors: Tensors = announced.into_iter().map(read).collect();
+    forge(&mut contents, &mut tensors);
+    let plan = Plan::new(&contents, tensors.iter().map(|t| t.0.clone()).collect()).unwrap();
+    container::save(path, &plan, |writer| {
+        tensors.iter().try_for_each(|(tensor, bytes)| {
+            if tensor.dtype == Dtype::U8 {
+                return writer.bytes(&tensor.name, bytes);
+            }
+            let numbers = bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+            writer.numbers(&tensor.name, &numbers.collect::<Vec<_>>())
+        })
+    })
+    .unwrap();
+    let bytes = fs::read(path).unwrap();
+    bytes[bytes.len() - 32..].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Files made by hand, with checksums that are right, of which a part of p is missing.
+#[test]
+fn sensitivities_that_are_missing_are_noticed() {
+    on_ranks("resume::sensitivities_that_are_missing_are_noticed", &[2], |ranks| {
+        let folder = PathBuf::from(argument());
+        let task = TASKS.into_iter().find(|task| task.name == "three streams").unwrap();
+        let mut learner = task.sharded::<f32>(&ranks, ENGINES[0]);
+        (0..5).for_each(|_| drop(task.advance(&mut learner).unwrap()));
+        let states = learner.network().layout().states();
+        let columns = learner.engine(0).unwrap().weights();
+        let refusal = |name: &str, forge: &dyn Fn(&Path, &Path)| {
+            let checkpoints = Checkpoints::new(&ranks, &folder, name, 1).unwrap();
+            checkpoints.save(&learner, &Value::Null).unwrap();
+            if ranks.rank() == 0 {
+                let shards = files(&folder.join(format!("{name}-shards/rank-1")));
+                forge(&checkpoints.manifest(learner.steps()), &shards[0]);
+            }
+            ranks.agree(Ok(())).unwrap();
+            let latest = checkpoints.latest::<f32>(&supplies()).unwrap();
+            latest.rejected.first().map(ToString::to_string)
+        };
+        let untouched = refusal("untouched", &|manifest, _| drop(rewrite(manifest, |_, _| {})));
+        assert_eq!(untouched, None);
+        let unlike = refusal("more-columns", &|manifest, _| {
+            rewrite(manifest, |contents, _| {
+                let shards = contents["application"]["shards"].as_array_mut().unwrap();
+                shards.push(json!({"weights": 5, "checksum": ""}));
+            });
+        });
+        let expected = format!("got shards of {} columns, expected {columns}", columns + 5);
+        assert!(unlike.as_ref().is_some_and(|got| got.contains(&expected)), "{unlike:?}");
+        let missing = refusal("no-p", &|manifest, shard| {
+            let name = "stream.1.sensitivities";
+            let checksum = rewrite(shard, |_, tensors| tensors.retain(|(t, _)| t.name != name));
+            rewrite(manifest, |contents, _| {
+                contents["application"]["shards"][1]["checksum"] = json!(checksum);
+            });
+        });
+        let expected = "`stream.1.sensitivities`: got none";
+        assert!(missing.as_ref().is_some_and(|got| got.contains(expected)), "{missing:?}");
+        let lost = refusal("a-lost-stream", &|manifest, _| {
+            rewrite(manifest, |contents, tensors| {
+                contents["counts"]["stream.0.lost"] = json!(true);
+                let p = Tensor::numbers::<f32>("stream.0.engine.sensitivities", [states, columns]);
+                tensors.insert(0, (p, vec![0; 4 * states * columns]));
+            });
+        });
+        let expected = "got sensitivities of 2 streams, expected those of 3";
+        assert!(lost.as_ref().is_some_and(|got| got.contains(expected)), "{lost:?}");
+    });
+}
+
+/// A learner of one process has no shards.
+#[test]
+fn an_engine_that_is_not_sharded_is_not_saved() {
+    on_ranks("resume::an_engine_that_is_not_sharded_is_not_saved", &[2], |ranks| {
+        let folder = PathBuf::from(argument());
+        let checkpoints = Checkpoints::new(&ranks, &folder, "run", 1).unwrap();
+        let learner = TASKS[0].whole::<f32>(ENGINES[0]);
+        let refused = checkpoints.save(&learner, &Value::Null).unwrap_err().to_string();
+        assert!(refused.contains("engine to be saved: got Eager, expected a sharded"), "{refused}");
+        assert!(files(&folder).is_empty());
+    });
+}
+
 /// A stream that has lost its sensitivities must be reset first.
 #[test]
 fn lost_sensitivities_are_not_saved() {
     on_ranks("resume::lost_sensitivities_are_not_saved", &[2], |ranks| {
         let folder = PathBuf::from(argument());
         let task = TASKS.into_iter().find(|task| task.name == "expanding").unwrap();
-        let builder = task.custom::<f32>(|network| {
-            ranks.engine(network, task.regime(), ENGINES[0], Threads::SERIAL).unwrap()
-        });
         let recovery = Recovery { skip_updates: true, ..Recovery::default() };
-        let mut learner = ranks.build(builder.recovery(recovery)).unwrap();
+        let builder = task.builder::<f32>(task.network()).recovery(recovery);
+        let mut learner = ranks.build(builder, ENGINES[0], Threads::SERIAL).unwrap();
         let lost = (0..STEPS).find_map(|_| task.advance(&mut learner).err()).unwrap();
         assert!(matches!(lost, ModelError::Overflow { .. }), "{lost}");
         let checkpoints = Checkpoints::new(&ranks, &folder, "run", 1).unwrap();

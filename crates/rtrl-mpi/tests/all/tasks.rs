@@ -71,7 +71,7 @@ pub(crate) const ENGINES: [EngineChoice; 3] = [
 const INPUTS: usize = 2;
 
 impl Task {
-    fn network<T: Real>(self) -> Network<T> {
+    pub(crate) fn network<T: Real>(self) -> Network<T> {
         let mut builder = Network::<T>::builder(self.units, INPUTS).cell(self.cell).seed(5);
         if self.masked {
             let blocks = if self.cell == Cell::Simple { 1 } else { 4 };
@@ -100,7 +100,7 @@ impl Task {
         builder.build().unwrap()
     }
 
-    fn builder<T: Real>(self, network: Network<T>) -> LearnerBuilder<T> {
+    pub(crate) fn builder<T: Real>(self, network: Network<T>) -> LearnerBuilder<T> {
         let rate = if self.expanding { 0.0 } else { 0.02 };
         Learner::builder(network)
             .regime(self.regime)
@@ -127,9 +127,7 @@ impl Task {
         ranks: &Ranks,
         engine: EngineChoice,
     ) -> Learner<T> {
-        let network = self.network();
-        let engine = ranks.engine(&network, self.regime, engine, Threads::SERIAL).unwrap();
-        ranks.build(self.builder(network).custom_engine(engine)).unwrap()
+        ranks.build(self.builder(self.network()), engine, Threads::SERIAL).unwrap()
     }
 
     /// The same around a custom engine, which is built for the whole network.
