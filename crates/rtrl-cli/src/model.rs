@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::args::{Classes, EngineArgs, InputArgs, Missing, OnError, OptimizerName, Predict};
 use crate::error::Error;
+use crate::ranks::{Alone, Build};
 use crate::stream::checkpoint::Manner;
 use crate::stream::forecasters::Forecasters;
 
@@ -120,15 +121,17 @@ pub(crate) struct Learning<'a> {
 
 impl Learning<'_> {
     /// A learner of a network.
-    pub(crate) fn learner<T: Real>(&self, network: Network<T>) -> Result<Learner<T>, Error> {
+    pub(crate) fn learner<T: Real>(
+        &self,
+        network: Network<T>,
+        ranks: &dyn Build<T>,
+    ) -> Result<Learner<T>, Error> {
         let loss = if self.is_class { Loss::SoftmaxCrossEntropy } else { Loss::SquaredError };
-        let learner = Learner::builder(network)
+        let builder = Learner::builder(network)
             .loss(loss)
             .updates(self.optimizer.settings(self.rate))
-            .clipping(Clipping { norm: Some(self.clip), value: None })
-            .engine(self.engine.choice()?)
-            .threads(self.threads);
-        Ok(learner.build()?)
+            .clipping(Clipping { norm: Some(self.clip), value: None });
+        Ok(ranks.build(builder, self.engine.choice()?, self.threads)?)
     }
 }
 
@@ -209,7 +212,7 @@ impl Model {
         let learning = Learning { optimizer, rate, clip, engine, threads, is_class };
         let network = self.saved.network::<T>(&[])?;
         let network = if learns { network } else { network.freeze() };
-        let mut learner = learning.learner(network)?;
+        let mut learner = learning.learner(network, &Alone)?;
         learner.restore_readout_fits(self.saved.readout_fits())?;
         for (stream, group) in self.described.groups.iter().enumerate() {
             if stream > 0 {

@@ -10,6 +10,7 @@ use crate::input::{self, Series};
 use crate::model::Model;
 use crate::number::{counted, number};
 use crate::outputs;
+use crate::ranks::alone;
 use crate::signals::Stop;
 use crate::stream::checkpoint::{self, Opened};
 use crate::stream::flow::Flow;
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Error> {
 }
 
 fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
-    let stop = Stop::watch()?;
+    let stop = Stop::watch(&alone())?;
     let described = &model.described;
     let manner = model.manner(args.threads());
     let horizon = manner.horizon;
@@ -49,7 +50,7 @@ fn forecast<T: Real>(args: &RunArgs, model: &Model) -> Result<(), Error> {
         columns.groups = groups;
     }
     columns.most_groups = args.most_groups;
-    let mut series = stop.or(Series::open(&args.file, &columns, horizon, args.learn))?;
+    let mut series = stop.or(Series::open(&args.file, &columns, horizon, args.learn, &alone()))?;
     let settings = json!({
         "command": "run",
         "series": input::name(&args.file).display().to_string(),

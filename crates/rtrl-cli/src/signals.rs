@@ -8,18 +8,21 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::error::Error;
+use crate::ranks::Ranks;
 
 /// The signals and their names.
 const SIGNALS: [(i32, &str); 2] = [(SIGINT, "SIGINT"), (SIGTERM, "SIGTERM")];
 
-/// Whether a signal has arrived.
-#[derive(Debug)]
-pub(crate) struct Stop(Arc<AtomicUsize>);
+/// Whether a signal has arrived, on rank 0 for all ranks.
+pub(crate) struct Stop {
+    found: Arc<AtomicUsize>,
+    ranks: Arc<dyn Ranks>,
+}
 
 impl Stop {
     /// Waits for signals from here on. The first one is for [`Stop::error`]; another ends the
     /// process at once.
-    pub(crate) fn watch() -> Result<Self, Error> {
+    pub(crate) fn watch(ranks: &Arc<dyn Ranks>) -> Result<Self, Error> {
         let (found, again) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         for (signal, _) in SIGNALS {
             let number = usize::try_from(signal).unwrap_or_default();
@@ -28,12 +31,19 @@ impl Stop {
                 .and_then(|_| flag::register_usize(signal, Arc::clone(&found), number))
                 .map_err(Error::Signals)?;
         }
-        Ok(Self(found))
+        Ok(Self { found, ranks: Arc::clone(ranks) })
     }
 
-    /// The signal that has arrived, as an error.
+    /// The signal that has arrived, as an error. Involves all ranks.
     pub(crate) fn error(&self) -> Option<Error> {
-        let found = i32::try_from(self.0.load(Ordering::SeqCst)).unwrap_or_default();
+        let mut found = u8::try_from(self.found.load(Ordering::SeqCst)).unwrap_or_default();
+        if self.ranks.count() > 1 {
+            found = match self.ranks.share(&[found]) {
+                Ok(shared) => shared.first().copied().unwrap_or_default(),
+                Err(error) => return Some(Error::Signals(error)),
+            };
+        }
+        let found = i32::from(found);
         let (number, name) = SIGNALS.into_iter().find(|&(number, _)| number == found)?;
         Some(Error::Signal { number, name })
     }

@@ -9,15 +9,14 @@
 //! any number of ranks.
 //!
 //! ```no_run
-//! use rtrl_model::{EngineChoice, Learner, Network, Regime, Targets, Threads};
+//! use rtrl_model::{EngineChoice, Learner, Network, Targets, Threads};
 //! use rtrl_mpi::Ranks;
 //!
 //! # fn main() -> Result<(), rtrl_mpi::Error> {
 //! let ranks = Ranks::start()?;
 //! let network = Network::<f32>::builder(1024, 1).seed(1).build()?;
-//! let regime = Regime::real_time();
-//! let engine = ranks.engine(&network, regime, EngineChoice::Auto, Threads::Auto)?;
-//! let mut learner = ranks.build(Learner::builder(network).regime(regime).custom_engine(engine))?;
+//! let builder = Learner::builder(network);
+//! let mut learner = ranks.build(builder, EngineChoice::Auto, Threads::Auto)?;
 //! for t in 0..100 {
 //!     let x = f32::from(t % 7u8);
 //!     let report = learner.step(&[x], Targets::Some(&vec![Some(x); 1024]))?;
@@ -35,7 +34,7 @@
 //!   gradients and sensitivities, in resets, and in saving and resuming. A call that some ranks
 //!   skip makes the others wait for ever.
 //! * Give every rank the same inputs and targets: each reads the same file, draws from the same
-//!   seed, or receives what rank 0 has read through [`Ranks::world`].
+//!   seed, or receives what rank 0 has read through [`Ranks::share`].
 //! * Write reports on rank 0 only.
 //! * Pass what may fail on one rank alone (opening a file, say) through [`Ranks::agree`].
 //! * Step learners on the thread that has called [`Ranks::start`]. A rank's engine may use other
@@ -44,6 +43,8 @@
 //! A rank that is killed or panics ends the run, since MPI ends the others; [`Checkpoints`] resumes
 //! it, on another number of ranks if need be. An overflow happens on all ranks in the same step, as
 //! in one process, and so do recoveries.
+//!
+//! With the feature `cli`, the program `rtrl-mpi` runs `rtrl train` on several ranks.
 //!
 //! # Where to look
 //!
@@ -56,6 +57,7 @@
 //! | `gather.rs` | values of all columns |
 //! | `checkpoint/` | shards and manifests |
 //! | `error.rs` | the errors |
+//! | `bin/rtrl-mpi.rs` | `rtrl train` on several ranks |
 
 mod alike;
 mod checkpoint;

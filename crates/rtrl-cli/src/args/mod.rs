@@ -10,6 +10,7 @@
 //! | `leak.rs` | the leaks of simple units |
 //! | `numbers.rs` | numbers within a range |
 //! | `optimizer.rs` | the optimisers by name |
+//! | `paper.rs` | the flags of `rtrl paper` |
 //! | `readout.rs` | how a readout learns |
 //! | `run.rs` | the flags of `rtrl run` and `rtrl generate` |
 //! | `stream.rs` | the flags of the commands that take a stream row by row |
@@ -22,11 +23,13 @@ mod inspect;
 mod leak;
 mod numbers;
 mod optimizer;
+mod paper;
 mod readout;
 mod run;
 mod stream;
 mod tasks;
 
+use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
@@ -44,6 +47,7 @@ pub(crate) use self::leak::Leak;
 use self::leak::leak;
 use self::numbers::{count, listed, positive, rate, threads, whole};
 pub(crate) use self::optimizer::OptimizerName;
+pub(crate) use self::paper::PaperArgs;
 use self::readout::ReadoutArgs;
 pub(crate) use self::readout::ReadoutRule;
 pub(crate) use self::run::{GenerateArgs, RunArgs};
@@ -61,10 +65,13 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The arguments of this process. A wrong command line ends it with exit code 2.
-    pub(crate) fn of_process() -> Self {
-        let matches = with_signs(Self::command()).get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    /// The arguments of a command line, of which the first is the name of the program.
+    ///
+    /// # Errors
+    /// What to print instead of running a command, and with which exit code.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = with_signs(Self::command()).try_get_matches_from(arguments)?;
+        Self::from_arg_matches(&matches)
     }
 }
 
@@ -261,44 +268,6 @@ pub(crate) struct TraceArgs {
     pub(crate) out: PathBuf,
 }
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct PaperArgs {
-    /// Run only the experiments with these tasks [default: all]
-    #[arg(value_name = "TASK")]
-    pub(crate) tasks: Vec<String>,
-
-    /// Number of runs of each experiment; long experiments have half as many
-    #[arg(long, default_value = "20", value_name = "K", value_parser = listed)]
-    pub(crate) seeds: NonZeroU32,
-
-    /// Leave out the long experiments, those of the Turing machine
-    #[arg(long)]
-    pub(crate) quick: bool,
-
-    /// Run everything with both engines and report where their runs diverge
-    #[arg(long, conflicts_with_all = ["json", "report", "save"])]
-    pub(crate) compare: bool,
-
-    #[command(flatten)]
-    pub(crate) engine: EngineArgs,
-
-    /// Floating-point precision
-    #[arg(long, value_enum, default_value_t = Precision::F64)]
-    pub(crate) precision: Precision,
-
-    /// Write the steps of every run to this JSON file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-
-    /// Write a report with the learning curves of all runs to this HTML file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
-
-    /// Save the trained network of every run as a safetensors file in this folder
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) save: Option<PathBuf>,
-}
-
 impl From<Predict> for rtrl_lab::forecast::Predict {
     fn from(predict: Predict) -> Self {
         match predict {
@@ -340,6 +309,18 @@ impl TrainArgs {
             Some((option, _)) => Err(Error::NeedsSimple { option, cell: self.cell.name() }),
             None => Ok(()),
         }
+    }
+
+    /// The arguments of one of several ranks: all but rank 0 print nothing and write no files.
+    pub(crate) fn of_rank(mut self: Box<Self>, rank: usize) -> Box<Self> {
+        if rank > 0 {
+            for output in [&mut self.save, &mut self.report, &mut self.json, &mut self.predictions]
+            {
+                *output = None;
+            }
+            (self.verbosity.quiet, self.verbosity.verbose) = (true, false);
+        }
+        self
     }
 
     /// The number of units.

@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `source.rs` | the bytes of a file or of standard input, decompressed |
+//! | `shared.rs` | bytes that rank 0 reads for all ranks |
 //! | `zstd.rs` | decompresses zstd |
 //! | `table.rs` | named columns and rows of cells, whatever their format |
 //! | `records.rs` | rows of cells between separators, with bounded memory |
@@ -28,6 +29,7 @@ mod malformed;
 mod objects;
 mod records;
 mod series;
+mod shared;
 mod shown;
 mod source;
 mod table;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use rtrl_lab::forecast::Horizon;
 
@@ -15,6 +16,7 @@ use super::table::Table;
 use super::targets::Targets;
 use crate::args::{InputArgs, OnError};
 use crate::error::Error;
+use crate::ranks::Ranks;
 
 /// A table of which some columns are the numbers to read.
 pub(crate) struct Series {
@@ -57,14 +59,16 @@ pub(crate) struct Skipped {
 
 impl Series {
     /// Opens a file, or standard input for `-`, and finds the columns. Unless the series
-    /// `needs_target`, there may be no column of a target: then no row has it.
+    /// `needs_target`, there may be no column of a target: then no row has it. Rank 0 reads for all
+    /// ranks.
     pub(crate) fn open(
         path: &Path,
         args: &InputArgs,
         horizon: Horizon,
         needs_target: bool,
+        ranks: &Arc<dyn Ranks>,
     ) -> Result<Self, Error> {
-        let mut table = Table::open(path, !args.no_header)?;
+        let mut table = Table::open(path, !args.no_header, ranks)?;
         let columns = Columns::of(&table, args.names_only);
         let mut targets = Targets::choose(&columns, &args.target, needs_target)?;
         let time = args.time.as_deref().map(|time| columns.place(time)).transpose()?;
@@ -274,7 +278,9 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let args = InputArgs { target: vec!["y".to_owned()], ..args };
-        let mut series = Series::open(file.path(), &args, Horizon::SameRow, true).unwrap();
+        let mut series =
+            Series::open(file.path(), &args, Horizon::SameRow, true, &crate::ranks::alone())
+                .unwrap();
         let (mut rows, mut lines) = (Vec::new(), Vec::new());
         while let Some(row) = series.next_row().unwrap() {
             rows.push(row.clone());

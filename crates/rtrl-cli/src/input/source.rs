@@ -5,11 +5,14 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::shared::Shared;
 use super::zstd::Frames;
 use crate::error::Error;
+use crate::ranks::Ranks;
 use crate::signals;
 
 /// Bytes that are read at once.
@@ -49,10 +52,18 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Opens a file, or standard input for `-`.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens a file, or standard input for `-`, on rank 0, which reads for all ranks. Only rank 0
+    /// knows the size.
+    pub(super) fn open(path: &Path, ranks: &Arc<dyn Ranks>) -> Result<Self, Error> {
         let unreadable = |source| Error::File { path: name(path), source };
-        let (bytes, size) = bytes(path).map_err(unreadable)?;
+        let (bytes, size) = if ranks.count() == 1 {
+            bytes(path).map_err(unreadable)?
+        } else {
+            let opened = (ranks.rank() == 0).then(|| bytes(path));
+            let size = opened.as_ref().and_then(|opened| opened.as_ref().ok()?.1);
+            let opened = opened.map(|opened| opened.map(|(bytes, _)| bytes));
+            (Box::new(Shared::new(opened, ranks).map_err(unreadable)?) as _, size)
+        };
         let read = Rc::new(Cell::new(0));
         let bytes = Counted { bytes, read: Rc::clone(&read) };
         let text = text(BufReader::with_capacity(CHUNK, bytes)).map_err(unreadable)?;

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::malformed::{MOST_BYTES, Malformed};
 use super::objects::Objects;
@@ -13,6 +14,7 @@ use super::records::Records;
 use super::source::{self, Source, Text};
 use crate::error::Error;
 use crate::number::counted;
+use crate::ranks::Ranks;
 
 /// A table whose columns are known. Its format is that of its first line: JSON lines if that
 /// begins with a brace, else cells between separators.
@@ -47,8 +49,12 @@ enum Rows {
 impl Table {
     /// Opens a file, or standard input for `-`, and finds the columns. Without a header the columns
     /// are called 1, 2 and so on.
-    pub(super) fn open(path: &Path, has_header: bool) -> Result<Self, Error> {
-        let Source { mut text, size, read } = Source::open(path)?;
+    pub(super) fn open(
+        path: &Path,
+        has_header: bool,
+        ranks: &Arc<dyn Ranks>,
+    ) -> Result<Self, Error> {
+        let Source { mut text, size, read } = Source::open(path, ranks)?;
         let path = source::name(path);
         let first = first_line(&mut text);
         let first = first.map_err(|source| Error::File { path: path.clone(), source })?;

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::input::{self, Series};
 use crate::model::Model;
 use crate::outputs;
+use crate::ranks::alone;
 use crate::signals::Stop;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
     let saved = SavedModel::read(&args.model)?;
     let network = network(&saved)?;
     let watching = Watching { steps: args.steps, seed: args.seed };
-    let stop = args.series.is_some().then(Stop::watch).transpose()?;
+    let stop = args.series.is_some().then(|| Stop::watch(&alone())).transpose()?;
     let rows = args.series.as_deref().map(|series| rows(args, series)).transpose();
     let rows = stop.as_ref().map_or(Ok(()), |stop| stop.or(Ok(()))).and(rows)?;
     let inputs = match (task, &rows) {
@@ -71,7 +72,7 @@ fn rows(args: &InspectArgs, series: &Path) -> Result<Vec<Vec<f64>>, Error> {
     let mut columns = model.described.columns(OnError::Stop);
     (columns.groups, columns.most_groups) = (Vec::new(), NonZeroU32::MAX);
     let horizon = model.manner(Threads::Auto).horizon;
-    let mut series = Series::open(series, &columns, horizon, false)?;
+    let mut series = Series::open(series, &columns, horizon, false, &alone())?;
     let mut rows = Vec::new();
     while rows.len() < UNWATCHED + args.steps
         && let Some(row) = series.next_row()?

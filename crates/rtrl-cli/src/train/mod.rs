@@ -10,6 +10,7 @@ mod report;
 mod summary;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rtrl_lab::forecast::Horizon;
 use rtrl_model::{Real, store};
@@ -21,6 +22,7 @@ use crate::error::Error;
 use crate::input::{self, Series, Skipped};
 use crate::model;
 use crate::outputs;
+use crate::ranks::{Build, Ranks, check_alone};
 use crate::signals::Stop;
 use crate::stream::checkpoint::{self, Found, Manner, Opened};
 use crate::stream::flow::Flow;
@@ -30,8 +32,11 @@ use crate::stream::predictions::{Lines, Predictions};
 use crate::stream::progress::Progress;
 use crate::stream::subject::Subject;
 
-pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
+pub(crate) fn run(args: &TrainArgs, ranks: &Arc<dyn Ranks>) -> Result<(), Error> {
     args.check()?;
+    if args.checkpoint.checkpoint.is_some() {
+        check_alone(&**ranks, "--checkpoint")?;
+    }
     let partial = args.save.as_deref().and_then(outputs::partial);
     let lock = args.checkpoint.checkpoint.as_deref().map(checkpoint::lock_path);
     let files = [
@@ -46,8 +51,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Error> {
     let is_file = !input::is_standard_input(&args.file);
     outputs::check(is_file.then_some(("the series", &args.file)), &files)?;
     match args.precision {
-        Precision::F32 => train::<f32>(args),
-        Precision::F64 => train::<f64>(args),
+        Precision::F32 => train::<f32>(args, ranks, &**ranks),
+        Precision::F64 => train::<f64>(args, ranks, &**ranks),
     }
 }
 
@@ -66,11 +71,15 @@ pub(crate) struct Outcome<T: Real> {
     pub(crate) stopped: Option<Box<Error>>,
 }
 
-fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
-    let stop = Stop::watch()?;
+fn train<T: Real>(
+    args: &TrainArgs,
+    ranks: &Arc<dyn Ranks>,
+    build: &dyn Build<T>,
+) -> Result<(), Error> {
+    let stop = Stop::watch(ranks)?;
     let opened = checkpoint::open(&args.checkpoint)?;
     let columns = columns(args, opened.as_ref());
-    let mut series = stop.or(Series::open(&args.file, &columns, args.horizon, true))?;
+    let mut series = stop.or(Series::open(&args.file, &columns, args.horizon, true, ranks))?;
     // A model finds its columns by their names, and a checkpoint the classes of its columns.
     if args.save.is_some() || !series.classes().is_empty() && args.checkpoint.checkpoint.is_some() {
         series.check_names()?;
@@ -94,14 +103,12 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
     let (horizon, threads) = (args.horizon, args.threads());
     let manner = Manner { predict: predict.into(), horizon, threads };
     let mut bytes = None;
-    let (forecasters, history) = match found.flatten() {
-        Some(found) => {
-            bytes = found.predictions();
-            resume(args, found, manner, (&mut series, &stop))?
-        }
-        None => {
-            (network::forecasters::<T>(args, (series.width(), series.outputs()), manner)?, None)
-        }
+    let (forecasters, history) = if let Some(found) = found.flatten() {
+        bytes = found.predictions();
+        resume(args, found, manner, (&mut series, &stop))?
+    } else {
+        let size = (series.width(), series.outputs());
+        (network::forecasters(args, size, manner, build)?, None)
     };
     series.set_group_bytes(forecasters.group_bytes());
     let history = args.report.as_ref().map(|_| history.unwrap_or_default());
@@ -141,7 +148,7 @@ fn train<T: Real>(args: &TrainArgs) -> Result<(), Error> {
         for line in &files {
             progress.note(line);
         }
-        summary::print(args, &outcome)
+        if ranks.rank() == 0 { summary::print(args, &outcome) } else { Ok(()) }
     });
     Error::ended(outcome.stopped.take(), rows, written)
 }

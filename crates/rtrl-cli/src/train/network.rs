@@ -8,6 +8,7 @@ use rtrl_model::{InitialWeights, Network, NetworkBuilder, Readout, Real};
 use crate::args::{BaselineName, TrainArgs};
 use crate::error::Error;
 use crate::model::Learning;
+use crate::ranks::Build;
 use crate::stream::checkpoint::Manner;
 use crate::stream::forecasters::{Baseline, Forecasters, ORDER};
 
@@ -16,6 +17,7 @@ pub(crate) fn forecasters<T: Real>(
     args: &TrainArgs,
     (inputs, outputs): (usize, usize),
     manner: Manner,
+    ranks: &dyn Build<T>,
 ) -> Result<Forecasters<T>, Error> {
     let Manner { predict, horizon, threads } = manner;
     let is_class = predict == Predict::Class;
@@ -25,7 +27,7 @@ pub(crate) fn forecasters<T: Real>(
         let (optimizer, rate, clip) = (args.optimizer, args.learning_rate(is_class), args.clip);
         let engine = &args.engine;
         let learning = Learning { optimizer, rate, clip, engine, threads, is_class };
-        let learner = learning.learner(network)?;
+        let learner = learning.learner(network, ranks)?;
         Ok(NetworkForecaster::new(learner, predict, horizon)?)
     };
     let names = args.baselines.of(is_class)?;

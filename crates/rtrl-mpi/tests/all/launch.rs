@@ -1,5 +1,6 @@
 //! Starting ranks.
 
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -49,13 +50,20 @@ pub(crate) fn check(output: &Output, what: &str) {
 
 /// `mpirun` with this program, which runs `test` with `argument` in the variable [`ARGUMENT`].
 pub(crate) fn command(test: &str, ranks: usize, argument: &str) -> Command {
+    let mut command = mpirun(ranks, &std::env::current_exe().unwrap());
+    command
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(TEST, test)
+        .env(ARGUMENT, argument);
+    command
+}
+
+/// `mpirun` with a program.
+pub(crate) fn mpirun(ranks: usize, program: &Path) -> Command {
     let mut command = Command::new("mpirun");
     command
         .args(["-n", &ranks.to_string()])
-        .arg(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(TEST, test)
-        .env(ARGUMENT, argument)
+        .arg(program)
         // Of Open MPI: more ranks than cores, which then wait politely, also in a container.
         .env("OMPI_MCA_rmaps_base_oversubscribe", "1")
         .env("OMPI_MCA_mpi_yield_when_idle", "1")

@@ -10,6 +10,7 @@
 //! | `bits.rs` | the bits of one process on any number of ranks |
 //! | `alike.rs` | what ranks agree on, and what they refuse |
 //! | `resume.rs` | checkpoints that another number of ranks resumes |
+//! | `program.rs` | `rtrl train` on several ranks |
 //! | `kills.rs` | ranks that are killed at random moments |
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -17,5 +18,7 @@ mod alike;
 mod bits;
 mod kills;
 mod launch;
+#[cfg(feature = "cli")]
+mod program;
 mod resume;
 mod tasks;
