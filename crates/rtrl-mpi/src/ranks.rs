@@ -107,6 +107,10 @@ impl Ranks {
     /// results, deferred ones results that are equal up to rounding. `threads` are those of this
     /// rank. Does not involve other ranks.
     ///
+    /// [`Ranks::build`] calls this. A learner that is built in another way must take its streams one
+    /// after the other ([`Threads::SERIAL`]), and the ranks do not check that their learners are
+    /// alike.
+    ///
     /// # Errors
     /// [`Error::Model`] if the engine cannot be built, or for an even pace: its progress through
     /// the columns is that of one process, so that one rank would work at a time.

@@ -72,9 +72,15 @@ struct Merged {
 impl Merged {
     /// The places of the reaches that have a state of `reach`, ascending.
     fn common(&self, reach: &Reach) -> Vec<usize> {
-        let mut found = vec![false; self.list.len()];
-        let having = reach.states.iter().filter_map(|&state| self.having.get(state as usize));
-        having.flatten().for_each(|&place| found[place] = true);
+        let (mut found, mut missing) = (vec![false; self.list.len()], self.list.len());
+        for places in reach.states.iter().filter_map(|&state| self.having.get(state as usize)) {
+            for &place in places {
+                missing -= usize::from(!std::mem::replace(&mut found[place], true));
+            }
+            if missing == 0 {
+                break;
+            }
+        }
         (0..found.len()).filter(|&place| found[place]).collect()
     }
 

@@ -17,8 +17,9 @@ pub(crate) enum StoredEngine {
     Custom { name: String, exact: bool },
 }
 
-/// Entries of the Jacobians of all blocks for each number in a file. Rows are merged until a block
-/// has many weights for its states: a chain of 2000 single units, each with a bias, has 12.
+/// The most entries of the Jacobians of all blocks for each number in a file. Those of a network
+/// have fewer, since rows are merged until a block has many weights: in a chain of 2000 single
+/// units, which has large blocks for its few weights, there are 3 for each number of p.
 const ENTRIES: u128 = 64;
 
 /// A block in a file. Numbers that follow each other are stored as the first and the one after the

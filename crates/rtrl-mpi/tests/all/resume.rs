@@ -215,7 +215,8 @@ fn rewrite(path: &Path, forge: impl FnOnce(&mut Value, &mut Tensors)) -> String 
     })
     .unwrap();
     let bytes = fs::read(path).unwrap();
-    bytes[bytes.len() - 32..].iter().map(|byte| format!("{byte:02x}")).collect()
+    let checksum = &bytes[bytes.len() - 32..];
+    checksum.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Files made by hand, with checksums that are right, of which a part of p is missing.
