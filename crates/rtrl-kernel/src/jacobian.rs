@@ -16,10 +16,33 @@ const MOST_BLOCKS: usize = 3;
 /// `J[k][l] = sum over blocks b of scale_b[k] * weights_b[k][l]`: the first product rounded, each
 /// further one added by a fused multiply-add; where l = k, `diagonal[k]` is added last and rounded.
 /// Entries are formed on demand, so an engine that needs few of them pays for few.
+///
+/// In a layer that is divided into heads, the blocks hold only the weights between the units of one
+/// head: see [`Jacobian::with_heads`].
 #[derive(Debug, Clone, Copy)]
 pub struct Jacobian<'a, T> {
     blocks: [Option<Block<'a, T>>; MOST_BLOCKS],
     diagonal: Option<&'a [T]>,
+    heads: Option<Band>,
+}
+
+/// The places of the weights of a layer in heads.
+#[derive(Debug, Clone, Copy)]
+struct Band {
+    /// Number of units. State k is the output of unit k, or the cell of unit `k - units`.
+    units: usize,
+    /// Units of a head.
+    size: usize,
+    /// The first state, where this is a part of a Jacobian: the slices are those of the whole.
+    first: usize,
+}
+
+impl Band {
+    /// The units of the head of state k.
+    fn seen(&self, k: usize) -> Range<usize> {
+        let first = k % self.units / self.size * self.size;
+        first..first + self.size
+    }
 }
 
 /// A matrix of weights between states, each row of which has a factor.
@@ -69,7 +92,7 @@ impl<'a, T: Real> Jacobian<'a, T> {
         for (place, (weights, stride, scale)) in blocks.iter_mut().zip(terms) {
             *place = Some(Block { weights, stride, scale });
         }
-        Self { blocks, diagonal: None }
+        Self { blocks, diagonal: None, heads: None }
     }
 
     /// The same with `diagonal[k]` added to `J[k][k]`, n values: the influence of each state on
@@ -79,14 +102,48 @@ impl<'a, T: Real> Jacobian<'a, T> {
         Self { diagonal, ..self }
     }
 
+    /// The same for a layer of `units` units in heads of `size` neighbours. In place of a column for
+    /// each state, the blocks have one for each unit of the head: row k sees the outputs of the head
+    /// of unit `k % units`, in columns 0 to `size - 1`; its other coefficients are 0.
+    ///
+    /// If there is a diagonal for more states than units, those after the outputs are cells, and
+    /// `diagonal[k]` is what the outputs and cells pass on of the cell of their unit: it is added to
+    /// `J[k][units + k % units]`.
+    #[inline(always)]
+    pub fn with_heads(self, units: usize, size: usize) -> Self {
+        let (units, size) = (units.max(1), size.max(1));
+        Self { heads: Some(Band { units, size, first: 0 }), ..self }
+    }
+
+    /// Whether the diagonal is that of the cells of a layer in heads.
+    fn has_cells(&self, heads: &Band) -> bool {
+        self.diagonal.is_some_and(|diagonal| diagonal.len() > heads.units)
+    }
+
     /// Fails unless all parts fit `states` states.
     pub(crate) fn check(&self, states: usize) -> Result<(), Error> {
+        if let Some(heads) = &self.heads {
+            return self.check_heads(heads, states);
+        }
         for Block { weights, stride, scale } in self.blocks.iter().flatten() {
             check_matrix("recurrent matrix", states, states, *stride, weights.len())?;
             check_length("scale of the Jacobian", states, scale.len())?;
         }
         let Some(diagonal) = self.diagonal else { return Ok(()) };
         check_length("diagonal of the Jacobian", states, diagonal.len())
+    }
+
+    /// [`Jacobian::check`] of a layer in heads, or of a part of one.
+    #[cold]
+    fn check_heads(&self, heads: &Band, states: usize) -> Result<(), Error> {
+        let end = heads.first + states;
+        let fits = |what, len: usize| check_length(what, end, len.min(end));
+        check_length("the units of the last head", 0, heads.units % heads.size)?;
+        for Block { weights, stride, scale } in self.blocks.iter().flatten() {
+            check_matrix("recurrent matrix", end, heads.size, *stride, weights.len())?;
+            fits("scale of the Jacobian", scale.len())?;
+        }
+        self.diagonal.map_or(Ok(()), |diagonal| fits("diagonal of the Jacobian", diagonal.len()))
     }
 
     /// Writes row k, n coefficients, to the k-th of `rows` and calls `done` with it, one row after
@@ -97,7 +154,9 @@ impl<'a, T: Real> Jacobian<'a, T> {
         rows: impl Iterator<Item = &'r mut [T]>,
         mut done: impl FnMut(&mut [T]),
     ) {
-        let [Some(block), None, None] = &self.blocks else { return self.write_sum(rows, done) };
+        let ([Some(block), None, None], None) = (&self.blocks, &self.heads) else {
+            return self.write_sum(rows, done);
+        };
         for (k, row) in rows.enumerate() {
             block.write(k, 0, row);
             if let Some(diagonal) = self.diagonal {
@@ -123,6 +182,9 @@ impl<'a, T: Real> Jacobian<'a, T> {
     /// Row k from column `first` on, as many coefficients as `run` has room for.
     #[inline(always)]
     fn write_run(&self, k: usize, first: usize, run: &mut [T]) {
+        if let Some(heads) = &self.heads {
+            return self.write_head(heads, k + heads.first, first + heads.first, run);
+        }
         match &self.blocks[0] {
             Some(block) => block.write(k, first, run),
             None => run.fill(T::ZERO),
@@ -135,14 +197,57 @@ impl<'a, T: Real> Jacobian<'a, T> {
         }
     }
 
+    /// [`Jacobian::write_run`] of a layer in heads.
+    #[inline(always)]
+    fn write_head(&self, heads: &Band, k: usize, first: usize, run: &mut [T]) {
+        run.fill(T::ZERO);
+        let seen = heads.seen(k);
+        let places = seen.start.max(first)..seen.end.min(first + run.len());
+        if !places.is_empty() {
+            let column = places.start - seen.start;
+            let inner = &mut run[places.start - first..places.end - first];
+            if let Some(block) = &self.blocks[0] {
+                block.write(k, column, inner);
+            }
+            self.blocks[1..].iter().flatten().for_each(|block| block.add(k, column, inner));
+        }
+        let Some(diagonal) = self.diagonal else { return };
+        let own = if self.has_cells(heads) { heads.units + k % heads.units } else { k };
+        if let Some(own) = own.checked_sub(first).and_then(|own| run.get_mut(own)) {
+            *own += diagonal[k];
+        }
+    }
+
     /// The Jacobian between the states of a run, without a copy.
     pub(crate) fn part(&self, states: Range<usize>) -> Self {
+        if let Some(heads) = self.heads {
+            return self.part_of_heads(heads, states);
+        }
         let block = |block: &Block<'a, T>| {
             let weights = &block.weights[states.start * block.stride + states.start..];
             Block { weights, stride: block.stride, scale: &block.scale[states.clone()] }
         };
         let blocks = self.blocks.each_ref().map(|place| place.as_ref().map(block));
-        Self { blocks, diagonal: self.diagonal.map(|diagonal| &diagonal[states.clone()]) }
+        let diagonal = self.diagonal.map(|diagonal| &diagonal[states.clone()]);
+        Self { blocks, diagonal, heads: None }
+    }
+
+    /// [`Jacobian::part`] of a layer in heads: within one head there are no others.
+    fn part_of_heads(&self, heads: Band, states: Range<usize>) -> Self {
+        let states = heads.first + states.start..heads.first + states.end;
+        let seen = heads.seen(states.start);
+        if self.has_cells(&heads) || states.start < seen.start || states.end > seen.end {
+            let heads = Some(Band { first: states.start, ..heads });
+            return Self { heads, ..*self };
+        }
+        let block = |block: &Block<'a, T>| {
+            let first = states.start * block.stride + states.start - seen.start;
+            let (weights, scale) = (&block.weights[first..], &block.scale[states.clone()]);
+            Block { weights, stride: block.stride, scale }
+        };
+        let blocks = self.blocks.each_ref().map(|place| place.as_ref().map(block));
+        let diagonal = self.diagonal.map(|diagonal| &diagonal[states.clone()]);
+        Self { blocks, diagonal, heads: None }
     }
 
     /// Writes the coefficients between the states of these runs, row by row without gaps.
@@ -155,9 +260,9 @@ impl<'a, T: Real> Jacobian<'a, T> {
         T::run::<DiagonalLoop>(isa, Diagonal { jacobian: *self, into });
     }
 
-    /// Whether there is exactly one block.
+    /// Whether there is exactly one block, with a column for each state.
     pub(crate) fn is_single(&self) -> bool {
-        matches!(self.blocks, [Some(_), None, None])
+        matches!((&self.blocks, &self.heads), ([Some(_), None, None], None))
     }
 
     /// [`Jacobian::write`] of a single block for N states, in loops of constant length.
@@ -185,20 +290,14 @@ impl<'a, T: Real> Jacobian<'a, T> {
 
     /// `J[k][l]`
     pub fn coefficient(&self, k: usize, l: usize) -> T {
-        let at = |values: &'a [T]| &values[k..=k];
-        let one = |block: &Block<'a, T>| {
-            let weights = &block.weights[k * block.stride + l..];
-            Block { weights, stride: 1, scale: at(block.scale) }
-        };
-        let blocks = self.blocks.each_ref().map(|block| block.as_ref().map(one));
         let mut value = [T::ZERO];
-        let diagonal = self.diagonal.filter(|_| k == l).map(at);
-        Self { blocks, diagonal }.write(std::iter::once(&mut value[..]), |_| ());
+        self.write_run(k, l, &mut value);
         value[0]
     }
 
     /// Whether row k is zero whatever the weights are.
     pub(crate) fn is_zero(&self, k: usize) -> bool {
+        let k = k + self.heads.map_or(0, |heads| heads.first);
         self.blocks.iter().flatten().all(|block| block.scale[k] == T::ZERO)
             && self.diagonal.is_none_or(|diagonal| diagonal[k] == T::ZERO)
     }
@@ -245,8 +344,26 @@ impl<T: Real> Work for Diagonal<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(&mut self, _: S) {
-        for (k, place) in self.into.iter_mut().enumerate() {
-            self.jacobian.write_run(k, k, std::slice::from_mut(place));
+        let jacobian = &self.jacobian;
+        let Some(heads) = jacobian.heads.filter(|heads| !jacobian.has_cells(heads)) else {
+            for (k, place) in self.into.iter_mut().enumerate() {
+                jacobian.write_run(k, k, std::slice::from_mut(place));
+            }
+            return;
+        };
+        // The column of a unit in its head, without a division for each.
+        let mut column = heads.first % heads.size;
+        for (k, place) in (heads.first..).zip(self.into.iter_mut()) {
+            let place = std::slice::from_mut(place);
+            place[0] = T::ZERO;
+            if let Some(block) = &jacobian.blocks[0] {
+                block.write(k, column, place);
+            }
+            jacobian.blocks[1..].iter().flatten().for_each(|block| block.add(k, column, place));
+            if let Some(diagonal) = jacobian.diagonal {
+                place[0] += diagonal[k];
+            }
+            column = if column + 1 == heads.size { 0 } else { column + 1 };
         }
     }
 }
@@ -313,6 +430,62 @@ mod tests {
         }
     }
 
+    /// The coefficients of a layer of 6 units in heads of 2, with and without cells, in loops.
+    #[test]
+    fn heads_have_the_coefficients_of_the_definition() {
+        const UNITS: usize = 6;
+        let number = |i: usize| libm::sin(i as f64 * 1.3);
+        for cells in [false, true] {
+            let states = if cells { 2 * UNITS } else { UNITS };
+            let [a, b] = [3, 4].map(|stride| (0..states * stride).map(number).collect::<Vec<_>>());
+            let scale: Vec<f64> = (0..states).map(|k| number(k + 50)).collect();
+            let diagonal: Vec<f64> = (0..states).map(|k| number(k + 90)).collect();
+            let terms = [(&a[..], 3, &scale[..]), (&b, 4, &scale)];
+            let jacobian = Jacobian::sum(terms).with_diagonal(Some(&diagonal));
+            let jacobian = jacobian.with_heads(UNITS, 2);
+            jacobian.check(states).unwrap();
+            let expected = |k: usize, l: usize| {
+                let (unit, own) = (k % UNITS, if cells { UNITS + k % UNITS } else { k });
+                let mut value = 0.0;
+                if l < UNITS && l / 2 == unit / 2 {
+                    value = scale[k] * a[k * 3 + l % 2];
+                    value = scale[k].mul_add(b[k * 4 + l % 2], value);
+                }
+                if l == own { value + diagonal[k] } else { value }
+            };
+            for isa in Isa::available() {
+                let mut own = vec![0.0; states];
+                jacobian.write_diagonal(isa, &mut own);
+                for (k, &value) in own.iter().enumerate() {
+                    assert_eq!(value, expected(k, k));
+                }
+                for states in [0..states, 1..5, 2..4, 3..4, 4..states] {
+                    let (part, len) = (jacobian.part(states.clone()), states.len());
+                    part.check(len).unwrap();
+                    let mut own = vec![0.0; len];
+                    part.write_diagonal(isa, &mut own);
+                    let mut rows = vec![7.0; len * len];
+                    part.write(rows.chunks_mut(len), |_| ());
+                    let inner = part.part(len / 2..len);
+                    for (k, l) in (0..len).flat_map(|k| (0..len).map(move |l| (k, l))) {
+                        let whole = expected(states.start + k, states.start + l);
+                        assert_eq!((part.coefficient(k, l), rows[k * len + l]), (whole, whole));
+                        assert!(k != l || own[k] == whole);
+                        if k >= len / 2 && l >= len / 2 {
+                            assert_eq!(inner.coefficient(k - len / 2, l - len / 2), whole);
+                        }
+                    }
+                }
+                let runs = [0..1, 3..states];
+                let places = || runs.iter().cloned().flatten();
+                let mut gathered = vec![7.0; places().count().pow(2)];
+                jacobian.gather(isa, &runs, &mut gathered);
+                let pairs = places().flat_map(|k| places().map(move |l| (k, l)));
+                assert!(pairs.zip(&gathered).all(|((k, l), &value)| value == expected(k, l)));
+            }
+        }
+    }
+
     #[test]
     fn without_blocks_only_the_diagonal_is_left() {
         let jacobian = Jacobian::sum([]).with_diagonal(Some(&[0.0, 2.0]));
@@ -332,5 +505,16 @@ mod tests {
         for jacobian in bad {
             assert!(matches!(jacobian.check(2), Err(Error::Length { .. })), "{jacobian:?}");
         }
+        let scaled = |stride, scale| Jacobian::scaled(&weights, stride, scale);
+        let bad = [
+            scaled(2, &[0.0; 6]).with_heads(6, 2).check(6),
+            scaled(1, &[0.0; 6]).with_heads(6, 4).check(6),
+            scaled(1, &[0.0; 5]).with_heads(6, 1).check(6),
+            scaled(1, &[0.0; 6]).with_diagonal(Some(&[0.0; 5])).with_heads(6, 1).check(6),
+        ];
+        for checked in bad {
+            assert!(matches!(checked, Err(Error::Length { .. })), "{checked:?}");
+        }
+        assert_eq!(scaled(1, &[0.0; 6]).with_heads(6, 1).check(6), Ok(()));
     }
 }

@@ -24,7 +24,7 @@
 //! | `deferred/` | the engine that updates p when a window of steps is full |
 //! | `structure/` | which sensitivities are zero for ever, from the connections |
 //! | `blocks/` | weight rows that reach few states, each with an engine of their own |
-//! | `diagonal.rs` | the engine of states that depend on themselves only |
+//! | `diagonal/` | the engine of states that depend on themselves only |
 //! | `store.rs` | saving and loading an engine through sinks and sources |
 //! | `panels.rs` | which weight is in which lane of which panel |
 //! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
@@ -62,9 +62,9 @@ pub use error::{Error, Quantity};
 pub use jacobian::Jacobian;
 pub use layout::{Drive, Layout};
 pub use simd::{
-    Average, Elementary, Function, Gru, Isa, Limit, Lstm, Moment, Real, Scale, Update, Vectorised,
-    activate, combine, descend, limited_squares, product, subtract_square, sum_of_squares,
-    sum_rows,
+    Average, Elementary, Function, Gru, Heads, Isa, Limit, Lstm, Moment, Real, Scale, Update,
+    Vectorised, activate, combine, descend, head_products, limited_squares, product, spread,
+    subtract_square, sum_of_squares, sum_rows,
 };
 pub use spec::{Block, Pace, Spec};
 pub use step::Step;

@@ -8,6 +8,7 @@
 //! | `real.rs` | the two precisions, and loops that are compiled in this crate |
 //! | `buffer.rs` | memory that starts on a cache line |
 //! | `product.rs`, `activate.rs`, `update.rs` | matrix times vector; activations; the optimisers |
+//! | `heads.rs` | matrix times vector of layers in heads |
 //! | `gates.rs`, `combine.rs` | the elementwise part of gated cells; vector times matrix |
 //! | `rank_one.rs` | recursive least squares |
 
@@ -16,6 +17,7 @@ mod buffer;
 mod combine;
 mod functions;
 mod gates;
+mod heads;
 mod isa;
 mod product;
 mod rank_one;
@@ -31,6 +33,7 @@ pub(crate) use self::buffer::Buffer;
 pub use self::combine::combine;
 pub use self::functions::Elementary;
 pub use self::gates::{Gru, Lstm};
+pub use self::heads::{Heads, head_products, spread};
 pub use self::isa::Isa;
 pub(crate) use self::isa::Work;
 pub use self::product::{product, sum_of_squares};

@@ -122,6 +122,17 @@ fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
             }
         }
     }
+    add_lanes::<S, T, NV, R>(simd, sums)
+}
+
+/// The sum of the logical lanes of each of `R` rows: the upper half is added to the lower half until
+/// one is left.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+pub(super) fn add_lanes<S: Simd, T: Real, const NV: usize, const R: usize>(
+    simd: S,
+    sums: [[T::Vector<S>; NV]; R],
+) -> [T; R] {
     let mut fours = [[T::ZERO; 4]; R];
     for r in 0..R {
         fours[r] = halve_to_four::<S, T, NV>(simd, &sums[r]);
