@@ -9,14 +9,23 @@
 //!
 //! Cost of a step: 5 q operations for q learning weights, in one pass over p and one over the
 //! gradient; memory: 2 q numbers.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `mod.rs` | the engine |
+//! | `rows.rs` | the loops over rows of any length |
+//! | `even.rs` | the same where all rows are alike |
 
-use pulp::Simd;
+mod even;
+mod rows;
 
+use self::even::{AdvanceEven, AdvanceEvenLoop, ReadEven, ReadEvenLoop};
+use self::rows::{Advance, AdvanceLoop, Collect, CollectLoop, Read, ReadLoop, Row, Run};
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
 use crate::panels::Placement;
-use crate::simd::{Buffer, Isa, Real, Work, compiled, is_zero, load, store};
+use crate::simd::{Buffer, Isa, Real};
 use crate::spec::Spec;
 use crate::step::Step;
 use crate::store::{Sink, Source};
@@ -33,6 +42,8 @@ pub struct Diagonal<T> {
     isa: Isa,
     rows: Vec<Row>,
     runs: Vec<Run>,
+    /// The weights in a row, where all rows are alike.
+    even: Option<usize>,
     /// One number for each weight, in the order of the weights.
     p: Buffer<T>,
     /// The gradient of each weight, with the sign of `sum e p`, of the errors before the last.
@@ -45,29 +56,6 @@ pub struct Diagonal<T> {
     /// Whether the sums hold errors that have not been read.
     summed: bool,
     lost: bool,
-}
-
-/// A weight row with weights that learn.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    /// Its number.
-    number: usize,
-    /// Its first lane of p.
-    lane: usize,
-    /// Where what it sees of z begins.
-    z: usize,
-    /// The state that it drives, and the number of the drive.
-    state: usize,
-    drive: usize,
-    /// The end of its runs.
-    end: usize,
-}
-
-/// Weights of a row that learn and are neighbours.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    column: u32,
-    len: u32,
 }
 
 impl<T: Real> Diagonal<T> {
@@ -102,6 +90,7 @@ impl<T: Real> Diagonal<T> {
         Ok(Self {
             p: Buffer::zeroed(panels)?,
             sums: Buffer::zeroed(panels)?,
+            even: even::width(layout, placement.weights()).filter(|&width| width > 0),
             placement,
             isa,
             rows,
@@ -151,9 +140,17 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         for (own, &forced) in self.own.iter_mut().zip(step.forced) {
             *own = if forced { T::ZERO } else { *own };
         }
-        let Self { isa, rows, runs, p, own, .. } = self;
-        let (p, injection, z) = (p.values_mut(), step.injection, step.z);
-        if !T::run::<AdvanceLoop>(*isa, Advance { rows, runs, p, own, injection, z }) {
+        let &mut Self { isa, ref rows, ref runs, even, ref mut p, ref own, .. } = self;
+        let (injection, z, weights) = (step.injection, step.z, self.placement.weights());
+        let finite = if let Some(width) = even {
+            let z = &z[self.placement.layout().z(0).start..];
+            let p = &mut p.values_mut()[..weights];
+            T::run::<AdvanceEvenLoop>(isa, AdvanceEven { width, p, own, injection, z })
+        } else {
+            let p = p.values_mut();
+            T::run::<AdvanceLoop>(isa, Advance { rows, runs, p, own, injection, z })
+        };
+        if !finite {
             return Err(self.lose(Quantity::Sensitivities));
         }
         if let Some(error) = error {
@@ -171,9 +168,15 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         }
         if self.unread && !self.summed && self.rows.len() == layout.rows() {
             self.unread = false;
-            let Self { isa, rows, runs, p, error, .. } = self;
-            let p = p.values();
-            if !T::run::<ReadLoop>(*isa, Read { rows, runs, p, error, into, stride }) {
+            let Self { isa, rows, runs, even, p, error, .. } = self;
+            let finite = if let &mut Some(width) = even {
+                let p = &p.values()[..self.placement.weights()];
+                T::run::<ReadEvenLoop>(*isa, ReadEven { width, p, error, into, stride })
+            } else {
+                let p = p.values();
+                T::run::<ReadLoop>(*isa, Read { rows, runs, p, error, into, stride })
+            };
+            if !finite {
                 return Err(self.lose(Quantity::Gradient));
             }
             return Ok(());
@@ -250,149 +253,6 @@ impl<T: Real> Engine<T> for Diagonal<T> {
 
     fn boxed_clone(&self) -> Box<dyn Engine<T>> {
         Box::new(self.clone())
-    }
-}
-
-/// p through a step.
-struct Advance<'a, T> {
-    rows: &'a [Row],
-    runs: &'a [Run],
-    p: &'a mut [T],
-    own: &'a [T],
-    injection: &'a [T],
-    z: &'a [T],
-}
-
-compiled!(AdvanceLoop: Advance -> bool);
-
-impl<T: Real> Work for Advance<'_, T> {
-    /// Whether p is finite.
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S) -> bool {
-        let Self { rows, runs, p, own, injection, z } = self;
-        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-        let mut overflow = T::splat(simd, T::ZERO);
-        let (mut first, mut odd) = (0, T::ZERO);
-        for row in &**rows {
-            let mut rest = &mut p[row.lane..];
-            let (own, injection) = (own[row.state], injection[row.drive]);
-            let (owns, injections) = (T::splat(simd, own), T::splat(simd, injection));
-            for run in &runs[first..row.end] {
-                let (p, after) = std::mem::take(&mut rest).split_at_mut(run.len as usize);
-                rest = after;
-                let z = &z[row.z + run.column as usize..][..p.len()];
-                if let ([p], &[z]) = (&mut *p, z) {
-                    *p = injection.mul_add(z, own * *p);
-                    odd = p.mul_add(T::ZERO, odd);
-                    continue;
-                }
-                for at in (0..p.len()).step_by(lanes) {
-                    let old = T::product(simd, owns, load::<S, T>(simd, p, at));
-                    let new = T::fused(simd, injections, load::<S, T>(simd, z, at), old);
-                    overflow = T::fused(simd, new, T::splat(simd, T::ZERO), overflow);
-                    store::<S, T>(simd, p, at, new);
-                }
-            }
-            first = row.end;
-        }
-        odd == T::ZERO && is_zero::<S, T>(overflow)
-    }
-}
-
-/// The gradient of an error on its way to the sums.
-struct Collect<'a, T> {
-    rows: &'a [Row],
-    runs: &'a [Run],
-    p: &'a [T],
-    sums: &'a mut [T],
-    error: &'a [T],
-    /// Whether it is added to the sums (else it replaces them).
-    summed: bool,
-}
-
-compiled!(CollectLoop: Collect -> bool);
-
-impl<T: Real> Work for Collect<'_, T> {
-    /// Whether the sums are finite.
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S) -> bool {
-        let &mut Self { rows, runs, p, ref mut sums, error, summed } = self;
-        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-        let zero = T::splat(simd, T::ZERO);
-        let mut overflow = zero;
-        let mut first = 0;
-        for row in rows {
-            let (mut p, mut rest) = (&p[row.lane..], &mut sums[row.lane..]);
-            let error = T::splat(simd, error[row.state]);
-            for run in &runs[first..row.end] {
-                let (old, after) = p.split_at(run.len as usize);
-                let (sums, below) = std::mem::take(&mut rest).split_at_mut(old.len());
-                (p, rest) = (after, below);
-                for at in (0..old.len()).step_by(lanes) {
-                    let mut sum = T::fused(simd, error, load::<S, T>(simd, old, at), zero);
-                    if summed {
-                        sum = T::sum(simd, load::<S, T>(simd, sums, at), sum);
-                    }
-                    overflow = T::fused(simd, sum, zero, overflow);
-                    store::<S, T>(simd, sums, at, sum);
-                }
-            }
-            first = row.end;
-        }
-        is_zero::<S, T>(overflow)
-    }
-}
-
-/// The gradient of one error on its way to a matrix of weights.
-struct Read<'a, T> {
-    rows: &'a [Row],
-    runs: &'a [Run],
-    p: &'a [T],
-    error: &'a [T],
-    into: &'a mut [T],
-    stride: usize,
-}
-
-compiled!(ReadLoop: Read -> bool);
-
-impl<T: Real> Work for Read<'_, T> {
-    /// Whether the gradient is finite.
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S) -> bool {
-        let &mut Self { rows, runs, p, error, ref mut into, stride } = self;
-        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-        let zero = T::splat(simd, T::ZERO);
-        let mut overflow = zero;
-        let (mut first, mut odd) = (0, T::ZERO);
-        for row in rows {
-            let error = error[row.state];
-            let minus = T::splat(simd, -error);
-            let (into, mut p) = (&mut into[row.number * stride..], &p[row.lane..]);
-            for run in &runs[first..row.end] {
-                let (old, after) = p.split_at(run.len as usize);
-                p = after;
-                let into = &mut into[run.column as usize..][..old.len()];
-                if let ([into], &[old]) = (&mut *into, old) {
-                    // Zeros become +0, as in all loops.
-                    *into = (-error).mul_add(old, T::ZERO);
-                    odd = into.mul_add(T::ZERO, odd);
-                    continue;
-                }
-                for at in (0..old.len()).step_by(lanes) {
-                    let value = T::fused(simd, minus, load::<S, T>(simd, old, at), zero);
-                    overflow = T::fused(simd, value, zero, overflow);
-                    store::<S, T>(simd, into, at, value);
-                }
-            }
-            first = row.end;
-        }
-        odd == T::ZERO && is_zero::<S, T>(overflow)
     }
 }
 
