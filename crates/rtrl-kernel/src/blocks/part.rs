@@ -19,6 +19,8 @@ pub(super) struct Part<T: Real> {
     pub(super) states: Places,
     pub(super) rows: Places,
     drives: Places,
+    /// What its rows see of z.
+    z: Range<usize>,
     /// The columns of p of each of its rows, among those of all rows.
     columns: Vec<Range<usize>>,
     /// The largest number of weights in one of its rows.
@@ -67,8 +69,10 @@ impl<T: Real> Part<T> {
                 drives.push(drive);
             }
         }
-        let z = rows.iter().map(|row| layout.z(row)).collect();
-        let part = Layout::new(states.len(), z, inner)?;
+        let seen = || rows.iter().map(|row| layout.z(row));
+        let first = seen().map(|z| z.start).min().unwrap_or(0);
+        let own = seen().map(|z| z.start - first..z.end - first).collect();
+        let part = Layout::new(states.len(), own, inner)?;
         let weights = |row: usize| &learns[layout.offset(row)..][..layout.width(row)];
         let learns: Vec<bool> = rows.iter().flat_map(weights).copied().collect();
         let engine = with_workers(&block.engine, &part, &learns, isa, workers)?;
@@ -86,13 +90,13 @@ impl<T: Real> Part<T> {
             error: zeros(n),
             gradient: zeros(rows.copied() * stride),
         };
-        let (widest, result) = (part.widest(), Ok(()));
-        Ok(Self { states, rows, drives, columns, widest, engine, room, isa, result })
+        let (widest, result, z) = (part.widest(), Ok(()), first..first + part.z_len());
+        Ok(Self { states, rows, drives, z, columns, widest, engine, room, isa, result })
     }
 
     /// Advances the engine by the part of a step that concerns it, and notes how that ended.
     pub(super) fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
-        let Self { states, drives, engine, room, isa, result, .. } = self;
+        let Self { states, drives, z, engine, room, isa, result, .. } = self;
         let Room { runs, jacobian, scale, injection, forced, error: errors, .. } = room;
         let jacobian = match states {
             Places::Run(run) => step.jacobian.part(run.clone()),
@@ -113,7 +117,7 @@ impl<T: Real> Part<T> {
         let step = Step {
             jacobian,
             injection: drives.pick(step.injection, injection),
-            z: step.z,
+            z: &step.z[z.clone()],
             forced: states.pick(step.forced, forced),
         };
         let error = error.map(|error| states.pick(error, errors));
