@@ -163,23 +163,14 @@ fn learner<T: Real>(
         .unwrap()
 }
 
-/// 128 units that see all inputs, the bias, and those units that `sees` says.
-fn masked<T: Real>(sees: impl Fn(usize, usize) -> bool) -> NetworkBuilder<T> {
-    let row = |i: usize| {
-        let sees = &sees;
-        [true; 9].into_iter().chain((0..128).map(move |l| sees(i, l)))
-    };
-    Network::builder(128, 8).connections((0..128).flat_map(row).collect::<Vec<_>>())
-}
-
 /// A step of networks with structure on one thread, in blocks and by one eager engine for all units.
 fn structure<T: Real>(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("structure/{}", T::NAME));
     let networks: [(&str, NetworkBuilder<T>); 4] = [
         ("chain", Network::builder(64, 8).layer(64)),
-        ("heads", masked(|i, l| i / 16 == l / 16)),
-        ("columns", masked(|i, l| i / 8 == l / 8)),
-        ("diagonal", masked(|i, l| i == l)),
+        ("heads", Network::builder(128, 8).heads_of(16)),
+        ("columns", Network::builder(128, 8).heads_of(8)),
+        ("diagonal", Network::builder(128, 8).heads_of(1)),
     ];
     for (name, network) in networks {
         let network = network.weights(InitialWeights::Normal { gain: 1.0 }).build().unwrap();

@@ -11,6 +11,7 @@ mod differential;
 mod fixtures;
 mod forecast;
 mod gradients;
+mod heads;
 mod kills;
 mod large;
 mod learner;

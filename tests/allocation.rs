@@ -3,7 +3,7 @@
 
 use rtrl_model::{
     Cell, Clipping, EngineChoice, Forecaster, GradientNorm, InitialWeights, Learner,
-    LearnerBuilder, Loss, Network, Observer, Pace, RateSchedule, Readout, Real,
+    LearnerBuilder, Loss, Network, Observer, Optimizer, Pace, RateSchedule, Readout, Real,
     RecursiveLeastSquares, Regime, RunningLoss, StepTime, Targets, Threads, Timing, UpdateSettings,
 };
 
@@ -13,15 +13,21 @@ enum Layers {
     One(Cell),
     /// An LSTM and simple units below a GRU.
     Chain,
+    /// Simple units in heads, below LSTM units in heads.
+    Divided,
+    /// LSTM units in heads.
+    DividedLstm,
     /// Simple units in two heads whose members are not neighbours, and some that see only themselves.
     Heads,
 }
 
-const LAYERS: [Layers; 5] = [
+const LAYERS: [Layers; 7] = [
     Layers::One(Cell::Simple),
     Layers::One(Cell::Gru),
     Layers::One(Cell::Lstm),
     Layers::Chain,
+    Layers::Divided,
+    Layers::DividedLstm,
     Layers::Heads,
 ];
 
@@ -33,6 +39,8 @@ fn network<T: Real>(layers: Layers) -> Network<T> {
     let layers = match layers {
         Layers::One(cell) => first(20).cell(cell),
         Layers::Chain => first(7).cell(Cell::Lstm).layer(5).leak(0.5).layer(9).cell(Cell::Gru),
+        Layers::Divided => first(40).heads_of(8).layer(6).cell(Cell::Lstm).heads_of(3),
+        Layers::DividedLstm => first(40).cell(Cell::Lstm).heads_of(8),
         Layers::Heads => first(80).connections(heads(80)),
     };
     layers.readout(Readout::new(2).with_inputs()).build().unwrap()
@@ -226,6 +234,21 @@ fn recursive_least_squares_allocates_nothing() {
 }
 
 /// Negative control: the counter does count.
+/// A learner of units that see only themselves takes at most 20 times the memory of p.
+#[test]
+fn a_diagonal_learner_takes_little_memory() {
+    let mut learner = None;
+    let counted = allocation_counter::measure(|| {
+        let network = Network::<f32>::builder(4096, 16).heads_of(1).build().unwrap();
+        let optimizer = Optimizer::sgd(1e-4);
+        learner = Some(Learner::builder(network).optimizer(optimizer).build().unwrap());
+    });
+    let p = 4096 * 18 * size_of::<f32>();
+    let taken = f64::from(u32::try_from(counted.bytes_current).unwrap()) / p as f64;
+    assert!((2.0..20.0).contains(&taken), "{taken:.1} times p");
+    drop(learner);
+}
+
 #[test]
 fn an_allocation_is_counted() {
     let counted = allocation_counter::measure(|| drop(std::hint::black_box(vec![0u8; 100])));

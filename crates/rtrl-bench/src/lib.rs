@@ -5,6 +5,7 @@
 //! * [`differential`]: one call that checks an engine, including a custom one;
 //! * [`compare`]: comparisons that cannot pass by accident;
 //! * [`generators`]: random cases;
+//! * [`heads`]: networks of heads as networks with a mask;
 //! * [`peak`] and [`peers`]: the peak of the machine, and the same update by other libraries;
 //! * [`timing`]: how long a call takes;
 //! * [`training`]: a reproducible training run for tests that stop and resume it.
@@ -19,6 +20,7 @@ use rtrl_kernel::Isa;
 pub mod compare;
 pub mod differential;
 pub mod generators;
+pub mod heads;
 pub mod oracles;
 pub mod peak;
 pub mod peers;

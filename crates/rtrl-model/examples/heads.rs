@@ -15,11 +15,9 @@ const STEPS: usize = 400;
 
 fn main() -> Result<(), Error> {
     // Each unit sees the input, the bias, and the units of its own head.
-    let row = |unit: usize| (0..2 + UNITS).map(move |j| j < 2 || (j - 2) / HEAD == unit / HEAD);
-    let mask: Vec<bool> = (0..UNITS).flat_map(row).collect();
     let network = Network::<f32>::builder(UNITS, 1)
-        .connections(mask)
-        .weights(InitialWeights::Normal { gain: 20.0 })
+        .heads_of(HEAD)
+        .weights(InitialWeights::Normal { gain: 1.0 })
         .readout(Readout::new(1))
         .seed(1)
         .build()?;

@@ -18,7 +18,7 @@ impl<T: Real> Gradient<T> {
         Ok(Self { recurrent: zeros(&layers.weights)?, readout: readout.transpose()? })
     }
 
-    /// dL/dW, units x (inputs, bias, units).
+    /// dL/dW, shaped as [`Network::weights`].
     pub fn recurrent(&self) -> &Matrix<T> {
         &self.recurrent
     }

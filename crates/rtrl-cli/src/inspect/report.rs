@@ -59,9 +59,11 @@ fn weights(findings: &Findings, network: &Network<f64>) -> Markup {
                     "A square's area is the weight, red above zero, blue below. Rows are "
                     (rows(layer)) "; columns are "
                     (counted(layer.inputs(), "input")) ", the bias if there is one, then the "
-                    (counted(layer.units(), "unit")) "."
+                    (counted(layer.units() / layer.heads(), "unit"))
+                    @if layer.heads() > 1 { " of the row's head" }
+                    "."
                 }
-                (hinton(&rows_of(network, layer), &[layer.inputs(), layer.width() - layer.units()], None))
+                (hinton(&rows_of(network, layer), &[layer.inputs(), layer.width() - layer.units() / layer.heads()], None))
             } @else { p.soft { "Too many weights to draw." } }
         }
         @if let Some(readout) = network.readout_weights() {

@@ -10,7 +10,7 @@ use rtrl_model::{Activation, Cell, Error, Generator, Layer, Network, Quantity, S
 pub struct Dynamics {
     network: Network<f64>,
     /// 1 - a of every unit, the share of its state that it keeps, in a network of one layer of
-    /// simple units.
+    /// simple units without heads.
     kept: Option<Vec<f64>>,
     /// The buffers of a step.
     scratch: State<f64>,
@@ -152,10 +152,10 @@ impl Dynamics {
     }
 }
 
-/// The layer of a network that has no other, if its units are simple.
+/// The layer of a network that has no other, if its units are simple and all see each other.
 fn simple_layer(network: &Network<f64>) -> Option<&Layer<f64>> {
     match network.layers() {
-        [layer] if layer.cell() == Cell::Simple => Some(layer),
+        [layer] if layer.cell() == Cell::Simple && layer.heads() == 1 => Some(layer),
         _ => None,
     }
 }
@@ -213,6 +213,10 @@ mod tests {
     fn the_jacobian_is_the_derivative_of_the_map() {
         check_jacobian(&network());
         check_jacobian(&gated());
+        for cell in [Cell::Simple, Cell::Lstm] {
+            let heads = Network::builder(4, 2).heads_of(2).cell(cell).seed(3);
+            check_jacobian(&heads.build().unwrap());
+        }
     }
 
     fn check_jacobian(network: &Network<f64>) {

@@ -34,7 +34,7 @@ pub fn recurrent_eigenvalues(network: &Network<f64>) -> Result<Vec<Eigenvalue>, 
         if layer.cell() != Cell::Simple {
             return Err(Error::GatedEigenvalues { cell: layer.cell().name() });
         }
-        values.extend(eigenvalues(&part(network, layer.rows(), units_of(layer)))?);
+        values.extend(eigenvalues(&recurrent(network, layer, 0))?);
     }
     values.sort_by(|a, b| b.modulus().total_cmp(&a.modulus()));
     Ok(values)
@@ -53,16 +53,16 @@ pub(super) fn blocks(network: &Network<f64>) -> Result<Vec<Block>, Error> {
             let first = layer.rows().start + block * layer.units();
             let rows = first..first + layer.units();
             let (sees_inputs, sees_units) = layer.cell().sees(block);
-            let (inputs, units) = (layer.inputs(), units_of(layer));
-            let seen = [
-                ("units", units.clone(), sees_units),
-                ("inputs", 0..inputs, sees_inputs),
-                ("bias", inputs..units.start, true),
-            ];
+            let inputs = layer.inputs();
+            let name = |source| format!("{layer_name}{gate}{source}");
+            if sees_units {
+                blocks.push(measure(name("units"), &recurrent(network, layer, block))?);
+            }
+            let seen =
+                [("inputs", 0..inputs, sees_inputs), ("bias", inputs..first_unit(layer), true)];
             for (source, columns, is_seen) in seen {
                 if is_seen && !columns.is_empty() {
-                    let name = format!("{layer_name}{gate}{source}");
-                    blocks.push(measure(name, &part(network, rows.clone(), columns))?);
+                    blocks.push(measure(name(source), &part(network, rows.clone(), columns))?);
                 }
             }
         }
@@ -82,9 +82,23 @@ fn gates(cell: Cell) -> &'static [&'static str] {
     }
 }
 
-/// The columns of a layer's own units.
-fn units_of(layer: &Layer<f64>) -> Range<usize> {
-    layer.width() - layer.units()..layer.width()
+/// The column of the first unit that a row sees.
+fn first_unit(layer: &Layer<f64>) -> usize {
+    layer.width() - layer.units() / layer.heads()
+}
+
+/// The weights of a block of rows between all units of a layer, units x units: 0 between heads.
+fn recurrent(network: &Network<f64>, layer: &Layer<f64>, block: usize) -> Vec<Vec<f64>> {
+    let (units, first) = (layer.units(), layer.outputs().start);
+    let row = |unit: usize| {
+        let seen = layer.seen_by(unit);
+        let weights = network.weights().row(layer.rows().start + block * units + unit);
+        let mut row = vec![0.0; units];
+        row[seen.start - first..seen.end - first]
+            .copy_from_slice(&weights[first_unit(layer)..layer.width()]);
+        row
+    };
+    (0..units).map(row).collect()
 }
 
 fn part(network: &Network<f64>, rows: Range<usize>, columns: Range<usize>) -> Vec<Vec<f64>> {
@@ -123,6 +137,31 @@ mod tests {
         let stack = Network::builder(2, 0).bias(false).layer(1).readout(Readout::new(1));
         let expected = ["layer 1 units", "layer 2 units", "layer 2 inputs", "readout"];
         assert_eq!(names(&stack.build().unwrap()), expected);
+    }
+
+    #[test]
+    fn units_of_different_heads_have_weights_of_zero() {
+        let weights = vec![
+            vec![9.0, 1.0, 2.0],
+            vec![9.0, 3.0, 4.0],
+            vec![9.0, 5.0, 0.0],
+            vec![9.0, 0.0, 6.0],
+        ];
+        let heads = Network::builder(4, 1).bias(false).heads_of(2);
+        let network = heads.weights(InitialWeights::given(weights)).build().unwrap();
+        let expected = [
+            [1.0, 2.0, 0.0, 0.0],
+            [3.0, 4.0, 0.0, 0.0],
+            [0.0, 0.0, 5.0, 0.0],
+            [0.0, 0.0, 0.0, 6.0],
+        ];
+        assert_eq!(recurrent(&network, &network.layers()[0], 0), expected);
+        assert_abs_diff_eq!(
+            recurrent_eigenvalues(&network).unwrap()[0].modulus(),
+            6.0,
+            epsilon = 1e-12
+        );
+        assert_eq!(names(&network), ["units", "inputs"]);
     }
 
     /// The rows of each gate are numbered through, and so are the columns.

@@ -1,11 +1,12 @@
 //! The description of a network and its checks.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rtrl_kernel::{Isa, Layout, Real, cost};
 
-use super::initial::{Columns, InitialWeights};
+use super::initial::InitialWeights;
 use super::layer_settings::LayerSettings;
 use super::pattern::Derivable;
 use super::{Connections, Layer, Network, Shape};
@@ -72,6 +73,27 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
+    /// Divides the units of the layer into heads of `units` neighbours, of which the layer has a
+    /// multiple: a unit sees the inputs, the bias and the units of its own head. Absent weights take
+    /// no room: rows of W, and of the masks and initial weights of the layer, have `units` columns
+    /// for the units, in the order of the row's head. With heads of 1, each unit sees itself only.
+    ///
+    /// ```
+    /// use rtrl_model::Network;
+    ///
+    /// # fn main() -> Result<(), rtrl_model::Error> {
+    /// let network = Network::<f32>::builder(4096, 16).heads_of(8).build()?;
+    /// assert_eq!((network.weights().rows(), network.weights().columns()), (4096, 16 + 1 + 8));
+    /// assert_eq!(network.layers()[0].heads(), 512);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn heads_of(mut self, units: usize) -> Self {
+        self.last.head = Some(units);
+        self
+    }
+
     /// The kind of the layer's units.
     #[must_use]
     pub fn cell(mut self, cell: Cell) -> Self {
@@ -114,16 +136,16 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
-    /// Which weights of the layer exist: weight rows x (inputs, bias, units), as rows or flat. An
-    /// absent weight is 0 whatever the initial weights say.
+    /// Which weights of the layer exist: weight rows x (inputs, bias, units seen), as rows or flat.
+    /// An absent weight is 0 whatever the initial weights say.
     #[must_use]
     pub fn connections(mut self, present: impl Into<Table<bool>>) -> Self {
         self.last.present = Some(present.into());
         self
     }
 
-    /// Which weights of the layer never change: weight rows x (inputs, bias, units), as rows or
-    /// flat.
+    /// Which weights of the layer never change: weight rows x (inputs, bias, units seen), as rows
+    /// or flat.
     #[must_use]
     pub fn frozen(mut self, frozen: impl Into<Table<bool>>) -> Self {
         self.last.frozen = Some(frozen.into());
@@ -208,7 +230,7 @@ impl<T: Real> NetworkBuilder<T> {
     fn counts(&self) -> Result<(u128, u128), Error> {
         let (mut inputs, mut states, mut weights) = (self.inputs, 0, 0);
         for layer in self.below.iter().chain([&self.last]) {
-            let columns = Columns { inputs, bias: self.bias, units: layer.units };
+            let columns = layer.columns(inputs, self.bias)?;
             states += (layer.cell.states() * layer.units) as u128;
             weights += layer.learning(columns)?;
             inputs = layer.units;
@@ -253,7 +275,7 @@ impl<T: Real> NetworkBuilder<T> {
         let mut layers: Vec<Layer<T>> = Vec::new();
         for settings in settings {
             let inputs = layers.last().map_or(self.inputs, Layer::units);
-            let columns = Columns { inputs, bias: self.bias, units: settings.units };
+            let columns = settings.columns(inputs, self.bias)?;
             let alone = self.below.is_empty();
             let units = settings.make_units(columns, alone)?;
             layers.push(Layer::above(layers.last(), units, columns));
@@ -261,8 +283,10 @@ impl<T: Real> NetworkBuilder<T> {
         let stride = layers.iter().map(Layer::width).max().unwrap_or(0);
         let stride = stride.next_multiple_of(T::LANES);
         let outputs = layers.last().map_or(0, |layer| layer.outputs.end);
-        for (number, layer) in layers.iter_mut().enumerate() {
-            layer.z = number * stride;
+        let mut z = 0;
+        for layer in &mut layers {
+            layer.z = z..z + layer.z_len(stride);
+            z = layer.z.end.next_multiple_of(T::LANES);
             layer.cells = layer.cells.start + outputs..layer.cells.end + outputs;
         }
         Ok(layers)
@@ -332,14 +356,20 @@ fn layout<T: Real>(
 ) -> Result<Layout, Error> {
     if let [layer] = layers
         && !layer.cell().has_cells()
+        && layer.heads() == 1
     {
         return Ok(Layout::stacked(states, layer.cell().blocks(), layer.width())?);
     }
     let units = layers.last().map_or(0, |layer| layer.outputs.end);
-    let z = |layer: &Layer<T>| vec![layer.z..layer.z + weights.columns(); layer.rows.len()];
+    let z = |layer: &Layer<T>| -> Vec<Range<usize>> {
+        let start = |row: usize| layer.z_of(row % layer.units());
+        (0..layer.rows.len()).map(|row| start(row)..start(row) + weights.columns()).collect()
+    };
     let rows = layers.iter().flat_map(z).collect();
-    let derivable = Derivable::of(layers, connections, states);
-    let sees = |state: usize, unit: usize| derivable.sees(state, unit);
+    let several = (layers.len() > 1).then(|| Derivable::of(layers, connections, states));
+    let sees = |state: usize, unit: usize| {
+        several.as_ref().is_some_and(|derivable| derivable.sees(state, unit))
+    };
     let drives = layers.iter().flat_map(|layer| layer.drives(units, states, sees)).collect();
     Ok(Layout::new(states, rows, drives)?)
 }
@@ -372,6 +402,10 @@ mod tests {
             (gru().forget_bias(1.0), "forget bias: got gru units, expected lstm units"),
             (lstm().bias(false).forget_bias(1.0), "forget bias: got units without"),
             (lstm().layer(0), "number of units: got 0"),
+            (gru().heads_of(0), "units of a head: got 0, expected a divisor of 3"),
+            (gru().heads_of(2), "units of a head: got 2, expected a divisor of 3"),
+            (gru().heads_of(4), "units of a head: got 4, expected a divisor of 3"),
+            (gru().heads_of(1).connections(vec![true; 3]), "connection mask: got 3 values"),
             (lstm().initial_cells(vec![0.0; 2]), "state: got 2 values, expected 3"),
             (gru().layer(2).connections(vec![true; 3]), "connection mask: got 3 values"),
         ];
@@ -389,7 +423,8 @@ mod tests {
         };
         assert_eq!(forced(lstm()), Ok(()));
         assert!(forced(lstm().layer(2)).unwrap_err().contains("on with 2 layers"));
-        for builder in [gru(), Network::builder(2, 1).layer(2)] {
+        let others = [gru(), Network::builder(2, 1).layer(2), Network::builder(2, 1).heads_of(1)];
+        for builder in others {
             let updates = UpdateSettings { spectral_limit: Some(1.0), ..UpdateSettings::default() };
             let learner = Learner::builder(builder.build().unwrap()).updates(updates);
             assert!(learner.build().unwrap_err().to_string().starts_with("spectral limit"));

@@ -11,6 +11,9 @@
 //! R[k][j']  = E[k][j']  or  sum over j of E[k][j] R[j][j']       j' a unit of a layer below
 //! ```
 //!
+//! In a layer of heads, l' is one of the units that k sees, and E has columns for these only. Of a
+//! single such layer, J is stored in the same way: see [`Jacobian::with_heads`].
+//!
 //! R is the derivative with respect to the output of a unit in the same step. A row of layer l
 //! therefore drives every state k above it that sees its unit with the factor `R[k][unit] g`, where g is the slope of
 //! the row's own output.
@@ -23,8 +26,13 @@ use crate::{Error, Matrix};
 /// Room for the derivatives of a step.
 #[derive(Debug, Clone)]
 pub(crate) struct Derivatives<T> {
-    /// J, states x states.
+    /// J, states x states; of a single layer in heads, states x units that a row sees.
     jacobian: Matrix<T>,
+    /// Units and size of the heads of a single layer.
+    heads: Option<(usize, usize)>,
+    /// What outputs and cells pass on of the cells of a single layer in heads, times `decay`.
+    diagonal: Vec<T>,
+    decay: T,
     /// The factor of each row of J.
     scale: Vec<T>,
     /// R, states x units.
@@ -43,8 +51,13 @@ impl<T: Real> Derivatives<T> {
         let states = network.layout.states();
         let several = network.layers.len() > 1;
         let below = if several { network.units() } else { 0 };
+        let first = &network.layers[0];
+        let heads = (!several && first.heads() > 1).then_some((first.units(), first.columns.seen));
         Ok(Self {
-            jacobian: Matrix::zeros(states, states)?,
+            jacobian: Matrix::zeros(states, heads.map_or(states, |(_, size)| size))?,
+            heads,
+            diagonal: vec![T::ZERO; if heads.is_some() { states } else { 0 }],
+            decay,
             scale: vec![decay; states],
             reach: Matrix::zeros(if several { states } else { 0 }, below)?,
             injection: vec![T::ZERO; network.layout.drives().len()],
@@ -53,7 +66,11 @@ impl<T: Real> Derivatives<T> {
 
     /// The Jacobian of the step.
     pub(crate) fn jacobian(&self) -> Jacobian<'_, T> {
-        Jacobian::scaled(self.jacobian.padded(), self.jacobian.stride(), &self.scale)
+        let own = Jacobian::scaled(self.jacobian.padded(), self.jacobian.stride(), &self.scale);
+        match self.heads {
+            Some((units, size)) => own.with_diagonal(Some(&self.diagonal)).with_heads(units, size),
+            None => own,
+        }
     }
 
     /// The factors of the immediate influence, one for each drive.
@@ -105,7 +122,9 @@ impl<T: Real> Derivatives<T> {
         ];
         for (state, factors) in rows {
             let Some(k) = state else { continue };
-            let own = &mut self.jacobian.row_mut(k)[layer.outputs.clone()];
+            let seen =
+                if self.heads.is_some() { 0..layer.columns.seen } else { layer.seen_by(unit) };
+            let own = &mut self.jacobian.row_mut(k)[seen];
             let recurrent = &weights[layer.columns.first_unit()..];
             combine(network.isa, factors, recurrent, n * stride, own)?;
             let Some(below) = below else { continue };
@@ -146,6 +165,11 @@ impl<T: Real> Derivatives<T> {
         let (outputs, cells) = (layer.outputs.clone(), layer.cells.clone());
         if !cells.is_empty() {
             let (of_cells, of_outputs) = kept.split_at(cells.len());
+            if self.heads.is_some() {
+                let kept = of_outputs.iter().chain(of_cells);
+                let places = self.diagonal.iter_mut().zip(kept);
+                return places.for_each(|(place, &kept)| *place = self.decay * kept);
+            }
             for (unit, cell) in cells.enumerate() {
                 self.jacobian.row_mut(cell)[cell] = of_cells[unit];
                 self.jacobian.row_mut(outputs.start + unit)[cell] = of_outputs[unit];

@@ -22,16 +22,16 @@ pub enum InitialWeights {
         /// Factor of the standard deviation.
         gain: f64,
     },
-    /// Recurrent weights `gain` times a random orthogonal matrix, one in each block of rows, input
-    /// weights normal with variance `1 / inputs`, bias weights 0.
+    /// Recurrent weights `gain` times a random orthogonal matrix, one for each head in each block of
+    /// rows, input weights normal with variance `1 / inputs`, bias weights 0.
     Orthogonal {
         /// Factor of the orthogonal matrix: the modulus of all its eigenvalues.
         gain: f64,
     },
     /// As in `torch.nn.RNN`, `GRU` and `LSTM`: every weight, and each of the two biases that they
-    /// add, uniform in [-1/sqrt(n), 1/sqrt(n)), n being the units of the layer.
+    /// add, uniform in [-1/sqrt(n), 1/sqrt(n)), n being the units that a row sees.
     Torch,
-    /// These values, weight rows x (inputs, bias, units).
+    /// These values, weight rows x (inputs, bias, units seen).
     Given(Table<f64>),
 }
 
@@ -44,17 +44,24 @@ pub(crate) struct Columns {
     pub(crate) inputs: usize,
     pub(crate) bias: bool,
     pub(crate) units: usize,
+    /// Units that a row sees: those of a head, or all.
+    pub(crate) seen: usize,
 }
 
 impl Columns {
-    /// c = m + b + n.
+    /// c = m + b + n, or m + b + h in heads of h.
     pub(crate) fn count(self) -> usize {
-        self.first_unit() + self.units
+        self.first_unit() + self.seen
+    }
+
+    /// The first unit that unit `unit` sees.
+    pub(crate) fn first_seen(self, unit: usize) -> usize {
+        unit / self.seen * self.seen
     }
 
     /// Fails if there are more columns, or weight rows and drives of any cell, than can be counted.
     pub(crate) fn check<T>(self) -> Result<(), Error> {
-        let columns = self.inputs as u128 + 1 + self.units as u128;
+        let columns = self.inputs as u128 + 1 + self.seen as u128;
         let bytes = columns.saturating_mul(self.units as u128 * size_of::<T>() as u128);
         let fits = usize::try_from(columns).is_ok() && self.units <= MOST_UNITS;
         if fits { Ok(()) } else { Err(Error::Memory { what: "a weight matrix", bytes }) }
@@ -67,7 +74,7 @@ impl Columns {
 }
 
 impl InitialWeights {
-    /// These values, weight rows x (inputs, bias, units), as rows or flat.
+    /// These values, weight rows x (inputs, bias, units seen), as rows or flat.
     pub fn given(values: impl Into<Table<f64>>) -> Self {
         Self::Given(values.into())
     }
@@ -123,10 +130,13 @@ fn orthogonal_blocks<T: Real>(
         if j < inputs { deviation * generator.normal() } else { 0.0 }
     })?;
     for block in (0..cell.blocks()).filter(|&block| cell.sees(block).1) {
-        for (i, row) in orthogonal(n, generator).iter().enumerate() {
-            let places = &mut weights.row_mut(block * n + i)[columns.first_unit()..];
-            for (place, value) in places.iter_mut().zip(row) {
-                *place = T::from_f64(gain * value);
+        let heads = (0..n).step_by(columns.seen);
+        for (first, head) in heads.map(|first| (first, orthogonal(columns.seen, generator))) {
+            for (unit, row) in (first..).zip(&head) {
+                let places = &mut weights.row_mut(block * n + unit)[columns.first_unit()..];
+                for (place, value) in places.iter_mut().zip(row) {
+                    *place = T::from_f64(gain * value);
+                }
             }
         }
     }
@@ -139,7 +149,7 @@ fn torch<T: Real>(
     columns: Columns,
     generator: &mut Generator,
 ) -> Result<Matrix<T>, Error> {
-    let (n, bound) = (columns.units, 1.0 / (columns.units as f64).sqrt());
+    let (n, bound) = (columns.units, 1.0 / (columns.seen as f64).sqrt());
     let bias = columns.bias.then_some(columns.inputs);
     filled(n.saturating_mul(cell.blocks()), columns.count(), |i, j| {
         let value = generator.between(-bound, bound);
@@ -209,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_weights_of_a_seed_never_change() {
-        let columns = Columns { inputs: 2, bias: true, units: 3 };
+        let columns = Columns { inputs: 2, bias: true, units: 3, seen: 3 };
         let starts = [
             InitialWeights::Uniform { bound: 0.5 },
             InitialWeights::Normal { gain: 1.0 },
@@ -227,7 +237,7 @@ mod tests {
 
     #[test]
     fn every_block_that_sees_the_units_is_orthogonal() {
-        let columns = Columns { inputs: 3, bias: true, units: 5 };
+        let columns = Columns { inputs: 3, bias: true, units: 5, seen: 5 };
         for cell in [Cell::Gru, Cell::Lstm] {
             let start = InitialWeights::Orthogonal { gain: 2.0 };
             let weights = start.draw::<f64>(cell, columns, 1).unwrap();
@@ -241,10 +251,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_head_is_orthogonal() {
+        let columns = Columns { inputs: 2, bias: true, units: 6, seen: 3 };
+        let start = InitialWeights::Orthogonal { gain: 2.0 };
+        let weights = start.draw::<f64>(Cell::Lstm, columns, 1).unwrap();
+        let row = |i: usize| &weights.row(i)[3..];
+        for (first, (i, j)) in
+            (0..24).step_by(3).flat_map(|f| (0..9).map(move |k| (f, (k / 3, k % 3))))
+        {
+            let expected = if i == j { 4.0 } else { 0.0 };
+            assert!((dot(row(first + i), row(first + j)) - expected).abs() < 1e-13);
+        }
+        assert_ne!(row(0), row(3));
+    }
+
     /// The sum of two numbers from [-1/2, 1/2) is outside of it in a quarter of the cases.
     #[test]
     fn biases_of_torch_are_sums_of_two() {
-        let columns = Columns { inputs: 300, bias: true, units: 4 };
+        let columns = Columns { inputs: 300, bias: true, units: 4, seen: 4 };
         let weights = InitialWeights::Torch.draw::<f64>(Cell::Gru, columns, 1).unwrap();
         let values = |rows: std::ops::Range<usize>, j: usize| rows.map(move |i| (i, j));
         let largest = |places: Vec<(usize, usize)>| {
@@ -260,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_negative_or_infinite_scale_is_refused() {
-        let columns = Columns { inputs: 1, bias: true, units: 2 };
+        let columns = Columns { inputs: 1, bias: true, units: 2, seen: 2 };
         for bound in [-1.0, f64::INFINITY, f64::NAN] {
             assert!(
                 InitialWeights::Uniform { bound }.draw::<f32>(Cell::Simple, columns, 0).is_err()

@@ -24,8 +24,8 @@ pub struct Layer<T> {
     pub(crate) slopes: Range<usize>,
     /// The shares that its units keep, where they change from step to step.
     pub(crate) kept: Range<usize>,
-    /// Where its z starts, padded as a row of W is.
-    pub(crate) z: usize,
+    /// Where its z is: one part for each head, the last one padded as a row of W is.
+    pub(crate) z: Range<usize>,
 }
 
 impl<T: Real> Layer<T> {
@@ -50,8 +50,20 @@ impl<T: Real> Layer<T> {
         self.rows.clone()
     }
 
-    /// The columns of its rows: inputs, bias, units. Rows of W that are longer hold zeros behind
-    /// them.
+    /// Number of heads: groups of neighbours that see each other only; 1 if all units do.
+    pub fn heads(&self) -> usize {
+        self.columns.units / self.columns.seen
+    }
+
+    /// The outputs that the rows of its unit `unit` see, among the units of the network: those of
+    /// the unit's head.
+    pub fn seen_by(&self, unit: usize) -> Range<usize> {
+        let first = self.outputs.start + self.columns.first_seen(unit);
+        first..first + self.columns.seen
+    }
+
+    /// The columns of its rows: inputs, bias, units of the row's head. Rows of W that are longer
+    /// hold zeros behind them.
     pub fn width(&self) -> usize {
         self.columns.count()
     }
@@ -94,10 +106,20 @@ impl<T: Real> Layer<T> {
             cells: after(|layer| &layer.cells, if cell.has_cells() { n } else { 0 }),
             slopes: after(|layer| &layer.slopes, cell.drives() * n),
             kept: after(|layer| &layer.kept, cell.kept() * n),
-            z: 0,
+            z: 0..0,
             units,
             columns,
         }
+    }
+
+    /// The length of its z, if rows of W are padded to `stride` values.
+    pub(super) fn z_len(&self, stride: usize) -> usize {
+        (self.heads() - 1) * self.width() + stride
+    }
+
+    /// Where the z that unit `unit` sees starts.
+    pub(super) fn z_of(&self, unit: usize) -> usize {
+        self.z.start + unit / self.columns.seen * self.width()
     }
 
     /// The drives of its rows, in a network of `units` units and `states` states: each drives

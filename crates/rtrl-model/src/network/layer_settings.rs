@@ -17,6 +17,8 @@ const FROZEN: &str = "mask of frozen weights";
 #[derive(Debug, Clone)]
 pub(super) struct LayerSettings {
     pub(super) units: usize,
+    /// Units of a head; `None` if all units see each other.
+    pub(super) head: Option<usize>,
     pub(super) cell: Cell,
     pub(super) activations: Option<Vec<Activation>>,
     pub(super) leaks: Option<Vec<f64>>,
@@ -32,6 +34,7 @@ impl LayerSettings {
     pub(super) fn new(units: usize) -> Self {
         Self {
             units,
+            head: None,
             cell: Cell::Simple,
             activations: None,
             leaks: None,
@@ -42,6 +45,19 @@ impl LayerSettings {
             outputs: None,
             cells: None,
         }
+    }
+
+    /// What its weight rows see, if it has `inputs` inputs.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for heads that do not make up the layer.
+    pub(super) fn columns(&self, inputs: usize, bias: bool) -> Result<Columns, Error> {
+        let (units, seen) = (self.units, self.head.unwrap_or(self.units));
+        if units > 0 && (seen == 0 || units % seen != 0) {
+            let (expected, got) = (format!("a divisor of {units}"), seen.to_string());
+            return Err(Error::Setting { what: "units of a head", expected, got });
+        }
+        Ok(Columns { inputs, bias, units, seen })
     }
 
     /// The units; they are `alone` if there is no other layer.
@@ -126,7 +142,7 @@ impl LayerSettings {
         let seen = |block| {
             let (sees_inputs, sees_units) = self.cell.sees(block);
             let inputs = if sees_inputs { columns.inputs as u128 } else { 0 };
-            let units = if sees_units { columns.units as u128 } else { 0 };
+            let units = if sees_units { columns.seen as u128 } else { 0 };
             inputs + u128::from(columns.bias) + units
         };
         let of_unit: u128 = (0..self.cell.blocks()).map(seen).sum();

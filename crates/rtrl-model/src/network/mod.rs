@@ -4,11 +4,12 @@
 //! |---|---|
 //! | `mod.rs` | the weights, which only a learner changes |
 //! | `state.rs` | what a network carries from step to step, and the forward pass |
+//! | `heads.rs` | the weighted sums of a layer in heads |
 //! | `layer.rs` | where the parts of a layer are in everything that a network holds |
 //! | `builder.rs` | the checked description |
 //! | `layer_settings.rs` | the settings of one layer in it |
 //! | `connections.rs` | which weights exist and which of them learn |
-//! | `pattern.rs` | which derivatives of a step can differ from 0 |
+//! | `pattern.rs` | which derivatives of a step can differ from 0, and how many |
 //! | `derivatives.rs` | the derivatives of a step of several layers, or of units with several states |
 //! | `shape.rs` | what a state has in common with its network |
 //! | `initial.rs` | seeded weights with the same bits on every machine |
@@ -16,6 +17,7 @@
 mod builder;
 mod connections;
 mod derivatives;
+mod heads;
 mod initial;
 mod layer;
 mod layer_settings;
@@ -175,8 +177,9 @@ impl<T: Real> Network<T> {
         &self.initial_state
     }
 
-    /// W, weight rows x (inputs, bias, units): the rows of one layer after the other, each with the
-    /// columns of its layer and zeros behind them.
+    /// W, weight rows x (inputs, bias, units seen): the rows of one layer after the other, each with
+    /// the columns of its layer and zeros behind them. In a layer of heads
+    /// ([`NetworkBuilder::heads_of`]), a row has columns for the units of its own head only.
     pub fn weights(&self) -> &Matrix<T> {
         &self.weights
     }
@@ -263,40 +266,6 @@ impl<T: Real> Network<T> {
 
 /// For the learner.
 impl<T: Real> Network<T> {
-    /// How many entries of the Jacobian can differ from 0, and how many weights learn. Of several
-    /// layers, the entries between layers are all counted.
-    pub(crate) fn weight_counts(&self) -> (usize, usize) {
-        let below = |layer: &Layer<T>| {
-            let seen = layer.outputs.start + (layer.cells.start - self.units());
-            (layer.outputs.len() + layer.cells.len()) * seen
-        };
-        let present = self.layers.iter().map(|layer| self.own_entries(layer) + below(layer)).sum();
-        (present, self.connections.count(Connection::Learning))
-    }
-
-    /// Entries of the Jacobian between the states of one layer that can differ from 0.
-    fn own_entries(&self, layer: &Layer<T>) -> usize {
-        let (cell, n, first) = (layer.cell(), layer.units(), layer.columns.first_unit());
-        let keeps = layer.leaks().is_some() || cell == Cell::Gru;
-        let blocks = |unit: usize| (0..cell.blocks()).map(move |block| (block, block * n + unit));
-        let exists = |row: usize, j: usize| {
-            self.connections.get(layer.rows.start + row, first + j) != Connection::Absent
-        };
-        let of_unit = |unit: usize| {
-            let sees = |j: &usize, of_cell: bool| {
-                let mut drives = blocks(unit).filter(|&(b, _)| !of_cell || cell.drives_cell(b));
-                drives.any(|(_, row)| exists(row, *j)) || keeps && *j == unit
-            };
-            let outputs = (0..n).filter(|j| sees(j, false)).count();
-            if cell.has_cells() {
-                outputs + (0..n).filter(|j| sees(j, true)).count() + 2
-            } else {
-                outputs
-            }
-        };
-        (0..n).map(of_unit).sum()
-    }
-
     /// Fails unless `state` holds a finite value for each unit and cell.
     pub(crate) fn check_state(&self, state: &[T]) -> Result<(), Error> {
         let expected = self.layout.states();
@@ -333,7 +302,7 @@ impl<T: Real> Network<T> {
     ) -> Jacobian<'a, T> {
         let (layer, stride) = (&self.layers[0], self.weights.stride());
         let recurrent = &self.weights.padded()[layer.columns.first_unit()..];
-        match layer.cell() {
+        let jacobian = match layer.cell() {
             Cell::Gru => {
                 let n = layer.units();
                 let block =
@@ -342,7 +311,12 @@ impl<T: Real> Network<T> {
             }
             _ => Jacobian::scaled(recurrent, stride, slopes),
         }
-        .with_diagonal(diagonal)
+        .with_diagonal(diagonal);
+        if layer.heads() == 1 {
+            jacobian
+        } else {
+            jacobian.with_heads(layer.units(), layer.columns.seen)
+        }
     }
 
     /// What each unit passes on to itself besides its weights, if anything: in a network with a

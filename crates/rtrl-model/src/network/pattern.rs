@@ -6,8 +6,45 @@
 
 use rtrl_kernel::Real;
 
-use super::{Connection, Connections, Layer};
+use super::{Connection, Connections, Layer, Network};
 use crate::Cell;
+
+impl<T: Real> Network<T> {
+    /// How many entries of the Jacobian can differ from 0, and how many weights learn. Of several
+    /// layers, the entries between layers are all counted.
+    pub(crate) fn weight_counts(&self) -> (usize, usize) {
+        let below = |layer: &Layer<T>| {
+            let seen = layer.outputs.start + (layer.cells.start - self.units());
+            (layer.outputs.len() + layer.cells.len()) * seen
+        };
+        let present = self.layers.iter().map(|layer| self.own_entries(layer) + below(layer)).sum();
+        (present, self.connections.count(Connection::Learning))
+    }
+
+    /// Entries of the Jacobian between the states of one layer that can differ from 0.
+    fn own_entries(&self, layer: &Layer<T>) -> usize {
+        let (cell, n, first) = (layer.cell(), layer.units(), layer.columns.first_unit());
+        let seen = layer.columns.seen;
+        let keeps = layer.leaks().is_some() || cell == Cell::Gru;
+        let blocks = |unit: usize| (0..cell.blocks()).map(move |block| (block, block * n + unit));
+        let exists = |row: usize, j: usize| {
+            self.connections.get(layer.rows.start + row, first + j) != Connection::Absent
+        };
+        let of_unit = |unit: usize| {
+            let sees = |j: &usize, of_cell: bool| {
+                let mut drives = blocks(unit).filter(|&(b, _)| !of_cell || cell.drives_cell(b));
+                drives.any(|(_, row)| exists(row, *j)) || keeps && *j == unit % seen
+            };
+            let outputs = (0..seen).filter(|j| sees(j, false)).count();
+            if cell.has_cells() {
+                outputs + (0..seen).filter(|j| sees(j, true)).count() + 2
+            } else {
+                outputs
+            }
+        };
+        (0..n).map(of_unit).sum()
+    }
+}
 
 /// The places of J, states x states, and of R, states x units, that can differ from 0.
 #[derive(Debug, Clone)]
@@ -57,14 +94,15 @@ impl Derivable {
         (unit, state): (usize, usize),
     ) {
         let (cell, n, first) = (layer.cell(), layer.units(), layer.columns.first_unit());
+        let seen = layer.seen_by(unit);
         let is_cell = layer.cells.contains(&state);
         let blocks = (0..cell.blocks()).filter(|&block| !is_cell || cell.drives_cell(block));
         let rows: Vec<_> = blocks.map(|block| layer.rows.start + block * n + unit).collect();
         let sees = |column: usize| {
             rows.iter().any(|&row| connections.get(row, column) != Connection::Absent)
         };
-        for l in (0..n).filter(|l| sees(first + l)) {
-            self.jacobian[state].insert(layer.outputs.start + l);
+        for (_, output) in (first..).zip(seen).filter(|&(column, _)| sees(column)) {
+            self.jacobian[state].insert(output);
         }
         let Some(below) = below else { return };
         for j in (0..below.units()).filter(|&j| sees(j)) {

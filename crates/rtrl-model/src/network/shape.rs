@@ -19,6 +19,7 @@ pub(super) struct Shape {
 struct LayerShape {
     cell: Cell,
     units: usize,
+    heads: usize,
     /// Columns of W that the layer has.
     width: usize,
 }
@@ -29,6 +30,7 @@ impl Shape {
         let layer = |layer: &Layer<T>| LayerShape {
             cell: layer.cell(),
             units: layer.units(),
+            heads: layer.heads(),
             width: layer.width(),
         };
         Self {
@@ -57,6 +59,7 @@ impl Shape {
                 ("units", layer.units),
                 ("weight rows", rows),
                 ("states", states),
+                ("heads", layer.heads),
                 ("weights a row", layer.width),
             ]
         });

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rtrl_kernel::{Isa, Real, product};
 
+use super::heads::HeadRoom;
 use super::shape::Shape;
 use super::{Layer, Network};
 use crate::cell::CellStep;
@@ -199,8 +200,9 @@ pub(crate) struct Tape<T> {
     units: usize,
     /// Number of slopes.
     drives: usize,
-    /// z(t) of one layer after the other, each padded with zeros.
+    /// z(t) of one layer after the other, and in it of one head after the other, padded with zeros.
     pub(crate) z: Vec<T>,
+    heads: HeadRoom<T>,
     /// s(t), one value a weight row, padded with zeros.
     sums: Vec<T>,
     /// y(t+1) and c(t+1), padded with anything.
@@ -224,7 +226,8 @@ impl<T: Real> Tape<T> {
         Self {
             units: network.units(),
             drives,
-            z: vec![T::ZERO; network.layers.len() * network.weights.stride()],
+            z: vec![T::ZERO; network.layers.last().map_or(0, |layer| layer.z.end)],
+            heads: HeadRoom::new(network),
             sums: padded(network.weights.rows()),
             next: padded(network.layout.states()),
             slopes: padded(drives),
@@ -270,17 +273,28 @@ impl<T: Real> Tape<T> {
     ) -> Result<bool, Error> {
         let (columns, stride) = (layer.columns, network.weights.stride());
         let (first, outputs) = (columns.first_unit(), layer.outputs.clone());
-        let z = &mut self.z[layer.z..][..stride];
+        let z = &mut self.z[layer.z.clone()];
         let input = if outputs.start == 0 { input } else { &self.next[..outputs.start] };
-        fill_z(z, first, &input[input.len() - columns.inputs..], &state[outputs.clone()]);
-        teacher.replace(&mut z[first..]);
-        let weights = &network.weights.padded()[layer.rows.start * stride..layer.rows.end * stride];
-        product(network.isa, weights, z, &mut self.sums[layer.rows.clone()])?;
+        let input = &input[input.len() - columns.inputs..];
+        let sums = &mut self.sums[layer.rows.clone()];
+        let taught = if layer.heads() == 1 {
+            fill_z(z, first, input, &state[outputs.clone()]);
+            teacher.replace(&mut z[first..]);
+            let rows = layer.rows.start * stride..layer.rows.end * stride;
+            product(network.isa, &network.weights.padded()[rows], z, sums)?;
+            &z[first..]
+        } else {
+            let taught = &mut self.heads.outputs[..columns.units];
+            taught.copy_from_slice(&state[outputs.clone()]);
+            teacher.replace(taught);
+            self.heads.sums(network, layer, input, (z, sums))?;
+            &self.heads.outputs
+        };
         layer.units.forward(CellStep {
             isa: network.isa,
             units: columns.units,
             sums: &self.sums[layer.rows.start..],
-            outputs: &z[first..],
+            outputs: taught,
             cells: &state[layer.cells.clone()],
             next: &mut self.next[outputs.start..],
             first_cell: layer.cells.start - outputs.start,

@@ -30,8 +30,9 @@ impl SpectralLimit {
     /// [`Error::Setting`] if the limit is out of range or less than the frozen weights alone allow.
     pub(super) fn new<T: Real>(limit: f64, layers: &Network<T>) -> Result<Self, Error> {
         check_setting("spectral limit", limit, 0.0)?;
-        if layers.layers().len() > 1 || layers.layers()[0].cell() != Cell::Simple {
-            let expected = "one for a single layer of simple units".to_owned();
+        let first = &layers.layers()[0];
+        if layers.layers().len() > 1 || first.cell() != Cell::Simple || first.heads() > 1 {
+            let expected = "one for a single layer of simple units without heads".to_owned();
             return Err(Error::Setting {
                 what: "spectral limit",
                 expected,

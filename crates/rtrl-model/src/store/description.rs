@@ -17,6 +17,9 @@ pub(crate) struct Description {
     units: usize,
     pub(crate) inputs: usize,
     bias: bool,
+    /// Units of a head of the first layer; absent where all units see each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<usize>,
     /// The cell of the first layer; absent for simple units.
     #[serde(default, skip_serializing_if = "is_simple")]
     cell: Cell,
@@ -37,6 +40,8 @@ pub(crate) struct Description {
 #[serde(deny_unknown_fields)]
 struct LayerDescription {
     units: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<usize>,
     #[serde(default, skip_serializing_if = "is_simple")]
     cell: Cell,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,6 +59,7 @@ impl LayerDescription {
     fn of<T: Real>(layer: &Layer<T>) -> Self {
         Self {
             units: layer.units(),
+            head: (layer.heads() > 1).then(|| layer.units() / layer.heads()),
             cell: layer.cell(),
             activations: layer.activations().iter().map(Activation::saved_name).collect(),
             leaks: layer.leaks().map(|leaks| leaks.iter().map(|a| a.to_f64()).collect()),
@@ -67,8 +73,13 @@ impl LayerDescription {
 
     /// Weight rows and columns, or what is wrong with the sizes.
     fn shape(&self, inputs: usize, bias: bool) -> Result<[usize; 2], String> {
+        let seen = self.head.unwrap_or(self.units);
+        if self.units > 0 && self.units.checked_rem(seen) != Some(0) {
+            let units = self.units;
+            return Err(format!("got heads of {seen} units, expected a divisor of {units}"));
+        }
         let width = inputs.checked_add(usize::from(bias) + 1);
-        let width = width.and_then(|width| width.checked_add(self.units)).map(|width| width - 1);
+        let width = width.and_then(|width| width.checked_add(seen)).map(|width| width - 1);
         let rows = self.units.checked_mul(self.cell.blocks());
         let (Some(width), Some(rows), true) = (width, rows, self.units > 0) else {
             let units = self.units;
@@ -112,12 +123,13 @@ impl Description {
         let readout = network.readout.as_ref();
         let mut layers = network.layers().iter().map(LayerDescription::of);
         // A network has at least one layer.
-        let LayerDescription { units, cell, activations, leaks } =
+        let LayerDescription { units, head, cell, activations, leaks } =
             layers.next().unwrap_or_default();
         Self {
             units,
             inputs: network.inputs(),
             bias: network.has_bias(),
+            head,
             cell,
             activations,
             leaks,
@@ -133,8 +145,8 @@ impl Description {
 
     /// All layers, from the first one on.
     fn layers(&self) -> Vec<LayerDescription> {
-        let Self { units, cell, activations, leaks, .. } = self.clone();
-        let first = LayerDescription { units, cell, activations, leaks };
+        let Self { units, head, cell, activations, leaks, .. } = self.clone();
+        let first = LayerDescription { units, head, cell, activations, leaks };
         std::iter::once(first).chain(self.above.iter().cloned()).collect()
     }
 
@@ -205,6 +217,9 @@ impl Description {
                 .connections(flags(|code| code != 0))
                 .frozen(flags(|code| code == 2))
                 .initial_state(outputs.by_ref().take(layer.units).collect());
+            if let Some(head) = layer.head {
+                builder = builder.heads_of(head);
+            }
             if layer.cell.has_cells() {
                 builder = builder.initial_cells(cells.by_ref().take(layer.units).collect());
             }

@@ -2,7 +2,7 @@
 
 use rtrl_bench::peak::{Cores, read_bandwidth};
 use rtrl_bench::timing::period;
-use rtrl_kernel::{Drive, Eager, Engine, Jacobian, Layout, Pace, Real, Step, Threads, build};
+use rtrl_kernel::{Eager, Engine, Jacobian, Layout, Pace, Real, Step, Threads, build};
 use rtrl_model::{
     EngineChoice, Error, Generator, InitialWeights, Learner, Network, NetworkBuilder, Optimizer,
     Regime, Spec, Targets,
@@ -38,22 +38,13 @@ pub(crate) struct Structured {
 /// What is measured: a name, and the network.
 type Subject = (&'static str, NetworkBuilder<f32>);
 
-/// Units that see all inputs, the bias, and those units that `sees` says.
-fn masked(
-    (units, inputs): (usize, usize),
-    sees: impl Fn(usize, usize) -> bool,
-) -> NetworkBuilder<f32> {
-    let row = |i: usize| {
-        let sees = &sees;
-        (0..=inputs).map(|_| true).chain((0..units).map(move |l| sees(i, l)))
-    };
-    let mask: Vec<bool> = (0..units).flat_map(row).collect();
-    Network::builder(units, inputs).connections(mask)
-}
-
 fn subjects() -> Vec<Subject> {
     let mut dice = Generator::new(7);
-    let sparse: Vec<bool> = (0..128 * 128).map(|_| dice.uniform() < 0.05).collect();
+    let mut row = |_| -> Vec<bool> {
+        (0..=INPUTS + 128).map(|j| j <= INPUTS || dice.uniform() < 0.05).collect()
+    };
+    let sparse: Vec<bool> = (0..128).flat_map(&mut row).collect();
+    let heads_of = |units| Network::builder(128, INPUTS).heads_of(units);
     let layer = |network: NetworkBuilder<f32>, units| {
         network.weights(InitialWeights::Normal { gain: 1.0 }).layer(units)
     };
@@ -62,11 +53,11 @@ fn subjects() -> Vec<Subject> {
         ("dense 128", Network::builder(128, INPUTS)),
         ("2 layers of 64", layer(Network::builder(64, INPUTS), 64)),
         ("4 layers of 32", four),
-        ("8 heads of 16", masked((128, INPUTS), |i, l| i / 16 == l / 16)),
-        ("16 columns of 8", masked((128, INPUTS), |i, l| i / 8 == l / 8)),
-        ("64 heads of 2", masked((128, INPUTS), |i, l| i / 2 == l / 2)),
-        ("mask of 5 %", masked((128, INPUTS), move |i, l| sparse[i * 128 + l])),
-        ("diagonal 128", masked((128, INPUTS), |i, l| i == l)),
+        ("8 heads of 16", heads_of(16)),
+        ("16 columns of 8", heads_of(8)),
+        ("64 heads of 2", heads_of(2)),
+        ("mask of 5 %", Network::builder(128, INPUTS).connections(sparse)),
+        ("diagonal 128", heads_of(1)),
     ]
 }
 
@@ -274,27 +265,25 @@ fn columns(cores: &Cores, all: &[Structured]) -> Result<(), Error> {
     Ok(())
 }
 
-/// 4096 units that see 16 inputs, the bias and themselves: an engine alone, with the weights of a
-/// unit next to each other.
+/// 4096 units that see 16 inputs, the bias and themselves: the engine alone, and a whole learner.
 fn diagonal(cores: &Cores) -> Result<(), Error> {
     let (units, inputs) = (4096, 16);
-    let width = inputs + 2;
-    // What each unit sees of z is its own copy of the inputs, and its output.
-    let rows = (0..units).map(|i| i * width..(i + 1) * width).collect();
-    let drive = |k: u32| Drive { row: k, state: k };
-    let drives = (0u32..).take(units).map(drive).collect();
-    let layout = Layout::new(units, rows, drives)?;
-    let learns = vec![true; units * width];
-    let mut engine = build::<f32>(&Spec::Diagonal, &layout, &learns, cores.isa(), Threads::SERIAL)?;
-    let own = vec![0.5f32; units];
+    let network = Network::<f32>::builder(units, inputs).heads_of(1);
+    let network = network.weights(InitialWeights::Normal { gain: 1.0 }).isa(cores.isa()).build()?;
+    let learner = || Learner::builder(network.clone()).optimizer(Optimizer::sgd(1e-4));
+    let mut learner = learner().threads(Threads::SERIAL).build()?;
+    let (layout, learning, spec) = (network.layout(), network.learning(), learner.engine_spec());
+    let mut engine = build::<f32>(&spec, layout, &learning, cores.isa(), Threads::SERIAL)?;
+    let (weights, stride) = network.weights().as_slice();
+    let slopes = vec![0.5f32; units];
+    let jacobian = Jacobian::scaled(&weights[inputs + 1..], stride, &slopes).with_heads(units, 1);
     let step = Step {
-        jacobian: Jacobian::sum([]).with_diagonal(Some(&own)),
-        injection: &own,
-        z: &vec![0.25; units * width],
+        jacobian,
+        injection: &slopes,
+        z: &vec![0.25; layout.z_len()],
         forced: &vec![false; units],
     };
-    let (error, stride) = (vec![0.1; units], width.next_multiple_of(16));
-    let mut gradient = vec![0.0; units * stride];
+    let (error, mut gradient) = (vec![0.1; units], vec![0.0; units * stride]);
     let work = |calls| {
         seconds(|| {
             for _ in 0..calls {
@@ -304,16 +293,19 @@ fn diagonal(cores: &Cores) -> Result<(), Error> {
             }
         })
     };
-    let seconds = measure::<f32>(cores, 1, work).seconds;
-    let bytes = units * width * size_of::<f32>();
+    let alone = measure::<f32>(cores, 1, work).seconds;
+    let whole = self::step(cores, &mut learner)?;
+    let bytes = engine.weights() * size_of::<f32>();
     let read = bytes as f64 / read_bandwidth(bytes, 1);
     println!(
-        "diagonal, n = {units}, m = {inputs}: advance and gradient {}, one read of p ({:.2} MB) {}: \
-         {:.1} times that",
-        time(seconds),
+        "diagonal, n = {units}, m = {inputs}, one read of p ({:.2} MB) {}: advance and gradient {}, \
+         {:.1} times that; step {}, {:.1} times that",
         bytes as f64 / 1e6,
         time(read),
-        seconds / read
+        time(alone),
+        alone / read,
+        time(whole),
+        whole / read
     );
     Ok(())
 }

@@ -48,7 +48,7 @@ const READOUT_BIAS: &str = "readout.bias";
 ///
 /// # Errors
 /// [`Error::Setting`] for networks that these and `nn.Linear` cannot represent: layers of unequal
-/// cells or sizes, simple units that are not all tanh or all relu or that leak, a network without
+/// cells or sizes or with heads, simple units that are not all tanh or all relu or that leak, a network without
 /// inputs, a readout that sees the inputs.
 /// [`Error::File`] if the file cannot be written (an existing file is then unchanged).
 pub fn export<T: Real>(network: &Network<T>, path: &Path) -> Result<(), Error> {
@@ -133,8 +133,15 @@ fn check_shape<T: Real>(network: &Network<T>) -> Result<(), Error> {
     Err(Error::Setting { what, expected: expected.to_owned(), got: got.to_owned() })
 }
 
-/// Fails unless all layers have the cell and the size of the first one.
+/// Fails unless all layers have the cell and the size of the first one, and none has heads.
 fn check_layers<T: Real>(network: &Network<T>) -> Result<(), Error> {
+    if let Some(divided) = network.layers().iter().find(|layer| layer.heads() > 1) {
+        return Err(Error::Setting {
+            what: "layer",
+            expected: "units that all see each other, as in nn.RNN".to_owned(),
+            got: format!("one of {} heads", divided.heads()),
+        });
+    }
     let describe = |layer: &crate::Layer<T>| (layer.cell(), layer.units());
     let mut layers = network.layers().iter().map(describe);
     let Some((cell, units)) = layers.next() else { return Ok(()) };
@@ -445,6 +452,7 @@ mod tests {
             (refused(builder().activations(mixed)), "activation: got tanh, expected tanh for all"),
             (refused(Network::builder(2, 0)), "number of inputs: got 0"),
             (refused(builder().leak(0.5)), "leak: got a number below 1"),
+            (refused(Network::builder(3, 2).heads_of(1)), "layer: got one of 3 heads, expected"),
             (
                 refused(builder().readout(Readout::new(1).with_inputs())),
                 "readout: got one that sees the inputs",
