@@ -120,7 +120,7 @@ fn advance<T: Real>(learner: &mut Learner<T>, t: u64) -> f64 {
     let some: Vec<Option<T>> = targets
         .iter()
         .zip(0..)
-        .map(|(&target, k): (_, u64)| ((k + t) % 3 != 0).then_some(target))
+        .map(|(&target, k): (_, u64)| (!(k + t).is_multiple_of(3)).then_some(target))
         .collect();
     let sample = |stream: usize| -> Sample<'_, T> {
         let targets = match (t + stream as u64) % 4 {
