@@ -296,14 +296,22 @@ impl<T: Real> LearnerBuilder<T> {
             return Err(Error::Setting { what: "decay of the sensitivities", expected, got });
         }
         let (layout, learning, isa) = (network.layout(), network.learning(), network.isa());
-        let stream = |_| {
+        let stream = || {
             let engine = match &self.custom_engine {
                 Some(engine) => engine.clone(),
                 None => build(spec, layout, &learning, isa, threads)?,
             };
             Stream::new(network, engine, decay)
         };
-        (0..self.streams).map(stream).collect()
+        let mut streams = Vec::new();
+        if streams.try_reserve_exact(self.streams).is_err() {
+            let bytes = self.streams as u128 * size_of::<Stream<T>>() as u128;
+            return Err(Error::Memory { what: "the streams", bytes });
+        }
+        for _ in 0..self.streams {
+            streams.push(stream()?);
+        }
+        Ok(streams)
     }
 
     /// The threads among which the streams are divided, and the threads of each engine.
