@@ -48,6 +48,41 @@ def test_river_accepts_the_estimators(kind):
     checks.check_estimator(getattr(rtrl.river, kind)())
 
 
+@pytest.mark.parametrize("kind", ["Regressor", "Classifier"])
+@pytest.mark.parametrize("absent", [{}, {"b": None}, {"b": float("nan")}, {"b": np.float32("nan")}])
+def test_river_estimators_replace_missing_features(kind, absent):
+    import rtrl.river
+
+    def predict(missing, x):
+        model = getattr(rtrl.river, kind)(features=("a", "b"), missing=missing, seed=1)
+        for t in range(30):
+            model.learn_one({"a": t % 2, "b": 1 + t % 3}, t % 2)
+        model.learn_one({"a": 1.0, **absent}, 1)
+        found = model.predict_one(x) if kind == "Regressor" else model.predict_proba_one(x)[1]
+        return found, model._inputs.last
+
+    known = predict("last", {"a": 1.0, "b": 3.0})
+    assert known[1] == [1.0, 3.0]
+    assert predict("last", {"a": 1.0, **absent}) == known
+    assert predict("zero", {"a": 1.0, **absent}) == predict("zero", {"a": 1.0, "b": 0.0})
+    assert predict("zero", {"a": 1.0, **absent})[0] != known[0]
+    with pytest.raises(rtrl.ArgumentError, match="feature 'b': got (none|NaN), expected a number"):
+        predict("error", {"a": 1.0, "b": 3.0})
+    with pytest.raises(rtrl.ArgumentError, match="feature 'a': got inf, expected a finite number"):
+        predict("last", {"a": float("inf")})
+    with pytest.raises(TypeError, match="feature 'a': got str, expected a number"):
+        predict("last", {"a": "1"})
+
+
+def test_river_regressors_move_on_without_a_target():
+    from rtrl.river import Regressor
+
+    model = Regressor(seed=1)
+    for t in range(30):
+        model.learn_one({"a": t % 3}, t % 3 if t % 2 else None)
+    assert model._learner.steps == 30 and model._learner.updates == 15
+
+
 def test_river_estimators_are_pure_until_they_learn():
     from rtrl.river import Classifier, Regressor
 
@@ -61,7 +96,7 @@ def test_river_estimators_are_pure_until_they_learn():
     assert twin.predict_one({"a": 2.0}) == model.predict_one({"a": 2.0, "b": 1.0})
     assert Regressor(missing="zero").missing == "zero"
     strict = Regressor(features=("a", "b"), missing="error")
-    with pytest.raises(rtrl.ArgumentError, match="features: got none named 'b'"):
+    with pytest.raises(rtrl.ArgumentError, match="feature 'b': got none"):
         strict.learn_one({"a": 1.0}, 0.0)
 
     classes = Classifier(seed=1)

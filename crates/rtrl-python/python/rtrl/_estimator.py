@@ -28,7 +28,11 @@ def regressor(
     readout = Readout(outputs, inputs=True, least_squares=LeastSquares(0.999, 1.0))
     network = Network(inputs, default(layers), readout, seed=seed, dtype=dtype)
     return Learner(
-        network, optimizer or SGD(0.02), clip=1.0, reset_sensitivities=True, skip_updates=True
+        network,
+        SGD(0.02) if optimizer is None else optimizer,
+        clip=1.0,
+        reset_sensitivities=True,
+        skip_updates=True,
     )
 
 
@@ -45,7 +49,7 @@ def classifier(
     network = Network(inputs, default(layers), readout, seed=seed, dtype=dtype)
     return Learner(
         network,
-        optimizer or Adam(0.01),
+        Adam(0.01) if optimizer is None else optimizer,
         "softmax",
         clip=1.0,
         reset_sensitivities=True,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from river import base
 
+from rtrl._arguments import real, text
 from rtrl._errors import ArgumentError
 from rtrl._estimator import Layers, classifier, regressor
 from rtrl._learner import Learner
@@ -29,33 +30,46 @@ class _Features:
     sorted, or as given. Further features are ignored."""
 
     def __init__(self, names: tuple[Any, ...], missing: str) -> None:
-        if missing not in MISSING:
+        if text(missing, "missing") not in MISSING:
             raise ArgumentError(f"missing: got {missing!r}, expected one of {MISSING}")
         self.names, self.missing = names, missing
-        self.last = dict.fromkeys(names, 0.0)
+        self.last = [0.0] * len(names)
 
-    def row(self, x: dict[Any, Any], remember: bool) -> np.ndarray[Any, Any]:
-        """The values of a sample; missing ones by the policy."""
-        if self.missing == "error" and (absent := [name for name in self.names if name not in x]):
-            raise ArgumentError(f"features: got none named {absent[0]!r}, expected {self.names}")
-        other = self.last if self.missing == "last" else {}
-        row = {name: float(x.get(name, other.get(name, 0.0))) for name in self.names}
-        if odd := [name for name, value in row.items() if not math.isfinite(value)]:
-            raise ArgumentError(f"features: got {row[odd[0]]} for {odd[0]!r}, expected a number")
-        if remember:
-            self.last = row
-        return np.fromiter(row.values(), float, len(row))
+    def row(self, x: dict[Any, Any]) -> list[float]:
+        """The values of a sample; those that are absent, ``None`` or NaN by the policy."""
+        row = []
+        for name, last in zip(self.names, self.last, strict=True):
+            value = x.get(name)
+            number = math.nan if value is None else real(value, f"feature {name!r}")
+            if math.isnan(number):
+                if self.missing == "error":
+                    got = "none" if value is None else "NaN"
+                    raise ArgumentError(f"feature {name!r}: got {got}, expected a number")
+                number = last if self.missing == "last" else 0.0
+            if math.isinf(number):
+                raise ArgumentError(f"feature {name!r}: got {number}, expected a finite number")
+            row.append(number)
+        return row
 
 
 class _Sequential(base.Estimator):
-    layers: Layers | None
-    optimizer: Optimizer | None
-    features: tuple[Any, ...] | None
-    missing: str
-    seed: int
-    dtype: str
-    _learner: Learner | None = None
-    _inputs: _Features | None = None
+    def __init__(
+        self,
+        layers: Layers | None = None,
+        optimizer: Optimizer | None = None,
+        features: tuple[Any, ...] | None = None,
+        missing: str = "last",
+        seed: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        self.layers = layers
+        self.optimizer = optimizer
+        self.features = features
+        self.missing = missing
+        self.seed = seed
+        self.dtype = dtype
+        self._learner: Learner | None = None
+        self._inputs: _Features | None = None
 
     def _names(self, x: dict[Any, Any]) -> _Features:
         if self._inputs is None:
@@ -63,13 +77,20 @@ class _Sequential(base.Estimator):
             self._inputs = _Features(names, self.missing)
         return self._inputs
 
+    def _outputs(self, x: dict[Any, Any]) -> Any:
+        """The outputs for a sample, ``None`` before the first one that is learnt."""
+        if self._learner is None or self._inputs is None:
+            return None
+        return self._learner.predict(self._inputs.row(x))
+
 
 class Regressor(_Sequential, base.Regressor):
     """A recurrent network that forecasts a number and learns from every sample.
 
     Samples are a sequence: the state of the network advances in ``learn_one`` alone, so every
     sample must be learnt once and in order. ``predict_one`` changes nothing. Scale the features
-    and the target, for example by ``StandardScaler`` and ``TargetStandardScaler``.
+    and the target, for example by ``StandardScaler`` and ``TargetStandardScaler``. A sample whose
+    target is ``None`` or NaN advances the state.
 
     Parameters
     ----------
@@ -81,81 +102,38 @@ class Regressor(_Sequential, base.Regressor):
     features
         The names of the features; by default those of the first sample that is learnt.
     missing
-        The value of a missing feature: its ``"last"`` one, ``"zero"``, or an ``"error"``.
+        The value of a feature that is absent, ``None`` or NaN: its ``"last"`` one, ``"zero"``, or
+        an ``"error"``.
     seed
         The seed of the initial weights.
     dtype
         ``"float32"`` or ``"float64"``.
     """
 
-    def __init__(
-        self,
-        layers: Layers | None = None,
-        optimizer: Optimizer | None = None,
-        features: tuple[Any, ...] | None = None,
-        missing: str = "last",
-        seed: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        self.layers = layers
-        self.optimizer = optimizer
-        self.features = features
-        self.missing = missing
-        self.seed = seed
-        self.dtype = dtype
-
-    def learn_one(self, x: dict[Any, Any], y: float) -> None:
+    def learn_one(self, x: dict[Any, Any], y: float | None) -> None:
         inputs = self._names(x)
+        row = inputs.row(x)
         if self._learner is None:
-            count = len(inputs.names)
-            self._learner = regressor(count, 1, self.layers, self.optimizer, self.seed, self.dtype)
-        self._learner.step(inputs.row(x, remember=True), float(y))
+            settings = self.layers, self.optimizer, self.seed, self.dtype
+            self._learner = regressor(len(row), 1, *settings)
+        self._learner.step(row, y)
+        inputs.last = row
 
     def predict_one(self, x: dict[Any, Any]) -> float:
-        if self._learner is None or self._inputs is None:
-            return 0.0
-        return float(self._learner.predict(self._inputs.row(x, remember=False))[0])
+        outputs = self._outputs(x)
+        return 0.0 if outputs is None else float(outputs[0])
 
 
 class Classifier(_Sequential, base.Classifier):
     """A recurrent network with a softmax that learns from every sample. Samples are a sequence, as
-    for :class:`Regressor`.
+    for :class:`Regressor`, and so are the parameters, but all weights learn by the optimiser, which
+    is ``rtrl.Adam(0.01)`` by default.
 
     A class that was never seen adds an output: the weights are kept, and the moments of the
     optimiser start again.
-
-    Parameters
-    ----------
-    layers
-        Layers as of ``rtrl.Network``; 16 leaky tanh units by default.
-    optimizer
-        How all weights learn; ``rtrl.Adam(0.01)`` by default.
-    features
-        The names of the features; by default those of the first sample that is learnt.
-    missing
-        The value of a missing feature: its ``"last"`` one, ``"zero"``, or an ``"error"``.
-    seed
-        The seed of the initial weights.
-    dtype
-        ``"float32"`` or ``"float64"``.
     """
 
-    def __init__(
-        self,
-        layers: Layers | None = None,
-        optimizer: Optimizer | None = None,
-        features: tuple[Any, ...] | None = None,
-        missing: str = "last",
-        seed: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        self.layers = layers
-        self.optimizer = optimizer
-        self.features = features
-        self.missing = missing
-        self.seed = seed
-        self.dtype = dtype
-        self._classes: list[Any] = []
+    _classes: tuple[Any, ...] = ()
 
     @property
     def _multiclass(self) -> bool:
@@ -163,17 +141,17 @@ class Classifier(_Sequential, base.Classifier):
 
     def learn_one(self, x: dict[Any, Any], y: Any) -> None:
         inputs = self._names(x)
-        row = inputs.row(x, remember=True)
+        row = inputs.row(x)
         if y not in self._classes:
-            self._classes.append(y)
-            self._learner = self._grown(len(inputs.names))
+            self._learner = self._grown(len(row))
+            self._classes += (y,)
         assert self._learner is not None
-        target = [float(known == y) for known in self._classes]
-        self._learner.step(row, target)
+        self._learner.step(row, [float(known == y) for known in self._classes])
+        inputs.last = row
 
     def _grown(self, inputs: int) -> Learner:
-        """A learner with an output for every class, and the weights and the state so far."""
-        count = len(self._classes)
+        """A learner with an output for one more class, and the weights and the state so far."""
+        count = len(self._classes) + 1
         grown = classifier(inputs, count, self.layers, self.optimizer, self.seed, self.dtype)
         if self._learner is not None:
             weights = self._learner.weights
@@ -183,9 +161,10 @@ class Classifier(_Sequential, base.Classifier):
         return grown
 
     def predict_proba_one(self, x: dict[Any, Any], **_: Any) -> dict[Any, float]:
-        if self._learner is None or self._inputs is None:
+        outputs = self._outputs(x)
+        if outputs is None:
             return {}
-        logits = self._learner.predict(self._inputs.row(x, remember=False)).tolist()
+        logits = outputs.tolist()
         powers = [math.exp(logit - max(logits)) for logit in logits]
         total = sum(powers)
         return {known: power / total for known, power in zip(self._classes, powers, strict=True)}
