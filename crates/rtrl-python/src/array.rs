@@ -14,6 +14,9 @@ use crate::precision::Number;
 /// Python's part of [`Values::of`].
 static CONVERT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
+/// Python's part of [`mask`].
+static MASK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
 /// The numbers of an array-like, row-major.
 #[derive(Debug)]
 pub(crate) enum Values<'py, T: Number> {
@@ -54,6 +57,14 @@ impl<'py, T: Number> Values<'py, T> {
         }
     }
 
+    /// An array with these numbers, which is the one that was passed where that was not copied.
+    pub(crate) fn into_array(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Borrowed(array) => Ok(array.as_any().clone()),
+            Self::Owned(values, shape) => Ok(self::array(py, values, shape)?.into_any()),
+        }
+    }
+
     /// All numbers, row by row.
     pub(crate) fn numbers(&self) -> PyResult<&[T]> {
         match self {
@@ -61,6 +72,17 @@ impl<'py, T: Number> Values<'py, T> {
             Self::Owned(values, _) => Ok(values),
         }
     }
+}
+
+/// The booleans of an array-like, row by row, and the sizes of its dimensions.
+pub(crate) fn mask(
+    object: &Bound<'_, PyAny>,
+    what: &'static str,
+) -> PyResult<(Vec<bool>, Vec<usize>)> {
+    let array = MASK.import(object.py(), "rtrl._arrays", "mask")?.call1((object, what))?;
+    let array = contiguous::<bool>(&array).ok_or_else(|| unreadable(what))?;
+    let values = array.as_slice().map_err(|_| unreadable(what))?;
+    Ok((values.to_vec(), array.shape().to_vec()))
 }
 
 /// An array of these numbers without gaps.
@@ -94,6 +116,7 @@ impl StepShape {
         };
         let expected = || match streams {
             1 => format!("({width},)"),
+            _ if width == 1 => format!("({streams},), one per stream"),
             _ => format!("({streams}, {width}), one row per stream"),
         };
         if fits { Ok(()) } else { Err(wrong_shape(what, got, &expected())) }
@@ -114,6 +137,7 @@ impl StepShape {
         }
         let expected = match streams {
             1 => format!("(steps, {width})"),
+            _ if width == 1 => format!("(steps, {streams}), one column per stream"),
             _ => format!("(steps, {streams}, {width}), one row per stream"),
         };
         Err(wrong_shape(what, got, &expected))

@@ -4,12 +4,15 @@ use pyo3::prelude::*;
 use pythonize::depythonize;
 use rtrl_model::kernel::Pace;
 use rtrl_model::{
-    Activation, Cell, EngineChoice, InitialWeights, Learner, LearnerBuilder, Loss, Network,
+    Activation, Cell, EngineChoice, InitialWeights, Learner, LearnerBuilder, Network,
     NetworkBuilder, Readout, ReadoutWeights, Real, Recovery, Regime, Threads, UpdateSettings,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::error::{raise, raise_description};
+use crate::error::{ArgumentError, raise, raise_description};
+use crate::function;
+use crate::precision::Number;
 
 /// Rows of a table.
 type Rows<V> = Vec<Vec<V>>;
@@ -208,11 +211,12 @@ impl LearnerDescription {
         threads(self.threads)
     }
 
-    pub(crate) fn build<T: Real>(self, network: Network<T>) -> PyResult<Learner<T>> {
+    pub(crate) fn build<T: Number>(mut self, network: Network<T>) -> PyResult<Learner<T>> {
         let threads = self.threads();
+        self.updates.supply(None, Some(&function::optimizer())).map_err(raise)?;
         let builder: LearnerBuilder<T> = Learner::builder(network)
             .updates(self.updates)
-            .loss(self.loss.parse::<Loss<T>>().map_err(raise)?)
+            .loss(function::loss_of(&self.loss).map_err(raise)?)
             .streams(self.streams)
             .regime(self.regime)
             .teacher_forcing(self.teacher_forcing)
@@ -237,6 +241,12 @@ impl Engine {
             _ => Err(refused("engine", "deferred with a window or a pace", &self.name)),
         }
     }
+}
+
+/// The data of an application, which Python passes as JSON.
+pub(crate) fn application_of(text: &str) -> PyResult<Value> {
+    serde_json::from_str(text)
+        .map_err(|error| ArgumentError::new_err(format!("application: {error}")))
 }
 
 /// As many threads as Python asks for.

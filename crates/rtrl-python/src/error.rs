@@ -5,6 +5,7 @@ use rtrl_model::Error;
 
 pyo3::import_exception!(rtrl._errors, ArgumentError);
 pyo3::import_exception!(rtrl._errors, CallError);
+pyo3::import_exception!(rtrl._errors, CallbackError);
 pyo3::import_exception!(rtrl._errors, DtypeError);
 pyo3::import_exception!(rtrl._errors, FileError);
 pyo3::import_exception!(rtrl._errors, FormatError);

@@ -4,51 +4,25 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use pythonize::{depythonize, pythonize};
-use rtrl_model::{Forecaster as Model, StoredLearner, Supplies, Threads};
-use serde_json::Value;
+use rtrl_model::Forecaster as Model;
 
-use crate::array::{Labels, StepShape, array};
-use crate::describe::threads;
-use crate::error::{raise, raise_description};
-use crate::guard::{Guard, Revive};
-use crate::learner::{Learner, Owned as OwnedLearner, StepReport, sample, samples};
-use crate::precision::{Either, Number, each, map};
+use crate::array::array;
+use crate::describe::{application_of, threads};
+use crate::error::raise;
+use crate::function::with_loss;
+use crate::guard::Guard;
+use crate::learner::{Arguments, Batch, Learner, Owned as OwnedLearner, StepReport, shapes};
+use crate::precision::{Number, each, map};
+use crate::saved;
 
-/// A forecaster in one of the precisions, and how many threads it was given.
-#[derive(Debug, Clone)]
-struct Owned {
-    model: Either<Model<f32>, Model<f64>>,
-    threads: Threads,
-}
+/// A forecaster in one of the precisions.
+type Owned = saved::Owned<Model<f32>, Model<f64>>;
 
 /// The compiled part of `rtrl.Forecaster`.
 #[pyclass(frozen, module = "rtrl._rtrl")]
 #[derive(Debug)]
 pub(crate) struct Forecaster {
     guard: Guard<Owned>,
-}
-
-impl Owned {
-    fn read(stored: StoredLearner, threads: Threads) -> PyResult<Self> {
-        let model = match stored.precision() {
-            "f64" => Either::F64(stored.forecaster(&Supplies { threads, ..Supplies::default() })),
-            _ => Either::F32(stored.forecaster(&Supplies { threads, ..Supplies::default() })),
-        };
-        let model = map!(model, forecaster => forecaster.map_err(raise)?);
-        Ok(Self { model, threads })
-    }
-
-    fn to_bytes(&self) -> PyResult<Vec<u8>> {
-        each!(&self.model, forecaster => forecaster.to_bytes(&Value::Null)).map_err(raise)
-    }
-}
-
-impl Revive for Owned {
-    fn revived(&self) -> PyResult<Self> {
-        let stored = StoredLearner::from_bytes(self.to_bytes()?).map_err(raise)?;
-        Self::read(stored, self.threads)
-    }
 }
 
 impl Forecaster {
@@ -67,12 +41,18 @@ impl Forecaster {
     }
 
     /// Takes an input and the label of the one `horizon` calls ago.
+    #[pyo3(signature = (x, targets, streams, loss))]
     fn observe(
         &self,
         x: &Bound<'_, PyAny>,
-        label: Option<&Bound<'_, PyAny>>,
+        targets: Option<&Bound<'_, PyAny>>,
+        streams: Option<&Bound<'_, PyAny>>,
+        loss: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<StepReport>> {
-        each!(&mut self.guard.take()?.model, forecaster => observe(forecaster, x, label))
+        let arguments = Arguments { x, targets, streams };
+        each!(&mut self.guard.take()?.model, forecaster => {
+            with_loss(x.py(), loss, forecaster, |forecaster| observe(forecaster, arguments))
+        })
     }
 
     /// The forecast of the label that arrives in `horizon` calls.
@@ -100,27 +80,25 @@ impl Forecaster {
         .map_err(raise)
     }
 
-    fn copy(&self) -> PyResult<Self> {
-        Ok(Self::from_owned(self.guard.take()?.clone()))
+    /// How many threads Python asked for.
+    fn threads(&self) -> PyResult<Option<usize>> {
+        Ok(self.guard.take()?.threads())
     }
 
-    fn save(&self, py: Python<'_>, path: PathBuf, application: &Bound<'_, PyAny>) -> PyResult<()> {
-        let application: Value = depythonize(application).map_err(raise_description)?;
+    fn copy(&self, py: Python<'_>) -> PyResult<Self> {
         let taken = self.guard.take()?;
-        each!(&taken.model, forecaster => py.detach(|| forecaster.save(&path, &application)))
-            .map_err(raise)
+        Ok(Self::from_owned(py.detach(|| Owned::clone(&taken))))
+    }
+
+    fn save(&self, py: Python<'_>, path: PathBuf, application: &str) -> PyResult<()> {
+        let (taken, application) = (self.guard.take()?, application_of(application)?);
+        py.detach(|| taken.save(&path, &application))
     }
 
     #[staticmethod]
-    fn load(
-        py: Python<'_>,
-        path: PathBuf,
-        count: Option<usize>,
-    ) -> PyResult<(Self, Bound<'_, PyAny>)> {
-        let stored = py.detach(|| StoredLearner::open(&path)).map_err(raise)?;
-        let application = pythonize(py, stored.application()).map_err(raise_description)?;
-        let owned = py.detach(|| Owned::read(stored, threads(count)))?;
-        Ok((Self::from_owned(owned), application))
+    #[pyo3(signature = (path, count))]
+    fn load(py: Python<'_>, path: PathBuf, count: Option<usize>) -> PyResult<Self> {
+        Ok(Self::from_owned(py.detach(|| Owned::load(&path, threads(count)))?))
     }
 
     fn describe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -136,40 +114,31 @@ impl Forecaster {
     }
 
     #[staticmethod]
-    fn from_bytes(bytes: Vec<u8>) -> PyResult<Self> {
-        let stored = StoredLearner::from_bytes(bytes).map_err(raise)?;
-        Ok(Self::from_owned(Owned::read(stored, Threads::Auto)?))
+    #[pyo3(signature = (bytes, count))]
+    fn from_bytes(py: Python<'_>, bytes: Vec<u8>, count: Option<usize>) -> PyResult<Self> {
+        Ok(Self::from_owned(py.detach(|| Owned::from_bytes(bytes, threads(count)))?))
     }
-}
-
-fn shapes<T: Number>(forecaster: &Model<T>) -> (StepShape, StepShape) {
-    let (streams, network) = (forecaster.learner().streams(), forecaster.learner().network());
-    let shape = |width| StepShape { streams, width };
-    (shape(network.inputs()), shape(network.outputs()))
 }
 
 fn observe<T: Number>(
     forecaster: &mut Model<T>,
-    x: &Bound<'_, PyAny>,
-    label: Option<&Bound<'_, PyAny>>,
+    arguments: Arguments<'_, '_>,
 ) -> PyResult<Option<StepReport>> {
-    let (py, shapes) = (x.py(), shapes(forecaster));
-    let (x, label) = sample::<T>(shapes, x, label)?;
-    let x = x.numbers()?;
-    let labels = match &label {
-        Some(label) => Labels::of(label.numbers()?),
-        None => Labels::None,
-    };
-    let report = py.detach(|| forecaster.observe_streams(&samples(x, &labels, shapes)));
-    let report = report.map_err(raise)?;
-    report.map(|report| StepReport::of(py, &report, shapes.1)).transpose()
+    let (py, (inputs, outputs)) = (arguments.x.py(), shapes(forecaster.learner()));
+    let batch = Batch::<T>::of_step(forecaster.learner(), arguments)?;
+    let rows = batch.rows(0..1)?;
+    let report = py.detach(|| {
+        let samples: Vec<_> = rows.samples(0, inputs.streams).collect();
+        forecaster.observe_streams(&samples)
+    });
+    report.map_err(raise)?.map(|report| StepReport::of(py, &report, outputs)).transpose()
 }
 
 fn forecast<'py, T: Number>(
     py: Python<'py>,
     forecaster: &mut Model<T>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (_, shape) = shapes(forecaster);
+    let (_, shape) = shapes(forecaster.learner());
     let mut all = Vec::with_capacity(shape.streams * shape.width);
     for b in 0..shape.streams {
         all.extend_from_slice(forecaster.forecast_stream(b).map_err(raise)?);

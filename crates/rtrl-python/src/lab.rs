@@ -33,7 +33,8 @@ pub(crate) fn draw<'py>(
     steps: usize,
     seed: u64,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let mut task = find(name)?.start(seed);
+    let entry = find(name)?;
+    let task = entry.start(seed);
     let (width, outputs) = (task.inputs().len(), task.targets().len());
     let (mut inputs, mut targets) = (Vec::new(), Vec::new());
     let refused = inputs.try_reserve_exact(steps.saturating_mul(width)).is_err()
@@ -41,16 +42,26 @@ pub(crate) fn draw<'py>(
     if refused {
         return Err(OutOfMemoryError::new_err(format!("cannot allocate {steps} steps of a task")));
     }
-    let (mut input, mut drawn) = (vec![0.0; width], vec![None; outputs]);
-    for _ in 0..steps {
-        task.draw_into(&mut input, &mut drawn);
-        inputs.extend_from_slice(&input);
-        targets.extend(drawn.iter().map(|target| target.unwrap_or(f64::NAN)));
-    }
+    py.detach(|| {
+        let mut task = entry.start(seed);
+        let (mut input, mut drawn) = (vec![0.0; width], vec![None; outputs]);
+        for step in 0..steps {
+            task.draw_into(&mut input, &mut drawn);
+            inputs.extend_from_slice(&input);
+            targets.extend(drawn.iter().map(|target| target.unwrap_or(f64::NAN)));
+            if step % STEPS_BETWEEN_SIGNALS == STEPS_BETWEEN_SIGNALS - 1 {
+                Python::attach(|py| py.check_signals())?;
+            }
+        }
+        Ok::<_, PyErr>(())
+    })?;
     let inputs = PyArray1::from_vec(py, inputs).reshape([steps, width])?;
     let targets = PyArray1::from_vec(py, targets).reshape([steps, outputs])?;
     PyTuple::new(py, [inputs.into_any(), targets.into_any()])
 }
+
+/// Steps of a task between two looks at Python's signals.
+const STEPS_BETWEEN_SIGNALS: usize = 1 << 16;
 
 fn find(name: &str) -> PyResult<&'static tasks::Entry> {
     tasks::find(name).ok_or_else(|| {

@@ -9,6 +9,8 @@
 //! | `learner/` | learners |
 //! | `forecaster.rs` | learners whose labels arrive late |
 //! | `lab.rs` | tasks, experiments and instruments |
+//! | `saved.rs` | files, threads and forks of learners and forecasters |
+//! | `function.rs` | losses and optimisers that are functions of Python |
 //! | `describe.rs` | networks and learners described by plain objects |
 //! | `array.rs` | arrays in and out |
 //! | `precision.rs` | both precisions behind one class |
@@ -19,11 +21,13 @@ mod array;
 mod describe;
 mod error;
 mod forecaster;
+mod function;
 mod guard;
 mod lab;
 mod learner;
 mod network;
 mod precision;
+mod saved;
 
 /// The module `rtrl._rtrl`.
 #[pyo3::pymodule]

@@ -4,15 +4,14 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use pythonize::{depythonize, pythonize};
 use rtrl_model::store::network::{self as store, SavedModel};
 use rtrl_model::store::torch;
 use rtrl_model::{Activation, Connection, Network as Model};
 use serde_json::Value;
 
 use crate::array::{StepShape, Values, array, by_layer, row};
-use crate::describe::NetworkDescription;
-use crate::error::{raise, raise_description};
+use crate::describe::{NetworkDescription, application_of};
+use crate::error::raise;
 use crate::precision::{Either, Number, each, map};
 
 /// A network in one of the precisions.
@@ -81,27 +80,25 @@ impl Network {
     }
 
     /// Writes a model file.
-    fn save(&self, py: Python<'_>, path: PathBuf, application: &Bound<'_, PyAny>) -> PyResult<()> {
-        let application: Value = depythonize(application).map_err(raise_description)?;
+    fn save(&self, py: Python<'_>, path: PathBuf, application: &str) -> PyResult<()> {
+        let application = application_of(application)?;
         each!(&self.inner, network => py.detach(|| {
             store::save(network, network.initial_state(), application, &path)
         }))
         .map_err(raise)
     }
 
-    /// Reads a model file, and the data of the program that saved it.
+    /// Reads a model file.
     #[staticmethod]
-    fn load(py: Python<'_>, path: PathBuf) -> PyResult<(Self, Bound<'_, PyAny>)> {
-        let saved = py.detach(|| SavedModel::read(&path)).map_err(raise)?;
-        let application = pythonize(py, saved.application()).map_err(raise_description)?;
-        Ok((Self::from_saved(&saved)?, application))
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| Self::from_saved(&SavedModel::read(&path).map_err(raise)?))
     }
 
     /// A model file in memory.
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = each!(&self.inner, network => {
+        let bytes = each!(&self.inner, network => py.detach(|| {
             store::to_bytes(network, network.initial_state(), Value::Null)
-        });
+        }));
         Ok(PyBytes::new(py, &bytes.map_err(raise)?))
     }
 

@@ -257,6 +257,32 @@ def test_observers_see_every_step(make, data):
         learner.run(*data, observers=[lambda *_: 1 / 0])
 
 
+def test_observed_runs_take_what_other_runs_take(make, data):
+    """A masked input was used as if it were not masked, and shorter targets ended the run."""
+    x, targets = data
+    masked = np.ma.masked_array(targets, mask=np.arange(200)[:, None] % 3 == 0)
+
+    def run(x, targets):
+        learner = make()
+        learner.run(x, targets, observers=[lambda *_: None])
+        return learner.weights["layer0"]
+
+    for values in (masked, targets.tolist(), targets[:, 0], None):
+        plain = make()
+        plain.run(x, values)
+        assert np.array_equal(run(x, values), plain.weights["layer0"])
+    learner = make()
+    for wrong in (
+        (x, targets[:100]),
+        (x[:100], targets),
+        (np.ma.masked_greater(x, 0), None),
+        (1, 1),
+    ):
+        with pytest.raises(rtrl.ArgumentError):
+            learner.run(*wrong, observers=[lambda *_: None])
+    assert learner.steps in (0, np.argmax((x > 0).any(axis=1)))
+
+
 def test_learning_rates_can_be_changed(make):
     learner = make()
     learner.learning_rate = 0.5

@@ -64,6 +64,17 @@ def test_one_number_needs_no_axis():
     assert learner.predict(np.zeros(3)).shape == (3, 1)
 
 
+def test_predictions_keep_the_axis_of_the_steps(make, data):
+    learner = make()
+    for steps in (0, 1, 2):
+        assert learner.predict(data[0][:steps]).shape == (steps, 1)
+    assert learner.predict(data[0][0]).shape == (1,)
+    narrow = rtrl.Learner(rtrl.Network(1, 4, readout=1))
+    assert narrow.predict(np.zeros((1, 1))).shape == (1, 1)
+    with pytest.raises(rtrl.ArgumentError, match=r"input: got shape \(1, 3\), expected \(2,\)"):
+        learner.predict(np.zeros((1, 3)))
+
+
 def test_missing_targets_are_none_nan_or_masked(make, data):
     x, targets = data
     missing = np.arange(200) % 3 == 0
@@ -134,22 +145,3 @@ def test_results_are_copies(make, data):
         array += 1
     learner.step(data[0][1])
     assert np.abs(learner.weights["layer0"]).max() < 3 and np.abs(learner.state).max() < 1
-
-
-def test_streams_are_an_axis(make, data):
-    x = np.stack([data[0], -data[0], data[0] / 2], axis=1)
-    targets = np.stack([data[1], data[1] / 2, -data[1]], axis=1)
-    learner, other = make(streams=3), make(streams=3)
-    run = learner.run(x, targets)
-    assert run.outputs.shape == (200, 3, 1) and learner.state.shape == (3, 5)
-    for row, target in zip(x, targets, strict=True):
-        report = other.step(row, target)
-    assert report.outputs.shape == report.errors.shape == (3, 1)
-    assert np.array_equal(run.outputs[-1], report.outputs)
-    assert np.array_equal(learner.predict(x[0])[1], learner.predict(x[:2])[0, 1])
-    with pytest.raises(rtrl.ArgumentError, match=r"expected \(3, 2\), one row per stream"):
-        learner.step(x[0, 0])
-    learner.reset(stream=1)
-    assert np.all(learner.state[1] == 0) and np.any(learner.state[0] != 0)
-    with pytest.raises(rtrl.ArgumentError, match="got stream 3, expected a number below 3"):
-        learner.reset(stream=3)

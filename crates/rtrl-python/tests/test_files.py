@@ -75,8 +75,19 @@ def test_missing_damaged_and_foreign_files_are_clear_errors(make, tmp_path):
             rtrl.Learner.load(path)
 
 
-def test_pickles_of_another_version_are_clear_errors(make):
-    data = pickle.dumps(make())
+def test_pickles_and_copies_keep_the_number_of_threads(make):
+    for learner in (make(threads=1), make(threads=2), make()):
+        forecaster = rtrl.Forecaster(learner)
+        for stored in (learner, forecaster, forecaster.learner):
+            for twin in (stored.copy(), pickle.loads(pickle.dumps(stored))):
+                assert twin._core.threads() == learner._core.threads()
+
+
+@pytest.mark.parametrize("kind", ["learner", "forecaster", "network"])
+def test_pickles_of_another_version_are_clear_errors(make, kind):
+    learner = make()
+    kinds = {"learner": learner, "forecaster": rtrl.Forecaster(learner), "network": learner.network}
+    data = pickle.dumps(kinds[kind])
     assert data.count(b'\\"version\\":2') == 1
     with pytest.raises(rtrl.FormatError, match="version"):
         pickle.loads(data.replace(b'\\"version\\":2', b'\\"version\\":9'))

@@ -14,6 +14,7 @@ import os as _os
 from rtrl import lab
 from rtrl._errors import (
     ArgumentError,
+    CallbackError,
     CallError,
     DtypeError,
     Error,
@@ -23,6 +24,7 @@ from rtrl._errors import (
     NumericError,
     OutOfMemoryError,
 )
+from rtrl._forecaster import Forecaster
 from rtrl._layers import (
     GRU,
     LSTM,
@@ -35,7 +37,7 @@ from rtrl._layers import (
     Uniform,
     Zero,
 )
-from rtrl._learner import Forecaster, Learner, Run
+from rtrl._learner import Learner, Run
 from rtrl._network import Network
 from rtrl._rtrl import StepReport, __version__
 from rtrl._rtrl import after_fork as _after_fork
@@ -58,6 +60,7 @@ __all__ = [
     "Adam",
     "ArgumentError",
     "CallError",
+    "CallbackError",
     "Cosine",
     "Deferred",
     "DtypeError",

@@ -39,3 +39,8 @@ class FormatError(Error, ValueError):
 
 class OutOfMemoryError(Error, MemoryError):
     """The network or its sensitivities do not fit in memory."""
+
+
+class CallbackError(Error, RuntimeError):
+    """A loss or an optimiser that is a function of the caller raised the exception in
+    ``__cause__``. No weight has changed in this step."""

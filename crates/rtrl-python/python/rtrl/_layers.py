@@ -1,11 +1,13 @@
 """Layers, readouts and initial weights, as plain data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
+
+from rtrl._arguments import count, flag, instance, optional_real, real
+from rtrl._arrays import flags, numbers, table
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Uniform:
     bound: float
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "uniform", "bound": float(self.bound)}
+        return {"kind": "uniform", "bound": real(self.bound, "bound")}
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Normal:
     gain: float = 1.0
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "normal", "gain": float(self.gain)}
+        return {"kind": "normal", "gain": real(self.gain, "gain")}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Orthogonal:
     gain: float = 1.0
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "orthogonal", "gain": float(self.gain)}
+        return {"kind": "orthogonal", "gain": real(self.gain, "gain")}
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,13 @@ def describe_weights(weights: "InitialWeights | npt.ArrayLike") -> dict[str, Any
     """A kind of initial weights, or the weights themselves, as plain objects."""
     if isinstance(weights, Zero | Uniform | Normal | Orthogonal | TorchWeights):
         return weights.describe()
-    return {"kind": "given", "values": _rows(weights, float)}
+    return {"kind": "given", "values": table(weights, "weights")}
 
 
-def _rows(values: npt.ArrayLike | None, kind: type) -> list[list[Any]] | None:
-    if values is None:
-        return None
-    array: npt.NDArray[Any] = np.asarray(values, dtype=kind)
-    return [row.tolist() for row in array.reshape(len(array), -1)]
-
-
-def _numbers(values: npt.ArrayLike | None) -> list[float] | None:
-    return None if values is None else np.atleast_1d(np.asarray(values, dtype=float)).tolist()
+def _optional(
+    convert: Callable[[Any, str], list[Any]], values: npt.ArrayLike | None, what: str
+) -> list[Any] | None:
+    return None if values is None else convert(values, what)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +85,11 @@ class _Layer:
         return {
             **blank,
             "cell": cell,
-            "units": units,
-            "connections": _rows(self.connections, bool),
-            "frozen": _rows(self.frozen, bool),
+            "units": count(units, "units"),
+            "connections": _optional(flags, self.connections, "connections"),
+            "frozen": _optional(flags, self.frozen, "frozen"),
             "weights": describe_weights(self.weights),
-            "initial_state": _numbers(self.initial_state),
+            "initial_state": _optional(numbers, self.initial_state, "initial state"),
             **settings,
         }
 
@@ -121,7 +118,8 @@ class Simple(_Layer):
 
     def describe(self) -> dict[str, Any]:
         names = [self.activation] if isinstance(self.activation, str) else list(self.activation)
-        return self._describe("simple", self.units, activations=names, leaks=_numbers(self.leak))
+        leaks = _optional(numbers, self.leak, "leak")
+        return self._describe("simple", self.units, activations=names, leaks=leaks)
 
 
 @dataclass(frozen=True)
@@ -147,8 +145,8 @@ class LSTM(_Layer):
     initial_cells: npt.ArrayLike | None = None
 
     def describe(self) -> dict[str, Any]:
-        bias = None if self.forget_bias is None else float(self.forget_bias)
-        cells = _numbers(self.initial_cells)
+        bias = optional_real(self.forget_bias, "forget bias")
+        cells = _optional(numbers, self.initial_cells, "initial cells")
         return self._describe("lstm", self.units, forget_bias=bias, initial_cells=cells)
 
 
@@ -168,7 +166,10 @@ class LeastSquares:
     ridge: float = 1.0
 
     def describe(self) -> dict[str, Any]:
-        return {"forgetting": float(self.forgetting), "ridge": float(self.ridge)}
+        return {
+            "forgetting": real(self.forgetting, "forgetting"),
+            "ridge": real(self.ridge, "ridge"),
+        }
 
 
 @dataclass(frozen=True)
@@ -194,10 +195,12 @@ class Readout:
 
     def describe(self) -> dict[str, Any]:
         fit = self.least_squares
+        if fit is not None:
+            instance(fit, LeastSquares, "least squares")
         return {
-            "outputs": self.outputs,
-            "inputs": self.inputs,
-            "bias": self.bias,
+            "outputs": count(self.outputs, "outputs"),
+            "inputs": flag(self.inputs, "inputs of the readout"),
+            "bias": flag(self.bias, "bias of the readout"),
             "weights": describe_weights(self.weights),
             "least_squares": None if fit is None else fit.describe(),
         }

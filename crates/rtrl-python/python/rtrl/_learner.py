@@ -1,4 +1,4 @@
-"""Learners and forecasters."""
+"""Learners."""
 
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
@@ -8,23 +8,37 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrl import _rtrl
-from rtrl._network import Array, Network
+from rtrl._arguments import (
+    count,
+    flag,
+    instance,
+    is_function,
+    optional_count,
+    real,
+    text,
+    wrong_type,
+)
+from rtrl._errors import CallbackError
+from rtrl._network import Network
 from rtrl._rtrl import StepReport
+from rtrl._stored import (
+    MOST_THREADS,
+    Array,
+    Flags,
+    LossFunction,
+    OptimizerFunction,
+    Stored,
+)
 from rtrl._updates import (
-    Adam,
     Deferred,
     Optimizer,
     RealTime,
     Regime,
     Schedule,
     describe_engine,
+    describe_loss,
+    describe_updates,
 )
-
-LOSSES = {
-    "squared": "squared-error",
-    "binary": "binary-cross-entropy",
-    "softmax": "softmax-cross-entropy",
-}
 
 
 class Run(NamedTuple):
@@ -39,14 +53,18 @@ class Run(NamedTuple):
 Observer = Callable[["Learner", StepReport], object]
 
 
-class Learner:
+class Learner(Stored[_rtrl.Learner]):
     """A network that learns while it runs, by exact real-time recurrent learning.
 
     Main arguments:
         network: the network, which the learner copies.
-        optimizer: ``SGD``, ``RMSProp`` or ``Adam``.
+        optimizer: ``SGD``, ``RMSProp``, ``Adam``, or a function that is called after every step
+            with a target with the weights and their gradient, both by layer, and returns the new
+            weights, all or some. Clipping, rates and so on are its own.
         loss: ``"squared"``, ``"binary"``, ``"softmax"`` (both cross-entropies, of logits) or
-            ``"huber:DELTA"``. All are sums over outputs and streams, not means.
+            ``"huber:DELTA"``. All are sums over outputs and streams, not means. Or a function that
+            is called with the outputs and the targets of a stream, NaN where there is none, and
+            returns the loss and the errors, which are minus its derivative by the outputs.
         streams: number of sequences that share the weights. With more than one, the arrays of a
             step have the streams as their first axis.
 
@@ -65,13 +83,13 @@ class Learner:
         step_gradients: whether ``gradient`` is known in regimes that sum gradients.
     """
 
-    __slots__ = ("__weakref__", "_core")
+    __slots__ = ()
 
     def __init__(
         self,
         network: Network,
-        optimizer: Optimizer | None = None,
-        loss: str = "squared",
+        optimizer: Optimizer | OptimizerFunction | None = None,
+        loss: str | LossFunction = "squared",
         *,
         streams: int = 1,
         regime: Regime | None = None,
@@ -89,67 +107,93 @@ class Learner:
         sensitivity_decay: float = 1.0,
         step_gradients: bool = False,
     ) -> None:
+        regime = instance(RealTime() if regime is None else regime, Regime, "regime")
         description = {
-            "updates": {
-                "optimizer": (optimizer or Adam()).describe(),
-                "readout_learning_rate": readout_learning_rate,
-                "schedule": schedule.describe() if schedule else {"kind": "constant"},
-                "clipping": {"value": clip_value, "norm": clip},
-                "weight_decay": weight_decay,
-                "spectral_limit": spectral_limit,
-            },
-            "loss": LOSSES.get(loss, loss),
-            "streams": streams,
-            "regime": (regime or RealTime()).describe(),
-            "teacher_forcing": teacher_forcing,
+            "updates": describe_updates(
+                optimizer,
+                regime,
+                clip=clip,
+                clip_value=clip_value,
+                schedule=schedule,
+                readout_learning_rate=readout_learning_rate,
+                weight_decay=weight_decay,
+                spectral_limit=spectral_limit,
+            ),
+            "loss": describe_loss(loss),
+            "streams": count(streams, "streams"),
+            "regime": regime.describe(),
+            "teacher_forcing": flag(teacher_forcing, "teacher forcing"),
             "engine": describe_engine(engine),
-            "threads": threads,
+            "threads": optional_count(threads, "threads", MOST_THREADS),
             "recovery": {
-                "reset_sensitivities": reset_sensitivities,
-                "skip_updates": skip_updates,
+                "reset_sensitivities": flag(reset_sensitivities, "reset sensitivities"),
+                "skip_updates": flag(skip_updates, "skip updates"),
             },
-            "sensitivity_decay": sensitivity_decay,
-            "step_gradients": step_gradients,
+            "sensitivity_decay": real(sensitivity_decay, "decay of the sensitivities"),
+            "step_gradients": flag(step_gradients, "step gradients"),
         }
+        network = instance(network, Network, "network")
         self._core = _rtrl.Learner(network._core, description)
+        self._loss = loss if is_function(loss) else None  # type: ignore[assignment]
+        self._optimizer = optimizer if is_function(optimizer) else None  # type: ignore[assignment]
 
-    @classmethod
-    def _of(cls, core: _rtrl.Learner) -> Self:
-        learner = cls.__new__(cls)
-        learner._core = core
-        return learner
-
-    def step(self, x: npt.ArrayLike, target: npt.ArrayLike | None = None) -> StepReport:
+    def step(
+        self,
+        x: npt.ArrayLike,
+        target: npt.ArrayLike | None = None,
+        streams: Flags | None = None,
+    ) -> StepReport:
         """One step: runs the network, compares its outputs with the target, and learns.
 
         ``x`` holds the inputs, ``target`` one number for each output; NaN and masked values are no
-        targets, and neither is ``None``. A step without any target learns nothing. Returns the
-        outputs, their errors (minus the derivative of the loss), the loss, and whether weights
-        have changed.
+        targets, and neither is ``None``. A step without any target learns nothing. ``streams``
+        holds a bool for each stream; those with ``False`` skip the step, and their part of the
+        other arrays is ignored. Returns the outputs, their errors (minus the derivative of the
+        loss), the loss, and whether weights have changed.
         """
-        return self._core.step(x, target)
+        report = self._core.step(x, target, streams, self._loss)
+        if self._optimizer is not None and report.updated:
+            self._update(report.step, self._optimizer)
+        return report
+
+    def _update(self, step: int, optimizer: OptimizerFunction) -> None:
+        gradient = self.gradient
+        if gradient is None:
+            return
+        try:
+            self.weights = optimizer(self.weights, gradient)
+        except Exception as error:
+            message = f"step {step}: the optimizer raised {type(error).__name__}: {error}"
+            raise CallbackError(message) from error
 
     def run(
         self,
         x: npt.ArrayLike,
         targets: npt.ArrayLike | None = None,
         observers: Iterable[Observer] = (),
+        streams: Flags | None = None,
     ) -> Run:
         """Steps over whole arrays, with the same bits as :meth:`step` and much faster.
 
         ``x`` is steps x inputs and ``targets`` steps x outputs; with several streams, both have
-        the streams as their second axis. Other threads run meanwhile. After an exception or Ctrl-C,
-        the steps so far are done.
+        the streams as their second axis, and ``streams`` is steps x streams. Other threads run
+        meanwhile. After an exception or Ctrl-C, the steps so far are done.
 
         Every observer is called with the learner and the report after each step, which makes a run
-        as slow as calls of :meth:`step`.
+        as slow as calls of :meth:`step`; so does an optimiser that is a function. An exception of
+        an observer ends the run.
         """
         called = tuple(observers)
-        if not called:
-            return Run(*self._core.run(x, targets))
+        if not called and self._optimizer is None:
+            return Run(*self._core.run(x, targets, streams, self._loss))
+        rows, labels, present = self._core.arrays(x, targets, streams)
         reports = []
-        for row, target in _rows(x, targets):
-            report = self.step(row, target)
+        for t, row in enumerate(rows):
+            report = self.step(
+                row,
+                None if labels is None else labels[t],
+                None if present is None else present[t],
+            )
             reports.append(report)
             for observer in called:
                 observer(self, report)
@@ -173,20 +217,22 @@ class Learner:
         ``input`` is called with the number of the step and the last outputs and returns the next
         input. Without it, the outputs are the next input.
         """
-        return self._core.generate(steps, input, stream)
+        if input is not None and not callable(input):
+            raise wrong_type(input, "a function", "input")
+        return self._core.generate(count(steps, "steps"), input, count(stream, "stream"))
 
     def forecast(self, steps: int, stream: int = 0) -> Array:
         """The next values of a series that the network forecasts one step ahead, steps x outputs:
         the outputs of the last step, then those of a free run on them. Changes nothing."""
+        steps, stream = count(steps, "steps"), count(stream, "stream")
+        generated = self.generate(max(steps, 1) - 1, stream=stream)
         last = self.outputs if self.streams == 1 else self.outputs[stream]
-        if steps < 1:
-            return np.empty((0, len(last)), self.dtype)
-        return np.concatenate([last[None], self.generate(steps - 1, stream=stream)])
+        return np.concatenate([last[None], generated])[:steps]
 
     def reset(self, state: npt.ArrayLike | None = None, stream: int | None = None) -> None:
         """Starts new sequences, in all streams or in one: the state as given, or the initial one,
         and no sensitivities. Weights and optimiser are kept."""
-        self._core.reset(state, stream)
+        self._core.reset(state, optional_count(stream, "stream"))
 
     def reset_sensitivities(self) -> None:
         """Sets the sensitivities to 0 and keeps everything else."""
@@ -208,7 +254,8 @@ class Learner:
     @weights.setter
     def weights(self, values: Mapping[str, npt.ArrayLike]) -> None:
         """Replaces the weights that are given, all or none; frozen and absent ones stay."""
-        self._core.set_weights(dict(values))
+        values = instance(values, Mapping, "weights")
+        self._core.set_weights({text(key, "key of the weights"): values[key] for key in values})
 
     @property
     def gradient(self) -> dict[str, Array] | None:
@@ -222,11 +269,11 @@ class Learner:
 
     def sensitivities(self, unit: int, stream: int = 0) -> dict[str, Array]:
         """The derivatives of the output of a unit by all weights of the units, by layer."""
-        return self._core.sensitivities(unit, stream)
+        return self._core.sensitivities(count(unit, "unit"), count(stream, "stream"))
 
     def jacobian(self, stream: int = 0) -> Array:
         """The derivatives of the state by the state before, states x states, of the last step."""
-        return self._core.jacobian(stream)
+        return self._core.jacobian(count(stream, "stream"))
 
     @property
     def state(self) -> Array:
@@ -250,7 +297,7 @@ class Learner:
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        self._core.set_learning_rate(rate)
+        self._core.set_learning_rate(real(rate, "learning rate"))
 
     @property
     def steps(self) -> int:
@@ -276,33 +323,24 @@ class Learner:
         """The learner in numbers and words: engine, regime, bytes of sensitivities, counters."""
         return self._core.describe()
 
-    def save(self, path: str | PathLike[str], application: object = None) -> None:
-        """Writes everything that the run needs to continue bit for bit to a checkpoint."""
-        self._core.save(path, application)
-
     @classmethod
     def load(
-        cls, path: str | PathLike[str], threads: int | None = None, name: str | None = None
+        cls,
+        path: str | PathLike[str],
+        threads: int | None = None,
+        name: str | None = None,
+        *,
+        loss: LossFunction | None = None,
+        optimizer: OptimizerFunction | None = None,
     ) -> Self:
         """Reads a checkpoint; the learner continues as the saved one would have, bit for bit.
 
         A checkpoint of the program ``rtrl`` holds several learners; its network is the one with the
-        ``name`` ``"network"``.
+        ``name`` ``"network"``. Functions of the caller are passed again.
         """
-        return cls._of(_rtrl.Learner.load(path, threads, name)[0])
-
-    def copy(self) -> Self:
-        """An independent learner in the same state."""
-        return self._of(self._core.copy())
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _learner_of_bytes, (type(self), self._core.to_bytes())
+        name = None if name is None else text(name, "name")
+        threads = optional_count(threads, "threads", MOST_THREADS)
+        return cls._loaded(_rtrl.Learner.load(path, threads, name), loss, optimizer)
 
     def __repr__(self) -> str:
         facts = self._core.describe()
@@ -312,89 +350,3 @@ class Learner:
             f"{facts['engine']}, {facts['sensitivity_bytes']} bytes of sensitivities, "
             f"{facts['steps']} steps)"
         )
-
-
-class Forecaster:
-    """A learner that forecasts ``horizon`` calls ahead: the label of an input arrives that many
-    calls later.
-
-    Arguments:
-        learner: the learner, which the forecaster copies.
-        horizon: calls from an input to its label, at least 1.
-    """
-
-    __slots__ = ("_core",)
-
-    def __init__(self, learner: Learner, horizon: int = 1) -> None:
-        self._core = _rtrl.Forecaster(learner._core, horizon)
-
-    @classmethod
-    def _of(cls, core: _rtrl.Forecaster) -> Self:
-        forecaster = cls.__new__(cls)
-        forecaster._core = core
-        return forecaster
-
-    def observe(self, x: npt.ArrayLike, label: npt.ArrayLike | None = None) -> StepReport | None:
-        """Takes an input and the label of the input of ``horizon`` calls ago, and learns from that
-        pair. The first ``horizon`` calls have no pair and return ``None``."""
-        return self._core.observe(x, label)
-
-    def forecast(self) -> Array:
-        """The forecast of the label that arrives in ``horizon`` calls. Changes nothing."""
-        return self._core.forecast()
-
-    @property
-    def horizon(self) -> int:
-        """Calls from an input to its label."""
-        return self._core.horizon()
-
-    @property
-    def learner(self) -> Learner:
-        """A copy of the learner, at the time of the newest complete pair."""
-        return Learner._of(self._core.learner())
-
-    def reset(self) -> None:
-        """Starts new sequences from the initial state; pending inputs are dropped."""
-        self._core.reset()
-
-    def save(self, path: str | PathLike[str], application: object = None) -> None:
-        """Writes a checkpoint, as :meth:`Learner.save`."""
-        self._core.save(path, application)
-
-    @classmethod
-    def load(cls, path: str | PathLike[str], threads: int | None = None) -> Self:
-        """Reads a checkpoint of a forecaster."""
-        return cls._of(_rtrl.Forecaster.load(path, threads)[0])
-
-    def copy(self) -> Self:
-        """An independent forecaster in the same state."""
-        return self._of(self._core.copy())
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _forecaster_of_bytes, (type(self), self._core.to_bytes())
-
-    def __repr__(self) -> str:
-        return f"Forecaster({self.learner!r}, horizon={self.horizon})"
-
-
-def _rows(
-    x: npt.ArrayLike, targets: npt.ArrayLike | None
-) -> Iterable[tuple[npt.ArrayLike, npt.ArrayLike | None]]:
-    rows = np.asarray(x)
-    if targets is None:
-        return ((row, None) for row in rows)
-    return zip(rows, np.asanyarray(targets), strict=True)
-
-
-def _learner_of_bytes(cls: type[Learner], data: bytes) -> Learner:
-    return cls._of(_rtrl.Learner.from_bytes(data))
-
-
-def _forecaster_of_bytes(cls: type[Forecaster], data: bytes) -> Forecaster:
-    return cls._of(_rtrl.Forecaster.from_bytes(data))

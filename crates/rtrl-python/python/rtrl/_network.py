@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrl import _rtrl
+from rtrl._arguments import count, flag, instance, json_of
 from rtrl._errors import ArgumentError
 from rtrl._layers import Layer, Readout, Simple
 
@@ -41,17 +42,18 @@ class Network:
         seed: int = 0,
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
-        if isinstance(layers, int | Layer):
+        if isinstance(layers, int | np.integer | Layer):
             layers = [layers]
-        described = [Simple(layer) if isinstance(layer, int) else layer for layer in layers]
-        if isinstance(readout, int):
-            readout = Readout(readout)
+        if isinstance(readout, int | np.integer):
+            readout = Readout(int(readout))
+        if readout is not None:
+            instance(readout, Readout, "readout")
         description = {
-            "inputs": inputs,
-            "bias": bias,
-            "seed": seed,
-            "layers": [layer.describe() for layer in described],
-            "readout": None if readout is None else readout.describe(),
+            "inputs": count(inputs, "inputs"),
+            "bias": flag(bias, "bias"),
+            "seed": count(seed, "seed"),
+            "layers": [_layer(layer).describe() for layer in layers],
+            "readout": readout and readout.describe(),
         }
         self._core = _rtrl.Network(description, is_double(dtype))
 
@@ -99,12 +101,12 @@ class Network:
 
         ``application`` is stored with it: anything made of dicts, lists, numbers and strings.
         """
-        self._core.save(path, application)
+        self._core.save(path, json_of(application))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
         """Reads a model file; it starts in the state that the file holds."""
-        return cls._of(_rtrl.Network.load(path)[0])
+        return cls._of(_rtrl.Network.load(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _network_of_bytes, (type(self), self._core.to_bytes())
@@ -128,9 +130,18 @@ class Network:
 CELLS = {"simple": "Simple", "gru": "GRU", "lstm": "LSTM"}
 
 
+def _layer(layer: Layer | int) -> Layer:
+    if isinstance(layer, int | np.integer):
+        return Simple(int(layer))
+    return instance(layer, Layer, "layer")  # type: ignore[no-any-return]
+
+
 def is_double(dtype: npt.DTypeLike) -> bool:
     """Whether a dtype is ``float64``."""
-    known = np.dtype(dtype)
+    try:
+        known = np.dtype(dtype)
+    except (ValueError, SyntaxError, RecursionError) as error:
+        raise ArgumentError(f"dtype: {error}") from None
     if known not in (np.float32, np.float64):
         raise ArgumentError(f"dtype: got {known}, expected float32 or float64")
     return known == np.float64

@@ -4,6 +4,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from rtrl._arguments import (
+    count,
+    flag,
+    instance,
+    is_function,
+    optional_count,
+    optional_real,
+    real,
+    text,
+)
+from rtrl._errors import ArgumentError
+
 
 @dataclass(frozen=True)
 class SGD:
@@ -13,10 +25,9 @@ class SGD:
     momentum: float = 0.0
 
     def describe(self) -> dict[str, Any]:
-        plain = {"kind": "sgd", "learning_rate": float(self.learning_rate)}
-        if self.momentum == 0:
-            return plain
-        return plain | {"kind": "momentum", "momentum": float(self.momentum)}
+        plain = {"kind": "sgd", "learning_rate": real(self.learning_rate, "learning rate")}
+        momentum = real(self.momentum, "momentum")
+        return plain | ({"kind": "momentum", "momentum": momentum} if momentum != 0 else {})
 
 
 @dataclass(frozen=True)
@@ -30,9 +41,9 @@ class RMSProp:
     def describe(self) -> dict[str, Any]:
         return {
             "kind": "rmsprop",
-            "learning_rate": float(self.learning_rate),
-            "alpha": float(self.alpha),
-            "epsilon": float(self.epsilon),
+            "learning_rate": real(self.learning_rate, "learning rate"),
+            "alpha": real(self.alpha, "alpha"),
+            "epsilon": real(self.epsilon, "epsilon"),
         }
 
 
@@ -48,10 +59,10 @@ class Adam:
     def describe(self) -> dict[str, Any]:
         return {
             "kind": "adam",
-            "learning_rate": float(self.learning_rate),
-            "beta1": float(self.beta1),
-            "beta2": float(self.beta2),
-            "epsilon": float(self.epsilon),
+            "learning_rate": real(self.learning_rate, "learning rate"),
+            "beta1": real(self.beta1, "beta1"),
+            "beta2": real(self.beta2, "beta2"),
+            "epsilon": real(self.epsilon, "epsilon"),
         }
 
 
@@ -66,7 +77,8 @@ class StepDecay:
     factor: float
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "step", "every": self.every, "factor": float(self.factor)}
+        every = count(self.every, "updates between decays")
+        return {"kind": "step", "every": every, "factor": real(self.factor, "factor")}
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,7 @@ class InverseTime:
     decay: float
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "inverse-time", "decay": float(self.decay)}
+        return {"kind": "inverse-time", "decay": real(self.decay, "decay")}
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,8 @@ class Cosine:
     floor: float = 0.0
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "cosine", "updates": self.updates, "floor": float(self.floor)}
+        updates = count(self.updates, "updates")
+        return {"kind": "cosine", "updates": updates, "floor": real(self.floor, "floor")}
 
 
 Schedule = StepDecay | InverseTime | Cosine
@@ -106,8 +119,10 @@ class RealTime:
     after_next_step: bool = False
 
     def describe(self) -> object:
-        timing = "after-next-step" if self.after_next_step else "immediate"
-        return {"real-time": {"timing": timing, "every": self.every}}
+        late = flag(self.after_next_step, "after next step")
+        timing = "after-next-step" if late else "immediate"
+        every = count(self.every, "interval between updates")
+        return {"real-time": {"timing": timing, "every": every}}
 
 
 @dataclass(frozen=True)
@@ -132,11 +147,73 @@ class Deferred:
     even_pace: bool = False
 
     def describe(self) -> dict[str, Any]:
-        return {"name": "deferred", "window": self.window, "even_paced": self.even_pace}
+        window = optional_count(self.window, "window")
+        return {
+            "name": "deferred",
+            "window": window,
+            "even_paced": flag(self.even_pace, "even pace"),
+        }
 
 
 def describe_engine(engine: str | Deferred) -> dict[str, Any]:
     """The engine by its name, or with its window."""
     if isinstance(engine, Deferred):
         return engine.describe()
-    return {"name": engine, "window": None, "even_paced": False}
+    return {"name": text(engine, "engine"), "window": None, "even_paced": False}
+
+
+LOSSES = {
+    "squared": "squared-error",
+    "binary": "binary-cross-entropy",
+    "softmax": "softmax-cross-entropy",
+}
+
+CONSTANT = {"kind": "constant"}
+NO_SETTINGS = {
+    "readout_learning_rate": None,
+    "schedule": CONSTANT,
+    "clipping": {"value": None, "norm": None},
+    "weight_decay": 0.0,
+    "spectral_limit": None,
+}
+
+
+def describe_loss(loss: object) -> str:
+    """The loss by its name in the crates; that of all functions is one name."""
+    if is_function(loss):
+        return "custom:python"
+    name = text(loss, "loss")
+    return LOSSES.get(name, name)
+
+
+def describe_updates(
+    optimizer: object,
+    regime: Regime,
+    *,
+    clip: float | None,
+    clip_value: float | None,
+    schedule: Schedule | None,
+    readout_learning_rate: float | None,
+    weight_decay: float,
+    spectral_limit: float | None,
+) -> dict[str, Any]:
+    """The optimiser and everything else between a gradient and the change of the weights."""
+    settings = {
+        "readout_learning_rate": optional_real(readout_learning_rate, "readout learning rate"),
+        "schedule": CONSTANT,
+        "clipping": {
+            "value": optional_real(clip_value, "clip value"),
+            "norm": optional_real(clip, "clip norm"),
+        },
+        "weight_decay": real(weight_decay, "weight decay"),
+        "spectral_limit": optional_real(spectral_limit, "spectral limit"),
+    }
+    if schedule is not None:
+        settings["schedule"] = instance(schedule, Schedule, "schedule").describe()
+    if not is_function(optimizer):
+        chosen = instance(Adam() if optimizer is None else optimizer, Optimizer, "optimizer")
+        return {**settings, "optimizer": chosen.describe()}
+    if settings != NO_SETTINGS or regime != RealTime():
+        message = "got a function and settings of updates, expected only one of them"
+        raise ArgumentError(f"optimizer: {message}")
+    return {**settings, "optimizer": {"kind": "custom", "learning_rate": 0.0, "rule": "python"}}

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrl import _rtrl
+from rtrl._arguments import count, instance, text
 from rtrl._errors import ArgumentError
 from rtrl._network import Network
 
@@ -35,7 +36,7 @@ class Task:
     def draw(self, steps: int, seed: int = 0) -> tuple[Array, Array]:
         """The inputs, steps x inputs, and the targets of the same steps, steps x targets, NaN
         where there is none."""
-        return _rtrl.draw(self.name, steps, seed)
+        return _rtrl.draw(self.name, count(steps, "steps"), count(seed, "seed"))
 
 
 def tasks() -> list[Task]:
@@ -48,6 +49,7 @@ def tasks() -> list[Task]:
 
 def task(name: str) -> Task:
     """The task of a name."""
+    name = text(name, "task")
     for known in tasks():
         if known.name == name:
             return known
@@ -71,7 +73,7 @@ class Experiment:
 
     def run(self, seed: int = 0) -> int | None:
         """Steps until the criterion of success is fulfilled, ``None`` if that never happens."""
-        return _rtrl.run_experiment(self.number, seed)
+        return _rtrl.run_experiment(self.number, count(seed, "seed"))
 
 
 def experiments() -> list[Experiment]:
@@ -115,7 +117,11 @@ def inspect(
 ) -> Findings:
     """Runs a network on a task, on the rows of ``x`` or on zeros, and applies all instruments."""
     name = task.name if isinstance(task, Task) else task
-    details, states = _rtrl.inspect(network._core, x, name, steps, seed)
+    if name is not None:
+        text(name, "task")
+    network = instance(network, Network, "network")
+    counts = count(steps, "steps"), count(seed, "seed")
+    details, states = _rtrl.inspect(network._core, x, name, *counts)
     run, values = details["run"] or {}, details["eigenvalues"]
     shares, radius = run.get("variance_shares"), run.get("jacobian_radius")
     return Findings(

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from matplotlib import pyplot
 from matplotlib.patches import Circle, Rectangle
 
+from rtrl._arguments import count, instance
+from rtrl._arrays import matrix, row
 from rtrl._errors import ArgumentError
 from rtrl.lab import Findings
 
@@ -24,8 +26,10 @@ __all__ = ["automaton", "hinton", "learning_curve", "raster", "spectrum"]
 
 def learning_curve(losses: npt.ArrayLike, window: int = 100, axes: Any = None) -> Any:
     """The mean loss over windows of steps, NaN left out, on a logarithmic scale."""
+    values, window = row(losses, "losses"), count(window, "window")
+    if not 1 <= window <= len(values):
+        raise ArgumentError(f"window: got {window}, expected 1 to {len(values)}, the losses")
     axes = axes or pyplot.gca()
-    values = np.asarray(losses, float)
     whole = values[: len(values) // window * window].reshape(-1, window)
     axes.semilogy(window * np.arange(1, len(whole) + 1), np.nanmean(whole, axis=1))
     axes.set(xlabel="step", ylabel=f"mean loss of {window} steps")
@@ -34,13 +38,13 @@ def learning_curve(losses: npt.ArrayLike, window: int = 100, axes: Any = None) -
 
 def hinton(weights: npt.ArrayLike, axes: Any = None) -> Any:
     """A square for each weight: its area is the absolute value, white is positive."""
+    values = matrix(weights, "weights")
     axes = axes or pyplot.gca()
-    values = np.asarray(weights, float)
-    largest = np.abs(values).max() or 1.0
+    largest = np.abs(values).max(initial=0.0) or 1.0
     axes.set(facecolor="gray", aspect="equal", xlabel="column", ylabel="weight row")
-    for (row, column), value in np.ndenumerate(values):
+    for (i, j), value in np.ndenumerate(values):
         size = np.sqrt(abs(value) / largest)
-        corner = column - size / 2, row - size / 2
+        corner = j - size / 2, i - size / 2
         axes.add_patch(Rectangle(corner, size, size, color="white" if value > 0 else "black"))
     axes.set(xlim=(-0.6, values.shape[1] - 0.4), ylim=(values.shape[0] - 0.4, -0.6))
     return axes
@@ -48,9 +52,9 @@ def hinton(weights: npt.ArrayLike, axes: Any = None) -> Any:
 
 def raster(states: npt.ArrayLike, axes: Any = None) -> Any:
     """States over time, a row for each unit."""
+    values = matrix(states, "states").T
     axes = axes or pyplot.gca()
-    values = np.asarray(states, float).T
-    limit = np.abs(values).max() or 1.0
+    limit = np.abs(values).max(initial=0.0) or 1.0
     axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="none")
     axes.set(xlabel="step", ylabel="unit")
     return axes
@@ -58,6 +62,7 @@ def raster(states: npt.ArrayLike, axes: Any = None) -> Any:
 
 def spectrum(findings: Findings, axes: Any = None) -> Any:
     """The eigenvalues of the weights between units, with the unit circle."""
+    findings = instance(findings, Findings, "findings")
     if findings.eigenvalues is None:
         raise ArgumentError(f"spectrum: {findings.details['no_eigenvalues']}")
     axes = axes or pyplot.gca()
@@ -70,15 +75,16 @@ def spectrum(findings: Findings, axes: Any = None) -> Any:
 def automaton(findings: Findings, axes: Any = None) -> Any:
     """The finite-state machine of a network on a task: states on a circle, an arrow for each
     transition with its symbol."""
+    findings = instance(findings, Findings, "findings")
     if findings.machine is None:
         raise ArgumentError("automaton: got findings without a machine, expected those on a task")
     axes = axes or pyplot.gca()
     symbols, rows = findings.machine["symbols"], findings.machine["reduced"]
     angles = 2 * np.pi * np.arange(len(rows)) / max(len(rows), 1)
     places = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    for number, (place, row) in enumerate(zip(places, rows, strict=True)):
+    for number, (place, transitions) in enumerate(zip(places, rows, strict=True)):
         axes.text(*place, str(number), ha="center", va="center", bbox={"boxstyle": "circle"})
-        for symbol, transition in zip(symbols, row, strict=True):
+        for symbol, transition in zip(symbols, transitions, strict=True):
             if transition is not None:
                 end = places[transition["next"]]
                 arrow = {"arrowstyle": "->", "shrinkA": 12, "shrinkB": 12}

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load, save
 
 from rtrl import _rtrl
+from rtrl._arguments import instance
 from rtrl._errors import ArgumentError
 from rtrl._network import Network
 
@@ -49,6 +50,7 @@ def to_torch(network: Network) -> tuple[Module, torch.nn.Linear | None]:
     The layers must have one kind and number of units, without leaks. The module computes the same
     from a state of zeros.
     """
+    network = instance(network, Network, "network")
     tensors = load(network._core.to_torch())
     facts = network._core.describe()
     cell, units = facts["layers"][0]

@@ -3,9 +3,9 @@
 use pyo3::prelude::*;
 use rtrl_model::{Error, Learner};
 
-use super::step::shapes;
+use super::batch::shapes;
 use crate::array::{Values, array, row};
-use crate::error::raise;
+use crate::error::{OutOfMemoryError, raise};
 use crate::precision::Number;
 
 /// The outputs that the next step, or the next steps, would compute for these inputs.
@@ -16,13 +16,13 @@ pub(super) fn predict<'py, T: Number>(
     let py = x.py();
     let (inputs, outputs) = shapes(learner);
     let x = Values::<T>::of(x, "input")?;
-    let one = inputs.check("input", x.shape());
-    let (steps, mut shape) = match one {
-        Ok(()) => (1, Vec::new()),
-        Err(error) => match inputs.steps("input", x.shape()) {
-            Ok(steps) => (steps, vec![steps]),
-            Err(_) => return Err(error),
-        },
+    let (steps, mut shape) = match inputs.check("input", x.shape()) {
+        Ok(()) if x.shape().len() <= inputs.dimensions().len() => (1, Vec::new()),
+        one => {
+            let several = inputs.steps("input", x.shape());
+            let steps = several.map_err(|error| one.err().unwrap_or(error))?;
+            (steps, vec![steps])
+        }
     };
     let x = x.numbers()?;
     let predicted = py.detach(|| {
@@ -61,17 +61,20 @@ pub(super) fn generate<'py, T: Number>(
         }));
     }
     let mut state = learner.state(stream).map_err(raise)?.clone();
-    let (mut next, mut rows) = (vec![T::ZERO; inputs], Vec::new());
+    let (mut next, mut rows) = (vec![T::ZERO; inputs], Vec::<T>::new());
+    if rows.try_reserve_exact(steps.saturating_mul(outputs)).is_err() {
+        let message = format!("cannot allocate {steps} steps of a free run");
+        return Err(OutOfMemoryError::new_err(message));
+    }
     for step in 0..steps {
-        match input {
-            Some(input) => {
-                let given = input.call1((step, row(py, state.outputs())))?;
-                next = Values::of(&given, "input")?.numbers()?.to_vec();
-            }
-            None if inputs > 0 => next.copy_from_slice(state.outputs()),
-            None => {}
+        if let Some(input) = input {
+            let given = input.call1((step, row(py, state.outputs())))?;
+            next = Values::of(&given, "input")?.numbers()?.to_vec();
+        } else if inputs > 0 {
+            next.copy_from_slice(state.outputs());
         }
-        rows.extend_from_slice(network.forward(&mut state, &next).map_err(raise)?);
+        let forward = || network.forward(&mut state, &next).map(|outputs| rows.extend(outputs));
+        py.detach(forward).map_err(raise)?;
         py.check_signals()?;
     }
     Ok(array(py, rows, vec![steps, outputs])?.into_any())

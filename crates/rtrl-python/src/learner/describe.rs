@@ -3,8 +3,9 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rtrl_model::kernel::{Pace, Spec};
-use rtrl_model::{Learner, Regime, Timing};
+use rtrl_model::{Learner, Optimizer, Regime, Timing};
 
+use crate::function::LOSS;
 use crate::precision::Number;
 
 pub(crate) fn describe<'py, T: Number>(
@@ -20,7 +21,10 @@ pub(crate) fn describe<'py, T: Number>(
     facts.set_item("loss", learner.loss().saved_name())?;
     facts.set_item("regime", regime(learner.regime()))?;
     facts.set_item("engine", engine(&learner.engine_spec()))?;
-    facts.set_item("learning_rate", learner.update_settings().optimizer.learning_rate())?;
+    let optimizer = &learner.update_settings().optimizer;
+    facts.set_item("has_loss_function", learner.loss().saved_name() == LOSS)?;
+    facts.set_item("has_optimizer_function", matches!(optimizer, Optimizer::Custom { .. }))?;
+    facts.set_item("learning_rate", optimizer.learning_rate())?;
     facts.set_item("sensitivity_bytes", learner.state_bytes())?;
     facts.set_item("steps", learner.steps())?;
     facts.set_item("updates", learner.updates())?;

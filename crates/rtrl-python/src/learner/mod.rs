@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `mod.rs` | what Python calls |
 //! | `step.rs` | a step, and steps over whole arrays |
+//! | `batch.rs` | the arrays of one or several steps |
 //! | `ahead.rs` | predictions and free runs, which change nothing |
 //! | `weights.rs` | weights, gradients and sensitivities by layer |
 //! | `describe.rs` | a learner in numbers and words |
 
 mod ahead;
+mod batch;
 mod describe;
 mod step;
 mod weights;
@@ -17,26 +19,23 @@ use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use pythonize::{depythonize, pythonize};
 use rtrl_model::store::StoredLearners;
-use rtrl_model::{Learner as Model, StoredLearner, Supplies, Threads};
-use serde_json::Value;
+use rtrl_model::{Learner as Model, Threads};
 
+pub(crate) use self::batch::{Arguments, Batch, shapes};
 pub(crate) use self::describe::describe;
-pub(crate) use self::step::{StepReport, sample, samples};
+pub(crate) use self::step::StepReport;
 use crate::array::{StepShape, Values, array};
-use crate::describe::{LearnerDescription, threads};
-use crate::error::{raise, raise_description};
-use crate::guard::{Guard, Revive, Taken};
+use crate::describe::{LearnerDescription, application_of, threads};
+use crate::error::raise;
+use crate::function::with_loss;
+use crate::guard::{Guard, Taken};
 use crate::network::{Network, Network32Or64, copied};
 use crate::precision::{Either, Number, each, map};
+use crate::saved::{self, supplies};
 
-/// A learner in one of the precisions, and how many threads it was given.
-#[derive(Debug, Clone)]
-pub(crate) struct Owned {
-    pub(crate) model: Either<Model<f32>, Model<f64>>,
-    pub(crate) threads: Threads,
-}
+/// A learner in one of the precisions.
+pub(crate) type Owned = saved::Owned<Model<f32>, Model<f64>>;
 
 /// The compiled part of `rtrl.Learner`.
 #[pyclass(frozen, module = "rtrl._rtrl")]
@@ -56,42 +55,14 @@ impl Learner {
     }
 }
 
-impl Owned {
-    /// The learner of a file.
-    fn read(stored: StoredLearner, threads: Threads) -> PyResult<Self> {
-        let model = match stored.precision() {
-            "f64" => Either::F64(stored.learner(&Supplies { threads, ..Supplies::default() })),
-            _ => Either::F32(stored.learner(&Supplies { threads, ..Supplies::default() })),
-        };
-        let model = map!(model, learner => learner.map_err(raise)?);
-        Ok(Self { model, threads })
-    }
-
-    /// One of several learners in a file, as the program `rtrl` writes them, and the data of the
-    /// program.
-    fn among(path: &Path, name: &str, threads: Threads) -> PyResult<(Self, Value)> {
-        let mut stored = StoredLearners::open(path).map_err(raise)?;
-        let application = stored.application().clone();
-        let model = match stored.precision(name) {
-            Some("f64") => {
-                Either::F64(stored.take(name, &Supplies { threads, ..Supplies::default() }))
-            }
-            _ => Either::F32(stored.take(name, &Supplies { threads, ..Supplies::default() })),
-        };
-        let model = map!(model, learner => learner.map_err(raise)?);
-        Ok((Self { model, threads }, application))
-    }
-
-    fn to_bytes(&self) -> PyResult<Vec<u8>> {
-        each!(&self.model, learner => learner.to_bytes(&Value::Null)).map_err(raise)
-    }
-}
-
-impl Revive for Owned {
-    fn revived(&self) -> PyResult<Self> {
-        let stored = StoredLearner::from_bytes(self.to_bytes()?).map_err(raise)?;
-        Self::read(stored, self.threads)
-    }
+/// One of several learners in a file, as the program `rtrl` writes them.
+fn among(path: &Path, name: &str, threads: Threads) -> PyResult<Owned> {
+    let mut stored = StoredLearners::open(path).map_err(raise)?;
+    let model = match stored.precision(name) {
+        Some("f64") => Either::F64(stored.take(name, &supplies(threads)).map_err(raise)?),
+        _ => Either::F32(stored.take(name, &supplies(threads)).map_err(raise)?),
+    };
+    Ok(Owned { model, threads })
 }
 
 #[pymethods]
@@ -107,21 +78,47 @@ impl Learner {
     }
 
     /// One step; the result says what came of it.
+    #[pyo3(signature = (x, targets, streams, loss))]
     fn step(
         &self,
         x: &Bound<'_, PyAny>,
-        target: Option<&Bound<'_, PyAny>>,
+        targets: Option<&Bound<'_, PyAny>>,
+        streams: Option<&Bound<'_, PyAny>>,
+        loss: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<StepReport> {
-        each!(&mut self.take()?.model, learner => step::step(learner, x, target))
+        let arguments = Arguments { x, targets, streams };
+        each!(&mut self.take()?.model, learner => {
+            with_loss(x.py(), loss, learner, |learner| step::step(learner, arguments))
+        })
     }
 
     /// Steps over whole arrays; the outputs and the losses.
+    #[pyo3(signature = (x, targets, streams, loss))]
     fn run<'py>(
         &self,
         x: &Bound<'py, PyAny>,
         targets: Option<&Bound<'py, PyAny>>,
+        streams: Option<&Bound<'py, PyAny>>,
+        loss: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        each!(&mut self.take()?.model, learner => step::run(learner, x, targets))
+        let arguments = Arguments { x, targets, streams };
+        each!(&mut self.take()?.model, learner => {
+            with_loss(x.py(), loss, learner, |learner| step::run(learner, arguments))
+        })
+    }
+
+    /// The arrays of a run, checked and converted.
+    #[pyo3(signature = (x, targets, streams))]
+    fn arrays<'py>(
+        &self,
+        x: &Bound<'py, PyAny>,
+        targets: Option<&Bound<'py, PyAny>>,
+        streams: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let arguments = Arguments { x, targets, streams };
+        each!(&self.take()?.model, learner => {
+            Batch::of_run(learner, arguments)?.into_arrays(x.py())
+        })
     }
 
     /// The outputs for inputs that are not taken.
@@ -158,13 +155,19 @@ impl Learner {
     }
 
     /// Starts new sequences.
-    fn reset(&self, state: Option<&Bound<'_, PyAny>>, stream: Option<usize>) -> PyResult<()> {
+    #[pyo3(signature = (state, stream))]
+    fn reset(
+        &self,
+        py: Python<'_>,
+        state: Option<&Bound<'_, PyAny>>,
+        stream: Option<usize>,
+    ) -> PyResult<()> {
         each!(&mut self.take()?.model, learner => {
             let states = states(learner, state)?;
-            match stream {
+            py.detach(|| match stream {
                 Some(stream) => learner.reset_stream(stream, &states),
                 None => learner.reset(&states),
-            }
+            })
         })
         .map_err(raise)
     }
@@ -175,10 +178,11 @@ impl Learner {
     }
 
     /// Applies the accumulated gradient and starts new sequences.
-    fn end_epoch(&self, state: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    #[pyo3(signature = (state))]
+    fn end_epoch(&self, py: Python<'_>, state: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         each!(&mut self.take()?.model, learner => {
             let states = states(learner, state)?;
-            learner.end_epoch(&states)
+            py.detach(|| learner.end_epoch(&states))
         })
         .map_err(raise)
     }
@@ -230,36 +234,35 @@ impl Learner {
         each!(&self.take()?.model, learner => describe(py, learner))
     }
 
-    fn copy(&self) -> PyResult<Self> {
-        Ok(Self::from_owned(self.take()?.clone()))
+    /// How many threads Python asked for.
+    fn threads(&self) -> PyResult<Option<usize>> {
+        Ok(self.take()?.threads())
     }
 
-    fn save(&self, py: Python<'_>, path: PathBuf, application: &Bound<'_, PyAny>) -> PyResult<()> {
-        let application: Value = depythonize(application).map_err(raise_description)?;
-        each!(&self.take()?.model, learner => py.detach(|| learner.save(&path, &application)))
-            .map_err(raise)
+    fn copy(&self, py: Python<'_>) -> PyResult<Self> {
+        let taken = self.take()?;
+        Ok(Self::from_owned(py.detach(|| Owned::clone(&taken))))
     }
 
-    /// Reads a checkpoint, or one learner of a file of several, and the data of the program that
-    /// saved it.
+    fn save(&self, py: Python<'_>, path: PathBuf, application: &str) -> PyResult<()> {
+        let (taken, application) = (self.take()?, application_of(application)?);
+        py.detach(|| taken.save(&path, &application))
+    }
+
+    /// Reads a checkpoint, or one learner of a file of several.
     #[staticmethod]
-    fn load<'py>(
-        py: Python<'py>,
+    #[pyo3(signature = (path, count, name))]
+    fn load(
+        py: Python<'_>,
         path: PathBuf,
         count: Option<usize>,
         name: Option<&str>,
-    ) -> PyResult<(Self, Bound<'py, PyAny>)> {
-        let threads = threads(count);
-        let (owned, application) = match name {
-            Some(name) => py.detach(|| Owned::among(&path, name, threads))?,
-            None => py.detach(|| {
-                let stored = StoredLearner::open(&path).map_err(raise)?;
-                let application = stored.application().clone();
-                Ok::<_, PyErr>((Owned::read(stored, threads)?, application))
-            })?,
-        };
-        let application = pythonize(py, &application).map_err(raise_description)?;
-        Ok((Self::from_owned(owned), application))
+    ) -> PyResult<Self> {
+        let owned = py.detach(|| match name {
+            Some(name) => among(&path, name, threads(count)),
+            None => Owned::load(&path, threads(count)),
+        });
+        Ok(Self::from_owned(owned?))
     }
 
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
@@ -269,9 +272,9 @@ impl Learner {
     }
 
     #[staticmethod]
-    fn from_bytes(bytes: Vec<u8>) -> PyResult<Self> {
-        let stored = StoredLearner::from_bytes(bytes).map_err(raise)?;
-        Ok(Self::from_owned(Owned::read(stored, Threads::Auto)?))
+    #[pyo3(signature = (bytes, count))]
+    fn from_bytes(py: Python<'_>, bytes: Vec<u8>, count: Option<usize>) -> PyResult<Self> {
+        Ok(Self::from_owned(py.detach(|| Owned::from_bytes(bytes, threads(count)))?))
     }
 }
 

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use rtrl_model::{Error, Learner, Sample};
+use rtrl_model::{Error, Learner};
 
-use crate::array::{Labels, StepShape, Values, array, row};
+use super::batch::{Arguments, Batch, shapes};
+use crate::array::{StepShape, array, row};
 use crate::error::{OutOfMemoryError, raise};
 use crate::precision::Number;
 
@@ -54,101 +55,51 @@ impl StepReport {
     }
 }
 
-/// The shapes of the inputs and of the targets of a step.
-pub(super) fn shapes<T: Number>(learner: &Learner<T>) -> (StepShape, StepShape) {
-    let (streams, network) = (learner.streams(), learner.network());
-    let shape = |width| StepShape { streams, width };
-    (shape(network.inputs()), shape(network.outputs()))
-}
-
-/// The input and the targets of a step, checked.
-pub(crate) fn sample<'py, T: Number>(
-    (inputs, outputs): (StepShape, StepShape),
-    x: &Bound<'py, PyAny>,
-    target: Option<&Bound<'py, PyAny>>,
-) -> PyResult<(Values<'py, T>, Option<Values<'py, T>>)> {
-    let x = Values::of(x, "input")?;
-    inputs.check("input", x.shape())?;
-    let target = target.map(|target| Values::of(target, "target")).transpose()?;
-    if let Some(target) = &target {
-        outputs.check("target", target.shape())?;
-    }
-    Ok((x, target))
-}
-
-/// One sample for each stream.
-pub(crate) fn samples<'a, T: Number>(
-    x: &'a [T],
-    labels: &'a Labels<'_, T>,
-    (inputs, outputs): (StepShape, StepShape),
-) -> Vec<Option<Sample<'a, T>>> {
-    let of_stream = |b: usize| {
-        let targets = labels.range(b * outputs.width..(b + 1) * outputs.width);
-        Some((&x[b * inputs.width..][..inputs.width], targets))
-    };
-    (0..inputs.streams).map(of_stream).collect()
-}
-
 /// [`Learner::step`] or [`Learner::step_streams`].
 pub(super) fn step<T: Number>(
     learner: &mut Learner<T>,
-    x: &Bound<'_, PyAny>,
-    target: Option<&Bound<'_, PyAny>>,
+    arguments: Arguments<'_, '_>,
 ) -> PyResult<StepReport> {
-    let (py, shapes) = (x.py(), shapes(learner));
-    let (x, target) = sample::<T>(shapes, x, target)?;
-    let x = x.numbers()?;
-    let labels = match &target {
-        Some(target) => Labels::of(target.numbers()?),
-        None => Labels::None,
-    };
-    let report = py.detach(|| match shapes.0.streams {
-        1 => learner.step(x, labels.targets()),
-        _ => learner.step_streams(&samples(x, &labels, shapes)),
+    let (py, (inputs, outputs)) = (arguments.x.py(), shapes(learner));
+    let batch = Batch::<T>::of_step(learner, arguments)?;
+    let rows = batch.rows(0..1)?;
+    let report = py.detach(|| match (inputs.streams, rows.present) {
+        (1, None) => learner.step(rows.x, rows.labels.targets()),
+        (streams, _) => learner.step_streams(&rows.samples(0, streams).collect::<Vec<_>>()),
     });
-    StepReport::of(py, &report.map_err(raise)?, shapes.1)
+    StepReport::of(py, &report.map_err(raise)?, outputs)
 }
 
-/// [`Learner::run`] in parts, between which Python handles its signals.
+/// Steps over whole arrays, in parts between which Python handles its signals.
 pub(super) fn run<'py, T: Number>(
     learner: &mut Learner<T>,
-    x: &Bound<'py, PyAny>,
-    targets: Option<&Bound<'py, PyAny>>,
+    arguments: Arguments<'_, 'py>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let py = x.py();
-    let (inputs, outputs) = shapes(learner);
-    let x = Values::<T>::of(x, "input")?;
-    let steps = inputs.steps("input", x.shape())?;
-    let targets = targets.map(|targets| Values::<T>::of(targets, "target")).transpose()?;
-    if let Some(targets) = &targets {
-        let got = outputs.steps("target", targets.shape())?;
-        if got != steps {
-            let what = "target of a run";
-            return Err(raise(Error::Length { what, expected: steps, got }));
-        }
-    }
-    let x = x.numbers()?;
-    let targets = targets.as_ref().map(Values::numbers).transpose()?;
-    let (width, label_width) = (inputs.streams * inputs.width, outputs.streams * outputs.width);
+    let py = arguments.x.py();
+    let batch = Batch::<T>::of_run(learner, arguments)?;
+    let (steps, (_, outputs)) = (batch.steps, shapes(learner));
     let (mut all, mut losses) = (Vec::new(), Vec::new());
-    let len = steps.saturating_mul(label_width);
+    let len = steps.saturating_mul(outputs.streams * outputs.width);
     if all.try_reserve_exact(len).is_err() || losses.try_reserve_exact(steps).is_err() {
         return Err(OutOfMemoryError::new_err(format!("cannot allocate {len} outputs of a run")));
     }
     let (mut done, mut part) = (0, FIRST_PART);
     while done < steps {
-        let count = part.min(steps - done);
-        let start = Instant::now();
-        let result = py.detach(|| {
-            let labels =
-                targets.map(|targets| &targets[done * label_width..][..count * label_width]);
-            let labels = labels.map_or(Labels::None, Labels::of);
-            learner.run(count, &x[done * width..][..count * width], labels.targets())
-        });
-        let run = result.map_err(|error| raise(later(done, error)))?;
-        all.extend_from_slice(&run.outputs);
-        losses.extend_from_slice(&run.losses);
-        done += count;
+        let end = steps.min(done.saturating_add(part));
+        let (start, rows) = (Instant::now(), batch.rows(done..end)?);
+        py.detach(|| {
+            let mut samples = Vec::with_capacity(outputs.streams);
+            for t in 0..end - done {
+                samples.clear();
+                samples.extend(rows.samples(t, outputs.streams));
+                let report = learner.step_streams(&samples).map_err(|error| at(done + t, error))?;
+                all.extend_from_slice(report.outputs);
+                losses.push(report.loss);
+            }
+            Ok::<_, Error>(())
+        })
+        .map_err(raise)?;
+        done = end;
         py.check_signals()?;
         part = next_part(part, start.elapsed());
     }
@@ -156,6 +107,11 @@ pub(super) fn run<'py, T: Number>(
     shape.extend(outputs.dimensions());
     let results = [array(py, all, shape)?.into_any(), row(py, &losses).into_any()];
     PyTuple::new(py, results)
+}
+
+/// The error of a step of a run.
+fn at(step: usize, source: Error) -> Error {
+    Error::AtStep { step, source: Box::new(source) }
 }
 
 /// Steps of the first part of a run.
@@ -172,13 +128,5 @@ fn next_part(part: usize, taken: Duration) -> usize {
         (part / 2).max(1)
     } else {
         part
-    }
-}
-
-/// The error of a part that begins after `done` steps.
-fn later(done: usize, error: Error) -> Error {
-    match error {
-        Error::AtStep { step, source } => Error::AtStep { step: done + step, source },
-        other => other,
     }
 }
