@@ -1,16 +1,18 @@
 """Threads, signals, forks and memory."""
 
-import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+import time
 import weakref
 
 import numpy as np
 import pytest
 
+import memory
 import rtrl
+from rtrl import lab
 
 
 def test_a_second_call_at_the_same_time_is_an_error(make):
@@ -53,8 +55,42 @@ def test_threads_get_right_results_or_a_clear_error(make, data):
     assert shared.steps == 200 * (80 - len(failures))
 
 
-def test_other_threads_run_during_a_long_run(make):
-    learner, long = make(), np.zeros((300_000, 2))
+def test_a_forecaster_takes_one_call_at_a_time(make, data):
+    forecaster, long = rtrl.Forecaster(make()), 3000
+    errors = []
+
+    def call():
+        for _ in range(long):
+            try:
+                forecaster.observe([0.0, 0.0], [0.5])
+                forecaster.forecast()
+            except rtrl.CallError as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = forecaster.learner.steps + 1
+    assert 2 * long - len(errors) <= taken <= 2 * long
+
+
+def a_long_run(learner):
+    learner.run(np.zeros((300_000, 2)))
+
+
+def a_long_task(_):
+    lab.task("recall").draw(3_000_000)
+
+
+def a_long_free_run(_):
+    rtrl.Learner(rtrl.Network(1, 4, readout=1)).forecast(200_000)
+
+
+@pytest.mark.parametrize("call", [a_long_run, a_long_task, a_long_free_run])
+def test_other_threads_run_during_a_long_call(make, call):
+    learner = make()
     counted, done = [0], threading.Event()
 
     def count():
@@ -63,23 +99,51 @@ def test_other_threads_run_during_a_long_run(make):
 
     thread = threading.Thread(target=count)
     thread.start()
-    learner.run(long)
+    before = counted[0]
+    call(learner)
+    during = counted[0] - before
     done.set()
     thread.join()
-    assert counted[0] > 5
+    assert during > 5
 
 
-def test_ctrl_c_ends_a_long_run(make):
-    learner, long = make(), np.zeros((50_000_000, 2), "float64")
+ENDLESS = 50_000_000
+
+
+def a_run_with_an_observer(learner):
+    learner.run(np.zeros((500_000, 2)), observers=[lambda *_: None])
+
+
+def a_run_with_a_loss(learner):
+    network = learner.network
+    learner = rtrl.Learner(network, loss=lambda o, d: (0.0, 0 * o))
+    learner.run(np.zeros((ENDLESS // 10, 2)), np.zeros(ENDLESS // 10))
+
+
+INTERRUPTED = {
+    "run": lambda learner: learner.run(np.zeros((ENDLESS, 2), "float64")),
+    "run with an observer": a_run_with_an_observer,
+    "run with a loss": a_run_with_a_loss,
+    "generate": lambda learner: learner.generate(ENDLESS, lambda *_: [0.0, 0.0]),
+    "forecast": lambda _: rtrl.Learner(rtrl.Network(1, 4, readout=1)).forecast(ENDLESS),
+    "draw": lambda _: lab.task("recall").draw(ENDLESS),
+}
+
+
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_ctrl_c_ends_a_long_call(make, name):
+    learner = make()
     # A shell starts background jobs with the signal ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        learner.run(long)
+        INTERRUPTED[name](learner)
     timer.join()
     signal.signal(signal.SIGINT, before)
-    assert 0 < learner.steps < len(long)
+    assert learner.steps < ENDLESS and (learner.steps > 0) == (
+        name.startswith("run") and "loss" not in name
+    )
     learner.step([0.0, 0.0], [0.5])
 
 
@@ -103,32 +167,50 @@ def test_learners_go_on_in_other_processes(data, method):
     assert np.array_equal(outputs, learner.run(*data).outputs)
 
 
-def resident() -> int:
-    """Bytes of this process in memory."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_during_a_run_leaves_no_deadlock(make):
+    """In the child, the run of the other thread never ends, and its learner stays in that call."""
+    learner, other = make(), make()
+    thread = threading.Thread(target=learner.run, args=(np.zeros((200_000, 2)),))
+    thread.start()
+    while not busy(learner):
+        time.sleep(1e-4)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        other.step([0.0, 0.0], [0.5])
+        os._exit(0 if busy(learner) and other.steps == 1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    thread.join()
+    assert learner.steps == 200_000
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
-def test_a_million_calls_take_no_memory():
-    network = rtrl.Network(1, [rtrl.Simple(2)], readout=1)
-    learner, x, target = rtrl.Learner(network), np.zeros(1, "float32"), np.zeros(1, "float32")
-    wide = np.zeros(1)
+def busy(learner):
+    """Whether the learner is in a call."""
+    try:
+        learner.describe()
+    except rtrl.CallError:
+        return True
+    return False
 
-    def calls(count):
-        for _ in range(count):
-            learner.step(x, target)
-        for _ in range(count // 10):
-            learner.step(wide, None)
-            learner.predict(x)
-            with contextlib.suppress(rtrl.ArgumentError):
-                learner.step([1.0, 2.0])
-            assert learner.weights and learner.gradient
 
-    calls(20_000)
-    before = resident()
-    calls(1_000_000)
-    assert resident() - before < 4 << 20
+LINUX = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
+
+
+@LINUX
+@pytest.mark.parametrize("kind", memory.kinds())
+def test_calls_take_no_memory(kind):
+    """A million calls of each kind are made by ``memory.py``."""
+    grown, blocks, _ = memory.growth(memory.kinds()[kind], 10_000)
+    assert grown < 512 << 10 and blocks < 1000
+
+
+@LINUX
+def test_leaks_would_be_noticed():
+    objects, buffers = [], []
+    assert memory.growth(lambda: objects.append(object()), 10_000)[1] > 9000
+    assert memory.growth(lambda: buffers.append(np.ones(64)), 10_000)[0] > 4 << 20
 
 
 def test_learners_are_freed(make):
