@@ -50,7 +50,7 @@ pub(crate) fn draw<'py>(
             inputs.extend_from_slice(&input);
             targets.extend(drawn.iter().map(|target| target.unwrap_or(f64::NAN)));
             if step % STEPS_BETWEEN_SIGNALS == STEPS_BETWEEN_SIGNALS - 1 {
-                Python::attach(|py| py.check_signals())?;
+                Python::attach(signals)?;
             }
         }
         Ok::<_, PyErr>(())
@@ -58,6 +58,10 @@ pub(crate) fn draw<'py>(
     let inputs = PyArray1::from_vec(py, inputs).reshape([steps, width])?;
     let targets = PyArray1::from_vec(py, targets).reshape([steps, outputs])?;
     PyTuple::new(py, [inputs.into_any(), targets.into_any()])
+}
+
+fn signals(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()
 }
 
 /// Steps of a task between two looks at Python's signals.

@@ -172,9 +172,9 @@ def test_learners_go_on_in_other_processes(data, method):
 def test_a_fork_during_a_run_leaves_no_deadlock(make):
     """In the child, the run of the other thread never ends, and its learner stays in that call."""
     learner, other = make(), make()
-    thread = threading.Thread(target=learner.run, args=(np.zeros((200_000, 2)),))
+    thread = threading.Thread(target=learner.run, args=(np.zeros((1_000_000, 2)),))
     thread.start()
-    while not busy(learner):
+    while thread.is_alive() and not busy(learner):
         time.sleep(1e-4)
     child = os.fork()
     if child == 0:
@@ -183,7 +183,7 @@ def test_a_fork_during_a_run_leaves_no_deadlock(make):
         os._exit(0 if busy(learner) and other.steps == 1 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     thread.join()
-    assert learner.steps == 200_000
+    assert learner.steps == 1_000_000
 
 
 def busy(learner):
