@@ -5,7 +5,7 @@
 use pulp::Simd;
 
 use crate::layout::Layout;
-use crate::simd::{Real, Work, compiled, is_zero, load};
+use crate::simd::{Real, Work, compiled, is_zero, load, store};
 
 /// The number of weights in a row, if all rows of a layout in which `learning` weights learn are
 /// alike.
@@ -41,17 +41,16 @@ impl<T: Real> Work for AdvanceEven<'_, T> {
         let &mut Self { width, ref mut p, own, injection, z } = self;
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
         let zero = T::splat(simd, T::ZERO);
-        let (mut overflow, mut odd) = (zero, T::ZERO);
+        let mut overflow = zero;
         let rows = p.chunks_exact_mut(width).zip(z.chunks_exact(width));
         for ((p, z), (&own, &injection)) in rows.zip(own.iter().zip(injection)) {
+            let (owns, injections) = (T::splat(simd, own), T::splat(simd, injection));
             if width < lanes {
-                for (p, &z) in p.iter_mut().zip(z) {
-                    *p = injection.mul_add(z, own * *p);
-                    odd = p.mul_add(T::ZERO, odd);
-                }
+                let new = advanced::<S, T>(simd, (p, z), 0, owns, injections);
+                overflow = T::fused(simd, new, zero, overflow);
+                store::<S, T>(simd, p, 0, new);
                 continue;
             }
-            let (owns, injections) = (T::splat(simd, own), T::splat(simd, injection));
             // The last register overlaps the one before it, and is computed before p changes.
             let (mut at, last) = (0, width - lanes);
             let end = advanced::<S, T>(simd, (p, z), last, owns, injections);
@@ -64,7 +63,7 @@ impl<T: Real> Work for AdvanceEven<'_, T> {
             }
             T::vectors_mut::<S>(&mut p[last..last + lanes])[0] = end;
         }
-        odd == T::ZERO && is_zero::<S, T>(overflow)
+        is_zero::<S, T>(overflow)
     }
 }
 
@@ -101,31 +100,26 @@ impl<T: Real> Work for ReadEven<'_, T> {
         let &mut Self { width, p, error, ref mut into, stride } = self;
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
         let zero = T::splat(simd, T::ZERO);
-        let (mut overflow, mut odd) = (zero, T::ZERO);
+        let mut overflow = zero;
         let rows = p.chunks_exact(width).zip(error);
         for ((p, &error), into) in rows.zip(into.chunks_mut(stride)) {
             let into = &mut into[..width];
-            if width < lanes {
-                for (into, &p) in into.iter_mut().zip(p) {
-                    // Zeros become +0, as in all loops.
-                    *into = (-error).mul_add(p, T::ZERO);
-                    odd = into.mul_add(T::ZERO, odd);
-                }
-                continue;
-            }
-            let (mut at, last, minus) = (0, width - lanes, T::splat(simd, -error));
+            // The last register overlaps the one before it, or is shorter.
+            let (mut at, minus) = (0, T::splat(simd, -error));
+            let last = width.saturating_sub(lanes);
             loop {
                 let old = load::<S, T>(simd, p, at);
+                // Zeros become +0, as in all loops.
                 let value = T::fused(simd, minus, old, zero);
                 overflow = T::fused(simd, value, zero, overflow);
-                T::vectors_mut::<S>(&mut into[at..at + lanes])[0] = value;
+                store::<S, T>(simd, into, at, value);
                 if at == last {
                     break;
                 }
                 at = (at + lanes).min(last);
             }
         }
-        odd == T::ZERO && is_zero::<S, T>(overflow)
+        is_zero::<S, T>(overflow)
     }
 }
 
