@@ -47,17 +47,20 @@ def row(values: Any, what: str) -> npt.NDArray[np.float64]:
 
 def table(values: Any, what: str) -> list[list[float]]:
     """Rows of numbers, as plain objects."""
-    return matrix(values, what).tolist()  # type: ignore[no-any-return]
+    rows: list[list[float]] = matrix(values, what).tolist()
+    return rows
 
 
 def flags(values: Any, what: str) -> list[list[bool]]:
     """Rows of booleans, as plain objects; numbers other than 0 are true."""
-    return (matrix(values, what) != 0).tolist()
+    rows: list[list[bool]] = (matrix(values, what) != 0).tolist()
+    return rows
 
 
 def numbers(values: Any, what: str) -> list[float]:
     """One or more numbers, as plain objects."""
-    return row(values, what).tolist()  # type: ignore[no-any-return]
+    found: list[float] = row(values, what).tolist()
+    return found
 
 
 def _array(values: Any, what: str) -> npt.NDArray[Any]:
