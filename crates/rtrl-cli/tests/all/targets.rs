@@ -103,8 +103,8 @@ fn together(all: &[Vec<Option<f64>>], scored: &[Vec<Option<f64>>]) -> f64 {
     f64::sqrt(squares / count)
 }
 
-/// Errors of the first rows were once divided by the deviation of only a few values, also in a run
-/// of a model that knew better, and in the sum for ever.
+/// Errors of the first rows were once divided by the deviation of only a few values, and kept so in
+/// the sum, even in a run of a model in which the deviation was known.
 #[test]
 fn errors_of_all_targets_are_in_deviations_of_all_values_so_far() {
     let folder = with_series(&series(600, true));

@@ -55,7 +55,7 @@ impl Scales {
         }
     }
 
-    /// The output that stands for a value of column `j`.
+    /// The output for a value of column `j`.
     pub(super) fn encode(
         &self,
         predict: Predict,
@@ -68,7 +68,7 @@ impl Scales {
     }
 }
 
-/// The value that an output of 0 stands for.
+/// The value for an output of 0.
 fn base(predict: Predict, scale: &RunningScale, present: Option<f64>) -> f64 {
     match (predict, present) {
         (Predict::Change, Some(present)) => present,

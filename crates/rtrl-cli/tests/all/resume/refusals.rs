@@ -44,6 +44,8 @@ fn what_does_not_fit_a_checkpoint_is_refused() {
     );
     refused(run(&["--resume", "--baselines", "none"]), &["got --baselines []"]);
     refused(run(&["--resume", "--seed", "2"]), &["got --seed 2, expected 1"]);
+    let words = ["got --format \"jsonl\", expected \"csv\" as in the checkpoint"];
+    refused(run(&["--resume", "--format", "jsonl"]), &words);
     // Another number in a row that it has seen, and a row less.
     let series = folder.path().join("series");
     let text = fs::read_to_string(&series).unwrap();
