@@ -233,7 +233,6 @@ fn recursive_least_squares_allocates_nothing() {
     assert_eq!(counted.count_total, 0);
 }
 
-/// Negative control: the counter does count.
 /// A learner of units that see only themselves takes at most 20 times the memory of p.
 #[test]
 fn a_diagonal_learner_takes_little_memory() {
@@ -249,6 +248,21 @@ fn a_diagonal_learner_takes_little_memory() {
     drop(learner);
 }
 
+/// Not even while it is built does a learner of heads take a bit for each pair of states.
+#[test]
+fn nothing_of_heads_grows_with_the_square_of_the_states() {
+    for (cell, units, head) in [(Cell::Simple, 65536, 1), (Cell::Lstm, 16384, 8)] {
+        let counted = allocation_counter::measure(|| {
+            let network = Network::<f32>::builder(units, 1).heads_of(head).cell(cell);
+            drop(Learner::builder(network.build().unwrap()).build().unwrap());
+        });
+        let states = (units * cell.states()) as u64;
+        let most = states * states / 16;
+        assert!(counted.bytes_max < most, "{cell}: {} bytes, {most}", counted.bytes_max);
+    }
+}
+
+/// Negative control: the counter does count.
 #[test]
 fn an_allocation_is_counted() {
     let counted = allocation_counter::measure(|| drop(std::hint::black_box(vec![0u8; 100])));

@@ -1,6 +1,6 @@
-//! The loops of the diagonal engine where all weight rows are alike: row i drives state i, all of its
-//! weights learn, and it sees the i-th of equal parts of z, one after the other. p and z then have
-//! the same places, and no table of rows is read.
+//! The loops of the diagonal engine where all weight rows are alike: row i drives state i, all of
+//! its weights learn, and it sees the i-th of equal parts of z, one after the other. p and z then
+//! have the same places, and no table of rows is read.
 
 use pulp::Simd;
 

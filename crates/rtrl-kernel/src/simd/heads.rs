@@ -17,7 +17,7 @@ const ROWS: usize = 4;
 pub struct Heads {
     /// Number of units, n.
     pub units: usize,
-    /// Units of a head, of which `units` is a multiple.
+    /// Units of a head; divides `units`.
     pub size: usize,
     /// Columns of a weight row: what is shared by all heads, then the units of the row's head.
     pub width: usize,
@@ -26,22 +26,23 @@ pub struct Heads {
 impl Heads {
     /// Fails unless whole heads make up the layer, and the rows have room for one.
     fn check(&self) -> Result<(), Error> {
-        check_length("the units of the last head", 0, self.units % self.size.max(1))?;
-        check_length("a head", self.size.max(1), self.size)?;
+        check_length("the units that are left over by heads", 0, self.units % self.size.max(1))?;
+        check_length("the units of a head", self.size.max(1), self.size)?;
         check_length("the units of all heads", self.units.max(1), self.units)?;
         check_length("the units in a row", self.size, self.size.min(self.width))
     }
 
     /// The length of z: that of one head after the other, the last one padded as a row of W is.
     fn z_len<T: Real>(&self) -> usize {
-        self.units / self.size * self.width - self.width + self.width.next_multiple_of(T::LANES)
+        let before = (self.units / self.size - 1).saturating_mul(self.width);
+        before.saturating_add(self.width.div_ceil(T::LANES).saturating_mul(T::LANES))
     }
 }
 
 /// Writes what the heads of a layer see to `z`: for each head, in order, the values that are
 /// `shared` and the `outputs` of its units, `width` values; then the padding of the last head.
 ///
-/// `shared` is a multiple of [`Real::LANES`] long, with zeros behind its `width - size` values.
+/// `shared` is a multiple of [`Real::LANES`] long, with zeros after its `width - size` values.
 ///
 /// # Errors
 /// [`Error::Length`] if a slice does not fit.
@@ -62,7 +63,7 @@ pub fn spread<T: Real>(
 }
 
 /// [`product`](crate::product) of every weight row with the part of `z` that its head sees, in the
-/// same order of summation. Row i of `matrix`, `stride` values with zeros behind `width`, is that of
+/// same order of summation. Row i of `matrix`, `stride` values with zeros after `width`, is that of
 /// unit `i % units`, and `z` is that of [`spread`].
 ///
 /// # Errors
@@ -113,6 +114,7 @@ impl<T: Real> Work for Spread<'_, T> {
                 *place = output;
             }
         }
+        z[outputs.len() / *size * *width..].fill(T::ZERO);
     }
 }
 
@@ -253,7 +255,7 @@ mod tests {
                 .collect();
             known.resize(shared.next_multiple_of(T::LANES), T::ZERO);
             for isa in tested::sets() {
-                let mut z = vec![T::ONE; heads.z_len::<T>()];
+                let mut z = vec![T::from_f64(f64::NAN); heads.z_len::<T>()];
                 spread(isa, heads, &known, &outputs, &mut z).unwrap();
                 let mut out = vec![T::ONE; blocks * units];
                 head_products(isa, heads, (&matrix, stride), &z, &mut out).unwrap();

@@ -17,9 +17,9 @@ pub(crate) enum StoredEngine {
     Custom { name: String, exact: bool },
 }
 
-/// The most entries of the Jacobians of all blocks for each number in a file. Those of a network
-/// have fewer, since rows are merged until a block has many weights: in a chain of 2000 single
-/// units, which has large blocks for its few weights, there are 3 for each number of p.
+/// The most entries of the Jacobians of all blocks for each number in a file, if the states are few.
+/// Those of a network have fewer, since rows are merged until a block has many weights. Where each of
+/// many layers has a single unit, blocks stay small and there are up to a twentieth of the states.
 const ENTRIES: u128 = 64;
 
 /// A block in a file. Numbers that follow each other are stored as the first and the one after the
@@ -91,14 +91,16 @@ impl StoredEngine {
     }
 
     /// Fails if the blocks would take memory that no tensor of a file with `stored` numbers confirms:
-    /// lists of more states and weight rows, all together, or more than [`ENTRIES`] times as many
-    /// entries of their Jacobians, which engines other than the diagonal one have room for.
+    /// lists of more states and weight rows, all together, or many times as many entries of their
+    /// Jacobians, which engines other than the diagonal one have room for: [`ENTRIES`] times, or an
+    /// eighth of the number of all `states`.
     ///
     /// # Errors
     /// [`Error::Setting`].
-    pub(crate) fn check_claims(&self, stored: usize) -> Result<(), Error> {
+    pub(crate) fn check_claims(&self, stored: usize, states: usize) -> Result<(), Error> {
         let Self::Blocks(blocks) = self else { return Ok(()) };
         let (mut listed, mut entries) = (0u128, 0u128);
+        let most = stored as u128 * ENTRIES.max(states as u128 / 8);
         for block in blocks {
             let [states, rows] = [&block.states, &block.rows].map(|runs| claimed(runs));
             listed += states + rows;
@@ -107,7 +109,7 @@ impl StoredEngine {
         let stored = stored as u128;
         for (what, got, most) in [
             ("states and weight rows of all stored blocks", listed, stored),
-            ("entries of the Jacobians of all stored blocks", entries, stored * ENTRIES),
+            ("entries of the Jacobians of all stored blocks", entries, most),
         ] {
             if got > most {
                 let expected = format!("at most {most} in a file of {stored} numbers");

@@ -63,7 +63,7 @@ impl Columns {
     pub(crate) fn check<T>(self) -> Result<(), Error> {
         let columns = self.inputs as u128 + 1 + self.seen as u128;
         let bytes = columns.saturating_mul(self.units as u128 * size_of::<T>() as u128);
-        let fits = usize::try_from(columns).is_ok() && self.units <= MOST_UNITS;
+        let fits = bytes <= isize::MAX as u128 && self.units <= MOST_UNITS;
         if fits { Ok(()) } else { Err(Error::Memory { what: "a weight matrix", bytes }) }
     }
 

@@ -63,7 +63,7 @@ impl<T: Real> Layer<T> {
     }
 
     /// The columns of its rows: inputs, bias, units of the row's head. Rows of W that are longer
-    /// hold zeros behind them.
+    /// hold zeros after them.
     pub fn width(&self) -> usize {
         self.columns.count()
     }

@@ -60,11 +60,8 @@ impl Derivable {
         connections: &Connections,
         states: usize,
     ) -> Self {
-        let units = layers.last().map_or(0, |layer| layer.outputs.end);
-        let mut all = Self {
-            jacobian: vec![Places::none(states); states],
-            reach: vec![Places::none(if layers.len() > 1 { units } else { 0 }); states],
-        };
+        let none = || vec![Places::default(); states];
+        let mut all = Self { jacobian: none(), reach: none() };
         let mut below: Option<&Layer<T>> = None;
         for layer in layers {
             for unit in 0..layer.units() {
@@ -126,33 +123,42 @@ impl Derivable {
     }
 }
 
-/// A set of numbers below a bound.
-#[derive(Debug, Clone)]
-struct Places(Vec<u64>);
+/// A set of numbers: the words of a bit set that are not 0, ascending, each with its number.
+#[derive(Debug, Clone, Default)]
+struct Places(Vec<(usize, u64)>);
 
 impl Places {
-    fn none(bound: usize) -> Self {
-        Self(vec![0; bound.div_ceil(64)])
-    }
-
     fn insert(&mut self, place: usize) {
-        self.0[place / 64] |= 1 << (place % 64);
+        *self.word(place / 64) |= 1 << (place % 64);
     }
 
     fn contains(&self, place: usize) -> bool {
-        self.0[place / 64] >> (place % 64) & 1 == 1
+        let found = self.0.binary_search_by_key(&(place / 64), |word| word.0);
+        found.is_ok_and(|at| self.0[at].1 >> (place % 64) & 1 == 1)
     }
 
     fn add(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
+        for &(number, bits) in &other.0 {
+            *self.word(number) |= bits;
+        }
+    }
+
+    /// The word of this number.
+    fn word(&mut self, number: usize) -> &mut u64 {
+        let at = self.0.binary_search_by_key(&number, |word| word.0).unwrap_or_else(|at| {
+            self.0.insert(at, (number, 0));
+            at
+        });
+        &mut self.0[at].1
     }
 
     /// The places, ascending.
     fn list(&self) -> Vec<u32> {
-        let words = (0u32..).zip(&self.0).filter(|(_, word)| **word != 0);
-        let of_word = |(number, &word): (u32, &u64)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| number * 64 + bit)
+        let of_word = |&(number, bits): &(usize, u64)| {
+            let places = (0..64).filter(move |bit| bits >> bit & 1 == 1);
+            // A network with more states than fit has been refused.
+            places.map(move |bit| u32::try_from(number * 64 + bit).unwrap_or(u32::MAX))
         };
-        words.flat_map(of_word).collect()
+        self.0.iter().flat_map(of_word).collect()
     }
 }

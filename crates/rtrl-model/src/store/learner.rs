@@ -337,7 +337,7 @@ impl StoredLearner {
         }
         let rows = network.shape().map_or(0, |[rows, _]| rows);
         let stored = self.reader.tensors().map(|tensor| tensor.shape.iter().product::<usize>());
-        learner.engine.check_claims(stored.sum())?;
+        learner.engine.check_claims(stored.sum(), network.states())?;
         let spec = learner.engine.unchecked([network.states(), rows])?;
         for b in 0..learner.streams() {
             self.reader
