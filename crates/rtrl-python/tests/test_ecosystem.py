@@ -83,6 +83,45 @@ def test_river_regressors_move_on_without_a_target():
     assert model._learner.steps == 30 and model._learner.updates == 15
 
 
+@pytest.mark.parametrize("absent", [None, float("nan"), np.float32("nan")])
+def test_river_classifiers_move_on_without_a_class(absent):
+    from rtrl.river import Classifier
+
+    model, twin = Classifier(seed=1), Classifier(seed=1)
+    model.learn_one({"a": 1.0, "b": 2.0}, absent)
+    assert model.predict_proba_one({"a": 1.0}) == {}
+    for t in range(30):
+        model.learn_one({"a": t % 3}, "xy"[t % 2])
+        twin.learn_one({"a": t % 3}, "xy"[t % 2])
+    model.learn_one({"a": 1.0}, absent)
+    assert model._learner.steps == twin._learner.steps + 1
+    assert model._learner.updates == twin._learner.updates
+    after = model.predict_proba_one({"a": 2.0})
+    assert set(after) == {"x", "y"} and after != twin.predict_proba_one({"a": 2.0})
+
+
+@pytest.mark.parametrize("kind", ["Regressor", "Classifier"])
+def test_river_estimators_keep_nothing_of_a_refused_sample(kind):
+    import rtrl.river
+
+    def learn(model):
+        for t in range(10):
+            model.learn_one({"a": t % 3, "b": 1.0}, t % 2)
+        return model._learner.weights
+
+    model, twin = (getattr(rtrl.river, kind)(seed=1) for _ in range(2))
+    # The last number is infinite in the precision of the network.
+    for value in ("text", float("inf"), 1e300):
+        with pytest.raises((rtrl.ArgumentError, TypeError)):
+            model.learn_one({"a": value}, 5)
+    weights, expected = learn(model), learn(twin)
+    with pytest.raises(rtrl.ArgumentError):
+        model.learn_one({"a": 1e300, "b": 1.0}, 5)
+    assert model._inputs.last == twin._inputs.last and model._learner.steps == twin._learner.steps
+    assert getattr(model, "_classes", None) == getattr(twin, "_classes", None)
+    assert all(np.array_equal(weights[name], array) for name, array in expected.items())
+
+
 def test_river_estimators_are_pure_until_they_learn():
     from rtrl.river import Classifier, Regressor
 

@@ -72,10 +72,16 @@ class _Sequential(base.Estimator):
         self._inputs: _Features | None = None
 
     def _names(self, x: dict[Any, Any]) -> _Features:
-        if self._inputs is None:
-            names = tuple(sorted(x, key=str)) if self.features is None else tuple(self.features)
-            self._inputs = _Features(names, self.missing)
-        return self._inputs
+        """The features so far, or those that a first sample has."""
+        if self._inputs is not None:
+            return self._inputs
+        names = tuple(sorted(x, key=str)) if self.features is None else tuple(self.features)
+        return _Features(names, self.missing)
+
+    def _step(self, learner: Learner, inputs: _Features, row: list[float], target: Any) -> None:
+        """A step. The learner and the features are kept unless it is refused."""
+        learner.step(row, target)
+        self._learner, self._inputs, inputs.last = learner, inputs, row
 
     def _outputs(self, x: dict[Any, Any]) -> Any:
         """The outputs for a sample, ``None`` before the first one that is learnt."""
@@ -113,11 +119,11 @@ class Regressor(_Sequential, base.Regressor):
     def learn_one(self, x: dict[Any, Any], y: float | None) -> None:
         inputs = self._names(x)
         row = inputs.row(x)
-        if self._learner is None:
+        learner = self._learner
+        if learner is None:
             settings = self.layers, self.optimizer, self.seed, self.dtype
-            self._learner = regressor(len(row), 1, *settings)
-        self._learner.step(row, y)
-        inputs.last = row
+            learner = regressor(len(row), 1, *settings)
+        self._step(learner, inputs, row, y)
 
     def predict_one(self, x: dict[Any, Any]) -> float:
         outputs = self._outputs(x)
@@ -125,12 +131,13 @@ class Regressor(_Sequential, base.Regressor):
 
 
 class Classifier(_Sequential, base.Classifier):
-    """A recurrent network with a softmax that learns from every sample. Samples are a sequence, as
-    for :class:`Regressor`, and so are the parameters, but all weights learn by the optimiser, which
-    is ``rtrl.Adam(0.01)`` by default.
+    """A recurrent network with a softmax that learns from every sample. Samples and parameters are
+    as for :class:`Regressor`, but all weights learn by the optimiser, which is ``rtrl.Adam(0.01)``
+    by default.
 
     A class that was never seen adds an output: the weights are kept, and the moments of the
-    optimiser start again.
+    optimiser start again. A sample whose class is ``None`` or NaN advances the state, but before
+    the first class it is ignored.
     """
 
     _classes: tuple[Any, ...] = ()
@@ -142,12 +149,15 @@ class Classifier(_Sequential, base.Classifier):
     def learn_one(self, x: dict[Any, Any], y: Any) -> None:
         inputs = self._names(x)
         row = inputs.row(x)
-        if y not in self._classes:
-            self._learner = self._grown(len(row))
-            self._classes += (y,)
-        assert self._learner is not None
-        self._learner.step(row, [float(known == y) for known in self._classes])
-        inputs.last = row
+        if y is None or isinstance(y, float | np.floating) and math.isnan(y):
+            if self._learner is not None:
+                self._step(self._learner, inputs, row, None)
+            return
+        learner, classes = self._learner, self._classes
+        if learner is None or y not in classes:
+            learner, classes = self._grown(len(row)), (*classes, y)
+        self._step(learner, inputs, row, [float(known == y) for known in classes])
+        self._classes = classes
 
     def _grown(self, inputs: int) -> Learner:
         """A learner with an output for one more class, and the weights and the state so far."""
