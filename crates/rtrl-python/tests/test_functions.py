@@ -205,6 +205,55 @@ def test_an_optimizer_function_may_have_a_state(data):
         assert distance(twin, custom) == 0
 
 
+class Trainer:
+    """An object that holds the learner whose loss and optimiser are its methods."""
+
+    def __init__(self):
+        self.updates = 0
+        self.learner = learner(self.descend, self.compare)
+
+    def compare(self, outputs, targets):
+        return squared(outputs, targets)
+
+    def descend(self, weights, gradient):
+        self.updates += 1
+        return descent(weights, gradient)
+
+
+def holder(learner):
+    """The trainer of a learner that was copied itself."""
+    trainer = learner._optimizer.__self__
+    assert trainer.learner is learner
+    return trainer
+
+
+TWINS = {
+    "copied": copy.deepcopy,
+    "copied learner": lambda trainer: holder(trainer.learner.copy()),
+    "pickled": lambda trainer: pickle.loads(pickle.dumps(trainer)),
+    "pickled learner": lambda trainer: holder(pickle.loads(pickle.dumps(trainer.learner))),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_functions_may_be_methods_of_what_holds_the_learner(data, name):
+    trainer = Trainer()
+    trainer.learner.run(*data)
+    twin = TWINS[name](trainer)
+    functions = twin.learner._loss, twin.learner._optimizer
+    assert all(function.__self__ is twin is not trainer for function in functions)
+    twin.learner.run(*data)
+    assert (trainer.updates, twin.updates) == (200, 400)
+    assert distance(trainer.learner, twin.learner) > 1e-6
+    trainer.learner.run(*data)
+    assert distance(trainer.learner, twin.learner) == 0
+
+
+def test_pickles_contain_a_learner_once():
+    plain, held = (len(pickle.dumps(one)) for one in (learner(descent, squared), Trainer().learner))
+    assert held < 1.5 * plain
+
+
 def test_an_exception_of_an_optimizer_function_changes_no_weight(data):
     def optimizer(weights, gradient):
         raise OSError("no")

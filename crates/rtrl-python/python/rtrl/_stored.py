@@ -66,21 +66,24 @@ class Stored(Generic[Core]):
 
     def copy(self) -> Self:
         """An independent object in the same state."""
-        return self._of(
-            self._core.copy(), copy.deepcopy(self._loss), copy.deepcopy(self._optimizer)
-        )
+        return self.__deepcopy__({})
 
     def __copy__(self) -> Self:
         return self.copy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.copy()
+        # The functions may be methods of an object that holds this one.
+        twin = memo[id(self)] = self._of(self._core.copy())
+        twin._loss, twin._optimizer = copy.deepcopy((self._loss, self._optimizer), memo)
+        return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
         core: Any = self._core
-        data, threads = core.to_bytes(), core.threads()
-        return _unpickled, (type(self), type(core), data, threads, self._loss, self._optimizer)
+        functions = {"_loss": self._loss, "_optimizer": self._optimizer}
+        # The values of slots are set after the object is known, so that functions may refer to it.
+        made = type(self), type(core), core.to_bytes(), core.threads()
+        return _unpickled, made, (None, functions)
 
 
-def _unpickled(cls: Any, core: Any, data: bytes, threads: int | None, *functions: Any) -> Any:
-    return cls._of(core.from_bytes(data, threads), *functions)
+def _unpickled(cls: Any, core: Any, data: bytes, threads: int | None) -> Any:
+    return cls._of(core.from_bytes(data, threads))
