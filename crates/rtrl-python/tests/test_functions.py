@@ -285,6 +285,9 @@ def test_functions_have_no_place_next_to_some_settings(tmp_path):
         rtrl.Forecaster(learner(descent))
     with pytest.raises(TypeError, match="optimizer: got type, expected SGD or RMSProp or Adam"):
         learner(rtrl.Adam)
+    for name in ("custom:python", "custom:other"):
+        with pytest.raises(rtrl.ArgumentError, match=f"loss: got '{name}', expected a loss of"):
+            learner(loss=name)
 
 
 def test_checkpoints_are_loaded_with_the_functions(data, tmp_path):

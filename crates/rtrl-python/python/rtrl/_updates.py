@@ -183,6 +183,8 @@ def describe_loss(loss: object) -> str:
     if is_function(loss):
         return "custom:python"
     name = text(loss, "loss")
+    if name.startswith("custom:"):
+        raise ArgumentError(f"loss: got {name!r}, expected a loss of the package or a function")
     return LOSSES.get(name, name)
 
 
