@@ -43,7 +43,8 @@ pub(crate) fn loss_of<T: Number>(name: &str) -> Result<Loss<T>, Error> {
 }
 
 /// Takes steps whose loss is `function`, if there is one. Its exception is the cause of the one that
-/// is returned; Ctrl-C is returned as it is.
+/// is returned, with the number of the step of the learner; other errors of a run have that of the
+/// step within the run. Ctrl-C is returned as it is.
 pub(crate) fn with_loss<M: Model, R>(
     py: Python<'_>,
     function: Option<&Bound<'_, PyAny>>,

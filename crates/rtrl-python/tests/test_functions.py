@@ -281,6 +281,10 @@ def test_functions_have_no_place_next_to_some_settings(tmp_path):
     ):
         with pytest.raises(rtrl.ArgumentError, match="optimizer: got a function and settings"):
             learner(descent, **options)
+    fitted = rtrl.Network(2, 5, rtrl.Readout(1, least_squares=rtrl.LeastSquares()))
+    with pytest.raises(rtrl.ArgumentError, match="optimizer: got a function and a readout by"):
+        rtrl.Learner(fitted, descent)
+    assert rtrl.Learner(fitted, rtrl.SGD(0.1)).step([0.0, 0.0], [0.5]).updated
     with pytest.raises(rtrl.ArgumentError, match="learner: got one whose optimizer is a function"):
         rtrl.Forecaster(learner(descent))
     with pytest.raises(TypeError, match="optimizer: got type, expected SGD or RMSProp or Adam"):

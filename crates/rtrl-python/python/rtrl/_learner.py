@@ -18,7 +18,7 @@ from rtrl._arguments import (
     text,
     wrong_type,
 )
-from rtrl._errors import CallbackError
+from rtrl._errors import ArgumentError, CallbackError
 from rtrl._network import Network
 from rtrl._rtrl import StepReport
 from rtrl._stored import (
@@ -60,7 +60,8 @@ class Learner(Stored[_rtrl.Learner]):
         network: the network, which the learner copies.
         optimizer: ``SGD``, ``RMSProp``, ``Adam``, or a function that is called after every step
             with a target with the weights and their gradient, both by layer, and returns the new
-            weights, all or some. Clipping, rates and so on are its own.
+            weights, all or some. Clipping, rates and so on are its own, and the readout cannot be
+            fitted by least squares.
         loss: ``"squared"``, ``"binary"``, ``"softmax"`` (both cross-entropies, of logits) or
             ``"huber:DELTA"``. All are sums over outputs and streams, not means. Or a function that
             is called with the outputs and the targets of a stream, NaN where there is none, and
@@ -136,6 +137,9 @@ class Learner(Stored[_rtrl.Learner]):
         self._core = _rtrl.Learner(network._core, description)
         self._loss = loss if is_function(loss) else None  # type: ignore[assignment]
         self._optimizer = optimizer if is_function(optimizer) else None  # type: ignore[assignment]
+        if self._optimizer is not None and self._core.describe()["least_squares"]:
+            message = "got a function and a readout by least squares, expected only one of them"
+            raise ArgumentError(f"optimizer: {message}")
 
     def step(
         self,

@@ -24,6 +24,7 @@ pub(crate) fn describe<'py, T: Number>(
     let optimizer = &learner.update_settings().optimizer;
     facts.set_item("has_loss_function", learner.loss().saved_name() == LOSS)?;
     facts.set_item("has_optimizer_function", matches!(optimizer, Optimizer::Custom { .. }))?;
+    facts.set_item("least_squares", !learner.readout_fits().is_empty())?;
     facts.set_item("learning_rate", optimizer.learning_rate())?;
     facts.set_item("sensitivity_bytes", learner.state_bytes())?;
     facts.set_item("steps", learner.steps())?;
