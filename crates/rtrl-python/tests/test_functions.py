@@ -303,12 +303,12 @@ def test_checkpoints_are_loaded_with_the_functions(data, tmp_path):
     custom.run(*data)
     twin.run(*data)
     assert distance(custom, twin) == 0
-    with pytest.raises(rtrl.ArgumentError, match="loss: got none, expected the function of"):
+    with pytest.raises(rtrl.ArgumentError, match="loss: got none, expected a function, as in"):
         rtrl.Learner.load(path, optimizer=descent)
-    with pytest.raises(rtrl.ArgumentError, match="optimizer: got none, expected the function of"):
+    with pytest.raises(rtrl.ArgumentError, match="optimizer: got none, expected a function, as in"):
         rtrl.Learner.load(path, loss=squared)
     with pytest.raises(TypeError, match="loss: got str, expected a function"):
         rtrl.Learner.load(path, loss="squared", optimizer=descent)
     learner().save(path)
-    with pytest.raises(rtrl.ArgumentError, match="loss: got one, expected none"):
+    with pytest.raises(rtrl.ArgumentError, match="loss: got one, expected none, as in the"):
         rtrl.Learner.load(path, loss=squared)

@@ -50,8 +50,8 @@ class Stored(Generic[Core]):
         facts = core.describe()
         for what, given in (("loss", loss), ("optimizer", optimizer)):
             if facts[f"has_{what}_function"] != (given is not None):
-                got, expected = ("none", "the function") if given is None else ("one", "none")
-                raise ArgumentError(f"{what}: got {got}, expected {expected} of the checkpoint")
+                got, expected = ("none", "a function") if given is None else ("one", "none")
+                raise ArgumentError(f"{what}: got {got}, expected {expected}, as in the checkpoint")
             if given is not None and not is_function(given):
                 raise wrong_type(given, "a function", what)
         return cls._of(core, loss, optimizer)

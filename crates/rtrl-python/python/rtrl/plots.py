@@ -28,7 +28,8 @@ def learning_curve(losses: npt.ArrayLike, window: int = 100, axes: Any = None) -
     """The mean loss over windows of steps, NaN left out, on a logarithmic scale."""
     values, window = row(losses, "losses"), count(window, "window")
     if not 1 <= window <= len(values):
-        raise ArgumentError(f"window: got {window}, expected 1 to {len(values)}, the losses")
+        expected = f"1 to {len(values)}, the number of losses"
+        raise ArgumentError(f"window: got {window}, expected {expected}")
     axes = axes or pyplot.gca()
     whole = values[: len(values) // window * window].reshape(-1, window)
     axes.semilogy(window * np.arange(1, len(whole) + 1), np.nanmean(whole, axis=1))
