@@ -263,13 +263,17 @@ def test_an_exception_of_an_optimizer_function_changes_no_weight(data):
     with pytest.raises(rtrl.CallbackError, match="step 0: the optimizer raised OSError: no") as e:
         custom.run(*data)
     assert isinstance(e.value.__cause__, OSError) and custom.steps == 1
-    for result in (None, {"layer9": [0.0]}, {"readout": np.full((1, 6), np.nan)}):
-        with pytest.raises(rtrl.CallbackError):
-            learner(lambda *_, result=result: result).run(*data)
     assert all(np.array_equal(before[name], array) for name, array in custom.weights.items())
+    one_is_wrong = {"layer0": np.zeros((20, 8)), "readout": np.full((1, 6), np.nan)}
+    for result in (None, {"layer9": [0.0]}, {"readout": np.full((1, 6), np.nan)}, one_is_wrong):
+        wrong = learner(lambda *_, result=result: result)
+        with pytest.raises(rtrl.CallbackError):
+            wrong.run(*data)
+        assert all(np.array_equal(before[name], array) for name, array in wrong.weights.items())
+        assert wrong.steps == 1
 
 
-def test_functions_have_no_place_next_to_some_settings(tmp_path):
+def test_functions_have_no_place_next_to_some_settings():
     for options in (
         {"clip": 1.0},
         {"clip_value": 1.0},
