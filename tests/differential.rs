@@ -124,7 +124,7 @@ fn the_deferred_engine_is_right_up_to_rounding() {
         for window in [1, 5, 32] {
             for pace in [Pace::Bursts, Pace::Even] {
                 // The longest window is flushed more than once.
-                let options = Options { cases: 32, steps: 100, ..Options::default() };
+                let options = Options { cases: 48, steps: 100, ..Options::default() };
                 check_ours::<T>(options, |layout, learns, isa| {
                     let threads = Threads::Exactly(2);
                     Ok(Box::new(Deferred::new(layout, learns, window, pace, isa, threads)?))

@@ -4,7 +4,7 @@
 
 use rtrl_bench::compare::{Difference, Tolerance, list, table};
 use rtrl_bench::heads::{expanded, expanded_rows};
-use rtrl_kernel::{Block, Reach, build, reaches};
+use rtrl_kernel::build;
 use rtrl_model::store::network::{SavedModel, save};
 use rtrl_model::{
     Activation, Cell, EngineChoice, Generator, InitialWeights, Isa, Learner, LearnerBuilder,
@@ -13,6 +13,7 @@ use rtrl_model::{
 };
 use serde_json::json;
 
+use crate::structure::blocks;
 use crate::tested;
 
 const INPUTS: usize = 2;
@@ -92,19 +93,6 @@ impl Engine {
         let (layout, learning) = (network.layout(), network.learning());
         builder.custom_engine(build(&spec, layout, &learning, network.isa(), threads).unwrap())
     }
-}
-
-/// A block for each reach of a network, with `inner` in each that is not diagonal.
-fn blocks<T: Real>(network: &Network<T>, inner: &Spec) -> Vec<Block> {
-    let pattern = network.pattern().unwrap().unwrap();
-    let block = |reach: Reach| Block {
-        states: reach.states,
-        rows: reach.rows,
-        weights: reach.weights,
-        engine: if reach.diagonal { Spec::Diagonal } else { inner.clone() },
-    };
-    let reaches = reaches(network.layout(), &network.learning(), &pattern).unwrap();
-    reaches.into_iter().map(block).collect()
 }
 
 /// A step of every stream with random inputs and targets; some steps, streams and outputs have none.

@@ -20,7 +20,7 @@ use crate::conformance::cases;
 use crate::tested;
 
 /// The blocks of a network, whatever they cost, with `inner` in each that is not diagonal.
-fn blocks<T: Real>(network: &Network<T>, inner: &Spec) -> Vec<Block> {
+pub(crate) fn blocks<T: Real>(network: &Network<T>, inner: &Spec) -> Vec<Block> {
     let states = network.layout().states();
     let full = || Pattern::new(vec![(0..).take(states).collect(); states]).unwrap();
     let pattern = network.pattern().unwrap().unwrap_or_else(full);
