@@ -2,13 +2,11 @@
 
 use crate::blocks::Blocks;
 use crate::cost;
-use crate::deferred::Deferred;
-use crate::diagonal::Diagonal;
-use crate::eager::Eager;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::simd::{Isa, Loop, Real};
+use crate::single::single;
 use crate::spec::Spec;
 use crate::threads::{Threads, Workers};
 
@@ -49,32 +47,10 @@ impl<T: Real> Order<'_, T> {
         } else {
             let are_idle = *spec == Spec::Diagonal && threads.count(flops) > 1;
             let threads = if are_idle { Threads::SERIAL } else { threads };
-            with_workers(spec, layout, learns, isa, Workers::new(threads, flops)?)?
+            single(spec, layout, learns, isa, Workers::new(threads, flops)?)?
         };
         Ok(())
     }
-}
-
-/// The engine that `spec` describes on these threads; `None` for a custom one.
-pub(crate) fn with_workers<T: Real>(
-    spec: &Spec,
-    layout: &Layout,
-    learns: &[bool],
-    isa: Isa,
-    workers: Workers,
-) -> Result<Option<Box<dyn Engine<T>>>, Error> {
-    Ok(match spec {
-        Spec::Eager => Some(Box::new(Eager::with_workers(layout, learns, isa, workers)?)),
-        &Spec::Deferred { window, pace } => {
-            let window = (window, pace);
-            Some(Box::new(Deferred::with_workers(layout, learns, window, isa, workers)?))
-        }
-        Spec::Diagonal => Some(Box::new(Diagonal::new(layout, learns, isa)?)),
-        Spec::Blocks(blocks) => {
-            Some(Box::new(Blocks::with_workers(layout, learns, blocks, isa, workers)?))
-        }
-        Spec::Custom { .. } => None,
-    })
 }
 
 /// Not a loop, but compiled here for the same reason.

@@ -79,8 +79,8 @@ impl<T: Real> Blocks<T> {
     ///
     /// # Errors
     /// [`Error::Block`] and [`Error::NoBlock`] unless each row with a weight that learns is in one
-    /// block, with ascending rows and states that exist and as many weights as it says;
-    /// [`Error::Length`] if the mask does not fit the layout; [`Error::Threads`]; those of the
+    /// block, with ascending rows and states that exist, as many weights as it says, and an engine
+    /// that is neither custom nor made of blocks; [`Error::Length`] if the mask does not fit the layout; [`Error::Threads`]; those of the
     /// engines.
     pub fn new(
         layout: &Layout,
@@ -89,24 +89,14 @@ impl<T: Real> Blocks<T> {
         isa: Isa,
         threads: Threads,
     ) -> Result<Self, Error> {
+        check_length("mask of learning weights", layout.weights(), learns.len())?;
+        let columns = columns(layout, learns);
+        check(layout, &columns, blocks)?;
         let flops = blocks.iter().map(flops).sum();
         let count = threads.count(flops);
         let are_idle = count > 1 && Sharing::of(blocks, count) == Sharing::Nothing;
         let threads = if are_idle { Threads::SERIAL } else { threads };
-        Self::with_workers(layout, learns, blocks, isa, Workers::new(threads, flops)?)
-    }
-
-    /// [`Blocks::new`] on these threads.
-    pub(crate) fn with_workers(
-        layout: &Layout,
-        learns: &[bool],
-        blocks: &[Block],
-        isa: Isa,
-        workers: Workers,
-    ) -> Result<Self, Error> {
-        check_length("mask of learning weights", layout.weights(), learns.len())?;
-        let columns = columns(layout, learns);
-        check(layout, &columns, blocks)?;
+        let workers = Workers::new(threads, flops)?;
         let threads = workers.count();
         let sharing = Sharing::of(blocks, threads);
         let part = |block: &Block| {
@@ -204,6 +194,14 @@ fn check(layout: &Layout, columns: &[Range<usize>], blocks: &[Block]) -> Result<
                 let expected = "rows that no other block has".to_owned();
                 return refuse("rows", format!("row {row} again"), expected);
             }
+        }
+        let odd = match &block.engine {
+            Spec::Blocks(_) => Some("blocks".to_owned()),
+            Spec::Custom { .. } => Some("a custom one".to_owned()),
+            _ => None,
+        };
+        if let Some(got) = odd {
+            return refuse("engine", got, "eager, deferred or diagonal".to_owned());
         }
         let weights: usize = block.rows.iter().map(|&row| columns[row as usize].len()).sum();
         if weights != block.weights {

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::places::Places;
-use crate::build::with_workers;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::jacobian::Jacobian;
 use crate::layout::{Drive, Layout};
 use crate::simd::{Isa, Real};
+use crate::single::single;
 use crate::spec::Block;
 use crate::step::Step;
 use crate::threads::Workers;
@@ -75,7 +75,7 @@ impl<T: Real> Part<T> {
         let part = Layout::new(states.len(), own, inner)?;
         let weights = |row: usize| &learns[layout.offset(row)..][..layout.width(row)];
         let learns: Vec<bool> = rows.iter().flat_map(weights).copied().collect();
-        let engine = with_workers(&block.engine, &part, &learns, isa, workers)?;
+        let engine = single(&block.engine, &part, &learns, isa, workers)?;
         let engine = engine.ok_or(Error::Unsupported { what: "being built from its spec" })?;
         let columns = rows.iter().map(|row| columns[row].clone()).collect();
         let drives = Places::new(drives);

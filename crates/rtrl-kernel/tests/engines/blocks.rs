@@ -314,6 +314,8 @@ fn blocks_that_do_not_divide_the_rows_are_refused() {
         engine: Spec::Eager,
     };
     let good = block(&[0, 1], &[0, 1], 4);
+    let with = |engine| Block { engine, ..block(&[2], &[2], 2) };
+    let custom = Spec::Custom { name: "mine".to_owned(), exact: true };
     for (other, message) in [
         (block(&[2], &[2], 1), "block 1, weights: got 1, expected 2, those of its rows that learn"),
         (
@@ -324,6 +326,11 @@ fn blocks_that_do_not_divide_the_rows_are_refused() {
         (block(&[2, 1], &[2], 2), "block 1, states: got 1 after 2, expected ascending numbers"),
         (block(&[2], &[3], 2), "block 1, rows: got 3, expected a number below 3"),
         (block(&[], &[2], 2), "block 1, states: got none, expected at least one"),
+        (
+            with(Spec::Blocks(vec![block(&[0], &[0], 2)])),
+            "block 1, engine: got blocks, expected eager, deferred or diagonal",
+        ),
+        (with(custom), "block 1, engine: got a custom one, expected eager, deferred or diagonal"),
     ] {
         let blocks = [good.clone(), other];
         let refused =
