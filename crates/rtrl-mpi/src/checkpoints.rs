@@ -9,18 +9,6 @@
 //! FOLDER/NAME-000000001200.safetensors                              the manifest of step 1200
 //! FOLDER/NAME-shards/rank-3/000000001200-0f3c….safetensors          the columns of rank 3
 //! ```
-//!
-//! | file | subject |
-//! |---|---|
-//! | `part.rs` | what belongs in the manifest, and what in a shard |
-//! | `write.rs` | writing a shard |
-//! | `read.rs` | reading columns from the shards of any number of ranks |
-//! | `names.rs` | the folders and files, and which of them are stale |
-
-mod names;
-mod part;
-mod read;
-mod write;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -28,35 +16,12 @@ use std::path::{Path, PathBuf};
 use mpi::traits::Equivalence;
 use rtrl_model::store::container::{self, Reader};
 use rtrl_model::{EngineFactory, Isa, Learner, Real, StoredLearner, Supplies, Threads, kernel};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
-use self::names::Names;
-pub(crate) use self::part::{Part, check_inner, name_of};
-pub(crate) use self::read::SharedShards;
 use crate::sharded::Sharded;
+use crate::shards::{self, Manifest, Names, Part, ShardEntry, SharedShards};
 use crate::{Error, Ranks, alike};
-
-/// The shards of a checkpoint, as its manifest names them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Manifest {
-    generation: u64,
-    /// One for each rank that has saved it.
-    shards: Vec<ShardEntry>,
-    /// Data of the program.
-    application: Value,
-}
-
-/// A shard, as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ShardEntry {
-    /// Number of its columns, which follow those of the rank before.
-    weights: usize,
-    /// The checksum of the file, in hexadecimal digits.
-    checksum: String,
-}
 
 /// The last few checkpoints of a sharded run, in a folder that all ranks see.
 ///
@@ -109,7 +74,7 @@ impl Checkpoints {
         self.remove_stale(None)?;
         let generation = self.generation()?;
         let path = self.names.shard(ranks.rank(), step, generation);
-        let written = write::shard(ranks, &path, learner);
+        let written = shards::write(ranks, &path, learner);
         let shards = ranks.agree(written).and_then(|entry| self.entries(&entry));
         let shards = shards.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
         let manifest = Manifest { generation, shards, application: application.clone() };
@@ -197,7 +162,7 @@ impl Checkpoints {
         let isa = supplies.isa.map_or_else(Isa::from_env, Ok)?;
         let (ranks, shards) = (self.ranks.clone(), shards.clone());
         let engine = EngineFactory::new(move |layout, learns, name| {
-            let spec = part::spec_of(name)?;
+            let spec = shards::spec_of(name)?;
             let build = |layout: &_, own: &_| kernel::build(&spec, layout, own, isa, threads);
             match Sharded::new(&ranks, layout, learns, build) {
                 Ok(engine) => Ok(Box::new(engine.with_shards(shards.clone())) as _),

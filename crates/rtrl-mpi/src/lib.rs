@@ -51,23 +51,27 @@
 //! | file | subject |
 //! |---|---|
 //! | `ranks.rs` | the processes of a run, and what they agree on |
+//! | `build.rs` | learners and engines of the ranks |
 //! | `alike.rs` | whether all ranks run the same learner |
 //! | `division.rs` | which columns of p each rank holds |
 //! | `sharded.rs` | the engine of one rank |
 //! | `gather.rs` | values of all columns |
-//! | `checkpoint/` | shards and manifests |
+//! | `shards/` | the columns that each rank saves, and the manifest that names them |
+//! | `checkpoints.rs` | the last few checkpoints of a run |
 //! | `error.rs` | the errors |
 //! | `bin/rtrl-mpi.rs` | `rtrl train` on several ranks |
 
 mod alike;
-mod checkpoint;
+mod build;
+mod checkpoints;
 mod division;
 mod error;
 mod gather;
 mod ranks;
 mod sharded;
+mod shards;
 
-pub use checkpoint::{Checkpoints, Latest};
+pub use checkpoints::{Checkpoints, Latest};
 pub use error::Error;
 pub use mpi;
 pub use ranks::Ranks;

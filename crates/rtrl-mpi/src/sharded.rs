@@ -7,9 +7,9 @@ use mpi::traits::Equivalence;
 use rtrl_model::kernel::{self, Quantity, Sink, Source};
 use rtrl_model::{Engine, Layout, Real, Spec, Step};
 
-use crate::checkpoint::{self, Part, SharedShards};
 use crate::division::Division;
 use crate::gather::Gather;
+use crate::shards::{self, Part, SharedShards};
 use crate::{Error, Ranks};
 
 /// An engine around another that holds only the columns of this rank.
@@ -192,7 +192,7 @@ impl<T: Real + Equivalence> Engine<T> for Sharded<T> {
         let Some(part) = Part::of(self.ranks.context().saving.load(Ordering::Relaxed)) else {
             return Err(kernel::Error::Unsupported { what: "being saved by one rank alone" });
         };
-        checkpoint::check_inner(&self.inner.spec())?;
+        shards::check_inner(&self.inner.spec())?;
         self.inner.save(&mut part.filter(to))
     }
 
@@ -210,7 +210,7 @@ impl<T: Real + Equivalence> Engine<T> for Sharded<T> {
 
     fn spec(&self) -> Spec {
         let inner = self.inner.spec();
-        Spec::Custom { name: checkpoint::name_of(&inner), exact: inner.is_exact() }
+        Spec::Custom { name: shards::name_of(&inner), exact: inner.is_exact() }
     }
 
     fn state_bytes(&self) -> usize {

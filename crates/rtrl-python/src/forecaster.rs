@@ -51,7 +51,8 @@ impl Forecaster {
     ) -> PyResult<Option<StepReport>> {
         let arguments = Arguments { x, targets, streams };
         each!(&mut self.guard.take()?.model, forecaster => {
-            with_loss(x.py(), loss, forecaster, |forecaster| observe(forecaster, arguments))
+            let steps = |forecaster: &Model<_>| forecaster.learner().steps();
+            with_loss(x.py(), loss, forecaster, steps, |forecaster| observe(forecaster, arguments))
         })
     }
 

@@ -13,7 +13,6 @@ use rtrl_model::{CustomOptimizer, Error, Loss, Optimizer, Targets};
 use crate::array::{StepShape, Values, row};
 use crate::error::CallbackError;
 use crate::precision::Number;
-use crate::saved::Model;
 
 /// The name of both in files.
 const NAME: &str = "python";
@@ -44,11 +43,12 @@ pub(crate) fn loss_of<T: Number>(name: &str) -> Result<Loss<T>, Error> {
 
 /// Takes steps whose loss is `function`, if there is one. Its exception is the cause of the one that
 /// is returned, with the number of the step of the learner; other errors of a run have that of the
-/// step within the run. Ctrl-C is returned as it is.
-pub(crate) fn with_loss<M: Model, R>(
+/// step within the run. Ctrl-C is returned as it is. `taken` is the number of steps of the learner.
+pub(crate) fn with_loss<M, R>(
     py: Python<'_>,
     function: Option<&Bound<'_, PyAny>>,
     model: &mut M,
+    taken: impl FnOnce(&M) -> u64,
     steps: impl FnOnce(&mut M) -> PyResult<R>,
 ) -> PyResult<R> {
     let Some(function) = function else { return steps(model) };
@@ -57,7 +57,7 @@ pub(crate) fn with_loss<M: Model, R>(
     let result = steps(model);
     match CALLED.replace(outer).and_then(|called| called.failure) {
         Some(failure) if failure.is_instance_of::<PyException>(py) => {
-            let step = model.steps();
+            let step = taken(model);
             let error = CallbackError::new_err(format!("step {step}: the loss raised {failure}"));
             error.set_cause(py, Some(failure));
             Err(error)

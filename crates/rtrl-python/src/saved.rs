@@ -17,8 +17,6 @@ pub(crate) trait Model: Clone {
     fn of(stored: StoredLearner, threads: Threads) -> Result<Self, Error>;
     fn to_bytes(&self) -> Result<Vec<u8>, Error>;
     fn save(&self, path: &Path, application: &Value) -> Result<(), Error>;
-    /// Number of steps taken.
-    fn steps(&self) -> u64;
 }
 
 impl<T: Number> Model for Learner<T> {
@@ -33,10 +31,6 @@ impl<T: Number> Model for Learner<T> {
     fn save(&self, path: &Path, application: &Value) -> Result<(), Error> {
         self.save(path, application)
     }
-
-    fn steps(&self) -> u64 {
-        self.steps()
-    }
 }
 
 impl<T: Number> Model for Forecaster<T> {
@@ -50,10 +44,6 @@ impl<T: Number> Model for Forecaster<T> {
 
     fn save(&self, path: &Path, application: &Value) -> Result<(), Error> {
         self.save(path, application)
-    }
-
-    fn steps(&self) -> u64 {
-        self.learner().steps()
     }
 }
 

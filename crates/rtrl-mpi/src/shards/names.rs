@@ -20,17 +20,17 @@ const END: &str = ".safetensors";
 const RANK: &str = "rank-";
 
 impl Names {
-    pub(super) fn new(folder: &Path, name: &str) -> Self {
+    pub(crate) fn new(folder: &Path, name: &str) -> Self {
         Self { folder: folder.to_owned(), name: name.to_owned() }
     }
 
     /// The manifest of a step, under the name that [`container::Checkpoints`] gives it.
-    pub(super) fn manifest(&self, step: u64) -> PathBuf {
+    pub(crate) fn manifest(&self, step: u64) -> PathBuf {
         self.folder.join(format!("{}-{step:012}{END}", self.name))
     }
 
     /// The shard of a rank.
-    pub(super) fn shard(&self, rank: usize, step: u64, generation: u64) -> PathBuf {
+    pub(crate) fn shard(&self, rank: usize, step: u64, generation: u64) -> PathBuf {
         self.rank(rank).join(format!("{step:012}-{generation:016x}{END}"))
     }
 
@@ -47,7 +47,7 @@ impl Names {
     ///
     /// # Errors
     /// As [`container::Checkpoints::new`].
-    pub(super) fn make_folder(&self, rank: usize) -> Result<(), Error> {
+    pub(crate) fn make_folder(&self, rank: usize) -> Result<(), Error> {
         container::Checkpoints::new(&self.rank(rank), &self.name, 1)?;
         Ok(())
     }
@@ -56,7 +56,7 @@ impl Names {
     ///
     /// # Errors
     /// [`rtrl_model::Error::File`] if the folder cannot be read.
-    pub(super) fn steps(&self) -> Result<Vec<u64>, Error> {
+    pub(crate) fn steps(&self) -> Result<Vec<u64>, Error> {
         let names = list(&self.folder).map_err(|source| file(&self.folder, source))?;
         let step = |name: &String| {
             let digits = name.strip_prefix(&*self.name)?.strip_prefix('-')?.strip_suffix(END)?;
@@ -71,7 +71,7 @@ impl Names {
 
     /// Removes stale shards from the folders of the ranks that `takes` selects. A failure is of no
     /// consequence: the next save tries again.
-    pub(super) fn remove_stale(
+    pub(crate) fn remove_stale(
         &self,
         steps: &[u64],
         saved: Option<(u64, u64)>,

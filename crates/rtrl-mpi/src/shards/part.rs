@@ -33,7 +33,7 @@ impl Part {
     }
 
     /// Lets engines pass this part on until the result is dropped.
-    pub(super) fn begin(self, ranks: &Ranks) -> impl Drop {
+    pub(crate) fn begin(self, ranks: &Ranks) -> impl Drop {
         ranks.context().saving.store(self as u8, Ordering::Relaxed);
         End(ranks.clone())
     }
@@ -108,7 +108,7 @@ pub(super) fn is_sharded(spec: &Spec) -> bool {
 ///
 /// # Errors
 /// [`Error::Setting`] for any other name.
-pub(super) fn spec_of(name: &str) -> Result<Spec, Error> {
+pub(crate) fn spec_of(name: &str) -> Result<Spec, Error> {
     let inner = name.strip_prefix(PREFIX);
     let window = inner.and_then(|inner| inner.strip_prefix(DEFERRED)?.parse().ok());
     match (inner, window) {

@@ -38,20 +38,20 @@ struct Shard {
 }
 
 impl SharedShards {
-    pub(super) fn new(names: Names, step: u64, manifest: Manifest) -> Self {
+    pub(crate) fn new(names: Names, step: u64, manifest: Manifest) -> Self {
         let (open, stream, failure) = (None, 0, None);
         Self(Arc::new(Mutex::new(Shards { names, step, manifest, open, stream, failure })))
     }
 
     /// Why an engine could not be loaded, if there was one.
-    pub(super) fn failure(&self) -> Option<Error> {
+    pub(crate) fn failure(&self) -> Option<Error> {
         self.lock().failure.take()
     }
 
     /// Fails unless as many engines have been loaded as there are streams: each was then loaded from
     /// the shards of its own stream, since a learner loads them in order, and those that are lost
     /// not at all.
-    pub(super) fn check_streams(&self, streams: usize) -> Result<(), Error> {
+    pub(crate) fn check_streams(&self, streams: usize) -> Result<(), Error> {
         let shards = self.lock();
         if shards.stream == streams {
             return Ok(());

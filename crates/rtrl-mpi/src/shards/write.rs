@@ -15,7 +15,7 @@ use crate::error::file;
 use crate::{Error, Ranks};
 
 /// Writes the columns of this rank, of all streams, to `path`, which is replaced whole.
-pub(super) fn shard<T: Real>(
+pub(crate) fn shard<T: Real>(
     ranks: &Ranks,
     path: &Path,
     learner: &Learner<T>,

@@ -88,7 +88,7 @@ impl Learner {
     ) -> PyResult<StepReport> {
         let arguments = Arguments { x, targets, streams };
         each!(&mut self.take()?.model, learner => {
-            with_loss(x.py(), loss, learner, |learner| step::step(learner, arguments))
+            with_loss(x.py(), loss, learner, Model::steps, |learner| step::step(learner, arguments))
         })
     }
 
@@ -103,7 +103,7 @@ impl Learner {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let arguments = Arguments { x, targets, streams };
         each!(&mut self.take()?.model, learner => {
-            with_loss(x.py(), loss, learner, |learner| step::run(learner, arguments))
+            with_loss(x.py(), loss, learner, Model::steps, |learner| step::run(learner, arguments))
         })
     }
 
