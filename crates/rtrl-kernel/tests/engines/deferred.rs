@@ -68,7 +68,10 @@ fn lockstep<T: Real>(
         eager.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
         distort(&mut numerals);
         deferred.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
-        worst = worst.max(difference(&p(&deferred, &layout), &p(&eager, &layout)));
+        // Each time at another place of the windows.
+        if t % 4 == 1 {
+            worst = worst.max(difference(&p(&deferred, &layout), &p(&eager, &layout)));
+        }
         if t % 3 != 2 {
             let expected = gradient(&mut eager, &layout);
             worst = worst.max(difference(&gradient(&mut deferred, &layout), &expected));
@@ -84,7 +87,7 @@ fn equals_the_eager_engine_up_to_rounding() {
             for records in [1, 2, 5, 40] {
                 for pace in [Pace::Bursts, Pace::Even] {
                     for density in [0.3, 1.0] {
-                        let threads = Threads::Exactly(1 + records % 3);
+                        let threads = Threads::Exactly(1 + (shape.0 + records) % 3);
                         let (window, place) = ((records, pace), (isa, threads));
                         let worst = lockstep::<f64>(shape, density, window, place, |_| ());
                         assert!(worst <= 1e-13, "{worst}: {shape:?}, {window:?}, {isa}");
@@ -140,10 +143,16 @@ fn same_bits<T: Real>(pace: Pace) {
         let make =
             |isa, threads| Deferred::<T>::new(&layout, &learns, 6, pace, isa, threads).unwrap();
         let bits = |outputs: Vec<T>| bytemuck::cast_slice::<_, u8>(&outputs).to_vec();
-        let expected = bits(outputs(&mut make(Isa::scalar(), Threads::SERIAL), &layout, 0..20));
+        let steps = 0..if states > 100 { 13 } else { 20 };
+        let first = &mut make(Isa::scalar(), Threads::SERIAL);
+        let expected = bits(outputs(first, &layout, steps.clone()));
         for isa in tested::sets() {
             for count in [1, 2, 3] {
-                let got = bits(outputs(&mut make(isa, Threads::Exactly(count)), &layout, 0..20));
+                if (isa, count) == (Isa::scalar(), 1) {
+                    continue;
+                }
+                let engine = &mut make(isa, Threads::Exactly(count));
+                let got = bits(outputs(engine, &layout, steps.clone()));
                 assert!(got == expected, "{states} states, {gates} gates, {isa}, {count} threads");
             }
         }
