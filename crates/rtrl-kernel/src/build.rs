@@ -5,7 +5,7 @@ use crate::cost;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::simd::{Isa, Loop, Real};
+use crate::simd::{Compiled, Isa, Real};
 use crate::single::single;
 use crate::spec::Spec;
 use crate::threads::{Threads, Workers};
@@ -23,50 +23,45 @@ pub fn build<T: Real>(
     isa: Isa,
     threads: Threads,
 ) -> Result<Box<dyn Engine<T>>, Error> {
-    let mut engine = None;
-    T::run::<BuildLoop>(isa, Order { spec, layout, learns, threads, engine: &mut engine })?;
-    engine.ok_or(Error::Unsupported { what: "being built from its spec" })
+    T::run::<Build>(isa, Order { spec, layout, learns, threads })
 }
 
-/// The engine to build, and where to put it.
-pub(crate) struct Order<'a, T> {
+/// The engine to build.
+pub(crate) struct Order<'a> {
     spec: &'a Spec,
     layout: &'a Layout,
     learns: &'a [bool],
     threads: Threads,
-    engine: &'a mut Option<Box<dyn Engine<T>>>,
 }
 
-impl<T: Real> Order<'_, T> {
-    fn fill(self, isa: Isa) -> Result<(), Error> {
-        let Self { spec, layout, learns, threads, engine } = self;
+impl Order<'_> {
+    fn fill<T: Real>(self, isa: Isa) -> Result<Box<dyn Engine<T>>, Error> {
+        let Self { spec, layout, learns, threads } = self;
+        if let Spec::Blocks(blocks) = spec {
+            return Ok(Box::new(Blocks::new(layout, learns, blocks, isa, threads)?));
+        }
         let weights = learns.iter().filter(|&&learns| learns).count();
         let flops = cost::step(spec, layout.states(), weights);
-        *engine = if let Spec::Blocks(blocks) = spec {
-            Some(Box::new(Blocks::new(layout, learns, blocks, isa, threads)?))
-        } else {
-            let are_idle = *spec == Spec::Diagonal && threads.count(flops) > 1;
-            let threads = if are_idle { Threads::SERIAL } else { threads };
-            single(spec, layout, learns, isa, Workers::new(threads, flops)?)?
-        };
-        Ok(())
+        let are_idle = *spec == Spec::Diagonal && threads.count(flops) > 1;
+        let threads = if are_idle { Threads::SERIAL } else { threads };
+        let engine = single(spec, layout, learns, isa, Workers::new(threads, flops)?)?;
+        engine.ok_or(Error::Unsupported { what: "being built from its spec" })
     }
 }
 
-/// Not a loop, but compiled here for the same reason.
-pub(crate) struct BuildLoop;
+pub(crate) struct Build;
 
-impl Loop for BuildLoop {
-    type Work<'a, T: Real> = Order<'a, T>;
-    type Output = Result<(), Error>;
+impl Compiled for Build {
+    type Work<'a, T: Real> = Order<'a>;
+    type Output<T: Real> = Result<Box<dyn Engine<T>>, Error>;
 
     #[inline(never)]
-    fn single(isa: Isa, order: Order<'_, f32>) -> Result<(), Error> {
+    fn single(isa: Isa, order: Order<'_>) -> Result<Box<dyn Engine<f32>>, Error> {
         order.fill(isa)
     }
 
     #[inline(never)]
-    fn double(isa: Isa, order: Order<'_, f64>) -> Result<(), Error> {
+    fn double(isa: Isa, order: Order<'_>) -> Result<Box<dyn Engine<f64>>, Error> {
         order.fill(isa)
     }
 }

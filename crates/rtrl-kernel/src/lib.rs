@@ -62,6 +62,8 @@ pub use engine::Engine;
 pub use error::{Error, Quantity};
 pub use jacobian::Jacobian;
 pub use layout::{Drive, Layout};
+#[doc(hidden)]
+pub use simd::Compiled;
 pub use simd::{
     Average, Elementary, Function, Gru, Heads, Isa, Limit, Lstm, Moment, Real, Scale, Update,
     Vectorised, activate, combine, descend, head_products, limited_squares, product, spread,

@@ -48,6 +48,7 @@
 //! | `forecast.rs` | forecasts further ahead than one step |
 //! | `observer.rs` | observing a learner |
 //! | `error.rs` | the errors |
+//! | `compiled.rs` | functions that are compiled here, not in every program |
 //! | `store/` | files: saved models, checkpoints, `PyTorch`'s names, conformance cases |
 //!
 //! # Features
@@ -69,6 +70,7 @@ mod activation;
 #[cfg(feature = "approx")]
 mod approx;
 mod cell;
+mod compiled;
 mod engine;
 mod error;
 mod forecast;

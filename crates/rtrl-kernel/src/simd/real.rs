@@ -55,35 +55,36 @@ pub trait Real:
     /// The hyperbolic tangent, within 2 units in the last place.
     fn tanh(self) -> Self;
 
-    /// Runs a loop on the instruction set `isa`. Not for use outside the kernel.
+    /// Runs what another crate need not compile. Not for use outside these crates.
     #[doc(hidden)]
-    fn run<L: Loop>(isa: Isa, work: L::Work<'_, Self>) -> L::Output;
+    fn run<C: Compiled>(isa: Isa, work: C::Work<'_, Self>) -> C::Output<Self>;
 }
 
-/// A loop over registers, compiled in this crate once for each precision and instruction set.
+/// Generic code that is compiled once for each precision: a loop over registers, for each instruction
+/// set too, or another large function.
 ///
-/// Generic code is compiled anew in every crate that uses it. A loop is therefore reached through two
+/// Generic code is compiled anew in every crate that uses it. This is therefore reached through two
 /// functions that are not generic; [`Real::run`] takes the one for the precision. Implemented by
 /// `compiled!`.
-pub trait Loop {
-    /// What the loop works on.
+pub trait Compiled {
+    /// What it works on.
     type Work<'a, T: Real>;
     /// What it returns.
-    type Output;
-    /// The loop in single precision.
-    fn single(isa: Isa, work: Self::Work<'_, f32>) -> Self::Output;
-    /// The loop in double precision.
-    fn double(isa: Isa, work: Self::Work<'_, f64>) -> Self::Output;
+    type Output<T: Real>;
+    /// In single precision.
+    fn single(isa: Isa, work: Self::Work<'_, f32>) -> Self::Output<f32>;
+    /// In double precision.
+    fn double(isa: Isa, work: Self::Work<'_, f64>) -> Self::Output<f64>;
 }
 
-/// Compiles `$work`, a [`Work`](super::isa::Work) that is generic over the precision, as the [`Loop`] `$name`.
+/// Compiles `$work`, a [`Work`](super::isa::Work) that is generic over the precision, as `$name`.
 macro_rules! compiled {
     ($vis:vis $name:ident: $work:ident -> $output:ty) => {
         $vis struct $name;
 
-        impl $crate::simd::Loop for $name {
+        impl $crate::simd::Compiled for $name {
             type Work<'a, T: $crate::simd::Real> = $work<'a, T>;
-            type Output = $output;
+            type Output<T: $crate::simd::Real> = $output;
 
             #[inline(never)]
             fn single(isa: $crate::simd::Isa, mut work: $work<'_, f32>) -> $output {
@@ -157,8 +158,8 @@ macro_rules! real {
             }
 
             #[inline(always)]
-            fn run<L: Loop>(isa: Isa, work: L::Work<'_, Self>) -> L::Output {
-                L::$run(isa, work)
+            fn run<C: Compiled>(isa: Isa, work: C::Work<'_, Self>) -> C::Output<Self> {
+                C::$run(isa, work)
             }
         }
     };

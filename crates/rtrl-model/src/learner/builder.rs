@@ -6,6 +6,7 @@ use super::accumulate::Accumulator;
 use super::combined::Combined;
 use super::stream::Stream;
 use super::{Learner, Recoveries, Recovery};
+use crate::compiled::{compiled, once};
 use crate::error::check_count;
 use crate::gradient::Gradient;
 use crate::optimizer::Updater;
@@ -36,6 +37,8 @@ pub struct LearnerBuilder<T: Real> {
     loss: Loss<T>,
     sensitivity_decay: f64,
 }
+
+compiled!(Build<'a, T>: LearnerBuilder::make, LearnerBuilder<T> => Result<Learner<T>, Error>);
 
 impl<T: Real> LearnerBuilder<T> {
     pub(super) fn new(network: Network<T>) -> Self {
@@ -208,6 +211,10 @@ impl<T: Real> LearnerBuilder<T> {
     /// [`Error::Setting`] for an invalid or inconsistent setting, [`Error::Kernel`] if the
     /// sensitivities do not fit in memory or the threads cannot be started.
     pub fn build(self) -> Result<Learner<T>, Error> {
+        once::<Build, T>(self)
+    }
+
+    fn make(self) -> Result<Learner<T>, Error> {
         check_count("number of streams", self.streams)?;
         self.regime.check()?;
         if self.teacher_forcing && self.network.readout.is_some() {

@@ -10,6 +10,7 @@ use super::initial::InitialWeights;
 use super::layer_settings::LayerSettings;
 use super::pattern::Derivable;
 use super::{Connections, Layer, Network, Shape};
+use crate::compiled::{compiled, once};
 use crate::error::{Quantity, check_finite_from};
 use crate::readout::Readout;
 use crate::{Activation, Cell, Error, Generator, Matrix, Table};
@@ -50,6 +51,8 @@ pub struct NetworkBuilder<T> {
     readout: Option<Readout>,
     isa: Option<Isa>,
 }
+
+compiled!(Build<'a, T>: NetworkBuilder::make, NetworkBuilder<T> => Result<Network<T>, Error>);
 
 impl<T: Real> NetworkBuilder<T> {
     pub(super) fn new(units: usize, inputs: usize) -> Self {
@@ -246,6 +249,10 @@ impl<T: Real> NetworkBuilder<T> {
     /// [`Error::Memory`] if the weights do not fit in memory, [`Error::Kernel`] for an instruction
     /// set that this machine lacks.
     pub fn build(self) -> Result<Network<T>, Error> {
+        once::<Build, T>(self)
+    }
+
+    fn make(self) -> Result<Network<T>, Error> {
         let settings: Vec<&LayerSettings> = self.below.iter().chain([&self.last]).collect();
         let layers = self.make_layers(&settings)?;
         let weights = start_weights(&settings, &layers, self.seed)?;
