@@ -97,8 +97,8 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// as before: a checkpoint with a tensor that its engine would not save again is refused.
     ///
     /// # Errors
-    /// [`Error::Tensor`] or [`Error::NonFiniteTensor`] for tensors that do not match the engine,
-    /// and those of the source; p is then lost as after an overflow. [`Error::Unsupported`] by
+    /// [`Error::Tensor`], [`Error::NonFiniteTensor`] or [`Error::Number`] for tensors that do not match
+    /// the engine, and those of the source; p is then lost as after an overflow. [`Error::Unsupported`] by
     /// default.
     fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         let _ = from;

@@ -153,6 +153,18 @@ pub enum Error {
         /// The first row with such a number, from 0.
         row: usize,
     },
+    /// A stored tensor holds a number that no engine stores.
+    #[error("tensor `{name}`, row {row}: got {got}, expected {expected}")]
+    Number {
+        /// Its name.
+        name: String,
+        /// The row with the number, from 0.
+        row: usize,
+        /// What an engine stores.
+        expected: &'static str,
+        /// The number.
+        got: String,
+    },
     /// The sink or the source failed. It holds the reason.
     #[error("cannot save or load the engine: its sink or source failed")]
     Storage,

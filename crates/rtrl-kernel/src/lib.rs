@@ -26,6 +26,7 @@
 //! | `blocks/` | weight rows that reach few states, each with an engine of their own |
 //! | `diagonal/` | the engine of states that depend on themselves only |
 //! | `store.rs` | saving and loading an engine through sinks and sources |
+//! | `clearing.rs` | when p is cleared of subnormal numbers |
 //! | `panels.rs` | which weight is in which lane of which panel |
 //! | `simd/` | numbers, registers, instruction sets, and the loops of the forward pass |
 //! | `threads/` | how many threads share a step, and how they wait for work |
@@ -36,6 +37,7 @@
 
 mod blocks;
 mod build;
+mod clearing;
 pub mod cost;
 mod deferred;
 mod diagonal;
@@ -66,8 +68,8 @@ pub use layout::{Drive, Layout};
 pub use simd::Compiled;
 pub use simd::{
     Average, Elementary, Function, Gru, Heads, Isa, Limit, Lstm, Moment, Real, Scale, Update,
-    Vectorised, activate, combine, descend, head_products, limited_squares, product, spread,
-    subtract_square, sum_of_squares, sum_rows,
+    Vectorised, activate, clear_subnormals, combine, descend, head_products, limited_squares,
+    product, spread, subtract_square, sum_of_squares, sum_rows,
 };
 pub use spec::{Block, Pace, Spec};
 pub use step::Step;

@@ -8,6 +8,7 @@ use rtrl_model::{Cell, Real};
 
 use super::cell::CellStep;
 use super::fault::Fault;
+use super::normal;
 use super::weights::{Weights, numbers};
 
 /// The layers of a network: their weights and states.
@@ -130,6 +131,10 @@ impl<'a, T: Real> Chain<'a, T> {
             let step = CellStep::new(&self.case.layers[l], &s, &y, &layer.c);
             pass.z.push(z);
             input = self.finish(l, step, &mut pass);
+        }
+        for state in self.layers.iter_mut().flat_map(|layer| layer.y.iter_mut().chain(&mut layer.c))
+        {
+            *state = normal(*state);
         }
         pass
     }

@@ -25,6 +25,9 @@ use self::chain::{Chain, Pass};
 pub use self::fault::Fault;
 use self::weights::{Weights, numbers};
 
+/// Steps after which the eager engine clears p of subnormal numbers.
+const CLEARING: usize = 64;
+
 /// Runs `case` in the precision `T`.
 pub fn run<T: Real>(case: &Case) -> Trace {
     run_with::<T>(case, Fault::None)
@@ -72,6 +75,8 @@ struct Reference<'a, T> {
     /// The pending gradient.
     waiting: Option<Weights<T>>,
     steps: usize,
+    /// Steps since p was last 0 or cleared of subnormal numbers.
+    since_clearing: usize,
 }
 
 impl<'a, T: Real> Reference<'a, T> {
@@ -88,6 +93,7 @@ impl<'a, T: Real> Reference<'a, T> {
             sum: zeros,
             waiting: None,
             steps: 0,
+            since_clearing: 0,
         }
     }
 
@@ -105,6 +111,10 @@ impl<'a, T: Real> Reference<'a, T> {
         self.loss = T::from_f64(0.5) * e.iter().fold(T::ZERO, |sum, &e| e.mul_add(e, sum));
         self.chain.force(targets);
         self.learn(&e);
+        self.since_clearing += 1;
+        if self.since_clearing.is_multiple_of(CLEARING) {
+            self.p.iter_mut().flat_map(flat_mut).for_each(|p| *p = normal(*p));
+        }
     }
 
     /// Equation 5, or (5') with leaky units, (14) in general.
@@ -193,7 +203,7 @@ impl<'a, T: Real> Reference<'a, T> {
     fn apply(&mut self, descent: &Weights<T>) {
         let rate = T::from_f64(self.case.learning_rate);
         for (w, &descent) in flat_mut(&mut self.chain.w).zip(flat(descent)) {
-            *w += rate * descent;
+            *w = normal(*w + rate * descent);
         }
     }
 
@@ -202,7 +212,13 @@ impl<'a, T: Real> Reference<'a, T> {
         if self.fault != Fault::Reset {
             self.p.iter_mut().flat_map(flat_mut).for_each(|p| *p = T::ZERO);
         }
+        self.since_clearing = 0;
     }
+}
+
+/// `value`, but 0 with its sign if it is subnormal.
+fn normal<T: Real>(value: T) -> T {
+    if value.abs() < T::SMALLEST { value * T::ZERO } else { value }
 }
 
 fn flat<T>(numbers: &Weights<T>) -> impl Iterator<Item = &T> {

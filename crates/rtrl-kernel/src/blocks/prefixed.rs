@@ -41,6 +41,9 @@ pub(super) fn named(block: usize, error: Error) -> Error {
         Error::NonFiniteTensor { name, row } => {
             Error::NonFiniteTensor { name: in_block(block, &name), row }
         }
+        Error::Number { name, row, expected, got } => {
+            Error::Number { name: in_block(block, &name), row, expected, got }
+        }
         other => other,
     }
 }

@@ -16,7 +16,7 @@ use super::sweep::WindowAdjoint;
 use super::window::Window;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::simd::{Buffer, Isa, Real, Work, compiled};
+use crate::simd::{Buffer, Isa, Real, Work, at_least, compiled};
 
 /// Rows of lanes up to which four chains hide the latency; above, the many columns do.
 const NARROW: usize = 4;
@@ -207,6 +207,9 @@ fn block<S: Simd, T: Real, const CHAINS: usize, const NB: usize>(
             sums[v] = T::fused(simd, factor, jacobian[v], sums[v]);
         }
     }
-    below[first..first + NB].copy_from_slice(&add_chains::<S, T, CHAINS, NB>(simd, sums));
+    let sums = add_chains::<S, T, CHAINS, NB>(simd, sums);
+    for (below, &sum) in below[first..].iter_mut().zip(&sums) {
+        *below = at_least(simd, sum, T::NEGLIGIBLE);
+    }
     NB
 }

@@ -21,7 +21,7 @@ use pulp::Simd;
 
 use super::window::{Patterns, Window};
 use crate::panels::Placement;
-use crate::simd::{Real, Work, compiled};
+use crate::simd::{Real, Work, at_least, compiled, normal};
 
 /// Panels that are worked on together at most.
 pub(super) const GROUP: usize = 3;
@@ -129,6 +129,7 @@ impl<T: Real> Work for Chain<'_, T> {
 
 /// `new = jacobianᵀ old` for some panels of k.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
     simd: S,
     jacobian: &[T],
@@ -147,7 +148,9 @@ fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: 
             accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, &jacobian[first..], stride, old);
         for (g, (new, _)) in stages.iter_mut().enumerate() {
             for (row, sums) in new[first..].iter_mut().zip(&sums) {
-                *row = sums[g];
+                for v in 0..WIDE {
+                    row[v] = at_least(simd, sums[g][v], T::NEGLIGIBLE);
+                }
             }
         }
     }
@@ -240,7 +243,7 @@ impl<T: Real> Flush<'_, T> {
                 let column = T::vectors::<S>(&stage[state * T::LANES..][..T::LANES]);
                 for (place, &value) in T::vectors_mut::<S>(strip).iter_mut().zip(column) {
                     let sum = if is_first { zero } else { *place };
-                    *place = T::fused(simd, value, factor, sum);
+                    *place = normal::<S, T>(simd, T::fused(simd, value, factor, sum));
                 }
             }
         }
@@ -282,8 +285,8 @@ impl<T: Real> Flush<'_, T> {
             for g in 0..PANELS {
                 let rows = new[g * states..][..states][first..].iter_mut();
                 for (row, sums) in rows.zip(&sums) {
-                    *row = sums[g];
                     for v in 0..WIDE {
+                        row[v] = normal::<S, T>(simd, sums[g][v]);
                         checks[v] = T::fused(simd, zero, sums[g][v], checks[v]);
                     }
                 }

@@ -52,7 +52,9 @@ use crate::threads::{Threads, Workers};
 /// The exact engine that computes p only when a window of steps is full.
 ///
 /// For a given window and pace the results have the same bits on every instruction set and with any
-/// number of threads; they differ from those of [`Eager`](crate::Eager) by rounding.
+/// number of threads; they differ from those of [`Eager`](crate::Eager) by rounding. Numbers of p that a
+/// flush leaves subnormal become 0, and so do negligible adjoints and products of Jacobians
+/// (`docs/equations.md`, "Order of summation").
 ///
 /// An overflow of p is detected when the window is flushed or a gradient is read; errors that have not
 /// been read are then lost with it.

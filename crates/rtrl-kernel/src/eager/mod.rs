@@ -29,17 +29,21 @@ use pulp::Simd;
 use self::immediate::Immediate;
 use self::pack::Packing;
 use self::share::{GROUP, Packed, Share, Shares};
+use crate::clearing::Clearing;
 use crate::cost;
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
 use crate::jacobian::Jacobian;
 use crate::layout::Layout;
 use crate::panels::Placement;
-use crate::simd::{Buffer, Isa, Real, Work, compiled};
+use crate::simd::{Buffer, Clear, ClearLoop, Isa, Real, Work, compiled};
 use crate::spec::Spec;
 use crate::step::Step;
 use crate::store::{Sink, Source};
 use crate::threads::{Threads, Workers};
+
+/// The name of the tensor that marks rows of p which are zero and not read.
+const ZERO: &str = "zero";
 
 /// The exact engine that computes p(t) at every step.
 ///
@@ -47,6 +51,8 @@ use crate::threads::{Threads, Workers};
 /// it, then one fused multiply-add for each unforced unit l, ascending, from +0, and last the
 /// immediate influence, fused. The gradient is one fused chain over k ascending. So the results
 /// have the same bits on every instruction set and with any number of threads.
+///
+/// After every 64 steps, counted from the last time that p was 0, subnormal numbers in p become 0.
 #[derive(Debug, Clone)]
 pub struct Eager<T> {
     placement: Placement,
@@ -62,8 +68,9 @@ pub struct Eager<T> {
     sums: Buffer<T>,
     /// Old rows that are read, of one group of panels, for each thread.
     scratch: Buffer<T>,
-    /// Rows of p that are zero throughout.
+    /// Rows of p that are zero throughout and not read. Where the layer is small, all are read.
     zero: Vec<bool>,
+    clearing: Clearing,
     /// Whether the sums hold errors that have not been read.
     unread: bool,
     lost: bool,
@@ -117,6 +124,7 @@ impl<T: Real> Eager<T> {
             sums,
             scratch,
             zero,
+            clearing: Clearing::default(),
             unread,
             lost,
             packing,
@@ -157,6 +165,16 @@ impl<T: Real> Eager<T> {
         finite.into_inner()
     }
 
+    /// Replaces the subnormal numbers in p by 0.
+    #[cold]
+    fn clear_subnormals(&mut self) {
+        let Self { placement, isa, workers, p, shares, .. } = self;
+        let share = (shares.panels + shares.spare) * placement.layout().states() * T::LANES;
+        workers.each([(p.values_mut(), share)], |_, [values]| {
+            T::run::<ClearLoop>(*isa, Clear { values });
+        });
+    }
+
     /// [`Engine::advance`] of a small layer whose Jacobian is a sum of blocks: it is formed first, since the
     /// loops of small layers know one block.
     #[cold]
@@ -195,8 +213,25 @@ impl<T: Real> Eager<T> {
             let place = self.row(state, panel);
             self.p.values_mut()[place].copy_from_slice(row);
         }
-        // A row of -0 has been computed, and is read like any other: skipping it could change a sign.
         self.zero[state] = bytemuck::cast_slice(row).iter().all(|&byte: &u8| byte == 0);
+    }
+
+    /// Decides which of the rows that are +0 are read: those that were read before they were stored. One
+    /// that has vanished is, and to omit it could change the sign of a zero.
+    fn load_zero(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
+        let states = self.zero.len();
+        let mut odd = None;
+        from.read(ZERO, [1, states], &mut |_, row| {
+            for (state, (zero, &stored)) in self.zero.iter_mut().zip(row).enumerate() {
+                if stored != T::ZERO && !(*zero && stored == T::ONE) {
+                    odd = odd.or(Some((state, *zero, stored)));
+                }
+                *zero &= stored == T::ONE;
+            }
+        })?;
+        let Some((_, zero, got)) = odd else { return Ok(()) };
+        let expected = if zero { "0 or 1" } else { "0, since a sensitivity in its row is not" };
+        Err(Error::Number { name: ZERO.to_owned(), row: 0, expected, got: got.to_string() })
     }
 
     /// Row `state` of panel `panel` in p.
@@ -236,7 +271,13 @@ impl<T: Real> Engine<T> for Eager<T> {
         }
         let finite = self.advance_panels(step, error);
         self.unread |= error.is_some();
-        if finite { Ok(()) } else { Err(self.lose()) }
+        if !finite {
+            return Err(self.lose());
+        }
+        if self.clearing.count_step() {
+            self.clear_subnormals();
+        }
+        Ok(())
     }
 
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
@@ -256,6 +297,7 @@ impl<T: Real> Engine<T> for Eager<T> {
     fn reset(&mut self) -> Result<(), Error> {
         self.p.values_mut().fill(T::ZERO);
         self.zero.fill(true);
+        self.clearing = Clearing::default();
         self.lost = false;
         Ok(())
     }
@@ -272,6 +314,14 @@ impl<T: Real> Engine<T> for Eager<T> {
         }
         let shape = [self.placement.layout().states(), self.placement.weights()];
         to.tensor("sensitivities", shape, &mut |state, row| self.read_row(state, row))?;
+        self.clearing.save(to)?;
+        if !self.small {
+            to.tensor(ZERO, [1, shape[0]], &mut |_, row| {
+                for (place, &zero) in row.iter_mut().zip(&self.zero) {
+                    *place = if zero { T::ONE } else { T::ZERO };
+                }
+            })?;
+        }
         if !self.unread {
             return Ok(());
         }
@@ -286,6 +336,10 @@ impl<T: Real> Engine<T> for Eager<T> {
         self.p.values_mut().fill(T::ZERO);
         let shape = [self.placement.layout().states(), self.placement.weights()];
         from.read("sensitivities", shape, &mut |state, row| self.write_row(state, row))?;
+        self.clearing = Clearing::load(from)?;
+        if !self.small {
+            self.load_zero(from)?;
+        }
         let Self { placement, sums, .. } = self;
         let unread = from.read_any("gradient", [1, placement.weights()], &mut |_, row| {
             placement.spread(row, sums.values_mut().chunks_exact_mut(T::LANES));

@@ -7,6 +7,7 @@
 //! | `functions.rs` | exp, the logistic function and tanh |
 //! | `real.rs` | the two precisions, and loops that are compiled in this crate |
 //! | `buffer.rs` | memory that starts on a cache line |
+//! | `clear.rs` | replacing subnormal numbers by 0 |
 //! | `product.rs`, `activate.rs`, `update.rs` | matrix times vector; activations; the optimisers |
 //! | `heads.rs` | matrix times vector of layers in heads |
 //! | `gates.rs`, `combine.rs` | the elementwise part of gated cells; vector times matrix |
@@ -14,6 +15,7 @@
 
 mod activate;
 mod buffer;
+mod clear;
 mod combine;
 mod functions;
 mod gates;
@@ -30,6 +32,8 @@ mod vector;
 
 pub use self::activate::{Function, activate};
 pub(crate) use self::buffer::Buffer;
+pub use self::clear::clear_subnormals;
+pub(crate) use self::clear::{Clear, ClearLoop};
 pub use self::combine::combine;
 pub use self::functions::Elementary;
 pub use self::gates::{Gru, Lstm};
@@ -42,4 +46,4 @@ pub(crate) use self::real::compiled;
 pub use self::real::{Compiled, Real};
 pub use self::update::{Average, Limit, Moment, Scale, Update, descend, limited_squares};
 pub use self::vector::Vectorised;
-pub(crate) use self::vector::{is_zero, load, store};
+pub(crate) use self::vector::{at_least, is_zero, load, normal, store};

@@ -4,7 +4,7 @@ use pulp::Simd;
 
 use super::isa::{Isa, Work};
 use super::real::{Real, compiled};
-use super::vector::is_zero;
+use super::vector::{is_zero, normal};
 use crate::error::{Error, check_length};
 
 /// One update of the weights of a matrix.
@@ -13,12 +13,17 @@ use crate::error::{Error, check_length};
 ///
 /// ```text
 /// g = min(max(g, -value), value) * factor                     with a limit
-/// v = decay * v + rest * g * g                                with a second moment
-/// m = decay * m + rest * g,   then g = m                      with a first moment
+/// v = normal(decay * v + rest * q * q)                        with a second moment
+/// m = normal(decay * m + rest * g),   then g = m              with a first moment
 /// g = g / (sqrt(v) / root_bias + epsilon)                     with a second moment
 /// w = w - weight_decay * mask * w                             with weight decay
-/// w = w - rate * g
+/// w = normal(w - rate * g)
 /// ```
+///
+/// `normal(x)` is x, but 0 with its sign where x is subnormal, and q is g, but +0 where its magnitude is
+/// below `sqrt(smallest normal number / rest)`. Without them, moments and weights that vanish would stay
+/// subnormal for ever, since the decay of the smallest number rounds to the same number, and processors
+/// multiply such numbers a hundred times slower than others.
 ///
 /// All slices are equally long, a multiple of [`Real::LANES`].
 #[derive(Debug)]
@@ -150,7 +155,7 @@ fn within<T: Real>(value: T, limit: Option<T>) -> T {
     }
 }
 
-/// Plain descent, `next = weights - rate * gradient`, rounded twice: an [`Update`] with nothing else, at half
+/// Plain descent, `next = normal(weights - rate * gradient)`, rounded twice: an [`Update`] with nothing else, at half
 /// the cost for a small network. Returns whether all of it is finite.
 ///
 /// # Errors
@@ -191,7 +196,8 @@ impl<T: Real> Work for Descend<'_, T> {
         let (gradients, last_gradients) = T::vectors::<S>(self.gradient).as_chunks::<4>();
         let (nexts, last_nexts) = T::vectors_mut::<S>(self.next).as_chunks_mut::<4>();
         let descend = |next: &mut T::Vector<S>, weight, gradient, check: &mut T::Vector<S>| {
-            *next = T::fused(simd, T::product(simd, rate, gradient), minus_one, weight);
+            let after = T::fused(simd, T::product(simd, rate, gradient), minus_one, weight);
+            *next = normal::<S, T>(simd, after);
             *check = T::fused(simd, *next, zero, *check);
         };
         for (next, (weight, gradient)) in nexts.iter_mut().zip(weights.iter().zip(gradients)) {
@@ -219,6 +225,8 @@ impl<T: Real> Work for Update<'_, T> {
         let rate = T::splat(simd, self.rate);
         let weights = T::vectors::<S>(self.weights).iter();
         let places = weights.zip(T::vectors::<S>(self.gradient));
+        let least = self.second.as_ref().map_or(T::ZERO, |(scale, _)| scale.average.least());
+        let least = T::splat(simd, least);
         let mut overflow = zero;
         let next = T::vectors_mut::<S>(self.next).iter_mut();
         for (i, (next, (&weight, &gradient))) in next.zip(places).enumerate() {
@@ -228,7 +236,9 @@ impl<T: Real> Work for Update<'_, T> {
             }
             let mut divisor = None;
             if let Some((scale, moment)) = &mut self.second {
-                let v = moment.advance::<S>(simd, i, &scale.average, direction, true);
+                let magnitude = T::magnitude(simd, direction);
+                let square = T::where_greater(simd, least, magnitude, zero, direction);
+                let v = moment.advance::<S>(simd, i, &scale.average, square, true);
                 overflow = T::fused(simd, v, zero, overflow);
                 divisor = Some(scale.divisor::<S>(simd, v));
             }
@@ -244,7 +254,8 @@ impl<T: Real> Work for Update<'_, T> {
                 let decay = T::product(simd, T::splat(simd, decay), T::vectors::<S>(mask)[i]);
                 before = T::fused(simd, T::product(simd, decay, weight), minus_one, weight);
             }
-            *next = T::fused(simd, T::product(simd, rate, direction), minus_one, before);
+            let after = T::fused(simd, T::product(simd, rate, direction), minus_one, before);
+            *next = normal::<S, T>(simd, after);
             overflow = T::fused(simd, *next, zero, overflow);
         }
         is_zero::<S, T>(overflow)
@@ -270,6 +281,14 @@ impl<T: Real> Limit<T> {
     }
 }
 
+impl<T: Real> Average<T> {
+    /// The smallest value whose square counts: with it, `rest` times the square is not subnormal.
+    #[inline(always)]
+    fn least(self) -> T {
+        (T::SMALLEST / self.rest).sqrt()
+    }
+}
+
 impl<T: Real> Moment<'_, T> {
     /// Computes the `i`-th register of the next values from the new ones, or from their squares.
     #[inline(always)]
@@ -287,7 +306,7 @@ impl<T: Real> Moment<'_, T> {
         if squared {
             new_part = T::product(simd, new_part, new);
         }
-        let next = T::sum(simd, now, new_part);
+        let next = normal::<S, T>(simd, T::sum(simd, now, new_part));
         T::vectors_mut::<S>(self.next)[i] = next;
         next
     }
@@ -347,6 +366,30 @@ mod tests {
         }
     }
 
+    /// A gradient, and the moments before the update.
+    #[derive(Clone)]
+    struct Start<T> {
+        gradient: Vec<T>,
+        first: Vec<T>,
+        second: Vec<T>,
+    }
+
+    impl<T: Real> Start<T> {
+        fn new() -> Self {
+            Self { gradient: numbers(100), first: numbers(200), second: squares(300) }
+        }
+
+        /// With these factors.
+        fn scaled(self, gradient: T, moments: T) -> Self {
+            let by = |values: Vec<T>, factor| values.into_iter().map(move |value| value * factor);
+            Self {
+                gradient: by(self.gradient, gradient).collect(),
+                first: by(self.first, moments).collect(),
+                second: by(self.second, moments).collect(),
+            }
+        }
+    }
+
     fn average<T: Real>(decay: f64) -> Average<T> {
         Average { decay: T::from_f64(decay), rest: T::from_f64(1.0 - decay) }
     }
@@ -356,9 +399,10 @@ mod tests {
     }
 
     /// The table in the documentation of [`Update`], in a loop: the next moments and weights.
-    fn in_loops<T: Real>(parts: Parts, rate: T, gradients: &[T]) -> [Vec<T>; 3] {
-        let (weights, mask) = (numbers::<T>(0), mask::<T>());
-        let (mut first, mut second, mut next) = (numbers::<T>(200), squares::<T>(300), weights);
+    fn in_loops<T: Real>(parts: Parts, rate: T, start: &Start<T>) -> [Vec<T>; 3] {
+        let mask = mask::<T>();
+        let Start { gradient: gradients, first, second } = start.clone();
+        let (mut first, mut second, mut next) = (first, second, numbers::<T>(0));
         for (i, &gradient) in gradients.iter().enumerate() {
             let mut g = gradient;
             if let Some(limit) = parts.limit() {
@@ -368,11 +412,13 @@ mod tests {
             let average_of_squares = scale.average;
             let before = g;
             if parts.has(SECOND) {
-                second[i] = average_of_squares.decay * second[i]
-                    + average_of_squares.rest * before * before;
+                let Average { decay, rest } = average_of_squares;
+                let is_least = before.abs() < (T::SMALLEST / rest).sqrt();
+                let q = if is_least { T::ZERO } else { before };
+                second[i] = without_subnormal(decay * second[i] + rest * q * q);
             }
             if parts.has(FIRST) {
-                first[i] = average.decay * first[i] + average.rest * before;
+                first[i] = without_subnormal(average.decay * first[i] + average.rest * before);
                 g = first[i];
             }
             if parts.has(SECOND) {
@@ -380,9 +426,13 @@ mod tests {
             }
             let w = next[i];
             let decayed = if parts.has(DECAY) { w - T::from_f64(0.01) * mask[i] * w } else { w };
-            next[i] = decayed - rate * g;
+            next[i] = without_subnormal(decayed - rate * g);
         }
         [first, second, next]
+    }
+
+    fn without_subnormal<T: Real>(value: T) -> T {
+        if value.abs() < T::SMALLEST { value * T::ZERO } else { value }
     }
 
     fn mask<T: Real>() -> Vec<T> {
@@ -394,14 +444,14 @@ mod tests {
         isa: Isa,
         parts: Parts,
         rate: T,
-        gradient: &[T],
+        start: &Start<T>,
     ) -> ([Vec<T>; 3], bool) {
         let (weights, mask) = (numbers::<T>(0), mask::<T>());
-        let (first, second) = (numbers::<T>(200), squares::<T>(300));
+        let Start { gradient, first, second } = start;
         let (mut next_first, mut next_second) = (first.clone(), second.clone());
         let mut next = vec![T::ZERO; LEN];
-        let moment = Moment { now: &first, next: &mut next_first };
-        let moment_of_squares = Moment { now: &second, next: &mut next_second };
+        let moment = Moment { now: first, next: &mut next_first };
+        let moment_of_squares = Moment { now: second, next: &mut next_second };
         let update = Update {
             rate,
             weights: &weights,
@@ -421,15 +471,15 @@ mod tests {
     }
 
     fn every_set_follows_the_table<T: Real>() {
-        let (rate, gradient) = (T::from_f64(0.1), numbers::<T>(100));
+        let (rate, start) = (T::from_f64(0.1), Start::<T>::new());
         for isa in sets() {
             for parts in Parts::all() {
-                let (got, finite) = in_registers(isa, parts, rate, &gradient);
-                let expected = in_loops(parts, rate, &gradient);
+                let (got, finite) = in_registers(isa, parts, rate, &start);
+                let expected = in_loops(parts, rate, &start);
                 assert!(finite, "{parts:?} on {isa}");
                 assert_eq!(bits(&got), bits(&expected), "{parts:?} on {isa}");
                 // The comparison notices a rate that is off by a part in a thousand.
-                let other = in_loops(parts, rate * T::from_f64(1.001), &gradient);
+                let other = in_loops(parts, rate * T::from_f64(1.001), &start);
                 assert_ne!(bits(&got), bits(&other), "{parts:?} on {isa}");
             }
         }
@@ -441,14 +491,50 @@ mod tests {
         every_set_follows_the_table::<f64>();
     }
 
+    /// Moments at the end of the range, some on each side: no subnormal number remains, and the loops
+    /// agree on which numbers become 0.
+    fn what_vanishes_becomes_zero<T: Real>() {
+        let rate = T::from_f64(0.1);
+        let tiny = T::SMALLEST;
+        // With the second gradient, the squares are there.
+        for gradient in [tiny, tiny.sqrt() * T::from_f64(4.0)] {
+            let start = Start::<T>::new().scaled(gradient, tiny * T::from_f64(0.5));
+            for isa in sets() {
+                for parts in Parts::all() {
+                    let (got, finite) = in_registers(isa, parts, rate, &start);
+                    assert!(finite, "{parts:?} on {isa}");
+                    assert_eq!(
+                        bits(&got),
+                        bits(&in_loops(parts, rate, &start)),
+                        "{parts:?}, {isa}"
+                    );
+                    for (part, moments) in [FIRST, SECOND].into_iter().zip(&got) {
+                        let count = |is: fn(T) -> bool| moments.iter().filter(|&&v| is(v)).count();
+                        let subnormal = count(|v| v != T::ZERO && v.abs() < T::SMALLEST);
+                        let zero = count(|v| v == T::ZERO);
+                        assert!(!parts.has(part) || subnormal == 0, "{parts:?} on {isa}");
+                        let all = zero == LEN || zero == 0;
+                        assert!(!parts.has(part) || part == FIRST || !all, "{zero} on {isa}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn moments_that_vanish_become_zero() {
+        what_vanishes_becomes_zero::<f32>();
+        what_vanishes_becomes_zero::<f64>();
+    }
+
     #[test]
     fn what_is_not_finite_is_noticed_with_any_parts() {
         for isa in sets() {
             for parts in Parts::all() {
                 for bad in [f32::NAN, f32::INFINITY] {
-                    let mut gradient = numbers::<f32>(100);
-                    gradient[LEN - 1] = bad;
-                    let (_, finite) = in_registers(isa, parts, 0.1, &gradient);
+                    let mut start = Start::<f32>::new();
+                    start.gradient[LEN - 1] = bad;
+                    let (_, finite) = in_registers(isa, parts, 0.1, &start);
                     // A limit makes a finite number of an infinite one.
                     let limited = parts.has(VALUE) && bad.is_infinite();
                     assert_eq!(finite, limited, "{bad} with {parts:?} on {isa}");
@@ -461,9 +547,10 @@ mod tests {
     fn plain_descent_is_an_update_with_nothing_else() {
         let plain = Parts(0);
         for isa in sets() {
-            let (mut gradient, mut next) = (numbers::<f32>(100), vec![0.0; LEN]);
+            let (start, mut next) = (Start::<f32>::new(), vec![0.0; LEN]);
             let weights = numbers::<f32>(0);
-            let ([_, _, expected], _) = in_registers(isa, plain, 0.1, &gradient);
+            let ([_, _, expected], _) = in_registers(isa, plain, 0.1, &start);
+            let mut gradient = start.gradient;
             assert_eq!(descend(isa, 0.1, &weights, &gradient, &mut next), Ok(true));
             assert_eq!(next, expected, "{isa}");
             gradient[LEN - 1] = f32::INFINITY;

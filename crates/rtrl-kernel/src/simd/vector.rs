@@ -12,6 +12,11 @@ pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
     const ZERO: Self;
     /// 1.
     const ONE: Self;
+    /// The smallest positive number that is not subnormal: about 1.2e-38 or 2.2e-308.
+    const SMALLEST: Self;
+    /// What a product of Jacobians, or an adjoint, must reach to count: 2^-100 or 2^-960. Products of
+    /// such numbers with any but the smallest are not subnormal.
+    const NEGLIGIBLE: Self;
     /// 16 times -1, then 16 times 0: factors that negate some lanes and clear those after them.
     #[doc(hidden)]
     const NEGATE_SOME: &'static [Self; 32];
@@ -89,6 +94,19 @@ pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
     fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Vector<S>];
 }
 
+/// `a`, but 0 with its sign where it is subnormal, in each lane.
+#[inline(always)]
+pub(crate) fn normal<S: Simd, T: Vectorised>(simd: S, a: T::Vector<S>) -> T::Vector<S> {
+    at_least::<S, T>(simd, a, T::SMALLEST)
+}
+
+/// `a`, but 0 with its sign where its magnitude is below `least`, in each lane.
+#[inline(always)]
+pub(crate) fn at_least<S: Simd, T: Vectorised>(simd: S, a: T::Vector<S>, least: T) -> T::Vector<S> {
+    let zero = T::with_sign(simd, T::splat(simd, T::ZERO), a);
+    T::where_greater(simd, T::splat(simd, least), T::magnitude(simd, a), zero, a)
+}
+
 /// Whether every lane is 0.
 #[inline(always)]
 pub(crate) fn is_zero<S: Simd, T: Vectorised>(register: T::Vector<S>) -> bool {
@@ -129,12 +147,14 @@ pub(crate) fn store<S: Simd, T: Vectorised>(
 }
 
 macro_rules! vectorised {
-    ($type:ident, $bits:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $product:ident,
+    ($type:ident, $above:literal, $bits:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $product:ident,
      $quotient:ident, $root:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $select:ident,
      $load:ident, $store:ident, $as_simd:ident, $as_mut_simd:ident) => {
         impl Vectorised for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const SMALLEST: Self = $type::MIN_POSITIVE;
+            const NEGLIGIBLE: Self = $type::MIN_POSITIVE * (1u64 << $above) as $type;
             const NEGATE_SOME: &'static [Self; 32] = &{
                 let mut factors = [0.0; 32];
                 let mut lane = 0;
@@ -233,6 +253,7 @@ macro_rules! vectorised {
 
 vectorised!(
     f32,
+    26,
     u32,
     f32s,
     splat_f32s,
@@ -253,6 +274,7 @@ vectorised!(
 );
 vectorised!(
     f64,
+    62,
     u64,
     f64s,
     splat_f64s,

@@ -5,6 +5,7 @@
 //! | `random.rs` | layouts and steps of random numbers |
 //! | `rtrl-bench/src/differential/loops.rs`, `numerals.rs` | p in plain loops; the numbers of a step |
 //! | `eager.rs`, `deferred.rs` | what each engine promises |
+//! | `fading.rs` | sensitivities that fade become 0, at the same steps everywhere |
 //! | `small.rs` | an engine of two units: errors, saving, empty layers |
 //! | `blocks.rs`, `structures.rs` | blocks of rows that reach few states; connections with such blocks |
 //! | `src/simd/tested.rs` | the instruction sets |
@@ -18,6 +19,7 @@ mod blocks;
 mod deferred;
 mod drives;
 mod eager;
+mod fading;
 mod random;
 mod small;
 mod structures;

@@ -38,7 +38,7 @@ fn a_restored_engine_continues_as_the_saved_one() {
     engine.advance(&TAME.step(), Some(&[0.5, 2.0])).unwrap();
     let mut saved = Snapshot::default();
     engine.save(&mut saved).unwrap();
-    assert!(saved.tensors.keys().eq(["gradient", "sensitivities"]));
+    assert!(saved.tensors.keys().eq(["gradient", "sensitivities", "since_clearing"]));
     let mut other = Small::engine();
     assert_eq!(other.spec(), engine.spec());
     other.advance(&TAME.step(), None).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rtrl_kernel::{Isa, Real, product};
+use rtrl_kernel::{Isa, Real, clear_subnormals, product};
 
 use super::heads::HeadRoom;
 use super::shape::Shape;
@@ -255,6 +255,8 @@ impl<T: Real> Tape<T> {
                 return self.name_non_finite(layer, step, input);
             }
         }
+        // What has faded would stay subnormal, and slow every step that follows.
+        clear_subnormals(network.isa, &mut self.next)?;
         match &network.readout {
             Some(readout) => self.read_out(readout, network.isa, step, input),
             None => Ok(()),
@@ -369,7 +371,7 @@ fn fill_z<T: Real>(z: &mut [T], first_unit: usize, input: &[T], outputs: &[T]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Readout;
+    use crate::{Activation, InitialWeights, Readout};
 
     fn network(units: usize) -> Network<f64> {
         let readout = Readout::new(2).with_inputs();
@@ -389,6 +391,24 @@ mod tests {
         assert_eq!(first.values(), second.values());
         assert_eq!(first.outputs(), second.outputs());
         assert_eq!(first.slopes(), second.slopes());
+    }
+
+    /// A lone unit that halves its output: 0 follows the smallest normal number.
+    #[test]
+    fn a_state_that_vanishes_becomes_zero() {
+        let smallest = f32::MIN_POSITIVE;
+        let network = Network::<f32>::builder(1, 0)
+            .bias(false)
+            .activation(Activation::Identity)
+            .weights(InitialWeights::given(vec![vec![0.5]]))
+            .initial_state(vec![f64::from(-smallest) * 4.0])
+            .build()
+            .unwrap();
+        let mut state = network.state();
+        for expected in [-2.0 * smallest, -smallest, -0.0] {
+            let output = network.forward(&mut state, &[]).unwrap()[0];
+            assert_eq!(output.to_bits(), expected.to_bits());
+        }
     }
 
     #[test]

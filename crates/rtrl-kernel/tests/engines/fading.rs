@@ -1,0 +1,215 @@
+//! Sensitivities that fade: rounding would keep them subnormal for ever, so both engines make 0 of them,
+//! at the same steps on every machine and in a run that is stored and resumed.
+
+use rtrl_kernel::{
+    Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Real, Snapshot, Step, Threads,
+};
+
+use crate::random::Numbers;
+use crate::tested;
+
+/// Steps between two clearings of the eager engine.
+const PERIOD: usize = 64;
+
+/// The step after which nothing is left: the last but one clearing finds small numbers, the last
+/// none that are not subnormal.
+const GONE: usize = 4 * PERIOD;
+
+/// The numbers of a step: after some in which p is tiny, but not subnormal, it fades.
+struct Fading<T> {
+    recurrent: Vec<T>,
+    scale: Vec<T>,
+    diagonal: Vec<T>,
+    injection: Vec<T>,
+    z: Vec<T>,
+    error: Vec<T>,
+}
+
+impl<T: Real> Fading<T> {
+    fn at(t: usize, units: usize) -> Self {
+        let mut numbers = Numbers(t as u64 * 7 + 1);
+        let starts = t < 3;
+        let tiny = T::SMALLEST * T::from_f64(if starts { 1e8 } else { 0.0 });
+        let mut fading = Self {
+            recurrent: numbers.list(units * units),
+            scale: vec![T::from_f64(0.01); units],
+            diagonal: vec![T::from_f64(0.8); units],
+            injection: numbers.list::<T>(units).into_iter().map(|value| value * tiny).collect(),
+            z: numbers.list(units + 2),
+            error: numbers.list(units),
+        };
+        // A row that vanishes at once, and one that is 0 now and then, and read again afterwards.
+        let last = units - 1;
+        fading.diagonal[last] = T::ZERO;
+        fading.scale[last] = T::from_f64(1e-6);
+        if t % 9 == 4 {
+            (fading.diagonal[1], fading.scale[1]) = (T::ZERO, T::ZERO);
+        }
+        fading
+    }
+
+    fn advance(&self, engine: &mut dyn Engine<T>) {
+        let units = self.scale.len();
+        let jacobian = Jacobian::scaled(&self.recurrent, units, &self.scale);
+        let step = Step {
+            jacobian: jacobian.with_diagonal(Some(&self.diagonal)),
+            injection: &self.injection,
+            z: &self.z,
+            forced: &vec![false; units],
+        };
+        engine.advance(&step, Some(&self.error)).unwrap();
+    }
+}
+
+fn p<T: Real>(engine: &dyn Engine<T>, units: usize) -> Vec<T> {
+    let mut rows = vec![T::ZERO; engine.weights() * units];
+    for (k, row) in rows.chunks_exact_mut(engine.weights()).enumerate() {
+        engine.sensitivities(k, row).unwrap();
+    }
+    rows
+}
+
+fn saved<T: Real>(engine: &dyn Engine<T>) -> Snapshot<T> {
+    let mut snapshot = Snapshot::default();
+    engine.save(&mut snapshot).unwrap();
+    snapshot
+}
+
+/// The engines that are compared.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Eager,
+    Deferred(usize, Pace),
+}
+
+impl Kind {
+    fn engine<T: Real>(self, units: usize, isa: Isa, threads: usize) -> Box<dyn Engine<T>> {
+        let layout = Layout::simple(units, units + 2).unwrap();
+        let learns: Vec<bool> = (0..layout.weights()).map(|w| w % 7 != 3).collect();
+        let threads = Threads::Exactly(threads);
+        match self {
+            Self::Eager => Box::new(Eager::<T>::new(&layout, &learns, isa, threads).unwrap()),
+            Self::Deferred(window, pace) => {
+                let engine = Deferred::<T>::new(&layout, &learns, window, pace, isa, threads);
+                Box::new(engine.unwrap())
+            }
+        }
+    }
+
+    /// Whether p is cleared after step `t`, counted from 1.
+    fn clears(self, t: usize) -> bool {
+        matches!(self, Self::Eager) && t.is_multiple_of(PERIOD)
+    }
+}
+
+/// The bits of p and of the gradient after every step until nothing is left; `between` may replace the
+/// engine after each.
+fn run<T: Real>(
+    kind: Kind,
+    units: usize,
+    mut engine: Box<dyn Engine<T>>,
+    between: impl Fn(Box<dyn Engine<T>>) -> Box<dyn Engine<T>>,
+) -> Vec<Vec<u8>> {
+    let is_subnormal = |&v: &T| v != T::ZERO && v.abs() < T::SMALLEST;
+    let (mut bits, mut faded) = (Vec::new(), false);
+    for t in 1..=GONE {
+        Fading::<T>::at(t - 1, units).advance(&mut *engine);
+        let p = p(&*engine, units);
+        let any = p.iter().any(is_subnormal);
+        assert!(!(any && kind.clears(t)), "{kind:?}, {units} units, step {t}");
+        faded |= any;
+        assert!(t < GONE || p.iter().all(|&v| v == T::ZERO), "{kind:?}, {units} units");
+        bits.push(bytemuck::cast_slice(&p).to_vec());
+        if t % 5 == 0 {
+            let stride = units + 2;
+            let mut gradient = vec![T::ZERO; units * stride];
+            engine.gradient(&mut gradient, stride).unwrap();
+            bits.push(bytemuck::cast_slice(&gradient).to_vec());
+        }
+        engine = between(engine);
+    }
+    assert!(faded, "nothing was subnormal: {kind:?}, {units} units");
+    bits
+}
+
+fn check<T: Real>(kind: Kind, units: usize) {
+    let expected = run(kind, units, kind.engine::<T>(units, Isa::scalar(), 1), |engine| engine);
+    let same = |got: Vec<Vec<u8>>, what: &dyn std::fmt::Display| {
+        let place = got.iter().zip(&expected).position(|(got, expected)| got != expected);
+        assert_eq!(place, None, "{kind:?}, {units} units, {}: {what}", T::NAME);
+    };
+    for isa in tested::sets() {
+        for threads in [1, 3] {
+            let engine = kind.engine::<T>(units, isa, threads);
+            same(run(kind, units, engine, |engine| engine), &format!("{isa}, {threads} threads"));
+        }
+        let spare = kind.engine::<T>(units, isa, 2);
+        let resume = |engine: Box<dyn Engine<T>>| {
+            let mut resumed = spare.clone();
+            resumed.load(&mut saved(&*engine)).unwrap();
+            assert!(saved(&*resumed) == saved(&*engine), "{kind:?}, {units} units, {isa}");
+            resumed
+        };
+        let engine = kind.engine::<T>(units, isa, 1);
+        same(run(kind, units, engine, resume), &format!("{isa}, resumed"));
+    }
+}
+
+#[test]
+fn what_fades_in_the_eager_engine_becomes_zero_at_the_same_steps_everywhere() {
+    for units in [4, 13, 17] {
+        check::<f32>(Kind::Eager, units);
+        check::<f64>(Kind::Eager, units);
+    }
+}
+
+#[test]
+fn what_fades_in_the_deferred_engine_becomes_zero_at_the_same_steps_everywhere() {
+    for pace in [Pace::Bursts, Pace::Even] {
+        for units in [4, 17] {
+            check::<f32>(Kind::Deferred(2, pace), units);
+            check::<f64>(Kind::Deferred(2, pace), units);
+        }
+    }
+}
+
+/// A reset starts the count again.
+#[test]
+fn a_reset_engine_is_like_a_new_one() {
+    let [mut used, new] = [0, 1].map(|_| Kind::Eager.engine::<f32>(4, Isa::best(), 1));
+    for t in 0..70 {
+        Fading::at(t, 4).advance(&mut *used);
+    }
+    used.gradient(&mut [0.0; 24], 6).unwrap();
+    assert_ne!(saved(&*used), saved(&*new));
+    used.reset().unwrap();
+    assert_eq!(saved(&*used), saved(&*new));
+}
+
+#[test]
+fn stored_numbers_that_no_engine_stores_are_refused() {
+    let mut engine = Kind::Eager.engine::<f64>(17, Isa::best(), 1);
+    Fading::at(0, 17).advance(&mut *engine);
+    let whole = saved(&*engine);
+    let mut refused = |name: &str, place: usize, value: f64, expected: &str| {
+        let mut odd = whole.clone();
+        odd.tensors.get_mut(name).unwrap().1[place] = value;
+        let error = engine.load(&mut odd).unwrap_err();
+        assert!(matches!(error, Error::Number { .. }), "{error:?}");
+        let expected = format!("tensor `{name}`, row 0: got {value}, expected {expected}");
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(engine.save(&mut Snapshot::default()), Err(Error::Lost));
+    };
+    for steps in [64.0, -1.0, 0.5, 1e300] {
+        refused("since_clearing", 0, steps, "a whole number below 64");
+    }
+    refused("zero", 3, 1.0, "0, since a sensitivity in its row is not");
+    refused("zero", 3, -1.0, "0, since a sensitivity in its row is not");
+    let (name, mut zeros) = ("sensitivities", whole.clone());
+    zeros.tensors.get_mut(name).unwrap().1.fill(0.0);
+    zeros.tensors.get_mut("zero").unwrap().1[5] = 0.5;
+    let error = engine.load(&mut zeros).unwrap_err().to_string();
+    assert_eq!(error, "tensor `zero`, row 0: got 0.5, expected 0 or 1");
+    engine.load(&mut whole.clone()).unwrap();
+    assert_eq!(saved(&*engine), whole);
+}
