@@ -64,7 +64,7 @@ impl<T: Real> Plain<T> {
         let drive = drive.filter(|_| !self.is(Wrong::ImmediateInfluence));
         let is_other = |d: &usize| self.layout.drives()[..*d].iter().any(|d| d.state as usize == k);
         let drive = drive.filter(|d| !(self.is(Wrong::OtherGates) && is_other(d)));
-        drive.map_or(T::ZERO, |d| step.injection[d] * step.z[self.layout.z(row).start + j])
+        drive.map_or(T::ZERO, |d| step.injection[d] * step.z[self.layout.place(row, j)])
     }
 }
 

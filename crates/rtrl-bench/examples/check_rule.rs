@@ -46,7 +46,7 @@ impl Engine<f64> for MyRule {
             }
             for d in self.layout.drives_of(i) {
                 let k = self.layout.drives()[d].state as usize;
-                self.p[k][w] += step.injection[d] * step.z[self.layout.z(i).start + j];
+                self.p[k][w] += step.injection[d] * step.z[self.layout.place(i, j)];
             }
             for (k, e) in error.into_iter().flatten().enumerate() {
                 self.gradient[w] -= e * self.p[k][w];

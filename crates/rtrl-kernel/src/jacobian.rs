@@ -351,19 +351,22 @@ impl<T: Real> Work for Diagonal<'_, T> {
             }
             return;
         };
-        // The column of a unit in its head, without a division for each.
-        let mut column = heads.first % heads.size;
-        for (k, place) in (heads.first..).zip(self.into.iter_mut()) {
-            let place = std::slice::from_mut(place);
-            place[0] = T::ZERO;
-            if let Some(block) = &jacobian.blocks[0] {
-                block.write(k, column, place);
+        self.into.fill(T::ZERO);
+        for (number, block) in jacobian.blocks.iter().flatten().enumerate() {
+            let weights = &block.weights[heads.first * block.stride..];
+            let scale = &block.scale[heads.first..][..self.into.len()];
+            // The column of a unit in its head, without a division for each.
+            let mut column = heads.first % heads.size;
+            for (k, place) in self.into.iter_mut().enumerate() {
+                let weight = weights[k * block.stride + column];
+                let product = scale[k] * weight;
+                *place = if number == 0 { product } else { scale[k].mul_add(weight, *place) };
+                column = if column + 1 == heads.size { 0 } else { column + 1 };
             }
-            jacobian.blocks[1..].iter().flatten().for_each(|block| block.add(k, column, place));
-            if let Some(diagonal) = jacobian.diagonal {
-                place[0] += diagonal[k];
-            }
-            column = if column + 1 == heads.size { 0 } else { column + 1 };
+        }
+        if let Some(diagonal) = jacobian.diagonal {
+            let places = self.into.iter_mut().zip(&diagonal[heads.first..]);
+            places.for_each(|(place, &kept)| *place += kept);
         }
     }
 }

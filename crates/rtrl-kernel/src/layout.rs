@@ -31,8 +31,8 @@ pub struct Layout(Arc<Tables>);
 #[derive(Debug, PartialEq, Eq)]
 struct Tables {
     states: usize,
-    /// The part of z that each row sees.
-    rows: Vec<Range<usize>>,
+    /// The parts of z that each row sees, joined where the second continues the first.
+    rows: Vec<[Range<usize>; 2]>,
     /// The first weight of each row, weights counted row by row; then the number of weights.
     offsets: Vec<usize>,
     drives: Vec<Drive>,
@@ -52,26 +52,41 @@ impl Layout {
     /// [`Error::Layout`] without states or rows, [`Error::Drive`] for a drive of a row or state that is not
     /// there or not in order, [`Error::Memory`] if the weights are more than can be counted.
     pub fn new(states: usize, rows: Vec<Range<usize>>, drives: Vec<Drive>) -> Result<Self, Error> {
+        Self::divided(states, rows.into_iter().map(|z| [z, 0..0]).collect(), drives)
+    }
+
+    /// [`Layout::new`] where each row sees two parts of z, one after the other: in a layer that is
+    /// divided into heads, what all rows share, and what those of its head see in addition.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub fn divided(
+        states: usize,
+        rows: Vec<[Range<usize>; 2]>,
+        drives: Vec<Drive>,
+    ) -> Result<Self, Error> {
         if states == 0 || rows.is_empty() {
             return Err(Error::Layout { states, rows: rows.len() });
         }
         check_drives(states, rows.len(), &drives)?;
-        let weights = rows.iter().map(|z| z.len() as u128).sum::<u128>();
+        let rows: Vec<_> = rows.into_iter().map(joined).collect();
+        let width = |[first, then]: &[Range<usize>; 2]| first.len() + then.len();
+        let weights = rows.iter().map(|z| width(z) as u128).sum::<u128>();
         if weights > MOST_WEIGHTS {
             return Err(Error::Memory { bytes: weights });
         }
         let offsets = std::iter::once(0)
             .chain(rows.iter().scan(0, |end, z| {
-                *end += z.len();
+                *end += width(z);
                 Some(*end)
             }))
             .collect();
         let starts = (0..=rows.len())
             .map(|row| drives.partition_point(|d| (d.row as usize) < row))
             .collect();
-        let z_len = rows.iter().map(|z| z.end).max().unwrap_or(0);
-        let widest = rows.iter().map(Range::len).max().unwrap_or(0);
-        let uniform = rows.iter().all(|z| *z == rows[0]);
+        let z_len = rows.iter().flatten().map(|part| part.end).max().unwrap_or(0);
+        let widest = rows.iter().map(width).max().unwrap_or(0);
+        let uniform = rows.iter().all(|z| *z == rows[0]) && rows[0][1].is_empty();
         let identical = drives.iter().all(|drive| drive.row == drive.state);
         let simple = uniform && identical && (rows.len(), drives.len()) == (states, states);
         let tables =
@@ -123,14 +138,39 @@ impl Layout {
         self.0.z_len
     }
 
-    /// The part of z that weight row `row` sees.
-    pub fn z(&self, row: usize) -> Range<usize> {
+    /// The parts of z that weight row `row` sees, one after the other. The second is empty where the
+    /// row sees one part, or two of which one continues the other.
+    pub fn z(&self, row: usize) -> [Range<usize>; 2] {
         self.0.rows[row].clone()
+    }
+
+    /// The place in z of what weight (`row`, `column`) is multiplied by.
+    pub fn place(&self, row: usize, column: usize) -> usize {
+        let [first, then] = &self.0.rows[row];
+        match column.checked_sub(first.len()) {
+            Some(column) => then.start + column,
+            None => first.start + column,
+        }
+    }
+
+    /// The parts of z that some neighbouring columns of a row see, in order and without empty ones.
+    pub(crate) fn seen(
+        &self,
+        row: usize,
+        columns: Range<usize>,
+    ) -> impl Iterator<Item = Range<usize>> + use<> {
+        let [first, then] = self.z(row);
+        let split = first.len();
+        let before = columns.start.min(split)..columns.end.min(split);
+        let after = columns.start.max(split) - split..columns.end.max(split) - split;
+        let parts = [(first.start, before), (then.start, after)];
+        let parts = parts.map(|(start, part)| start + part.start..start + part.end);
+        parts.into_iter().filter(|part| !part.is_empty())
     }
 
     /// Number of weights in row `row`.
     pub fn width(&self, row: usize) -> usize {
-        self.0.rows[row].len()
+        self.offset(row + 1) - self.offset(row)
     }
 
     /// The largest number of weights in a row.
@@ -165,10 +205,21 @@ impl Layout {
         self.0.simple
     }
 
-    /// Whether all rows see the same part of z.
+    /// Whether all rows see the same part of z, in one piece.
     pub(crate) fn is_uniform(&self) -> bool {
         self.0.uniform
     }
+}
+
+/// The same parts of z: one if the other is empty or continues it.
+fn joined([first, then]: [Range<usize>; 2]) -> [Range<usize>; 2] {
+    if first.is_empty() {
+        return [then, 0..0];
+    }
+    if then.is_empty() || first.end == then.start {
+        return [first.start..first.end + then.len(), 0..0];
+    }
+    [first, then]
 }
 
 /// Fails unless the drives are in order and lead from one of `rows` rows to one of `states` states.
@@ -218,7 +269,31 @@ mod tests {
             (0..2, 2..2, 2..3)
         );
         assert!(!layout.is_simple() && !layout.is_uniform());
+        assert_eq!((layout.z(2), layout.place(2, 1)), ([3..9, 0..0], 4));
         assert!(Layout::simple(3, 4).unwrap().is_simple());
         assert!(!Layout::stacked(3, 2, 4).unwrap().is_simple());
+    }
+
+    #[test]
+    fn rows_may_see_two_parts_of_z() {
+        let rows = vec![[0..3, 3..5], [0..3, 5..7], [2..2, 1..4], [4..6, 2..2]];
+        let layout = Layout::divided(1, rows, vec![]).unwrap();
+        let z = [[0..5, 0..0], [0..3, 5..7], [1..4, 0..0], [4..6, 0..0]];
+        assert_eq!([0, 1, 2, 3].map(|row| layout.z(row)), z);
+        assert_eq!([0, 1, 2, 3].map(|row| layout.width(row)), [5, 5, 3, 2]);
+        assert_eq!((layout.z_len(), layout.widest(), layout.weights()), (7, 5, 15));
+        for (row, [first, then]) in z.into_iter().enumerate() {
+            let places: Vec<usize> = first.chain(then).collect();
+            for start in 0..=places.len() {
+                for end in start..=places.len() {
+                    let seen: Vec<usize> = layout.seen(row, start..end).flatten().collect();
+                    assert_eq!(seen, places[start..end]);
+                }
+            }
+            let all = 0..places.len();
+            assert_eq!(all.map(|column| layout.place(row, column)).collect::<Vec<_>>(), places);
+        }
+        let same = Layout::divided(2, vec![[0..3, 5..7]; 2], vec![]).unwrap();
+        assert!(!same.is_uniform());
     }
 }

@@ -69,7 +69,7 @@ pub use simd::Compiled;
 pub use simd::{
     Average, Elementary, Function, Gru, Heads, Isa, Limit, Lstm, Moment, Real, Scale, Update,
     Vectorised, activate, clear_subnormals, combine, descend, head_products, limited_squares,
-    product, spread, subtract_square, sum_of_squares, sum_rows,
+    product, subtract_square, sum_of_squares, sum_rows,
 };
 pub use spec::{Block, Pace, Spec};
 pub use step::Step;

@@ -13,9 +13,8 @@ pub struct Gradient<T> {
 
 impl<T: Real> Gradient<T> {
     pub(crate) fn zeros(layers: &Network<T>) -> Result<Self, Error> {
-        let zeros = |like: &Matrix<T>| Matrix::zeros(like.rows(), like.columns());
-        let readout = layers.descending_readout().map(|readout| zeros(&readout.weights));
-        Ok(Self { recurrent: zeros(&layers.weights)?, readout: readout.transpose()? })
+        let readout = layers.descending_readout().map(|readout| readout.weights.zeros_like());
+        Ok(Self { recurrent: layers.weights.zeros_like()?, readout: readout.transpose()? })
     }
 
     /// dL/dW, shaped as [`Network::weights`].

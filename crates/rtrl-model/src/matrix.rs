@@ -1,4 +1,4 @@
-//! A matrix whose rows are padded for the kernel.
+//! A matrix in the form that the kernel takes.
 
 use rtrl_kernel::Real;
 
@@ -59,10 +59,11 @@ impl<V: Clone> From<&[V]> for Table<V> {
     }
 }
 
-/// A row-major matrix; each row is padded with zeros to a multiple of the kernel's lanes.
+/// A row-major matrix. Each row is padded with zeros to a multiple of the kernel's lanes; in a network of
+/// which all layers are in heads, where rows are many and short, there are no gaps.
 ///
 /// `matrix[(i, j)]` panics outside the matrix, as does [`Matrix::row`]; [`Matrix::get`] does not.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Matrix<T> {
     rows: usize,
     columns: usize,
@@ -78,12 +79,48 @@ impl<T: Real> Matrix<T> {
     /// [`Error::Memory`] with the bytes if there is not enough memory.
     pub fn zeros(rows: usize, columns: usize) -> Result<Self, Error> {
         let width = (columns as u128).next_multiple_of(T::LANES as u128);
-        let bytes = (rows as u128).saturating_mul(width * size_of::<T>() as u128);
+        Self::reserve((rows, columns), width, (rows as u128).saturating_mul(width))
+    }
+
+    /// A matrix of zeros, without gaps between the rows. After the last one there are zeros up to a multiple
+    /// of the kernel's lanes, at least as many as would pad it.
+    fn packed_zeros(rows: usize, columns: usize) -> Result<Self, Error> {
+        let (width, lanes) = (columns as u128, T::LANES as u128);
+        let last = width.next_multiple_of(lanes) - width;
+        let len = (rows as u128).saturating_mul(width).saturating_add(last);
+        Self::reserve((rows, columns), width, len.div_ceil(lanes).saturating_mul(lanes))
+    }
+
+    /// `len` zeros, with rows `stride` apart.
+    fn reserve((rows, columns): (usize, usize), stride: u128, len: u128) -> Result<Self, Error> {
+        let bytes = len.saturating_mul(size_of::<T>() as u128);
         let refused = Error::Memory { what: "a weight matrix", bytes };
-        let len = (rows as u128).checked_mul(width).and_then(|len| usize::try_from(len).ok());
-        let (Some(len), Ok(stride)) = (len, usize::try_from(width)) else { return Err(refused) };
+        let (Ok(len), Ok(stride)) = (usize::try_from(len), usize::try_from(stride)) else {
+            return Err(refused);
+        };
         let values = bytemuck::allocation::try_zeroed_vec(len).map_err(|()| refused)?;
         Ok(Self { rows, columns, stride, values })
+    }
+
+    /// A matrix of zeros in the form of this one.
+    ///
+    /// # Errors
+    /// As [`Matrix::zeros`].
+    pub(crate) fn zeros_like(&self) -> Result<Self, Error> {
+        let Self { rows, columns, stride, ref values } = *self;
+        Self::reserve((rows, columns), stride as u128, values.len() as u128)
+    }
+
+    /// The same values without gaps between the rows.
+    ///
+    /// # Errors
+    /// As [`Matrix::zeros`].
+    pub(crate) fn packed(&self) -> Result<Self, Error> {
+        let mut packed = Self::packed_zeros(self.rows, self.columns)?;
+        for (row, values) in self.iter_rows().enumerate() {
+            packed.row_mut(row).copy_from_slice(values);
+        }
+        Ok(packed)
     }
 
     /// A matrix of given values, rounded to this precision.
@@ -172,12 +209,12 @@ impl<T: Real> Matrix<T> {
         self.iter_rows().map(|row| row.iter().map(|value| value.to_f64()).collect()).collect()
     }
 
-    /// Adds `other`, a matrix of the same shape, element by element.
+    /// Adds `other`, a matrix of the same form, element by element.
     pub(crate) fn add(&mut self, other: &Self) {
         self.values.iter_mut().zip(&other.values).for_each(|(sum, &value)| *sum += value);
     }
 
-    /// Becomes equal to `other`, a matrix of the same shape.
+    /// Becomes equal to `other`, a matrix of the same form.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.values.copy_from_slice(&other.values);
     }
@@ -216,6 +253,14 @@ impl<T: Real> Matrix<T> {
     /// All values with their padding, which must stay zero.
     pub(crate) fn padded_mut(&mut self) -> &mut [T] {
         &mut self.values
+    }
+}
+
+/// Matrices are equal that have the same shape and the same values.
+impl<T: Real> PartialEq for Matrix<T> {
+    fn eq(&self, other: &Self) -> bool {
+        let shape = |matrix: &Self| (matrix.rows, matrix.columns);
+        shape(self) == shape(other) && self.iter_rows().eq(other.iter_rows())
     }
 }
 
@@ -270,6 +315,26 @@ mod tests {
         assert_eq!(values.iter().filter(|&&value| value != 0.0).count(), 1);
         assert_eq!((matrix.get(2, 8), matrix[(2, 8)]), (Some(5.0), 5.0));
         assert_eq!((matrix.get(3, 0), matrix.get(0, 9)), (None, None));
+    }
+
+    #[test]
+    fn packed_rows_are_the_same_without_gaps() {
+        for (rows, columns) in [(1, 1), (3, 8), (5, 9), (4, 17)] {
+            let values: Vec<f64> = (1..).take(rows * columns).map(f64::from).collect();
+            let matrix = Matrix::<f32>::from_table("m", rows, columns, &values.into()).unwrap();
+            let packed = matrix.packed().unwrap();
+            assert_eq!((&packed, packed.stride()), (&matrix, columns));
+            let last = (rows - 1) * columns;
+            let padded = columns.next_multiple_of(f32::LANES);
+            assert!(packed.padded().len() >= last + padded);
+            assert!(packed.padded().len().is_multiple_of(f32::LANES));
+            let mut zeros = packed.zeros_like().unwrap();
+            assert_ne!(zeros, packed);
+            zeros.add(&packed);
+            assert_eq!((&zeros, zeros.stride()), (&matrix, columns));
+            #[cfg(feature = "linalg")]
+            assert!((0..columns).all(|j| packed.as_faer()[(0, j)] == packed[(0, j)]));
+        }
     }
 
     #[cfg(feature = "linalg")]

@@ -32,8 +32,8 @@ pub enum Case {
 pub struct EngineCase {
     /// Number of states, n.
     pub states: usize,
-    /// The part of z that each weight row sees.
-    pub rows: Vec<Range<usize>>,
+    /// The parts of z that each weight row sees, one after the other.
+    pub rows: Vec<[Range<usize>; 2]>,
     /// Row and state of each drive, in order.
     pub drives: Vec<(u32, u32)>,
     /// Which weights learn.
@@ -84,10 +84,10 @@ impl EngineCase {
     /// The layout.
     ///
     /// # Errors
-    /// Those of [`Layout::new`].
+    /// Those of [`Layout::divided`].
     pub fn layout(&self) -> Result<Layout, Error> {
         let drives = self.drives.iter().map(|&(row, state)| Drive { row, state });
-        Layout::new(self.states, self.rows.clone(), drives.collect())
+        Layout::divided(self.states, self.rows.clone(), drives.collect())
     }
 
     /// Number of calls of [`Event::Advance`].
@@ -98,7 +98,7 @@ impl EngineCase {
     /// The layout, if everything in the case fits it.
     ///
     /// # Errors
-    /// Those of [`Layout::new`], and [`Error::Length`] for a mask, step or stride that does not
+    /// Those of [`Layout::divided`], and [`Error::Length`] for a mask, step or stride that does not
     /// fit.
     pub(super) fn checked(&self) -> Result<Layout, Error> {
         let layout = self.layout()?;

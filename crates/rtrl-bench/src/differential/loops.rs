@@ -42,7 +42,7 @@ impl<T: Real> Loops<T> {
                     }
                     for d in self.layout.drives_of(row) {
                         if self.layout.drives()[d].state as usize == k {
-                            let z = numerals.z[self.layout.z(row).start + j];
+                            let z = numerals.z[self.layout.place(row, j)];
                             sum = numerals.injection[d].mul_add(z, sum);
                         }
                     }

@@ -45,7 +45,8 @@ fn engine(generator: &mut Generator, most: usize, steps: usize) -> Result<Engine
     let layout = match generator.below(6) {
         0 => Layout::simple(states, 1 + generator.below(24))?,
         1 => Layout::stacked(states, 1 + generator.below(4), 1 + generator.below(20))?,
-        2 | 3 => any_layout(generator, states)?,
+        2 => any_layout(generator, states, false)?,
+        3 => any_layout(generator, states, true)?,
         _ => shapes::layers(generator, states)?,
     };
     let density = choose(generator, &[1.0, 1.0, 0.6, 0.1]);
@@ -61,20 +62,22 @@ fn engine(generator: &mut Generator, most: usize, steps: usize) -> Result<Engine
     })
 }
 
-/// A layout in which each row sees some part of z and drives any number of states, some rows none.
-fn any_layout(generator: &mut Generator, states: usize) -> Result<Layout, Error> {
+/// A layout in which each row sees some part of z, or two parts if it is `divided`, and drives any
+/// number of states, some rows none.
+fn any_layout(generator: &mut Generator, states: usize, divided: bool) -> Result<Layout, Error> {
     let rows = 1 + generator.below(2 * states);
     let z_len = 1 + generator.below(30);
     let part = |generator: &mut Generator| {
         let start = generator.below(z_len);
         start..start + generator.below(z_len - start + 1)
     };
-    let z = (0..rows).map(|_| part(generator)).collect();
+    let parts = |_| [part(generator), if divided { part(generator) } else { 0..0 }];
+    let z = (0..rows).map(parts).collect();
     let all = (0u32..)
         .take(rows)
         .flat_map(|row| (0u32..).take(states).map(move |state| Drive { row, state }));
     let drives = all.filter(|_| chance(generator, 0.15 + 0.7 / states as f64)).collect();
-    Layout::new(states, z, drives)
+    Layout::divided(states, z, drives)
 }
 
 /// What the steps of a case have in common.

@@ -96,6 +96,9 @@ mod tests {
             layout.drives_of(row).map(|d| layout.drives()[d].state).collect::<Vec<_>>()
         };
         assert_eq!([states(0), states(3), states(4)], [vec![0, 1, 2], vec![1, 2], vec![2]]);
-        assert_eq!([0, 4, 6, 7].map(|row| layout.z(row)), [0..4, 4..7, 4..6, 5..7]);
+        assert_eq!(
+            [0, 4, 6, 7].map(|row| layout.z(row)),
+            [0..4, 4..7, 4..6, 5..7].map(|z| [z, 0..0])
+        );
     }
 }

@@ -19,8 +19,8 @@ pub(super) struct Part<T: Real> {
     pub(super) states: Places,
     pub(super) rows: Places,
     drives: Places,
-    /// What its rows see of z.
-    z: Range<usize>,
+    /// What its rows see of z, the parts of it that are neighbours together.
+    z: Vec<Range<usize>>,
     /// The columns of p of each of its rows, among those of all rows.
     columns: Vec<Range<usize>>,
     /// The largest number of weights in one of its rows.
@@ -37,6 +37,8 @@ pub(super) struct Part<T: Real> {
 struct Room<T> {
     /// The states, neighbours together.
     runs: Vec<Range<usize>>,
+    /// z, if it is not one part.
+    z: Vec<T>,
     jacobian: Vec<T>,
     /// The factors of its rows, 1; the diagonal where the engine uses nothing else.
     scale: Vec<T>,
@@ -69,10 +71,9 @@ impl<T: Real> Part<T> {
                 drives.push(drive);
             }
         }
-        let seen = || rows.iter().map(|row| layout.z(row));
-        let first = seen().map(|z| z.start).min().unwrap_or(0);
-        let own = seen().map(|z| z.start - first..z.end - first).collect();
-        let part = Layout::new(states.len(), own, inner)?;
+        let z = seen(layout, &rows);
+        let own = rows.iter().map(|row| layout.z(row).map(|part| inside(&z, &part))).collect();
+        let part = Layout::divided(states.len(), own, inner)?;
         let weights = |row: usize| &learns[layout.offset(row)..][..layout.width(row)];
         let learns: Vec<bool> = rows.iter().flat_map(weights).copied().collect();
         let engine = single(&block.engine, &part, &learns, isa, workers)?;
@@ -83,6 +84,7 @@ impl<T: Real> Part<T> {
         let stride = layout.widest().next_multiple_of(T::LANES);
         let room = Room {
             runs: states.runs(),
+            z: zeros(if z.len() > 1 { z.iter().map(Range::len).sum() } else { 0 }),
             jacobian: zeros(if is_diagonal(block) { 0 } else { n * n }),
             scale: vec![T::ONE; n],
             injection: zeros(drives.copied()),
@@ -90,14 +92,14 @@ impl<T: Real> Part<T> {
             error: zeros(n),
             gradient: zeros(rows.copied() * stride),
         };
-        let (widest, result, z) = (part.widest(), Ok(()), first..first + part.z_len());
+        let (widest, result) = (part.widest(), Ok(()));
         Ok(Self { states, rows, drives, z, columns, widest, engine, room, isa, result })
     }
 
     /// Advances the engine by the part of a step that concerns it, and notes how that ended.
     pub(super) fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
         let Self { states, drives, z, engine, room, isa, result, .. } = self;
-        let Room { runs, jacobian, scale, injection, forced, error: errors, .. } = room;
+        let Room { runs, z: room, jacobian, scale, injection, forced, error: errors, .. } = room;
         let jacobian = match states {
             Places::Run(run) => step.jacobian.part(run.clone()),
             Places::Any(_) if jacobian.is_empty() => {
@@ -117,7 +119,7 @@ impl<T: Real> Part<T> {
         let step = Step {
             jacobian,
             injection: drives.pick(step.injection, injection),
-            z: &step.z[z.clone()],
+            z: take(step.z, z, room),
             forced: states.pick(step.forced, forced),
         };
         let error = error.map(|error| states.pick(error, errors));
@@ -185,10 +187,56 @@ impl<T: Real> Part<T> {
 
     /// Bytes of its copies.
     pub(super) fn room_bytes(&self) -> usize {
-        let Room { jacobian, scale, injection, error, gradient, .. } = &self.room;
-        let numbers = [jacobian, scale, injection, error, gradient];
+        let Room { z, jacobian, scale, injection, error, gradient, .. } = &self.room;
+        let numbers = [z, jacobian, scale, injection, error, gradient];
         numbers.iter().map(|numbers| size_of_val(numbers.as_slice())).sum()
     }
+}
+
+/// What some rows of a layout see of z, neighbours together. If each sees one part, this is all from
+/// the first to the last of them: a copy would take longer than a gap is worth.
+fn seen(layout: &Layout, rows: &Places) -> Vec<Range<usize>> {
+    let all = rows.iter().flat_map(|row| layout.z(row));
+    let mut parts: Vec<_> = all.filter(|part| !part.is_empty()).collect();
+    parts.sort_by_key(|part| part.start);
+    let is_divided = rows.iter().any(|row| !layout.z(row)[1].is_empty());
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for part in parts {
+        match runs.last_mut() {
+            Some(last) if part.start <= last.end || !is_divided => {
+                last.end = last.end.max(part.end);
+            }
+            _ => runs.push(part),
+        }
+    }
+    runs
+}
+
+/// Where `part` is in the copy of `runs`, one after the other, one of which it is in.
+fn inside(runs: &[Range<usize>], part: &Range<usize>) -> Range<usize> {
+    let mut before = 0;
+    for run in runs {
+        if run.start <= part.start && part.end <= run.end {
+            let start = before + part.start - run.start;
+            return start..start + part.len();
+        }
+        before += run.len();
+    }
+    0..0
+}
+
+/// These parts of z, copied to `room` unless there is only one.
+fn take<'a, T: Real>(z: &'a [T], parts: &[Range<usize>], room: &'a mut [T]) -> &'a [T] {
+    if let [part] = parts {
+        return &z[part.clone()];
+    }
+    let mut rest = &mut *room;
+    for part in parts {
+        let (own, after) = rest.split_at_mut(part.len());
+        own.copy_from_slice(&z[part.clone()]);
+        rest = after;
+    }
+    room
 }
 
 fn is_diagonal(block: &Block) -> bool {

@@ -26,11 +26,13 @@ impl Patterns {
         let mut numbers = std::collections::BTreeMap::new();
         let (mut runs, mut of_panel) = (Vec::new(), Vec::new());
         for panel in 0..placement.panels() {
-            let in_z = |run: &Segment| {
-                let column = placement.layout().z(run.row).start + run.column;
-                Segment { row: 0, column, ..*run }
-            };
-            let list: Vec<_> = placement.segments(panel).iter().map(in_z).collect();
+            let mut list = Vec::new();
+            for &Segment { row, column, mut lane, len } in placement.segments(panel) {
+                for z in placement.layout().seen(row, column..column + len) {
+                    list.push(Segment { row: 0, column: z.start, lane, len: z.len() });
+                    lane += z.len();
+                }
+            }
             let key: Vec<_> = list.iter().map(|run| (run.lane, run.column, run.len)).collect();
             let number = *numbers.entry(key).or_insert_with(|| {
                 runs.push(list);

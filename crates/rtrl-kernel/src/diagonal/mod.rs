@@ -19,7 +19,7 @@
 mod even;
 mod rows;
 
-use self::even::{AdvanceEven, AdvanceEvenLoop, ReadEven, ReadEvenLoop};
+use self::even::{AdvanceEven, AdvanceEvenLoop, Even, ReadEven, ReadEvenLoop};
 use self::rows::{Advance, AdvanceLoop, Collect, CollectLoop, Read, ReadLoop, Row, Run};
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
@@ -42,8 +42,8 @@ pub struct Diagonal<T> {
     isa: Isa,
     rows: Vec<Row>,
     runs: Vec<Run>,
-    /// The weights in a row, where all rows are alike.
-    even: Option<usize>,
+    /// What all rows have in common, where they are alike.
+    even: Option<Even>,
     /// One number for each weight, in the order of the weights.
     p: Buffer<T>,
     /// The gradient of each weight, with the sign of `sum e p`, of the errors before the last.
@@ -76,11 +76,14 @@ impl<T: Real> Diagonal<T> {
             let Some(drive) = drives.clone().next() else { continue };
             if rows.last().is_none_or(|last| last.number != run.row) {
                 let state = layout.drives()[drive].state as usize;
-                let z = layout.z(run.row).start;
-                rows.push(Row { number: run.row, lane: run.lane, z, state, drive, end: 0 });
+                rows.push(Row { number: run.row, lane: run.lane, state, drive, end: 0 });
             }
             let short = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-            runs.push(Run { column: short(run.column), len: short(run.len) });
+            let mut column = run.column;
+            for z in layout.seen(run.row, column..column + run.len) {
+                runs.push(Run { column: short(column), len: short(z.len()), z: z.start });
+                column += z.len();
+            }
             if let Some(row) = rows.last_mut() {
                 row.end = runs.len();
             }
@@ -90,7 +93,7 @@ impl<T: Real> Diagonal<T> {
         Ok(Self {
             p: Buffer::zeroed(panels)?,
             sums: Buffer::zeroed(panels)?,
-            even: even::width(layout, placement.weights()).filter(|&width| width > 0),
+            even: Even::of(layout, placement.weights()),
             placement,
             isa,
             rows,
@@ -142,10 +145,9 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         }
         let &mut Self { isa, ref rows, ref runs, even, ref mut p, ref own, .. } = self;
         let (injection, z, weights) = (step.injection, step.z, self.placement.weights());
-        let finite = if let Some(width) = even {
-            let z = &z[self.placement.layout().z(0).start..];
+        let finite = if let Some(even) = even {
             let p = &mut p.values_mut()[..weights];
-            T::run::<AdvanceEvenLoop>(isa, AdvanceEven { width, p, own, injection, z })
+            T::run::<AdvanceEvenLoop>(isa, AdvanceEven { even, p, own, injection, z })
         } else {
             let p = p.values_mut();
             T::run::<AdvanceLoop>(isa, Advance { rows, runs, p, own, injection, z })
@@ -169,8 +171,8 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         if self.unread && !self.summed && self.rows.len() == layout.rows() {
             self.unread = false;
             let Self { isa, rows, runs, even, p, error, .. } = self;
-            let finite = if let &mut Some(width) = even {
-                let p = &p.values()[..self.placement.weights()];
+            let finite = if let &mut Some(Even { width, .. }) = even {
+                let p = p.values();
                 T::run::<ReadEvenLoop>(*isa, ReadEven { width, p, error, into, stride })
             } else {
                 let p = p.values();

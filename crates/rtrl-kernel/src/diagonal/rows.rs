@@ -12,8 +12,6 @@ pub(crate) struct Row {
     pub(super) number: usize,
     /// Its first lane of p.
     pub(super) lane: usize,
-    /// Where what it sees of z begins.
-    pub(super) z: usize,
     /// The state that it drives, and the number of the drive.
     pub(super) state: usize,
     pub(super) drive: usize,
@@ -21,11 +19,13 @@ pub(crate) struct Row {
     pub(super) end: usize,
 }
 
-/// Weights of a row that learn and are neighbours.
+/// Weights of a row that learn and are neighbours, as is what they see of z.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     pub(super) column: u32,
     pub(super) len: u32,
+    /// Where what they see of z begins.
+    pub(super) z: usize,
 }
 
 /// p through a step.
@@ -57,7 +57,7 @@ impl<T: Real> Work for Advance<'_, T> {
             for run in &runs[first..row.end] {
                 let (p, after) = std::mem::take(&mut rest).split_at_mut(run.len as usize);
                 rest = after;
-                let z = &z[row.z + run.column as usize..][..p.len()];
+                let z = &z[run.z..][..p.len()];
                 if let ([p], &[z]) = (&mut *p, z) {
                     *p = injection.mul_add(z, own * *p);
                     odd = p.mul_add(T::ZERO, odd);

@@ -70,10 +70,11 @@ impl<T: Real> Immediate<T> {
             let mut seen: Vec<(usize, usize)> = Vec::new();
             while let Some((first, segment)) = list.next_if(|(_, segment)| segment.row == row) {
                 lane = first + segment.lane + segment.len;
-                let z = layout.z(row).start + segment.column;
-                match seen.last_mut() {
-                    Some((start, len)) if *start + *len == z => *len += segment.len,
-                    _ => seen.push((z, segment.len)),
+                for z in layout.seen(row, segment.column..segment.column + segment.len) {
+                    match seen.last_mut() {
+                        Some((start, len)) if *start + *len == z.start => *len += z.len(),
+                        _ => seen.push((z.start, z.len())),
+                    }
                 }
             }
             let next = end + front;
@@ -173,8 +174,8 @@ mod tests {
                     let mut expected = vec![0.0; f64::LANES];
                     for segment in placement.segments(panel).iter().filter(|s| s.row == row) {
                         for offset in 0..segment.len {
-                            let first = placement.layout().z(row).start + segment.column;
-                            expected[segment.lane + offset] = z[first + offset];
+                            let place = placement.layout().place(row, segment.column + offset);
+                            expected[segment.lane + offset] = z[place];
                         }
                     }
                     let got = immediate.z(row, panel * f64::LANES, f64::LANES);

@@ -1,12 +1,12 @@
-//! The forward pass of a layer that is divided into heads: what the weight rows of each head see,
-//! and their products with it.
+//! The forward pass of a layer that is divided into heads: the products of the weight rows with what
+//! their heads see.
 
 use pulp::Simd;
 
 use super::isa::{Isa, Work};
 use super::product::add_lanes;
-use super::real::{Real, compiled};
-use super::vector::Vectorised;
+use super::real::{Real, compiled, numbers};
+use super::vector::{Vectorised, lanes};
 use crate::error::{Error, check_length, check_matrix};
 
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.
@@ -32,39 +32,21 @@ impl Heads {
         check_length("the units in a row", self.size, self.size.min(self.width))
     }
 
-    /// The length of z: that of one head after the other, the last one padded as a row of W is.
+    /// The length of z: the values that are shared, the outputs of all units, and padding, so that
+    /// what the last head sees can be read in whole rows of lanes.
     fn z_len<T: Real>(&self) -> usize {
-        let before = (self.units / self.size - 1).saturating_mul(self.width);
-        before.saturating_add(self.width.div_ceil(T::LANES).saturating_mul(T::LANES))
+        let padded = self.width.div_ceil(T::LANES).saturating_mul(T::LANES);
+        (self.units - self.size).saturating_add(padded)
     }
 }
 
-/// Writes what the heads of a layer see to `z`: for each head, in order, the values that are
-/// `shared` and the `outputs` of its units, `width` values; then the padding of the last head.
+/// [`product`](crate::product) of every weight row with what its head sees of `z`, in the same order of
+/// summation: the first `width - size` values, which all heads share, and after these the outputs of
+/// its own units among those of all. `units - size` values and a row padded to a multiple of
+/// [`Real::LANES`] make up the length of `z`; what follows the outputs is of no account.
 ///
-/// `shared` is a multiple of [`Real::LANES`] long, with zeros after its `width - size` values.
-///
-/// # Errors
-/// [`Error::Length`] if a slice does not fit.
-pub fn spread<T: Real>(
-    isa: Isa,
-    heads: Heads,
-    shared: &[T],
-    outputs: &[T],
-    z: &mut [T],
-) -> Result<(), Error> {
-    heads.check()?;
-    let padded = (heads.width - heads.size).next_multiple_of(T::LANES);
-    check_length("what the heads share", padded, shared.len())?;
-    check_length("the outputs of the heads", heads.units, outputs.len())?;
-    check_length("z of all heads", heads.z_len::<T>(), z.len())?;
-    T::run::<SpreadLoop>(isa, Spread { heads, shared, outputs, z });
-    Ok(())
-}
-
-/// [`product`](crate::product) of every weight row with the part of `z` that its head sees, in the
-/// same order of summation. Row i of `matrix`, `stride` values with zeros after `width`, is that of
-/// unit `i % units`, and `z` is that of [`spread`].
+/// Row i of `matrix`, `width` values in rows `stride` apart, is that of unit `i % units`. What follows
+/// them is read too, as far as a padded row, and multiplied by 0.
 ///
 /// # Errors
 /// [`Error::Length`] if a slice does not fit.
@@ -82,40 +64,11 @@ pub fn head_products<T: Real>(
         return Ok(());
     }
     let padded = heads.width.next_multiple_of(T::LANES);
-    check_matrix("the padded matrix", out.len(), padded, stride, matrix.len())?;
+    check_matrix("the matrix", out.len(), heads.width, stride, matrix.len())?;
+    let least = (out.len() - 1).saturating_mul(stride).saturating_add(padded);
+    check_length("the padded matrix", least, matrix.len().min(least))?;
     T::run::<ProductsLoop>(isa, Products { heads, matrix, stride, z, out });
     Ok(())
-}
-
-pub(crate) struct Spread<'a, T> {
-    heads: Heads,
-    shared: &'a [T],
-    outputs: &'a [T],
-    z: &'a mut [T],
-}
-
-compiled!(pub(crate) SpreadLoop: Spread -> ());
-
-impl<T: Real> Work for Spread<'_, T> {
-    type Output = ();
-
-    /// The padding of what is shared is overwritten by the units and by the next head.
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, _: S) {
-        let Self { heads: Heads { size, width, .. }, shared, outputs, z } = self;
-        let shared = T::vectors::<S>(shared);
-        let padded = size_of_val(shared) / size_of::<T>();
-        for (head, outputs) in outputs.chunks_exact(*size).enumerate() {
-            let z = &mut z[head * *width..];
-            for (place, &values) in T::vectors_mut::<S>(&mut z[..padded]).iter_mut().zip(shared) {
-                *place = values;
-            }
-            for (place, &output) in z[*width - *size..].iter_mut().zip(outputs) {
-                *place = output;
-            }
-        }
-        z[outputs.len() / *size * *width..].fill(T::ZERO);
-    }
 }
 
 pub(crate) struct Products<'a, T> {
@@ -147,10 +100,10 @@ impl<T: Real> Products<'_, T> {
     /// All rows, `NV` registers to the logical lanes.
     #[inline(always)]
     fn rows<S: Simd, const NV: usize>(&mut self, simd: S) {
-        let &mut Self { heads: Heads { units, size, width }, mut matrix, stride, z, .. } = self;
-        for out in self.out.chunks_exact_mut(units) {
-            let mut rows = Rows { matrix, stride, z, size, width, start: 0, place: 0 };
-            matrix = matrix.get(units * stride..).unwrap_or_default();
+        let &mut Self { heads, mut matrix, stride, z, .. } = self;
+        for out in self.out.chunks_exact_mut(heads.units) {
+            let mut rows = Rows { matrix, stride, heads, z, row: 0, start: 0, place: 0 };
+            matrix = matrix.get(heads.units * stride..).unwrap_or_default();
             let (groups, rest) = out.as_chunks_mut::<ROWS>();
             for out in groups {
                 let four = [
@@ -159,59 +112,84 @@ impl<T: Real> Products<'_, T> {
                     rows.take::<S, NV>(),
                     rows.take::<S, NV>(),
                 ];
-                *out = lane_sums::<S, T, NV, ROWS>(simd, four);
+                *out = lane_sums::<S, T, NV, ROWS>(simd, heads, z, four);
             }
             for out in rest {
-                [*out] = lane_sums::<S, T, NV, 1>(simd, [rows.take::<S, NV>()]);
+                [*out] = lane_sums::<S, T, NV, 1>(simd, heads, z, [rows.take::<S, NV>()]);
             }
         }
     }
 }
-
-/// Values in logical lanes of `NV` registers.
-type Lanes<'a, S, T, const NV: usize> = &'a [[<T as Vectorised>::Vector<S>; NV]];
 
 /// The rows of a block of W, one after the other, with what each sees.
 struct Rows<'a, T> {
     matrix: &'a [T],
     stride: usize,
+    heads: Heads,
     z: &'a [T],
-    size: usize,
-    width: usize,
-    /// Where z of the next row begins.
+    /// Where the next row begins.
+    row: usize,
+    /// Where the outputs of its head begin, among those of all units.
     start: usize,
     /// The number of the next row in its head.
     place: usize,
 }
 
+/// Values in logical lanes of `NV` registers.
+type Lanes<'a, S, T, const NV: usize> = &'a [[<T as Vectorised>::Vector<S>; NV]];
+
 impl<'a, T: Real> Rows<'a, T> {
-    /// The next row and what it sees.
+    /// The next row, and z from as many values on as there are outputs before those of its head, whose
+    /// own outputs are in their columns.
     #[inline(always)]
     fn take<S: Simd, const NV: usize>(&mut self) -> [Lanes<'a, S, T, NV>; 2] {
-        let padded = self.width.next_multiple_of(T::LANES);
-        let (row, seen) = (&self.matrix[..padded], &self.z[self.start..][..padded]);
-        self.matrix = self.matrix.get(self.stride..).unwrap_or_default();
-        self.place += 1;
-        if self.place == self.size {
-            (self.start, self.place) = (self.start + self.width, 0);
+        let padded = self.heads.width.next_multiple_of(T::LANES);
+        let weights = &self.matrix[self.row..self.row + padded];
+        let own = &self.z[self.start..self.start + padded];
+        self.row += self.stride;
+        let (size, next) = (self.heads.size, self.place + 1);
+        if size == 1 {
+            self.start += 1;
+        } else if next == size {
+            (self.start, self.place) = (self.start + size, 0);
+        } else {
+            self.place = next;
         }
-        [T::vectors::<S>(row).as_chunks::<NV>().0, T::vectors::<S>(seen).as_chunks::<NV>().0]
+        [weights, own].map(|values| T::vectors::<S>(values).as_chunks::<NV>().0)
     }
 }
 
-/// The products of `R` rows, each with what it sees.
+/// The products of `R` rows, each with what it sees of `z`.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
     simd: S,
+    Heads { size, width, .. }: Heads,
+    z: &[T],
     rows: [[Lanes<'_, S, T, NV>; 2]; R],
 ) -> [T; R] {
-    let mut sums = [[T::splat(simd, T::ZERO); NV]; R];
-    for r in 0..R {
-        let [row, seen] = rows[r];
-        for (row, seen) in row.iter().zip(seen) {
-            for v in 0..NV {
-                sums[r][v] = T::fused(simd, row[v], seen[v], sums[r][v]);
+    let (zero, numbers, lanes) = (T::splat(simd, T::ZERO), numbers::<S, T>(), lanes::<S, T>());
+    let mut sums = [[zero; NV]; R];
+    let z = T::vectors::<S>(&z[..width.next_multiple_of(T::LANES)]).as_chunks::<NV>().0;
+    for (i, all) in z.iter().enumerate() {
+        if (i + 1) * T::LANES <= width - size {
+            for r in 0..R {
+                for v in 0..NV {
+                    sums[r][v] = T::fused(simd, rows[r][0][i][v], all[v], sums[r][v]);
+                }
+            }
+            continue;
+        }
+        for v in 0..NV {
+            // How many lanes of the register come before the own outputs, and before the row's end.
+            let at = i * T::LANES + v * lanes;
+            let limit = |end: usize| T::splat(simd, T::from_f64(end as f64 - at as f64));
+            let (shared, end) = (limit(width - size), limit(width));
+            for r in 0..R {
+                let [weights, own] = rows[r];
+                let own = T::where_greater(simd, end, numbers, own[i][v], zero);
+                let seen = T::where_greater(simd, shared, numbers, all[v], own);
+                sums[r][v] = T::fused(simd, weights[i][v], seen, sums[r][v]);
             }
         }
     }
@@ -237,7 +215,7 @@ mod tests {
             let matrix: Vec<T> = (0..blocks * units * stride)
                 .map(|i| if i % stride < heads.width { number(i) } else { T::ZERO })
                 .collect();
-            let mut known: Vec<T> = (0..shared).map(|i| number(i + 500)).collect();
+            let known: Vec<T> = (0..shared).map(|i| number(i + 500)).collect();
             let outputs: Vec<T> = (0..units).map(|i| number(i + 900)).collect();
             let seen = |unit: usize| -> Vec<T> {
                 let own = &outputs[unit / size * size..][..size];
@@ -253,13 +231,19 @@ mod tests {
                     sum[0]
                 })
                 .collect();
-            known.resize(shared.next_multiple_of(T::LANES), T::ZERO);
+            let mut z: Vec<T> = known.iter().chain(&outputs).copied().collect();
+            z.resize(heads.z_len::<T>(), T::from_f64(f64::NAN));
             for isa in tested::sets() {
-                let mut z = vec![T::from_f64(f64::NAN); heads.z_len::<T>()];
-                spread(isa, heads, &known, &outputs, &mut z).unwrap();
                 let mut out = vec![T::ONE; blocks * units];
                 head_products(isa, heads, (&matrix, stride), &z, &mut out).unwrap();
                 assert_eq!(out, expected, "{isa}, {heads:?}");
+                // The same rows without gaps, of which the last one is padded.
+                let rows = matrix.chunks(stride).flat_map(|row| &row[..heads.width]);
+                let mut packed: Vec<T> = rows.copied().collect();
+                packed.resize(packed.len() + padded - heads.width, T::ONE);
+                let mut out = vec![T::ONE; blocks * units];
+                head_products(isa, heads, (&packed, heads.width), &z, &mut out).unwrap();
+                assert_eq!(out, expected, "{isa}, {heads:?}, packed");
             }
         }
     }
@@ -275,16 +259,13 @@ mod tests {
         let isa = Isa::scalar();
         let heads = |units, size, width| Heads { units, size, width };
         for heads in [heads(5, 2, 4), heads(4, 0, 4), heads(0, 2, 4), heads(4, 2, 1)] {
-            assert!(spread(isa, heads, &[0.0f32; 16], &[0.0; 4], &mut [0.0; 20]).is_err());
+            let (matrix, z, mut out) = ([0.0f32; 80], [0.0; 18], [0.0; 4]);
+            assert!(head_products(isa, heads, (&matrix, 16), &z, &mut out).is_err());
         }
         let heads = heads(4, 2, 4);
-        assert!(spread(isa, heads, &[0.0f32; 16], &[0.0; 4], &mut [0.0; 20]).is_ok());
-        for (shared, outputs, z) in [(2, 4, 20), (16, 3, 20), (16, 4, 19)] {
-            let (shared, outputs, mut z) = (vec![0.0f32; shared], vec![0.0; outputs], vec![0.0; z]);
-            assert!(spread(isa, heads, &shared, &outputs, &mut z).is_err());
-        }
+        assert!(head_products(isa, heads, (&[0.0f32; 28], 4), &[0.0; 18], &mut [0.0; 4]).is_ok());
         for (matrix, stride, z, out) in
-            [(63, 16, 20, 4), (64, 12, 20, 4), (64, 16, 19, 4), (64, 16, 20, 3)]
+            [(27, 4, 18, 4), (28, 3, 18, 4), (28, 4, 17, 4), (28, 4, 18, 3)]
         {
             let (matrix, z, mut out) = (vec![0.0f32; matrix], vec![0.0; z], vec![0.0; out]);
             assert!(head_products(isa, heads, (&matrix, stride), &z, &mut out).is_err());

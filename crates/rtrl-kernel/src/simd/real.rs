@@ -4,10 +4,11 @@
 use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
 
-use pulp::Scalar;
+use pulp::{Scalar, Simd};
 
 use super::functions::{self, Elementary};
 use super::isa::Isa;
+use super::vector::lanes;
 
 /// A floating-point number of the kernel: `f32` or `f64`.
 ///
@@ -58,6 +59,13 @@ pub trait Real:
     /// Runs what another crate need not compile. Not for use outside these crates.
     #[doc(hidden)]
     fn run<C: Compiled>(isa: Isa, work: C::Work<'_, Self>) -> C::Output<Self>;
+}
+
+/// A register of 0, 1, 2, ….
+#[inline(always)]
+pub(crate) fn numbers<S: Simd, T: Real>() -> T::Vector<S> {
+    let numbers: [T; 16] = std::array::from_fn(|lane| T::from_f64(lane as f64));
+    T::vectors::<S>(&numbers[..lanes::<S, T>()])[0]
 }
 
 /// Generic code that is compiled once for each precision: a loop over registers, for each instruction

@@ -110,14 +110,11 @@ impl<T: Real> Update<'_, T> {
     }
 }
 
-/// The sum of the squares of `values` in double precision, each limited to the absolute value `limit`: eight
-/// lanes, value j in lane j mod 8, which are then added pairwise. `values` are a multiple of 8.
-///
-/// # Errors
-/// [`Error::Length`] if they are not.
-pub fn limited_squares<T: Real>(isa: Isa, limit: Option<T>, values: &[T]) -> Result<f64, Error> {
-    check_length("the padding of the values", 0, values.len() % 8)?;
-    Ok(T::run::<LimitedSquaresLoop>(isa, LimitedSquares { limit, values }))
+/// The sum of the squares of a matrix of weights in double precision, each limited to the absolute value
+/// `limit`: eight lanes, column j in lane j mod 8, which are then added pairwise. The rows of `values` are
+/// `stride` apart, with zeros between them.
+pub fn limited_squares<T: Real>(isa: Isa, limit: Option<T>, values: &[T], stride: usize) -> f64 {
+    T::run::<LimitedSquaresLoop>(isa, LimitedSquares { limit, values, stride })
 }
 
 compiled!(pub(crate) LimitedSquaresLoop: LimitedSquares -> f64);
@@ -125,6 +122,7 @@ compiled!(pub(crate) LimitedSquaresLoop: LimitedSquares -> f64);
 pub(crate) struct LimitedSquares<'a, T> {
     limit: Option<T>,
     values: &'a [T],
+    stride: usize,
 }
 
 impl<T: Real> Work for LimitedSquares<'_, T> {
@@ -133,11 +131,17 @@ impl<T: Real> Work for LimitedSquares<'_, T> {
     /// Plain loops, which the compiler vectorises for the set.
     #[inline(always)]
     fn run<S: Simd>(&mut self, _: S) -> f64 {
+        let &mut Self { limit, values, stride } = self;
+        // Rows that begin in the first lane need not be told apart.
+        let row = if stride.is_multiple_of(8) { values.len() } else { stride };
         let mut lanes = [0.0; 8];
-        for values in self.values.as_chunks::<8>().0 {
-            for (lane, &value) in lanes.iter_mut().zip(values) {
-                let value = within(value, self.limit).to_f64();
-                *lane += value * value;
+        for row in values.chunks(row.max(1)) {
+            let (eights, rest) = row.as_chunks::<8>();
+            for values in eights.iter().map(|values| &values[..]).chain([rest]) {
+                for (lane, &value) in lanes.iter_mut().zip(values) {
+                    let value = within(value, limit).to_f64();
+                    *lane += value * value;
+                }
             }
         }
         let [a, b, c, d, e, f, g, h] = lanes;
@@ -572,11 +576,19 @@ mod tests {
         };
         for isa in sets() {
             for limit in [None, Some(0.5)] {
-                let got = limited_squares(isa, limit, &values).unwrap();
+                let got = limited_squares(isa, limit, &values, 24);
                 assert_eq!(got.to_bits(), expected(limit).to_bits(), "{limit:?} on {isa}");
+                // The same matrix of 18 columns, without the gaps.
+                let (mut padded, mut packed) = (vec![0.0; LEN], Vec::new());
+                for (row, padded) in values.chunks(24).zip(padded.chunks_mut(24)) {
+                    padded[..18].copy_from_slice(&row[..18]);
+                    packed.extend_from_slice(&row[..18]);
+                }
+                let padded = limited_squares(isa, limit, &padded, 24);
+                let packed = limited_squares(isa, limit, &packed, 18);
+                assert_eq!(packed.to_bits(), padded.to_bits(), "{limit:?} on {isa}");
             }
         }
-        assert!(limited_squares(Isa::scalar(), None, &values[..7]).is_err());
     }
 
     #[test]

@@ -118,6 +118,18 @@ pub(crate) fn is_zero<S: Simd, T: Vectorised>(register: T::Vector<S>) -> bool {
     all
 }
 
+/// Numbers in a register.
+#[inline(always)]
+pub(crate) const fn lanes<S: Simd, T: Vectorised>() -> usize {
+    size_of::<T::Vector<S>>() / size_of::<T>()
+}
+
+/// The register at `at` of a slice that does not end in it.
+#[inline(always)]
+pub(crate) fn register<S: Simd, T: Vectorised>(slice: &[T], at: usize) -> T::Vector<S> {
+    T::vectors::<S>(&slice[at..at + lanes::<S, T>()])[0]
+}
+
 /// The register at `at` of a slice, with zeros behind its end.
 #[inline(always)]
 pub(crate) fn load<S: Simd, T: Vectorised>(simd: S, slice: &[T], at: usize) -> T::Vector<S> {

@@ -37,7 +37,8 @@ pub(crate) fn learns(layout: &Layout, numbers: &mut Numbers, density: f64) -> Ve
     (0..layout.weights()).map(|_| numbers.is_below(density)).collect()
 }
 
-/// A layout in which each row sees some part of z and drives any number of states, some rows none.
+/// A layout in which each row sees one or two parts of z and drives any number of states, some rows
+/// none.
 pub(crate) fn layout(numbers: &mut Numbers, states: usize) -> Layout {
     let rows = 1 + numbers.below(3 * states);
     let z_len = 1 + numbers.below(40);
@@ -45,7 +46,9 @@ pub(crate) fn layout(numbers: &mut Numbers, states: usize) -> Layout {
         let start = numbers.below(z_len);
         start..start + numbers.below(z_len - start + 1)
     };
-    let z = (0..rows).map(|_| part(numbers)).collect();
+    let divided = numbers.below(2) == 0;
+    let parts = |_| [part(numbers), if divided { part(numbers) } else { 0..0 }];
+    let z = (0..rows).map(parts).collect();
     let mut drives = Vec::new();
     for row in 0..rows {
         for state in 0..states {
@@ -55,7 +58,7 @@ pub(crate) fn layout(numbers: &mut Numbers, states: usize) -> Layout {
             }
         }
     }
-    Layout::new(states, z, drives).unwrap()
+    Layout::divided(states, z, drives).unwrap()
 }
 
 /// Numbers for step t with `blocks` blocks, in which slopes vanish, units are forced and a diagonal

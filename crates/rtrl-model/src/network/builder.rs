@@ -256,6 +256,7 @@ impl<T: Real> NetworkBuilder<T> {
         let settings: Vec<&LayerSettings> = self.below.iter().chain([&self.last]).collect();
         let layers = self.make_layers(&settings)?;
         let weights = start_weights(&settings, &layers, self.seed)?;
+        let weights = if is_packed(&layers) { weights.packed()? } else { weights };
         let connections = connect(&settings, &layers, &weights)?;
         let initial_state = start_state(&settings, &layers)?;
         // A separate stream, so that a readout does not change the weights of the units.
@@ -288,8 +289,8 @@ impl<T: Real> NetworkBuilder<T> {
             let units = settings.make_units(columns, alone)?;
             layers.push(Layer::above(layers.last(), units, columns));
         }
-        let stride = layers.iter().map(Layer::width).max().unwrap_or(0);
-        let stride = stride.next_multiple_of(T::LANES);
+        let width = layers.iter().map(Layer::width).max().unwrap_or(0);
+        let stride = if is_packed(&layers) { width } else { width.next_multiple_of(T::LANES) };
         let outputs = layers.last().map_or(0, |layer| layer.outputs.end);
         let mut z = 0;
         for layer in &mut layers {
@@ -299,6 +300,11 @@ impl<T: Real> NetworkBuilder<T> {
         }
         Ok(layers)
     }
+}
+
+/// Whether W has no gaps between its rows: many short ones, if all layers are in heads.
+fn is_packed<T: Real>(layers: &[Layer<T>]) -> bool {
+    layers.iter().all(|layer| layer.heads() > 1)
 }
 
 /// The weights of all layers in the rows of one matrix.
@@ -369,9 +375,9 @@ fn layout<T: Real>(
         return Ok(Layout::stacked(states, layer.cell().blocks(), layer.width())?);
     }
     let units = layers.last().map_or(0, |layer| layer.outputs.end);
-    let z = |layer: &Layer<T>| -> Vec<Range<usize>> {
-        let start = |row: usize| layer.z_of(row % layer.units());
-        (0..layer.rows.len()).map(|row| start(row)..start(row) + weights.columns()).collect()
+    let z = |layer: &Layer<T>| -> Vec<[Range<usize>; 2]> {
+        let of_row = |row: usize| layer.z_of(row % layer.units(), weights.columns());
+        (0..layer.rows.len()).map(of_row).collect()
     };
     let rows = layers.iter().flat_map(z).collect();
     let several = (layers.len() > 1).then(|| Derivable::of(layers, connections, states));
@@ -379,7 +385,7 @@ fn layout<T: Real>(
         several.as_ref().is_some_and(|derivable| derivable.sees(state, unit))
     };
     let drives = layers.iter().flat_map(|layer| layer.drives(units, states, sees)).collect();
-    Ok(Layout::new(states, rows, drives)?)
+    Ok(Layout::divided(states, rows, drives)?)
 }
 
 #[cfg(test)]

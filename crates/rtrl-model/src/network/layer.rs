@@ -24,7 +24,8 @@ pub struct Layer<T> {
     pub(crate) slopes: Range<usize>,
     /// The shares that its units keep, where they change from step to step.
     pub(crate) kept: Range<usize>,
-    /// Where its z is: one part for each head, the last one padded as a row of W is.
+    /// Where its z is: inputs, bias, outputs, and padding up to the end of a row of W that begins with
+    /// the outputs of its last head.
     pub(crate) z: Range<usize>,
 }
 
@@ -112,14 +113,17 @@ impl<T: Real> Layer<T> {
         }
     }
 
-    /// The length of its z, if rows of W are padded to `stride` values.
+    /// The length of its z, if rows of W take `stride` values.
     pub(super) fn z_len(&self, stride: usize) -> usize {
-        (self.heads() - 1) * self.width() + stride
+        self.units() - self.columns.seen + stride.max(self.width().next_multiple_of(T::LANES))
     }
 
-    /// Where the z that unit `unit` sees starts.
-    pub(super) fn z_of(&self, unit: usize) -> usize {
-        self.z.start + unit / self.columns.seen * self.width()
+    /// The parts of z that the rows of unit `unit` see, if rows of W have `columns` values: what all
+    /// rows share, and the outputs of its head. Rows of W that are longer see anything in addition.
+    pub(super) fn z_of(&self, unit: usize, columns: usize) -> [Range<usize>; 2] {
+        let shared = self.z.start + self.columns.first_unit();
+        let own = shared + self.columns.first_seen(unit);
+        [self.z.start..shared, own..own + columns - self.columns.first_unit()]
     }
 
     /// The drives of its rows, in a network of `units` units and `states` states: each drives

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `mod.rs` | the weights, which only a learner changes |
 //! | `state.rs` | what a network carries from step to step, and the forward pass |
-//! | `heads.rs` | the weighted sums of a layer in heads |
 //! | `layer.rs` | where the parts of a layer are in everything that a network holds |
 //! | `builder.rs` | the checked description |
 //! | `layer_settings.rs` | the settings of one layer in it |
@@ -17,7 +16,6 @@
 mod builder;
 mod connections;
 mod derivatives;
-mod heads;
 mod initial;
 mod layer;
 mod layer_settings;

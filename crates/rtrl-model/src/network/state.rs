@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use rtrl_kernel::{Isa, Real, clear_subnormals, product};
+use rtrl_kernel::{Heads, Isa, Real, clear_subnormals, head_products, product};
 
-use super::heads::HeadRoom;
 use super::shape::Shape;
 use super::{Layer, Network};
 use crate::cell::CellStep;
@@ -171,6 +170,9 @@ impl<T: Real> Teacher<T> {
     /// Replaces the outputs of forced units by the teacher's values.
     #[inline]
     fn replace(&self, outputs: &mut [T]) {
+        if !self.forced.contains(&true) {
+            return;
+        }
         let taught = self.forced.iter().zip(&self.values);
         for (output, (&forced, &value)) in outputs.iter_mut().zip(taught) {
             if forced {
@@ -200,9 +202,8 @@ pub(crate) struct Tape<T> {
     units: usize,
     /// Number of slopes.
     drives: usize,
-    /// z(t) of one layer after the other, and in it of one head after the other, padded with zeros.
+    /// z(t) of one layer after the other, padded with zeros.
     pub(crate) z: Vec<T>,
-    heads: HeadRoom<T>,
     /// s(t), one value a weight row, padded with zeros.
     sums: Vec<T>,
     /// y(t+1) and c(t+1), padded with anything.
@@ -227,7 +228,6 @@ impl<T: Real> Tape<T> {
             units: network.units(),
             drives,
             z: vec![T::ZERO; network.layers.last().map_or(0, |layer| layer.z.end)],
-            heads: HeadRoom::new(network),
             sums: padded(network.weights.rows()),
             next: padded(network.layout.states()),
             slopes: padded(drives),
@@ -279,24 +279,22 @@ impl<T: Real> Tape<T> {
         let input = if outputs.start == 0 { input } else { &self.next[..outputs.start] };
         let input = &input[input.len() - columns.inputs..];
         let sums = &mut self.sums[layer.rows.clone()];
-        let taught = if layer.heads() == 1 {
-            fill_z(z, first, input, &state[outputs.clone()]);
-            teacher.replace(&mut z[first..]);
-            let rows = layer.rows.start * stride..layer.rows.end * stride;
-            product(network.isa, &network.weights.padded()[rows], z, sums)?;
-            &z[first..]
+        fill_z(z, first, input, &state[outputs.clone()]);
+        teacher.replace(&mut z[first..]);
+        let weights = &network.weights.padded()[layer.rows.start * stride..];
+        if layer.heads() == 1 {
+            product(network.isa, &weights[..layer.rows.len() * stride], z, sums)?;
         } else {
-            let taught = &mut self.heads.outputs[..columns.units];
-            taught.copy_from_slice(&state[outputs.clone()]);
-            teacher.replace(taught);
-            self.heads.sums(network, layer, input, (z, sums))?;
-            &self.heads.outputs
-        };
+            let (units, size, width) = (columns.units, columns.seen, columns.count());
+            let z = &z[..units - size + width.next_multiple_of(T::LANES)];
+            let heads = Heads { units, size, width };
+            head_products(network.isa, heads, (weights, stride), z, sums)?;
+        }
         layer.units.forward(CellStep {
             isa: network.isa,
             units: columns.units,
             sums: &self.sums[layer.rows.start..],
-            outputs: taught,
+            outputs: &self.z[layer.z.clone()][first..],
             cells: &state[layer.cells.clone()],
             next: &mut self.next[outputs.start..],
             first_cell: layer.cells.start - outputs.start,

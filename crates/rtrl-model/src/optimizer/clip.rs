@@ -52,8 +52,7 @@ pub(super) fn limit<T: Real>(
 
 /// The joint Euclidean norm of all layers, in double precision, after components have been limited.
 fn norm<T: Real>(isa: Isa, value: Option<T>, gradient: &Gradient<T>) -> Result<f64, Quantity> {
-    let squares = |layer: &Matrix<T>| limited_squares(isa, value, layer.padded());
-    let sum = gradient.matrices().map(squares).sum::<Result<f64, _>>();
-    let norm = sum.map_or(f64::NAN, f64::sqrt);
+    let squares = |layer: &Matrix<T>| limited_squares(isa, value, layer.padded(), layer.stride());
+    let norm = gradient.matrices().map(squares).sum::<f64>().sqrt();
     if norm.is_finite() { Ok(norm) } else { Err(Quantity::GradientNorm) }
 }

@@ -110,7 +110,7 @@ impl<T: Real> CustomState<T> {
         let rule = Arc::clone(rule.get()?);
         let moments = rule.moments().iter().map(|name| Moments::zeros(name, weights));
         let moments = moments.collect::<Result<Vec<_>, _>>()?;
-        let direction = Matrix::zeros(weights.rows(), weights.columns())?;
+        let direction = weights.zeros_like()?;
         Ok(Self { scratch: vec![0.0; moments.len()], rule, moments, learning, direction })
     }
 

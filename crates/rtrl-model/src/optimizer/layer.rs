@@ -57,7 +57,7 @@ impl<T: Real> LayerState<T> {
         };
         let first = first.map(|name| Moments::zeros(name, weights)).transpose()?;
         let second = second.map(|name| Moments::squares(name, weights)).transpose()?;
-        let next_weights = Matrix::zeros(weights.rows(), weights.columns())?;
+        let next_weights = weights.zeros_like()?;
         Ok(Self { first, second, custom, decays, next_weights })
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Moments<T> {
 
 impl<T: Real> Moments<T> {
     pub(super) fn zeros(name: &'static str, like: &Matrix<T>) -> Result<Self, Error> {
-        let zeros = || Matrix::zeros(like.rows(), like.columns());
+        let zeros = || like.zeros_like();
         Ok(Self { name, squares: false, now: zeros()?, next: zeros()? })
     }
 

@@ -172,7 +172,9 @@ impl<T: Real> Updater<T> {
             check_moment(name, matrix, moments, layers)?;
         }
         for ((_, place), (_, matrix)) in self.state_mut().zip(found) {
-            place.padded_mut().copy_from_slice(matrix.padded());
+            for row in 0..place.rows() {
+                place.row_mut(row).copy_from_slice(matrix.row(row));
+            }
         }
         self.updates = updates;
         Ok(())
@@ -240,7 +242,7 @@ fn marked<T: Real>(
     like: &Matrix<T>,
     is: impl Fn(usize, usize) -> bool,
 ) -> Result<Matrix<T>, Error> {
-    let mut mask = Matrix::zeros(like.rows(), like.columns())?;
+    let mut mask = like.zeros_like()?;
     for i in 0..mask.rows() {
         for (j, place) in mask.row_mut(i).iter_mut().enumerate() {
             *place = if is(i, j) { T::ONE } else { T::ZERO };
