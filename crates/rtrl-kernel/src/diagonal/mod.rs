@@ -21,11 +21,12 @@ mod rows;
 
 use self::even::{AdvanceEven, AdvanceEvenLoop, Even, ReadEven, ReadEvenLoop};
 use self::rows::{Advance, AdvanceLoop, Collect, CollectLoop, Read, ReadLoop, Row, Run};
+use crate::clearing::Clearing;
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
 use crate::layout::Layout;
 use crate::panels::Placement;
-use crate::simd::{Buffer, Isa, Real};
+use crate::simd::{Buffer, Clear, ClearLoop, Isa, Real};
 use crate::spec::Spec;
 use crate::step::Step;
 use crate::store::{Sink, Source};
@@ -34,8 +35,8 @@ use crate::store::{Sink, Source};
 /// depends on another. It reads only the diagonal of the Jacobian.
 ///
 /// It computes the sums of [`Eager`](crate::Eager) without the terms that are 0, so the results of
-/// both are equal by `==`. A gradient that overflows is detected when it is read, in the next step
-/// or in a reset.
+/// both are equal by `==`. A gradient that overflows is detected when it is read, in a step or in a
+/// reset. As there, subnormal numbers in p become 0 after every 64 steps.
 #[derive(Debug, Clone)]
 pub struct Diagonal<T> {
     placement: Placement,
@@ -53,6 +54,7 @@ pub struct Diagonal<T> {
     /// The error of the last step, if it has not been read.
     error: Vec<T>,
     unread: bool,
+    clearing: Clearing,
     /// Whether the sums hold errors that have not been read.
     summed: bool,
     lost: bool,
@@ -101,6 +103,7 @@ impl<T: Real> Diagonal<T> {
             own: zeros(),
             error: zeros(),
             unread: false,
+            clearing: Clearing::default(),
             summed: false,
             lost: false,
         })
@@ -159,6 +162,11 @@ impl<T: Real> Engine<T> for Diagonal<T> {
             self.error.copy_from_slice(error);
             self.unread = true;
         }
+        if self.clearing.count_step() {
+            // The error counts with p as it was.
+            self.collect()?;
+            T::run::<ClearLoop>(isa, Clear { values: self.p.values_mut() });
+        }
         Ok(())
     }
 
@@ -194,6 +202,7 @@ impl<T: Real> Engine<T> for Diagonal<T> {
     fn reset(&mut self) -> Result<(), Error> {
         let collected = self.collect();
         self.p.values_mut().fill(T::ZERO);
+        self.clearing = Clearing::default();
         self.lost = false;
         collected
     }
@@ -218,6 +227,7 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         let shape = [1, self.placement.weights()];
         let (p, sums, error) = (self.p.values(), self.sums.values(), &self.error);
         to.tensor("sensitivities", shape, &mut |_, row| row.copy_from_slice(&p[..row.len()]))?;
+        self.clearing.save(to)?;
         if self.summed {
             to.tensor("gradient", shape, &mut |_, row| row.copy_from_slice(&sums[..row.len()]))?;
         }
@@ -233,6 +243,7 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         let Self { p, sums, error, .. } = self;
         let (p, sums) = (p.values_mut(), sums.values_mut());
         from.read("sensitivities", shape, &mut |_, row| p[..row.len()].copy_from_slice(row))?;
+        self.clearing = Clearing::load(from)?;
         let mut sum = |_, row: &[T]| sums[..row.len()].copy_from_slice(row);
         let summed = from.read_any("gradient", shape, &mut sum)?;
         let shape = [1, error.len()];

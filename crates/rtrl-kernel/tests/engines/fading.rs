@@ -1,14 +1,15 @@
-//! Sensitivities that fade: rounding would keep them subnormal for ever, so both engines make 0 of them,
+//! Sensitivities that fade: rounding would keep them subnormal for ever, so the engines make 0 of them,
 //! at the same steps on every machine and in a run that is stored and resumed.
 
 use rtrl_kernel::{
-    Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Real, Snapshot, Step, Threads,
+    Deferred, Diagonal, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Real, Snapshot, Step,
+    Threads,
 };
 
 use crate::random::Numbers;
 use crate::tested;
 
-/// Steps between two clearings of the eager engine.
+/// Steps between two clearings of the eager and the diagonal engine.
 const PERIOD: usize = 64;
 
 /// The step after which nothing is left: the last but one clearing finds small numbers, the last
@@ -79,6 +80,7 @@ fn saved<T: Real>(engine: &dyn Engine<T>) -> Snapshot<T> {
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Eager,
+    Diagonal,
     Deferred(usize, Pace),
 }
 
@@ -89,6 +91,7 @@ impl Kind {
         let threads = Threads::Exactly(threads);
         match self {
             Self::Eager => Box::new(Eager::<T>::new(&layout, &learns, isa, threads).unwrap()),
+            Self::Diagonal => Box::new(Diagonal::<T>::new(&layout, &learns, isa).unwrap()),
             Self::Deferred(window, pace) => {
                 let engine = Deferred::<T>::new(&layout, &learns, window, pace, isa, threads);
                 Box::new(engine.unwrap())
@@ -98,7 +101,7 @@ impl Kind {
 
     /// Whether p is cleared after step `t`, counted from 1.
     fn clears(self, t: usize) -> bool {
-        matches!(self, Self::Eager) && t.is_multiple_of(PERIOD)
+        !matches!(self, Self::Deferred(..)) && t.is_multiple_of(PERIOD)
     }
 }
 
@@ -164,6 +167,14 @@ fn what_fades_in_the_eager_engine_becomes_zero_at_the_same_steps_everywhere() {
 }
 
 #[test]
+fn what_fades_in_the_diagonal_engine_becomes_zero_at_the_same_steps_everywhere() {
+    for units in [4, 17] {
+        check::<f32>(Kind::Diagonal, units);
+        check::<f64>(Kind::Diagonal, units);
+    }
+}
+
+#[test]
 fn what_fades_in_the_deferred_engine_becomes_zero_at_the_same_steps_everywhere() {
     for pace in [Pace::Bursts, Pace::Even] {
         for units in [4, 17] {
@@ -176,14 +187,16 @@ fn what_fades_in_the_deferred_engine_becomes_zero_at_the_same_steps_everywhere()
 /// A reset starts the count again.
 #[test]
 fn a_reset_engine_is_like_a_new_one() {
-    let [mut used, new] = [0, 1].map(|_| Kind::Eager.engine::<f32>(4, Isa::best(), 1));
-    for t in 0..70 {
-        Fading::at(t, 4).advance(&mut *used);
+    for kind in [Kind::Eager, Kind::Diagonal] {
+        let [mut used, new] = [0, 1].map(|_| kind.engine::<f32>(4, Isa::best(), 1));
+        for t in 0..70 {
+            Fading::at(t, 4).advance(&mut *used);
+        }
+        used.gradient(&mut [0.0; 24], 6).unwrap();
+        assert_ne!(saved(&*used), saved(&*new));
+        used.reset().unwrap();
+        assert_eq!(saved(&*used), saved(&*new));
     }
-    used.gradient(&mut [0.0; 24], 6).unwrap();
-    assert_ne!(saved(&*used), saved(&*new));
-    used.reset().unwrap();
-    assert_eq!(saved(&*used), saved(&*new));
 }
 
 #[test]
