@@ -57,7 +57,7 @@ struct Report {
     /// W after the last step of the case, n x c.
     weights: Vec<Vec<f64>>,
     step: Seconds,
-    /// Absent for gated cells and several layers.
+    /// Not given for gated cells or several layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     update: Option<Seconds>,
 }

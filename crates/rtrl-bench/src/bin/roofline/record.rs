@@ -27,12 +27,12 @@ pub(crate) struct Limit {
 pub(crate) struct Level {
     #[serde(flatten)]
     pub(crate) limit: Limit,
-    /// What each core read again and again.
+    /// Size of the data that each core read, over and over.
     pub(crate) bytes: usize,
 }
 
 impl Limit {
-    /// That of one core or of all.
+    /// The limit of this many threads: one core or all of them.
     pub(crate) fn on(&self, threads: usize) -> f64 {
         if threads == 1 { self.one_core } else { self.all_cores }
     }

@@ -1,11 +1,11 @@
-//! The parts of the work that are present, and the kind of units.
+//! Scenarios: how much of the full work a network leaves to do, and the kind of its units.
 
 use rtrl_model::Cell;
 
-/// What is present of the work. Units are simple and in one layer unless it says otherwise.
+/// A kind of network. Units are simple and in one layer unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Scenario {
-    /// All of it.
+    /// Every product is done.
     Dense,
     /// Only some of the connections, at random.
     Mask { density: f64 },

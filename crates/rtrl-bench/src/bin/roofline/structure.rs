@@ -28,10 +28,10 @@ pub(crate) struct Structured {
     whole: f64,
     /// The same in eager blocks.
     divided: f64,
-    /// Bytes of one eager engine, and in blocks.
+    /// Bytes of the state of one eager engine, and of that in blocks.
     bytes: [usize; 2],
-    /// Whole steps of a learner: one eager and one deferred engine, eager blocks, the automatic
-    /// choice.
+    /// Seconds of a whole step of a learner with one eager engine, one deferred engine, eager blocks
+    /// and the engine that is chosen automatically.
     steps: [f64; 4],
 }
 
