@@ -2,7 +2,7 @@
 
 use rtrl_bench::peak::{Cores, read_bandwidth};
 use rtrl_bench::timing::period;
-use rtrl_kernel::{Eager, Engine, Jacobian, Layout, Pace, Real, Step, Threads, build};
+use rtrl_kernel::{Eager, Engine, Jacobian, Pace, Real, Step, Threads, build};
 use rtrl_model::{
     EngineChoice, Error, Generator, InitialWeights, Learner, Network, NetworkBuilder, Optimizer,
     Regime, Spec, Targets,
@@ -105,7 +105,8 @@ impl Structured {
         let one = || Eager::<f32>::new(layout, &learning, isa, Threads::SERIAL);
         let divided = build(&spec, layout, &learning, isa, Threads::SERIAL)?;
         let bytes = [one()?.state_bytes(), divided.state_bytes()];
-        let time = |engine: Box<dyn Engine<f32>>, full| values.time(cores, layout, engine, full);
+        let shape = (layout.rows(), network.weights().as_slice().1);
+        let time = |engine: Box<dyn Engine<f32>>, full| values.time(cores, shape, engine, full);
         let (full, whole) = (time(Box::new(one()?), true), time(Box::new(one()?), false));
         let divided = time(divided, false);
         let window = EngineChoice::default_window(layout, Regime::real_time());
@@ -184,11 +185,12 @@ impl Values {
         })
     }
 
-    /// The time of `advance` with an error and of `gradient`.
+    /// The time of `advance` with an error and of `gradient`, in a matrix of `rows` rows that are
+    /// `stride` apart.
     fn time(
         &self,
         cores: &Cores,
-        layout: &Layout,
+        (rows, stride): (usize, usize),
         mut engine: Box<dyn Engine<f32>>,
         full: bool,
     ) -> f64 {
@@ -199,8 +201,7 @@ impl Values {
             z: &self.z,
             forced: &self.forced,
         };
-        let stride = layout.widest().next_multiple_of(16);
-        let mut gradient = vec![0.0; layout.rows() * stride];
+        let mut gradient = vec![0.0; rows * stride];
         let work = |calls| {
             seconds(|| {
                 for _ in 0..calls {
