@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 use rtrl_bench::compare::{Tolerance, trace};
 use rtrl_bench::differential::{Feature, Offer, Options, Problem, Report, check, replay};
-use rtrl_bench::generators::{chains, recipes};
+use rtrl_bench::generators::{Recipe, chains, recipes};
 use rtrl_bench::reference::{self, Fault};
 use rtrl_kernel::{Deferred, Eager, Engine, Layout, Pace};
 use rtrl_model::store::case::{Case, Trace};
@@ -97,6 +97,33 @@ fn random_chains_find_a_broken_term() {
     }
 }
 
+/// Sensitivities of inputs that are tiny for three steps, and then 0, vanish, and are cleared after step
+/// 64.
+#[test]
+fn vanishing_sensitivities_are_cleared_as_in_the_reference() {
+    let recipe = Recipe {
+        units: 3,
+        inputs: 2,
+        steps: 140,
+        leaky: 1.0,
+        targets: 1.0,
+        density: 1.0,
+        every: 1,
+        ..Recipe::default()
+    };
+    let mut json = serde_json::to_value(recipe.contracting_case()).unwrap();
+    for (t, row) in json["x"].as_array_mut().unwrap().iter_mut().enumerate() {
+        for x in row.as_array_mut().unwrap() {
+            *x = json!(if t < 3 { 1e-36 * x.as_f64().unwrap() } else { 0.0 });
+        }
+    }
+    let case: Case = serde_json::from_value(json).unwrap();
+    compare_all::<f32>(&case).unwrap();
+    let got = eager::<f32>(&case, Isa::best(), Threads::SERIAL);
+    let never = reference::run_with::<f32>(&case, Fault::Clearing);
+    assert!(trace(&got, &never, Tolerance::Exact).is_err());
+}
+
 /// The project's engines, on every instruction set and in both precisions, by the public call.
 fn check_ours<T: Real>(
     options: Options,
@@ -173,6 +200,7 @@ fn wrong_engines_are_caught() {
         Wrong::ImmediateInfluence,
         Wrong::SecondDrive,
         Wrong::OtherGates,
+        Wrong::OnePart,
         Wrong::Sign,
         Wrong::ReadTwice,
         Wrong::NoReset,

@@ -7,9 +7,9 @@ use rtrl_bench::heads::{expanded, expanded_rows};
 use rtrl_kernel::build;
 use rtrl_model::store::network::{SavedModel, save};
 use rtrl_model::{
-    Activation, Cell, EngineChoice, Generator, InitialWeights, Isa, Learner, LearnerBuilder,
-    Matrix, Network, NetworkBuilder, Optimizer, Pace, Readout, Real, Regime, Sample, Spec,
-    StoredLearner, Supplies, Targets, Threads, Timing,
+    Activation, Cell, Clipping, EngineChoice, Generator, InitialWeights, Isa, Learner,
+    LearnerBuilder, Matrix, Network, NetworkBuilder, Optimizer, Pace, Readout, Real, Regime,
+    Sample, Spec, StoredLearner, Supplies, Targets, Threads, Timing,
 };
 use serde_json::json;
 
@@ -154,6 +154,8 @@ fn compare_all(shift: usize) -> Result<(), String> {
         for (number, engine) in engines().iter().enumerate() {
             let set = |learner: LearnerBuilder<f64>| {
                 let learner = learner.regime(regimes[number % 2]).optimizer(Optimizer::sgd(0.02));
+                let norm = (number % 3 == 2).then_some(0.1);
+                let learner = learner.clipping(Clipping { value: None, norm });
                 let decay = if number == 0 { 0.9 } else { 1.0 };
                 let learner = learner.sensitivity_decay(decay);
                 // An engine that is given is that of a single stream.

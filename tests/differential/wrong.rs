@@ -15,6 +15,8 @@ pub(crate) enum Wrong {
     SecondDrive,
     /// Only the first row that drives a state has immediate influence on it, not the other gates.
     OtherGates,
+    /// Every row sees one part of z, as long as its own two.
+    OnePart,
     Sign,
     ReadTwice,
     NoReset,
@@ -64,7 +66,11 @@ impl<T: Real> Plain<T> {
         let drive = drive.filter(|_| !self.is(Wrong::ImmediateInfluence));
         let is_other = |d: &usize| self.layout.drives()[..*d].iter().any(|d| d.state as usize == k);
         let drive = drive.filter(|d| !(self.is(Wrong::OtherGates) && is_other(d)));
-        drive.map_or(T::ZERO, |d| step.injection[d] * step.z[self.layout.place(row, j)])
+        let place = match self.wrong {
+            Wrong::OnePart => (self.layout.z(row)[0].start + j).min(step.z.len() - 1),
+            _ => self.layout.place(row, j),
+        };
+        drive.map_or(T::ZERO, |d| step.injection[d] * step.z[place])
     }
 }
 

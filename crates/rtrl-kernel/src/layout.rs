@@ -50,7 +50,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Layout`] without states or rows, [`Error::Drive`] for a drive of a row or state that is not
-    /// there or not in order, [`Error::Memory`] if the weights are more than can be counted.
+    /// there or not in order, [`Error::Memory`] if z or the weights are more than can be counted.
     pub fn new(states: usize, rows: Vec<Range<usize>>, drives: Vec<Drive>) -> Result<Self, Error> {
         Self::divided(states, rows.into_iter().map(|z| [z, 0..0]).collect(), drives)
     }
@@ -69,6 +69,10 @@ impl Layout {
             return Err(Error::Layout { states, rows: rows.len() });
         }
         check_drives(states, rows.len(), &drives)?;
+        let ends = rows.iter().flatten().map(|part| part.end as u128);
+        if let Some(bytes) = ends.max().filter(|&end| end > MOST_WEIGHTS) {
+            return Err(Error::Memory { bytes });
+        }
         let rows: Vec<_> = rows.into_iter().map(joined).collect();
         let width = |[first, then]: &[Range<usize>; 2]| first.len() + then.len();
         let weights = rows.iter().map(|z| width(z) as u128).sum::<u128>();
@@ -255,6 +259,10 @@ mod tests {
             let refused = Layout::new(4, vec![0..3; 2], bad.clone());
             let Drive { row, state } = bad[number];
             assert_eq!(refused, Err(Error::Drive { number, row, state, rows: 2, states: 4 }));
+        }
+        for parts in [[0..1 << 62, 0..1 << 62], [0..1, usize::MAX - 1..usize::MAX]] {
+            let refused = Layout::divided(1, vec![parts], vec![drive(0, 0)]);
+            assert!(matches!(refused, Err(Error::Memory { .. })), "{refused:?}");
         }
     }
 

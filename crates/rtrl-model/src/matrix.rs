@@ -60,7 +60,7 @@ impl<V: Clone> From<&[V]> for Table<V> {
 }
 
 /// A row-major matrix. Each row is padded with zeros to a multiple of the kernel's lanes; in a network of
-/// which all layers are in heads, where rows are many and short, there are no gaps.
+/// which all layers are in heads, there are no gaps.
 ///
 /// `matrix[(i, j)]` panics outside the matrix, as does [`Matrix::row`]; [`Matrix::get`] does not.
 #[derive(Debug, Clone)]

@@ -19,6 +19,7 @@ pub enum Feature {
     SeveralStates,
     SeveralRows,
     UnequalRows,
+    TwoParts,
     EmptyGradient,
     Gradient,
     Sum,
@@ -37,7 +38,7 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Step,
         Self::NoTarget,
         Self::Forced,
@@ -50,6 +51,7 @@ impl Feature {
         Self::SeveralStates,
         Self::SeveralRows,
         Self::UnequalRows,
+        Self::TwoParts,
         Self::EmptyGradient,
         Self::Gradient,
         Self::Sum,
@@ -81,6 +83,7 @@ impl Feature {
             Self::SeveralStates => "layouts with rows that drive several states",
             Self::SeveralRows => "layouts with states that several rows drive",
             Self::UnequalRows => "layouts with rows that see different z",
+            Self::TwoParts => "layouts with rows that see two parts of z",
             Self::EmptyGradient => "gradients without an error",
             Self::Gradient => "gradients of one step",
             Self::Sum => "gradients of several steps",

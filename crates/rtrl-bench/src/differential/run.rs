@@ -114,6 +114,8 @@ fn count_layout(layout: &Layout, learns: &[bool], outcome: &mut Outcome) {
     outcome.count_if(rows, Feature::SeveralRows);
     let unequal = (0..layout.rows()).any(|row| layout.z(row) != layout.z(0));
     outcome.count_if(unequal, Feature::UnequalRows);
+    let two_parts = (0..layout.rows()).any(|row| !layout.z(row)[1].is_empty());
+    outcome.count_if(two_parts, Feature::TwoParts);
     outcome.count_if(learns.iter().any(|learns| !learns), Feature::Mask);
 }
 

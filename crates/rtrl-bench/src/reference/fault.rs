@@ -27,10 +27,12 @@ pub enum Fault {
     OutputDrive,
     /// Rows of a layer do not drive the layers above.
     LayerAbove,
+    /// Sensitivities that vanish are never cleared.
+    Clearing,
 }
 
 impl Fault {
-    /// All that break something.
+    /// All that break something in every run; [`Fault::Clearing`] does only where sensitivities vanish.
     pub const ALL: [Self; 10] = [
         Self::ForcedColumns,
         Self::ImmediateInfluence,

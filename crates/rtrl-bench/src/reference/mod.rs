@@ -112,7 +112,8 @@ impl<'a, T: Real> Reference<'a, T> {
         self.chain.force(targets);
         self.learn(&e);
         self.since_clearing += 1;
-        if self.since_clearing.is_multiple_of(CLEARING) {
+        let clears = self.since_clearing.is_multiple_of(CLEARING);
+        if clears && self.fault != Fault::Clearing {
             self.p.iter_mut().flat_map(flat_mut).for_each(|p| *p = normal(*p));
         }
     }
@@ -203,7 +204,10 @@ impl<'a, T: Real> Reference<'a, T> {
     fn apply(&mut self, descent: &Weights<T>) {
         let rate = T::from_f64(self.case.learning_rate);
         for (w, &descent) in flat_mut(&mut self.chain.w).zip(flat(descent)) {
-            *w = normal(*w + rate * descent);
+            let after = *w + rate * descent;
+            if after != *w {
+                *w = normal(after);
+            }
         }
     }
 

@@ -93,8 +93,8 @@ impl<T: Real> AdvanceEven<'_, T> {
     fn wide<S: Simd>(&mut self, simd: S) -> bool {
         let &mut Self { even: Even { width, shared, start }, ref mut p, own, injection, z } = self;
         let (zero, numbers, lanes) = (T::splat(simd, T::ZERO), numbers::<S, T>(), lanes::<S, T>());
-        // What all rows see, and where a row's own part would be if it began as early.
         let z = &z[start..];
+        // What all rows see, and then what the first row sees of its own.
         let all = &z[..width];
         let before = |at: usize| T::splat(simd, T::from_f64(shared as f64 - at as f64));
         // The last register overlaps the one before it, and is computed before p changes.
@@ -190,7 +190,7 @@ fn negative<S: Simd, T: Real>(simd: S, minus: T::Vector<S>, p: T::Vector<S>) -> 
 }
 
 /// The gradient in a matrix without gaps: whole registers, each with the errors of all rows that it
-/// has a part of. Two registers for the end of a row, or short ones, take twice as long to store.
+/// has a part of. Storing each row by itself would take two stores for most registers.
 #[inline(always)]
 fn packed<S: Simd, T: Real>(simd: S, width: usize, p: &[T], error: &[T], into: &mut [T]) -> bool {
     let (zero, numbers, lanes) = (T::splat(simd, T::ZERO), numbers::<S, T>(), lanes::<S, T>());
@@ -218,7 +218,7 @@ fn packed<S: Simd, T: Real>(simd: S, width: usize, p: &[T], error: &[T], into: &
 mod tests {
     use super::*;
     use crate::simd::tested;
-    use crate::{Diagonal, Drive, Engine, Isa, Jacobian, Step};
+    use crate::{Diagonal, Drive, Engine, Error, Isa, Jacobian, Quantity, Step};
 
     /// Rows that are alike, next to the same rows with a gap in z, which takes the other loops.
     fn check<T: Real>(isa: Isa, rows: usize, (shared, len): (usize, usize)) {
@@ -280,23 +280,43 @@ mod tests {
         }
     }
 
+    /// An overflow of the last number of p, and of the gradient, in rows of any kind.
     #[test]
     fn an_overflow_is_found() {
-        let layout = Layout::simple(1, 18).unwrap();
-        let mut engine = Diagonal::<f32>::new(&layout, &[true; 18], Isa::best()).unwrap();
-        let jacobian = Jacobian::sum([]).with_diagonal(Some(&[1.0]));
-        let mut z = [1.0; 18];
-        let forced = [false];
-        let mut advance = |z: &[f32], error: f32| {
-            let step = Step { jacobian, injection: &[f32::MAX], z, forced: &forced };
-            engine.advance(&step, Some(&[error])).and_then(|()| engine.gradient(&mut [0.0; 32], 32))
+        for isa in tested::sets() {
+            for (rows, len) in [(1, 18), (5, 18), (7, 3), (3, 16usize)] {
+                for stride in [len, len.next_multiple_of(16)] {
+                    check_overflow(isa, rows, len, stride);
+                }
+            }
+        }
+    }
+
+    fn check_overflow(isa: Isa, rows: usize, len: usize, stride: usize) {
+        let parts = (0..rows).map(|row| [0..len - 1, len - 1 + row..len + row]).collect();
+        let drives = (0..).take(rows).map(|k| Drive { row: k, state: k }).collect();
+        let layout = Layout::divided(rows, parts, drives).unwrap();
+        let learns = vec![true; rows * len];
+        assert!(Even::of(&layout, rows * len).is_some());
+        let injection = vec![f32::MAX; rows];
+        let (own, forced) = (vec![1.0; rows], vec![false; rows]);
+        let (z, error) = (vec![1.0; layout.z_len()], vec![1.0; rows]);
+        let run = |z: &[f32], error: &[f32]| {
+            let mut engine = Diagonal::<f32>::new(&layout, &learns, isa).unwrap();
+            let jacobian = Jacobian::sum([]).with_diagonal(Some(&own));
+            let step = Step { jacobian, injection: &injection, z, forced: &forced };
+            engine.advance(&step, Some(error))?;
+            engine.gradient(&mut vec![0.0; rows * stride], stride)
         };
-        assert_eq!(advance(&z, 1.0), Ok(()));
-        z[17] = 2.0;
-        assert!(advance(&z, 1.0).is_err());
-        let mut engine = Diagonal::<f32>::new(&layout, &[true; 18], Isa::best()).unwrap();
-        let step = Step { jacobian, injection: &[f32::MAX], z: &[1.0; 18], forced: &forced };
-        engine.advance(&step, Some(&[2.0])).unwrap();
-        assert!(engine.gradient(&mut [0.0; 32], 32).is_err());
+        let overflow = |quantity| Err(Error::NonFinite { quantity });
+        let what = format!("{isa}, {rows} x {len}, stride {stride}");
+        assert_eq!(run(&z, &error), Ok(()), "{what}");
+        for (place, row) in [(layout.z_len() - 1, rows - 1), (len - 1, 0)] {
+            let (mut other_z, mut other_error) = (z.clone(), error.clone());
+            other_z[place] = 2.0;
+            assert_eq!(run(&other_z, &error), overflow(Quantity::Sensitivities), "{row}: {what}");
+            other_error[row] = 2.0;
+            assert_eq!(run(&z, &other_error), overflow(Quantity::Gradient), "{row}: {what}");
+        }
     }
 }

@@ -42,8 +42,8 @@ use crate::step::Step;
 use crate::store::{Sink, Source};
 use crate::threads::{Threads, Workers};
 
-/// The name of the tensor that marks rows of p which are zero and not read.
-const ZERO: &str = "zero";
+/// The name of the tensor that marks rows of p which have not been computed.
+const SKIPPED: &str = "skipped";
 
 /// The exact engine that computes p(t) at every step.
 ///
@@ -68,8 +68,9 @@ pub struct Eager<T> {
     sums: Buffer<T>,
     /// Old rows that are read, of one group of panels, for each thread.
     scratch: Buffer<T>,
-    /// Rows of p that are zero throughout and not read. Where the layer is small, all are read.
-    zero: Vec<bool>,
+    /// Rows of p that have not been computed: they are 0 and not read. Where the layer is small, all
+    /// are read.
+    skipped: Vec<bool>,
     clearing: Clearing,
     /// Whether the sums hold errors that have not been read.
     unread: bool,
@@ -111,7 +112,7 @@ impl<T: Real> Eager<T> {
         let room = if small { 1 } else { GROUP * n };
         let scratch = Buffer::zeroed((workers.count() * room) as u128)?;
         let packing = Packing::new(n, isa);
-        let (immediate, zero) = (Immediate::new(&placement), vec![true; n]);
+        let (immediate, skipped) = (Immediate::new(&placement), vec![true; n]);
         let (unread, lost) = (false, false);
         Ok(Self {
             placement,
@@ -123,7 +124,7 @@ impl<T: Real> Eager<T> {
             p,
             sums,
             scratch,
-            zero,
+            skipped,
             clearing: Clearing::default(),
             unread,
             lost,
@@ -213,25 +214,25 @@ impl<T: Real> Eager<T> {
             let place = self.row(state, panel);
             self.p.values_mut()[place].copy_from_slice(row);
         }
-        self.zero[state] = bytemuck::cast_slice(row).iter().all(|&byte: &u8| byte == 0);
+        self.skipped[state] = bytemuck::cast_slice(row).iter().all(|&byte: &u8| byte == 0);
     }
 
     /// Decides which of the rows that are +0 are read: those that were read before they were stored. One
     /// that has vanished is, and to omit it could change the sign of a zero.
-    fn load_zero(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
-        let states = self.zero.len();
+    fn load_skipped(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
+        let states = self.skipped.len();
         let mut odd = None;
-        from.read(ZERO, [1, states], &mut |_, row| {
-            for (state, (zero, &stored)) in self.zero.iter_mut().zip(row).enumerate() {
-                if stored != T::ZERO && !(*zero && stored == T::ONE) {
-                    odd = odd.or(Some((state, *zero, stored)));
+        from.read(SKIPPED, [1, states], &mut |_, row| {
+            for (state, (skipped, &stored)) in self.skipped.iter_mut().zip(row).enumerate() {
+                if stored != T::ZERO && !(*skipped && stored == T::ONE) {
+                    odd = odd.or(Some((state, *skipped, stored)));
                 }
-                *zero &= stored == T::ONE;
+                *skipped &= stored == T::ONE;
             }
         })?;
-        let Some((_, zero, got)) = odd else { return Ok(()) };
-        let expected = if zero { "0 or 1" } else { "0, since a sensitivity in its row is not" };
-        Err(Error::Number { name: ZERO.to_owned(), row: 0, expected, got: got.to_string() })
+        let Some((_, is_zero, got)) = odd else { return Ok(()) };
+        let expected = if is_zero { "0 or 1" } else { "0, since a sensitivity in its row is not" };
+        Err(Error::Number { name: SKIPPED.to_owned(), row: 0, expected, got: got.to_string() })
     }
 
     /// Row `state` of panel `panel` in p.
@@ -265,7 +266,7 @@ impl<T: Real> Engine<T> for Eager<T> {
         }
         if !self.small {
             let drives = self.placement.layout().drives();
-            self.packing.pack(self.isa, drives, step, error, &mut self.zero);
+            self.packing.pack(self.isa, drives, step, error, &mut self.skipped);
         } else if !step.jacobian.is_single() {
             return self.advance_formed(step, error);
         }
@@ -296,7 +297,7 @@ impl<T: Real> Engine<T> for Eager<T> {
 
     fn reset(&mut self) -> Result<(), Error> {
         self.p.values_mut().fill(T::ZERO);
-        self.zero.fill(true);
+        self.skipped.fill(true);
         self.clearing = Clearing::default();
         self.lost = false;
         Ok(())
@@ -316,9 +317,9 @@ impl<T: Real> Engine<T> for Eager<T> {
         to.tensor("sensitivities", shape, &mut |state, row| self.read_row(state, row))?;
         self.clearing.save(to)?;
         if !self.small {
-            to.tensor(ZERO, [1, shape[0]], &mut |_, row| {
-                for (place, &zero) in row.iter_mut().zip(&self.zero) {
-                    *place = if zero { T::ONE } else { T::ZERO };
+            to.tensor(SKIPPED, [1, shape[0]], &mut |_, row| {
+                for (place, &skipped) in row.iter_mut().zip(&self.skipped) {
+                    *place = if skipped { T::ONE } else { T::ZERO };
                 }
             })?;
         }
@@ -338,7 +339,7 @@ impl<T: Real> Engine<T> for Eager<T> {
         from.read("sensitivities", shape, &mut |state, row| self.write_row(state, row))?;
         self.clearing = Clearing::load(from)?;
         if !self.small {
-            self.load_zero(from)?;
+            self.load_skipped(from)?;
         }
         let Self { placement, sums, .. } = self;
         let unread = from.read_any("gradient", [1, placement.weights()], &mut |_, row| {

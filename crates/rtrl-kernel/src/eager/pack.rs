@@ -1,6 +1,6 @@
 //! The Jacobian of one step, packed for the inner loops of `tile.rs`.
 //!
-//! Rows of p that are zero, or that belong to forced units, are not read; rows with slope 0 and
+//! Rows of p that have not been computed, and so are 0, or that belong to forced units, are not read; rows with slope 0 and
 //! nothing on the diagonal are not computed. The other rows are divided into strips, one tile of
 //! rows each:
 //!
@@ -85,7 +85,7 @@ pub(crate) enum Columns {
 /// What the inner loops need of a step, in buffers that are used again.
 #[derive(Debug, Clone)]
 pub(crate) struct Packing<T> {
-    /// Rows of p that are read: neither zero nor belonging to a forced unit.
+    /// Rows of p that are read: computed, and not those of a forced unit.
     pub(crate) read: Vec<usize>,
     /// Rows of p that are computed.
     pub(crate) written: Vec<usize>,
@@ -135,16 +135,17 @@ impl<T: Real> Packing<T> {
         }
     }
 
-    /// Packs a step. `zero` tells which rows of p are zero throughout, and is brought up to date.
+    /// Packs a step. `skipped` tells which rows of p have not been computed
+    /// and are 0, and is brought up to date.
     pub(crate) fn pack(
         &mut self,
         isa: Isa,
         drives: &[Drive],
         step: &Step<'_, T>,
         error: Option<&[T]>,
-        zero: &mut [bool],
+        skipped: &mut [bool],
     ) {
-        self.choose_rows(drives, step, error, zero);
+        self.choose_rows(drives, step, error, skipped);
         T::run::<PackLoop>(isa, Pack { packing: self, step });
     }
 
@@ -154,22 +155,22 @@ impl<T: Real> Packing<T> {
         drives: &[Drive],
         step: &Step<'_, T>,
         error: Option<&[T]>,
-        zero: &mut [bool],
+        skipped: &mut [bool],
     ) {
-        let n = zero.len();
+        let n = skipped.len();
         self.driven.fill(false);
         for (drive, &injection) in drives.iter().zip(step.injection) {
             self.driven[drive.state as usize] |= injection != T::ZERO;
         }
         self.read.clear();
-        self.read.extend((0..n).filter(|&l| !step.forced[l] && !zero[l]));
+        self.read.extend((0..n).filter(|&l| !step.forced[l] && !skipped[l]));
         std::mem::swap(&mut self.written, &mut self.previous);
         self.written.clear();
         self.cleared.clear();
         self.error.clear();
-        for (k, zero) in zero.iter_mut().enumerate() {
-            *zero = !self.driven[k] && step.jacobian.is_zero(k);
-            if *zero {
+        for (k, skipped) in skipped.iter_mut().enumerate() {
+            *skipped = !self.driven[k] && step.jacobian.is_zero(k);
+            if *skipped {
                 self.cleared.push(k);
             } else {
                 self.written.push(k);

@@ -43,10 +43,10 @@ impl Heads {
 /// [`product`](crate::product) of every weight row with what its head sees of `z`, in the same order of
 /// summation: the first `width - size` values, which all heads share, and after these the outputs of
 /// its own units among those of all. `units - size` values and a row padded to a multiple of
-/// [`Real::LANES`] make up the length of `z`; what follows the outputs is of no account.
+/// [`Real::LANES`] make up the length of `z`; what follows the outputs is ignored.
 ///
 /// Row i of `matrix`, `width` values in rows `stride` apart, is that of unit `i % units`. What follows
-/// them is read too, as far as a padded row, and multiplied by 0.
+/// them is read too, as far as a padded row, and multiplied by 0, so it must be finite.
 ///
 /// # Errors
 /// [`Error::Length`] if a slice does not fit.
@@ -176,6 +176,15 @@ fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
             for r in 0..R {
                 for v in 0..NV {
                     sums[r][v] = T::fused(simd, rows[r][0][i][v], all[v], sums[r][v]);
+                }
+            }
+            continue;
+        }
+        if i * T::LANES >= width - size && (i + 1) * T::LANES <= width {
+            for r in 0..R {
+                let [weights, own] = rows[r];
+                for v in 0..NV {
+                    sums[r][v] = T::fused(simd, weights[i][v], own[i][v], sums[r][v]);
                 }
             }
             continue;

@@ -17,7 +17,7 @@ use crate::error::{Error, check_length};
 /// m = normal(decay * m + rest * g),   then g = m              with a first moment
 /// g = g / (sqrt(v) / root_bias + epsilon)                     with a second moment
 /// w = w - weight_decay * mask * w                             with weight decay
-/// w = normal(w - rate * g)
+/// w = normal(w - rate * g)                                    unless it is w still
 /// ```
 ///
 /// `normal(x)` is x, but 0 with its sign where x is subnormal, and q is g, but +0 where its magnitude is
@@ -159,8 +159,8 @@ fn within<T: Real>(value: T, limit: Option<T>) -> T {
     }
 }
 
-/// Plain descent, `next = normal(weights - rate * gradient)`, rounded twice: an [`Update`] with nothing else, at half
-/// the cost for a small network. Returns whether all of it is finite.
+/// Plain descent, `next = normal(weights - rate * gradient)`, rounded twice: an [`Update`] with nothing
+/// else, at half the cost for a small network. Returns whether all of it is finite.
 ///
 /// # Errors
 /// [`Error::Length`] if a slice does not fit.
@@ -200,9 +200,12 @@ impl<T: Real> Work for Descend<'_, T> {
         let (gradients, last_gradients) = T::vectors::<S>(self.gradient).as_chunks::<4>();
         let (nexts, last_nexts) = T::vectors_mut::<S>(self.next).as_chunks_mut::<4>();
         let descend = |next: &mut T::Vector<S>, weight, gradient, check: &mut T::Vector<S>| {
-            let after = T::fused(simd, T::product(simd, rate, gradient), minus_one, weight);
-            *next = normal::<S, T>(simd, after);
-            *check = T::fused(simd, *next, zero, *check);
+            let change = T::product(simd, rate, gradient);
+            let after = T::fused(simd, change, minus_one, weight);
+            // A weight that does not change stays as it is: it may be frozen, and subnormal.
+            let changed = T::magnitude(simd, change);
+            *next = T::where_greater(simd, changed, zero, normal::<S, T>(simd, after), weight);
+            *check = T::fused(simd, after, zero, *check);
         };
         for (next, (weight, gradient)) in nexts.iter_mut().zip(weights.iter().zip(gradients)) {
             for v in 0..4 {
@@ -259,8 +262,9 @@ impl<T: Real> Work for Update<'_, T> {
                 before = T::fused(simd, T::product(simd, decay, weight), minus_one, weight);
             }
             let after = T::fused(simd, T::product(simd, rate, direction), minus_one, before);
-            *next = normal::<S, T>(simd, after);
-            overflow = T::fused(simd, *next, zero, overflow);
+            let changed = T::magnitude(simd, T::fused(simd, weight, minus_one, after));
+            *next = T::where_greater(simd, changed, zero, normal::<S, T>(simd, after), weight);
+            overflow = T::fused(simd, after, zero, overflow);
         }
         is_zero::<S, T>(overflow)
     }
@@ -430,7 +434,8 @@ mod tests {
             }
             let w = next[i];
             let decayed = if parts.has(DECAY) { w - T::from_f64(0.01) * mask[i] * w } else { w };
-            next[i] = without_subnormal(decayed - rate * g);
+            let after = decayed - rate * g;
+            next[i] = if after == w { w } else { without_subnormal(after) };
         }
         [first, second, next]
     }
@@ -521,6 +526,32 @@ mod tests {
                         assert!(!parts.has(part) || part == FIRST || !all, "{zero} on {isa}");
                     }
                 }
+            }
+        }
+    }
+
+    /// A frozen weight may be any number, and never changes.
+    #[test]
+    fn a_weight_without_a_gradient_keeps_its_bits() {
+        let bits: Vec<u32> = (0..).step_by(0x2000).take(LEN).collect();
+        let weights: Vec<f32> = bits.iter().copied().map(f32::from_bits).collect();
+        for isa in sets() {
+            let gradient = [0.0; LEN];
+            let (mut plain, mut other) = ([1.0; LEN], [1.0; LEN]);
+            assert_eq!(descend(isa, 0.1, &weights, &gradient, &mut plain), Ok(true));
+            let update = Update {
+                rate: 0.1,
+                weights: &weights,
+                gradient: &gradient,
+                limit: None,
+                first: None,
+                second: None,
+                decay: Some((0.1, &[0.0; LEN])),
+                next: &mut other,
+            };
+            assert_eq!(update.apply(isa), Ok(true));
+            for next in [plain, other] {
+                assert_eq!(next.map(f32::to_bits).to_vec(), bits);
             }
         }
     }

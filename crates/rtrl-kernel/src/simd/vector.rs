@@ -14,8 +14,8 @@ pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
     const ONE: Self;
     /// The smallest positive number that is not subnormal: about 1.2e-38 or 2.2e-308.
     const SMALLEST: Self;
-    /// What a product of Jacobians, or an adjoint, must reach to count: 2^-100 or 2^-960. Products of
-    /// such numbers with any but the smallest are not subnormal.
+    /// Below this, 2^-100 or 2^-960, a product of Jacobians, or an adjoint, counts as 0. Above it,
+    /// products with all but very small coefficients are normal.
     const NEGLIGIBLE: Self;
     /// 16 times -1, then 16 times 0: factors that negate some lanes and clear those after them.
     #[doc(hidden)]
@@ -124,7 +124,7 @@ pub(crate) const fn lanes<S: Simd, T: Vectorised>() -> usize {
     size_of::<T::Vector<S>>() / size_of::<T>()
 }
 
-/// The register at `at` of a slice that does not end in it.
+/// The register at `at` of a slice, which must lie within the slice.
 #[inline(always)]
 pub(crate) fn register<S: Simd, T: Vectorised>(slice: &[T], at: usize) -> T::Vector<S> {
     T::vectors::<S>(&slice[at..at + lanes::<S, T>()])[0]
@@ -133,12 +133,10 @@ pub(crate) fn register<S: Simd, T: Vectorised>(slice: &[T], at: usize) -> T::Vec
 /// The register at `at` of a slice, with zeros behind its end.
 #[inline(always)]
 pub(crate) fn load<S: Simd, T: Vectorised>(simd: S, slice: &[T], at: usize) -> T::Vector<S> {
-    let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-    let rest = &slice[at..];
-    if rest.len() >= lanes {
-        return T::vectors::<S>(&rest[..lanes])[0];
+    if slice.len() - at >= lanes::<S, T>() {
+        return register::<S, T>(slice, at);
     }
-    T::partial_load(simd, rest)
+    T::partial_load(simd, &slice[at..])
 }
 
 /// Writes a register to `at` of a slice, without the lanes behind its end.
@@ -149,7 +147,7 @@ pub(crate) fn store<S: Simd, T: Vectorised>(
     at: usize,
     register: T::Vector<S>,
 ) {
-    let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+    let lanes = lanes::<S, T>();
     let rest = &mut slice[at..];
     if rest.len() >= lanes {
         T::vectors_mut::<S>(&mut rest[..lanes])[0] = register;

@@ -69,7 +69,7 @@ fn lockstep<T: Real>(
         distort(&mut numerals);
         deferred.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
         // Each time at another place of the windows.
-        if t % 4 == 1 {
+        if t % 3 == 1 {
             worst = worst.max(difference(&p(&deferred, &layout), &p(&eager, &layout)));
         }
         if t % 3 != 2 {

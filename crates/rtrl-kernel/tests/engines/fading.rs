@@ -1,4 +1,4 @@
-//! Sensitivities that fade: rounding would keep them subnormal for ever, so the engines make 0 of them,
+//! Sensitivities that fade: rounding would keep them subnormal for ever, so the engines turn them into 0,
 //! at the same steps on every machine and in a run that is stored and resumed.
 
 use rtrl_kernel::{
@@ -184,6 +184,87 @@ fn what_fades_in_the_deferred_engine_becomes_zero_at_the_same_steps_everywhere()
     }
 }
 
+/// Both engines clear p after the same steps, also where an error has not been read: they stay equal.
+#[test]
+fn the_diagonal_engine_equals_the_eager_one_across_clearings() {
+    fn check<T: Real>(units: usize) {
+        let place = (units, Isa::best(), 1);
+        let [mut eager, mut diagonal] =
+            [Kind::Eager, Kind::Diagonal].map(|kind| kind.engine::<T>(place.0, place.1, place.2));
+        let stride = units + 2;
+        for t in 1..=GONE {
+            let mut fading = Fading::<T>::at(t - 1, units);
+            // Errors of this size make numbers that count of subnormal ones.
+            fading.error.iter_mut().for_each(|error| *error = *error * T::from_f64(1e6));
+            fading.recurrent.fill(T::ZERO);
+            let mut gradients = [(); 2].map(|()| vec![T::ZERO; units * stride]);
+            for (engine, gradient) in [&mut eager, &mut diagonal].into_iter().zip(&mut gradients) {
+                fading.advance(&mut **engine);
+                if t % 5 == 0 {
+                    engine.gradient(gradient, stride).unwrap();
+                }
+            }
+            assert_eq!(gradients[0], gradients[1], "step {t}");
+            assert_eq!(p(&*eager, units), p(&*diagonal, units), "step {t}");
+        }
+    }
+    check::<f32>(5);
+    check::<f64>(17);
+}
+
+/// A product of Jacobians, or an error times one, counts as 0 where it would soon be subnormal, and not
+/// before.
+#[test]
+fn the_deferred_engine_omits_what_is_negligible_and_no_more() {
+    /// p of an immediate influence of 1 in the second of six steps, each of which multiplies by
+    /// `factor`, and the gradient of an error of 1 in the last.
+    fn fade<T: Real>(engine: &mut dyn Engine<T>, factor: T) -> [T; 2] {
+        for t in 0..6 {
+            let one_if = |is: bool| if is { T::ONE } else { T::ZERO };
+            let (diagonal, injection) = ([factor], [one_if(t == 1)]);
+            let step = Step {
+                jacobian: Jacobian::sum([]).with_diagonal(Some(&diagonal)),
+                injection: &injection,
+                z: &[T::ONE],
+                forced: &[false],
+            };
+            engine.advance(&step, Some(&[one_if(t == 5)])).unwrap();
+        }
+        let [mut p, mut gradient] = [[T::ONE]; 2];
+        engine.gradient(&mut gradient, 1).unwrap();
+        engine.sensitivities(0, &mut p).unwrap();
+        [p[0], -gradient[0]]
+    }
+    fn check<T: Real>(kept: f64, omitted: f64) {
+        let layout = Layout::simple(1, 1).unwrap();
+        let [kept, omitted] = [kept, omitted].map(T::from_f64);
+        for isa in tested::sets() {
+            for pace in [Pace::Bursts, Pace::Even] {
+                // A window that is full, and one that is not.
+                for window in [6, 9] {
+                    let deferred = |factor| {
+                        let threads = Threads::Exactly(1);
+                        let made = Deferred::<T>::new(&layout, &[true], window, pace, isa, threads);
+                        fade(&mut made.unwrap(), factor)
+                    };
+                    let what = format!("{isa}, {pace:?}, {window}, {}", T::NAME);
+                    let four_times = kept * kept * kept * kept;
+                    for value in deferred(kept) {
+                        let ratio = (value.to_f64() / four_times.to_f64() - 1.0).abs();
+                        assert!(ratio < 1e-6, "{value}: {what}");
+                    }
+                    assert_eq!(deferred(omitted)[1], T::ZERO, "{what}");
+                }
+            }
+            let mut eager = Eager::<T>::new(&layout, &[true], isa, Threads::SERIAL).unwrap();
+            assert!(fade(&mut eager, omitted).iter().all(|&value| value > T::SMALLEST));
+        }
+    }
+    // To the fourth power 2^-96 and 2^-104, 2^-952 and 2^-968.
+    check::<f32>(2f64.powi(-24), 2f64.powi(-26));
+    check::<f64>(2f64.powi(-238), 2f64.powi(-242));
+}
+
 /// A reset starts the count again.
 #[test]
 fn a_reset_engine_is_like_a_new_one() {
@@ -216,13 +297,13 @@ fn stored_numbers_that_no_engine_stores_are_refused() {
     for steps in [64.0, -1.0, 0.5, 1e300] {
         refused("since_clearing", 0, steps, "a whole number below 64");
     }
-    refused("zero", 3, 1.0, "0, since a sensitivity in its row is not");
-    refused("zero", 3, -1.0, "0, since a sensitivity in its row is not");
+    refused("skipped", 3, 1.0, "0, since a sensitivity in its row is not");
+    refused("skipped", 3, -1.0, "0, since a sensitivity in its row is not");
     let (name, mut zeros) = ("sensitivities", whole.clone());
     zeros.tensors.get_mut(name).unwrap().1.fill(0.0);
-    zeros.tensors.get_mut("zero").unwrap().1[5] = 0.5;
+    zeros.tensors.get_mut("skipped").unwrap().1[5] = 0.5;
     let error = engine.load(&mut zeros).unwrap_err().to_string();
-    assert_eq!(error, "tensor `zero`, row 0: got 0.5, expected 0 or 1");
+    assert_eq!(error, "tensor `skipped`, row 0: got 0.5, expected 0 or 1");
     engine.load(&mut whole.clone()).unwrap();
     assert_eq!(saved(&*engine), whole);
 }

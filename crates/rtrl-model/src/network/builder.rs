@@ -302,7 +302,7 @@ impl<T: Real> NetworkBuilder<T> {
     }
 }
 
-/// Whether W has no gaps between its rows: many short ones, if all layers are in heads.
+/// Whether W has no gaps between its rows: if all layers are in heads.
 fn is_packed<T: Real>(layers: &[Layer<T>]) -> bool {
     layers.iter().all(|layer| layer.heads() > 1)
 }

@@ -24,8 +24,8 @@ pub struct Layer<T> {
     pub(crate) slopes: Range<usize>,
     /// The shares that its units keep, where they change from step to step.
     pub(crate) kept: Range<usize>,
-    /// Where its z is: inputs, bias, outputs, and padding up to the end of a row of W that begins with
-    /// the outputs of its last head.
+    /// Where its z is: inputs, bias, outputs, and padding, so that a padded row can be read from
+    /// `units - seen` values on.
     pub(crate) z: Range<usize>,
 }
 
@@ -119,7 +119,8 @@ impl<T: Real> Layer<T> {
     }
 
     /// The parts of z that the rows of unit `unit` see, if rows of W have `columns` values: what all
-    /// rows share, and the outputs of its head. Rows of W that are longer see anything in addition.
+    /// rows share, and the outputs of its head. The zeros at
+    /// the end of longer rows meet whatever follows in z.
     pub(super) fn z_of(&self, unit: usize, columns: usize) -> [Range<usize>; 2] {
         let shared = self.z.start + self.columns.first_unit();
         let own = shared + self.columns.first_seen(unit);

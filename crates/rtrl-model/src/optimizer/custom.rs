@@ -146,6 +146,8 @@ impl<T: Real> CustomState<T> {
             for (&value, moment) in self.scratch.iter().zip(&mut self.moments) {
                 let value = T::from_f64(value);
                 finite &= value.is_finite();
+                // As with the other optimisers.
+                let value = if value.abs() < T::SMALLEST { value * T::ZERO } else { value };
                 moment.next.padded_mut()[place] = value;
             }
         }

@@ -17,6 +17,8 @@ pub(crate) const STEPS: u64 = 200;
 pub(crate) struct Task {
     pub(crate) name: &'static str,
     units: usize,
+    /// Units of a head; 0 for none.
+    heads: usize,
     cell: Cell,
     /// Units of a simple layer on top, with a readout.
     above: usize,
@@ -33,6 +35,7 @@ pub(crate) struct Task {
 const PLAIN: Task = Task {
     name: "simple",
     units: 19,
+    heads: 0,
     cell: Cell::Simple,
     above: 0,
     regime: Regime::RealTime { timing: Timing::Immediate, every: 1 },
@@ -43,13 +46,14 @@ const PLAIN: Task = Task {
     expanding: false,
 };
 
-pub(crate) const TASKS: [Task; 11] = [
+pub(crate) const TASKS: [Task; 12] = [
     PLAIN,
     Task { name: "lstm", units: 5, cell: Cell::Lstm, ..PLAIN },
     Task { name: "two layers", units: 5, cell: Cell::Gru, above: 4, ..PLAIN },
     Task { name: "forced", units: 9, forcing: true, ..PLAIN },
     Task { name: "masked", units: 12, masked: true, ..PLAIN },
     Task { name: "masked lstm", units: 6, cell: Cell::Lstm, masked: true, ..PLAIN },
+    Task { name: "heads", units: 8, heads: 4, ..PLAIN },
     Task { name: "three streams", units: 7, streams: 3, ..PLAIN },
     Task { name: "least squares", units: 10, fitted: true, ..PLAIN },
     Task {
@@ -73,6 +77,9 @@ const INPUTS: usize = 2;
 impl Task {
     pub(crate) fn network<T: Real>(self) -> Network<T> {
         let mut builder = Network::<T>::builder(self.units, INPUTS).cell(self.cell).seed(5);
+        if self.heads > 0 {
+            builder = builder.heads_of(self.heads);
+        }
         if self.masked {
             let blocks = if self.cell == Cell::Simple { 1 } else { 4 };
             let (rows, columns) = (self.units * blocks, INPUTS + 1 + self.units);
