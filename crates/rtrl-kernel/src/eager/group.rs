@@ -199,6 +199,9 @@ fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
                 from = below;
                 let strip = (strip, list);
                 match height {
+                    8 => {
+                        shared_tile::<S, T, 8, PANELS, WIDE>(simd, strip, old, place, written, new);
+                    }
                     4 => {
                         shared_tile::<S, T, 4, PANELS, WIDE>(simd, strip, old, place, written, new);
                     }

@@ -1,7 +1,7 @@
 //! The Jacobian of one step, packed for the inner loops of `tile.rs`.
 //!
-//! Rows of p that have not been computed, and so are 0, or that belong to forced units, are not read; rows with slope 0 and
-//! nothing on the diagonal are not computed. The other rows are divided into strips, one tile of
+//! Rows of p that have not been computed, and so are 0, or that belong to forced units, are not read;
+//! rows with slope 0 and nothing on the diagonal are not computed. The other rows are divided into strips, one tile of
 //! rows each:
 //!
 //! ```text
@@ -10,13 +10,14 @@
 //! own      coefficients[e][r], from[e][r]      for the coefficients that are not 0
 //! ```
 //!
-//! A row is sparse if few of its coefficients differ from 0, for example if most connections are
-//! absent. Each row of a sparse strip has its own list; all lists are as long as the longest, with
-//! zeros at the end. Rows are sorted by their number of coefficients, so few such zeros are needed.
+//! Four neighbours share a list where they have zeros in the same columns: rows of an LSTM see the
+//! outputs of all units but only their own cells, and rows of a layer see no other layer but the one
+//! below. Where the next four have the same list, all eight are one strip, if the registers suffice.
 //!
-//! Of the other rows, four neighbours share a list where they have zeros in the same columns: rows
-//! of an LSTM see the outputs of all units but only their own cells, and rows of a lower layer do
-//! not see the layers above it.
+//! A row is sparse if few of its coefficients differ from 0, for example if most connections are
+//! absent. Sparse rows share a list only if it has nothing that one of them lacks. Otherwise each row
+//! of the strip has its own list; all lists are as long as the longest, with zeros at the end. Rows are
+//! sorted by their number of coefficients, so few such zeros are needed.
 //!
 //! Omitting or adding zero coefficients changes no sum: p is finite, so the product is +-0, and x
 //! +-0 = x for any x except -0. A sum starts from +0 and is -0 only if a product has underflowed.
@@ -31,8 +32,8 @@ use crate::layout::Drive;
 use crate::simd::{Isa, Real, Work, compiled};
 use crate::step::Step;
 
-/// Heights of strips with lists: 4 rows of 2 registers hide the latency. They are those of every
-/// instruction set, since the columns that are left out depend on them.
+/// Heights of the strips for which lists are made: 4 rows of 2 registers hide the latency. They are
+/// those of every instruction set, since the columns that are left out depend on them.
 const LISTED_HEIGHTS: &[usize] = &[4, 2, 1];
 
 /// A row is sparse if at most this many in [`SPARSE_OF`] of the coefficients that are read differ from 0.
@@ -209,17 +210,16 @@ impl<T: Real> Packing<T> {
         order.extend(written.iter().copied().filter(|&k| counts[k] <= most));
         order[dense..].sort_unstable_by_key(|&k| (counts[k], k));
         strips.clear();
-        let mut from = from.as_mut_slice();
+        let mut lists = Lists { from, last: 0, next: 0, tallest: whole_heights[0] };
         let values = |k: usize| &jacobian[k * counts.len()..][..counts.len()];
         let (mut whole, mut done) = (0, 0);
         while done < dense {
             let height = strip_height(LISTED_HEIGHTS, dense - done);
             let rows = &order[done..done + height];
-            let len = list_union(jacobian, counts.len(), (rows, read.as_slice()), from);
+            let len = list_union(jacobian, counts.len(), (rows, read.as_slice()), lists.free());
             if len * SHARED_OF <= read.len() * SHARED_MOST {
                 push_whole(strips, whole_heights, done - whole, read.len());
-                strips.push(Strip { height, len, columns: Columns::Shared });
-                from = &mut from[len..];
+                lists.share(strips, height, len);
                 whole = done + height;
             }
             done += height;
@@ -230,12 +230,18 @@ impl<T: Real> Packing<T> {
             let rows = &order[done..done + height];
             // They are sorted: the last of a strip is the longest.
             let len = counts[rows[height - 1]];
-            let (list, rest) = from.split_at_mut(height * len);
-            for (r, &k) in rows.iter().enumerate() {
-                list_row(values(k), read, list, (r, height));
+            let alike = counts[rows[0]] == len
+                && list_union(jacobian, counts.len(), (rows, read.as_slice()), lists.free()) == len;
+            if alike {
+                lists.share(strips, height, len);
+            } else {
+                let list = &mut lists.free()[..height * len];
+                for (r, &k) in rows.iter().enumerate() {
+                    list_row(values(k), read, list, (r, height));
+                }
+                strips.push(Strip { height, len, columns: Columns::Own });
+                lists.next += height * len;
             }
-            strips.push(Strip { height, len, columns: Columns::Own });
-            from = rest;
             done += height;
         }
     }
@@ -263,6 +269,7 @@ impl<T: Real> Packing<T> {
                     let (list, rest) = from.split_at(len);
                     from = rest;
                     hold &= match height {
+                        8 => fill_shared::<T, 8>(jacobian, counts, (read, list), strip, place),
                         4 => fill_shared::<T, 4>(jacobian, counts, (read, list), strip, place),
                         2 => fill_shared::<T, 2>(jacobian, counts, (read, list), strip, place),
                         _ => fill_shared::<T, 1>(jacobian, counts, (read, list), strip, place),
@@ -279,6 +286,43 @@ impl<T: Real> Packing<T> {
             }
         }
         hold
+    }
+}
+
+/// The lists of the strips, one after the other.
+struct Lists<'a> {
+    from: &'a mut [u32],
+    /// Where the list of the last strip with a shared one begins, and where the next list will.
+    last: usize,
+    next: usize,
+    /// The height of the tallest tile.
+    tallest: usize,
+}
+
+impl Lists<'_> {
+    /// Room for the next list.
+    #[inline(always)]
+    fn free(&mut self) -> &mut [u32] {
+        &mut self.from[self.next..]
+    }
+
+    /// A strip of `height` rows with the list of `len` columns that stands in the free room. Where the
+    /// strip before it has the same one, they become one strip, if there is a tile for it.
+    #[inline(always)]
+    fn share(&mut self, strips: &mut Vec<Strip>, height: usize, len: usize) {
+        let same = |strip: &&mut Strip| {
+            let columns = [self.last, self.next].map(|start| &self.from[start..start + len]);
+            strip.columns == Columns::Shared
+                && strip.len == len
+                && (strip.height, height, self.tallest) == (4, 4, 8)
+                && columns[0] == columns[1]
+        };
+        if let Some(strip) = strips.last_mut().filter(same) {
+            strip.height = 8;
+            return;
+        }
+        strips.push(Strip { height, len, columns: Columns::Shared });
+        (self.last, self.next) = (self.next, self.next + len);
     }
 }
 
@@ -394,6 +438,36 @@ mod tests {
         assert_eq!(pack(&mut packing, [1, 6, 9], None, &free), [(1, 1.0), (6, 1.5), (9, 2.0)]);
     }
 
+    /// Blocks of 12 units, and of 3, which are sparse: rows of a block have the same columns.
+    #[test]
+    fn neighbours_with_the_same_columns_share_a_list() {
+        for isa in crate::simd::tested::sets() {
+            for (block, len) in [(12, 12), (8, 8), (3, 3)] {
+                let weight = |i: usize| if i / N / block == i % N / block { 2.0 } else { 0.0 };
+                let weights: Vec<f64> = (0..N * N).map(weight).collect();
+                let step = Step {
+                    jacobian: Jacobian::scaled(&weights, N, &[0.5; N]),
+                    injection: &[0.0; N],
+                    z: &[],
+                    forced: &[false; N],
+                };
+                let mut packing = Packing::new(N, isa);
+                packing.pack(isa, &[], &step, None, &mut [false; N]);
+                let strips = packing.strips.iter().map(|strip| (strip.height, strip.columns));
+                // The registers of AVX2 suffice for 4 rows.
+                let heights: &[usize] = match block {
+                    12 if isa.name() != "v3" => &[8, 4, 8, 4],
+                    8 if isa.name() != "v3" => &[8; 3],
+                    _ => &[4; 6],
+                };
+                let shares = if block == 3 { Columns::Own } else { Columns::Shared };
+                let expected = heights.iter().map(|&height| (height, shares));
+                assert!(strips.eq(expected), "{block}, {isa}: {:?}", packing.strips);
+                assert!(packing.strips.iter().all(|strip| strip.len == len));
+            }
+        }
+    }
+
     #[test]
     fn lists_follow_the_diagonal() {
         let mut packing = Packing::new(N, Isa::best());
@@ -437,7 +511,7 @@ mod tests {
     fn rows_with_most_of_their_weights_are_dense() {
         let mut packing = Packing::<f32>::new(N, Isa::scalar());
         let mut weights = [1.0; N * N];
-        // The last 7 rows keep 9 of 24 weights, the most that a sparse row may have.
+        // The last 7 rows keep 9 of 24 weights, the most that a sparse row may have, in the same columns.
         for row in weights.chunks_mut(N).skip(N - 7) {
             row[9..].fill(0.0);
         }
@@ -451,7 +525,7 @@ mod tests {
         let strips =
             packing.strips.iter().map(|s| (s.height, s.len, s.columns)).collect::<Vec<_>>();
         let dense = [8, 8, 1].map(|height| (height, N, Columns::Whole));
-        let sparse = [4, 2, 1].map(|height| (height, 9, Columns::Own));
+        let sparse = [4, 2, 1].map(|height| (height, 9, Columns::Shared));
         assert_eq!(strips, [dense, sparse].concat());
     }
 
@@ -464,7 +538,7 @@ mod tests {
             z: &[],
             forced,
         };
-        packing.pack(Isa::best(), &[], &step, None, &mut [false; N]);
+        packing.pack(Isa::scalar(), &[], &step, None, &mut [false; N]);
         let mut coefficients = packing.coefficients.as_slice();
         let (mut list, mut rows) = (packing.from.as_slice(), packing.order.as_slice());
         for &Strip { height, len, columns } in &packing.strips {
@@ -483,19 +557,19 @@ mod tests {
 
     #[test]
     fn neighbours_share_the_columns_that_one_of_them_needs() {
-        let mut packing = Packing::new(N, Isa::best());
+        let mut packing = Packing::new(N, Isa::scalar());
         let mut weights = [0.0; N * N];
         weights.chunks_mut(N).for_each(|row| row[..N / 2].fill(2.0));
         let free = [false; N];
         let lens = |strips: Vec<Strip>| strips.iter().map(|strip| strip.len).collect::<Vec<_>>();
         for _ in 0..2 {
-            let expected = [12, 12, 12, 16, 16, 16];
+            let expected = [12, 12, 16, 16, 16];
             assert_eq!(lens(pack_cells(&mut packing, &weights, &free)), expected);
         }
         // As many coefficients in each row, one of them in a column that was not needed.
         (weights[1], weights[N - 1]) = (0.0, 2.0);
         for _ in 0..2 {
-            let expected = [13, 12, 12, 16, 16, 16];
+            let expected = [13, 12, 16, 16, 16];
             assert_eq!(lens(pack_cells(&mut packing, &weights, &free)), expected);
         }
         // As many coefficients in each row, but one column is no longer needed.
@@ -503,7 +577,7 @@ mod tests {
         assert_eq!(lens(pack_cells(&mut packing, &weights, &free))[0], 12);
         let mut forced = free;
         (forced[1], forced[13]) = (true, true);
-        let expected = [11, 11, 11, 14, 15, 15];
+        let expected = [11, 11, 14, 15, 15];
         assert_eq!(lens(pack_cells(&mut packing, &weights, &forced)), expected);
     }
 }
