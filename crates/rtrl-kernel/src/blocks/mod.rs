@@ -80,8 +80,8 @@ impl<T: Real> Blocks<T> {
     /// # Errors
     /// [`Error::Block`] and [`Error::NoBlock`] unless each row with a weight that learns is in one
     /// block, with ascending rows and states that exist, as many weights as it says, and an engine
-    /// that is neither custom nor made of blocks; [`Error::Length`] if the mask does not fit the layout; [`Error::Threads`]; those of the
-    /// engines.
+    /// that is neither custom nor made of blocks; [`Error::Length`] if the mask does not fit the
+    /// layout; [`Error::Threads`]; those of the engines.
     pub fn new(
         layout: &Layout,
         learns: &[bool],

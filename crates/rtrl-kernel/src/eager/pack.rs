@@ -1,8 +1,8 @@
 //! The Jacobian of one step, packed for the inner loops of `tile.rs`.
 //!
 //! Rows of p that have not been computed, and so are 0, or that belong to forced units, are not read;
-//! rows with slope 0 and nothing on the diagonal are not computed. The other rows are divided into strips, one tile of
-//! rows each:
+//! rows with slope 0 and nothing on the diagonal are not computed. The other rows are divided into
+//! strips, one tile of rows each:
 //!
 //! ```text
 //! whole    coefficients[l][r] = J[k][l]        for every l that is read
@@ -15,7 +15,7 @@
 //! below. Where the next four have the same list, all eight are one strip, if the registers suffice.
 //!
 //! A row is sparse if few of its coefficients differ from 0, for example if most connections are
-//! absent. Sparse rows share a list only if it has nothing that one of them lacks. Otherwise each row
+//! absent. Sparse rows share a list only if it is no longer than each of their own. Otherwise each row
 //! of the strip has its own list; all lists are as long as the longest, with zeros at the end. Rows are
 //! sorted by their number of coefficients, so few such zeros are needed.
 //!
@@ -136,8 +136,8 @@ impl<T: Real> Packing<T> {
         }
     }
 
-    /// Packs a step. `skipped` tells which rows of p have not been computed
-    /// and are 0, and is brought up to date.
+    /// Packs a step. `skipped` tells which rows of p have not been computed and are 0, and is brought
+    /// up to date.
     pub(crate) fn pack(
         &mut self,
         isa: Isa,
