@@ -12,7 +12,7 @@ pub struct Difference {
     pub place: String,
     /// The value that was given.
     pub got: f64,
-    /// What was expected.
+    /// The expected value.
     pub expected: f64,
 }
 

@@ -50,7 +50,7 @@ enum Precision {
     F64,
 }
 
-/// What is printed.
+/// The report on standard output, as JSON.
 #[derive(Debug, Serialize)]
 struct Report {
     isa: &'static str,

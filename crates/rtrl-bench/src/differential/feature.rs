@@ -1,4 +1,4 @@
-//! What a check has tested, and what an engine need not support.
+//! The features that a check counts, and the methods that an engine may leave out.
 
 use std::fmt;
 

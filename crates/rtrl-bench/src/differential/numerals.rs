@@ -11,7 +11,7 @@ pub struct Numerals<T> {
     pub blocks: Vec<Block<T>>,
     /// Distance between the rows of a block, at least n.
     pub stride: usize,
-    /// What is added to the diagonal of the Jacobian, n values.
+    /// The values that are added to the diagonal of the Jacobian, n of them.
     pub diagonal: Option<Vec<T>>,
     /// Factor of the immediate influence, one value for each drive.
     pub injection: Vec<T>,

@@ -80,7 +80,7 @@ fn any_layout(generator: &mut Generator, states: usize, divided: bool) -> Result
     Layout::divided(states, z, drives)
 }
 
-/// What the steps of a case have in common.
+/// The probabilities with which the steps of a case are drawn.
 struct Style {
     blocks: usize,
     /// Probability that a recurrent weight is not 0.

@@ -539,6 +539,12 @@ mod tests {
         }
     }
 
+    /// An update with nothing but a rate.
+    fn bare<'a>(weights: &'a [f32], gradient: &'a [f32], next: &'a mut [f32]) -> Update<'a, f32> {
+        let (limit, first, second, decay) = (None, None, None, None);
+        Update { rate: 0.1, weights, gradient, limit, first, second, decay, next }
+    }
+
     /// A frozen weight may be any number, and never changes.
     #[test]
     fn a_weight_without_a_gradient_keeps_its_bits() {
@@ -548,16 +554,8 @@ mod tests {
             let gradient = [0.0; LEN];
             let (mut plain, mut other) = ([1.0; LEN], [1.0; LEN]);
             assert_eq!(descend(isa, 0.1, &weights, &gradient, &mut plain), Ok(true));
-            let update = Update {
-                rate: 0.1,
-                weights: &weights,
-                gradient: &gradient,
-                limit: None,
-                first: None,
-                second: None,
-                decay: Some((0.1, &[0.0; LEN])),
-                next: &mut other,
-            };
+            let decay = Some((0.1, [0.0; LEN].as_slice()));
+            let update = Update { decay, ..bare(&weights, &gradient, &mut other) };
             assert_eq!(update.apply(isa), Ok(true));
             for next in [plain, other] {
                 assert_eq!(next.map(f32::to_bits).to_vec(), bits);
@@ -634,17 +632,7 @@ mod tests {
     #[test]
     fn slices_that_do_not_fit_are_refused() {
         let (weights, gradient, mut next) = ([0.0f32; 16], [0.0; 16], [0.0; 15]);
-        let update = Update {
-            rate: 0.1,
-            weights: &weights,
-            gradient: &gradient,
-            limit: None,
-            first: None,
-            second: None,
-            decay: None,
-            next: &mut next,
-        };
-        let refused = update.apply(Isa::scalar());
+        let refused = bare(&weights, &gradient, &mut next).apply(Isa::scalar());
         assert!(matches!(refused, Err(Error::Length { expected: 16, got: 15, .. })));
     }
 }

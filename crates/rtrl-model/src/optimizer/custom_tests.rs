@@ -100,6 +100,24 @@ fn a_custom_rule_that_is_not_finite_changes_nothing() {
 }
 
 #[test]
+fn moments_of_a_custom_rule_that_vanish_become_zero() {
+    for (moment, expected) in [(-1e-310, -0.0), (f64::MIN_POSITIVE, f64::MIN_POSITIVE)] {
+        let mut layers = layers::<f64>();
+        let rule = Optimizer::custom(RATE, Constant(moment, &["count"]));
+        let mut updater = Updater::new(rule.into(), &layers).unwrap();
+        for update in 0..3 {
+            let gradient = gradient(&layers, update);
+            updater.apply(&mut layers, &gradient).unwrap();
+        }
+        for (_, count) in updater.state() {
+            for value in count.to_rows().concat() {
+                assert_eq!(value.to_bits(), f64::to_bits(expected));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_custom_rule_is_found_by_its_name() {
     let settings = UpdateSettings::from(Optimizer::custom(RATE, Heavy));
     let text = serde_json::to_string(&settings).unwrap();

@@ -35,7 +35,7 @@ pub(crate) struct Structured {
     steps: [f64; 4],
 }
 
-/// What is measured: a name, and the network.
+/// A name in the table, and the network that it stands for.
 type Subject = (&'static str, NetworkBuilder<f32>);
 
 fn subjects() -> Vec<Subject> {
