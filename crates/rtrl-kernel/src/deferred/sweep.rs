@@ -106,41 +106,74 @@ impl<T: Real> Sweep<'_, T> {
         while panel < panels.end {
             let row = self.placement.row_of_panel(self.first + panel);
             let end = (self.placement.panels_of_row(row).end - self.first).min(panels.end);
-            // One check for all: the last factor is there.
-            let factors = &adjoint.factors[row..=row + last * adjoint.rows];
-            while panel < end {
-                let size = group(end - panel);
-                match size {
-                    3 => self.records_of::<S, 3, WIDE>(simd, adjoint, factors, panel),
-                    2 => self.records_of::<S, 2, WIDE>(simd, adjoint, factors, panel),
-                    _ => self.records_of::<S, 1, WIDE>(simd, adjoint, factors, panel),
-                }
-                panel += size;
-            }
+            let apart = self.placement.panels_of_row(row).len();
+            // A share may begin or end within a row, which is then by itself.
+            let whole = if end - panel == apart { (panels.end - panel) / apart } else { 1 };
+            let rows = whole.min(self.patterns.rows_alike(row));
+            let left = &adjoint.factors[row..];
+            let done = match (WIDE, rows) {
+                (1, 8..) => self.rows::<S, 8, WIDE>(simd, adjoint, left, panel..end, last),
+                (1, 4..) => self.rows::<S, 4, WIDE>(simd, adjoint, left, panel..end, last),
+                (2 | 4, 4..) => self.rows::<S, 4, WIDE>(simd, adjoint, left, panel..end, last),
+                (8 | 16, 2..) => self.rows::<S, 2, WIDE>(simd, adjoint, left, panel..end, last),
+                _ => self.rows::<S, 1, WIDE>(simd, adjoint, left, panel..end, last),
+            };
+            panel = if done == 1 { end } else { panel + done * apart };
         }
     }
 
-    /// [`Sweep::records`] of `PANELS` panels of one weight row, whose factors are `adjoint.rows` apart.
+    /// [`Sweep::records`] of `MR` weight rows that see the same of z; `panels` are those of the first, and
+    /// `left` begins with its factor in the oldest record. Gives back `MR`.
     #[inline(always)]
-    fn records_of<S: Simd, const PANELS: usize, const WIDE: usize>(
+    fn rows<S: Simd, const MR: usize, const WIDE: usize>(
         &mut self,
         simd: S,
         adjoint: WindowAdjoint<'_, T>,
-        factors: &[T],
+        left: &[T],
+        panels: Range<usize>,
+        last: usize,
+    ) -> usize {
+        // One check for all: the last factors are there.
+        let left = &left[..last * adjoint.rows + MR];
+        let apart = panels.len();
+        let mut panel = panels.start;
+        while panel < panels.end {
+            let size = if WIDE == 1 { group(panels.end - panel) } else { 1 };
+            match size {
+                3 => self.tile::<S, MR, 3, WIDE>(simd, adjoint, left, panel, apart),
+                2 => self.tile::<S, MR, 2, WIDE>(simd, adjoint, left, panel, apart),
+                _ => self.tile::<S, MR, 1, WIDE>(simd, adjoint, left, panel, apart),
+            }
+            panel += size;
+        }
+        MR
+    }
+
+    /// [`Sweep::rows`] of `PANELS` panels of the first row, and of those `apart` after them of the next.
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const PANELS: usize, const WIDE: usize>(
+        &mut self,
+        simd: S,
+        adjoint: WindowAdjoint<'_, T>,
+        left: &[T],
         panel: usize,
+        apart: usize,
     ) {
         let mut z: Rows<'_, T::Vector<S>, PANELS, WIDE> = [&[]; PANELS];
         for (g, z) in z.iter_mut().enumerate() {
             let pattern = self.patterns.of_panel(self.first + panel + g);
             *z = T::vectors::<S>(adjoint.window.z(pattern)).as_chunks().0;
         }
-        let sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]];
-        let [sums] = accumulate::<S, T, 1, PANELS, WIDE>(simd, sums, factors, adjoint.rows, z);
-        let places = &mut self.sums[panel * T::LANES..][..PANELS * T::LANES];
-        let places = T::vectors_mut::<S>(places).as_chunks_mut::<WIDE>().0;
-        for (places, sums) in places.iter_mut().zip(&sums) {
-            for v in 0..WIDE {
-                places[v] = T::sum(simd, places[v], sums[v]);
+        let sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
+        let sums = accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, left, adjoint.rows, z);
+        let places = &mut self.sums[panel * T::LANES..];
+        for (places, sums) in places.chunks_mut(apart * T::LANES).zip(&sums) {
+            let places = &mut places[..PANELS * T::LANES];
+            let places = T::vectors_mut::<S>(places).as_chunks_mut::<WIDE>().0;
+            for (places, sums) in places.iter_mut().zip(sums) {
+                for v in 0..WIDE {
+                    places[v] = T::sum(simd, places[v], sums[v]);
+                }
             }
         }
     }

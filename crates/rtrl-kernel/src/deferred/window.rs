@@ -19,6 +19,8 @@ pub(super) struct Patterns {
     runs: Vec<Vec<Segment>>,
     /// The pattern of each panel.
     of_panel: Vec<usize>,
+    /// For each weight row, how many from it on, itself included, have panels of the same patterns.
+    rows_alike: Vec<usize>,
 }
 
 impl Patterns {
@@ -40,12 +42,25 @@ impl Patterns {
             });
             of_panel.push(number);
         }
-        Self { runs, of_panel }
+        let mut rows_alike = vec![1; placement.layout().rows()];
+        for row in (1..rows_alike.len()).rev() {
+            let of_row = |row| &of_panel[placement.panels_of_row(row)];
+            if of_row(row - 1) == of_row(row) {
+                rows_alike[row - 1] += rows_alike[row];
+            }
+        }
+        Self { runs, of_panel, rows_alike }
     }
 
     #[inline]
     pub(super) fn of_panel(&self, panel: usize) -> usize {
         self.of_panel[panel]
+    }
+
+    /// How many weight rows from `row` on, itself included, have panels of the same patterns.
+    #[inline]
+    pub(super) fn rows_alike(&self, row: usize) -> usize {
+        self.rows_alike[row]
     }
 }
 
