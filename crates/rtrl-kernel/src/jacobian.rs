@@ -189,7 +189,9 @@ impl<'a, T: Real> Jacobian<'a, T> {
             Some(block) => block.write(k, first, run),
             None => run.fill(T::ZERO),
         }
-        self.blocks[1..].iter().flatten().for_each(|block| block.add(k, first, run));
+        for block in self.blocks[1..].iter().flatten() {
+            block.add(k, first, run);
+        }
         if let Some(diagonal) = self.diagonal
             && let Some(own) = k.checked_sub(first).and_then(|place| run.get_mut(place))
         {
@@ -209,7 +211,9 @@ impl<'a, T: Real> Jacobian<'a, T> {
             if let Some(block) = &self.blocks[0] {
                 block.write(k, column, inner);
             }
-            self.blocks[1..].iter().flatten().for_each(|block| block.add(k, column, inner));
+            for block in self.blocks[1..].iter().flatten() {
+                block.add(k, column, inner);
+            }
         }
         let Some(diagonal) = self.diagonal else { return };
         let own = if self.has_cells(heads) { heads.units + k % heads.units } else { k };
