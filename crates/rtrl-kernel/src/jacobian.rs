@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulp::Simd;
 
 use crate::error::{Error, check_length, check_matrix};
-use crate::simd::{Isa, Real, Work, compiled};
+use crate::simd::{Isa, Real, Work, compiled, lanes, load};
 
 /// The largest number of blocks of weights: a GRU whose reset gate follows the product has three.
 const MOST_BLOCKS: usize = 3;
@@ -179,6 +179,26 @@ impl<'a, T: Real> Jacobian<'a, T> {
         }
     }
 
+    /// [`Jacobian::write`] into n rows of whole rows of lanes. What is behind column n is lost.
+    #[inline(always)]
+    pub(crate) fn write_padded<S: Simd>(&self, simd: S, n: usize, rows: &mut [T]) {
+        let stride = n.next_multiple_of(T::LANES);
+        match (&self.blocks, &self.heads) {
+            ([Some(a), None, None], None) => registers(simd, [a], n, rows),
+            ([Some(a), Some(b), None], None) => registers(simd, [a, b], n, rows),
+            ([Some(a), Some(b), Some(c)], None) => registers(simd, [a, b, c], n, rows),
+            _ => {
+                let rows = rows.chunks_exact_mut(stride).map(|row| &mut row[..n]);
+                return self.write_sum(rows, |_| ());
+            }
+        }
+        if let Some(diagonal) = self.diagonal {
+            for (k, (row, &own)) in rows.chunks_exact_mut(stride).zip(diagonal).enumerate() {
+                row[k] += own;
+            }
+        }
+    }
+
     /// Row k from column `first` on, as many coefficients as `run` has room for.
     #[inline(always)]
     fn write_run(&self, k: usize, first: usize, run: &mut [T]) {
@@ -304,6 +324,32 @@ impl<'a, T: Real> Jacobian<'a, T> {
         let k = k + self.heads.map_or(0, |heads| heads.first);
         self.blocks.iter().flatten().all(|block| block.scale[k] == T::ZERO)
             && self.diagonal.is_none_or(|diagonal| diagonal[k] == T::ZERO)
+    }
+}
+
+/// The sum of the blocks, n columns of n rows, without the diagonal: a register at a time, with 0 times
+/// the scale behind the columns.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn registers<S: Simd, T: Real, const B: usize>(
+    simd: S,
+    blocks: [&Block<'_, T>; B],
+    n: usize,
+    rows: &mut [T],
+) {
+    for (k, row) in rows.chunks_exact_mut(n.next_multiple_of(T::LANES)).enumerate() {
+        let (mut weights, mut scales) = ([&[][..]; B], [T::splat(simd, T::ZERO); B]);
+        for b in 0..B {
+            weights[b] = &blocks[b].weights[k * blocks[b].stride..][..n];
+            scales[b] = T::splat(simd, blocks[b].scale[k]);
+        }
+        for (at, place) in (0..n).step_by(lanes::<S, T>()).zip(T::vectors_mut::<S>(row)) {
+            let mut sum = T::product(simd, scales[0], load(simd, weights[0], at));
+            for b in 1..B {
+                sum = T::fused(simd, scales[b], load(simd, weights[b], at), sum);
+            }
+            *place = sum;
+        }
     }
 }
 

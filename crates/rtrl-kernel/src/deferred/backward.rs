@@ -16,7 +16,7 @@ use super::sweep::WindowAdjoint;
 use super::window::Window;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::simd::{Buffer, Isa, Real, Work, at_least, compiled};
+use crate::simd::{Buffer, Isa, Real, Work, at_least, compiled, lanes, load};
 
 /// Rows of lanes up to which four chains hide the latency; above, the many columns do.
 const NARROW: usize = 4;
@@ -63,9 +63,11 @@ impl<T: Real> Back<T> {
             Some(above) => adjoints[top..].copy_from_slice(above),
             None => adjoints[top..].fill(T::ZERO),
         }
-        T::run::<BackwardLoop>(isa, Backward { window, adjoints, with_errors: above.is_none() });
-        let (above, factors) = (&self.adjoints.values()[stride..], self.factors.values_mut());
-        runs.factors(isa, layout, window, above, factors);
+        let (factors, with_errors) = (self.factors.values_mut(), above.is_none());
+        T::run::<BackwardLoop>(
+            isa,
+            Backward { window, runs, layout, adjoints, factors, with_errors },
+        );
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -114,10 +116,13 @@ impl<T: Real> Adjoints<T> {
 ///
 /// `adjoints` is `[len + 1][stride]`: what reaches the state after the last record is given in the last
 /// row; the others are computed, row w being that before record w. Errors that have not been read are
-/// added on the way if `with_errors`.
+/// added on the way if `with_errors`. `factors` is `[record][weight row]`.
 pub(super) struct Backward<'a, T> {
     window: &'a Window<T>,
+    runs: &'a Runs,
+    layout: &'a Layout,
     adjoints: &'a mut [T],
+    factors: &'a mut [T],
     with_errors: bool,
 }
 
@@ -128,36 +133,97 @@ impl<T: Real> Work for Backward<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) {
-        let &mut Self { window, ref mut adjoints, with_errors } = self;
-        let stride = window.stride();
+        let (window, stride) = (self.window, self.window.stride());
+        let newest = self.error_before(window.len());
+        add_error::<S, T>(simd, newest, &mut self.adjoints[window.len() * stride..]);
+        match stride / lanes::<S, T>() {
+            1 => self.records(simd, transposed_row::<S, T, 1>),
+            2 => self.records(simd, transposed_row::<S, T, 2>),
+            _ if stride <= NARROW * T::LANES => self.records(simd, transposed_product::<S, T, 4>),
+            _ => self.records(simd, transposed_product::<S, T, 1>),
+        }
+        self.runs.write(simd, self.layout, window, &self.adjoints[stride..], self.factors);
+    }
+}
+
+impl<'a, T: Real> Backward<'a, T> {
+    /// Goes through all records; `product` takes a Jacobian, the adjoints after it, and an error to be
+    /// added to the result.
+    #[inline(always)]
+    fn records<S: Simd>(
+        &mut self,
+        simd: S,
+        product: impl Fn(S, &[T::Vector<S>], &[T], &[T], &mut [T]),
+    ) {
+        let (window, stride) = (self.window, self.window.stride());
         for record in (0..window.len()).rev() {
-            let (below, above) = adjoints.split_at_mut((record + 1) * stride);
-            let (below, above) = (&mut below[record * stride..], &mut above[..stride]);
-            if with_errors {
-                for (adjoint, &error) in above.iter_mut().zip(window.error(record)) {
-                    *adjoint += error;
-                }
-            }
+            let error = self.error_before(record);
+            let (below, above) = self.adjoints.split_at_mut((record + 1) * stride);
+            let (below, above) = (&mut below[record * stride..], &above[..stride]);
             let jacobian = T::vectors::<S>(window.jacobian(record));
-            let below = T::vectors_mut::<S>(below);
-            let rows = &above[..window.states()];
-            if stride <= NARROW * T::LANES {
-                transposed_product::<S, T, 4>(simd, jacobian, rows, below);
-            } else {
-                transposed_product::<S, T, 1>(simd, jacobian, rows, below);
-            }
+            product(simd, jacobian, &above[..window.states()], error, below);
+        }
+    }
+
+    /// The errors that reach the state before a record, if they count.
+    #[inline(always)]
+    fn error_before(&self, record: usize) -> &'a [T] {
+        match record.checked_sub(1) {
+            Some(before) if self.with_errors => self.window.error(before),
+            _ => &[],
         }
     }
 }
 
-/// `below = sum over k of rows[k] jacobian[k]`, in `CHAINS` chains.
+/// Adds as many errors as there are to adjoints.
+#[inline(always)]
+fn add_error<S: Simd, T: Real>(simd: S, error: &[T], adjoints: &mut [T]) {
+    let places = T::vectors_mut::<S>(adjoints).iter_mut();
+    for (at, place) in (0..error.len()).step_by(lanes::<S, T>()).zip(places) {
+        *place = T::sum(simd, *place, load(simd, error, at));
+    }
+}
+
+/// [`transposed_product`] in four chains where a row has `NB` registers.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn transposed_row<S: Simd, T: Real, const NB: usize>(
+    simd: S,
+    jacobian: &[T::Vector<S>],
+    above: &[T],
+    error: &[T],
+    below: &mut [T],
+) {
+    let mut sums = [[T::splat(simd, T::ZERO); NB]; 4];
+    let (quads, rest) = jacobian.as_chunks::<NB>().0.as_chunks::<4>();
+    let (factors, last) = above.as_chunks::<4>();
+    for (rows, factors) in quads.iter().zip(factors) {
+        for chain in 0..4 {
+            let factor = T::splat(simd, factors[chain]);
+            for v in 0..NB {
+                sums[chain][v] = T::fused(simd, factor, rows[chain][v], sums[chain][v]);
+            }
+        }
+    }
+    for (sums, (row, &factor)) in sums.iter_mut().zip(rest.iter().zip(last)) {
+        let factor = T::splat(simd, factor);
+        for v in 0..NB {
+            sums[v] = T::fused(simd, factor, row[v], sums[v]);
+        }
+    }
+    finish::<S, T, 4, NB>(simd, sums, error, T::vectors_mut::<S>(below));
+}
+
+/// `below = error + sum over k of rows[k] jacobian[k]`, in `CHAINS` chains; negligible sums count as 0.
 #[inline(always)]
 fn transposed_product<S: Simd, T: Real, const CHAINS: usize>(
     simd: S,
     jacobian: &[T::Vector<S>],
     rows: &[T],
-    below: &mut [T::Vector<S>],
+    error: &[T],
+    below: &mut [T],
 ) {
+    let below = T::vectors_mut::<S>(below);
     let wide = below.len();
     let mut first = 0;
     while first < wide {
@@ -165,11 +231,11 @@ fn transposed_product<S: Simd, T: Real, const CHAINS: usize>(
         // As many registers as keep their sums: 16 of 32 with AVX-512, 8 of 16 with AVX2.
         let most = if size_of::<T::Vector<S>>() == 64 { 16 } else { 8 } / CHAINS;
         let taken = match rest.min(most) {
-            16.. => block::<S, T, CHAINS, 16>(simd, jacobian, wide, first, rows, below),
-            8.. => block::<S, T, CHAINS, 8>(simd, jacobian, wide, first, rows, below),
-            4.. => block::<S, T, CHAINS, 4>(simd, jacobian, wide, first, rows, below),
-            2.. => block::<S, T, CHAINS, 2>(simd, jacobian, wide, first, rows, below),
-            _ => block::<S, T, CHAINS, 1>(simd, jacobian, wide, first, rows, below),
+            16.. => block::<S, T, CHAINS, 16>(simd, jacobian, first, rows, error, below),
+            8.. => block::<S, T, CHAINS, 8>(simd, jacobian, first, rows, error, below),
+            4.. => block::<S, T, CHAINS, 4>(simd, jacobian, first, rows, error, below),
+            2.. => block::<S, T, CHAINS, 2>(simd, jacobian, first, rows, error, below),
+            _ => block::<S, T, CHAINS, 1>(simd, jacobian, first, rows, error, below),
         };
         first += taken;
     }
@@ -181,11 +247,12 @@ fn transposed_product<S: Simd, T: Real, const CHAINS: usize>(
 fn block<S: Simd, T: Real, const CHAINS: usize, const NB: usize>(
     simd: S,
     jacobian: &[T::Vector<S>],
-    wide: usize,
     first: usize,
     rows: &[T],
+    error: &[T],
     below: &mut [T::Vector<S>],
 ) -> usize {
+    let wide = below.len();
     let mut sums = [[T::splat(simd, T::ZERO); NB]; CHAINS];
     let (quads, rest) = rows.as_chunks::<CHAINS>();
     let mut place = first;
@@ -207,9 +274,23 @@ fn block<S: Simd, T: Real, const CHAINS: usize, const NB: usize>(
             sums[v] = T::fused(simd, factor, jacobian[v], sums[v]);
         }
     }
-    let sums = add_chains::<S, T, CHAINS, NB>(simd, sums);
-    for (below, &sum) in below[first..].iter_mut().zip(&sums) {
-        *below = at_least(simd, sum, T::NEGLIGIBLE);
-    }
+    let error = error.get(first * lanes::<S, T>()..).unwrap_or_default();
+    finish::<S, T, CHAINS, NB>(simd, sums, error, &mut below[first..]);
     NB
+}
+
+/// Adds up the chains, and then the error; negligible sums count as 0.
+#[inline(always)]
+fn finish<S: Simd, T: Real, const CHAINS: usize, const NB: usize>(
+    simd: S,
+    chains: [[T::Vector<S>; NB]; CHAINS],
+    error: &[T],
+    below: &mut [T::Vector<S>],
+) {
+    let sums = add_chains::<S, T, CHAINS, NB>(simd, chains);
+    for (v, (below, &sum)) in below.iter_mut().zip(&sums).enumerate() {
+        let (sum, at) = (at_least(simd, sum, T::NEGLIGIBLE), v * lanes::<S, T>());
+        // Where there is no error the sum remains as it is: 0 may have a sign.
+        *below = if at < error.len() { T::sum(simd, sum, load(simd, error, at)) } else { sum };
+    }
 }

@@ -8,7 +8,7 @@ use pulp::Simd;
 
 use super::window::Window;
 use crate::layout::Layout;
-use crate::simd::{Isa, Real, Work, compiled};
+use crate::simd::{Real, lanes, load, store};
 
 /// The weight rows of a layout in runs that are computed together.
 #[derive(Debug, Clone)]
@@ -55,20 +55,38 @@ impl Runs {
 
     /// Writes the factors, `[record][weight row]`. `above` holds the adjoints after each record, rows
     /// [`Window::stride`] apart.
-    pub(super) fn factors<T: Real>(
+    #[inline(always)]
+    pub(super) fn write<S: Simd, T: Real>(
         &self,
-        isa: Isa,
+        simd: S,
         layout: &Layout,
         window: &Window<T>,
         above: &[T],
-        into: &mut [T],
+        factors: &mut [T],
     ) {
-        let mut factors = Factors { runs: &self.0, layout, window, above, into };
-        match self.0.as_slice() {
-            // Simple units need no multiply-adds, and a call for the instruction set takes as long
-            // as their products in a small layer.
-            [run @ Run { states: States::One(_), .. }] => factors.compute(run),
-            _ => T::run::<FactorsLoop>(isa, factors),
+        for run in &self.0 {
+            let above = above.chunks_exact(window.stride()).take(window.len());
+            let factors = factors.chunks_exact_mut(layout.rows());
+            let factors = factors.map(|factors| &mut factors[run.rows.clone()]);
+            let injections = (0..).map(|record| &window.injection(record)[run.drive..]);
+            let records = above.zip(factors.zip(injections));
+            match run.states {
+                States::One(state) => {
+                    for (above, (factors, injection)) in records {
+                        one(simd, &above[state..], injection, factors);
+                    }
+                }
+                States::Two([first, second]) => {
+                    for (above, (factors, injection)) in records {
+                        two([&above[first..], &above[second..]], injection, factors);
+                    }
+                }
+                States::Any => {
+                    for (above, (factors, injection)) in records {
+                        any(layout, run, above, injection, factors);
+                    }
+                }
+            }
         }
     }
 }
@@ -84,78 +102,14 @@ impl States {
     }
 }
 
-/// See [`Runs::factors`].
-pub(super) struct Factors<'a, T> {
-    runs: &'a [Run],
-    layout: &'a Layout,
-    window: &'a Window<T>,
-    above: &'a [T],
-    into: &'a mut [T],
-}
-
-compiled!(pub(super) FactorsLoop: Factors -> ());
-
-impl<T: Real> Work for Factors<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, _: S) {
-        for run in self.runs {
-            self.compute(run);
-        }
-    }
-}
-
-impl<T: Real> Factors<'_, T> {
-    /// The rows of one run in all records.
-    #[inline(always)]
-    fn compute(&mut self, run: &Run) {
-        match run.states {
-            States::One(state) => self.records(run, |above, injection, factors| {
-                one(&above[state..], injection, factors);
-            }),
-            States::Two([first, second]) => self.records(run, |above, injection, factors| {
-                two([&above[first..], &above[second..]], injection, factors);
-            }),
-            States::Any => {
-                let layout = self.layout;
-                self.records(run, |above, injection, factors| {
-                    any(layout, run, above, injection, factors);
-                });
-            }
-        }
-    }
-
-    /// Calls `compute` with every record's adjoints, the injections from the first drive of the run
-    /// on, and the factors of its rows.
-    #[inline(always)]
-    fn records(&mut self, run: &Run, mut compute: impl FnMut(&[T], &[T], &mut [T])) {
-        let window = self.window;
-        let above = self.above.chunks_exact(window.stride()).take(window.len());
-        let factors = self.into.chunks_exact_mut(self.layout.rows());
-        for (record, (above, factors)) in above.zip(factors).enumerate() {
-            let injection = &window.injection(record)[run.drive..];
-            compute(above, injection, &mut factors[run.rows.clone()]);
-        }
-    }
-}
-
-/// Rows that are computed at once: by plain loops of a constant length, which the compiler makes
-/// registers of, and which leave few rows of a small layer to be computed one by one.
-const ROWS: usize = 8;
-
 /// Rows with one drive.
 #[inline(always)]
-fn one<T: Real>(above: &[T], injection: &[T], factors: &mut [T]) {
-    let (above, injection) = (&above[..factors.len()], &injection[..factors.len()]);
-    let ((above, last_above), (injection, last)) =
-        (above.as_chunks::<ROWS>(), injection.as_chunks::<ROWS>());
-    let (factors, last_factors) = factors.as_chunks_mut::<ROWS>();
-    for (factors, (above, injection)) in factors.iter_mut().zip(above.iter().zip(injection)) {
-        *factors = std::array::from_fn(|i| above[i] * injection[i]);
-    }
-    for (factor, (&above, &injection)) in last_factors.iter_mut().zip(last_above.iter().zip(last)) {
-        *factor = above * injection;
+fn one<S: Simd, T: Real>(simd: S, above: &[T], injection: &[T], factors: &mut [T]) {
+    let len = factors.len();
+    let (above, injection) = (&above[..len], &injection[..len]);
+    for at in (0..len).step_by(lanes::<S, T>()) {
+        let (above, injection) = (load(simd, above, at), load(simd, injection, at));
+        store(simd, factors, at, T::product(simd, above, injection));
     }
 }
 

@@ -307,15 +307,13 @@ impl<T: Real> Work for Form<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) -> bool {
         let Step { jacobian, forced, .. } = self.step;
-        let rows = self.jacobian.chunks_exact_mut(self.stride).map(|row| &mut row[..forced.len()]);
+        jacobian.write_padded(simd, forced.len(), self.jacobian);
         if forced.contains(&true) {
-            jacobian.write(rows, |row| {
+            for row in self.jacobian.chunks_exact_mut(self.stride) {
                 for (place, &forced) in row.iter_mut().zip(*forced) {
                     *place = if forced { T::ZERO } else { *place };
                 }
-            });
-        } else {
-            jacobian.write(rows, |_| ());
+            }
         }
         is_finite(simd, self.jacobian)
     }
