@@ -113,8 +113,7 @@ impl<T: Real> Sweep<'_, T> {
             let left = &adjoint.factors[row..];
             let done = match (WIDE, rows) {
                 (1, 8..) => self.rows::<S, 8, WIDE>(simd, adjoint, left, panel..end, last),
-                (1, 4..) => self.rows::<S, 4, WIDE>(simd, adjoint, left, panel..end, last),
-                (2 | 4, 4..) => self.rows::<S, 4, WIDE>(simd, adjoint, left, panel..end, last),
+                (1 | 2 | 4, 4..) => self.rows::<S, 4, WIDE>(simd, adjoint, left, panel..end, last),
                 (8 | 16, 2..) => self.rows::<S, 2, WIDE>(simd, adjoint, left, panel..end, last),
                 _ => self.rows::<S, 1, WIDE>(simd, adjoint, left, panel..end, last),
             };
