@@ -205,6 +205,41 @@ impl WithSimd for Sum<'_> {
     }
 }
 
+/// Seconds that one core takes to change an array of `bytes` in place and to write another one: the least
+/// that a step takes which moves p and writes a gradient, and no arithmetic to speak of. The best of many
+/// rounds.
+pub fn time_to_move(bytes: usize) -> f64 {
+    let length = bytes / size_of::<Block>();
+    let (mut p, mut gradient) =
+        (vec![Block([1; NUMBERS]); length], vec![Block([1; NUMBERS]); length]);
+    let rounds = READ / bytes / 4 + 2;
+    let round = |_| {
+        let start = Instant::now();
+        pulp::Arch::new().dispatch(Move(black_box(&mut p), black_box(&mut gradient)));
+        start.elapsed().as_secs_f64()
+    };
+    (0..rounds).map(round).fold(f64::INFINITY, f64::min)
+}
+
+struct Move<'a>(&'a mut [Block], &'a mut [Block]);
+
+impl WithSimd for Move<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let one = simd.splat_u64s(1);
+        for (p, gradient) in self.0.iter_mut().zip(self.1) {
+            let (p, _) = S::as_mut_simd_u64s(&mut p.0);
+            let (gradient, _) = S::as_mut_simd_u64s(&mut gradient.0);
+            for (p, gradient) in p.iter_mut().zip(gradient) {
+                *p = simd.add_u64s(*p, one);
+                *gradient = *p;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
