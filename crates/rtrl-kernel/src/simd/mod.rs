@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `isa.rs` | which instruction set runs, and how to force one |
 //! | `vector.rs` | one register of either precision |
-//! | `functions.rs` | exp, the logistic function and tanh |
+//! | `functions.rs` | exp, the logistic function, tanh, and division by a constant |
 //! | `real.rs` | the two precisions, and loops that are compiled in this crate |
 //! | `buffer.rs` | memory that starts on a cache line |
 //! | `clear.rs` | replacing subnormal numbers by 0 |

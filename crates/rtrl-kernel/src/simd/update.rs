@@ -2,6 +2,7 @@
 
 use pulp::Simd;
 
+use super::functions::by_reciprocal;
 use super::isa::{Isa, Work};
 use super::real::{Real, compiled};
 use super::vector::{is_zero, normal};
@@ -56,7 +57,7 @@ pub struct Limit<T> {
 }
 
 /// A running average: `decay * average + rest * new`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Average<T> {
     /// What remains of the average.
     pub decay: T,
@@ -65,11 +66,11 @@ pub struct Average<T> {
 }
 
 /// What a direction is divided by: `sqrt(average of squares) / root_bias + epsilon`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Scale<T> {
     /// How squares are averaged.
     pub average: Average<T>,
-    /// The square root of the bias correction, 1 without one.
+    /// The square root of the bias correction, from 2^-27 to 1; 1 without one.
     pub root_bias: T,
     /// The smallest divisor.
     pub epsilon: T,
@@ -136,17 +137,41 @@ impl<T: Real> Work for LimitedSquares<'_, T> {
         let row = if stride.is_multiple_of(8) { values.len() } else { stride };
         let mut lanes = [0.0; 8];
         for row in values.chunks(row.max(1)) {
-            let (eights, rest) = row.as_chunks::<8>();
-            for values in eights.iter().map(|values| &values[..]).chain([rest]) {
-                for (lane, &value) in lanes.iter_mut().zip(values) {
-                    let value = within(value, limit).to_f64();
-                    *lane += value * value;
-                }
-            }
+            lanes = match limit {
+                Some(limit) => squares_of_row::<T, true>(lanes, row, limit),
+                None => squares_of_row::<T, false>(lanes, row, T::ZERO),
+            };
         }
         let [a, b, c, d, e, f, g, h] = lanes;
         ((a + e) + (c + g)) + ((b + f) + (d + h))
     }
+}
+
+/// `lanes` and the squares of a row, limited if so. By value, the lanes stay in registers.
+#[inline(always)]
+fn squares_of_row<T: Real, const LIMITED: bool>(
+    mut lanes: [f64; 8],
+    row: &[T],
+    limit: T,
+) -> [f64; 8] {
+    let limit = LIMITED.then_some(limit);
+    let (eights, rest) = row.as_chunks::<8>();
+    for values in eights {
+        lanes = add_squares(lanes, values, limit);
+    }
+    let mut last = [T::ZERO; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    if rest.is_empty() { lanes } else { add_squares(lanes, &last, limit) }
+}
+
+/// `lanes` and the squares of one row of lanes.
+#[inline(always)]
+fn add_squares<T: Real>(mut lanes: [f64; 8], values: &[T; 8], limit: Option<T>) -> [f64; 8] {
+    for (lane, &value) in lanes.iter_mut().zip(values) {
+        let value = within(value, limit).to_f64();
+        *lane += value * value;
+    }
+    lanes
 }
 
 /// `value`, or the limit of the same sign that it is beyond.
@@ -237,45 +262,114 @@ impl<T: Real> Work for Update<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) -> bool {
+        match (self.first.is_some(), self.second.is_some()) {
+            (true, true) => self.each::<S, true, true>(simd),
+            (true, false) => self.each::<S, true, false>(simd),
+            (false, true) => self.each::<S, false, true>(simd),
+            (false, false) => self.each::<S, false, false>(simd),
+        }
+    }
+}
+
+impl<T: Real> Update<'_, T> {
+    /// All registers, with the moments that there are: else every register would ask anew.
+    #[inline(always)]
+    fn each<S: Simd, const FIRST: bool, const SECOND: bool>(&mut self, simd: S) -> bool {
         let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
         let rate = T::splat(simd, self.rate);
-        let weights = T::vectors::<S>(self.weights).iter();
-        let places = weights.zip(T::vectors::<S>(self.gradient));
-        let least = self.second.as_ref().map_or(T::ZERO, |(scale, _)| scale.average.least());
-        let least = T::splat(simd, least);
-        let mut overflow = zero;
-        let next = T::vectors_mut::<S>(self.next).iter_mut();
-        for (i, (next, (&weight, &gradient))) in next.zip(places).enumerate() {
-            let mut direction = gradient;
-            if let Some(limit) = self.limit {
-                direction = limit.of::<S>(simd, direction);
+        let factor = T::splat(simd, self.limit.map_or(T::ONE, |limit| limit.factor));
+        let most = self.limit.and_then(|limit| limit.value);
+        let weights = T::vectors::<S>(self.weights);
+        let len = weights.len();
+        let gradient = &T::vectors::<S>(self.gradient)[..len];
+        let next = &mut T::vectors_mut::<S>(self.next)[..len];
+        let (average, moment) = self.first.as_mut().map(|(a, moment)| (*a, moment)).unzip();
+        let first = Averaged::<S, T>::new::<FIRST>(simd, average.unwrap_or_default(), moment, len);
+        let (scale, moment) = self.second.as_mut().map(|(scale, moment)| (*scale, moment)).unzip();
+        let scale = scale.unwrap_or_default();
+        let second = Averaged::<S, T>::new::<SECOND>(simd, scale.average, moment, len);
+        let (least, epsilon) = (scale.average.least(), T::splat(simd, scale.epsilon));
+        let (least, smallest) = (T::splat(simd, least), T::splat(simd, T::SMALLEST));
+        let root_bias = [scale.root_bias, T::ONE / scale.root_bias].map(|x| T::splat(simd, x));
+        let is_corrected = scale.root_bias != T::ONE;
+        let mask = self.decay.map(|(decay, mask)| (T::splat(simd, decay), T::vectors::<S>(mask)));
+        let mut checks = [zero; 2];
+        for i in 0..len {
+            let mut direction = gradient[i];
+            if let Some(most) = most {
+                direction = limited::<S, T>(simd, direction, most);
             }
+            direction = T::product(simd, direction, factor);
             let mut divisor = None;
-            if let Some((scale, moment)) = &mut self.second {
+            if SECOND {
                 let magnitude = T::magnitude(simd, direction);
                 let square = T::where_greater(simd, least, magnitude, zero, direction);
-                let v = moment.advance::<S>(simd, i, &scale.average, square, true);
-                overflow = T::fused(simd, v, zero, overflow);
-                divisor = Some(scale.divisor::<S>(simd, v));
+                let new = T::product(simd, T::product(simd, second.rest, square), square);
+                let v = second.average(simd, i, new);
+                // Never negative.
+                let v = T::where_greater(simd, smallest, v, zero, v);
+                second.next[i] = v;
+                checks[1] = T::fused(simd, v, zero, checks[1]);
+                let mut root = T::root(simd, v);
+                if is_corrected {
+                    root = by_reciprocal::<S, T>(simd, root, root_bias);
+                }
+                divisor = Some(T::sum(simd, root, epsilon));
             }
-            if let Some((average, moment)) = &mut self.first {
-                direction = moment.advance::<S>(simd, i, average, direction, false);
-                overflow = T::fused(simd, direction, zero, overflow);
+            if FIRST {
+                let new = T::product(simd, first.rest, direction);
+                // If it is not finite, the weight is neither.
+                direction = normal::<S, T>(simd, first.average(simd, i, new));
+                first.next[i] = direction;
             }
             if let Some(divisor) = divisor {
                 direction = T::quotient(simd, direction, divisor);
             }
+            let weight = weights[i];
             let mut before = weight;
-            if let Some((decay, mask)) = self.decay {
-                let decay = T::product(simd, T::splat(simd, decay), T::vectors::<S>(mask)[i]);
+            if let Some((decay, mask)) = mask {
+                let decay = T::product(simd, decay, mask[i]);
                 before = T::fused(simd, T::product(simd, decay, weight), minus_one, weight);
             }
             let after = T::fused(simd, T::product(simd, rate, direction), minus_one, before);
-            let changed = T::magnitude(simd, T::fused(simd, weight, minus_one, after));
-            *next = T::where_greater(simd, changed, zero, normal::<S, T>(simd, after), weight);
-            overflow = T::fused(simd, after, zero, overflow);
+            let cleared = normal::<S, T>(simd, after);
+            next[i] = T::where_equal(simd, after, weight, weight, cleared);
+            checks[0] = T::fused(simd, after, zero, checks[0]);
         }
-        is_zero::<S, T>(overflow)
+        is_zero::<S, T>(T::sum(simd, checks[0], checks[1]))
+    }
+}
+
+/// A moment in registers, none where an update has no such moment.
+struct Averaged<'a, S: Simd, T: Real> {
+    decay: T::Vector<S>,
+    rest: T::Vector<S>,
+    now: &'a [T::Vector<S>],
+    next: &'a mut [T::Vector<S>],
+}
+
+impl<'a, S: Simd, T: Real> Averaged<'a, S, T> {
+    /// The `len` registers of a moment, which is there if `IS`.
+    #[inline(always)]
+    fn new<const IS: bool>(
+        simd: S,
+        average: Average<T>,
+        moment: Option<&'a mut Moment<'_, T>>,
+        len: usize,
+    ) -> Self {
+        let (now, next) = moment.map_or((&[][..], &mut [][..]), |Moment { now, next }| {
+            (T::vectors::<S>(now), T::vectors_mut::<S>(next))
+        });
+        let (decay, rest) = (T::splat(simd, average.decay), T::splat(simd, average.rest));
+        // So that the length is known in the loop.
+        let len = if IS { len } else { 0 };
+        Self { decay, rest, now: &now[..len], next: &mut next[..len] }
+    }
+
+    /// `decay * now + new`
+    #[inline(always)]
+    fn average(&self, simd: S, i: usize, new: T::Vector<S>) -> T::Vector<S> {
+        T::sum(simd, T::product(simd, self.decay, self.now[i]), new)
     }
 }
 
@@ -284,18 +378,14 @@ impl<T: Real> Limit<T> {
     pub fn apply(self, gradient: T) -> T {
         within(gradient, self.value) * self.factor
     }
+}
 
-    /// A register of components, limited.
-    #[inline(always)]
-    fn of<S: Simd>(self, simd: S, gradient: T::Vector<S>) -> T::Vector<S> {
-        let mut within = gradient;
-        if let Some(value) = self.value {
-            let (high, low) = (T::splat(simd, value), T::splat(simd, -value));
-            within = T::where_greater(simd, within, high, high, within);
-            within = T::where_greater(simd, low, within, low, within);
-        }
-        T::product(simd, within, T::splat(simd, self.factor))
-    }
+/// A register of components, none of them beyond `most`.
+#[inline(always)]
+fn limited<S: Simd, T: Real>(simd: S, gradient: T::Vector<S>, most: T) -> T::Vector<S> {
+    let (high, low) = (T::splat(simd, most), T::splat(simd, -most));
+    let within = T::where_greater(simd, gradient, high, high, gradient);
+    T::where_greater(simd, low, within, low, within)
 }
 
 impl<T: Real> Average<T> {
@@ -303,42 +393,6 @@ impl<T: Real> Average<T> {
     #[inline(always)]
     fn least(self) -> T {
         (T::SMALLEST / self.rest).sqrt()
-    }
-}
-
-impl<T: Real> Moment<'_, T> {
-    /// Computes the `i`-th register of the next values from the new ones, or from their squares.
-    #[inline(always)]
-    fn advance<S: Simd>(
-        &mut self,
-        simd: S,
-        i: usize,
-        average: &Average<T>,
-        new: T::Vector<S>,
-        squared: bool,
-    ) -> T::Vector<S> {
-        let (decay, rest) = (T::splat(simd, average.decay), T::splat(simd, average.rest));
-        let now = T::product(simd, decay, T::vectors::<S>(self.now)[i]);
-        let mut new_part = T::product(simd, rest, new);
-        if squared {
-            new_part = T::product(simd, new_part, new);
-        }
-        let next = normal::<S, T>(simd, T::sum(simd, now, new_part));
-        T::vectors_mut::<S>(self.next)[i] = next;
-        next
-    }
-}
-
-impl<T: Real> Scale<T> {
-    /// The divisor that belongs to an average of squares.
-    #[inline(always)]
-    fn divisor<S: Simd>(&self, simd: S, squares: T::Vector<S>) -> T::Vector<S> {
-        let mut root = T::root(simd, squares);
-        // To divide by 1 changes nothing and takes a fifth of the time.
-        if self.root_bias != T::ONE {
-            root = T::quotient(simd, root, T::splat(simd, self.root_bias));
-        }
-        T::sum(simd, root, T::splat(simd, self.epsilon))
     }
 }
 

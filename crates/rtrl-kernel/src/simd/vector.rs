@@ -72,6 +72,16 @@ pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
         no: Self::Vector<S>,
     ) -> Self::Vector<S>;
 
+    /// `yes` where `a == b`, else `no`, in each lane.
+    #[doc(hidden)]
+    fn where_equal<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        yes: Self::Vector<S>,
+        no: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+
     /// The bits of each lane moved up by the width of the mantissa, so that its lowest bits become
     /// the exponent.
     #[doc(hidden)]
@@ -158,8 +168,8 @@ pub(crate) fn store<S: Simd, T: Vectorised>(
 
 macro_rules! vectorised {
     ($type:ident, $above:literal, $bits:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $product:ident,
-     $quotient:ident, $root:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $select:ident,
-     $load:ident, $store:ident, $as_simd:ident, $as_mut_simd:ident) => {
+     $quotient:ident, $root:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $equal:ident,
+     $select:ident, $load:ident, $store:ident, $as_simd:ident, $as_mut_simd:ident) => {
         impl Vectorised for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -229,6 +239,17 @@ macro_rules! vectorised {
             }
 
             #[inline(always)]
+            fn where_equal<S: Simd>(
+                simd: S,
+                a: S::$vector,
+                b: S::$vector,
+                yes: S::$vector,
+                no: S::$vector,
+            ) -> S::$vector {
+                simd.$select(simd.$equal(a, b), yes, no)
+            }
+
+            #[inline(always)]
             fn as_exponent<S: Simd>(_: S, mut a: S::$vector) -> S::$vector {
                 // pulp has no such shift for 64 bits; the compiler makes one of the loop.
                 let lanes: &mut [$bits] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut a));
@@ -276,6 +297,7 @@ vectorised!(
     and_f32s,
     or_f32s,
     greater_than_f32s,
+    equal_f32s,
     select_f32s,
     partial_load_f32s,
     partial_store_f32s,
@@ -297,6 +319,7 @@ vectorised!(
     and_f64s,
     or_f64s,
     greater_than_f64s,
+    equal_f64s,
     select_f64s,
     partial_load_f64s,
     partial_store_f64s,
