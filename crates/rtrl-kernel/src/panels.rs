@@ -209,16 +209,20 @@ impl Placement {
             Some(row_len) if columns > 0 && stride == columns.next_multiple_of(T::LANES) => {
                 // A row is read together with the values after it, of which there may be too few
                 // at the end.
-                let whole = sums.len().checked_sub(stride).map_or(0, |room| room / row_len + 1);
-                let whole = whole.min(into.len() / stride).min(rows);
+                let mut whole = rows;
+                while whole > 0
+                    && (sums.len() < (whole - 1) * row_len + stride || into.len() < whole * stride)
+                {
+                    whole -= 1;
+                }
                 let (into, below) = into.split_at_mut(whole * stride);
                 T::run::<ReadNegativeLoop>(
                     isa,
                     ReadNegative { sums, row_len, columns, stride, into },
                 );
-                let sums = sums[whole * row_len..].chunks(row_len);
-                for (into, sums) in below.chunks_mut(stride).zip(sums).take(rows - whole) {
-                    for (into, &sum) in into.iter_mut().zip(&sums[..columns]) {
+                for row in whole..rows {
+                    let into = below[(row - whole) * stride..].iter_mut();
+                    for (into, &sum) in into.zip(&sums[row * row_len..][..columns]) {
                         *into = T::ZERO - sum;
                     }
                 }

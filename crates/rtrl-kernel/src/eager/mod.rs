@@ -64,7 +64,9 @@ pub struct Eager<T> {
     workers: Workers,
     /// p, panel by panel.
     p: Buffer<T>,
-    /// The gradient of each column, panel by panel, with the sign of `sum e p`.
+    /// The gradient of each column, panel by panel, with the sign of `sum e p`, if there were errors
+    /// since it was last read; else anything. One more row of lanes follows, which is 0: a row of
+    /// weights is read in whole registers.
     sums: Buffer<T>,
     /// Old rows that are read, of one group of panels, for each thread.
     scratch: Buffer<T>,
@@ -107,7 +109,7 @@ impl<T: Real> Eager<T> {
         let small = small::fits(placement.layout());
         let shares = Shares::new(placement.panels(), workers.count(), small);
         let p = Buffer::zeroed(shares.rooms() as u128 * n as u128)?;
-        let sums = Buffer::zeroed((shares.count * shares.panels) as u128)?;
+        let sums = Buffer::zeroed((shares.count * shares.panels + 1) as u128)?;
         // A share of no length could not be handed out.
         let room = if small { 1 } else { GROUP * n };
         let scratch = Buffer::zeroed((workers.count() * room) as u128)?;
@@ -150,9 +152,10 @@ impl<T: Real> Eager<T> {
         };
         let Shares { panels, spare, .. } = self.shares;
         let scratch_share = scratch.values().len() / workers.count();
+        let (sums, _) = sums.values_mut().split_at_mut(self.shares.count * panels * T::LANES);
         let buffers = [
             (p.values_mut(), (panels + spare) * n * T::LANES),
-            (sums.values_mut(), panels * T::LANES),
+            (sums, panels * T::LANES),
             (scratch.values_mut(), scratch_share),
         ];
         let finite = AtomicBool::new(true);
@@ -287,11 +290,10 @@ impl<T: Real> Engine<T> for Eager<T> {
         if self.lost {
             return Err(Error::Lost);
         }
-        self.placement.read_negative(self.isa, self.sums.values(), into, stride);
-        if self.unread {
+        if !std::mem::take(&mut self.unread) {
             self.sums.values_mut().fill(T::ZERO);
-            self.unread = false;
         }
+        self.placement.read_negative(self.isa, self.sums.values(), into, stride);
         Ok(())
     }
 
