@@ -24,13 +24,23 @@ const MOST_PANELS: usize = 3;
 /// A drive of a weight row that has columns in a panel.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Touch {
-    pub(super) panel: usize,
+    panel: usize,
+    /// The row of p that is driven, of all rows of all panels.
+    pub(super) row: usize,
     /// The state that is driven.
     pub(super) state: usize,
     /// The number of the drive.
     pub(super) drive: usize,
     /// Where the z[j] for the panel start.
     start: usize,
+}
+
+impl Touch {
+    /// The z[j] for the panel in all copies of z, a row of lanes.
+    #[inline(always)]
+    pub(super) fn of<T: Real>(self, values: &[T]) -> &[T] {
+        &values[self.start..][..T::LANES]
+    }
 }
 
 /// Copies of z, with their places.
@@ -93,7 +103,7 @@ impl<T: Real> Immediate<T> {
                 let start = origin.wrapping_add(panel * T::LANES);
                 touches.extend(layout.drives_of(row).map(|drive| {
                     let state = layout.drives()[drive].state as usize;
-                    Touch { panel, state, drive, start }
+                    Touch { panel, row: panel * layout.states() + state, state, drive, start }
                 }));
             }
         }
@@ -134,10 +144,16 @@ impl<T: Real> Immediate<T> {
         &self.touches[self.ends[panel]..self.ends[panel + 1]]
     }
 
+    /// All copies of z.
+    #[inline(always)]
+    pub(super) fn all(&self) -> &[T] {
+        &self.values
+    }
+
     /// The z[j] for the panel of a touch, a row of lanes.
     #[inline(always)]
     pub(super) fn values(&self, touch: Touch) -> &[T] {
-        &self.values[touch.start..touch.start + T::LANES]
+        touch.of(&self.values)
     }
 
     /// The first and last weight row with a column in panel `panel`.
