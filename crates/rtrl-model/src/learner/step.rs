@@ -4,7 +4,7 @@ use rtrl_kernel::Real;
 
 use super::combined::gradient;
 use super::recovery::in_stream;
-use super::stream::Read;
+use super::stream::{Read, Stream};
 use super::streams::Samples;
 use super::{Learner, StepReport};
 use crate::error::{Quantity, check_finite};
@@ -63,7 +63,13 @@ impl<T: Real> Learner<T> {
 
     /// Ends the work of the streams whose turn it is: sums their gradients, or reports the first failure.
     pub(super) fn settle(&mut self, read: Read) -> Result<(), Error> {
-        if self.streams[self.turn.clone()].iter().any(|stream| stream.failure.is_some()) {
+        let failed = |stream: &Stream<T>| stream.failure.is_some();
+        // A lone stream is not worth a loop.
+        let any = match self.streams.as_slice() {
+            [lone] => failed(lone),
+            streams => streams[self.turn.clone()].iter().any(failed),
+        };
+        if any {
             self.lose()?;
         }
         if let Some(combined) = &mut self.combined {
@@ -152,7 +158,10 @@ impl<T: Real> Learner<T> {
 
     /// Whether the last step had a target.
     pub(crate) fn has_target(&self) -> bool {
-        self.streams[self.turn.clone()].iter().any(|stream| stream.has_target)
+        match self.streams.as_slice() {
+            [lone] => lone.has_target,
+            streams => streams[self.turn.clone()].iter().any(|stream| stream.has_target),
+        }
     }
 }
 
