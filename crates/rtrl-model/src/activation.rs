@@ -114,7 +114,7 @@ impl CustomActivation {
 /// Neighbouring units with the same built-in function, or a unit with a custom one.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
-    function: Option<Function>,
+    pub(crate) function: Option<Function>,
     units: Range<usize>,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use rtrl_kernel::{Isa, Real, sum_of_squares};
+use rtrl_kernel::{Isa, Real, squared_errors, sum_of_squares};
 
 use crate::{Activation, Error, Network, Targets};
 
@@ -176,8 +176,13 @@ impl<T: Real> Loss<T> {
     ) -> T {
         match self {
             Self::SquaredError => {
-                targets.subtract(outputs, errors);
-                T::from_f64(0.5) * sum_of_squares(isa, errors)
+                let squares = if let Targets::All(targets) = targets {
+                    squared_errors(isa, targets, outputs, errors)
+                } else {
+                    targets.subtract(outputs, errors);
+                    sum_of_squares(isa, errors)
+                };
+                T::from_f64(0.5) * squares
             }
             Self::BinaryCrossEntropy => each(outputs, targets, errors, binary_cross_entropy),
             Self::SoftmaxCrossEntropy => softmax_cross_entropy(outputs, targets, errors),

@@ -98,10 +98,10 @@ pub fn activate<T: Real>(
 compiled!(pub(crate) ActivateLoop: Activate -> bool);
 
 pub(crate) struct Activate<'a, T> {
-    function: Function,
-    sums: &'a [T],
-    values: &'a mut [T],
-    slopes: &'a mut [T],
+    pub(super) function: Function,
+    pub(super) sums: &'a [T],
+    pub(super) values: &'a mut [T],
+    pub(super) slopes: &'a mut [T],
 }
 
 impl<T: Real> Work for Activate<'_, T> {

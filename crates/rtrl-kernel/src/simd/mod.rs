@@ -9,6 +9,7 @@
 //! | `buffer.rs` | memory that starts on a cache line |
 //! | `clear.rs` | replacing subnormal numbers by 0 |
 //! | `product.rs`, `activate.rs`, `update.rs` | matrix times vector; activations; the optimisers |
+//! | `forward.rs` | a step of a layer: product, activation and clearing in one call |
 //! | `heads.rs` | matrix times vector of layers in heads |
 //! | `gates.rs`, `combine.rs` | the elementwise part of gated cells; vector times matrix |
 //! | `rank_one.rs` | recursive least squares |
@@ -17,6 +18,7 @@ mod activate;
 mod buffer;
 mod clear;
 mod combine;
+mod forward;
 mod functions;
 mod gates;
 mod heads;
@@ -35,12 +37,13 @@ pub(crate) use self::buffer::Buffer;
 pub use self::clear::clear_subnormals;
 pub(crate) use self::clear::{Clear, ClearLoop};
 pub use self::combine::combine;
+pub use self::forward::Forward;
 pub use self::functions::Elementary;
 pub use self::gates::{Gru, Lstm};
 pub use self::heads::{Heads, head_products};
 pub use self::isa::Isa;
 pub(crate) use self::isa::Work;
-pub use self::product::{product, sum_of_squares};
+pub use self::product::{product, squared_errors, sum_of_squares};
 pub use self::rank_one::{subtract_square, sum_rows};
 pub use self::real::{Compiled, Real};
 pub(crate) use self::real::{compiled, numbers};

@@ -35,6 +35,37 @@ pub fn sum_of_squares<T: Real>(isa: Isa, values: &[T]) -> T {
     sum
 }
 
+/// Writes `errors[k] = targets[k] - outputs[k]`, and returns their [`sum_of_squares`].
+pub fn squared_errors<T: Real>(isa: Isa, targets: &[T], outputs: &[T], errors: &mut [T]) -> T {
+    let mut sum = T::ZERO;
+    T::run::<ErrorsLoop>(isa, Errors { targets, outputs, into: errors, sum: &mut sum });
+    sum
+}
+
+compiled!(pub(crate) ErrorsLoop: Errors -> ());
+
+pub(crate) struct Errors<'a, T> {
+    targets: &'a [T],
+    outputs: &'a [T],
+    into: &'a mut [T],
+    sum: &'a mut T,
+}
+
+impl<T: Real> Work for Errors<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, _: S) {
+        let mut sum = T::ZERO;
+        let places = self.into.iter_mut().zip(self.targets.iter().zip(self.outputs));
+        for (error, (&target, &output)) in places {
+            *error = target - output;
+            sum = error.mul_add(*error, sum);
+        }
+        *self.sum = sum;
+    }
+}
+
 compiled!(pub(crate) SquaresLoop: Squares -> ());
 
 pub(crate) struct Squares<'a, T> {
@@ -59,9 +90,9 @@ impl<T: Real> Work for Squares<'_, T> {
 compiled!(pub(crate) ProductLoop: Product -> ());
 
 pub(crate) struct Product<'a, T> {
-    matrix: &'a [T],
-    vector: &'a [T],
-    out: &'a mut [T],
+    pub(super) matrix: &'a [T],
+    pub(super) vector: &'a [T],
+    pub(super) out: &'a mut [T],
 }
 
 impl<T: Real> Work for Product<'_, T> {
@@ -173,6 +204,7 @@ fn halve_to_four<S: Simd, T: Real, const NV: usize>(simd: S, sums: &[T::Vector<S
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "rounding to f32")]
 mod tests {
     use super::*;
     use crate::simd::tested;
@@ -209,6 +241,26 @@ mod tests {
     fn every_instruction_set_sums_in_the_documented_order() {
         check::<f32>();
         check::<f64>();
+    }
+
+    #[test]
+    fn errors_are_squared_in_their_order() {
+        let number = |i: usize| (libm::sin(i as f64 * 1.7) * 3.0) as f32;
+        for len in [0, 1, 4, 19] {
+            let targets: Vec<f32> = (0..len).map(number).collect();
+            let outputs: Vec<f32> = (100..100 + len).map(number).collect();
+            for isa in tested::sets() {
+                let mut errors = vec![1.0; len];
+                let sum = squared_errors(isa, &targets, &outputs, &mut errors);
+                assert_eq!(sum.to_bits(), sum_of_squares(isa, &errors).to_bits(), "{isa}");
+                let mut by_hand = 0.0f32;
+                for ((target, output), error) in targets.iter().zip(&outputs).zip(&errors) {
+                    assert_eq!(target - output, *error);
+                    by_hand = error.mul_add(*error, by_hand);
+                }
+                assert_eq!(sum.to_bits(), by_hand.to_bits(), "{len} values on {isa}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Simple units: `y(t+1) = f(W z(t))`, or `(1 - a) y(t) + a f(W z(t))` where they leak (equations
 //! 2, 2').
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Function, Real};
 
 use super::CellStep;
 use super::leaks::Leaks;
@@ -31,6 +31,15 @@ impl<T: Real> Simple<T> {
         let activations = each_unit(activations, units)?;
         let runs = runs(&activations, room);
         Ok(Self { leaks: Leaks::build(leaks, units)?, activations, runs })
+    }
+
+    /// The function of all units, if it is one, built in, and nothing else makes their outputs.
+    #[inline]
+    pub(crate) fn function(&self) -> Option<Function> {
+        match (self.runs.as_slice(), &self.leaks) {
+            ([run], None) => run.function,
+            _ => None,
+        }
     }
 
     /// [`Units::forward`](super::Units::forward).

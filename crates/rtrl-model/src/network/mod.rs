@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | the weights, which only a learner changes |
 //! | `state.rs` | what a network carries from step to step, and the forward pass |
+//! | `teacher.rs` | units whose outputs a teacher replaces |
 //! | `layer.rs` | where the parts of a layer are in everything that a network holds |
 //! | `builder.rs` | the checked description |
 //! | `layer_settings.rs` | the settings of one layer in it |
@@ -22,10 +23,11 @@ mod layer_settings;
 mod pattern;
 mod shape;
 mod state;
+mod teacher;
 
 use std::sync::Arc;
 
-use rtrl_kernel::{Isa, Jacobian, Layout, Pattern, Real};
+use rtrl_kernel::{Function, Isa, Jacobian, Layout, Pattern, Real};
 
 pub use self::builder::NetworkBuilder;
 pub use self::connections::{Connection, Connections};
@@ -288,6 +290,15 @@ impl<T: Real> Network<T> {
     /// one state.
     pub(crate) fn has_plain_jacobian(&self) -> bool {
         self.layers.len() == 1 && !self.layers[0].cell().has_cells()
+    }
+
+    /// The activation of all units, where their only layer is one of simple units without leaks, all
+    /// of which see each other and have the same built-in function.
+    #[inline]
+    pub(crate) fn lone_function(&self) -> Option<Function> {
+        let [layer] = self.layers.as_slice() else { return None };
+        let sees_all = layer.columns.seen == layer.columns.units;
+        layer.units.simple().filter(|_| sees_all)?.function()
     }
 
     /// The Jacobian for these slopes, and what each unit passes on to itself besides its weights,

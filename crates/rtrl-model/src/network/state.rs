@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use rtrl_kernel::{Heads, Isa, Real, clear_subnormals, head_products, product};
+use rtrl_kernel::{Forward, Function, Heads, Isa, Real, clear_subnormals, head_products, product};
 
 use super::shape::Shape;
+use super::teacher::Teacher;
 use super::{Layer, Network};
 use crate::cell::CellStep;
 use crate::error::{Quantity, check_finite, check_finite_from};
 use crate::readout::ReadoutLayer;
-use crate::{Error, Matrix, Targets};
+use crate::{Error, Matrix};
 
 /// The state that a network carries from step to step: y(t), the forced set, and the buffers of a
 /// step. Each sequence, free run or instrument has its own. [`Network::state`] creates one, and
@@ -152,49 +153,6 @@ impl<T: Real> State<T> {
     }
 }
 
-/// Units whose output is replaced by a teacher's value in z(t): one entry for each state, of which
-/// those of cells are never forced.
-#[derive(Debug, Clone)]
-pub(crate) struct Teacher<T> {
-    /// Whether k is in T(t).
-    pub(crate) forced: Vec<bool>,
-    /// `d_k(t)` where forced.
-    pub(crate) values: Vec<T>,
-}
-
-impl<T: Real> Teacher<T> {
-    fn absent(states: usize) -> Self {
-        Self { forced: vec![false; states], values: vec![T::ZERO; states] }
-    }
-
-    /// Replaces the outputs of forced units by the teacher's values.
-    #[inline]
-    fn replace(&self, outputs: &mut [T]) {
-        if !self.forced.contains(&true) {
-            return;
-        }
-        let taught = self.forced.iter().zip(&self.values);
-        for (output, (&forced, &value)) in outputs.iter_mut().zip(taught) {
-            if forced {
-                *output = value;
-            }
-        }
-    }
-
-    /// Becomes T(t+1) with its values.
-    pub(crate) fn take_over(&mut self, targets: &Targets<'_, T>) {
-        for (k, (forced, value)) in self.forced.iter_mut().zip(&mut self.values).enumerate() {
-            *forced = targets.get(k).is_some();
-            *value = targets.get(k).unwrap_or(T::ZERO);
-        }
-    }
-
-    fn copy_from(&mut self, other: &Self) {
-        self.forced.copy_from_slice(&other.forced);
-        self.values.copy_from_slice(&other.values);
-    }
-}
-
 /// The buffers of one forward pass: everything that equations 1 and 2 compute.
 #[derive(Debug, Clone)]
 pub(crate) struct Tape<T> {
@@ -250,17 +208,63 @@ impl<T: Real> Tape<T> {
         if input.len() != network.inputs() {
             return Err(Error::InputLength { expected: network.inputs(), got: input.len() });
         }
+        match (network.layers.as_slice(), network.lone_function()) {
+            ([layer], Some(function)) => {
+                if !self.run_lone(network, function, state, teacher, input)? {
+                    return self.name_non_finite(layer, step, input);
+                }
+            }
+            _ => self.run_layers(network, step, state, teacher, input)?,
+        }
+        match &network.readout {
+            Some(readout) => self.read_out(readout, network.isa, step, input),
+            None => Ok(()),
+        }
+    }
+
+    /// The layer of a network with a [`Network::lone_function`], in one call of the kernel. Returns
+    /// whether it is finite.
+    #[inline]
+    fn run_lone(
+        &mut self,
+        network: &Network<T>,
+        function: Function,
+        state: &[T],
+        teacher: &Teacher<T>,
+        input: &[T],
+    ) -> Result<bool, Error> {
+        let first = network.layers[0].columns.first_unit();
+        fill_z(&mut self.z, first, input, state);
+        teacher.replace(&mut self.z[first..]);
+        let step = Forward {
+            function,
+            matrix: network.weights.padded(),
+            vector: &self.z,
+            units: self.units,
+            sums: &mut self.sums,
+            values: &mut self.next,
+            slopes: &mut self.slopes,
+        };
+        Ok(step.apply(network.isa)?)
+    }
+
+    /// All layers of any network, from the first one upwards.
+    #[inline(never)]
+    fn run_layers(
+        &mut self,
+        network: &Network<T>,
+        step: u64,
+        state: &[T],
+        teacher: &Teacher<T>,
+        input: &[T],
+    ) -> Result<(), Error> {
         for layer in &network.layers {
             if !self.run_layer(network, layer, state, teacher, input)? {
                 return self.name_non_finite(layer, step, input);
             }
         }
         // What has faded would stay subnormal, and slow every step that follows.
-        clear_subnormals(network.isa, &mut self.next)?;
-        match &network.readout {
-            Some(readout) => self.read_out(readout, network.isa, step, input),
-            None => Ok(()),
-        }
+        Ok(clear_subnormals(network.isa, &mut self.next)?)
     }
 
     /// Computes the step of one layer. Returns whether it is finite.
