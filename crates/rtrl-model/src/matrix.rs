@@ -1,6 +1,6 @@
 //! A matrix in the form that the kernel takes.
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Buffer, Real};
 
 use crate::Error;
 use crate::error::{Quantity, check_finite, check_length};
@@ -59,8 +59,8 @@ impl<V: Clone> From<&[V]> for Table<V> {
     }
 }
 
-/// A row-major matrix. Each row is padded with zeros to a multiple of the kernel's lanes; in a network of
-/// which all layers are in heads, there are no gaps.
+/// A row-major matrix, which starts on a cache line. Each row is padded with zeros to a multiple of the
+/// kernel's lanes; in a network of which all layers are in heads, there are no gaps.
 ///
 /// `matrix[(i, j)]` panics outside the matrix, as does [`Matrix::row`]; [`Matrix::get`] does not.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ pub struct Matrix<T> {
     rows: usize,
     columns: usize,
     stride: usize,
-    values: Vec<T>,
+    values: Buffer<T>,
 }
 
 impl<T: Real> Matrix<T> {
@@ -95,10 +95,9 @@ impl<T: Real> Matrix<T> {
     fn reserve((rows, columns): (usize, usize), stride: u128, len: u128) -> Result<Self, Error> {
         let bytes = len.saturating_mul(size_of::<T>() as u128);
         let refused = Error::Memory { what: "a weight matrix", bytes };
-        let (Ok(len), Ok(stride)) = (usize::try_from(len), usize::try_from(stride)) else {
+        let (Ok(stride), Ok(values)) = (usize::try_from(stride), Buffer::numbers(len)) else {
             return Err(refused);
         };
-        let values = bytemuck::allocation::try_zeroed_vec(len).map_err(|()| refused)?;
         Ok(Self { rows, columns, stride, values })
     }
 
@@ -108,7 +107,7 @@ impl<T: Real> Matrix<T> {
     /// As [`Matrix::zeros`].
     pub(crate) fn zeros_like(&self) -> Result<Self, Error> {
         let Self { rows, columns, stride, ref values } = *self;
-        Self::reserve((rows, columns), stride as u128, values.len() as u128)
+        Self::reserve((rows, columns), stride as u128, values.values().len() as u128)
     }
 
     /// The same values without gaps between the rows.
@@ -154,7 +153,7 @@ impl<T: Real> Matrix<T> {
     /// # Errors
     /// [`Error::Setting`] naming `what`.
     pub(crate) fn checked(self, what: &'static str) -> Result<Self, Error> {
-        let Some(odd) = self.values.iter().find(|value| !value.is_finite()) else {
+        let Some(odd) = self.values.values().iter().find(|value| !value.is_finite()) else {
             return Ok(self);
         };
         let expected = format!("finite numbers in {}", T::NAME);
@@ -179,24 +178,24 @@ impl<T: Real> Matrix<T> {
     /// All values where they are in memory, and the distance between the starts of two rows: value
     /// (i, j) is at `i * stride + j`. Zeros fill the gaps between rows.
     pub fn as_slice(&self) -> (&[T], usize) {
-        (&self.values, self.stride)
+        (self.values.values(), self.stride)
     }
 
     /// The matrix for faer, without a copy.
     #[cfg(feature = "linalg")]
     pub fn as_faer(&self) -> faer::MatRef<'_, T> {
-        let Self { rows, columns, stride, values } = self;
-        faer::MatRef::from_row_major_slice_with_stride(values, *rows, *columns, *stride)
+        let Self { rows, columns, stride, ref values } = *self;
+        faer::MatRef::from_row_major_slice_with_stride(values.values(), rows, columns, stride)
     }
 
     /// Row `i`, without padding. Panics if there is no such row.
     pub fn row(&self, i: usize) -> &[T] {
-        &self.values[i * self.stride..][..self.columns]
+        &self.values.values()[i * self.stride..][..self.columns]
     }
 
     /// Row `i`, without padding, to be written. Panics if there is no such row.
     pub fn row_mut(&mut self, i: usize) -> &mut [T] {
-        &mut self.values[i * self.stride..][..self.columns]
+        &mut self.values.values_mut()[i * self.stride..][..self.columns]
     }
 
     /// All rows, without padding.
@@ -211,12 +210,13 @@ impl<T: Real> Matrix<T> {
 
     /// Adds `other`, a matrix of the same form, element by element.
     pub(crate) fn add(&mut self, other: &Self) {
-        self.values.iter_mut().zip(&other.values).for_each(|(sum, &value)| *sum += value);
+        let sums = self.values.values_mut().iter_mut();
+        sums.zip(other.values.values()).for_each(|(sum, &value)| *sum += value);
     }
 
     /// Becomes equal to `other`, a matrix of the same form.
     pub(crate) fn copy_from(&mut self, other: &Self) {
-        self.values.copy_from_slice(&other.values);
+        self.values.values_mut().copy_from_slice(other.values.values());
     }
 
     /// Replaces all values by `rows x columns` values, row by row.
@@ -247,12 +247,12 @@ impl<T: Real> Matrix<T> {
 
     /// All values with their padding.
     pub(crate) fn padded(&self) -> &[T] {
-        &self.values
+        self.values.values()
     }
 
     /// All values with their padding, which must stay zero.
     pub(crate) fn padded_mut(&mut self) -> &mut [T] {
-        &mut self.values
+        self.values.values_mut()
     }
 }
 
