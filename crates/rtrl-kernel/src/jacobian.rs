@@ -405,6 +405,13 @@ impl<T: Real> Work for Diagonal<'_, T> {
         for (number, block) in jacobian.blocks.iter().flatten().enumerate() {
             let weights = &block.weights[heads.first * block.stride..];
             let scale = &block.scale[heads.first..][..self.into.len()];
+            if heads.size == 1 && number == 0 {
+                let rows = weights.chunks(block.stride);
+                for ((place, &scale), weights) in self.into.iter_mut().zip(scale).zip(rows) {
+                    *place = scale * weights[0];
+                }
+                continue;
+            }
             // The column of a unit in its head, without a division for each.
             let mut column = heads.first % heads.size;
             for (k, place) in self.into.iter_mut().enumerate() {

@@ -15,8 +15,10 @@
 //! | `mod.rs` | the engine |
 //! | `rows.rs` | the loops over rows of any length |
 //! | `even.rs` | the same where all rows are alike |
+//! | `period.rs` | where such rows are in registers |
 
 mod even;
+mod period;
 mod rows;
 
 use self::even::{AdvanceEven, AdvanceEvenLoop, Even, ReadEven, ReadEvenLoop};
@@ -45,6 +47,8 @@ pub struct Diagonal<T> {
     runs: Vec<Run>,
     /// What all rows have in common, where they are alike.
     even: Option<Even>,
+    /// Room for what these see of z.
+    seen: Vec<T>,
     /// One number for each weight, in the order of the weights.
     p: Buffer<T>,
     /// The gradient of each weight, with the sign of `sum e p`, of the errors before the last.
@@ -92,10 +96,12 @@ impl<T: Real> Diagonal<T> {
         }
         let panels = placement.panels() as u128;
         let zeros = || vec![T::ZERO; layout.states()];
+        let even = Even::of(layout, placement.weights());
         Ok(Self {
             p: Buffer::zeroed(panels)?,
             sums: Buffer::zeroed(panels)?,
-            even: Even::of(layout, placement.weights()),
+            even,
+            seen: even.map_or_else(Vec::new, Even::room),
             placement,
             isa,
             rows,
@@ -143,17 +149,20 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         }
         self.collect()?;
         step.jacobian.write_diagonal(self.isa, &mut self.own);
-        for (own, &forced) in self.own.iter_mut().zip(step.forced) {
-            *own = if forced { T::ZERO } else { *own };
+        // Not the first one: this is done in registers.
+        if step.forced.iter().fold(false, |any, &forced| any | forced) {
+            for (own, _) in self.own.iter_mut().zip(step.forced).filter(|&(_, &forced)| forced) {
+                *own = T::ZERO;
+            }
         }
-        let &mut Self { isa, ref rows, ref runs, even, ref mut p, ref own, .. } = self;
+        let Self { isa, rows, runs, even, seen, p, own, .. } = self;
         let (injection, z, weights) = (step.injection, step.z, self.placement.weights());
-        let finite = if let Some(even) = even {
+        let finite = if let &mut Some(even) = even {
             let p = &mut p.values_mut()[..weights];
-            T::run::<AdvanceEvenLoop>(isa, AdvanceEven { even, p, own, injection, z })
+            T::run::<AdvanceEvenLoop>(*isa, AdvanceEven { even, p, own, injection, z, seen })
         } else {
             let p = p.values_mut();
-            T::run::<AdvanceLoop>(isa, Advance { rows, runs, p, own, injection, z })
+            T::run::<AdvanceLoop>(*isa, Advance { rows, runs, p, own, injection, z })
         };
         if !finite {
             return Err(self.lose(Quantity::Sensitivities));
@@ -165,7 +174,7 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         if self.clearing.count_step() {
             // The error counts with p as it was.
             self.collect()?;
-            T::run::<ClearLoop>(isa, Clear { values: self.p.values_mut() });
+            T::run::<ClearLoop>(self.isa, Clear { values: self.p.values_mut() });
         }
         Ok(())
     }
