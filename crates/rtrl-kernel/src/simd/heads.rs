@@ -1,12 +1,15 @@
 //! The forward pass of a layer that is divided into heads: the products of the weight rows with what
 //! their heads see.
 
+use std::iter::StepBy;
+use std::slice::Windows;
+
 use pulp::Simd;
 
 use super::isa::{Isa, Work};
-use super::product::add_lanes;
+use super::product::{add_lanes, fold, fold_four};
 use super::real::{Real, compiled, numbers};
-use super::vector::{Vectorised, lanes};
+use super::vector::{Vectorised, lanes, load};
 use crate::error::{Error, check_length, check_matrix};
 
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.
@@ -102,26 +105,126 @@ impl<T: Real> Products<'_, T> {
     fn rows<S: Simd, const NV: usize>(&mut self, simd: S) {
         let &mut Self { heads, mut matrix, stride, z, .. } = self;
         for out in self.out.chunks_exact_mut(heads.units) {
-            let mut rows = Rows { matrix, stride, heads, z, row: 0, start: 0, place: 0 };
+            if heads.size == 1 {
+                let rows = Lone::<S, T, NV>::new(simd, heads, (matrix, stride), z);
+                sum_rows::<S, T, NV, _>(simd, rows, out);
+            } else {
+                let rows = Rows { matrix, stride, heads, z, row: 0, start: 0, place: 0 };
+                sum_rows::<S, T, NV, _>(simd, rows, out);
+            }
             matrix = matrix.get(heads.units * stride..).unwrap_or_default();
-            let (groups, rest) = out.as_chunks_mut::<ROWS>();
-            for out in groups {
-                let four = [
-                    rows.take::<S, NV>(),
-                    rows.take::<S, NV>(),
-                    rows.take::<S, NV>(),
-                    rows.take::<S, NV>(),
-                ];
-                *out = lane_sums::<S, T, NV, ROWS>(simd, heads, z, four);
-            }
-            for out in rest {
-                [*out] = lane_sums::<S, T, NV, 1>(simd, heads, z, [rows.take::<S, NV>()]);
-            }
         }
     }
 }
 
-/// The rows of a block of W, one after the other, with what each sees.
+/// The rows of a block of W, one after the other.
+trait Block<S: Simd, T: Real, const NV: usize> {
+    /// The products of the next `R` rows with what they see of z, in logical lanes.
+    fn lanes_of<const R: usize>(&mut self, simd: S) -> [[T::Vector<S>; NV]; R];
+
+    /// Four rows on the way to their products: see [`fold_four`].
+    #[inline(always)]
+    fn four(&mut self, simd: S) -> T::Vector<S> {
+        fold_four::<S, T, NV>(simd, self.lanes_of(simd))
+    }
+}
+
+/// The products of the rows of a block.
+#[inline(always)]
+fn sum_rows<S: Simd, T: Real, const NV: usize, B: Block<S, T, NV>>(
+    simd: S,
+    mut rows: B,
+    out: &mut [T],
+) {
+    // As many rows as a register has lanes, if these are at least four.
+    let lanes = lanes::<S, T>();
+    let whole = if lanes < ROWS { 0 } else { out.len() / lanes * lanes };
+    let (registers, rest) = out.split_at_mut(whole);
+    for out in T::vectors_mut::<S>(registers) {
+        *out = rows.four(simd);
+        if lanes == 8 {
+            *out = fold::<S, T>(simd, *out, rows.four(simd), 1);
+        }
+        if lanes == 16 {
+            let first = fold::<S, T>(simd, *out, rows.four(simd), 2);
+            let third = rows.four(simd);
+            let then = fold::<S, T>(simd, third, rows.four(simd), 2);
+            *out = fold::<S, T>(simd, first, then, 1);
+        }
+    }
+    let (fours, rest) = rest.as_chunks_mut::<ROWS>();
+    for out in fours {
+        *out = add_lanes::<S, T, NV, ROWS>(simd, rows.lanes_of(simd));
+    }
+    for out in rest {
+        [*out] = add_lanes::<S, T, NV, 1>(simd, rows.lanes_of(simd));
+    }
+}
+
+/// Rows that see the output of one unit, which is in their last column.
+struct Lone<'a, S: Simd, T: Real, const NV: usize> {
+    /// The next rows, padded.
+    rows: StepBy<Windows<'a, T>>,
+    /// What whole rows of lanes see, and the rest without the own output.
+    shared: Lanes<'a, S, T, NV>,
+    last: [T::Vector<S>; NV],
+    /// The distance of each lane of the rest from that of the own output.
+    distance: [T::Vector<S>; NV],
+    /// The outputs of the next rows.
+    outputs: &'a [T],
+}
+
+impl<'a, S: Simd, T: Real, const NV: usize> Lone<'a, S, T, NV> {
+    #[inline(always)]
+    fn new(simd: S, heads: Heads, (matrix, stride): (&'a [T], usize), z: &'a [T]) -> Self {
+        let (shared, outputs) = z.split_at(heads.width - 1);
+        let (shared, rest) = shared.split_at(shared.len() / T::LANES * T::LANES);
+        let (mut last, mut distance) = ([T::splat(simd, T::ZERO); NV], [numbers::<S, T>(); NV]);
+        for (v, (last, distance)) in last.iter_mut().zip(&mut distance).enumerate() {
+            let at = v * lanes::<S, T>();
+            *last = load::<S, T>(simd, rest, at.min(rest.len()));
+            let from = T::splat(simd, T::from_f64(at as f64 - rest.len() as f64));
+            *distance = T::magnitude(simd, T::sum(simd, *distance, from));
+        }
+        let rows = matrix.windows(shared.len() + T::LANES).step_by(stride);
+        let shared = T::vectors::<S>(shared).as_chunks::<NV>().0;
+        Self { rows, shared, last, distance, outputs }
+    }
+}
+
+impl<S: Simd, T: Real, const NV: usize> Block<S, T, NV> for Lone<'_, S, T, NV> {
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+    fn lanes_of<const R: usize>(&mut self, simd: S) -> [[T::Vector<S>; NV]; R] {
+        let half = T::splat(simd, T::from_f64(0.5));
+        let mut sums = [[T::splat(simd, T::ZERO); NV]; R];
+        let count = self.shared.len();
+        let mut rows: [Lanes<'_, S, T, NV>; R] = [&[]; R];
+        for r in 0..R {
+            let row = self.rows.next().unwrap_or_default();
+            rows[r] = &T::vectors::<S>(row).as_chunks::<NV>().0[..=count];
+        }
+        for (i, shared) in self.shared.iter().enumerate() {
+            for r in 0..R {
+                for v in 0..NV {
+                    sums[r][v] = T::fused(simd, rows[r][i][v], shared[v], sums[r][v]);
+                }
+            }
+        }
+        let (outputs, others) = self.outputs.split_at(R);
+        self.outputs = others;
+        for r in 0..R {
+            let own = T::splat(simd, outputs[r]);
+            for v in 0..NV {
+                let seen = T::where_greater(simd, half, self.distance[v], own, self.last[v]);
+                sums[r][v] = T::fused(simd, rows[r][count][v], seen, sums[r][v]);
+            }
+        }
+        sums
+    }
+}
+
+/// Rows that see the outputs of several units.
 struct Rows<'a, T> {
     matrix: &'a [T],
     stride: usize,
@@ -148,9 +251,7 @@ impl<'a, T: Real> Rows<'a, T> {
         let own = &self.z[self.start..self.start + padded];
         self.row += self.stride;
         let (size, next) = (self.heads.size, self.place + 1);
-        if size == 1 {
-            self.start += 1;
-        } else if next == size {
+        if next == size {
             (self.start, self.place) = (self.start + size, 0);
         } else {
             self.place = next;
@@ -159,7 +260,19 @@ impl<'a, T: Real> Rows<'a, T> {
     }
 }
 
-/// The products of `R` rows, each with what it sees of `z`.
+impl<S: Simd, T: Real, const NV: usize> Block<S, T, NV> for Rows<'_, T> {
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+    fn lanes_of<const R: usize>(&mut self, simd: S) -> [[T::Vector<S>; NV]; R] {
+        let mut rows: [[Lanes<'_, S, T, NV>; 2]; R] = [[&[]; 2]; R];
+        for r in 0..R {
+            rows[r] = self.take::<S, NV>();
+        }
+        lane_sums::<S, T, NV, R>(simd, self.heads, self.z, rows)
+    }
+}
+
+/// The products of `R` rows, each with what it sees of `z`, in logical lanes.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
@@ -167,7 +280,7 @@ fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
     Heads { size, width, .. }: Heads,
     z: &[T],
     rows: [[Lanes<'_, S, T, NV>; 2]; R],
-) -> [T; R] {
+) -> [[T::Vector<S>; NV]; R] {
     let (zero, numbers, lanes) = (T::splat(simd, T::ZERO), numbers::<S, T>(), lanes::<S, T>());
     let mut sums = [[zero; NV]; R];
     let z = T::vectors::<S>(&z[..width.next_multiple_of(T::LANES)]).as_chunks::<NV>().0;
@@ -202,7 +315,7 @@ fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
             }
         }
     }
-    add_lanes::<S, T, NV, R>(simd, sums)
+    sums
 }
 
 #[cfg(test)]

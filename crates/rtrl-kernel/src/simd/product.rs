@@ -4,6 +4,7 @@ use pulp::Simd;
 
 use super::isa::{Isa, Work};
 use super::real::{Real, compiled};
+use super::vector::lanes;
 use crate::error::{Error, check_length};
 
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.
@@ -172,6 +173,60 @@ pub(super) fn add_lanes<S: Simd, T: Real, const NV: usize, const R: usize>(
     // reads two rows at once before both are written.
     let fours: [&[T; 4]; R] = std::array::from_fn(|r| std::hint::black_box(&fours[r]));
     fours.map(|&[a, b, c, d]| (a + c) + (b + d))
+}
+
+/// Four rows on the way to the sums of their logical lanes, in the order of [`add_lanes`]: a quarter of
+/// a register is left of each.
+#[inline(always)]
+pub(super) fn fold_four<S: Simd, T: Real, const NV: usize>(
+    simd: S,
+    [a, b, c, d]: [[T::Vector<S>; NV]; 4],
+) -> T::Vector<S> {
+    let half = lanes::<S, T>() / 2;
+    let [a, b] = [halve_to_one::<S, T, NV>(simd, a), halve_to_one::<S, T, NV>(simd, b)];
+    let [c, d] = [halve_to_one::<S, T, NV>(simd, c), halve_to_one::<S, T, NV>(simd, d)];
+    let first = fold::<S, T>(simd, a, b, half);
+    fold::<S, T>(simd, first, fold::<S, T>(simd, c, d, half), half / 2)
+}
+
+/// Adds the upper half of every `2 * half` lanes of two registers to the lower half; what is left of
+/// both makes up one register.
+#[inline(always)]
+pub(super) fn fold<S: Simd, T: Real>(
+    simd: S,
+    first: T::Vector<S>,
+    then: T::Vector<S>,
+    half: usize,
+) -> T::Vector<S> {
+    let lanes = lanes::<S, T>();
+    let (mut both, mut lower, mut upper) = ([T::ZERO; 32], [T::ZERO; 16], [T::ZERO; 16]);
+    T::vectors_mut::<S>(&mut both[..lanes])[0] = first;
+    T::vectors_mut::<S>(&mut both[lanes..2 * lanes])[0] = then;
+    // The compiler makes a shuffle of each of the two.
+    for lane in 0..lanes {
+        let place = lane / half * 2 * half + lane % half;
+        lower[lane] = both[place];
+        upper[lane] = both[place + half];
+    }
+    let lower = T::vectors::<S>(&lower[..lanes])[0];
+    let upper = T::vectors::<S>(&upper[..lanes])[0];
+    T::sum(simd, lower, upper)
+}
+
+/// Adds the upper half of the logical lanes to the lower half until they are in one register.
+#[inline(always)]
+fn halve_to_one<S: Simd, T: Real, const NV: usize>(
+    simd: S,
+    mut registers: [T::Vector<S>; NV],
+) -> T::Vector<S> {
+    let mut width = NV;
+    while width > 1 {
+        width /= 2;
+        for v in 0..width {
+            registers[v] = T::sum(simd, registers[v], registers[v + width]);
+        }
+    }
+    registers[0]
 }
 
 /// Adds the upper half of the logical lanes to the lower half until four are left.
