@@ -243,8 +243,10 @@ fn a_diagonal_learner_takes_little_memory() {
         learner = Some(Learner::builder(network).optimizer(optimizer).build().unwrap());
     });
     let p = 4096 * 18 * size_of::<f32>();
-    let taken = f64::from(u32::try_from(counted.bytes_current).unwrap()) / p as f64;
-    assert!((2.0..20.0).contains(&taken), "{taken:.1} times p");
+    let counted = f64::from(u32::try_from(counted.bytes_current).unwrap()) / p as f64;
+    // Mapped and so not counted: p, its sums, the weights, their gradient and the next ones.
+    let taken = counted + 5.0;
+    assert!((7.0..20.0).contains(&taken), "{taken:.1} times p");
     drop(learner);
 }
 

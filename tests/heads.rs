@@ -4,7 +4,7 @@
 
 use rtrl_bench::compare::{Difference, Tolerance, list, table};
 use rtrl_bench::heads::{expanded, expanded_rows};
-use rtrl_kernel::build;
+use rtrl_kernel::{Diagonal, build};
 use rtrl_model::store::network::{SavedModel, save};
 use rtrl_model::{
     Activation, Cell, Clipping, EngineChoice, Generator, InitialWeights, Isa, Learner,
@@ -50,6 +50,30 @@ fn networks<T: Real>(isa: Isa) -> Vec<(&'static str, Network<T>)> {
         ("readout", start(6, 3).readout(Readout::new(2).with_inputs())),
     ];
     builders.map(|(name, builder)| (name, builder.isa(isa).build().unwrap())).into()
+}
+
+/// The loops for rows that are alike are lost in silence, since others have the same bits.
+#[test]
+fn units_that_see_themselves_have_even_rows() {
+    let even = |builder: NetworkBuilder<f32>| {
+        let network = builder.build().unwrap();
+        let plan = Learner::builder(network.clone()).build().unwrap().engine_plan().unwrap();
+        let [block] = plan.blocks.as_slice() else { panic!("{plan:?}") };
+        assert_eq!(block.engine, Spec::Diagonal);
+        // The layout of a block of everything is that of the network.
+        assert_eq!(block.states, network.layout().states());
+        let engine = Diagonal::<f32>::new(network.layout(), &network.learning(), network.isa());
+        engine.unwrap().has_even_rows()
+    };
+    for (units, inputs) in [(7, 1), (40, 16), (128, 8)] {
+        let layer = || Network::builder(units, inputs).heads_of(1);
+        assert!(even(layer()));
+        assert!(even(layer().bias(false).leak(0.5)));
+        assert!(!even(
+            layer().frozen((0..units * (inputs + 2)).map(|w| w == 0).collect::<Vec<_>>())
+        ));
+    }
+    assert!(!even(Network::builder(7, 1).heads_of(1).cell(Cell::Gru)));
 }
 
 /// A mask of this density.

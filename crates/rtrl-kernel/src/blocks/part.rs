@@ -60,20 +60,8 @@ impl<T: Real> Part<T> {
     ) -> Result<Self, Error> {
         let list = |numbers: &[u32]| numbers.iter().map(|&number| number as usize).collect();
         let (states, rows) = (Places::new(list(&block.states)), Places::new(list(&block.rows)));
-        let mut inner = Vec::new();
-        let mut drives = Vec::new();
-        for (row, number) in rows.iter().zip(0..) {
-            for drive in layout.drives_of(row) {
-                let state = layout.drives()[drive].state as usize;
-                let place = states.find(state).and_then(|place| u32::try_from(place).ok());
-                let Some(state) = place else { continue };
-                inner.push(Drive { row: number, state });
-                drives.push(drive);
-            }
-        }
         let z = seen(layout, &rows);
-        let own = rows.iter().map(|row| layout.z(row).map(|part| inside(&z, &part))).collect();
-        let part = Layout::divided(states.len(), own, inner)?;
+        let (part, drives) = inner_layout(layout, &states, &rows, &z)?;
         let weights = |row: usize| &learns[layout.offset(row)..][..layout.width(row)];
         let learns: Vec<bool> = rows.iter().flat_map(weights).copied().collect();
         let engine = single(&block.engine, &part, &learns, isa, workers)?;
@@ -193,6 +181,27 @@ impl<T: Real> Part<T> {
     }
 }
 
+/// The layout of a block with these states and rows, which see `z`, and its drives among those of all.
+fn inner_layout(
+    layout: &Layout,
+    states: &Places,
+    rows: &Places,
+    z: &[Range<usize>],
+) -> Result<(Layout, Vec<usize>), Error> {
+    let (mut inner, mut drives) = (Vec::new(), Vec::new());
+    for (row, number) in rows.iter().zip(0..) {
+        for drive in layout.drives_of(row) {
+            let state = layout.drives()[drive].state as usize;
+            let place = states.find(state).and_then(|place| u32::try_from(place).ok());
+            let Some(state) = place else { continue };
+            inner.push(Drive { row: number, state });
+            drives.push(drive);
+        }
+    }
+    let own = rows.iter().map(|row| layout.z(row).map(|part| inside(z, &part))).collect();
+    Ok((Layout::divided(states.len(), own, inner)?, drives))
+}
+
 /// What some rows of a layout see of z, neighbours together. If each sees one part, this is all from
 /// the first to the last of them: a copy would take longer than a gap is worth.
 fn seen(layout: &Layout, rows: &Places) -> Vec<Range<usize>> {
@@ -241,4 +250,28 @@ fn take<'a, T: Real>(z: &'a [T], parts: &[Range<usize>], room: &'a mut [T]) -> &
 
 fn is_diagonal(block: &Block) -> bool {
     block.engine == crate::spec::Spec::Diagonal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A diagonal layer is one block, whose engine takes the loops for rows that are alike.
+    #[test]
+    fn the_layout_of_a_block_of_everything_is_that_of_the_whole() {
+        let rows = (0..7).map(|row| [0..3, 3 + row..4 + row]).collect();
+        let drives = (0..7).map(|k| Drive { row: k, state: k }).collect();
+        let layout = Layout::divided(7, rows, drives).unwrap();
+        let of = |count| {
+            let places = Places::new((0..count).collect());
+            let z = seen(&layout, &places);
+            inner_layout(&layout, &places, &places, &z).unwrap().0
+        };
+        assert_eq!(of(7), layout);
+        assert_ne!(of(6), layout);
+        for (part, rows) in [(of(7), 7), (of(6), 6)] {
+            let engine = crate::Diagonal::<f32>::new(&part, &vec![true; rows * 4], Isa::scalar());
+            assert!(engine.unwrap().has_even_rows());
+        }
+    }
 }

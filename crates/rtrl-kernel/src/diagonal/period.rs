@@ -2,8 +2,9 @@
 
 use crate::simd::Real;
 
-/// Bytes of p that are computed place by place: few enough for the first cache.
-const CHUNK: usize = 16 << 10;
+/// Bytes of p that are computed place by place: few of those in the level-2 cache, but enough to make
+/// up for what each place begins with.
+const CHUNK: usize = 64 << 10;
 
 /// Rows that fill a whole number of registers, twice: the places of the ends of rows repeat after
 /// each half. Two registers in the same place are computed at a time, to hide latencies.
@@ -46,7 +47,7 @@ impl Period {
         rows / (2 * self.rows) * (2 * self.rows)
     }
 
-    /// The rows of whole periods that the first cache has room for.
+    /// The rows of the whole periods in a chunk.
     #[inline(always)]
     pub(super) fn chunk<T: Real>(self) -> usize {
         let rows = 2 * self.rows;
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_chunk_is_a_whole_number_of_periods() {
-        for (width, rows) in [(16, 256), (18, 224), (37, 96), (1 << 20, 2)] {
+        for (width, rows) in [(16, 1024), (18, 896), (37, 416), (1 << 20, 2)] {
             let period = Period::of(width, 16).unwrap();
             let chunk = period.chunk::<f32>();
             assert_eq!((chunk, period.whole(chunk + 1)), (rows, chunk));

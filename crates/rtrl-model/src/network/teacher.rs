@@ -22,7 +22,8 @@ impl<T: Real> Teacher<T> {
     /// Replaces the outputs of forced units by the teacher's values.
     #[inline]
     pub(super) fn replace(&self, outputs: &mut [T]) {
-        if !self.forced.contains(&true) {
+        // All of them are looked at, in registers, not one after the other up to the first.
+        if !self.forced.iter().fold(false, |any, &forced| any | forced) {
             return;
         }
         let taught = self.forced.iter().zip(&self.values);

@@ -2,7 +2,7 @@
 
 use rtrl_bench::peak::{Cores, read_bandwidth};
 use rtrl_bench::timing::period;
-use rtrl_kernel::{Eager, Engine, Jacobian, Pace, Real, Step, Threads, build};
+use rtrl_kernel::{Buffer, Eager, Engine, Jacobian, Pace, Real, Step, Threads, build};
 use rtrl_model::{
     EngineChoice, Error, Generator, InitialWeights, Learner, Network, NetworkBuilder, Optimizer,
     Regime, Spec, Targets,
@@ -284,12 +284,14 @@ fn diagonal(cores: &Cores) -> Result<(), Error> {
         z: &vec![0.25; layout.z_len()],
         forced: &vec![false; units],
     };
-    let (error, mut gradient) = (vec![0.1; units], vec![0.0; units * stride]);
+    // As the matrix of a learner, it starts on a cache line.
+    let (error, mut gradient) = (vec![0.1; units], Buffer::numbers((units * stride) as u128)?);
     let work = |calls| {
         seconds(|| {
             for _ in 0..calls {
                 let done = engine.advance(&step, Some(&error));
-                let read = done.and_then(|()| engine.gradient(&mut gradient, stride));
+                let gradient = &mut gradient.values_mut()[..units * stride];
+                let read = done.and_then(|()| engine.gradient(gradient, stride));
                 assert!(read.is_ok(), "what is measured failed");
             }
         })
