@@ -117,16 +117,16 @@ impl<T: Real> AdvanceEven<'_, T> {
         let &mut Self { even: Even { width, start }, ref mut p, own, injection, z, .. } = self;
         let (zero, numbers, lanes) = (T::splat(simd, T::ZERO), numbers::<S, T>(), lanes::<S, T>());
         let (all, own_z) = z[start..].split_at(width - 1);
-        let rows = p[first * width..].chunks_exact_mut(width);
-        let factors = own.iter().zip(injection).zip(own_z).skip(first);
-        for (p, ((&own, &injection), &own_z)) in rows.zip(factors) {
-            let factors = [T::splat(simd, own), T::splat(simd, injection)];
-            for at in (0..width).step_by(lanes) {
-                let before = T::splat(simd, T::from_f64((width - 1 - at) as f64));
-                let end = T::splat(simd, T::from_f64((width - at) as f64));
+        for at in (0..width).step_by(lanes) {
+            let before = T::splat(simd, T::from_f64((width - 1 - at) as f64));
+            let end = T::splat(simd, T::from_f64((width - at) as f64));
+            let all = load::<S, T>(simd, all, at);
+            let rows = p[first * width..].chunks_exact_mut(width);
+            let factors = own.iter().zip(injection).zip(own_z).skip(first);
+            for (p, ((&own, &injection), &own_z)) in rows.zip(factors) {
                 let own_z = T::where_greater(simd, end, numbers, T::splat(simd, own_z), zero);
-                let all = load::<S, T>(simd, all, at);
                 let z = T::where_greater(simd, before, numbers, all, own_z);
+                let factors = [T::splat(simd, own), T::splat(simd, injection)];
                 let new = advanced::<S, T>(simd, load::<S, T>(simd, p, at), z, factors, check);
                 store::<S, T>(simd, p, at, new);
             }
@@ -236,14 +236,15 @@ impl<T: Real> Work for ReadEven<'_, T> {
     fn run<S: Simd>(&mut self, simd: S) -> bool {
         let &mut Self { width, stride, error, .. } = self;
         let mut checks = [T::splat(simd, T::ZERO); 2];
-        let period = Period::of(width, lanes::<S, T>());
-        match period {
-            Some(period) if stride == width => {
-                let done = period.whole(error.len());
+        if stride == width {
+            let mut done = 0;
+            if let Some(period) = Period::of(width, lanes::<S, T>()) {
+                done = period.whole(error.len());
                 self.in_periods(simd, period, done, &mut checks);
-                self.row_by_row(simd, done, &mut checks[0]);
             }
-            _ => self.row_by_row(simd, 0, &mut checks[0]),
+            self.one_by_one(simd, done, &mut checks[0]);
+        } else {
+            self.row_by_row(simd, &mut checks[0]);
         }
         is_zero::<S, T>(T::sum(simd, checks[0], checks[1]))
     }
@@ -283,12 +284,37 @@ impl<T: Real> ReadEven<'_, T> {
         }
     }
 
-    /// The rows from `first` on, each by itself.
+    /// The rows from `first` on in a matrix without gaps: registers with the errors of all rows that
+    /// they have a part of.
     #[inline(always)]
-    fn row_by_row<S: Simd>(&mut self, simd: S, first: usize, check: &mut T::Vector<S>) {
+    fn one_by_one<S: Simd>(&mut self, simd: S, first: usize, check: &mut T::Vector<S>) {
+        let &mut Self { width, p, error, ref mut into, .. } = self;
+        let (numbers, lanes) = (numbers::<S, T>(), lanes::<S, T>());
+        let into = &mut into[first * width..error.len() * width];
+        let (p, mut errors) = (&p[first * width..][..into.len()], error[first..].iter());
+        // The error of the row of the first lane, and where its end is, counted from there.
+        let mut minus = T::splat(simd, -errors.next().copied().unwrap_or(T::ZERO));
+        let mut end = width;
+        for at in (0..into.len()).step_by(lanes) {
+            let mut mixed = minus;
+            while end < lanes {
+                let Some(&next) = errors.next() else { break };
+                let before = T::splat(simd, T::from_f64(end as f64));
+                (minus, end) = (T::splat(simd, -next), end + width);
+                mixed = T::where_greater(simd, before, numbers, mixed, minus);
+            }
+            end = end.wrapping_sub(lanes);
+            let value = negative::<S, T>(simd, mixed, load::<S, T>(simd, p, at), check);
+            store::<S, T>(simd, into, at, value);
+        }
+    }
+
+    /// Rows with gaps between them.
+    #[inline(always)]
+    fn row_by_row<S: Simd>(&mut self, simd: S, check: &mut T::Vector<S>) {
         let &mut Self { width, p, error, ref mut into, stride } = self;
-        let rows = p.chunks_exact(width).zip(error).skip(first);
-        for ((p, &error), into) in rows.zip(into.chunks_mut(stride).skip(first)) {
+        let rows = p.chunks_exact(width).zip(error);
+        for ((p, &error), into) in rows.zip(into.chunks_mut(stride)) {
             let minus = T::splat(simd, -error);
             for at in (0..width).step_by(lanes::<S, T>()) {
                 let value = negative::<S, T>(simd, minus, load::<S, T>(simd, p, at), check);
