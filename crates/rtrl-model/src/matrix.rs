@@ -72,8 +72,8 @@ pub struct Matrix<T> {
 }
 
 impl<T: Real> Matrix<T> {
-    /// A matrix of zeros. Memory is taken from the system as rows are first written, so that the streams of a
-    /// checkpoint that claims many take none before they run.
+    /// A matrix of zeros. A large one takes memory from the system as rows are first written, so that the
+    /// streams of a checkpoint that claims many take little before they run.
     ///
     /// # Errors
     /// [`Error::Memory`] with the bytes if there is not enough memory.

@@ -1,6 +1,6 @@
 //! Networks with structure: blocks found from the connections against one engine for all units.
 
-use rtrl_bench::peak::{Cores, read_bandwidth};
+use rtrl_bench::peak::{Cores, read_bandwidth, time_to_move};
 use rtrl_bench::timing::period;
 use rtrl_kernel::{Buffer, Eager, Engine, Jacobian, Pace, Real, Step, Threads, build};
 use rtrl_model::{
@@ -299,7 +299,7 @@ fn diagonal(cores: &Cores) -> Result<(), Error> {
     let alone = measure::<f32>(cores, 1, work).seconds;
     let whole = self::step(cores, &mut learner)?;
     let bytes = engine.weights() * size_of::<f32>();
-    let read = bytes as f64 / read_bandwidth(bytes, 1);
+    let (read, moved) = (bytes as f64 / read_bandwidth(bytes, 1), time_to_move(bytes));
     println!(
         "diagonal, n = {units}, m = {inputs}, one read of p ({:.2} MB) {}: advance and gradient {}, \
          {:.1} times that; step {}, {:.1} times that",
@@ -309,6 +309,14 @@ fn diagonal(cores: &Cores) -> Result<(), Error> {
         alone / read,
         time(whole),
         whole / read
+    );
+    println!(
+        "changing as many numbers in place and writing as many {}, {:.1} times that; advance and \
+         gradient {:.2} times as long, step {:.2} times",
+        time(moved),
+        moved / read,
+        alone / moved,
+        whole / moved
     );
     Ok(())
 }
