@@ -18,7 +18,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `layout.rs`, `step.rs`, `jacobian.rs` | the sizes of a layer; one time step; its Jacobian |
+//! | `layout.rs`, `step.rs`, `jacobian/` | the sizes of a layer; one time step; its Jacobian |
 //! | `engine.rs`, `spec.rs`, `single.rs`, `build.rs` | the trait of the engines; a description of an engine; building one that is not made of others, and any |
 //! | `eager/` | the engine that updates p at every step |
 //! | `deferred/` | the engine that updates p when a window of steps is full |

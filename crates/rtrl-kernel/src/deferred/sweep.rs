@@ -109,43 +109,45 @@ impl<T: Real> Sweep<'_, T> {
             let apart = self.placement.panels_of_row(row).len();
             // A share may begin or end within a row, which is then by itself.
             let whole = if end - panel == apart { (panels.end - panel) / apart } else { 1 };
-            let rows = whole.min(self.patterns.rows_alike(row));
-            let left = &adjoint.factors[row..];
-            let done = match (WIDE, rows) {
-                (1, 8..) => self.rows::<S, 8, WIDE>(simd, adjoint, left, panel..end, last),
-                (1 | 2 | 4, 4..) => self.rows::<S, 4, WIDE>(simd, adjoint, left, panel..end, last),
-                (8 | 16, 2..) => self.rows::<S, 2, WIDE>(simd, adjoint, left, panel..end, last),
-                _ => self.rows::<S, 1, WIDE>(simd, adjoint, left, panel..end, last),
+            let (alike, of_row) = (whole.min(self.patterns.rows_alike(row)), panel..end);
+            let taken = match (WIDE, alike) {
+                (1, 8..) => 8,
+                (1 | 2 | 4, 4..) => 4,
+                (8 | 16, 2..) => 2,
+                _ => 1,
             };
-            panel = if done == 1 { end } else { panel + done * apart };
+            let factors = &adjoint.factors[row..][..last * adjoint.rows + taken];
+            match taken {
+                8 => self.rows::<S, 8, WIDE>(simd, adjoint, factors, of_row),
+                4 => self.rows::<S, 4, WIDE>(simd, adjoint, factors, of_row),
+                2 => self.rows::<S, 2, WIDE>(simd, adjoint, factors, of_row),
+                _ => self.rows::<S, 1, WIDE>(simd, adjoint, factors, of_row),
+            }
+            panel = end + (taken - 1) * apart;
         }
     }
 
     /// [`Sweep::records`] of `MR` weight rows that see the same of z; `panels` are those of the first, and
-    /// `left` begins with its factor in the oldest record. Gives back `MR`.
+    /// `factors` begin with its factor in the oldest record.
     #[inline(always)]
     fn rows<S: Simd, const MR: usize, const WIDE: usize>(
         &mut self,
         simd: S,
         adjoint: WindowAdjoint<'_, T>,
-        left: &[T],
+        factors: &[T],
         panels: Range<usize>,
-        last: usize,
-    ) -> usize {
-        // One check for all: the last factors are there.
-        let left = &left[..last * adjoint.rows + MR];
+    ) {
         let apart = panels.len();
         let mut panel = panels.start;
         while panel < panels.end {
             let size = if WIDE == 1 { group(panels.end - panel) } else { 1 };
             match size {
-                3 => self.tile::<S, MR, 3, WIDE>(simd, adjoint, left, panel, apart),
-                2 => self.tile::<S, MR, 2, WIDE>(simd, adjoint, left, panel, apart),
-                _ => self.tile::<S, MR, 1, WIDE>(simd, adjoint, left, panel, apart),
+                3 => self.tile::<S, MR, 3, WIDE>(simd, adjoint, factors, panel, apart),
+                2 => self.tile::<S, MR, 2, WIDE>(simd, adjoint, factors, panel, apart),
+                _ => self.tile::<S, MR, 1, WIDE>(simd, adjoint, factors, panel, apart),
             }
             panel += size;
         }
-        MR
     }
 
     /// [`Sweep::rows`] of `PANELS` panels of the first row, and of those `apart` after them of the next.
@@ -154,7 +156,7 @@ impl<T: Real> Sweep<'_, T> {
         &mut self,
         simd: S,
         adjoint: WindowAdjoint<'_, T>,
-        left: &[T],
+        factors: &[T],
         panel: usize,
         apart: usize,
     ) {
@@ -164,7 +166,7 @@ impl<T: Real> Sweep<'_, T> {
             *z = T::vectors::<S>(adjoint.window.z(pattern)).as_chunks().0;
         }
         let sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
-        let sums = accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, left, adjoint.rows, z);
+        let sums = accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, factors, adjoint.rows, z);
         let places = &mut self.sums[panel * T::LANES..];
         for (places, sums) in places.chunks_mut(apart * T::LANES).zip(&sums) {
             let places = &mut places[..PANELS * T::LANES];

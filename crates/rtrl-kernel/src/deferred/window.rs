@@ -86,7 +86,7 @@ pub(super) struct Window<T> {
     drives: usize,
     capacity: usize,
     len: usize,
-    /// Numbers in a row of a Jacobian: n, padded with zeros to whole rows of lanes.
+    /// Numbers in a row of a Jacobian: n, padded with zeros of either sign to whole rows of lanes.
     stride: usize,
     /// `[record][k][l]`, zero in the columns of forced units.
     jacobians: Buffer<T>,
@@ -237,7 +237,9 @@ impl<T: Real> Window<T> {
         let name = |part| tensor_name(window, part);
         let jacobians = self.jacobians.values_mut();
         from.read(&name(JACOBIANS), [records * n, n], &mut |row, values| {
-            jacobians[row * stride..][..n].copy_from_slice(values);
+            let (row, padding) = jacobians[row * stride..][..stride].split_at_mut(n);
+            row.copy_from_slice(values);
+            padding.fill(T::ZERO);
         })?;
         let injections = self.injections.values_mut();
         from.read(&name(INJECTIONS), [records, drives], &mut |record, values| {
@@ -313,6 +315,8 @@ impl<T: Real> Work for Form<'_, T> {
                 for (place, &forced) in row.iter_mut().zip(*forced) {
                     *place = if forced { T::ZERO } else { *place };
                 }
+                // 0 times a scale that is not finite, which may meet forced units only.
+                row[forced.len()..].fill(T::ZERO);
             }
         }
         is_finite(simd, self.jacobian)

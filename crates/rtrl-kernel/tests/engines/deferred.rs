@@ -139,22 +139,30 @@ fn same_bits<T: Real>(pace: Pace) {
     // The last is wide enough for every kind of block of the backward pass.
     for (states, gates, lines) in SHAPES.into_iter().chain([(130, 1, 9)]) {
         let layout = Layout::stacked(states, gates, lines).unwrap();
-        let learns: Vec<bool> = (0..layout.weights()).map(|w| w % 7 != 3).collect();
-        let make =
-            |isa, threads| Deferred::<T>::new(&layout, &learns, 6, pace, isa, threads).unwrap();
-        let bits = |outputs: Vec<T>| bytemuck::cast_slice::<_, u8>(&outputs).to_vec();
-        let steps = 0..if states > 100 { 13 } else { 20 };
-        let first = &mut make(Isa::scalar(), Threads::SERIAL);
-        let expected = bits(outputs(first, &layout, steps.clone()));
-        for isa in tested::sets() {
-            for count in [1, 2, 3] {
-                if (isa, count) == (Isa::scalar(), 1) {
-                    continue;
-                }
-                let engine = &mut make(isa, Threads::Exactly(count));
-                let got = bits(outputs(engine, &layout, steps.clone()));
-                assert!(got == expected, "{states} states, {gates} gates, {isa}, {count} threads");
+        // Rows with gaps of their own, and rows that are alike, which are worked on together.
+        for alike in [false, true] {
+            let learns = |w: usize| if alike { w % lines != 3 } else { w % 7 != 3 };
+            let learns: Vec<bool> = (0..layout.weights()).map(learns).collect();
+            same_bits_of::<T>(&layout, &learns, pace);
+        }
+    }
+}
+
+fn same_bits_of<T: Real>(layout: &Layout, learns: &[bool], pace: Pace) {
+    let states = layout.states();
+    let make = |isa, threads| Deferred::<T>::new(layout, learns, 6, pace, isa, threads).unwrap();
+    let bits = |outputs: Vec<T>| bytemuck::cast_slice::<_, u8>(&outputs).to_vec();
+    let steps = 0..if states > 100 { 13 } else { 20 };
+    let first = &mut make(Isa::scalar(), Threads::SERIAL);
+    let expected = bits(outputs(first, layout, steps.clone()));
+    for isa in tested::sets() {
+        for count in [1, 2, 3] {
+            if (isa, count) == (Isa::scalar(), 1) {
+                continue;
             }
+            let engine = &mut make(isa, Threads::Exactly(count));
+            let got = bits(outputs(engine, layout, steps.clone()));
+            assert!(got == expected, "{layout:?}, {isa}, {count} threads");
         }
     }
 }

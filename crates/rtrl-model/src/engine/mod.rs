@@ -212,7 +212,7 @@ impl std::str::FromStr for EngineChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Learner, Timing};
+    use crate::{Cell, Learner, Timing};
 
     #[test]
     fn auto_goes_by_the_shape_and_by_how_often_gradients_are_read() {
@@ -237,6 +237,24 @@ mod tests {
         assert_eq!(choice(128 * 128, 137), EngineChoice::Eager);
         assert_eq!(choice(819, 877), EngineChoice::Eager);
         assert_eq!(choice(0, 0), EngineChoice::Eager);
+    }
+
+    #[test]
+    fn auto_goes_by_operations_where_units_are_not_simple() {
+        let choice = |cell, units| {
+            let network = Network::<f32>::builder(units, 8).cell(cell).build().unwrap();
+            EngineChoice::Auto.undivided(&network, Regime::real_time()).unwrap()
+        };
+        for cell in [Cell::Gru, Cell::Lstm] {
+            assert_eq!(choice(cell, 9), Spec::Eager);
+            assert!(matches!(choice(cell, 10), Spec::Deferred { .. }));
+        }
+        // Of 64 units, with all weights but these of the connections.
+        let layout = Layout::simple(64, 73).unwrap();
+        let choice =
+            |present| EngineChoice::for_weights(&layout, present, 64 * 73, Regime::real_time());
+        assert_eq!(choice(800), EngineChoice::Eager);
+        assert_eq!(choice(820), EngineChoice::DEFERRED);
     }
 
     #[test]

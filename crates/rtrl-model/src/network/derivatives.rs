@@ -39,41 +39,6 @@ pub(crate) struct Derivatives<T> {
     reach: Matrix<T>,
     /// One value for each drive.
     injection: Vec<T>,
-    /// What each of them is made of.
-    sources: Vec<Source>,
-}
-
-/// Where the factor of a drive comes from.
-#[derive(Debug, Clone, Copy)]
-struct Source {
-    /// Its place among the slopes of all layers.
-    slope: usize,
-    /// Of a state of a layer above: that state and the unit of the row, the entry of R that the slope
-    /// is multiplied by.
-    through: Option<(usize, usize)>,
-}
-
-impl Source {
-    /// Those of all drives of a network.
-    fn of<T: Real>(network: &Network<T>) -> Vec<Self> {
-        let layout = network.layout();
-        let mut sources = Vec::with_capacity(layout.drives().len());
-        for layer in &network.layers {
-            let (cell, n) = (layer.cell(), layer.units());
-            for (number, row) in layer.rows.clone().enumerate() {
-                let unit = number % n;
-                let slope = layer.slopes.start + cell.slope(n, number / n, unit);
-                let output = layer.outputs.start + unit;
-                sources.extend(layout.drives()[layout.drives_of(row)].iter().map(|drive| {
-                    let state = drive.state as usize;
-                    let of_cell = layer.cells.contains(&state);
-                    let through = (state != output && !of_cell).then_some((state, output));
-                    Self { slope: slope + usize::from(of_cell), through }
-                }));
-            }
-        }
-        sources
-    }
 }
 
 impl<T: Real> Derivatives<T> {
@@ -96,7 +61,6 @@ impl<T: Real> Derivatives<T> {
             scale: vec![decay; states],
             reach: Matrix::zeros(if several { states } else { 0 }, below)?,
             injection: vec![T::ZERO; network.layout.drives().len()],
-            sources: Source::of(network),
         })
     }
 
@@ -133,7 +97,7 @@ impl<T: Real> Derivatives<T> {
             self.add_kept(layer, kept);
             below = Some(layer);
         }
-        self.inject(slopes);
+        self.inject(network, slopes);
         Ok(())
     }
 
@@ -220,12 +184,30 @@ impl<T: Real> Derivatives<T> {
     }
 
     /// The factor of every drive.
-    fn inject(&mut self, slopes: &[T]) {
-        for (place, &Source { slope, through }) in self.injection.iter_mut().zip(&self.sources) {
-            *place = match through {
-                None => slopes[slope],
-                Some((state, unit)) => self.reach.row(state)[unit] * slopes[slope],
-            };
+    fn inject(&mut self, network: &Network<T>, slopes: &[T]) {
+        if network.layers.len() == 1 {
+            // Its drives are in the order of its slopes.
+            let drives = self.injection.len();
+            return self.injection.copy_from_slice(&slopes[..drives]);
+        }
+        let layout = network.layout();
+        for layer in &network.layers {
+            let (cell, n, slopes) = (layer.cell(), layer.units(), &slopes[layer.slopes.clone()]);
+            for (number, row) in layer.rows.clone().enumerate() {
+                let (block, unit) = (number / n, number % n);
+                let slope = &slopes[cell.slope(n, block, unit)..];
+                let output = layer.outputs.start + unit;
+                for drive in layout.drives_of(row) {
+                    let state = layout.drives()[drive].state as usize;
+                    self.injection[drive] = if state == output {
+                        slope[0]
+                    } else if layer.cells.contains(&state) {
+                        slope[1]
+                    } else {
+                        self.reach.row(state)[output] * slope[0]
+                    };
+                }
+            }
         }
     }
 }

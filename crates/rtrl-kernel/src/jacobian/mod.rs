@@ -1,11 +1,19 @@
 //! The Jacobian of a step: the only place that defines `J[k][l]` and its rounding.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `mod.rs` | what a Jacobian is, and its coefficients |
+//! | `loops.rs` | many of them at once |
+
+mod loops;
 
 use std::ops::Range;
 
 use pulp::Simd;
 
+use self::loops::{Diagonal, DiagonalLoop, Gather, GatherLoop, sum_blocks};
 use crate::error::{Error, check_length, check_matrix};
-use crate::simd::{Isa, Real, Work, compiled, lanes, load};
+use crate::simd::{Isa, Real};
 
 /// The largest number of blocks of weights: a GRU whose reset gate follows the product has three.
 const MOST_BLOCKS: usize = 3;
@@ -179,14 +187,15 @@ impl<'a, T: Real> Jacobian<'a, T> {
         }
     }
 
-    /// [`Jacobian::write`] into n rows of whole rows of lanes. What is behind column n is lost.
+    /// [`Jacobian::write`] into n rows of whole rows of lanes. Behind column n there is 0 times the scale
+    /// afterwards: a zero if the scale is finite.
     #[inline(always)]
     pub(crate) fn write_padded<S: Simd>(&self, simd: S, n: usize, rows: &mut [T]) {
         let stride = n.next_multiple_of(T::LANES);
         match (&self.blocks, &self.heads) {
-            ([Some(a), None, None], None) => registers(simd, [a], n, rows),
-            ([Some(a), Some(b), None], None) => registers(simd, [a, b], n, rows),
-            ([Some(a), Some(b), Some(c)], None) => registers(simd, [a, b, c], n, rows),
+            ([Some(a), None, None], None) => sum_blocks(simd, [a], n, rows),
+            ([Some(a), Some(b), None], None) => sum_blocks(simd, [a, b], n, rows),
+            ([Some(a), Some(b), Some(c)], None) => sum_blocks(simd, [a, b, c], n, rows),
             _ => {
                 let rows = rows.chunks_exact_mut(stride).map(|row| &mut row[..n]);
                 return self.write_sum(rows, |_| ());
@@ -324,107 +333,6 @@ impl<'a, T: Real> Jacobian<'a, T> {
         let k = k + self.heads.map_or(0, |heads| heads.first);
         self.blocks.iter().flatten().all(|block| block.scale[k] == T::ZERO)
             && self.diagonal.is_none_or(|diagonal| diagonal[k] == T::ZERO)
-    }
-}
-
-/// The sum of the blocks, n columns of n rows, without the diagonal: a register at a time, with 0 times
-/// the scale behind the columns.
-#[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-fn registers<S: Simd, T: Real, const B: usize>(
-    simd: S,
-    blocks: [&Block<'_, T>; B],
-    n: usize,
-    rows: &mut [T],
-) {
-    for (k, row) in rows.chunks_exact_mut(n.next_multiple_of(T::LANES)).enumerate() {
-        let (mut weights, mut scales) = ([&[][..]; B], [T::splat(simd, T::ZERO); B]);
-        for b in 0..B {
-            weights[b] = &blocks[b].weights[k * blocks[b].stride..][..n];
-            scales[b] = T::splat(simd, blocks[b].scale[k]);
-        }
-        for (at, place) in (0..n).step_by(lanes::<S, T>()).zip(T::vectors_mut::<S>(row)) {
-            let mut sum = T::product(simd, scales[0], load(simd, weights[0], at));
-            for b in 1..B {
-                sum = T::fused(simd, scales[b], load(simd, weights[b], at), sum);
-            }
-            *place = sum;
-        }
-    }
-}
-
-/// The coefficients between some states.
-pub(crate) struct Gather<'a, T> {
-    jacobian: Jacobian<'a, T>,
-    runs: &'a [Range<usize>],
-    into: &'a mut [T],
-}
-
-compiled!(pub(crate) GatherLoop: Gather -> ());
-
-impl<T: Real> Work for Gather<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, _: S) {
-        let Self { jacobian, runs, into } = self;
-        let mut rest = &mut **into;
-        for rows in &**runs {
-            for k in rows.clone() {
-                for columns in &**runs {
-                    let (run, below) = std::mem::take(&mut rest).split_at_mut(columns.len());
-                    jacobian.write_run(k, columns.start, run);
-                    rest = below;
-                }
-            }
-        }
-    }
-}
-
-/// The coefficients on the diagonal.
-pub(crate) struct Diagonal<'a, T> {
-    jacobian: Jacobian<'a, T>,
-    into: &'a mut [T],
-}
-
-compiled!(pub(crate) DiagonalLoop: Diagonal -> ());
-
-impl<T: Real> Work for Diagonal<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, _: S) {
-        let jacobian = &self.jacobian;
-        let Some(heads) = jacobian.heads.filter(|heads| !jacobian.has_cells(heads)) else {
-            for (k, place) in self.into.iter_mut().enumerate() {
-                jacobian.write_run(k, k, std::slice::from_mut(place));
-            }
-            return;
-        };
-        self.into.fill(T::ZERO);
-        for (number, block) in jacobian.blocks.iter().flatten().enumerate() {
-            let weights = &block.weights[heads.first * block.stride..];
-            let scale = &block.scale[heads.first..][..self.into.len()];
-            if heads.size == 1 && number == 0 {
-                let rows = weights.chunks(block.stride);
-                for ((place, &scale), weights) in self.into.iter_mut().zip(scale).zip(rows) {
-                    *place = scale * weights[0];
-                }
-                continue;
-            }
-            // The column of a unit in its head, without a division for each.
-            let mut column = heads.first % heads.size;
-            for (k, place) in self.into.iter_mut().enumerate() {
-                let weight = weights[k * block.stride + column];
-                let product = scale[k] * weight;
-                *place = if number == 0 { product } else { scale[k].mul_add(weight, *place) };
-                column = if column + 1 == heads.size { 0 } else { column + 1 };
-            }
-        }
-        if let Some(diagonal) = jacobian.diagonal {
-            let places = self.into.iter_mut().zip(&diagonal[heads.first..]);
-            places.for_each(|(place, &kept)| *place += kept);
-        }
     }
 }
 
