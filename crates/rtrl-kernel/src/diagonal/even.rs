@@ -2,9 +2,11 @@
 //! its weights learn, and it sees what all rows share of z and the i-th value after that. No table
 //! of rows is read.
 //!
-//! p is one array without gaps. Rows of at least a register are computed in registers that start at
-//! multiples of their length, whatever rows they are in ([`Period`]). If each row had registers of
-//! its own, most would cross the end of a cache line, and storing these would take most of the time.
+//! p is one array without gaps. Where rows are at least as long as a register, whole periods of them
+//! ([`Period`]) are computed in registers that start at multiples of their length, whatever rows
+//! these are in. If each row had registers of its own, as the rows after the last whole period and
+//! those of a gradient with gaps have, most would cross the end of a cache line, and storing these
+//! would take most of the time.
 
 use pulp::Simd;
 
@@ -148,11 +150,11 @@ fn inside<S: Simd, T: Real>(
     let Period { registers, rows, .. } = period;
     let factors = own.chunks_exact(2 * rows).zip(injection.chunks_exact(2 * rows));
     for (p, (own, injection)) in p.chunks_exact_mut(2 * registers).zip(factors) {
-        for half in 0..2 {
-            let p = &mut p[half * registers + place.register];
-            let row = half * rows + place.first;
+        for at in 0..2 {
+            let p = &mut p[at * registers + place.register];
+            let row = at * rows + place.first;
             let factors = [T::splat(simd, own[row]), T::splat(simd, injection[row])];
-            *p = advanced::<S, T>(simd, *p, z, factors, &mut checks[half]);
+            *p = advanced::<S, T>(simd, *p, z, factors, &mut checks[at]);
         }
     }
 }
@@ -171,7 +173,7 @@ fn across<S: Simd, T: Real>(
 ) {
     let Period { registers, rows, .. } = period;
     let numbers = numbers::<S, T>();
-    let half = T::splat(simd, T::from_f64(0.5));
+    let near = T::splat(simd, T::from_f64(0.5));
     let last = T::splat(simd, T::from_f64(1.0 - place.end as f64));
     let from_last = T::magnitude(simd, T::sum(simd, numbers, last));
     let end = T::splat(simd, T::from_f64(place.end as f64));
@@ -181,7 +183,7 @@ fn across<S: Simd, T: Real>(
         for at in 0..2 {
             let p = &mut p[at * registers + place.register];
             let (first, last) = (at * rows + place.first, at * rows + place.last);
-            let z = T::where_greater(simd, half, from_last, T::splat(simd, z[first]), seen);
+            let z = T::where_greater(simd, near, from_last, T::splat(simd, z[first]), seen);
             let factors = [
                 mixed::<S, T>(simd, end, numbers, [own[first], own[last]]),
                 mixed::<S, T>(simd, end, numbers, [injection[first], injection[last]]),
@@ -271,13 +273,13 @@ impl<T: Real> ReadEven<'_, T> {
                 let into = T::vectors_mut::<S>(into).chunks_exact_mut(2 * registers);
                 let p = T::vectors::<S>(p).chunks_exact(2 * registers);
                 for ((into, p), error) in into.zip(p).zip(error.chunks_exact(2 * rows)) {
-                    for half in 0..2 {
-                        let error = &error[half * rows..];
+                    for at in 0..2 {
+                        let error = &error[at * rows..];
                         let errors = [-error[place.first], -error[place.last]];
                         let minus = mixed::<S, T>(simd, end, numbers, errors);
-                        let register = half * registers + place.register;
+                        let register = at * registers + place.register;
                         into[register] =
-                            negative::<S, T>(simd, minus, p[register], &mut checks[half]);
+                            negative::<S, T>(simd, minus, p[register], &mut checks[at]);
                     }
                 }
             }
@@ -343,104 +345,137 @@ fn negative<S: Simd, T: Real>(
 mod tests {
     use super::*;
     use crate::simd::tested;
-    use crate::{Diagonal, Drive, Engine, Error, Isa, Jacobian, Quantity, Step};
+    use crate::{Buffer, Diagonal, Drive, Engine, Error, Isa, Jacobian, Quantity, Step};
 
-    /// Rows that are alike, next to the same rows with a gap in z, which takes the other loops.
-    fn check<T: Real>(isa: Isa, rows: usize, (shared, len): (usize, usize)) {
-        let number = |i: usize| T::from_f64(libm::sin(i as f64 * 1.7));
-        let part = len - shared;
-        let layout = |step: usize| {
-            let own = |row: usize| 3 + shared + row * step..3 + shared + row * step + part;
-            let parts = (0..rows).map(|row| [3..3 + shared, own(row)]).collect();
-            let drives = (0..).take(rows).map(|k| Drive { row: k, state: k }).collect();
-            Layout::divided(rows, parts, drives).unwrap()
-        };
-        let (even, apart) = (layout(part), layout(part + 1));
-        let expected = (part == 1 || rows == 1).then_some(Even { width: len, start: 3 });
-        assert_eq!(Even::of(&even, rows * len), expected);
-        assert_eq!(Even::of(&even, rows * len - 1), None);
-        assert_eq!(Even::of(&apart, rows * len).is_some(), rows == 1);
-        let learns = vec![true; rows * len];
-        let mut engines =
-            [even, apart].map(|layout| Diagonal::<T>::new(&layout, &learns, isa).unwrap());
-        let numbers = |count, from| (from..from + count).map(number).collect::<Vec<T>>();
-        for t in 0..4 {
-            let (all, values) = (numbers(shared, 7 * t), numbers(rows * part, 10 * t));
-            let mut z = [vec![T::ONE; 3], vec![T::ONE; 3]].map(|z| [&z[..], &all[..]].concat());
-            for own in values.chunks(part) {
-                z[0].extend(own);
-                z[1].extend(own.iter().chain(&[T::ONE]));
-            }
-            let (own, injection) = (numbers(rows, t), numbers(rows, t + 40));
-            let error = numbers(rows, t + 80);
-            // The two read gradients in rows of either kind.
-            let strides = [len, len.next_multiple_of(T::LANES), len + 1];
-            let stride = strides[t % 3];
-            let results = [0, 1].map(|place| {
-                let jacobian = Jacobian::sum([]).with_diagonal(Some(&own));
-                let (z, forced) = (z[place].as_slice(), vec![false; rows]);
-                let step = Step { jacobian, injection: &injection, z, forced: &forced };
-                engines[place].advance(&step, Some(&error)).unwrap();
-                let mut gradient = vec![T::ZERO; rows * stride];
-                engines[place].gradient(&mut gradient, stride).unwrap();
-                let mut p = vec![T::ZERO; rows * len];
-                engines[place].sensitivities(rows - 1, &mut p).unwrap();
-                [gradient, p].concat().into_iter().map(|value| value.to_f64().to_bits())
-            });
-            let [even, apart] = results.map(Iterator::collect::<Vec<_>>);
-            assert_eq!(even, apart, "{isa}, {rows} x {len}, step {t}");
+    /// A layout of rows that each drive a state and see `shared` values of z and `part` values of their own,
+    /// of which the first is `step` after that of the row before.
+    fn layout(rows: usize, shared: usize, part: usize, step: usize) -> Layout {
+        let own = |row: usize| 3 + shared + row * step..3 + shared + row * step + part;
+        let parts = (0..rows).map(|row| [3..3 + shared, own(row)]).collect();
+        let drives = (0..).take(rows).map(|k| Drive { row: k, state: k }).collect();
+        Layout::divided(rows, parts, drives).unwrap()
+    }
+
+    #[test]
+    fn rows_with_one_value_of_their_own_in_the_last_column_are_alike() {
+        let (rows, even) = (5, Some(Even { width: 4, start: 3 }));
+        assert_eq!(Even::of(&layout(rows, 3, 1, 1), rows * 4), even);
+        assert_eq!(Even::of(&layout(rows, 3, 1, 1), rows * 4 - 1), None);
+        assert_eq!(Even::of(&layout(rows, 3, 1, 2), rows * 4), None);
+        for shared in [0, 2] {
+            let part = 4 - shared;
+            assert_eq!(Even::of(&layout(rows, shared, part, part), rows * 4), None);
         }
     }
 
+    /// Rows that are alike, next to the same rows with a gap in z, which takes the other loops.
+    fn check<T: Real>(isa: Isa, rows: usize, width: usize) {
+        let number = |i: usize| T::from_f64(libm::sin(i as f64 * 1.7));
+        let layouts = [1, 2].map(|step| layout(rows, width - 1, 1, step));
+        let alike = [true, rows == 1];
+        assert_eq!(layouts.each_ref().map(|of| Even::of(of, rows * width).is_some()), alike);
+        let learns = vec![true; rows * width];
+        let mut engines = layouts.map(|layout| Diagonal::<T>::new(&layout, &learns, isa).unwrap());
+        let numbers = |count, from| (from..from + count).map(number).collect::<Vec<T>>();
+        // Every third value of z is a zero, of either sign.
+        let seen = |i: usize| match i % 6 {
+            1 => T::ZERO,
+            4 => -T::ZERO,
+            _ => number(i),
+        };
+        for t in 0..6 {
+            let shared: Vec<T> = (7 * t..7 * t + width - 1).map(seen).collect();
+            let values: Vec<T> = (10 * t..10 * t + rows).map(seen).collect();
+            let mut z = [vec![T::ONE; 3], vec![T::ONE; 3]].map(|z| [&z[..], &shared].concat());
+            for &own in &values {
+                z[0].push(own);
+                z[1].extend([own, T::ONE]);
+            }
+            let (own, injection) = (numbers(rows, t), numbers(rows, t + 40));
+            let forced: Vec<bool> = (0..rows).map(|k| t % 2 == 1 && (k + t) % 3 == 0).collect();
+            let error = numbers(rows, t + 80);
+            // The two read gradients in rows of either kind, which start on a cache line or not.
+            let strides = [width, width.next_multiple_of(T::LANES), width + 1];
+            let (stride, start) = (strides[t % 3], t % 2);
+            let results = [0, 1].map(|place| {
+                let jacobian = Jacobian::sum([]).with_diagonal(Some(&own));
+                let (z, forced) = (z[place].as_slice(), forced.as_slice());
+                let step = Step { jacobian, injection: &injection, z, forced };
+                engines[place].advance(&step, Some(&error)).unwrap();
+                let mut gradient = Buffer::<T>::numbers((start + rows * stride) as u128).unwrap();
+                let gradient = &mut gradient.values_mut()[start..][..rows * stride];
+                engines[place].gradient(gradient, stride).unwrap();
+                let mut all = gradient.to_vec();
+                let mut p = vec![T::ZERO; rows * width];
+                for state in [0, rows / 2, rows - 1] {
+                    engines[place].sensitivities(state, &mut p).unwrap();
+                    all.extend(&p);
+                }
+                all.into_iter().map(|value| value.to_f64().to_bits())
+            });
+            let [even, apart] = results.map(Iterator::collect::<Vec<_>>);
+            assert!(even == apart, "{isa}, {rows} x {width}, step {t}");
+        }
+    }
+
+    /// The last of these fill two chunks, and rows that make up no whole period are left.
     #[test]
     fn rows_that_are_alike_have_the_bits_of_others() {
         for isa in tested::sets() {
-            for (rows, len) in [(1, 1), (5, 3), (3, 16), (40, 18), (7, 32), (70, 37)] {
-                for shared in [0, len / 2, len - 1] {
-                    check::<f32>(isa, rows, (shared, len));
-                    check::<f64>(isa, rows, (shared, len));
-                }
+            for (rows, width) in
+                [(1, 1), (5, 3), (3, 16), (40, 18), (7, 32), (70, 37), (1000, 18), (2007, 18)]
+            {
+                check::<f32>(isa, rows, width);
+                check::<f64>(isa, rows, width);
             }
         }
     }
 
-    /// An overflow of the last number of p, and of the gradient, in rows of any kind.
+    /// An overflow of any one number of p, or of the gradient, in rows of any kind.
     #[test]
     fn an_overflow_is_found() {
         for isa in tested::sets() {
-            for (rows, len) in [(1, 18), (5, 18), (7, 3), (3, 16usize)] {
-                for stride in [len, len.next_multiple_of(16)] {
-                    check_overflow(isa, rows, len, stride);
-                }
+            for (rows, width) in [(1, 18), (5, 18), (7, 3), (3, 16), (4, 16), (64, 18), (64, 37)] {
+                check_overflow::<f32>(isa, rows, width, f32::MAX);
+                check_overflow::<f64>(isa, rows, width, f64::MAX);
             }
         }
     }
 
-    fn check_overflow(isa: Isa, rows: usize, len: usize, stride: usize) {
-        let parts = (0..rows).map(|row| [0..len - 1, len - 1 + row..len + row]).collect();
-        let drives = (0..).take(rows).map(|k| Drive { row: k, state: k }).collect();
-        let layout = Layout::divided(rows, parts, drives).unwrap();
-        let learns = vec![true; rows * len];
-        assert!(Even::of(&layout, rows * len).is_some());
-        let injection = vec![f32::MAX; rows];
-        let (own, forced) = (vec![1.0; rows], vec![false; rows]);
-        let (z, error) = (vec![1.0; layout.z_len()], vec![1.0; rows]);
-        let run = |z: &[f32], error: &[f32]| {
-            let mut engine = Diagonal::<f32>::new(&layout, &learns, isa).unwrap();
-            let jacobian = Jacobian::sum([]).with_diagonal(Some(&own));
-            let step = Step { jacobian, injection: &injection, z, forced: &forced };
-            engine.advance(&step, Some(error))?;
-            engine.gradient(&mut vec![0.0; rows * stride], stride)
-        };
+    /// `most` is the largest number.
+    fn check_overflow<T: Real>(isa: Isa, rows: usize, width: usize, most: T) {
+        let layout = layout(rows, width - 1, 1, 1);
+        assert!(Even::of(&layout, rows * width).is_some());
+        let number = T::from_f64;
+        let mut engine = Diagonal::<T>::new(&layout, &vec![true; rows * width], isa).unwrap();
+        let (own, forced) = (vec![T::ONE; rows], vec![false; rows]);
+        let mut gradient = vec![T::ZERO; rows * width.next_multiple_of(T::LANES)];
+        let mut z = vec![number(0.25); layout.z_len()];
+        let (mut injection, mut error) = (vec![T::ONE; rows], vec![T::ONE; rows]);
         let overflow = |quantity| Err(Error::NonFinite { quantity });
-        let what = format!("{isa}, {rows} x {len}, stride {stride}");
-        assert_eq!(run(&z, &error), Ok(()), "{what}");
-        for (place, row) in [(layout.z_len() - 1, rows - 1), (len - 1, 0)] {
-            let (mut other_z, mut other_error) = (z.clone(), error.clone());
-            other_z[place] = 2.0;
-            assert_eq!(run(&other_z, &error), overflow(Quantity::Sensitivities), "{row}: {what}");
-            other_error[row] = 2.0;
-            assert_eq!(run(&z, &other_error), overflow(Quantity::Gradient), "{row}: {what}");
+        for row in 0..rows {
+            for column in 0..width {
+                // Only this number of p is large.
+                let seen = 3 + column + if column + 1 == width { row } else { 0 };
+                injection[row] = most;
+                let mut run = |seen_there: f64, error_there: f64, stride: usize| {
+                    (z[seen], error[row]) = (number(seen_there), number(error_there));
+                    engine.reset().unwrap();
+                    let jacobian = Jacobian::sum([]).with_diagonal(Some(&own));
+                    let step = Step { jacobian, injection: &injection, z: &z, forced: &forced };
+                    let result = engine.advance(&step, Some(&error));
+                    (z[seen], error[row]) = (number(0.25), T::ONE);
+                    result?;
+                    engine.gradient(&mut gradient[..rows * stride], stride)
+                };
+                let what = format!("{isa}, {rows} x {width}: row {row}, column {column}");
+                assert_eq!(run(2.0, 1.0, width), overflow(Quantity::Sensitivities), "{what}");
+                for stride in [width, width.next_multiple_of(T::LANES)] {
+                    assert_eq!(run(1.0, 1.0, stride), Ok(()), "{what}, {stride}");
+                    assert_eq!(run(1.0, 2.0, stride), overflow(Quantity::Gradient), "{what}");
+                }
+                injection[row] = T::ONE;
+            }
         }
     }
 }

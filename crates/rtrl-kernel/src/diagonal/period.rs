@@ -2,7 +2,7 @@
 
 use crate::simd::Real;
 
-/// Bytes of p that are computed place by place: few of those in the level-2 cache, but enough to make
+/// Bytes of p that are computed place by place: a small part of the level-2 cache, but enough to make
 /// up for what each place begins with.
 const CHUNK: usize = 64 << 10;
 
