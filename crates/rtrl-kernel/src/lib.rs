@@ -72,7 +72,7 @@ pub use simd::{
     limited_squares, product, squared_errors, subtract_square, sum_of_squares, sum_rows,
 };
 pub use spec::{Block, Pace, Spec};
-pub use step::Step;
+pub use step::{Step, any_forced};
 pub use store::{Sink, Snapshot, Source};
 pub use structure::{Extent, Pattern, Reach, check_blocks, merge, reaches};
 pub use threads::{Threads, Workers, automatic_threads};

@@ -5,6 +5,13 @@ use crate::jacobian::Jacobian;
 use crate::layout::Layout;
 use crate::simd::Real;
 
+/// Whether any unit is forced. All flags are looked at, which is done in registers, not only those up
+/// to the first that is set.
+#[inline]
+pub fn any_forced(forced: &[bool]) -> bool {
+    forced.iter().fold(false, |any, &forced| any | forced)
+}
+
 /// One time step as an engine sees it: everything that equation 5 needs in addition to p.
 ///
 /// The Jacobian of the step is [`Step::jacobian`] with zeros in the columns of forced units. The

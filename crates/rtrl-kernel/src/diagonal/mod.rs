@@ -30,7 +30,7 @@ use crate::layout::Layout;
 use crate::panels::Placement;
 use crate::simd::{Buffer, Clear, ClearLoop, Isa, Real};
 use crate::spec::Spec;
-use crate::step::Step;
+use crate::step::{Step, any_forced};
 use crate::store::{Sink, Source};
 
 /// The exact engine of a layer in which each weight row drives at most one state and no state
@@ -115,9 +115,10 @@ impl<T: Real> Diagonal<T> {
         })
     }
 
-    /// Whether all rows are alike: each sees what all share of z and one value of its own, all
-    /// weights learn, and row i drives state i. Then the loops read no table of rows, and take less
-    /// than half the time.
+    /// Whether all rows are alike: each sees what all share of z and, in its last column, one value
+    /// of its own, which follows that of the row before; all weights learn, and row i drives state i.
+    /// Then the loops read no table of rows.
+    #[doc(hidden)]
     pub fn has_even_rows(&self) -> bool {
         self.even.is_some()
     }
@@ -156,8 +157,7 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         }
         self.collect()?;
         step.jacobian.write_diagonal(self.isa, &mut self.own);
-        // Not the first one: this is done in registers.
-        if step.forced.iter().fold(false, |any, &forced| any | forced) {
+        if any_forced(step.forced) {
             for (own, _) in self.own.iter_mut().zip(step.forced).filter(|&(_, &forced)| forced) {
                 *own = T::ZERO;
             }

@@ -1,6 +1,6 @@
 //! Teacher forcing: units whose outputs are replaced (the forced set).
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Real, any_forced};
 
 use crate::Targets;
 
@@ -22,8 +22,7 @@ impl<T: Real> Teacher<T> {
     /// Replaces the outputs of forced units by the teacher's values.
     #[inline]
     pub(super) fn replace(&self, outputs: &mut [T]) {
-        // All of them are looked at, in registers, not one after the other up to the first.
-        if !self.forced.iter().fold(false, |any, &forced| any | forced) {
+        if !any_forced(&self.forced) {
             return;
         }
         let taught = self.forced.iter().zip(&self.values);
