@@ -72,8 +72,9 @@ pub struct Matrix<T> {
 }
 
 impl<T: Real> Matrix<T> {
-    /// A matrix of zeros. A large one takes memory from the system as rows are first written, so that the
-    /// streams of a checkpoint that claims many take little before they run.
+    /// A matrix of zeros. One of at least 128 KiB takes memory from the system as rows are first written on
+    /// Linux, so that the streams of a checkpoint that claims many take little before they run; a smaller one
+    /// is written at once.
     ///
     /// # Errors
     /// [`Error::Memory`] with the bytes if there is not enough memory.
