@@ -57,7 +57,7 @@ pub struct Limit<T> {
 }
 
 /// A running average: `decay * average + rest * new`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Average<T> {
     /// What remains of the average.
     pub decay: T,
@@ -66,7 +66,7 @@ pub struct Average<T> {
 }
 
 /// What a direction is divided by: `sqrt(average of squares) / root_bias + epsilon`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale<T> {
     /// How squares are averaged.
     pub average: Average<T>,
@@ -284,10 +284,11 @@ impl<T: Real> Update<'_, T> {
         let gradient = &T::vectors::<S>(self.gradient)[..len];
         let next = &mut T::vectors_mut::<S>(self.next)[..len];
         let (average, moment) = self.first.as_mut().map(|(a, moment)| (*a, moment)).unzip();
-        let first = Averaged::<S, T>::new::<FIRST>(simd, average.unwrap_or_default(), moment, len);
+        let average = average.unwrap_or(Average::NONE);
+        let first = MomentInRegisters::<S, T>::new::<FIRST>(simd, average, moment, len);
         let (scale, moment) = self.second.as_mut().map(|(scale, moment)| (*scale, moment)).unzip();
-        let scale = scale.unwrap_or_default();
-        let second = Averaged::<S, T>::new::<SECOND>(simd, scale.average, moment, len);
+        let scale = scale.unwrap_or(Scale::NONE);
+        let second = MomentInRegisters::<S, T>::new::<SECOND>(simd, scale.average, moment, len);
         let (least, epsilon) = (scale.average.least(), T::splat(simd, scale.epsilon));
         let (least, smallest) = (T::splat(simd, least), T::splat(simd, T::SMALLEST));
         let root_bias = [scale.root_bias, T::ONE / scale.root_bias].map(|x| T::splat(simd, x));
@@ -340,18 +341,18 @@ impl<T: Real> Update<'_, T> {
     }
 }
 
-/// A moment in registers, none where an update has no such moment.
-struct Averaged<'a, S: Simd, T: Real> {
+/// A moment and its average in registers, empty where an update has no such moment.
+struct MomentInRegisters<'a, S: Simd, T: Real> {
     decay: T::Vector<S>,
     rest: T::Vector<S>,
     now: &'a [T::Vector<S>],
     next: &'a mut [T::Vector<S>],
 }
 
-impl<'a, S: Simd, T: Real> Averaged<'a, S, T> {
-    /// The `len` registers of a moment, which is there if `IS`.
+impl<'a, S: Simd, T: Real> MomentInRegisters<'a, S, T> {
+    /// The `len` registers of a moment if it is `PRESENT`, else none.
     #[inline(always)]
-    fn new<const IS: bool>(
+    fn new<const PRESENT: bool>(
         simd: S,
         average: Average<T>,
         moment: Option<&'a mut Moment<'_, T>>,
@@ -362,7 +363,7 @@ impl<'a, S: Simd, T: Real> Averaged<'a, S, T> {
         });
         let (decay, rest) = (T::splat(simd, average.decay), T::splat(simd, average.rest));
         // So that the length is known in the loop.
-        let len = if IS { len } else { 0 };
+        let len = if PRESENT { len } else { 0 };
         Self { decay, rest, now: &now[..len], next: &mut next[..len] }
     }
 
@@ -389,11 +390,19 @@ fn limited<S: Simd, T: Real>(simd: S, gradient: T::Vector<S>, most: T) -> T::Vec
 }
 
 impl<T: Real> Average<T> {
+    /// That of a moment which an update does not have.
+    const NONE: Self = Self { decay: T::ZERO, rest: T::ZERO };
+
     /// The smallest value whose square counts: with it, `rest` times the square is not subnormal.
     #[inline(always)]
     fn least(self) -> T {
         (T::SMALLEST / self.rest).sqrt()
     }
+}
+
+impl<T: Real> Scale<T> {
+    /// That of an update without a second moment: it divides nothing.
+    const NONE: Self = Self { average: Average::NONE, root_bias: T::ONE, epsilon: T::ZERO };
 }
 
 #[cfg(test)]
