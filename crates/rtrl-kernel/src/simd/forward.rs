@@ -19,11 +19,12 @@ pub struct Forward<'a, T> {
     pub function: Function,
     /// One row a unit, each as long as the vector.
     pub matrix: &'a [T],
-    /// What the rows see, a multiple of [`Real::LANES`].
+    /// What the rows see, of a length that is a multiple of [`Real::LANES`].
     pub vector: &'a [T],
     /// Number of units.
     pub units: usize,
-    /// `W z`, to be written, and padding to a multiple of [`Real::LANES`].
+    /// `W z` and padding, to be written; of a length that is the first multiple of [`Real::LANES`]
+    /// that has room for all units.
     pub sums: &'a mut [T],
     /// f of the sums, to be written; as long as these.
     pub values: &'a mut [T],
@@ -69,39 +70,106 @@ mod tests {
     use super::*;
     use crate::simd::{activate, clear_subnormals, product, tested};
 
+    const FUNCTIONS: [Function; 5] = [
+        Function::Logistic,
+        Function::Tanh,
+        Function::Relu,
+        Function::Identity,
+        Function::Softplus,
+    ];
+
+    fn number<T: Real>(i: usize) -> T {
+        T::from_f64(libm::sin(i as f64 * 1.7) * 3.0)
+    }
+
+    /// Sums, values and slopes.
+    type Results<T> = [Vec<T>; 3];
+
+    /// Before a step: the values and slopes of the step before are not 0.
+    fn room<T: Real>(units: usize) -> Results<T> {
+        let padded = units.next_multiple_of(T::LANES);
+        [vec![T::ZERO; padded], vec![T::ONE; padded], vec![T::ONE; padded]]
+    }
+
+    /// By a call each; whether all sums are finite, and whether some values became 0.
+    fn by_three_calls<T: Real>(
+        (isa, function, units): (Isa, Function, usize),
+        matrix: &[T],
+        vector: &[T],
+    ) -> (Results<T>, bool, bool) {
+        let mut results = room(units);
+        let [sums, values, slopes] = &mut results;
+        product(isa, matrix, vector, &mut sums[..units]).unwrap();
+        let finite = activate(isa, function, sums, values, slopes).unwrap();
+        let before = values.clone();
+        clear_subnormals(isa, values).unwrap();
+        let cleared = before != *values;
+        (results, finite, cleared)
+    }
+
+    fn by_one_call<T: Real>(
+        (isa, function, units): (Isa, Function, usize),
+        matrix: &[T],
+        vector: &[T],
+    ) -> (Results<T>, bool) {
+        let mut results = room(units);
+        let [sums, values, slopes] = &mut results;
+        let step = Forward { function, matrix, vector, units, sums, values, slopes };
+        let finite = step.apply(isa).unwrap();
+        (results, finite)
+    }
+
+    fn bits<T: Real>(results: &Results<T>) -> Vec<u8> {
+        results.iter().flat_map(|values| bytemuck::cast_slice(values).to_vec()).collect()
+    }
+
     fn check<T: Real>() {
-        let number = |i: usize| T::from_f64(libm::sin(i as f64 * 1.7) * 3.0);
         for (units, width) in [(1usize, 1), (3, 2), (17, 1)] {
-            let (columns, padded) = (width * T::LANES, units.next_multiple_of(T::LANES));
+            let columns = width * T::LANES;
             let mut matrix: Vec<T> = (0..units * columns).map(number).collect();
             // The first sum is subnormal.
             matrix[..columns].fill(T::SMALLEST * T::from_f64(1e-3));
             let vector: Vec<T> = (0..columns).map(|j| number(j + 1000)).collect();
-            for isa in tested::sets() {
-                for function in [Function::Tanh, Function::Identity] {
-                    let mut expected = [vec![T::ZERO; padded], vec![T::ONE; padded], vec![]];
-                    expected[2] = expected[0].clone();
-                    let mut got = expected.clone();
-                    let [sums, values, slopes] = &mut expected;
-                    product(isa, &matrix, &vector, &mut sums[..units]).unwrap();
-                    let finite = activate(isa, function, sums, values, slopes).unwrap();
-                    let before = values.clone();
-                    clear_subnormals(isa, values).unwrap();
-                    assert!(finite && (function == Function::Tanh || before != *values));
-                    let [sums, values, slopes] = &mut got;
-                    let (matrix, vector) = (&matrix, &vector);
-                    let step = Forward { function, matrix, vector, units, sums, values, slopes };
-                    assert_eq!(step.apply(isa), Ok(true));
-                    assert_eq!(got, expected, "{units} units on {isa}");
-                }
+            for (isa, function) in cases() {
+                let place = (isa, function, units);
+                let (expected, finite, cleared) = by_three_calls(place, &matrix, &vector);
+                assert!(finite && (cleared || function != Function::Identity));
+                let (got, finite) = by_one_call(place, &matrix, &vector);
+                assert!(finite);
+                assert_eq!(bits(&got), bits(&expected), "{function:?}, {units} units on {isa}");
             }
         }
+    }
+
+    fn cases() -> impl Iterator<Item = (Isa, Function)> {
+        tested::sets().into_iter().flat_map(|isa| FUNCTIONS.map(|function| (isa, function)))
     }
 
     #[test]
     fn one_call_gives_the_bits_of_three() {
         check::<f32>();
         check::<f64>();
+    }
+
+    fn check_infinite<T: Real>() {
+        let units = 17;
+        let vector = vec![T::ONE; T::LANES];
+        for unit in [0, units - 1] {
+            let mut matrix: Vec<T> = (0..units * T::LANES).map(number).collect();
+            matrix[unit * T::LANES] = T::ONE / T::ZERO;
+            for (isa, function) in cases() {
+                let place = (isa, function, units);
+                let (results, finite) = by_one_call(place, &matrix, &vector);
+                assert_eq!(results[0][unit], T::ONE / T::ZERO);
+                assert!(!finite, "{function:?}, unit {unit} on {isa}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_infinite_sum_is_noticed() {
+        check_infinite::<f32>();
+        check_infinite::<f64>();
     }
 
     #[test]
