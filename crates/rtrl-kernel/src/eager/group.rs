@@ -253,7 +253,7 @@ fn add_immediate<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     for (g, panel) in (first..=last).enumerate() {
         for &touch in packed.immediate.touches_of(panel) {
             let factor = T::splat(simd, packed.step.injection[touch.drive]);
-            let z = T::vectors::<S>(packed.immediate.values(touch));
+            let z = T::vectors::<S>(touch.z_in(packed.immediate.copies_of_z()));
             for v in g * WIDE..(g + 1) * WIDE {
                 let place_of_state = place.of(touch.state, v);
                 let z = z[(place.first + v) % place.row];

@@ -36,10 +36,10 @@ pub(super) struct Touch {
 }
 
 impl Touch {
-    /// The z[j] for the panel in all copies of z, a row of lanes.
+    /// The z[j] for the panel in [`Immediate::copies_of_z`], a row of lanes.
     #[inline(always)]
-    pub(super) fn of<T: Real>(self, values: &[T]) -> &[T] {
-        &values[self.start..][..T::LANES]
+    pub(super) fn z_in<T: Real>(self, copies: &[T]) -> &[T] {
+        &copies[self.start..][..T::LANES]
     }
 }
 
@@ -144,16 +144,10 @@ impl<T: Real> Immediate<T> {
         &self.touches[self.ends[panel]..self.ends[panel + 1]]
     }
 
-    /// All copies of z.
+    /// All copies of z, with the zeros around them.
     #[inline(always)]
-    pub(super) fn all(&self) -> &[T] {
+    pub(super) fn copies_of_z(&self) -> &[T] {
         &self.values
-    }
-
-    /// The z[j] for the panel of a touch, a row of lanes.
-    #[inline(always)]
-    pub(super) fn values(&self, touch: Touch) -> &[T] {
-        touch.of(&self.values)
     }
 
     /// The first and last weight row with a column in panel `panel`.

@@ -275,12 +275,12 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
     #[inline(always)]
     fn add_immediate<S: Simd>(&self, simd: S, p: &mut [T::Vector<S>]) {
         let row = 64 / size_of::<T::Vector<S>>();
-        let values = self.immediate.all();
+        let copies = self.immediate.copies_of_z();
         for &touch in self.immediate.touches() {
             // Other shares have the other panels: their rows are not in p.
             let place = touch.row.wrapping_sub(self.first * N).wrapping_mul(row);
             let factor = T::splat(simd, self.injection[touch.drive]);
-            let z = T::vectors::<S>(touch.of(values));
+            let z = T::vectors::<S>(touch.z_in(copies));
             for (w, &z) in z.iter().enumerate() {
                 if let Some(p) = p.get_mut(place.wrapping_add(w)) {
                     *p = T::fused(simd, factor, z, *p);
