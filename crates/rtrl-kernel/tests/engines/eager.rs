@@ -1,6 +1,6 @@
 //! The eager engine against loops, on every instruction set and with several threads: layouts that
 //! the model does not use yet, and rows that are skipped and return.
-use rtrl_kernel::{Eager, Engine, Isa, Jacobian, Layout, Real, Step, Threads};
+use rtrl_kernel::{Eager, Engine, Isa, Jacobian, Layout, Real, Snapshot, Step, Threads};
 
 use crate::loops::Loops;
 use crate::numerals::Numerals;
@@ -233,5 +233,112 @@ fn equals_the_loops_where_weights_are_absent() {
                 }
             }
         }
+    }
+}
+
+/// An engine with its loops, in a layer of one row a unit.
+struct Pair<T: Real> {
+    layout: Layout,
+    engine: Eager<T>,
+    loops: Loops<T>,
+    numbers: Numbers,
+}
+
+impl<T: Real> Pair<T> {
+    fn new(units: usize, threads: usize) -> Self {
+        let layout = Layout::simple(units, units + 3).unwrap();
+        let learns = vec![true; layout.weights()];
+        let engine = Self::engine(&layout, threads);
+        Self { loops: Loops::new(&layout, &learns), engine, layout, numbers: Numbers(11) }
+    }
+
+    fn engine(layout: &Layout, threads: usize) -> Eager<T> {
+        let learns = vec![true; layout.weights()];
+        Eager::new(layout, &learns, Isa::best(), Threads::Exactly(threads)).unwrap()
+    }
+
+    fn advance(&mut self, has_error: bool) {
+        let mut numerals = random::numerals::<T>(&self.layout, &mut self.numbers, 0, 1);
+        numerals.error = has_error.then(|| self.numbers.list(self.layout.states()));
+        self.loops.advance(&numerals);
+        self.engine.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
+    }
+
+    fn read(&mut self) -> Vec<T> {
+        let stride = self.layout.widest();
+        // What was there before is overwritten.
+        let mut gradient = vec![T::from_f64(7.0); self.layout.rows() * stride];
+        self.engine.gradient(&mut gradient, stride).unwrap();
+        gradient
+    }
+
+    /// Reads a gradient that is that of the loops, and not 0 everywhere.
+    fn read_some(&mut self) {
+        let gradient = self.read();
+        assert_eq!(gradient, self.loops.take_gradient(self.layout.widest()));
+        assert!(gradient.iter().any(|&value| value != T::ZERO));
+    }
+
+    /// Reads a gradient that is 0 everywhere.
+    fn read_zeros(&mut self) {
+        assert!(self.read().iter().all(|&value| value == T::ZERO), "{:?}", self.layout);
+    }
+}
+
+/// The sums are not cleared when they are read.
+#[test]
+fn a_gradient_that_has_been_read_does_not_return() {
+    fn check<T: Real>(units: usize, threads: usize) {
+        let mut pair = Pair::<T>::new(units, threads);
+        pair.advance(true);
+        pair.advance(true);
+        pair.read_some();
+        pair.read_zeros();
+        // A step without an error between two readings, and one between an error and its reading.
+        pair.advance(true);
+        pair.read_some();
+        pair.advance(false);
+        pair.read_zeros();
+        pair.advance(true);
+        pair.advance(false);
+        pair.read_some();
+        // The first error after zeros, and after a reading.
+        for _ in 0..2 {
+            pair.advance(true);
+            pair.read_some();
+        }
+        let mut saved = Snapshot::default();
+        pair.engine.save(&mut saved).unwrap();
+        assert!(!saved.tensors.contains_key("gradient"));
+        // Both an engine that has sums of its own, and a new one.
+        pair.advance(true);
+        pair.engine.load(&mut saved).unwrap();
+        pair.read_zeros();
+        pair.engine = Pair::engine(&pair.layout, threads);
+        pair.engine.load(&mut saved).unwrap();
+        pair.read_zeros();
+    }
+    for units in [5, 12, 40] {
+        for threads in [1, 3] {
+            check::<f32>(units, threads);
+            check::<f64>(units, threads);
+        }
+    }
+}
+
+/// Errors that have not been read are saved, and return once.
+#[test]
+fn a_gradient_that_was_saved_is_read_once() {
+    for units in [5, 40] {
+        let mut pair = Pair::<f32>::new(units, 1);
+        pair.advance(true);
+        pair.read_some();
+        pair.advance(true);
+        let mut saved = Snapshot::default();
+        pair.engine.save(&mut saved).unwrap();
+        pair.read();
+        pair.engine.load(&mut saved).unwrap();
+        pair.read_some();
+        pair.read_zeros();
     }
 }
