@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use rtrl_kernel::{Isa, Real, squared_errors, sum_of_squares};
+use rtrl_kernel::{Isa, Real};
 
 use crate::{Activation, Error, Network, Targets};
 
@@ -167,22 +167,19 @@ impl<T: Real> Loss<T> {
 
     /// Writes `e_k = -dL/do_k`, 0 without a target, and returns L. The targets have been checked;
     /// the results have not.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if lengths do not fit.
     pub(crate) fn compare(
         &self,
         isa: Isa,
         outputs: &[T],
         targets: &Targets<'_, T>,
         errors: &mut [T],
-    ) -> T {
-        match self {
+    ) -> Result<T, Error> {
+        let loss = match self {
             Self::SquaredError => {
-                let squares = if let Targets::All(targets) = targets {
-                    squared_errors(isa, targets, outputs, errors)
-                } else {
-                    targets.subtract(outputs, errors);
-                    sum_of_squares(isa, errors)
-                };
-                T::from_f64(0.5) * squares
+                T::from_f64(0.5) * targets.squared_errors(isa, outputs, errors)?
             }
             Self::BinaryCrossEntropy => each(outputs, targets, errors, binary_cross_entropy),
             Self::SoftmaxCrossEntropy => softmax_cross_entropy(outputs, targets, errors),
@@ -194,7 +191,8 @@ impl<T: Real> Loss<T> {
                 errors.fill(T::ZERO);
                 if targets.any() { (custom.compare)(outputs, *targets, errors) } else { T::ZERO }
             }
-        }
+        };
+        Ok(loss)
     }
 }
 
@@ -376,7 +374,7 @@ mod tests {
     fn compare<T: Real>(loss: &Loss<T>, outputs: &[T], targets: Targets<'_, T>) -> (T, Vec<T>) {
         // The errors of a previous step must not matter.
         let mut errors = vec![T::from_f64(7.0); outputs.len()];
-        let value = loss.compare(Isa::scalar(), outputs, &targets, &mut errors);
+        let value = loss.compare(Isa::scalar(), outputs, &targets, &mut errors).unwrap();
         (value, errors)
     }
 

@@ -1,6 +1,6 @@
 //! The targets of a step, with explicit presence: 0 is an ordinary target.
 
-use rtrl_kernel::Real;
+use rtrl_kernel::{Isa, Real, squared_errors, sum_of_squares};
 
 use crate::Error;
 use crate::error::{Quantity, check_finite};
@@ -58,17 +58,30 @@ impl<T: Real> Targets<'_, T> {
         }
     }
 
-    /// Writes `e_k = d_k - y_k`, 0 where there is no target (equation 3).
-    pub(crate) fn subtract(&self, outputs: &[T], errors: &mut [T]) {
-        let places = errors.iter_mut().zip(outputs);
+    /// Writes `e_k = d_k - y_k`, 0 where there is no target (equation 3), and returns the sum of the
+    /// squares over k ascending.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if lengths do not fit.
+    #[inline]
+    pub(crate) fn squared_errors(
+        &self,
+        isa: Isa,
+        outputs: &[T],
+        errors: &mut [T],
+    ) -> Result<T, Error> {
         match self {
-            Self::None => errors.fill(T::ZERO),
-            Self::All(targets) => {
-                places.zip(*targets).for_each(|((error, &y), &d)| *error = d - y);
+            Self::All(targets) => Ok(squared_errors(isa, targets, outputs, errors)?),
+            Self::Some(_) => {
+                for (k, (error, &y)) in errors.iter_mut().zip(outputs).enumerate() {
+                    *error = self.get(k).map_or(T::ZERO, |d| d - y);
+                }
+                Ok(sum_of_squares(isa, errors))
             }
-            Self::Some(targets) => places.zip(*targets).for_each(|((error, &y), d)| {
-                *error = d.map_or(T::ZERO, |d| d - y);
-            }),
+            Self::None => {
+                errors.fill(T::ZERO);
+                Ok(T::ZERO)
+            }
         }
     }
 

@@ -36,11 +36,21 @@ pub fn sum_of_squares<T: Real>(isa: Isa, values: &[T]) -> T {
     sum
 }
 
-/// Writes `errors[k] = targets[k] - outputs[k]`, and returns their [`sum_of_squares`].
-pub fn squared_errors<T: Real>(isa: Isa, targets: &[T], outputs: &[T], errors: &mut [T]) -> T {
+/// Writes `errors[k] = targets[k] - outputs[k]` (equation 3), and returns their [`sum_of_squares`].
+///
+/// # Errors
+/// [`Error::Length`] if a slice does not fit.
+pub fn squared_errors<T: Real>(
+    isa: Isa,
+    targets: &[T],
+    outputs: &[T],
+    errors: &mut [T],
+) -> Result<T, Error> {
+    check_length("the targets", outputs.len(), targets.len())?;
+    check_length("the errors", outputs.len(), errors.len())?;
     let mut sum = T::ZERO;
     T::run::<ErrorsLoop>(isa, Errors { targets, outputs, into: errors, sum: &mut sum });
-    sum
+    Ok(sum)
 }
 
 compiled!(pub(crate) ErrorsLoop: Errors -> ());
@@ -306,7 +316,7 @@ mod tests {
             let outputs: Vec<f32> = (100..100 + len).map(number).collect();
             for isa in tested::sets() {
                 let mut errors = vec![1.0; len];
-                let sum = squared_errors(isa, &targets, &outputs, &mut errors);
+                let sum = squared_errors(isa, &targets, &outputs, &mut errors).unwrap();
                 assert_eq!(sum.to_bits(), sum_of_squares(isa, &errors).to_bits(), "{isa}");
                 let mut by_hand = 0.0f32;
                 for ((target, output), error) in targets.iter().zip(&outputs).zip(&errors) {
@@ -324,5 +334,10 @@ mod tests {
         assert!(matches!(unpadded, Err(Error::Length { expected: 0, got: 15, .. })));
         let short = product(Isa::scalar(), &[0.0f32; 16], &[0.0; 16], &mut [0.0; 2]);
         assert!(matches!(short, Err(Error::Length { expected: 32, got: 16, .. })));
+        for (targets, errors) in [(2, 3), (3, 2)] {
+            let (targets, errors) = (&[0.0f32; 3][..targets], &mut [0.0; 3][..errors]);
+            let refused = squared_errors(Isa::scalar(), targets, &[0.0; 3], errors);
+            assert!(matches!(refused, Err(Error::Length { expected: 3, got: 2, .. })));
+        }
     }
 }

@@ -91,7 +91,8 @@ impl<T: Real> Stream<T> {
         }
         self.state.compute(network, step, input)?;
         self.has_target = targets.any();
-        self.loss = loss.compare(network.isa, self.state.tape.outputs(), targets, &mut self.errors);
+        let outputs = self.state.tape.outputs();
+        self.loss = loss.compare(network.isa, outputs, targets, &mut self.errors)?;
         if !(loss.bounds_errors() && self.loss.is_finite()) {
             check_finite(step, Quantity::Error, &self.errors)?;
             check_finite(step, Quantity::Loss, &[self.loss])?;
