@@ -63,13 +63,7 @@ impl<T: Real> Learner<T> {
 
     /// Ends the work of the streams whose turn it is: sums their gradients, or reports the first failure.
     pub(super) fn settle(&mut self, read: Read) -> Result<(), Error> {
-        let failed = |stream: &Stream<T>| stream.failure.is_some();
-        // A lone stream is not worth a loop.
-        let any = match self.streams.as_slice() {
-            [lone] => failed(lone),
-            streams => streams[self.turn.clone()].iter().any(failed),
-        };
-        if any {
+        if self.any(|stream| stream.failure.is_some()) {
             self.lose()?;
         }
         if let Some(combined) = &mut self.combined {
@@ -158,9 +152,15 @@ impl<T: Real> Learner<T> {
 
     /// Whether the last step had a target.
     pub(crate) fn has_target(&self) -> bool {
+        self.any(|stream| stream.has_target)
+    }
+
+    /// Whether `is` holds for any stream whose turn it is. A lone stream is not worth a loop.
+    #[inline]
+    fn any(&self, is: impl Fn(&Stream<T>) -> bool) -> bool {
         match self.streams.as_slice() {
-            [lone] => lone.has_target,
-            streams => streams[self.turn.clone()].iter().any(|stream| stream.has_target),
+            [lone] => is(lone),
+            streams => streams[self.turn.clone()].iter().any(is),
         }
     }
 }
