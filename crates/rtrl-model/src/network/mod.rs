@@ -292,13 +292,14 @@ impl<T: Real> Network<T> {
         self.layers.len() == 1 && !self.layers[0].cell().has_cells()
     }
 
-    /// The activation of all units, where their only layer is one of simple units without leaks, all
-    /// of which see each other and have the same built-in function.
+    /// The only layer with the activation of its units, if these are simple, without leaks, all see
+    /// each other and have the same built-in function.
     #[inline]
-    pub(crate) fn lone_function(&self) -> Option<Function> {
+    pub(crate) fn lone_layer(&self) -> Option<(&Layer<T>, Function)> {
         let [layer] = self.layers.as_slice() else { return None };
         let sees_all = layer.columns.seen == layer.columns.units;
-        layer.units.simple().filter(|_| sees_all)?.function()
+        let function = layer.units.simple().filter(|_| sees_all)?.function()?;
+        Some((layer, function))
     }
 
     /// The Jacobian for these slopes, and what each unit passes on to itself besides its weights,

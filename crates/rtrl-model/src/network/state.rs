@@ -208,13 +208,12 @@ impl<T: Real> Tape<T> {
         if input.len() != network.inputs() {
             return Err(Error::InputLength { expected: network.inputs(), got: input.len() });
         }
-        match (network.layers.as_slice(), network.lone_function()) {
-            ([layer], Some(function)) => {
-                if !self.run_lone(network, function, state, teacher, input)? {
-                    return self.name_non_finite(layer, step, input);
-                }
+        if let Some((layer, function)) = network.lone_layer() {
+            if !self.run_lone(network, (layer, function), state, teacher, input)? {
+                return self.name_non_finite(layer, step, input);
             }
-            _ => self.run_layers(network, step, state, teacher, input)?,
+        } else {
+            self.run_layers(network, step, state, teacher, input)?;
         }
         match &network.readout {
             Some(readout) => self.read_out(readout, network.isa, step, input),
@@ -222,18 +221,17 @@ impl<T: Real> Tape<T> {
         }
     }
 
-    /// The layer of a network with a [`Network::lone_function`], in one call of the kernel. Returns
-    /// whether it is finite.
+    /// The [`Network::lone_layer`], in one call of the kernel. Returns whether it is finite.
     #[inline]
     fn run_lone(
         &mut self,
         network: &Network<T>,
-        function: Function,
+        (layer, function): (&Layer<T>, Function),
         state: &[T],
         teacher: &Teacher<T>,
         input: &[T],
     ) -> Result<bool, Error> {
-        let first = network.layers[0].columns.first_unit();
+        let first = layer.columns.first_unit();
         fill_z(&mut self.z, first, input, state);
         teacher.replace(&mut self.z[first..]);
         let step = Forward {
