@@ -1,6 +1,6 @@
 //! A matrix in the form that the kernel takes.
 
-use rtrl_kernel::{Buffer, Real};
+use rtrl_kernel::Real;
 
 use crate::Error;
 use crate::error::{Quantity, check_finite, check_length};
@@ -63,18 +63,23 @@ impl<V: Clone> From<&[V]> for Table<V> {
 /// kernel's lanes; in a network of which all layers are in heads, there are no gaps.
 ///
 /// `matrix[(i, j)]` panics outside the matrix, as does [`Matrix::row`]; [`Matrix::get`] does not.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Matrix<T> {
     rows: usize,
     columns: usize,
     stride: usize,
-    values: Buffer<T>,
+    /// From `start` on, where a cache line begins. A vector that is itself aligned to more than its numbers
+    /// would be written at once where zeros are asked for.
+    values: Vec<T>,
+    start: usize,
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 impl<T: Real> Matrix<T> {
-    /// A matrix of zeros. One of at least 128 KiB takes memory from the system as rows are first written on
-    /// Linux, so that the streams of a checkpoint that claims many take little before they run; a smaller one
-    /// is written at once.
+    /// A matrix of zeros. Memory is taken from the system as rows are first written, so that the streams of a
+    /// checkpoint that claims many take none before they run.
     ///
     /// # Errors
     /// [`Error::Memory`] with the bytes if there is not enough memory.
@@ -96,10 +101,16 @@ impl<T: Real> Matrix<T> {
     fn reserve((rows, columns): (usize, usize), stride: u128, len: u128) -> Result<Self, Error> {
         let bytes = len.saturating_mul(size_of::<T>() as u128);
         let refused = Error::Memory { what: "a weight matrix", bytes };
-        let (Ok(stride), Ok(values)) = (usize::try_from(stride), Buffer::numbers(len)) else {
+        let whole = usize::try_from(len.saturating_add((LINE / size_of::<T>()) as u128));
+        let (Ok(whole), Ok(len), Ok(stride)) =
+            (whole, usize::try_from(len), usize::try_from(stride))
+        else {
             return Err(refused);
         };
-        Ok(Self { rows, columns, stride, values })
+        let mut values = bytemuck::allocation::try_zeroed_vec(whole).map_err(|()| refused)?;
+        let start = first_of_line(&values);
+        values.truncate(start + len);
+        Ok(Self { rows, columns, stride, values, start })
     }
 
     /// A matrix of zeros in the form of this one.
@@ -107,8 +118,7 @@ impl<T: Real> Matrix<T> {
     /// # Errors
     /// As [`Matrix::zeros`].
     pub(crate) fn zeros_like(&self) -> Result<Self, Error> {
-        let Self { rows, columns, stride, ref values } = *self;
-        Self::reserve((rows, columns), stride as u128, values.values().len() as u128)
+        Self::reserve((self.rows, self.columns), self.stride as u128, self.padded().len() as u128)
     }
 
     /// The same values without gaps between the rows.
@@ -154,7 +164,7 @@ impl<T: Real> Matrix<T> {
     /// # Errors
     /// [`Error::Setting`] naming `what`.
     pub(crate) fn checked(self, what: &'static str) -> Result<Self, Error> {
-        let Some(odd) = self.values.values().iter().find(|value| !value.is_finite()) else {
+        let Some(odd) = self.padded().iter().find(|value| !value.is_finite()) else {
             return Ok(self);
         };
         let expected = format!("finite numbers in {}", T::NAME);
@@ -179,24 +189,24 @@ impl<T: Real> Matrix<T> {
     /// All values where they are in memory, and the distance between the starts of two rows: value
     /// (i, j) is at `i * stride + j`. Zeros fill the gaps between rows.
     pub fn as_slice(&self) -> (&[T], usize) {
-        (self.values.values(), self.stride)
+        (self.padded(), self.stride)
     }
 
     /// The matrix for faer, without a copy.
     #[cfg(feature = "linalg")]
     pub fn as_faer(&self) -> faer::MatRef<'_, T> {
-        let Self { rows, columns, stride, ref values } = *self;
-        faer::MatRef::from_row_major_slice_with_stride(values.values(), rows, columns, stride)
+        let Self { rows, columns, stride, .. } = *self;
+        faer::MatRef::from_row_major_slice_with_stride(self.padded(), rows, columns, stride)
     }
 
     /// Row `i`, without padding. Panics if there is no such row.
     pub fn row(&self, i: usize) -> &[T] {
-        &self.values.values()[i * self.stride..][..self.columns]
+        &self.values[self.start + i * self.stride..][..self.columns]
     }
 
     /// Row `i`, without padding, to be written. Panics if there is no such row.
     pub fn row_mut(&mut self, i: usize) -> &mut [T] {
-        &mut self.values.values_mut()[i * self.stride..][..self.columns]
+        &mut self.values[self.start + i * self.stride..][..self.columns]
     }
 
     /// All rows, without padding.
@@ -211,13 +221,13 @@ impl<T: Real> Matrix<T> {
 
     /// Adds `other`, a matrix of the same form, element by element.
     pub(crate) fn add(&mut self, other: &Self) {
-        let sums = self.values.values_mut().iter_mut();
-        sums.zip(other.values.values()).for_each(|(sum, &value)| *sum += value);
+        let sums = self.padded_mut().iter_mut();
+        sums.zip(other.padded()).for_each(|(sum, &value)| *sum += value);
     }
 
     /// Becomes equal to `other`, a matrix of the same form.
     pub(crate) fn copy_from(&mut self, other: &Self) {
-        self.values.values_mut().copy_from_slice(other.values.values());
+        self.padded_mut().copy_from_slice(other.padded());
     }
 
     /// Replaces all values by `rows x columns` values, row by row.
@@ -248,12 +258,33 @@ impl<T: Real> Matrix<T> {
 
     /// All values with their padding.
     pub(crate) fn padded(&self) -> &[T] {
-        self.values.values()
+        &self.values[self.start..]
     }
 
     /// All values with their padding, which must stay zero.
     pub(crate) fn padded_mut(&mut self) -> &mut [T] {
-        self.values.values_mut()
+        &mut self.values[self.start..]
+    }
+}
+
+/// Where the first cache line begins in some numbers.
+fn first_of_line<T>(values: &[T]) -> usize {
+    match values.as_ptr().align_offset(LINE) {
+        start if start < LINE / size_of::<T>().max(1) => start,
+        _ => 0,
+    }
+}
+
+impl<T: Clone> Clone for Matrix<T> {
+    fn clone(&self) -> Self {
+        let values = &self.values[self.start..];
+        let mut copy = Vec::with_capacity(values.len() + LINE / size_of::<T>().max(1));
+        let first = values.first().cloned();
+        let start = first_of_line(&copy);
+        copy.extend(std::iter::repeat_n(first, start).flatten());
+        let start = copy.len();
+        copy.extend_from_slice(values);
+        Self { rows: self.rows, columns: self.columns, stride: self.stride, values: copy, start }
     }
 }
 

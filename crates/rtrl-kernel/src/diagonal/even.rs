@@ -344,8 +344,9 @@ fn negative<S: Simd, T: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::Buffer;
     use crate::simd::tested;
-    use crate::{Buffer, Diagonal, Drive, Engine, Error, Isa, Jacobian, Quantity, Step};
+    use crate::{Diagonal, Drive, Engine, Error, Isa, Jacobian, Quantity, Step};
 
     /// A layout of rows that each drive a state and see `shared` values of z and `part` values of their own,
     /// of which the first is `step` after that of the row before.

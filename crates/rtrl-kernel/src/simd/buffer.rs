@@ -17,7 +17,7 @@ struct Line([u8; 64]);
 ///
 /// A register that crosses the end of a cache line takes two accesses, and storing one takes many
 /// times as long as storing one that does not.
-pub struct Buffer<T> {
+pub(crate) struct Buffer<T> {
     storage: Storage,
     numbers: PhantomData<T>,
 }
@@ -45,7 +45,7 @@ impl<T: Real> Buffer<T> {
     ///
     /// # Errors
     /// [`Error::Memory`] if the system refuses.
-    pub fn zeroed(rows: u128) -> Result<Self, Error> {
+    pub(crate) fn zeroed(rows: u128) -> Result<Self, Error> {
         let refused = Error::Memory { bytes: rows.saturating_mul(64) };
         let Ok(count) = usize::try_from(rows) else { return Err(refused) };
         if count.checked_mul(64).is_none_or(|bytes| bytes > isize::MAX as usize) {
@@ -59,26 +59,26 @@ impl<T: Real> Buffer<T> {
     ///
     /// # Errors
     /// [`Error::Memory`] if the system refuses.
-    pub fn numbers(count: u128) -> Result<Self, Error> {
+    pub(crate) fn numbers(count: u128) -> Result<Self, Error> {
         Self::zeroed(count.div_ceil(T::LANES as u128))
     }
 
     /// The numbers.
     #[inline(always)]
-    pub fn values(&self) -> &[T] {
+    pub(crate) fn values(&self) -> &[T] {
         bytemuck::cast_slice(self.storage.lines())
     }
 
     /// The numbers, to be written.
     #[inline(always)]
-    pub fn values_mut(&mut self) -> &mut [T] {
+    pub(crate) fn values_mut(&mut self) -> &mut [T] {
         bytemuck::cast_slice_mut(self.storage.lines_mut())
     }
 }
 
 impl<T> Buffer<T> {
     /// Size in bytes.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         size_of_val(self.storage.lines())
     }
 }

@@ -33,7 +33,7 @@ mod update;
 mod vector;
 
 pub use self::activate::{Function, activate};
-pub use self::buffer::Buffer;
+pub(crate) use self::buffer::Buffer;
 pub use self::clear::clear_subnormals;
 pub(crate) use self::clear::{Clear, ClearLoop};
 pub use self::combine::combine;

@@ -2,7 +2,7 @@
 
 use rtrl_bench::peak::{Cores, read_bandwidth, time_to_move};
 use rtrl_bench::timing::period;
-use rtrl_kernel::{Buffer, Eager, Engine, Jacobian, Pace, Real, Step, Threads, build};
+use rtrl_kernel::{Eager, Engine, Jacobian, Pace, Real, Step, Threads, build};
 use rtrl_model::{
     EngineChoice, Error, Generator, InitialWeights, Learner, Network, NetworkBuilder, Optimizer,
     Regime, Spec, Targets,
@@ -285,12 +285,13 @@ fn diagonal(cores: &Cores) -> Result<(), Error> {
         forced: &vec![false; units],
     };
     // As the matrix of a learner, it starts on a cache line.
-    let (error, mut gradient) = (vec![0.1; units], Buffer::numbers((units * stride) as u128)?);
+    let (error, mut gradient) = (vec![0.1f32; units], vec![0.0f32; units * stride + 16]);
+    let first = gradient.as_ptr().align_offset(64).min(16);
+    let gradient = &mut gradient[first..][..units * stride];
     let work = |calls| {
         seconds(|| {
             for _ in 0..calls {
                 let done = engine.advance(&step, Some(&error));
-                let gradient = &mut gradient.values_mut()[..units * stride];
                 let read = done.and_then(|()| engine.gradient(gradient, stride));
                 assert!(read.is_ok(), "what is measured failed");
             }
