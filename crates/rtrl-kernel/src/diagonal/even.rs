@@ -3,8 +3,8 @@
 //! of rows is read.
 //!
 //! p is one array without gaps. Where rows are at least as long as a register, whole periods of them
-//! ([`Period`]) are computed in registers that start at multiples of their length, whatever rows
-//! these are in. If each row had registers of its own, as the rows after the last whole period and
+//! ([`Period`]), if these are short, are computed in registers that start at multiples of their length, whatever rows
+//! these are in. If each row had registers of its own, as the other rows and
 //! those of a gradient with gaps have, most would cross the end of a cache line, and storing these
 //! would take most of the time.
 
@@ -73,11 +73,15 @@ impl<T: Real> Work for AdvanceEven<'_, T> {
     fn run<S: Simd>(&mut self, simd: S) -> bool {
         let mut checks = [T::splat(simd, T::ZERO); 2];
         let mut done = 0;
-        if let Some(period) = Period::of(self.even.width, lanes::<S, T>()) {
+        if let Some(period) = Period::of::<T>(self.even.width, lanes::<S, T>()) {
             done = period.whole(self.own.len());
             self.in_periods(simd, period, done, &mut checks);
         }
-        self.row_by_row(simd, done, &mut checks[0]);
+        if self.even.width < lanes::<S, T>() {
+            self.narrow(simd, &mut checks[0]);
+        } else {
+            self.row_by_row(simd, done, &mut checks[0]);
+        }
         is_zero::<S, T>(T::sum(simd, checks[0], checks[1]))
     }
 }
@@ -113,25 +117,47 @@ impl<T: Real> AdvanceEven<'_, T> {
         }
     }
 
-    /// The rows from `first` on, each by itself.
+    /// Rows that are shorter than a register.
+    #[inline(always)]
+    fn narrow<S: Simd>(&mut self, simd: S, check: &mut T::Vector<S>) {
+        let &mut Self { even: Even { width, start }, ref mut p, own, injection, z, .. } = self;
+        let (zero, numbers) = (T::splat(simd, T::ZERO), numbers::<S, T>());
+        let (all, own_z) = z[start..].split_at(width - 1);
+        let all = load::<S, T>(simd, all, 0);
+        let before = T::splat(simd, T::from_f64((width - 1) as f64));
+        let end = T::splat(simd, T::from_f64(width as f64));
+        let factors = own.iter().zip(injection).zip(own_z);
+        for (p, ((&own, &injection), &own_z)) in p.chunks_exact_mut(width).zip(factors) {
+            let own_z = T::where_greater(simd, end, numbers, T::splat(simd, own_z), zero);
+            let z = T::where_greater(simd, before, numbers, all, own_z);
+            let factors = [T::splat(simd, own), T::splat(simd, injection)];
+            let new = advanced::<S, T>(simd, load::<S, T>(simd, p, 0), z, factors, check);
+            store::<S, T>(simd, p, 0, new);
+        }
+    }
+
+    /// The rows from `first` on, of at least a register each.
     #[inline(always)]
     fn row_by_row<S: Simd>(&mut self, simd: S, first: usize, check: &mut T::Vector<S>) {
         let &mut Self { even: Even { width, start }, ref mut p, own, injection, z, .. } = self;
-        let (zero, numbers, lanes) = (T::splat(simd, T::ZERO), numbers::<S, T>(), lanes::<S, T>());
+        let (numbers, lanes) = (numbers::<S, T>(), lanes::<S, T>());
         let (all, own_z) = z[start..].split_at(width - 1);
-        for at in (0..width).step_by(lanes) {
-            let before = T::splat(simd, T::from_f64((width - 1 - at) as f64));
-            let end = T::splat(simd, T::from_f64((width - at) as f64));
-            let all = load::<S, T>(simd, all, at);
-            let rows = p[first * width..].chunks_exact_mut(width);
-            let factors = own.iter().zip(injection).zip(own_z).skip(first);
-            for (p, ((&own, &injection), &own_z)) in rows.zip(factors) {
-                let own_z = T::where_greater(simd, end, numbers, T::splat(simd, own_z), zero);
-                let z = T::where_greater(simd, before, numbers, all, own_z);
-                let factors = [T::splat(simd, own), T::splat(simd, injection)];
-                let new = advanced::<S, T>(simd, load::<S, T>(simd, p, at), z, factors, check);
-                store::<S, T>(simd, p, at, new);
+        // The last register overlaps the one before it, and is computed before p changes.
+        let last = width - lanes;
+        let others = last.next_multiple_of(lanes);
+        let (all, end) = (T::vectors::<S>(&all[..others]), load::<S, T>(simd, all, last));
+        let before = T::splat(simd, T::from_f64((lanes - 1) as f64));
+        let rows = p[first * width..].chunks_exact_mut(width);
+        let factors = own.iter().zip(injection).zip(own_z).skip(first);
+        for (p, ((&own, &injection), &own_z)) in rows.zip(factors) {
+            let factors = [T::splat(simd, own), T::splat(simd, injection)];
+            let z = T::where_greater(simd, before, numbers, end, T::splat(simd, own_z));
+            let old = register::<S, T>(p, last);
+            let new = advanced::<S, T>(simd, old, z, factors, check);
+            for (p, &z) in T::vectors_mut::<S>(&mut p[..others]).iter_mut().zip(all) {
+                *p = advanced::<S, T>(simd, *p, z, factors, check);
             }
+            store::<S, T>(simd, p, last, new);
         }
     }
 }
@@ -240,7 +266,7 @@ impl<T: Real> Work for ReadEven<'_, T> {
         let mut checks = [T::splat(simd, T::ZERO); 2];
         if stride == width {
             let mut done = 0;
-            if let Some(period) = Period::of(width, lanes::<S, T>()) {
+            if let Some(period) = Period::of::<T>(width, lanes::<S, T>()) {
                 done = period.whole(error.len());
                 self.in_periods(simd, period, done, &mut checks);
             }
@@ -419,13 +445,21 @@ mod tests {
         }
     }
 
-    /// The last of these fill two chunks, and rows that make up no whole period are left.
+    /// Some fill more than a chunk, some have periods that are too long.
     #[test]
     fn rows_that_are_alike_have_the_bits_of_others() {
         for isa in tested::sets() {
-            for (rows, width) in
-                [(1, 1), (5, 3), (3, 16), (40, 18), (7, 32), (70, 37), (1000, 18), (2007, 18)]
-            {
+            for (rows, width) in [
+                (1, 1),
+                (5, 3),
+                (3, 16),
+                (40, 18),
+                (7, 32),
+                (70, 37),
+                (40, 67),
+                (1000, 18),
+                (2007, 18),
+            ] {
                 check::<f32>(isa, rows, width);
                 check::<f64>(isa, rows, width);
             }

@@ -6,6 +6,9 @@ use crate::simd::Real;
 /// up for what each place begins with.
 const CHUNK: usize = 64 << 10;
 
+/// Periods in a chunk, at least: what each place begins with would take as long as what it computes.
+const LEAST: usize = 8;
+
 /// Rows that fill a whole number of registers, twice: the places of the ends of rows repeat after
 /// each half. Two registers in the same place are computed at a time, to hide latencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +36,13 @@ pub(super) struct Place {
 
 impl Period {
     /// That of rows of `width` numbers in registers of `lanes`, a power of 2, if a register is not
-    /// longer than a row.
+    /// longer than a row, and a chunk has enough periods.
     #[inline(always)]
-    pub(super) fn of(width: usize, lanes: usize) -> Option<Self> {
+    pub(super) fn of<T: Real>(width: usize, lanes: usize) -> Option<Self> {
         let common = (1 << width.trailing_zeros()).min(lanes);
         let period = Self { width, lanes, registers: width / common, rows: lanes / common };
-        (lanes <= width).then_some(period)
+        let most = CHUNK / LEAST / size_of::<T>();
+        (lanes <= width && 2 * period.rows <= most / width).then_some(period)
     }
 
     /// How many of `rows` rows make up whole periods.
@@ -51,7 +55,7 @@ impl Period {
     #[inline(always)]
     pub(super) fn chunk<T: Real>(self) -> usize {
         let rows = 2 * self.rows;
-        (CHUNK / (rows * self.width * size_of::<T>())).max(1) * rows
+        CHUNK / (rows * self.width * size_of::<T>()) * rows
     }
 
     /// The registers of a half, one after the other.
@@ -80,7 +84,7 @@ mod tests {
     fn every_lane_is_in_its_row_and_column() {
         for lanes in [1, 2, 8, 16] {
             for width in lanes..50 {
-                let period = Period::of(width, lanes).unwrap();
+                let period = Period::of::<f32>(width, lanes).unwrap();
                 assert_eq!(period.rows * width, period.registers * lanes);
                 let places: Vec<Place> = period.places().collect();
                 assert_eq!(places.len(), period.registers);
@@ -91,15 +95,18 @@ mod tests {
                 }
             }
         }
-        assert_eq!(Period::of(15, 16), None);
+        assert_eq!(Period::of::<f32>(15, 16), None);
     }
 
     #[test]
     fn a_chunk_is_a_whole_number_of_periods() {
-        for (width, rows) in [(16, 1024), (18, 896), (37, 416), (1 << 20, 2)] {
-            let period = Period::of(width, 16).unwrap();
+        for (width, rows) in [(16, 1024), (18, 896), (37, 416)] {
+            let period = Period::of::<f32>(width, 16).unwrap();
             let chunk = period.chunk::<f32>();
             assert_eq!((chunk, period.whole(chunk + 1)), (rows, chunk));
         }
+        let fits = |width| Period::of::<f32>(width, 16).is_some();
+        assert_eq!([63, 65, 128, 130, 1024].map(fits), [true, false, true, false, true]);
+        assert_eq!([1040, usize::MAX].map(fits), [false; 2]);
     }
 }
