@@ -9,6 +9,7 @@
 //! | `buffer.rs` | memory that starts on a cache line |
 //! | `clear.rs` | replacing subnormal numbers by 0 |
 //! | `product.rs`, `activate.rs`, `update.rs` | matrix times vector; activations; the optimisers |
+//! | `norm.rs` | the norm of a gradient |
 //! | `forward.rs` | a step of a layer: product, activation and clearing in one call |
 //! | `heads.rs` | matrix times vector of layers in heads |
 //! | `gates.rs`, `combine.rs` | the elementwise part of gated cells; vector times matrix |
@@ -23,13 +24,13 @@ mod functions;
 mod gates;
 mod heads;
 mod isa;
+mod norm;
 mod product;
 mod rank_one;
 mod real;
 #[cfg(test)]
 pub(crate) mod tested;
 mod update;
-
 mod vector;
 
 pub use self::activate::{Function, activate};
@@ -43,10 +44,11 @@ pub use self::gates::{Gru, Lstm};
 pub use self::heads::{Heads, head_products};
 pub use self::isa::Isa;
 pub(crate) use self::isa::Work;
+pub use self::norm::limited_squares;
 pub use self::product::{product, squared_errors, sum_of_squares};
 pub use self::rank_one::{subtract_square, sum_rows};
 pub use self::real::{Compiled, Real};
 pub(crate) use self::real::{compiled, numbers};
-pub use self::update::{Average, Limit, Moment, Scale, Update, descend, limited_squares};
+pub use self::update::{Average, Limit, Moment, Scale, Update, descend};
 pub use self::vector::Vectorised;
 pub(crate) use self::vector::{at_least, is_zero, lanes, load, normal, register, store};

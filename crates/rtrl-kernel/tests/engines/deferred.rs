@@ -387,12 +387,11 @@ fn a_window_of_no_steps_is_refused() {
 
 #[test]
 fn a_window_that_does_not_fit_in_memory_is_refused() {
+    let (isa, threads) = (Isa::best(), Threads::SERIAL);
     for n in [1, 17] {
-        let layout = Layout::simple(n, n).unwrap();
-        let learns = vec![true; n * n];
+        let (layout, learns) = (Layout::simple(n, n).unwrap(), vec![true; n * n]);
         for steps in [usize::MAX, usize::MAX / 2, 1 << 50] {
             for pace in [Pace::Bursts, Pace::Even] {
-                let (isa, threads) = (Isa::best(), Threads::SERIAL);
                 let engine = Deferred::<f64>::new(&layout, &learns, steps, pace, isa, threads);
                 assert!(matches!(engine, Err(Error::Memory { .. })), "{n} units, {steps} steps");
             }
