@@ -76,8 +76,8 @@ fn claimed_streams_windows_and_blocks_take_no_memory() {
     check::<400>(20);
 }
 
-/// Arrays of less than 128 KiB are written when they are made: as many as a file can name are bounded by its size,
-/// and each by this length.
+/// Arrays of an engine with less than 128 KiB are written when they are made: as many as a file can name are
+/// bounded by its size, and each by this length.
 #[test]
 fn claimed_arrays_of_small_layers_take_a_bounded_multiple_of_the_file() {
     check::<120>(400);

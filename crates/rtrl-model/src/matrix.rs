@@ -339,6 +339,20 @@ mod tests {
     }
 
     #[test]
+    fn matrices_and_their_copies_start_on_a_cache_line() {
+        for (rows, columns) in [(1, 1), (3, 17), (40, 100)] {
+            let mut matrix = Matrix::<f32>::zeros(rows, columns).unwrap();
+            matrix.row_mut(rows - 1).fill(2.0);
+            let packed = matrix.packed().unwrap();
+            for copy in [&matrix, &matrix.clone(), &packed, &packed.clone()] {
+                assert_eq!(copy.as_slice().0.as_ptr().align_offset(64), 0);
+                assert!(*copy == matrix);
+            }
+            assert_eq!(packed.clone().as_slice(), packed.as_slice());
+        }
+    }
+
+    #[test]
     fn values_are_where_the_stride_says() {
         let mut matrix = Matrix::<f64>::zeros(3, 9).unwrap();
         matrix.row_mut(2)[8] = 5.0;

@@ -25,7 +25,7 @@ use super::immediate::Immediate;
 use super::share::Share;
 use crate::layout::Layout;
 use crate::simd::{Real, is_zero};
-use crate::step::Step;
+use crate::step::{Step, any_forced};
 
 /// Units at most.
 const MOST: usize = 16;
@@ -118,8 +118,7 @@ fn form_rows<T: Real, const N: usize>(
     jacobian: &mut [[T; N]; N],
 ) {
     step.jacobian.write_array(jacobian);
-    let any = forced.iter().fold(false, |any, &forced| any | forced);
-    if any {
+    if any_forced(forced) {
         for l in (0..N).filter(|&l| forced[l]) {
             for row in &mut *jacobian {
                 row[l] = T::ZERO;

@@ -19,7 +19,7 @@ pub struct Forward<'a, T> {
     pub function: Function,
     /// One row a unit, each as long as the vector.
     pub matrix: &'a [T],
-    /// What the rows see, of a length that is a multiple of [`Real::LANES`].
+    /// z, which all rows see; of a length that is a multiple of [`Real::LANES`].
     pub vector: &'a [T],
     /// Number of units.
     pub units: usize,
