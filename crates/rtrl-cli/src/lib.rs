@@ -56,24 +56,31 @@ pub use crate::ranks::{Build, Ranks, alone};
 
 /// Runs the program with the arguments of a command line, of which the first is its name. Returns
 /// its exit code. Several ranks run only `rtrl train`; each of them calls this, and rank 0 alone
-/// reads the series, prints and writes files. If rank 0 fails alone, the others wait for it.
+/// reads the series, prints and writes files. A failure of any rank ends in [`Ranks::fail`].
 pub fn run(arguments: impl IntoIterator<Item = OsString>, ranks: &Arc<dyn Ranks>) -> u8 {
-    let command = match Args::read(arguments) {
-        Ok(args) => args.command,
+    let is_first = ranks.rank() == 0;
+    let (message, code) = match Args::read(arguments) {
+        Ok(Args { command }) => {
+            let log = command.log();
+            let Err(error) = perform(command, ranks) else { return 0 };
+            let message = log.line("error", &error.to_string());
+            if is_first && !matches!(error, Error::Closed) {
+                outputs::note(&message);
+            }
+            (message, error.exit_code())
+        }
         Err(error) => {
-            if ranks.rank() == 0 {
+            if is_first {
                 // There is nowhere else to say it.
                 let _ = error.print();
             }
-            return u8::try_from(error.exit_code()).unwrap_or(1);
+            (error.to_string(), u8::try_from(error.exit_code()).unwrap_or(1))
         }
     };
-    let log = command.log();
-    let Err(error) = perform(command, ranks) else { return 0 };
-    if ranks.rank() == 0 && !matches!(error, Error::Closed) {
-        outputs::note(&log.line("error", &error.to_string()));
+    if code != 0 {
+        ranks.fail(&message, code);
     }
-    error.exit_code()
+    code
 }
 
 fn perform(command: Command, ranks: &Arc<dyn Ranks>) -> Result<(), Error> {

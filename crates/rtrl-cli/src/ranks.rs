@@ -19,6 +19,10 @@ pub trait Ranks: Build<f32> + Build<f64> {
     /// # Errors
     /// Those of the exchange.
     fn share(&self, bytes: &[u8]) -> io::Result<Vec<u8>>;
+
+    /// Called where the command has failed on this process, with its message and its exit code: the
+    /// others may be waiting for it. Rank 0 has printed the message and written its files.
+    fn fail(&self, message: &str, code: u8);
 }
 
 /// Builds the learners of a command.
@@ -65,6 +69,8 @@ impl Ranks for Alone {
     fn share(&self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         Ok(bytes.to_vec())
     }
+
+    fn fail(&self, _: &str, _: u8) {}
 }
 
 impl<T: Real> Build<T> for Alone {

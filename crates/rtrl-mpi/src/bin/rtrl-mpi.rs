@@ -1,44 +1,72 @@
 //! `rtrl train` on the ranks of an MPI program.
 
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
+use std::{env, io, thread};
 
 use mpi::traits::{Communicator, Equivalence};
 use rtrl_model::{EngineChoice, Error, Learner, LearnerBuilder, Real, Threads};
 use rtrl_mpi::{Ranks, mpi};
 
+/// The variable with the seconds that a rank other than 0 waits for rank 0 to end the run, after it
+/// has failed.
+const PATIENCE: &str = "RTRL_MPI_PATIENCE";
+
 fn main() -> ExitCode {
-    let ranks = match Ranks::start() {
-        Ok(ranks) => ranks,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
+    let program = patience().and_then(|patience| {
+        let ranks = Ranks::start().map_err(|error| error.to_string())?;
+        Ok(Arc::new(Program { ranks, patience }))
+    });
+    match program {
+        Ok(program) => {
+            let program: Arc<dyn rtrl_cli::Ranks> = program;
+            ExitCode::from(rtrl_cli::run(env::args_os(), &program))
         }
-    };
-    let program: Arc<dyn rtrl_cli::Ranks> = Arc::new(Program(ranks.clone()));
-    let code = rtrl_cli::run(std::env::args_os(), &program);
-    if code != 0 && ranks.rank() == 0 && ranks.count() > 1 {
-        // The others wait for this rank, which may have failed alone.
-        ranks.world().abort(code.into());
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
     }
-    ExitCode::from(code)
+}
+
+/// What the variable says, or a minute.
+fn patience() -> Result<Duration, String> {
+    let Some(text) = env::var_os(PATIENCE) else { return Ok(Duration::from_mins(1)) };
+    let text = text.to_string_lossy();
+    let refused = |_| format!("{PATIENCE}: got {text:?}, expected a whole number of seconds");
+    text.parse().map(Duration::from_secs).map_err(refused)
 }
 
 /// The ranks, as the program sees them.
-struct Program(Ranks);
+struct Program {
+    ranks: Ranks,
+    patience: Duration,
+}
 
 impl rtrl_cli::Ranks for Program {
     fn rank(&self) -> usize {
-        self.0.rank()
+        self.ranks.rank()
     }
 
     fn count(&self) -> usize {
-        self.0.count()
+        self.ranks.count()
     }
 
     fn share(&self, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        self.0.share(bytes).map_err(io::Error::other)
+        self.ranks.share(bytes).map_err(io::Error::other)
+    }
+
+    fn fail(&self, message: &str, code: u8) {
+        if self.count() == 1 {
+            return;
+        }
+        if self.rank() != 0 {
+            // If rank 0 has failed as well, it ends the run when its files are written.
+            thread::sleep(self.patience);
+            eprintln!("rank {}: {message}", self.rank());
+        }
+        self.ranks.world().abort(code.into());
     }
 }
 
@@ -49,7 +77,7 @@ impl<T: Real + Equivalence> rtrl_cli::Build<T> for Program {
         engine: EngineChoice,
         threads: Threads,
     ) -> Result<Learner<T>, Error> {
-        self.0.build(builder, engine, threads).map_err(|error| match error {
+        self.ranks.build(builder, engine, threads).map_err(|error| match error {
             rtrl_mpi::Error::Model(error) => error,
             other => Error::Format { what: "the ranks".to_owned(), reason: other.to_string() },
         })

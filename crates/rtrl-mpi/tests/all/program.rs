@@ -114,6 +114,36 @@ fn errors_end_all_ranks() {
     assert!(stderr.contains("commands other than train: got 2 ranks"), "{stderr}");
 }
 
+/// The others would wait for it for ever.
+#[test]
+fn a_rank_that_fails_alone_ends_the_others() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    series(folder);
+    let program = env!("CARGO_BIN_EXE_rtrl-mpi");
+    let run = |variable: &str, seconds: &str| {
+        let mut arguments = arguments(folder, "run", &[]);
+        arguments.push("-".into());
+        let series = fs::File::open(folder.join("series.csv")).unwrap();
+        let mut command = mpirun(1, Path::new(program));
+        command.args(&arguments).args([":", "-n", "1", "env", variable, program]);
+        command.args(&arguments).stdin(Stdio::from(series)).env("RTRL_MPI_PATIENCE", seconds);
+        command.output().unwrap()
+    };
+    let output = run("RTRL_ISA=odd", "0");
+    let stderr = text(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("rank 1: error: "), "{stderr}");
+    assert!(stderr.contains("odd") && !stderr.contains("rank 0: error: "), "{stderr}");
+    // Negative control: with the same sets everywhere, the same command succeeds.
+    let output = run("RTRL_ISA=", "0");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output = run("RTRL_ISA=", "soon");
+    let stderr = text(&output.stderr);
+    let refused = "error: RTRL_MPI_PATIENCE: got \"soon\", expected a whole number of seconds";
+    assert!(!output.status.success() && stderr.contains(refused), "{stderr}");
+}
+
 /// Rows before a wrong one are learnt from, as in one process.
 #[test]
 fn a_wrong_row_ends_all_ranks_after_the_rows_before_it() {
