@@ -1,5 +1,5 @@
-//! The loops of recursive least squares: a symmetric matrix times a vector, and the matrix less one
-//! of rank one. Every operation is rounded by itself, with nothing fused.
+//! The update of recursive least squares: a symmetric matrix less one of rank one. Every operation is
+//! rounded by itself, with nothing fused.
 
 use pulp::Simd;
 
@@ -7,67 +7,6 @@ use super::isa::{Isa, Work};
 use super::real::{Real, compiled};
 use super::vector::{load, store};
 use crate::error::{Error, check_length};
-
-/// Registers that are summed at the same time, to hide the latency of the additions.
-const WIDE: usize = 4;
-
-/// Writes `out[l] = sum over j of rows[j * k + l] * factors[j]` for the k numbers of `out`: sums from
-/// +0, j ascending, of rounded products.
-///
-/// # Errors
-/// [`Error::Length`] unless there are k numbers in `rows` for each factor.
-pub fn sum_rows<T: Real>(isa: Isa, rows: &[T], factors: &[T], out: &mut [T]) -> Result<(), Error> {
-    check_length("the rows to be added up", factors.len() * out.len(), rows.len())?;
-    T::run::<SumRowsLoop>(isa, SumRows { rows, factors, out });
-    Ok(())
-}
-
-compiled!(pub(crate) SumRowsLoop: SumRows -> ());
-
-pub(crate) struct SumRows<'a, T> {
-    rows: &'a [T],
-    factors: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Real> Work for SumRows<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S) {
-        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-        let mut at = 0;
-        while at + WIDE * lanes <= self.out.len() {
-            self.block::<S, WIDE>(simd, at);
-            at += WIDE * lanes;
-        }
-        while at < self.out.len() {
-            self.block::<S, 1>(simd, at);
-            at += lanes;
-        }
-    }
-}
-
-impl<T: Real> SumRows<'_, T> {
-    /// `NB` registers from `at` on.
-    #[inline(always)]
-    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-    fn block<S: Simd, const NB: usize>(&mut self, simd: S, at: usize) {
-        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-        let rows = self.rows.chunks_exact(self.out.len());
-        let mut sums = [T::splat(simd, T::ZERO); NB];
-        for (row, &factor) in rows.zip(self.factors) {
-            let factor = T::splat(simd, factor);
-            for v in 0..NB {
-                let values = load::<S, T>(simd, row, at + v * lanes);
-                sums[v] = T::sum(simd, sums[v], T::product(simd, values, factor));
-            }
-        }
-        for v in 0..NB {
-            store::<S, T>(simd, self.out, at + v * lanes, sums[v]);
-        }
-    }
-}
 
 /// Writes `next[i * k + j] = (matrix[i * k + j] - scale * (vector[i] * vector[j])) * growth` for the k
 /// numbers of `vector`. Returns whether all of it is finite.
@@ -141,16 +80,11 @@ mod tests {
         for k in [1, 3, 8, 17, 36, 80] {
             let (matrix, vector) = (numbers::<T>(0, k * k), numbers::<T>(900, k));
             let (scale, growth) = (T::from_f64(0.3), T::from_f64(1.01));
-            let sums: Vec<T> = (0..k)
-                .map(|l| (0..k).fold(T::ZERO, |sum, j| sum + matrix[j * k + l] * vector[j]))
-                .collect();
             let next: Vec<T> = (0..k * k)
                 .map(|at| (matrix[at] - scale * (vector[at / k] * vector[at % k])) * growth)
                 .collect();
             for isa in sets() {
-                let (mut out, mut found) = (vec![T::ONE; k], vec![T::ONE; k * k]);
-                sum_rows(isa, &matrix, &vector, &mut out).unwrap();
-                assert_eq!(out, sums, "{isa}, {k}");
+                let mut found = vec![T::ONE; k * k];
                 let factors = (scale, growth);
                 assert!(subtract_square(isa, &matrix, &vector, factors, &mut found).unwrap());
                 assert_eq!(found, next, "{isa}, {k}");
@@ -175,11 +109,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let isa = Isa::scalar();
-        let (rows, mut out) = ([1.0f64; 5], [0.0; 3]);
-        assert!(matches!(sum_rows(isa, &rows, &[1.0; 2], &mut out), Err(Error::Length { .. })));
-        let refused = subtract_square(isa, &rows, &[1.0; 2], (1.0, 1.0), &mut [0.0; 4]);
+        let refused = subtract_square(isa, &[1.0f64; 5], &[1.0; 2], (1.0, 1.0), &mut [0.0; 4]);
         assert!(matches!(refused, Err(Error::Length { .. })));
         assert_eq!(subtract_square::<f32>(isa, &[], &[], (1.0, 1.0), &mut []), Ok(true));
-        assert_eq!(sum_rows::<f32>(isa, &[], &[1.0], &mut []), Ok(()));
     }
 }
