@@ -69,7 +69,8 @@ pub use simd::Compiled;
 pub use simd::{
     Average, Elementary, Forward, Function, Gru, Heads, Isa, Limit, Lstm, Moment, Real, Scale,
     Update, Vectorised, activate, clear_subnormals, combine, descend, head_products,
-    limited_squares, product, squared_errors, subtract_square, sum_of_squares, sum_rows,
+    limited_squares, product, rough_squares, squared_errors, subtract_square, sum_of_squares,
+    sum_rows,
 };
 pub use spec::{Block, Pace, Spec};
 pub use step::{Step, any_forced};

@@ -1,6 +1,6 @@
 //! Limits on a gradient.
 
-use rtrl_kernel::{Isa, Limit, Real, limited_squares};
+use rtrl_kernel::{Isa, Limit, Real, limited_squares, rough_squares};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Quantity, check_setting};
@@ -43,6 +43,7 @@ pub(super) fn limit<T: Real>(
         return Err(Quantity::Gradient);
     }
     let factor = match clipping.norm {
+        Some(most) if is_far_below(isa, most, gradient) => T::ONE,
         Some(most) => T::from_f64((most / (norm(isa, value, gradient)? + 1e-6)).min(1.0)),
         None => T::ONE,
     };
@@ -50,9 +51,79 @@ pub(super) fn limit<T: Real>(
     Ok(limits.then_some(Limit { value, factor }))
 }
 
+/// The most numbers of which rough squares say how large the exact ones can be.
+const MOST_ROUGH: usize = 1 << 20;
+
+/// Whether the joint norm is so far below `most` that a rough sum shows it. A limit on the components
+/// would only lower it.
+fn is_far_below<T: Real>(isa: Isa, most: f64, gradient: &Gradient<T>) -> bool {
+    let (mut len, mut squares) = (0, 0.0);
+    for layer in gradient.matrices() {
+        len += layer.padded().len();
+        squares += rough_squares(isa, layer.padded());
+    }
+    // Half of the square leaves room for what the sum has rounded off, and 10^-3 for what has vanished.
+    len <= MOST_ROUGH && most >= 1e-3 && squares <= 0.5 * most * most
+}
+
 /// The joint Euclidean norm of all layers, in double precision, after components have been limited.
 fn norm<T: Real>(isa: Isa, value: Option<T>, gradient: &Gradient<T>) -> Result<f64, Quantity> {
     let squares = |layer: &Matrix<T>| limited_squares(isa, value, layer.padded(), layer.stride());
     let norm = gradient.matrices().map(squares).sum::<f64>().sqrt();
     if norm.is_finite() { Ok(norm) } else { Err(Quantity::GradientNorm) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Network, Readout};
+
+    /// A gradient of two matrices, of which all numbers are `size`.
+    fn gradient<T: Real>(size: f64) -> Gradient<T> {
+        let network = Network::<T>::builder(5, 2).readout(Readout::new(3)).build().unwrap();
+        let mut gradient = Gradient::zeros(&network).unwrap();
+        for matrix in std::iter::once(&mut gradient.recurrent).chain(&mut gradient.readout) {
+            for row in 0..matrix.rows() {
+                matrix.row_mut(row).fill(T::from_f64(size));
+            }
+        }
+        gradient
+    }
+
+    /// The factor is that of the exact norm, whether a rough one shows it or not.
+    fn the_factor_is_that_of_the_norm<T: Real>() {
+        let isa = Isa::best();
+        let (mut far, mut limited) = (0, 0);
+        for most in [1e-6, 1.0, 1e6] {
+            let count =
+                gradient::<T>(1.0).matrices().map(|m| m.rows() * m.columns()).sum::<usize>();
+            let each = most / (count as f64).sqrt();
+            for share in [0.0, 1e-9, 0.5, 0.7, 0.72, 0.999, 1.0, 1.001, 1.5, 1e3] {
+                for value in [None, Some(0.9 * each)] {
+                    let gradient = gradient::<T>(each * share);
+                    let clipping = Clipping { value, norm: Some(most) };
+                    let limit = limit(isa, clipping, &gradient).unwrap();
+                    let value = value.map(T::from_f64);
+                    let norm = norm(isa, value, &gradient).unwrap();
+                    let expected = T::from_f64((most / (norm + 1e-6)).min(1.0));
+                    assert_eq!(limit.map_or(T::ONE, |limit| limit.factor), expected);
+                    let is_far = is_far_below(isa, most, &gradient);
+                    assert!(!is_far || norm <= 0.75 * most, "{share} of {most}");
+                    assert!(is_far || most < 1e-3 || share >= 0.7, "{share} of {most}");
+                    far += usize::from(is_far);
+                    limited += usize::from(expected < T::ONE);
+                }
+            }
+        }
+        assert!(far > 8 && limited > 8, "{far}, {limited}");
+        for odd in [f64::NAN, f64::INFINITY] {
+            assert!(!is_far_below(isa, 1.0, &gradient::<T>(odd)));
+        }
+    }
+
+    #[test]
+    fn factors_are_those_of_the_exact_norm() {
+        the_factor_is_that_of_the_norm::<f32>();
+        the_factor_is_that_of_the_norm::<f64>();
+    }
 }
