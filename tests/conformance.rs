@@ -88,6 +88,29 @@ fn a_wrong_setting_is_caught() {
     assert!(trace(&got, case.expect.as_ref().unwrap(), Tolerance::Relative(1e-9)).is_err());
 }
 
+/// Negative control: a case in heads notices heads of another size, and none at all.
+#[test]
+fn other_heads_are_caught() {
+    let mut divided = 0;
+    for (path, case) in cases() {
+        let expected = case.expect.as_ref().unwrap();
+        for l in 0..case.layers.len() {
+            let Some(head) = case.layers[l].heads_of else { continue };
+            divided += 1;
+            let units = case.layers[l].units;
+            let others = (1..=units).filter(|&size| size != head && units.is_multiple_of(size));
+            for other in others.map(Some).chain([None]) {
+                let mut case = case.clone();
+                case.layers[l].heads_of = other;
+                let got = case.run(case.learner::<f64>(Isa::best()).unwrap()).unwrap();
+                let difference = trace(&got, expected, Tolerance::Relative(2e-4));
+                assert!(difference.is_err(), "{}: {other:?}", path.display());
+            }
+        }
+    }
+    assert!(divided >= 5, "only {divided} layers in heads");
+}
+
 /// Negative control: cases of simple units notice each broken term that they have, and cases of
 /// gated cells or layers all of them, even with the loosest tolerance in use.
 #[test]

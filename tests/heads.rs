@@ -2,8 +2,11 @@
 //! absent weights take no room.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use rtrl_bench::compare::{Difference, Tolerance, list, table};
+use proptest::prelude::*;
+use rtrl_bench::compare::{Difference, Tolerance, list, table, trace};
+use rtrl_bench::generators::{contracting, in_heads};
 use rtrl_bench::heads::{expanded, expanded_rows};
+use rtrl_bench::reference;
 use rtrl_kernel::{Diagonal, build};
 use rtrl_model::store::network::{SavedModel, save};
 use rtrl_model::{
@@ -210,6 +213,25 @@ fn heads_are_the_masked_network() {
 #[test]
 fn heads_with_a_wrong_offset_are_found() {
     compare_all(1).unwrap_err();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+
+    /// Random chains of layers in heads, against the paper in loops, which sees masked weights.
+    #[test]
+    fn random_heads_equal_the_reference(case in in_heads(12, 20)) {
+        let case = contracting(case);
+        let expected = reference::run::<f64>(&case);
+        let windows = [Pace::Bursts, Pace::Even];
+        let deferred = windows.map(|pace| EngineChoice::Deferred { window: Some(6), pace });
+        for engine in [EngineChoice::Auto, EngineChoice::Eager].into_iter().chain(deferred) {
+            let learner = case.learner::<f64>(Isa::best()).unwrap().engine(engine);
+            let got = case.run(learner.threads(Threads::SERIAL)).unwrap();
+            trace(&got, &expected, Tolerance::Relative(1e-12))
+                .map_err(|difference| TestCaseError::fail(format!("{engine:?}: {difference}")))?;
+        }
+    }
 }
 
 /// The same bits on every instruction set and for every number of threads.

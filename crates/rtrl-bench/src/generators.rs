@@ -203,6 +203,7 @@ impl Draw<'_> {
         Layer {
             cell,
             units,
+            heads_of: None,
             activation: is_simple.then(|| self.activations(units)),
             leak: (is_simple && recipe.leaky > 0.0).then(|| self.leaks(units)),
             weights: self.table(rows, columns, 1.5 / (columns as f64).sqrt()),
@@ -244,6 +245,19 @@ pub fn chains(most_units: usize, steps: usize) -> impl Strategy<Value = Case> {
     (recipes(most_units, steps), layers).prop_map(|(recipe, layers)| {
         let inputs = recipe.inputs % 5;
         Recipe { inputs, ..recipe }.chain(&layers)
+    })
+}
+
+/// [`chains`] of which each layer is divided into heads of any size.
+pub fn in_heads(most_units: usize, steps: usize) -> impl Strategy<Value = Case> {
+    let sizes = prop::collection::vec(any::<prop::sample::Index>(), 3);
+    (chains(most_units, steps), sizes).prop_map(|(mut case, sizes)| {
+        for (layer, size) in case.layers.iter_mut().zip(sizes) {
+            let divisors = (1..=layer.units).filter(|&size| layer.units.is_multiple_of(size));
+            let divisors: Vec<_> = divisors.collect();
+            layer.heads_of = Some(*size.get(&divisors));
+        }
+        case
     })
 }
 

@@ -13,6 +13,15 @@ use crate::{Activation, Cell, Error, Matrix, Table};
 const PRESENT: &str = "connection mask";
 const FROZEN: &str = "mask of frozen weights";
 
+/// Fails unless a layer of `units` units can be divided into heads of `head`.
+pub(crate) fn check_head(units: usize, head: usize) -> Result<(), Error> {
+    if units == 0 || units.checked_rem(head) == Some(0) {
+        return Ok(());
+    }
+    let (expected, got) = (format!("a divisor of {units}"), head.to_string());
+    Err(Error::Setting { what: "units of a head", expected, got })
+}
+
 /// The settings of one layer.
 #[derive(Debug, Clone)]
 pub(super) struct LayerSettings {
@@ -53,10 +62,7 @@ impl LayerSettings {
     /// [`Error::Setting`] for heads that do not make up the layer.
     pub(super) fn columns(&self, inputs: usize, bias: bool) -> Result<Columns, Error> {
         let (units, seen) = (self.units, self.head.unwrap_or(self.units));
-        if units > 0 && (seen == 0 || units % seen != 0) {
-            let (expected, got) = (format!("a divisor of {units}"), seen.to_string());
-            return Err(Error::Setting { what: "units of a head", expected, got });
-        }
+        check_head(units, seen)?;
         Ok(Columns { inputs, bias, units, seen })
     }
 

@@ -34,6 +34,7 @@ pub use self::connections::{Connection, Connections};
 pub(crate) use self::derivatives::Derivatives;
 pub use self::initial::InitialWeights;
 pub use self::layer::Layer;
+pub(crate) use self::layer_settings::check_head;
 use self::shape::Shape;
 pub use self::state::State;
 use crate::cell::Leaks;

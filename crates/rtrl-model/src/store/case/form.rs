@@ -15,6 +15,8 @@ pub(super) struct Form {
     pub(super) name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) units: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) heads_of: Option<usize>,
     pub(super) inputs: usize,
     pub(super) bias: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,6 +73,7 @@ impl Form {
         let Some(layers) = self.layers.take() else { return self.take_only_layer() };
         let next_to = [
             ("units", self.units.is_some()),
+            ("heads_of", self.heads_of.is_some()),
             ("activation", self.activation.is_some()),
             ("leak", self.leak.is_some()),
             ("weights", self.weights.is_some()),
@@ -88,6 +91,7 @@ impl Form {
         Ok(PerLayer::One(Layer {
             cell: Cell::Simple,
             units: self.units.ok_or_else(|| missing("units"))?,
+            heads_of: self.heads_of,
             activation: Some(self.activation.take().ok_or_else(|| missing("activation"))?),
             leak: self.leak.take(),
             weights: self.weights.take().ok_or_else(|| missing("weights"))?,

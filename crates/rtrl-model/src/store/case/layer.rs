@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::check_count;
 use crate::matrix::check_shape;
+use crate::network::check_head;
 use crate::{Activation, Cell, Error};
 
 /// A matrix as rows.
@@ -74,13 +75,17 @@ pub struct Layer {
     pub cell: Cell,
     /// Number of units, n.
     pub units: usize,
+    /// Units of a head: a unit sees those of its own head, and the weights between heads are absent.
+    /// Without it, all units see each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads_of: Option<usize>,
     /// The activation of simple units; absent means tanh. Gated cells have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<ActivationNames>,
     /// The leak of simple units; absent means 1. Gated cells have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leak: Option<Leak>,
-    /// W, rows x columns.
+    /// W, rows x columns: inputs, bias, and all units of the layer, also if it is in heads.
     pub weights: Table,
     /// 1 where a weight exists, rows x columns; absent means wherever the cell has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +104,23 @@ impl Layer {
     /// Number of weight rows.
     pub fn rows(&self) -> usize {
         self.cell.blocks() * self.units
+    }
+
+    /// Number of units that a unit sees.
+    fn seen(&self) -> usize {
+        self.heads_of.unwrap_or(self.units)
+    }
+
+    /// Whether row `i` has a column for unit `unit` of the layer: whether both are in the same head.
+    pub(super) fn sees(&self, i: usize, unit: usize) -> bool {
+        unit / self.seen() == i % self.units / self.seen()
+    }
+
+    /// The columns of row `i` that a network has: all, or those of the row's head. The first unit is
+    /// column `first_unit`.
+    pub(super) fn columns(&self, first_unit: usize, i: usize) -> impl Iterator<Item = usize> {
+        let seen = first_unit + i % self.units / self.seen() * self.seen();
+        (0..first_unit).chain(seen..seen + self.seen())
     }
 
     /// The name of the activation of unit `k`.
@@ -122,6 +144,7 @@ impl Layer {
     /// Fails unless everything fits a layer with `inputs` inputs.
     pub(super) fn check(&self, inputs: usize, bias: bool) -> Result<(), Error> {
         check_count("number of units", self.units)?;
+        check_head(self.units, self.seen())?;
         let shape = (self.rows(), inputs + usize::from(bias) + self.units);
         check_shape("weight matrix", shape, &self.weights)?;
         for (what, mask) in

@@ -87,14 +87,19 @@ impl Case {
         l.checked_sub(1).map_or(self.inputs, |below| self.layers[below].units)
     }
 
-    /// Whether weight (i, j) of layer `l` exists: its cell has it and the mask does not remove it.
+    /// The column of the first unit in the tables of layer `l`, after inputs and bias.
+    fn first_unit(&self, l: usize) -> usize {
+        self.inputs_of(l) + usize::from(self.bias)
+    }
+
+    /// Whether weight (i, j) of layer `l` exists: its cell has it, it is not between heads, and the mask
+    /// does not remove it.
     pub fn is_present(&self, l: usize, i: usize, j: usize) -> bool {
         let (layer, inputs) = (&self.layers[l], self.inputs_of(l));
         let (sees_inputs, sees_units) = layer.cell.sees(i / layer.units);
-        let is_seen = if j < inputs {
-            sees_inputs
-        } else {
-            sees_units || j < inputs + usize::from(self.bias)
+        let is_seen = match j.checked_sub(self.first_unit(l)) {
+            Some(unit) => sees_units && layer.sees(i, unit),
+            None => sees_inputs || j >= inputs,
         };
         is_seen && layer.connections.as_ref().is_none_or(|mask| mask[i][j] == 1)
     }
@@ -110,10 +115,6 @@ impl Case {
     /// # Errors
     /// As [`Case::from_json`].
     pub fn check(&self) -> Result<(), Error> {
-        check_count("number of layers", self.layers.len())?;
-        for (l, layer) in self.layers.iter().enumerate() {
-            layer.check(self.inputs_of(l), self.bias)?;
-        }
         self.network::<f64>(Isa::scalar())?;
         if self.teacher_forcing && self.layers.len() > 1 {
             let expected = "false where there are several layers".to_owned();
@@ -189,6 +190,7 @@ impl From<Case> for Form {
         Self {
             name: case.name,
             units: only.map(|layer| layer.units),
+            heads_of: only.and_then(|layer| layer.heads_of),
             inputs: case.inputs,
             bias: case.bias,
             activation: only.map(|layer| layer.activation.clone().unwrap_or_else(tanh)),
@@ -273,6 +275,48 @@ mod tests {
         assert_eq!(present(0), [true; 3]);
         assert_eq!((present(2), present(3)), ([true, true, false], [false, true, true]));
         assert!(!case.learns(1, 1, 0) && case.is_present(1, 1, 0) && case.learns(1, 1, 1));
+    }
+
+    /// Tables keep a column for every unit, and what they hold between heads counts as absent.
+    #[test]
+    fn heads_are_read_in_both_forms() {
+        let mut written = short();
+        written["heads_of"] = json!(1);
+        let case = Case::from_json(&written.to_string()).unwrap();
+        let present = |i| [0, 1, 2, 3].map(|j| case.is_present(0, i, j));
+        assert_eq!(
+            [present(0), present(1)],
+            [[true, true, true, false], [true, true, false, true]]
+        );
+        let network = case.network::<f64>(Isa::scalar()).unwrap();
+        assert_eq!((network.layers()[0].heads(), network.weights().columns()), (2, 3));
+        assert_eq!(network.weights().to_rows(), [[1.0; 3], [2.0; 3]]);
+        let trace = case.run(case.learner::<f64>(Isa::scalar()).unwrap()).unwrap();
+        let rows = &trace.weights[0];
+        assert!(rows[0][2] != 0.0 && rows[0][3] == 0.0 && rows[1][2] == 0.0 && rows[1][3] != 0.0);
+        let again: Value = serde_json::to_value(&case).unwrap();
+        assert_eq!(again["heads_of"], 1);
+        let mut layered = layered();
+        layered["layers"][1]["heads_of"] = json!(1);
+        let again = Case::from_json(&layered.to_string()).unwrap();
+        assert_eq!(again.layers[1].heads_of, Some(1));
+        assert_eq!(serde_json::to_value(&again).unwrap()["layers"][1]["heads_of"], 1);
+    }
+
+    #[test]
+    fn heads_that_do_not_make_up_a_layer_are_refused() {
+        for heads_of in [0, 3, 4] {
+            let message = refused(short(), |case| case["heads_of"] = json!(heads_of));
+            let expected = format!("units of a head: got {heads_of}, expected a divisor of 2");
+            assert_eq!(message, expected);
+        }
+        let next_to = refused(layered(), |case| case["heads_of"] = json!(1));
+        assert!(next_to.contains("`heads_of` next to `layers`"), "{next_to}");
+        let short_row = refused(short(), |case| {
+            case["heads_of"] = json!(1);
+            case["weights"] = json!([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]);
+        });
+        assert_eq!(short_row, "weight matrix: got 2 x 3, expected 2 x 4");
     }
 
     #[test]

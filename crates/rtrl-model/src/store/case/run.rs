@@ -14,15 +14,17 @@ impl Case {
     /// The network of the case.
     ///
     /// # Errors
-    /// Those of [`NetworkBuilder::build`](crate::NetworkBuilder::build).
+    /// [`Error::Shape`], [`Error::StateLength`] or [`Error::Setting`] for a layer whose parts do not
+    /// fit together, and those of [`NetworkBuilder::build`](crate::NetworkBuilder::build).
     pub fn network<T: Real>(&self, isa: Isa) -> Result<Network<T>, Error> {
         let mut builder: Option<NetworkBuilder<T>> = None;
-        for layer in &*self.layers {
+        for (l, layer) in self.layers.iter().enumerate() {
+            layer.check(self.inputs_of(l), self.bias)?;
             let begun = match builder {
                 Some(below) => below.layer(layer.units),
                 None => Network::builder(layer.units, self.inputs).bias(self.bias).isa(isa),
             };
-            builder = Some(layer.describe(begun)?);
+            builder = Some(layer.describe(begun, self.first_unit(l))?);
         }
         builder.ok_or_else(|| zero("number of layers"))?.build()
     }
@@ -144,24 +146,34 @@ impl Case {
     fn tables(&self, rows: Table) -> PerLayer<Table> {
         let mut rows = rows.into_iter();
         self.layers.map_numbered(|l, layer| {
-            let width = self.inputs_of(l) + usize::from(self.bias) + layer.units;
+            let first_unit = self.first_unit(l);
             let rows = rows.by_ref().take(layer.rows());
-            rows.map(|mut row| {
-                row.truncate(width);
-                row
-            })
-            .collect()
+            let table = rows.enumerate().map(|(i, row)| {
+                let mut whole = vec![0.0; first_unit + layer.units];
+                for (j, value) in layer.columns(first_unit, i).zip(row) {
+                    whole[j] = value;
+                }
+                whole
+            });
+            table.collect()
         })
     }
 }
 
 impl Layer {
-    /// Describes the layer that `builder` has begun.
-    fn describe<T: Real>(&self, builder: NetworkBuilder<T>) -> Result<NetworkBuilder<T>, Error> {
+    /// Describes the layer that `builder` has begun, whose first unit is column `first_unit`.
+    fn describe<T: Real>(
+        &self,
+        builder: NetworkBuilder<T>,
+        first_unit: usize,
+    ) -> Result<NetworkBuilder<T>, Error> {
         let mut builder = builder
             .cell(self.cell)
-            .weights(InitialWeights::given(self.weights.clone()))
+            .weights(InitialWeights::given(self.present(first_unit, &self.weights)))
             .initial_state(self.initial_state.clone());
+        if let Some(head) = self.heads_of {
+            builder = builder.heads_of(head);
+        }
         if let Some(activation) = &self.activation {
             let names = activation.names().iter().map(|name| name.parse::<Activation>());
             builder = builder.activations(names.collect::<Result<Vec<_>, _>>()?);
@@ -172,15 +184,24 @@ impl Layer {
             Some(Leak::Each(leaks)) => builder.leaks(leaks.iter().copied()),
         };
         if let Some(connections) = &self.connections {
-            builder = builder.connections(flags("connections", connections)?);
+            let connections = flags("connections", connections)?;
+            builder = builder.connections(self.present(first_unit, &connections));
         }
         if let Some(frozen) = &self.frozen {
-            builder = builder.frozen(flags("frozen", frozen)?);
+            let frozen = flags("frozen", frozen)?;
+            builder = builder.frozen(self.present(first_unit, &frozen));
         }
         Ok(match &self.initial_cell {
             Some(cells) => builder.initial_cells(cells.clone()),
             None => builder,
         })
+    }
+
+    /// The columns of a table that a network has.
+    fn present<V: Copy>(&self, first_unit: usize, table: &[Vec<V>]) -> Vec<Vec<V>> {
+        let row =
+            |(i, row): (usize, &Vec<V>)| self.columns(first_unit, i).map(|j| row[j]).collect();
+        table.iter().enumerate().map(row).collect()
     }
 }
 
