@@ -23,6 +23,7 @@ const PANEL: usize = 16;
 ///
 /// Rows with the same reach make a block, and blocks are merged while that lowers the sum of
 /// [`time`] over all blocks: a function of the connections and the regime, never of the machine.
+/// A network of which no weight learns has no block, since any engine would form Jacobians for nothing.
 ///
 /// # Errors
 /// [`Error::Kernel`] if the connections do not fit the layout.
@@ -31,11 +32,14 @@ pub(super) fn divide<T: Real>(
     network: &Network<T>,
     regime: Regime,
 ) -> Result<Option<Vec<Block>>, Error> {
+    if network.weight_counts().1 == 0 {
+        return Ok(Some(Vec::new()));
+    }
     let Some(pattern) = network.pattern()? else { return Ok(None) };
     let (layout, learning) = (network.layout(), network.learning());
     let reaches = reaches(layout, &learning, &pattern)?;
     let all = |reach: &Reach| reach.states.len() == layout.states() && !reach.diagonal;
-    if reaches.is_empty() || reaches.len() == 1 && all(&reaches[0]) {
+    if reaches.len() == 1 && all(&reaches[0]) {
         return Ok(None);
     }
     let cost = |extent: Extent| time(choice, layout, extent, regime);
@@ -136,6 +140,21 @@ mod tests {
         let diagonal = masked(100, |i, l| i == l);
         let expected = vec![(100, 100 * 4, Spec::Diagonal)];
         assert_eq!(blocks(diagonal, EngineChoice::DEFERRED), Some(expected));
+    }
+
+    /// One engine for all states took 40 GB for 100 000 units.
+    #[test]
+    fn a_network_of_which_no_weight_learns_has_no_engine() {
+        for choice in [EngineChoice::Auto, EngineChoice::Eager, EngineChoice::DEFERRED] {
+            let frozen = || Network::builder(20, 2).frozen(vec![true; 20 * 23]);
+            assert_eq!(blocks(frozen(), choice), Some(Vec::new()));
+            let mut learner =
+                crate::Learner::builder(frozen().build().unwrap()).engine(choice).build().unwrap();
+            assert_eq!(learner.state_bytes(), 0);
+            learner.step(&[1.0; 2], crate::Targets::All(&[0.5; 20])).unwrap();
+            let gradient = learner.gradient().unwrap().recurrent();
+            assert!(gradient.iter_rows().flatten().all(|&g| g == 0.0));
+        }
     }
 
     #[test]
