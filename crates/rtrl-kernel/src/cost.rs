@@ -12,14 +12,14 @@ pub fn sensitivity_bytes<T: Real>(states: u128, weights: u128) -> u128 {
     panels.saturating_mul(states.saturating_mul(64))
 }
 
-/// Fails unless the system would provide the memory for p. Allocates nothing permanently.
+/// Fails unless the system would provide so many bytes for p, rounded up to a multiple of 64.
+/// Allocates nothing permanently.
 ///
 /// # Errors
-/// [`Error::Memory`] with [`sensitivity_bytes`].
-pub fn check_memory<T: Real>(states: u128, weights: u128) -> Result<(), Error> {
-    let rows = sensitivity_bytes::<T>(states, weights) / 64;
+/// [`Error::Memory`] with the bytes.
+pub fn check_memory(bytes: u128) -> Result<(), Error> {
     // Without the black box, the compiler may remove the unused allocation, and with it the error.
-    Buffer::<T>::zeroed(rows).map(|p| drop(std::hint::black_box(p)))
+    Buffer::<f32>::zeroed(bytes.div_ceil(64)).map(|p| drop(std::hint::black_box(p)))
 }
 
 /// Operations of a step of the eager engine (equation 5): a multiplication and an addition for each

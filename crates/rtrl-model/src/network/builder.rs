@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rtrl_kernel::{Isa, Layout, Real, cost};
+use rtrl_kernel::{Isa, Layout, Real};
 
 use super::initial::InitialWeights;
 use super::layer_settings::LayerSettings;
@@ -42,8 +42,8 @@ use crate::{Activation, Cell, Error, Generator, Matrix, Table};
 #[derive(Debug, Clone)]
 pub struct NetworkBuilder<T> {
     precision: PhantomData<T>,
-    inputs: usize,
-    bias: bool,
+    pub(super) inputs: usize,
+    pub(super) bias: bool,
     /// The layers below the last one.
     below: Vec<LayerSettings>,
     last: LayerSettings,
@@ -207,41 +207,6 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
-    /// Bytes of p of the network: the sensitivities of one stream in the eager engine, of every
-    /// weight in every state. That engine has a few panels more, and the deferred one pads each
-    /// weight row and has a window; a network that is divided into blocks, as large ones of several
-    /// layers are, takes less. No weight is drawn, and the machine need not have this memory.
-    ///
-    /// # Errors
-    /// [`Error::Memory`] for more units than can be counted, [`Error::Shape`] or [`Error::Length`]
-    /// for a mask of another shape.
-    pub fn sensitivity_bytes(&self) -> Result<u128, Error> {
-        let (states, weights) = self.counts()?;
-        Ok(cost::sensitivity_bytes::<T>(states, weights))
-    }
-
-    /// Fails unless the system would provide [`NetworkBuilder::sensitivity_bytes`]. Call it before
-    /// [`NetworkBuilder::build`]: drawing more weights than fit takes a long time.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`] with the bytes, and those of [`NetworkBuilder::sensitivity_bytes`].
-    pub fn check_memory(&self) -> Result<(), Error> {
-        let (states, weights) = self.counts()?;
-        Ok(cost::check_memory::<T>(states, weights)?)
-    }
-
-    /// Number of states and of weights that learn.
-    fn counts(&self) -> Result<(u128, u128), Error> {
-        let (mut inputs, mut states, mut weights) = (self.inputs, 0, 0);
-        for layer in self.below.iter().chain([&self.last]) {
-            let columns = layer.columns(inputs, self.bias)?;
-            states += (layer.cell.states() * layer.units) as u128;
-            weights += layer.learning(columns)?;
-            inputs = layer.units;
-        }
-        Ok((states, weights))
-    }
-
     /// Checks the description and builds the network.
     ///
     /// # Errors
@@ -253,7 +218,7 @@ impl<T: Real> NetworkBuilder<T> {
     }
 
     fn make(self) -> Result<Network<T>, Error> {
-        let settings: Vec<&LayerSettings> = self.below.iter().chain([&self.last]).collect();
+        let settings: Vec<&LayerSettings> = self.settings().collect();
         let layers = self.make_layers(&settings)?;
         let weights = start_weights(&settings, &layers, self.seed)?;
         let weights = if is_packed(&layers) { weights.packed()? } else { weights };
@@ -278,6 +243,11 @@ impl<T: Real> NetworkBuilder<T> {
         };
         network.clear_absent();
         Ok(network)
+    }
+
+    /// The settings of all layers.
+    pub(super) fn settings(&self) -> impl Iterator<Item = &LayerSettings> {
+        self.below.iter().chain([&self.last])
     }
 
     fn make_layers(&self, settings: &[&LayerSettings]) -> Result<Vec<Layer<T>>, Error> {
@@ -391,7 +361,7 @@ fn layout<T: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EngineChoice, Learner, Threads, UpdateSettings};
+    use crate::{Learner, UpdateSettings};
 
     fn gru() -> NetworkBuilder<f64> {
         Network::builder(3, 2).cell(Cell::Gru)
@@ -480,44 +450,5 @@ mod tests {
         assert_eq!(message, "state: got one of a network with 3 weight rows, expected 12");
         let message = gru.forward(&mut lstm.state(), &[0.0; 2]).unwrap_err().to_string();
         assert_eq!(message, "state: got one of a network with 6 states, expected 3");
-    }
-
-    /// What the engine takes is p as it was announced, and little more: two spare panels, the sums
-    /// of the gradient, and the packed Jacobian.
-    #[test]
-    fn the_memory_of_p_is_known_before_the_network_is_built() {
-        let mask = || vec![[true, false, true, false].repeat(7); 24];
-        let builder = |cell| Network::<f64>::builder(24, 3).cell(cell);
-        for (builder, states, weights) in [
-            (builder(Cell::Simple), 24, 24 * 28),
-            (builder(Cell::Gru), 24, 24 * (2 * 28 + 4 + 25)),
-            (builder(Cell::Gru).bias(false), 24, 24 * (2 * 27 + 3 + 24)),
-            (builder(Cell::Lstm), 48, 24 * 4 * 28),
-            (builder(Cell::Simple).frozen(mask()), 24, 24 * 14),
-            (builder(Cell::Lstm).layer(9).layer(4).cell(Cell::Gru), 61, 2688 + 306 + 4 * 43),
-        ] {
-            let announced = builder.sensitivity_bytes().unwrap();
-            assert_eq!(announced, u128::from(states * u64::div_ceil(weights, 8) * 64));
-            builder.check_memory().unwrap();
-            let learner = Learner::builder(builder.build().unwrap()).engine(EngineChoice::Eager);
-            let learner = learner.threads(Threads::SERIAL).build().unwrap();
-            let (columns, taken) = (learner.network().learning(), learner.state_bytes() as u128);
-            assert_eq!(columns.iter().filter(|&&learns| learns).count() as u64, weights);
-            let most = announced + announced / 8 + 8 * announced / u128::from(weights);
-            let divided = learner.engine_plan().unwrap().blocks.len() > 1;
-            assert_eq!(divided, learner.network().layers().len() > 1);
-            let least = if divided { announced / 2 } else { announced };
-            assert!((least..=most).contains(&taken), "{announced} announced, {taken} taken");
-        }
-    }
-
-    /// 2^24 units have more weights than any memory, so nothing may be reserved for them first.
-    #[test]
-    fn a_mask_is_checked_before_memory_is_taken_for_the_weights() {
-        let network = || Network::<f32>::builder(1 << 24, 1);
-        for builder in [network().connections(vec![true]), network().frozen(vec![true])] {
-            let refused = builder.sensitivity_bytes();
-            assert!(matches!(refused, Err(Error::Length { .. })), "{refused:?}");
-        }
     }
 }

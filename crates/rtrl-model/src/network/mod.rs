@@ -8,6 +8,7 @@
 //! | `layer.rs` | where the parts of a layer are in everything that a network holds |
 //! | `builder.rs` | the checked description |
 //! | `layer_settings.rs` | the settings of one layer in it |
+//! | `memory.rs` | the memory of p, before the network is built |
 //! | `connections.rs` | which weights exist and which of them learn |
 //! | `pattern.rs` | which derivatives of a step can differ from 0, and how many |
 //! | `derivatives.rs` | the derivatives of a step of several layers, or of units with several states |
@@ -20,6 +21,7 @@ mod derivatives;
 mod initial;
 mod layer;
 mod layer_settings;
+mod memory;
 mod pattern;
 mod shape;
 mod state;
