@@ -1,5 +1,6 @@
 //! The errors of the program.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -111,6 +112,14 @@ pub(crate) enum Error {
         option: &'static str,
         /// The cell.
         cell: &'static str,
+    },
+    /// Heads that do not make up a layer.
+    #[error("--heads-of: got {got}, expected a divisor of the {units} units of a layer")]
+    Heads {
+        /// Units of a head.
+        got: NonZeroU32,
+        /// Units of a layer.
+        units: u32,
     },
     /// The header has a requested column more than once.
     #[error("{}: got column {column:?} {count} times in the header, expected once", path.display())]

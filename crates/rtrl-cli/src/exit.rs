@@ -48,6 +48,7 @@ impl Error {
             | Self::ClassLeastSquares { .. }
             | Self::OtherKind { .. }
             | Self::NeedsSimple { .. }
+            | Self::Heads { .. }
             | Self::Group { .. }
             | Self::TargetInput { .. }
             | Self::NeedsLeastSquares { .. }

@@ -12,6 +12,7 @@ Examples:
   rtrl tasks emit henon --steps 20000 > henon.csv
   rtrl train henon.csv --target x --save henon.model
   rtrl train henon.csv --target x --cell gru --report henon.html
+  rtrl train henon.csv --target x --units 64 --heads-of 8 --verbose
   rtrl train henon.csv --target next_x --horizon 0 --json errors.json
   rtrl tasks emit xor-2 --steps 20000 > xor.csv
   rtrl train xor.csv --target xor --classes xor --horizon 0

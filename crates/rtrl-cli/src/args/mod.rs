@@ -156,6 +156,11 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value = "16", value_parser = count::<NonZeroU32>)]
     pub(crate) units: NonZeroU32,
 
+    /// Divide the units of each layer into heads of N neighbours. A unit sees the inputs and its own
+    /// head only, which takes far less memory and time [default: all units see each other]
+    #[arg(long, value_name = "N", value_parser = count::<NonZeroU32>)]
+    pub(crate) heads_of: Option<NonZeroU32>,
+
     /// Cell of the units: simple, gru or lstm
     #[arg(long, default_value_t = Cell::Simple)]
     pub(crate) cell: Cell,
@@ -302,8 +307,13 @@ pub(crate) enum Precision {
 }
 
 impl TrainArgs {
-    /// Fails for an option of simple units next to a gated cell.
+    /// Fails for an option of simple units next to a gated cell, and for heads that do not make up a
+    /// layer.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        let units = self.units.get();
+        if let Some(got) = self.heads_of.filter(|head| !units.is_multiple_of(head.get())) {
+            return Err(Error::Heads { got, units });
+        }
         let given = [("--activation", self.activation.is_some()), ("--leak", self.leak.is_some())];
         match given.into_iter().find(|(_, is_given)| *is_given && self.cell != Cell::Simple) {
             Some((option, _)) => Err(Error::NeedsSimple { option, cell: self.cell.name() }),
@@ -344,12 +354,18 @@ impl TrainArgs {
         self.leak.or((self.cell == Cell::Simple).then_some(Leak::Spread))
     }
 
-    /// The units of a layer in words, such as `16 tanh`.
+    /// The units of a head, where layers are divided.
+    pub(crate) fn heads_of(&self) -> Option<usize> {
+        self.heads_of.map(|units| usize::try_from(units.get()).unwrap_or(usize::MAX))
+    }
+
+    /// The units in words, such as `16 tanh units`.
     pub(crate) fn described_units(&self) -> String {
         let kind = self.activation().map_or_else(|| self.cell.to_string(), |f| f.name().to_owned());
+        let heads = self.heads_of.map_or(String::new(), |units| format!(" in heads of {units}"));
         match self.layers() {
-            1 => format!("{} {kind}", self.units),
-            layers => format!("{layers} times {} {kind}", self.units),
+            1 => format!("{} {kind} units{heads}", self.units),
+            layers => format!("{layers} times {} {kind} units{heads}", self.units),
         }
     }
 

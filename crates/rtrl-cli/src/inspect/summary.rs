@@ -66,11 +66,12 @@ pub(crate) fn shape(model: &Shape) -> Vec<String> {
 
 /// A layer in words.
 fn layer(layer: &LayerShape) -> String {
-    let LayerShape { cell, units, activations, leaks } = layer;
+    let LayerShape { cell, units, heads_of, activations, leaks } = layer;
     let kind = if activations.is_empty() { (*cell).to_owned() } else { kinds(activations) };
     let leaks =
         leaks.map_or(String::new(), |[low, high]| format!(" with leaks {low:.4} to {high:.4}"));
-    format!("{}{leaks}", counted(*units, &format!("{kind} unit")))
+    let heads = heads_of.map_or(String::new(), |units| format!(" in heads of {units}"));
+    format!("{}{heads}{leaks}", counted(*units, &format!("{kind} unit")))
 }
 
 /// The names that occur, each once.

@@ -79,6 +79,10 @@ fn layers<T: Real>(
 /// Describes the last layer, except for its leaks.
 fn describe<T: Real>(layer: NetworkBuilder<T>, args: &TrainArgs) -> NetworkBuilder<T> {
     let layer = layer.cell(args.cell).weights(InitialWeights::Orthogonal { gain: args.gain });
+    let layer = match args.heads_of() {
+        Some(units) => layer.heads_of(units),
+        None => layer,
+    };
     match args.activation() {
         Some(activation) => layer.activation(activation),
         None => layer,

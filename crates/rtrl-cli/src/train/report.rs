@@ -60,7 +60,7 @@ pub(crate) fn draw<T: Real>(
     let body = html! {
         p.soft {
             (forecasters.rows) " rows, learnt in one pass by exact real-time recurrent learning: "
-            (args.described_units()) " units, "
+            (args.described_units()) ", "
             (network.connections().count(rtrl_model::Connection::Learning))
             " recurrent weights that learn, seed " (args.seed) ", "
             (format!("{:.0}", outcome.rows_per_second)) " rows per second."
@@ -72,7 +72,7 @@ pub(crate) fn draw<T: Real>(
             (figure(&whole, &forecasts(&history.whole.items, outcome, j), target)?)
         }
         (figure("Running error against the baselines", &running(outcome, history), loss)?)
-        (weights(network)?)
+        (weights(args, network)?)
     };
     Ok(page::whole(&title, &body))
 }
@@ -186,7 +186,11 @@ fn running<T: Real>(outcome: &Outcome<T>, history: &History) -> Vec<Line> {
     lines.map(|(index, named)| line(named, points(index))).collect()
 }
 
-fn weights<T: Real>(network: &Network<T>) -> Result<Markup, Error> {
+fn weights<T: Real>(args: &TrainArgs, network: &Network<T>) -> Result<Markup, Error> {
+    let seen = match args.heads_of() {
+        Some(head) => format!("{} of the row's head", counted(head, "unit")),
+        None => counted(network.units(), "unit"),
+    };
     let recurrent = heat_map(&network.weights().to_rows())?;
     let readout = network.readout_weights().map(|readout| heat_map(&readout.to_rows()));
     let readout = readout.transpose()?;
@@ -194,7 +198,7 @@ fn weights<T: Real>(network: &Network<T>) -> Result<Markup, Error> {
         h2 { "Final weights" }
         p.soft {
             "Rows are units; columns are " (counted(network.inputs(), "input")) ", the bias, then the "
-            (network.units()) " units. Red is positive, blue negative, full colour the largest weight. \
+            (seen) ". Red is positive, blue negative, full colour the largest weight. \
             Large matrices are averaged in blocks."
         }
         div.heat { (PreEscaped(recurrent)) }

@@ -1,5 +1,6 @@
 //! `rtrl train` as a user meets it: what a run learns, says and saves.
 
+mod heads;
 mod outputs;
 mod refusals;
 

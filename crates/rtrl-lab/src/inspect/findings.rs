@@ -107,6 +107,8 @@ pub struct LayerShape {
     pub cell: &'static str,
     /// Number of units.
     pub units: usize,
+    /// Units of a head; `None` where all units see each other.
+    pub heads_of: Option<usize>,
     /// The activation of every unit; empty for gated units.
     pub activations: Vec<String>,
     /// The smallest and the largest leak; `None` without leaks.
@@ -295,6 +297,7 @@ fn layer_shape(layer: &Layer<f64>) -> LayerShape {
     LayerShape {
         cell: layer.cell().name(),
         units: layer.units(),
+        heads_of: (layer.heads() > 1).then(|| layer.units() / layer.heads()),
         activations: layer.activations().iter().map(Activation::saved_name).collect(),
         leaks,
     }
