@@ -33,6 +33,7 @@ pub(crate) struct NetworkDescription {
 struct LayerDescription {
     cell: String,
     units: usize,
+    heads_of: Option<usize>,
     activations: Option<Vec<String>>,
     leaks: Option<Vec<f64>>,
     connections: Option<Rows<bool>>,
@@ -105,6 +106,9 @@ impl LayerDescription {
     fn apply<T: Real>(self, mut builder: NetworkBuilder<T>) -> PyResult<NetworkBuilder<T>> {
         builder = builder.cell(self.cell.parse::<Cell>().map_err(raise)?);
         builder = builder.weights(self.weights.of_units()?);
+        if let Some(units) = self.heads_of {
+            builder = builder.heads_of(units);
+        }
         if let Some(names) = self.activations {
             let parse = |name: &String| name.parse::<Activation>().map_err(raise);
             let activations: PyResult<Vec<_>> = names.iter().map(parse).collect();

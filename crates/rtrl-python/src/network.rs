@@ -135,7 +135,10 @@ fn run<'py, T: Number>(network: &Model<T>, x: &Bound<'py, PyAny>) -> PyResult<Bo
 
 fn describe<'py, T: Number>(py: Python<'py>, network: &Model<T>) -> PyResult<Bound<'py, PyDict>> {
     let facts = PyDict::new(py);
-    let layers = network.layers().iter().map(|layer| (layer.cell().name(), layer.units()));
+    let layers = network.layers().iter().map(|layer| {
+        let heads_of = (layer.heads() > 1).then(|| layer.units() / layer.heads());
+        (layer.cell().name(), layer.units(), heads_of)
+    });
     facts.set_item("layers", layers.collect::<Vec<_>>())?;
     facts.set_item("nonlinearity", network.activation(0).map(Activation::name))?;
     facts.set_item("dtype", T::DTYPE)?;

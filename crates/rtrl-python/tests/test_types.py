@@ -31,6 +31,8 @@ report = learner.step([0.0, 1.0], None)
 total: float = report.loss
 run = learner.run(np.zeros((3, 2)), np.zeros((3, 1)))
 mean: float = float(run.losses.mean())
+heads = rtrl.Learner(rtrl.Network(2, rtrl.GRU(8, heads_of=2, connections=None)))
+states: int = heads.engine_plan().blocks[0].states
 """
 
 

@@ -39,6 +39,7 @@ from rtrl._layers import (
 )
 from rtrl._learner import Learner, Run
 from rtrl._network import Network
+from rtrl._plan import BlockPlan, EnginePlan
 from rtrl._rtrl import StepReport, __version__
 from rtrl._rtrl import after_fork as _after_fork
 from rtrl._updates import (
@@ -59,11 +60,13 @@ __all__ = [
     "SGD",
     "Adam",
     "ArgumentError",
+    "BlockPlan",
     "CallError",
     "CallbackError",
     "Cosine",
     "Deferred",
     "DtypeError",
+    "EnginePlan",
     "Epochwise",
     "Error",
     "FileError",

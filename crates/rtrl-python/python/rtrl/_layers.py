@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from rtrl._arguments import count, flag, instance, optional_real, real
+from rtrl._arguments import count, flag, instance, optional_count, optional_real, real
 from rtrl._arrays import flags, numbers, table
 
 
@@ -75,6 +75,7 @@ def _optional(
 
 @dataclass(frozen=True, kw_only=True)
 class _Layer:
+    heads_of: int | None = None
     connections: npt.ArrayLike | None = None
     frozen: npt.ArrayLike | None = None
     weights: InitialWeights | npt.ArrayLike = field(default_factory=Orthogonal)
@@ -86,6 +87,7 @@ class _Layer:
             **blank,
             "cell": cell,
             "units": count(units, "units"),
+            "heads_of": optional_count(self.heads_of, "units of a head"),
             "connections": _optional(flags, self.connections, "connections"),
             "frozen": _optional(flags, self.frozen, "frozen"),
             "weights": describe_weights(self.weights),
@@ -105,6 +107,9 @@ class Simple(_Layer):
         leak: above 0 and at most 1, one for all units or one for each.
 
     Other arguments:
+        heads_of: divides the units into heads of that many neighbours, which must divide n. A unit
+            sees the inputs, the bias and the units of its own head, and rows of weights have
+            columns for these units only.
         connections: which weights exist, rows x (inputs, bias, units), rows being n for simple
             units and 4 n for a GRU (r, u, v, w) and an LSTM (i, f, g, o). An absent weight is 0.
         frozen: which weights never change, of the same shape.

@@ -20,6 +20,7 @@ from rtrl._arguments import (
 )
 from rtrl._errors import ArgumentError, CallbackError
 from rtrl._network import Network
+from rtrl._plan import BlockPlan, EnginePlan
 from rtrl._rtrl import StepReport
 from rtrl._stored import (
     MOST_THREADS,
@@ -326,6 +327,13 @@ class Learner(Stored[_rtrl.Learner]):
     def describe(self) -> dict[str, Any]:
         """The learner in numbers and words: engine, regime, bytes of sensitivities, counters."""
         return self._core.describe()
+
+    def engine_plan(self) -> EnginePlan:
+        """The blocks into which structure divides the network, such as its heads, each with its
+        engine; their memory and operations."""
+        blocks, bytes, operations, text = self._core.engine_plan()
+        plans = tuple(BlockPlan(*block) for block in blocks)
+        return EnginePlan(plans, bytes, operations, text)
 
     @classmethod
     def load(

@@ -72,8 +72,9 @@ class Network:
 
     @property
     def weights(self) -> dict[str, Array]:
-        """Copies of the weights: ``layer0``, ``layer1``, ..., rows x (inputs, bias, units), and
-        ``readout``, outputs x (units, inputs if seen, 1 if it has a bias)."""
+        """Copies of the weights: ``layer0``, ``layer1``, ..., rows x (inputs, bias, units) or,
+        in heads, rows x (inputs, bias, units of the row's head), and ``readout``, outputs x (units,
+        inputs if seen, 1 if it has a bias)."""
         return self._core.weights()
 
     @property
@@ -119,7 +120,7 @@ class Network:
 
     def __repr__(self) -> str:
         facts = self._core.describe()
-        layers = ", ".join(f"{CELLS[cell]}({units})" for cell, units in facts["layers"])
+        layers = ", ".join(_shown(*layer) for layer in facts["layers"])
         readout = f", readout={facts['outputs']}" if facts["readout"] else ""
         return (
             f"Network({facts['inputs']}, [{layers}]{readout}, dtype={facts['dtype']}): "
@@ -128,6 +129,12 @@ class Network:
 
 
 CELLS = {"simple": "Simple", "gru": "GRU", "lstm": "LSTM"}
+
+
+def _shown(cell: str, units: int, heads_of: int | None) -> str:
+    """A layer without its settings."""
+    heads = "" if heads_of is None else f", heads_of={heads_of}"
+    return f"{CELLS[cell]}({units}{heads})"
 
 
 def _layer(layer: Layer | int) -> Layer:

@@ -47,13 +47,13 @@ def from_torch(module: Module, readout: torch.nn.Linear | None = None) -> Networ
 def to_torch(network: Network) -> tuple[Module, torch.nn.Linear | None]:
     """A module with the weights of a network, and a linear layer if it has a readout.
 
-    The layers must have one kind and number of units, without leaks. The module computes the same
-    from a state of zeros.
+    The layers must have one kind and number of units, without leaks and heads. The module computes
+    the same from a state of zeros.
     """
     network = instance(network, Network, "network")
     tensors = load(network._core.to_torch())
     facts = network._core.describe()
-    cell, units = facts["layers"][0]
+    cell, units, _ = facts["layers"][0]
     dtype = torch.float64 if network.dtype == np.float64 else torch.float32
     options = {"nonlinearity": facts["nonlinearity"]} if cell == "simple" else {}
     module = MODULES[cell](

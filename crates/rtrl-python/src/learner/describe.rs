@@ -1,10 +1,11 @@
 //! A learner in numbers and words.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 use rtrl_model::kernel::{Pace, Spec};
-use rtrl_model::{Learner, Optimizer, Regime, Timing};
+use rtrl_model::{BlockPlan, Learner, Optimizer, Regime, Timing};
 
+use crate::error::raise;
 use crate::function::LOSS;
 use crate::precision::Number;
 
@@ -35,6 +36,19 @@ pub(crate) fn describe<'py, T: Number>(
     Ok(facts)
 }
 
+/// The blocks, each with its engine, states, weight rows and weights that learn; bytes and
+/// operations of all; the same in words.
+pub(super) fn engine_plan<'py, T: Number>(
+    py: Python<'py>,
+    learner: &Learner<T>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let plan = learner.engine_plan().map_err(raise)?;
+    let block =
+        |block: &BlockPlan| (engine(&block.engine), block.states, block.rows, block.weights);
+    let blocks: Vec<_> = plan.blocks.iter().map(block).collect();
+    (blocks, plan.bytes, plan.operations, plan.to_string()).into_pyobject(py)
+}
+
 fn regime(regime: Regime) -> String {
     match regime {
         Regime::Epochwise => "epochwise".to_owned(),
@@ -57,6 +71,7 @@ fn engine(spec: &Spec) -> String {
         }
         Spec::Diagonal => "diagonal".to_owned(),
         Spec::Blocks(blocks) => match &blocks[..] {
+            [] => "none".to_owned(),
             [block] => engine(&block.engine),
             blocks => format!("{} blocks", blocks.len()),
         },

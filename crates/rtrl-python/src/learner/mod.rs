@@ -234,6 +234,10 @@ impl Learner {
         each!(&self.take()?.model, learner => describe(py, learner))
     }
 
+    fn engine_plan<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        each!(&self.take()?.model, learner => describe::engine_plan(py, learner))
+    }
+
     /// How many threads Python asked for.
     fn threads(&self) -> PyResult<Option<usize>> {
         Ok(self.take()?.threads())

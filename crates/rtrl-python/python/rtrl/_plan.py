@@ -1,0 +1,32 @@
+"""How a learner computes its sensitivities."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class BlockPlan(NamedTuple):
+    """Weight rows with a separate engine."""
+
+    engine: str
+    states: int
+    """States in which the sensitivities of these rows can differ from 0."""
+    rows: int
+    weights: int
+    """Weights that learn in these rows."""
+
+
+@dataclass(frozen=True)
+class EnginePlan:
+    """The engines of a learner. As text, it is what ``rtrl train --verbose`` prints."""
+
+    blocks: tuple[BlockPlan, ...]
+    """A single one if the network is not divided, and none if no weight of its units learns."""
+    bytes: int
+    """Bytes of the sensitivities, and of everything else that the engines of all streams hold."""
+    operations: int
+    """Floating-point operations for the sensitivities and the gradient in a step of one stream
+    with a target, on average."""
+    text: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.text
