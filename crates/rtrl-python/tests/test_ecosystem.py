@@ -100,6 +100,23 @@ def test_river_classifiers_move_on_without_a_class(absent):
     assert set(after) == {"x", "y"} and after != twin.predict_proba_one({"a": 2.0})
 
 
+@pytest.mark.parametrize("label", [[1], {"a": 1}, {1}, np.zeros(2), (1, [2])])
+def test_river_classifiers_refuse_labels_that_cannot_be_hashed(label):
+    """They were learnt, and every later forecast failed."""
+    from rtrl.river import Classifier
+
+    model, twin = Classifier(seed=1), Classifier(seed=1)
+    expected = f"class: got {type(label).__name__}, expected a label that can be hashed"
+    for t in range(10):
+        with pytest.raises(TypeError, match=expected):
+            model.learn_one({"a": 1.0}, label)
+        for each in (model, twin):
+            each.learn_one({"a": t % 3}, (t % 2, "odd"))
+    probabilities = model.predict_proba_one({"a": 1.0})
+    assert probabilities == twin.predict_proba_one({"a": 1.0})
+    assert set(probabilities) == {(0, "odd"), (1, "odd")}
+
+
 @pytest.mark.parametrize("kind", ["Regressor", "Classifier"])
 def test_river_estimators_keep_nothing_of_a_refused_sample(kind):
     import rtrl.river

@@ -147,12 +147,20 @@ CALLS = {
     "LSTM.units": lambda v: built(rtrl.LSTM(v)),
     **{
         f"Simple.{name}": with_layer(rtrl.Simple, name)
-        for name in ("activation", "leak", "connections", "frozen", "weights", "initial_state")
+        for name in (
+            "heads_of",
+            "activation",
+            "leak",
+            "connections",
+            "frozen",
+            "weights",
+            "initial_state",
+        )
     },
     **{
         f"{kind.__name__}.{name}": with_layer(kind, name)
         for kind in (rtrl.GRU, rtrl.LSTM)
-        for name in ("connections", "frozen", "weights", "initial_state")
+        for name in ("heads_of", "connections", "frozen", "weights", "initial_state")
     },
     "LSTM.forget_bias": with_layer(rtrl.LSTM, "forget_bias"),
     "LSTM.initial_cells": with_layer(rtrl.LSTM, "initial_cells"),
@@ -260,6 +268,7 @@ CALLS = {
     "Learner.load.optimizer": lambda v: rtrl.Learner.load(saved("learner"), optimizer=v),
     "river.feature": lambda v: regressor().learn_one({"a": v}, 1.0),
     "river.target": lambda v: regressor().learn_one({"a": 1.0}, v),
+    "river.class": lambda v: classifier().learn_one({"a": 1.0}, v),
     "river.features": lambda v: regressor(features=v).learn_one({"a": 1.0}, 1.0),
     "river.missing": lambda v: regressor(missing=v).learn_one({"a": 1.0}, 1.0),
     "river.layers": lambda v: regressor(layers=v).learn_one({"a": 1.0}, 1.0),
@@ -279,6 +288,12 @@ def regressor(**options):
     from rtrl.river import Regressor
 
     return Regressor(**options)
+
+
+def classifier():
+    from rtrl.river import Classifier
+
+    return Classifier()
 
 
 def plot(name, *arguments):

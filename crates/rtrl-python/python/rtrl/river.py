@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from river import base
 
-from rtrl._arguments import real, text
+from rtrl._arguments import real, text, wrong_type
 from rtrl._errors import ArgumentError
 from rtrl._estimator import Layers, classifier, regressor
 from rtrl._learner import Learner
@@ -153,6 +153,10 @@ class Classifier(_Sequential, base.Classifier):
             if self._learner is not None:
                 self._step(self._learner, inputs, row, None)
             return
+        try:
+            hash(y)
+        except TypeError:
+            raise wrong_type(y, "a label that can be hashed", "class") from None
         learner, classes = self._learner, self._classes
         if learner is None or y not in classes:
             learner, classes = self._grown(len(row)), (*classes, y)
