@@ -1,11 +1,11 @@
 //! The errors of the program.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
 use crate::number::counted;
+use crate::ranks::BuildError;
 
 /// An error that ends the program, with exit code 2 if the command line itself is wrong, 128 and
 /// its number for a signal, else 1.
@@ -115,12 +115,7 @@ pub(crate) enum Error {
     },
     /// Heads that do not make up a layer.
     #[error("--heads-of: got {got}, expected a divisor of the {units} units of a layer")]
-    Heads {
-        /// Units of a head.
-        got: NonZeroU32,
-        /// Units of a layer.
-        units: u32,
-    },
+    Heads { got: u32, units: u32 },
     /// The header has a requested column more than once.
     #[error("{}: got column {column:?} {count} times in the header, expected once", path.display())]
     Ambiguous {
@@ -393,6 +388,9 @@ pub(crate) enum Error {
     /// A chart could not be drawn.
     #[error("cannot draw the report: {0}")]
     Chart(String),
+    /// A learner could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
     /// An error of the lab.
     #[error(transparent)]
     Lab(#[from] rtrl_lab::Error),

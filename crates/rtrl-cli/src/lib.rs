@@ -52,7 +52,7 @@ use std::sync::Arc;
 
 use crate::args::{Args, Command};
 use crate::error::Error;
-pub use crate::ranks::{Build, Ranks, alone};
+pub use crate::ranks::{Build, BuildError, Ranks, alone};
 
 /// Runs the program with the arguments of a command line, of which the first is its name. Returns
 /// its exit code. Several ranks run only `rtrl train`; each of them calls this, and rank 0 alone

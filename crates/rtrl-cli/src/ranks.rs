@@ -30,13 +30,25 @@ pub trait Build<T: Real> {
     /// The learner that `builder` describes, with this engine. `threads` are those of this process.
     ///
     /// # Errors
-    /// Those of [`LearnerBuilder::build`], and those of other ranks.
+    /// [`BuildError::Model`] with an error of [`LearnerBuilder::build`], [`BuildError::Ranks`] for one
+    /// that involves other ranks.
     fn build(
         &self,
         builder: LearnerBuilder<T>,
         engine: EngineChoice,
         threads: Threads,
-    ) -> Result<Learner<T>, Error>;
+    ) -> Result<Learner<T>, BuildError>;
+}
+
+/// Why a learner could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// As in one process.
+    #[error(transparent)]
+    Model(#[from] Error),
+    /// Ranks that differ, or the failure of another one.
+    #[error(transparent)]
+    Ranks(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Fails if there are several ranks, which cannot do this.
@@ -79,7 +91,7 @@ impl<T: Real> Build<T> for Alone {
         builder: LearnerBuilder<T>,
         engine: EngineChoice,
         threads: Threads,
-    ) -> Result<Learner<T>, Error> {
-        builder.engine(engine).threads(threads).build()
+    ) -> Result<Learner<T>, BuildError> {
+        Ok(builder.engine(engine).threads(threads).build()?)
     }
 }

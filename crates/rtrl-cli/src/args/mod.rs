@@ -310,8 +310,8 @@ impl TrainArgs {
     /// Fails for an option of simple units next to a gated cell, and for heads that do not make up a
     /// layer.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let units = self.units.get();
-        if let Some(got) = self.heads_of.filter(|head| !units.is_multiple_of(head.get())) {
+        let (units, head) = (self.units.get(), self.heads_of.map(NonZeroU32::get));
+        if let Some(got) = head.filter(|&head| !units.is_multiple_of(head)) {
             return Err(Error::Heads { got, units });
         }
         let given = [("--activation", self.activation.is_some()), ("--leak", self.leak.is_some())];

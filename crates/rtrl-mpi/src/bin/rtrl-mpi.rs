@@ -6,8 +6,9 @@ use std::time::Duration;
 use std::{env, io, thread};
 
 use mpi::traits::{Communicator, Equivalence};
-use rtrl_model::{EngineChoice, Error, Learner, LearnerBuilder, Real, Threads};
-use rtrl_mpi::{Ranks, mpi};
+use rtrl_cli::BuildError;
+use rtrl_model::{EngineChoice, Learner, LearnerBuilder, Real, Threads};
+use rtrl_mpi::{Error, Ranks, mpi};
 
 /// The variable with the seconds that a rank other than 0 waits for rank 0 to end the run, after it
 /// has failed.
@@ -76,10 +77,10 @@ impl<T: Real + Equivalence> rtrl_cli::Build<T> for Program {
         builder: LearnerBuilder<T>,
         engine: EngineChoice,
         threads: Threads,
-    ) -> Result<Learner<T>, Error> {
+    ) -> Result<Learner<T>, BuildError> {
         self.ranks.build(builder, engine, threads).map_err(|error| match error {
-            rtrl_mpi::Error::Model(error) => error,
-            other => Error::Format { what: "the ranks".to_owned(), reason: other.to_string() },
+            Error::Model(error) => BuildError::Model(error),
+            other => BuildError::Ranks(Box::new(other)),
         })
     }
 }

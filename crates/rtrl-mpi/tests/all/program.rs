@@ -51,8 +51,9 @@ fn the_files_are_those_of_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     series(folder);
-    let cases: [(&[&str], bool); 5] = [
+    let cases: [(&[&str], bool); 6] = [
         (&["--units", "5"], true),
+        (&["--units", "6", "--heads-of", "2", "--precision", "f64"], true),
         (&["--units", "17", "--optimizer", "adam", "--readout", "gradient"], true),
         (&["--units", "4", "--cell", "lstm", "--precision", "f64", "--engine", "deferred"], true),
         (&["--units", "6", "--group", "g", "--horizon", "0", "--inputs", "x"], true),
@@ -112,6 +113,36 @@ fn errors_end_all_ranks() {
     let output = on_ranks(2, &["run".into(), model], folder);
     let stderr = text(&output.stderr);
     assert!(stderr.contains("commands other than train: got 2 ranks"), "{stderr}");
+}
+
+/// Ranks with other arguments are found, and rank 0 says in what they differ.
+#[test]
+fn ranks_that_differ_are_named() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    series(folder);
+    let refused = |first: &[&str], second: &[&str]| {
+        let program = Path::new(env!("CARGO_BIN_EXE_rtrl-mpi"));
+        let mut command: Command = mpirun(1, program);
+        command.args(arguments(folder, "failed", first)).arg("-");
+        command.args([":", "-n", "1"]).arg(program);
+        command.args(arguments(folder, "failed", second)).arg("-");
+        let series = fs::File::open(folder.join("series.csv")).unwrap();
+        let output = command.stdin(Stdio::from(series)).output().unwrap();
+        assert!(!output.status.success(), "{second:?}");
+        text(&output.stderr)
+    };
+    let units = ["--units", "6"];
+    for (other, differs) in [
+        (&["--seed", "2"][..], "error: rank 1, weights: got"),
+        (&["--heads-of", "2"], "error: rank 1, connections: got"),
+    ] {
+        let stderr = refused(&units, &[&units, other].concat());
+        assert_eq!(stderr.matches(differs).count(), 1, "{other:?}: {stderr}");
+        assert!(stderr.contains("as on rank 0"), "{other:?}: {stderr}");
+    }
+    assert!(!folder.join("failed.model").exists());
 }
 
 /// The others would wait for it for ever.
