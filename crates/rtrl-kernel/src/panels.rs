@@ -18,7 +18,7 @@ use pulp::Simd;
 
 use crate::error::{Error, check_length};
 use crate::layout::Layout;
-use crate::simd::{Isa, Real, Work, compiled, load, store};
+use crate::simd::{Isa, Real, Work, compiled, lanes, load, store};
 
 /// A run of columns that are neighbours both in a panel and in a row of the weight matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,8 +203,7 @@ impl Placement {
         match self.row_len {
             // Sums and matrix have the same gaps: none.
             Some(row_len) if stride == columns && row_len == columns => {
-                let (sums, into) = (&sums[..rows * columns], &mut into[..rows * columns]);
-                T::run::<NegateLoop>(isa, Negate { sums, into });
+                read_negative_rows(isa, sums, &mut into[..rows * columns]);
             }
             Some(row_len) if columns > 0 && stride == columns.next_multiple_of(T::LANES) => {
                 // A row is read together with the values after it, of which there may be too few
@@ -261,6 +260,12 @@ impl Placement {
     pub(crate) fn width(&self, panel: usize) -> usize {
         self.segments(panel).last().map_or(0, |last| last.end())
     }
+}
+
+/// `into = 0 - sums`, where a matrix has its weights in the lanes of their sums. Sums of padding must be 0.
+pub(crate) fn read_negative_rows<T: Real>(isa: Isa, sums: &[T], into: &mut [T]) {
+    let sums = &sums[..into.len()];
+    T::run::<NegateLoop>(isa, Negate { sums, into });
 }
 
 /// Rows of sums, every `row_len` sums one, on their way to padded rows.
@@ -349,12 +354,15 @@ impl<T: Real> Work for Negate<'_, T> {
 #[inline(always)]
 fn negate<S: Simd, T: Real>(simd: S, sums: &[T], into: &mut [T]) {
     let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
-    let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
-    // The last register overlaps the one before it.
-    let last = into.len().saturating_sub(lanes);
-    for at in (0..into.len()).step_by(lanes).map(|at| at.min(last)) {
-        let sum = load::<S, T>(simd, sums, at);
-        store::<S, T>(simd, into, at, T::fused(simd, sum, minus_one, zero));
+    let (len, lanes) = (into.len(), lanes::<S, T>());
+    for (into, &sum) in T::vectors_mut::<S>(into).iter_mut().zip(T::vectors::<S>(sums)) {
+        *into = T::fused(simd, sum, minus_one, zero);
+    }
+    if len % lanes > 0 {
+        // The last register overlaps the one before it.
+        let last = len.saturating_sub(lanes);
+        let sum = load::<S, T>(simd, &sums[..len], last);
+        store::<S, T>(simd, into, last, T::fused(simd, sum, minus_one, zero));
     }
 }
 

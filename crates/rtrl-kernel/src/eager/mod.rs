@@ -9,8 +9,9 @@
 //! | `share.rs` | how the panels are divided among the threads |
 //! | `pack.rs`, `lists.rs` | the Jacobian of a step in strips, and lists of columns where others are 0 |
 //! | `group.rs`, `tile.rs` | a group of panels through a step, and the inner loops |
-//! | `small.rs` | all of it for layers of a few units |
+//! | `small.rs`, `tiny.rs` | all of it for layers of a few units, and of still fewer |
 //! | `immediate.rs` | the immediate influence |
+//! | `rows.rs` | rows of p, read and replaced |
 //! | `ahead.rs` | prefetching the next panels |
 
 mod ahead;
@@ -18,9 +19,11 @@ mod group;
 mod immediate;
 mod lists;
 mod pack;
+mod rows;
 mod share;
 mod small;
 mod tile;
+mod tiny;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,22 +31,44 @@ use pulp::Simd;
 
 use self::immediate::Immediate;
 use self::pack::Packing;
+use self::rows::SKIPPED;
 use self::share::{GROUP, Packed, Share, Shares};
+use self::tiny::{Tiny, TinyLoop};
 use crate::clearing::Clearing;
 use crate::cost;
 use crate::engine::Engine;
 use crate::error::{Error, Quantity, check_matrix};
 use crate::jacobian::Jacobian;
 use crate::layout::Layout;
-use crate::panels::Placement;
+use crate::panels::{Placement, read_negative_rows};
 use crate::simd::{Buffer, Clear, ClearLoop, Isa, Real, Work, compiled};
 use crate::spec::Spec;
 use crate::step::Step;
 use crate::store::{Sink, Source};
 use crate::threads::{Threads, Workers};
 
-/// The name of the tensor that marks rows of p which have not been computed.
-const SKIPPED: &str = "skipped";
+/// Which loops take a layer through a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    /// Those of `tiny.rs`.
+    Tiny,
+    /// Those of `small.rs`.
+    Small,
+    /// Those of `tile.rs`, of a Jacobian that has been packed.
+    Packed,
+}
+
+impl Path {
+    fn of<T: Real>(layout: &Layout, learns: &[bool]) -> Self {
+        if tiny::fits::<T>(layout, learns) {
+            Self::Tiny
+        } else if small::fits(layout) {
+            Self::Small
+        } else {
+            Self::Packed
+        }
+    }
+}
 
 /// The exact engine that computes p(t) at every step.
 ///
@@ -58,8 +83,7 @@ pub struct Eager<T> {
     placement: Placement,
     immediate: Immediate<T>,
     isa: Isa,
-    /// Whether the path of `small.rs` is taken.
-    small: bool,
+    path: Path,
     shares: Shares,
     workers: Workers,
     /// p, panel by panel.
@@ -104,10 +128,23 @@ impl<T: Real> Eager<T> {
         isa: Isa,
         workers: Workers,
     ) -> Result<Self, Error> {
-        let placement = Placement::dense(layout, learns, T::LANES)?;
+        Self::on_path(Path::of::<T>(layout, learns), (layout, learns), isa, workers)
+    }
+
+    /// An engine whose layer takes this path.
+    fn on_path(
+        path: Path,
+        (layout, learns): (&Layout, &[bool]),
+        isa: Isa,
+        workers: Workers,
+    ) -> Result<Self, Error> {
+        let (placement, threads) = match path {
+            Path::Tiny => (Placement::by_row(layout, learns, T::LANES)?, 1),
+            _ => (Placement::dense(layout, learns, T::LANES)?, workers.count()),
+        };
         let n = placement.layout().states();
-        let small = small::fits(placement.layout());
-        let shares = Shares::new(placement.panels(), workers.count(), small);
+        let small = path != Path::Packed;
+        let shares = Shares::new(placement.panels(), threads, small);
         let p = Buffer::zeroed(shares.rooms() as u128 * n as u128)?;
         let sums = Buffer::zeroed((shares.count * shares.panels + 1) as u128)?;
         // A share of no length could not be handed out.
@@ -120,7 +157,7 @@ impl<T: Real> Eager<T> {
             placement,
             immediate,
             isa,
-            small,
+            path,
             shares,
             workers,
             p,
@@ -143,7 +180,7 @@ impl<T: Real> Eager<T> {
         let packed = Packed {
             placement,
             immediate,
-            small: self.small,
+            small: self.path == Path::Small,
             spare_first: self.shares.spare_first,
             step,
             target_error,
@@ -167,6 +204,15 @@ impl<T: Real> Eager<T> {
         });
         self.shares.spare_first = !self.shares.spare_first;
         finite.into_inner()
+    }
+
+    /// [`Eager::advance_panels`] of a tiny layer.
+    #[inline]
+    fn advance_tiny(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> bool {
+        let layout = self.placement.layout();
+        let z = &step.z[layout.place(0, 0)..][..layout.widest()];
+        let (p, sums, accumulate) = (self.p.values_mut(), self.sums.values_mut(), self.unread);
+        T::run::<TinyLoop>(self.isa, Tiny { step, z, error, accumulate, p, sums })
     }
 
     /// Replaces the subnormal numbers in p by 0.
@@ -203,47 +249,6 @@ impl<T: Real> Eager<T> {
         self.unread = false;
         self.sums.values_mut().fill(T::ZERO);
     }
-
-    /// Writes row `state` of p, one value a column, to `row`.
-    fn read_row(&self, state: usize, row: &mut [T]) {
-        for (panel, row) in row.chunks_mut(T::LANES).enumerate() {
-            row.copy_from_slice(&self.p.values()[self.row(state, panel)]);
-        }
-    }
-
-    /// Replaces row `state` of p.
-    fn write_row(&mut self, state: usize, row: &[T]) {
-        for (panel, row) in row.chunks(T::LANES).enumerate() {
-            let place = self.row(state, panel);
-            self.p.values_mut()[place].copy_from_slice(row);
-        }
-        self.skipped[state] = bytemuck::cast_slice(row).iter().all(|&byte: &u8| byte == 0);
-    }
-
-    /// Decides which of the rows that are +0 are read: those that were read before they were stored. One
-    /// that has vanished is, and to omit it could change the sign of a zero.
-    fn load_skipped(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
-        let states = self.skipped.len();
-        let mut odd = None;
-        from.read(SKIPPED, [1, states], &mut |_, row| {
-            for (state, (skipped, &stored)) in self.skipped.iter_mut().zip(row).enumerate() {
-                if stored != T::ZERO && !(*skipped && stored == T::ONE) {
-                    odd = odd.or(Some((state, *skipped, stored)));
-                }
-                *skipped &= stored == T::ONE;
-            }
-        })?;
-        let Some((_, is_zero, got)) = odd else { return Ok(()) };
-        let expected = if is_zero { "0 or 1" } else { "0, since a sensitivity in its row is not" };
-        Err(Error::Number { name: SKIPPED.to_owned(), row: 0, expected, got: got.to_string() })
-    }
-
-    /// Row `state` of panel `panel` in p.
-    fn row(&self, state: usize, panel: usize) -> std::ops::Range<usize> {
-        let room = self.shares.room(panel);
-        let start = (room * self.placement.layout().states() + state) * T::LANES;
-        start..start + self.placement.width(panel)
-    }
 }
 
 compiled!(ShareLoop: Share -> bool);
@@ -267,13 +272,16 @@ impl<T: Real> Engine<T> for Eager<T> {
         if self.placement.weights() == 0 {
             return Ok(());
         }
-        if !self.small {
+        if self.path == Path::Packed {
             let drives = self.placement.layout().drives();
             self.packing.pack(self.isa, drives, step, error, &mut self.skipped);
         } else if !step.jacobian.is_single() {
             return self.advance_formed(step, error);
         }
-        let finite = self.advance_panels(step, error);
+        let finite = match self.path {
+            Path::Tiny => self.advance_tiny(step, error),
+            Path::Small | Path::Packed => self.advance_panels(step, error),
+        };
         self.unread |= error.is_some();
         if !finite {
             return Err(self.lose());
@@ -293,7 +301,13 @@ impl<T: Real> Engine<T> for Eager<T> {
         if !std::mem::take(&mut self.unread) {
             self.sums.values_mut().fill(T::ZERO);
         }
-        self.placement.read_negative(self.isa, self.sums.values(), into, stride);
+        let (sums, rows) = (self.sums.values(), layout.rows());
+        if self.path == Path::Tiny && stride == T::LANES {
+            let len = into.len().min(rows * stride);
+            read_negative_rows(self.isa, sums, &mut into[..len]);
+        } else {
+            self.placement.read_negative(self.isa, sums, into, stride);
+        }
         Ok(())
     }
 
@@ -318,7 +332,7 @@ impl<T: Real> Engine<T> for Eager<T> {
         let shape = [self.placement.layout().states(), self.placement.weights()];
         to.tensor("sensitivities", shape, &mut |state, row| self.read_row(state, row))?;
         self.clearing.save(to)?;
-        if !self.small {
+        if self.path == Path::Packed {
             to.tensor(SKIPPED, [1, shape[0]], &mut |_, row| {
                 for (place, &skipped) in row.iter_mut().zip(&self.skipped) {
                     *place = if skipped { T::ONE } else { T::ZERO };
@@ -340,7 +354,7 @@ impl<T: Real> Engine<T> for Eager<T> {
         let shape = [self.placement.layout().states(), self.placement.weights()];
         from.read("sensitivities", shape, &mut |state, row| self.write_row(state, row))?;
         self.clearing = Clearing::load(from)?;
-        if !self.small {
+        if self.path == Path::Packed {
             self.load_skipped(from)?;
         }
         let Self { placement, sums, .. } = self;

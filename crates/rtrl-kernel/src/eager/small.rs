@@ -112,7 +112,7 @@ fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
 
 /// `J[k][l]`, with zeros in the columns of forced units.
 #[inline(always)]
-fn form_rows<T: Real, const N: usize>(
+pub(super) fn form_rows<T: Real, const N: usize>(
     step: &Step<'_, T>,
     forced: &[bool; N],
     jacobian: &mut [[T; N]; N],
