@@ -58,7 +58,7 @@ impl<T: Real> Work for Forward<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) -> bool {
         let Self { function, matrix, vector, units, sums, values, slopes } = self;
-        Product { matrix, vector, out: &mut sums[..*units] }.run(simd);
+        Product { matrix, vector, rows: *units, out: sums }.run(simd);
         let finite = Activate { function: *function, sums, values, slopes }.run(simd);
         Clear { values }.run(simd);
         finite

@@ -4,7 +4,7 @@ use pulp::Simd;
 
 use super::isa::{Isa, Work};
 use super::real::{Real, compiled};
-use super::vector::lanes;
+use super::vector::{lanes, store};
 use crate::error::{Error, check_length};
 
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.
@@ -24,7 +24,7 @@ pub fn product<T: Real>(isa: Isa, matrix: &[T], vector: &[T], out: &mut [T]) -> 
     if vector.is_empty() {
         out.fill(T::ZERO);
     } else {
-        T::run::<ProductLoop>(isa, Product { matrix, vector, out });
+        T::run::<ProductLoop>(isa, Product { matrix, vector, rows: out.len(), out });
     }
     Ok(())
 }
@@ -103,6 +103,9 @@ compiled!(pub(crate) ProductLoop: Product -> ());
 pub(crate) struct Product<'a, T> {
     pub(super) matrix: &'a [T],
     pub(super) vector: &'a [T],
+    /// Rows of the matrix.
+    pub(super) rows: usize,
+    /// As many values or more, up to a whole number of registers: those become 0.
     pub(super) out: &'a mut [T],
 }
 
@@ -122,34 +125,69 @@ impl<T: Real> Work for Product<'_, T> {
 }
 
 impl<T: Real> Product<'_, T> {
-    /// All rows, `NV` registers to the logical lanes.
+    /// All rows, `NV` registers to the logical lanes: as many as a register has at a time, so that their
+    /// products are written at once. What follows reads whole registers, which would wait for parts.
     #[inline(always)]
     fn rows<S: Simd, const NV: usize>(&mut self, simd: S) {
         let (vector, _) = T::vectors::<S>(self.vector).as_chunks::<NV>();
-        let matrix = T::vectors::<S>(self.matrix).as_chunks::<NV>().0;
-        let (mut row, width) = (0, vector.len());
-        let (blocks, rest) = self.out.as_chunks_mut::<ROWS>();
-        for out in blocks {
-            let block = &matrix[row * width..(row + ROWS) * width];
-            *out = lane_sums::<S, T, NV, ROWS>(simd, block, vector);
-            row += ROWS;
+        let (width, lanes) = (vector.len(), lanes::<S, T>());
+        let mut rows = &T::vectors::<S>(self.matrix).as_chunks::<NV>().0[..self.rows * width];
+        if width == 0 {
+            return self.out.fill(T::ZERO);
         }
-        for out in rest {
-            let block = &matrix[row * width..(row + 1) * width];
-            [*out] = lane_sums::<S, T, NV, 1>(simd, block, vector);
-            row += 1;
+        if lanes < ROWS {
+            for (out, row) in self.out.iter_mut().zip(rows.chunks_exact(width)) {
+                [*out] = add_lanes::<S, T, NV, 1>(simd, lanes_of::<S, T, NV, 1>(simd, row, vector));
+            }
+            return;
+        }
+        for out in self.out.chunks_mut(lanes) {
+            let (block, below) = rows.split_at((lanes * width).min(rows.len()));
+            rows = below;
+            let mut fours = [T::splat(simd, T::ZERO); 4];
+            for (four, block) in fours.iter_mut().zip(block.chunks(ROWS * width)) {
+                *four = four_products::<S, T, NV>(simd, block, vector);
+            }
+            let [a, b, c, d] = fours;
+            let products = match lanes {
+                4 => a,
+                8 => fold::<S, T>(simd, a, b, 1),
+                _ => {
+                    let (first, then) = (fold::<S, T>(simd, a, b, 2), fold::<S, T>(simd, c, d, 2));
+                    fold::<S, T>(simd, first, then, 1)
+                }
+            };
+            store::<S, T>(simd, out, 0, products);
         }
     }
 }
 
-/// The products of `R` rows.
+/// The products of up to four rows, as [`fold_four`] leaves them.
 #[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
+fn four_products<S: Simd, T: Real, const NV: usize>(
     simd: S,
     rows: &[[T::Vector<S>; NV]],
     vector: &[[T::Vector<S>; NV]],
-) -> [T; R] {
+) -> T::Vector<S> {
+    let width = vector.len();
+    if rows.len() == ROWS * width {
+        return fold_four::<S, T, NV>(simd, lanes_of::<S, T, NV, ROWS>(simd, rows, vector));
+    }
+    let mut sums = [[T::splat(simd, T::ZERO); NV]; ROWS];
+    for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(width)) {
+        [*sum] = lanes_of::<S, T, NV, 1>(simd, row, vector);
+    }
+    fold_four::<S, T, NV>(simd, sums)
+}
+
+/// The products of `R` rows, in logical lanes.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn lanes_of<S: Simd, T: Real, const NV: usize, const R: usize>(
+    simd: S,
+    rows: &[[T::Vector<S>; NV]],
+    vector: &[[T::Vector<S>; NV]],
+) -> [[T::Vector<S>; NV]; R] {
     let width = vector.len();
     let mut each: [&[[T::Vector<S>; NV]]; R] = [&[]; R];
     for r in 0..R {
@@ -164,7 +202,7 @@ fn lane_sums<S: Simd, T: Real, const NV: usize, const R: usize>(
             }
         }
     }
-    add_lanes::<S, T, NV, R>(simd, sums)
+    sums
 }
 
 /// The sum of the logical lanes of each of `R` rows: the upper half is added to the lower half until
