@@ -257,11 +257,13 @@ impl<T: Real> Matrix<T> {
     }
 
     /// All values with their padding.
+    #[inline]
     pub(crate) fn padded(&self) -> &[T] {
         &self.values[self.start..]
     }
 
     /// All values with their padding, which must stay zero.
+    #[inline]
     pub(crate) fn padded_mut(&mut self) -> &mut [T] {
         &mut self.values[self.start..]
     }

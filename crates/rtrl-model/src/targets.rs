@@ -85,12 +85,18 @@ impl<T: Real> Targets<'_, T> {
         }
     }
 
+    /// Fails unless there are targets for exactly `outputs` outputs (or none).
+    #[inline]
+    pub(crate) fn check_length(&self, outputs: usize) -> Result<(), Error> {
+        match self.len() {
+            Some(got) if got != outputs => Err(Error::TargetLength { expected: outputs, got }),
+            _ => Ok(()),
+        }
+    }
+
     /// Fails unless there are targets for exactly `outputs` outputs (or none), all finite.
     pub(crate) fn check(&self, step: u64, outputs: usize) -> Result<(), Error> {
-        let Some(got) = self.len() else { return Ok(()) };
-        if got != outputs {
-            return Err(Error::TargetLength { expected: outputs, got });
-        }
+        self.check_length(outputs)?;
         match self {
             Self::All(values) => check_finite(step, Quantity::Target, values),
             _ => self.check_present(step, outputs),

@@ -48,6 +48,8 @@ impl<T: Real> Accumulator<T> {
     pub(super) fn is_due(&self) -> bool {
         match self.regime {
             Regime::Epochwise => false,
+            // A division takes longer than everything else here.
+            Regime::RealTime { every: 1, .. } => true,
             Regime::RealTime { every, .. } => (self.steps + 1).is_multiple_of(every as u64),
         }
     }
@@ -91,6 +93,7 @@ impl<T: Real> Accumulator<T> {
     ///
     /// # Errors
     /// [`Quantity::Gradient`] if a sum overflows, of steps or of streams; it is dropped.
+    #[inline]
     fn collect(
         &mut self,
         (gradient, checked): (&Gradient<T>, bool),
@@ -98,15 +101,24 @@ impl<T: Real> Accumulator<T> {
         due: bool,
     ) -> Result<(), Quantity> {
         self.has_target |= has_target;
-        let Some(sum) = &mut self.sum else {
-            let finite = checked || gradient.is_finite();
-            self.has_target &= finite;
-            return if finite { Ok(()) } else { Err(Quantity::Gradient) };
-        };
-        if has_target {
-            sum.add(gradient, self.each_step);
+        if self.sum.is_some() {
+            return self.sum_up(gradient, has_target, due);
         }
-        if has_target {
+        let finite = checked || gradient.is_finite();
+        self.has_target &= finite;
+        if finite { Ok(()) } else { Err(Quantity::Gradient) }
+    }
+
+    /// [`Accumulator::collect`] where there is a sum.
+    #[inline(never)]
+    fn sum_up(
+        &mut self,
+        gradient: &Gradient<T>,
+        has_target: bool,
+        due: bool,
+    ) -> Result<(), Quantity> {
+        if let (Some(sum), true) = (&mut self.sum, has_target) {
+            sum.add(gradient, self.each_step);
             self.check_sum()?;
         }
         if !self.each_step && due && self.has_target { self.close_sum(gradient) } else { Ok(()) }
@@ -143,6 +155,7 @@ impl<T: Real> Accumulator<T> {
     }
 
     /// Applies the accumulated gradient, or the step's own where nothing accumulates.
+    #[inline]
     fn apply(
         &mut self,
         gradient: &Gradient<T>,
@@ -159,6 +172,7 @@ impl<T: Real> Accumulator<T> {
     }
 
     /// Applies and clears the accumulated gradient, if a step had a target.
+    #[inline(never)]
     pub(super) fn apply_sum(
         &mut self,
         updater: &mut Updater<T>,
@@ -174,6 +188,7 @@ impl<T: Real> Accumulator<T> {
     }
 
     /// Makes the accumulated gradient the pending one.
+    #[inline(never)]
     fn wait(&mut self, gradient: &Gradient<T>) {
         let Some(waiting) = &mut self.waiting else { return };
         self.due = std::mem::take(&mut self.has_target);

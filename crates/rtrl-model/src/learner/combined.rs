@@ -28,6 +28,7 @@ impl<T: Real> Combined<T> {
     }
 
     /// Sums the gradients of the streams in their order; those of W only if they have been read.
+    #[inline(never)]
     pub(super) fn accumulate(&mut self, streams: &[Stream<T>], recurrent: bool) {
         self.gradient.clear();
         for stream in streams {
@@ -48,6 +49,7 @@ impl<T: Real> Combined<T> {
 }
 
 /// The gradient of all streams.
+#[inline]
 pub(super) fn gradient<'a, T: Real>(
     combined: Option<&'a Combined<T>>,
     streams: &'a [Stream<T>],

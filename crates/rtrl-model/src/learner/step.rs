@@ -12,7 +12,19 @@ use crate::{Error, Gradient};
 
 impl<T: Real> Learner<T> {
     /// Equations 1 to 4 in every stream whose turn it is, without advancing. Returns the loss.
-    pub(super) fn compare(&mut self, samples: Samples<'_, '_, T>) -> Result<T, Error> {
+    #[inline]
+    pub(super) fn compare(&mut self, samples: &Samples<'_, '_, T>) -> Result<T, Error> {
+        let network = &self.network;
+        if let ([lone], Some((input, targets))) = (&mut *self.streams, samples.get(0)) {
+            lone.compare(network, &self.loss, self.steps, input, targets)?;
+            return Ok(lone.loss);
+        }
+        self.compare_several(samples)
+    }
+
+    /// [`Learner::compare`] of several streams, or of one that skips the step.
+    #[inline(never)]
+    fn compare_several(&mut self, samples: &Samples<'_, '_, T>) -> Result<T, Error> {
         let network = &self.network;
         let several = self.streams.len() > 1;
         let mut loss = T::ZERO;
@@ -32,7 +44,8 @@ impl<T: Real> Learner<T> {
     }
 
     /// Equations 5 and 6 in every stream whose turn it is; moves y and the forced set to t + 1.
-    pub(super) fn advance(&mut self, samples: Samples<'_, '_, T>) -> Result<(), Error> {
+    #[inline]
+    pub(super) fn advance(&mut self, samples: &Samples<'_, '_, T>) -> Result<(), Error> {
         let has_target = self.has_target();
         let read = match &self.accumulator {
             sums if sums.each_step => Read::Step,
@@ -40,28 +53,36 @@ impl<T: Real> Learner<T> {
             _ => Read::Nothing,
         };
         let (network, forcing) = (&self.network, self.teacher_forcing);
-        let (first, streams) = (self.turn.start, &mut self.streams[self.turn.clone()]);
-        if let ([stream], Some((_, targets))) = (&mut *streams, samples.get(first)) {
-            stream.advance(network, forcing.then_some(targets), read);
+        if let ([lone], Some((_, targets))) = (&mut *self.streams, samples.get(0)) {
+            lone.advance(network, forcing.then_some(targets), read);
         } else {
-            let each = streams.len().div_ceil(self.workers.count());
-            self.workers.each([(streams, each)], |share, [streams]| {
-                for (b, stream) in (first + share * each..).zip(streams) {
-                    match samples.get(b) {
-                        Some((_, targets)) => {
-                            stream.advance(network, forcing.then_some(targets), read);
-                        }
-                        None => stream.read_accumulated(read),
-                    }
-                }
-            });
+            self.advance_several(samples, read);
         }
         self.settle(read)?;
         self.steps += 1;
         Ok(())
     }
 
+    /// [`Learner::advance`] of several streams, or of one that skips the step.
+    #[inline(never)]
+    fn advance_several(&mut self, samples: &Samples<'_, '_, T>, read: Read) {
+        let (network, forcing) = (&self.network, self.teacher_forcing);
+        let (first, streams) = (self.turn.start, &mut self.streams[self.turn.clone()]);
+        let each = streams.len().div_ceil(self.workers.count());
+        self.workers.each([(streams, each)], |share, [streams]| {
+            for (b, stream) in (first + share * each..).zip(streams) {
+                match samples.get(b) {
+                    Some((_, targets)) => {
+                        stream.advance(network, forcing.then_some(targets), read);
+                    }
+                    None => stream.read_accumulated(read),
+                }
+            }
+        });
+    }
+
     /// Ends the work of the streams whose turn it is: sums their gradients, or reports the first failure.
+    #[inline]
     pub(super) fn settle(&mut self, read: Read) -> Result<(), Error> {
         if self.any(|stream| stream.failure.is_some()) {
             self.lose()?;
@@ -74,9 +95,10 @@ impl<T: Real> Learner<T> {
 
     /// Equation 6: the gradient of this step, and the updates that are due. Returns whether weights
     /// changed and whether the gradient is finite.
-    pub(super) fn learn(&mut self, samples: Samples<'_, '_, T>) -> Result<(bool, bool), Error> {
+    #[inline]
+    pub(super) fn learn(&mut self, samples: &Samples<'_, '_, T>) -> Result<(bool, bool), Error> {
         let has_target = self.has_target();
-        let fitted = self.fit(samples);
+        let fitted = if self.fit.is_some() { self.fit(samples) } else { Ok(false) };
         // That of one stream was checked where it was computed.
         let checked = self.combined.is_none();
         let gradient = (gradient(self.combined.as_ref(), &self.streams), checked);
@@ -114,7 +136,8 @@ impl<T: Real> Learner<T> {
     ///
     /// # Errors
     /// [`Error::Fit`] for the first refused sample; the others have been used.
-    fn fit(&mut self, samples: Samples<'_, '_, T>) -> Result<bool, Error> {
+    #[inline(never)]
+    fn fit(&mut self, samples: &Samples<'_, '_, T>) -> Result<bool, Error> {
         let (Some(fit), Some(readout)) = (&mut self.fit, &mut self.network.readout) else {
             return Ok(false);
         };

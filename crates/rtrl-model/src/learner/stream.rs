@@ -85,15 +85,20 @@ impl<T: Real> Stream<T> {
         input: &[T],
         targets: &Targets<'_, T>,
     ) -> Result<(), Error> {
-        loss.check_targets(step, network, targets)?;
-        if self.lost {
-            return Err(Error::SensitivitiesLost { step });
+        // A loss that bounds errors is finite only if the targets are: they need no check of their own,
+        // unless something else is wrong, which they come before.
+        targets.check_length(self.errors.len())?;
+        if self.lost || !loss.bounds_errors() {
+            self.check_targets(network, loss, step, targets)?;
         }
-        self.state.compute(network, step, input)?;
+        if let Err(error) = self.state.compute(network, step, input) {
+            return self.check_targets(network, loss, step, targets).and(Err(error));
+        }
         self.has_target = targets.any();
         let outputs = self.state.tape.outputs();
         self.loss = loss.compare(network.isa, outputs, targets, &mut self.errors)?;
         if !(loss.bounds_errors() && self.loss.is_finite()) {
+            self.check_targets(network, loss, step, targets)?;
             check_finite(step, Quantity::Error, &self.errors)?;
             check_finite(step, Quantity::Loss, &[self.loss])?;
         }
@@ -110,6 +115,19 @@ impl<T: Real> Stream<T> {
                 Ok(())
             }
         }
+    }
+
+    /// Fails if the targets are not those of a step, or p is lost.
+    #[cold]
+    fn check_targets(
+        &self,
+        network: &Network<T>,
+        loss: &Loss<T>,
+        step: u64,
+        targets: &Targets<'_, T>,
+    ) -> Result<(), Error> {
+        loss.check_targets(step, network, targets)?;
+        if self.lost { Err(Error::SensitivitiesLost { step }) } else { Ok(()) }
     }
 
     /// dL/dR of this step, zero without a target.
@@ -184,6 +202,7 @@ impl<T: Real> Stream<T> {
     }
 
     /// Takes over what the engine has computed. An error is kept in `failure`.
+    #[inline]
     pub(super) fn read_gradient(&mut self, read: Read) {
         if read == Read::Nothing {
             return;

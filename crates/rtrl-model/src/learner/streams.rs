@@ -7,22 +7,17 @@ use super::{Combined, Learner, StepReport};
 use crate::gradient::Gradient;
 use crate::{Error, Sample, Targets};
 
-/// The samples of a step.
-#[derive(Clone, Copy)]
-pub(super) enum Samples<'s, 'a, T> {
-    /// One for each stream.
-    All(&'s [Option<Sample<'a, T>>]),
-    /// That of one stream; all others skip the step.
-    One(usize, Sample<'a, T>),
+/// The samples of a step: those of the streams from `first` on. All others skip the step.
+pub(super) struct Samples<'s, 'a, T> {
+    first: usize,
+    samples: &'s [Option<Sample<'a, T>>],
 }
 
 impl<'a, T> Samples<'_, 'a, T> {
     /// The sample of stream `b`.
+    #[inline]
     pub(super) fn get(&self, b: usize) -> Option<&Sample<'a, T>> {
-        match self {
-            Self::All(samples) => samples[b].as_ref(),
-            Self::One(stream, sample) => (*stream == b).then_some(sample),
-        }
+        self.samples.get(b.wrapping_sub(self.first))?.as_ref()
     }
 }
 
@@ -42,7 +37,8 @@ impl<T: Real> Learner<T> {
     ) -> Result<StepReport<'_, T>, Error> {
         self.check_samples(samples.len())?;
         self.turn = 0..self.streams.len();
-        let (step, (loss, updated)) = (self.steps, self.take(Samples::All(samples))?);
+        let (step, taken) = (self.steps, self.take(&Samples { first: 0, samples }));
+        let (loss, updated) = taken?;
         if let Some(combined) = &mut self.combined {
             combined.copy_outputs(&self.streams);
         }
@@ -66,7 +62,8 @@ impl<T: Real> Learner<T> {
         // Sums of several steps are those of all streams.
         let is_alone = self.accumulator.each_step;
         self.turn = if is_alone { stream..stream + 1 } else { 0..self.streams.len() };
-        let (step, taken) = (self.steps, self.take(Samples::One(stream, (input, targets))));
+        let samples = &Samples { first: stream, samples: &[Some((input, targets))] };
+        let (step, taken) = (self.steps, self.take(samples));
         let (loss, updated) = taken?;
         let report = self.report(step, loss, updated);
         let Stream { state, errors, .. } = &self.streams[stream];
@@ -74,7 +71,7 @@ impl<T: Real> Learner<T> {
     }
 
     /// The data path of a step. Returns the loss and whether weights changed.
-    fn take(&mut self, samples: Samples<'_, '_, T>) -> Result<(T, bool), Error> {
+    fn take(&mut self, samples: &Samples<'_, '_, T>) -> Result<(T, bool), Error> {
         let loss = self.compare(samples)?;
         self.whole = false;
         let updated = match self.advance(samples) {

@@ -325,7 +325,7 @@ impl<T: Real> Network<T> {
             _ => Jacobian::scaled(recurrent, stride, slopes),
         }
         .with_diagonal(diagonal);
-        if layer.heads() == 1 {
+        if layer.columns.seen == layer.columns.units {
             jacobian
         } else {
             jacobian.with_heads(layer.units(), layer.columns.seen)
