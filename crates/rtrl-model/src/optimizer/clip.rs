@@ -62,8 +62,9 @@ fn is_far_below<T: Real>(isa: Isa, most: f64, gradient: &Gradient<T>) -> bool {
         len += layer.padded().len();
         squares += rough_squares(isa, layer.padded());
     }
-    // Half of the square leaves room for what the sum has rounded off, and 10^-3 for what has vanished.
-    len <= MOST_ROUGH && most >= 1e-3 && squares <= 0.5 * most * most
+    // Half of the square leaves room for what the sum has rounded off, and 10^-3 for squares that have
+    // vanished and for what is added to the norm.
+    len <= MOST_ROUGH && most >= 1e-3 && squares.is_finite() && squares <= 0.5 * most * most
 }
 
 /// The joint Euclidean norm of all layers, in double precision, after components have been limited.

@@ -19,6 +19,8 @@ pub(super) struct LayerState<T> {
     /// 1 where weight decay acts, else 0; `None` without decay.
     decays: Option<Matrix<T>>,
     pub(super) next_weights: Matrix<T>,
+    /// Whether there are neither moments nor a decay.
+    is_plain: bool,
 }
 
 /// What multiplies the directions and the weights of one layer in one update.
@@ -58,7 +60,9 @@ impl<T: Real> LayerState<T> {
         let first = first.map(|name| Moments::zeros(name, weights)).transpose()?;
         let second = second.map(|name| Moments::squares(name, weights)).transpose()?;
         let next_weights = weights.zeros_like()?;
-        Ok(Self { first, second, custom, decays, next_weights })
+        let has_moments = first.is_some() || second.is_some() || custom.is_some();
+        let is_plain = !has_moments && decays.is_none();
+        Ok(Self { first, second, custom, decays, next_weights, is_plain })
     }
 
     /// Computes the next weights and moments; says whether all of them are finite.
@@ -71,7 +75,7 @@ impl<T: Real> LayerState<T> {
         weights: &[T],
         gradient: &[T],
     ) -> bool {
-        if !self.has_moments() && self.decays.is_none() && limit.is_none() {
+        if self.is_plain && limit.is_none() {
             let next = self.next_weights.padded_mut();
             // All matrices have the same shape.
             return descend(isa, rates.step, weights, gradient, next).unwrap_or(false);
@@ -110,14 +114,11 @@ impl<T: Real> LayerState<T> {
         update.apply(isa).unwrap_or(false) & finite
     }
 
-    fn has_moments(&self) -> bool {
-        self.first.is_some() || self.second.is_some() || self.custom.is_some()
-    }
-
     /// Applies the prepared update.
+    #[inline]
     pub(super) fn commit(&mut self, weights: &mut Matrix<T>) {
         std::mem::swap(weights, &mut self.next_weights);
-        if self.has_moments() {
+        if !self.is_plain {
             for moments in self.all_moments_mut() {
                 std::mem::swap(&mut moments.now, &mut moments.next);
             }

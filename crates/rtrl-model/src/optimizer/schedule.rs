@@ -88,10 +88,17 @@ impl RateSchedule {
     }
 
     /// The factor at update `update`, from 0; `None` unless it is finite and not negative.
+    #[inline]
     pub(super) fn factor(&self, update: u64) -> Option<f64> {
+        if let Self::Constant = self { Some(1.0) } else { self.varying(update) }
+    }
+
+    /// [`RateSchedule::factor`] of a schedule that may vary.
+    #[inline(never)]
+    fn varying(&self, update: u64) -> Option<f64> {
         let u = update as f64;
         let factor = match self {
-            Self::Constant => return Some(1.0),
+            Self::Constant => 1.0,
             Self::Step { every, factor } => libm::pow(*factor, (update / every.get()) as f64),
             Self::InverseTime { decay } => 1.0 / (1.0 + decay * u),
             Self::Cosine { updates, floor } if update < updates.get() => {
