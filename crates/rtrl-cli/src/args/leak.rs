@@ -14,16 +14,18 @@ pub(crate) enum Leak {
 }
 
 impl Leak {
-    /// The leaks of a layer of `units` units, or one leak for all. If they are spread, half of the
-    /// units, rounded up, have no memory of the old value, and the time constants 1/a of the others
-    /// rise evenly up to 10 rows.
-    pub(crate) fn of_units(self, units: usize) -> Vec<f64> {
+    /// The leaks of a layer of `units` units in heads of `head`, or one leak for all. If they are
+    /// spread, half of the units, rounded up, have no memory of the old value, and the time constants
+    /// 1/a of the others rise evenly up to 10 rows. The leaks are dealt to the heads in turn, so that
+    /// each head remembers for short and for long.
+    pub(crate) fn of_units(self, units: usize, head: usize) -> Vec<f64> {
         match self {
             Self::All(leak) => vec![leak],
             Self::Spread => {
-                let slow = units / 2;
-                let place = |unit: usize| slow.saturating_sub(unit) as f64 / slow.max(1) as f64;
-                (0..units).map(|unit| 1.0 / (1.0 + 9.0 * place(unit))).collect()
+                let (slow, heads) = (units / 2, units / head);
+                let place = |number: usize| slow.saturating_sub(number) as f64 / slow.max(1) as f64;
+                let number = |unit: usize| unit % head * heads + unit / head;
+                (0..units).map(|unit| 1.0 / (1.0 + 9.0 * place(number(unit)))).collect()
             }
         }
     }
@@ -59,9 +61,17 @@ mod tests {
             (6, [&slow[..], &[1.0; 3]].concat()),
             (7, [&slow[..], &[1.0; 4]].concat()),
         ] {
-            assert_eq!(Leak::Spread.of_units(units), expected);
+            assert_eq!(Leak::Spread.of_units(units, units), expected);
+            assert_eq!(Leak::Spread.of_units(units, 1), expected);
         }
-        assert_eq!(Leak::All(0.5).of_units(2), [0.5]);
+        assert_eq!(Leak::All(0.5).of_units(2, 1), [0.5]);
+    }
+
+    #[test]
+    fn leaks_are_dealt_to_the_heads_in_turn() {
+        let [a, b, c] = [1.0 / 10.0, 1.0 / 7.0, 1.0 / 4.0];
+        assert_eq!(Leak::Spread.of_units(6, 2), [a, 1.0, b, 1.0, c, 1.0]);
+        assert_eq!(Leak::Spread.of_units(6, 3), [a, c, 1.0, b, 1.0, 1.0]);
     }
 
     #[test]

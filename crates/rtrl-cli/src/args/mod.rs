@@ -183,7 +183,7 @@ pub(crate) struct TrainArgs {
 
     /// Leak of simple units: the weight of the new value in each step, from above 0 to 1, which
     /// means no memory of the old one; or spread: 1 in half of the units, and in the others
-    /// memories of up to 10 rows [default: spread]
+    /// memories of up to 10 rows, in each head some of both [default: spread]
     #[arg(long, value_name = "A", value_parser = leak)]
     leak: Option<Leak>,
 

@@ -56,8 +56,9 @@ fn network<T: Real>(
 ) -> Result<Network<T>, Error> {
     // Before a leak is listed for each unit and weights are drawn, which would take long.
     layers::<T>(args, inputs, |layer| layer).check_memory()?;
+    let head = args.heads_of().unwrap_or(args.units());
     let network = layers(args, inputs, |layer| match args.leak() {
-        Some(leak) => layer.leaks(leak.of_units(args.units())),
+        Some(leak) => layer.leaks(leak.of_units(args.units(), head)),
         None => layer,
     });
     Ok(network.readout(readout).seed(args.seed).build()?)
