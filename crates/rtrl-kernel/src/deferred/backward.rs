@@ -12,6 +12,7 @@ use pulp::Simd;
 
 use super::chains::add_chains;
 use super::factors::Runs;
+use super::stored::Stored;
 use super::sweep::WindowAdjoint;
 use super::window::Window;
 use crate::error::Error;
@@ -137,31 +138,30 @@ impl<T: Real> Work for Backward<'_, T> {
         let newest = self.error_before(window.len());
         add_error::<S, T>(simd, newest, &mut self.adjoints[window.len() * stride..]);
         match stride / lanes::<S, T>() {
-            1 => self.records(simd, transposed_row::<S, T, 1>),
-            2 => self.records(simd, transposed_row::<S, T, 2>),
-            _ if stride <= NARROW * T::LANES => self.records(simd, transposed_product::<S, T, 4>),
-            _ => self.records(simd, transposed_product::<S, T, 1>),
+            1 => self.records(simd, one_register::<S, T>),
+            2 => self.records(simd, two_registers::<S, T>),
+            _ if stride <= NARROW * T::LANES => self.records(simd, registers::<S, T, 4>),
+            _ => self.records(simd, registers::<S, T, 1>),
         }
         self.runs.write(simd, self.layout, window, &self.adjoints[stride..], self.factors);
     }
 }
 
 impl<'a, T: Real> Backward<'a, T> {
-    /// Goes through all records; `product` takes a Jacobian, the adjoints after it, and an error to be
-    /// added to the result.
+    /// Goes through all records; `go_back` takes a Jacobian, the adjoints after it, an error to be added
+    /// to the result, and room for that.
     #[inline(always)]
     fn records<S: Simd>(
         &mut self,
         simd: S,
-        product: impl Fn(S, &[T::Vector<S>], &[T], &[T], &mut [T]),
+        go_back: impl Fn(S, Stored<'_, T>, &[T], &[T], &mut [T]),
     ) {
         let (window, stride) = (self.window, self.window.stride());
         for record in (0..window.len()).rev() {
             let error = self.error_before(record);
             let (below, above) = self.adjoints.split_at_mut((record + 1) * stride);
             let (below, above) = (&mut below[record * stride..], &above[..stride]);
-            let jacobian = T::vectors::<S>(window.jacobian(record));
-            product(simd, jacobian, &above[..window.states()], error, below);
+            go_back(simd, window.jacobian(record), &above[..window.states()], error, below);
         }
     }
 
@@ -182,6 +182,65 @@ fn add_error<S: Simd, T: Real>(simd: S, error: &[T], adjoints: &mut [T]) {
     for (at, place) in (0..error.len()).step_by(lanes::<S, T>()).zip(places) {
         *place = T::sum(simd, *place, load(simd, error, at));
     }
+}
+
+/// `below = error + Jᵀ above` where a row of J has one register.
+#[inline(always)]
+fn one_register<S: Simd, T: Real>(
+    simd: S,
+    jacobian: Stored<'_, T>,
+    above: &[T],
+    error: &[T],
+    below: &mut [T],
+) {
+    transposed_row::<S, T, 1>(simd, T::vectors::<S>(jacobian.columns), above, error, below);
+}
+
+/// [`one_register`] where a row has two, or one if half of the states are cells.
+#[inline(always)]
+fn two_registers<S: Simd, T: Real>(
+    simd: S,
+    jacobian: Stored<'_, T>,
+    above: &[T],
+    error: &[T],
+    below: &mut [T],
+) {
+    let columns = T::vectors::<S>(jacobian.columns);
+    if jacobian.cells() == 0 {
+        return transposed_row::<S, T, 2>(simd, columns, above, error, below);
+    }
+    let (outputs, error_of_outputs) = outputs(jacobian, error, below);
+    transposed_row::<S, T, 1>(simd, columns, above, error_of_outputs, outputs);
+    jacobian.go_back_to_cells::<S, 4>(simd, above, error, below);
+}
+
+/// [`one_register`] where a row has any number of registers.
+#[inline(always)]
+fn registers<S: Simd, T: Real, const CHAINS: usize>(
+    simd: S,
+    jacobian: Stored<'_, T>,
+    above: &[T],
+    error: &[T],
+    below: &mut [T],
+) {
+    let columns = T::vectors::<S>(jacobian.columns);
+    let (outputs, error_of_outputs) = outputs(jacobian, error, below);
+    transposed_product::<S, T, CHAINS>(simd, columns, above, error_of_outputs, outputs);
+    if jacobian.cells() > 0 {
+        jacobian.go_back_to_cells::<S, CHAINS>(simd, above, error, below);
+    }
+}
+
+/// The places of the stored columns, rounded up to whole rows of lanes, and their errors.
+#[inline(always)]
+fn outputs<'a, 'b, T: Real>(
+    jacobian: Stored<'_, T>,
+    error: &'a [T],
+    below: &'b mut [T],
+) -> (&'b mut [T], &'a [T]) {
+    let is_part = jacobian.cells() > 0;
+    let len = if is_part { error.len().min(jacobian.cells()) } else { error.len() };
+    (&mut below[..jacobian.stride], &error[..len])
 }
 
 /// [`transposed_product`] in four chains where a row has `NB` registers.

@@ -19,6 +19,7 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use super::stored::Stored;
 use super::window::{Patterns, Window};
 use crate::panels::Placement;
 use crate::simd::{Real, Work, at_least, compiled, normal};
@@ -103,7 +104,6 @@ impl<T: Real> Work for Chain<'_, T> {
             let (panels, behind) = rest.split_at_mut(size * panel_len);
             for record in self.records.clone().rev() {
                 let jacobian = self.window.jacobian(record);
-                let stride = self.window.stride();
                 let mut stages = panels.chunks_exact_mut(panel_len).map(|panel| {
                     let (new, old) = panel.split_at_mut((record + 1) * stage_len);
                     (&mut new[record * stage_len..], &old[..stage_len])
@@ -112,14 +112,14 @@ impl<T: Real> Work for Chain<'_, T> {
                 match (64 / size_of::<T::Vector<S>>(), size) {
                     (1, 3) => {
                         let stages = [next(), next(), next()];
-                        multiply::<S, T, 8, 3, 1>(simd, jacobian, stride, stages);
+                        multiply::<S, T, 8, 3, 1>(simd, jacobian, stages);
                     }
-                    (1, 2) => multiply::<S, T, 8, 2, 1>(simd, jacobian, stride, [next(), next()]),
-                    (1, _) => multiply::<S, T, 8, 1, 1>(simd, jacobian, stride, [next()]),
-                    (2, _) => multiply::<S, T, 4, 1, 2>(simd, jacobian, stride, [next()]),
-                    (4, _) => multiply::<S, T, 4, 1, 4>(simd, jacobian, stride, [next()]),
-                    (8, _) => multiply::<S, T, 2, 1, 8>(simd, jacobian, stride, [next()]),
-                    _ => multiply::<S, T, 2, 1, 16>(simd, jacobian, stride, [next()]),
+                    (1, 2) => multiply::<S, T, 8, 2, 1>(simd, jacobian, [next(), next()]),
+                    (1, _) => multiply::<S, T, 8, 1, 1>(simd, jacobian, [next()]),
+                    (2, _) => multiply::<S, T, 4, 1, 2>(simd, jacobian, [next()]),
+                    (4, _) => multiply::<S, T, 4, 1, 4>(simd, jacobian, [next()]),
+                    (8, _) => multiply::<S, T, 2, 1, 8>(simd, jacobian, [next()]),
+                    _ => multiply::<S, T, 2, 1, 16>(simd, jacobian, [next()]),
                 }
             }
             rest = behind;
@@ -132,8 +132,7 @@ impl<T: Real> Work for Chain<'_, T> {
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
     simd: S,
-    jacobian: &[T],
-    stride: usize,
+    jacobian: Stored<'_, T>,
     stages: [(&mut [T], &[T]); PANELS],
 ) {
     let states = stages[0].0.len() / T::LANES;
@@ -142,15 +141,28 @@ fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: 
         (new, T::vectors::<S>(old).as_chunks::<WIDE>().0)
     });
     let old = stages.each_ref().map(|(_, old)| *old);
-    for first in (0..states).step_by(MR) {
-        let sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
-        let sums =
-            accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, &jacobian[first..], stride, old);
+    let Stored { columns, stride, kept } = jacobian;
+    let zero = T::splat(simd, T::ZERO);
+    let cells = jacobian.cells();
+    for first in (0..states - cells).step_by(MR) {
+        let sums = [[[zero; WIDE]; PANELS]; MR];
+        let sums = accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, &columns[first..], stride, old);
         for (g, (new, _)) in stages.iter_mut().enumerate() {
-            for (row, sums) in new[first..].iter_mut().zip(&sums) {
+            for (row, sums) in new[first..states - cells].iter_mut().zip(&sums) {
                 for v in 0..WIDE {
                     row[v] = at_least(simd, sums[g][v], T::NEGLIGIBLE);
                 }
+            }
+        }
+    }
+    for cell in 0..cells {
+        let to_output = T::splat(simd, kept[cell]);
+        let to_cell = T::splat(simd, kept[cells + cell]);
+        for (g, (new, _)) in stages.iter_mut().enumerate() {
+            for v in 0..WIDE {
+                let sum = T::fused(simd, to_output, old[g][cell][v], zero);
+                let sum = T::fused(simd, to_cell, old[g][cells + cell][v], sum);
+                new[cells + cell][v] = at_least(simd, sum, T::NEGLIGIBLE);
             }
         }
     }

@@ -16,7 +16,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `window.rs` | records |
+//! | `window.rs`, `stored.rs` | records, and the Jacobian of a record |
 //! | `chains.rs` | sums in several chains |
 //! | `backward.rs` | the backward pass through a window |
 //! | `factors.rs` | what the adjoints mean for each weight row |
@@ -29,6 +29,7 @@ mod chains;
 mod factors;
 mod flush;
 mod pace;
+mod stored;
 mod sweep;
 mod window;
 

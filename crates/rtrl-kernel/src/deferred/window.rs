@@ -1,10 +1,9 @@
 //! The records of the steps since t0: what equation 5 needs of each step, and its error.
 
-use pulp::Simd;
-
+use super::stored::{Form, Stored, Write, WriteLoop};
 use crate::error::Error;
 use crate::panels::{Placement, Segment};
-use crate::simd::{Buffer, Isa, Real, Work, compiled, is_zero};
+use crate::simd::{Buffer, Isa, Real};
 use crate::step::Step;
 use crate::store::{Sink, Source, check_shape};
 
@@ -86,10 +85,12 @@ pub(super) struct Window<T> {
     drives: usize,
     capacity: usize,
     len: usize,
-    /// Numbers in a row of a Jacobian: n, padded with zeros of either sign to whole rows of lanes.
+    /// n, rounded up to whole rows of lanes.
     stride: usize,
-    /// `[record][k][l]`, zero in the columns of forced units.
+    /// One Jacobian after the other.
     jacobians: Buffer<T>,
+    /// For each record, where its Jacobian starts, and its form.
+    forms: Vec<(usize, Form)>,
     /// `[record][drive]`
     injections: Buffer<T>,
     /// `[pattern][record][lane]`, zero in lanes without a column.
@@ -115,6 +116,7 @@ impl<T: Real> Window<T> {
             len: 0,
             stride,
             jacobians: Buffer::zeroed(records * (states * stride / T::LANES) as u128)?,
+            forms: vec![(0, Form::whole(states)); capacity],
             injections: Buffer::numbers(records * drives as u128)?,
             z: Buffer::zeroed(records * patterns.runs.len() as u128)?,
             errors: Buffer::numbers(records * states as u128)?,
@@ -149,9 +151,11 @@ impl<T: Real> Window<T> {
         error: Option<&[T]>,
         patterns: &Patterns,
     ) -> bool {
-        let (n, stride, record) = (self.states, self.stride, self.len);
-        let jacobian = &mut self.jacobians.values_mut()[record * n * stride..][..n * stride];
-        let finite = T::run::<FormLoop>(isa, Form { step, stride, jacobian });
+        let (n, record) = (self.states, self.len);
+        let form = Form::of::<T>(&step.jacobian, n);
+        let start = self.place(record, form);
+        let jacobian = &mut self.jacobians.values_mut()[start..][..form.len::<T>()];
+        let finite = T::run::<WriteLoop>(isa, Write { step, form, jacobian });
         let injection = &mut self.injections.values_mut()[record * self.drives..][..self.drives];
         injection.copy_from_slice(&step.injection[..self.drives]);
         let errors = &mut self.errors.values_mut()[record * n..][..n];
@@ -169,10 +173,22 @@ impl<T: Real> Window<T> {
         self.errors.values_mut()[..self.len * self.states].fill(T::ZERO);
     }
 
-    /// The Jacobian of record `record`, rows [`Window::stride`] apart.
-    pub(super) fn jacobian(&self, record: usize) -> &[T] {
-        let len = self.states * self.stride;
-        &self.jacobians.values()[record * len..][..len]
+    /// The Jacobian of record `record`.
+    #[inline]
+    pub(super) fn jacobian(&self, record: usize) -> Stored<'_, T> {
+        let (start, form) = self.forms[record];
+        form.of_values(&self.jacobians.values()[start..][..form.len::<T>()])
+    }
+
+    /// Gives the Jacobian of record `record` the place after that of the one before. Returns where it
+    /// starts.
+    fn place(&mut self, record: usize, form: Form) -> usize {
+        let start = match record.checked_sub(1) {
+            Some(before) => self.forms[before].0 + self.forms[before].1.len::<T>(),
+            None => 0,
+        };
+        self.forms[record] = (start, form);
+        start
     }
 
     /// The immediate factors of all drives in record `record`.
@@ -208,10 +224,10 @@ impl<T: Real> Window<T> {
         patterns: &Patterns,
         to: &mut dyn Sink<T>,
     ) -> Result<(), Error> {
-        let (n, len, stride) = (self.states, self.len, self.stride);
+        let (n, len) = (self.states, self.len);
         let name = |part| tensor_name(window, part);
         to.tensor(&name(JACOBIANS), [len * n, n], &mut |row, values| {
-            values.copy_from_slice(&self.jacobian(row / n)[row % n * stride..][..n]);
+            self.jacobian(row / n).read_row(row % n, values);
         })?;
         to.tensor(&name(INJECTIONS), [len, self.drives], &mut |record, values| {
             values.copy_from_slice(self.injection(record));
@@ -233,6 +249,9 @@ impl<T: Real> Window<T> {
         from: &mut dyn Source<T>,
     ) -> Result<(), Error> {
         self.len = records;
+        for record in 0..records {
+            self.place(record, Form::whole(self.states));
+        }
         let (n, drives, stride) = (self.states, self.drives, self.stride);
         let name = |part| tensor_name(window, part);
         let jacobians = self.jacobians.values_mut();
@@ -291,53 +310,4 @@ impl<T: Real> Window<T> {
         let buffers = [&self.jacobians, &self.injections, &self.z, &self.errors];
         buffers.into_iter().map(Buffer::bytes).sum()
     }
-}
-
-/// Forms the Jacobian of a step, with zeros in the columns of forced units, in rows `stride` apart; says
-/// whether all of it is finite.
-pub(super) struct Form<'a, T> {
-    step: &'a Step<'a, T>,
-    stride: usize,
-    jacobian: &'a mut [T],
-}
-
-compiled!(pub(super) FormLoop: Form -> bool);
-
-impl<T: Real> Work for Form<'_, T> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S) -> bool {
-        let Step { jacobian, forced, .. } = self.step;
-        jacobian.write_padded(simd, forced.len(), self.jacobian);
-        if forced.contains(&true) {
-            for row in self.jacobian.chunks_exact_mut(self.stride) {
-                for (place, &forced) in row.iter_mut().zip(*forced) {
-                    *place = if forced { T::ZERO } else { *place };
-                }
-                // 0 times a scale that is not finite, which may meet forced units only.
-                row[forced.len()..].fill(T::ZERO);
-            }
-        }
-        is_finite(simd, self.jacobian)
-    }
-}
-
-/// Whether all of `values` are finite, which are whole registers.
-#[inline(always)]
-fn is_finite<S: Simd, T: Real>(simd: S, values: &[T]) -> bool {
-    let zero = T::splat(simd, T::ZERO);
-    // 0 times what is not finite is NaN, and stays so.
-    let mut checks = [zero; 4];
-    let (quads, rest) = T::vectors::<S>(values).as_chunks::<4>();
-    for quad in quads {
-        for (check, &value) in checks.iter_mut().zip(quad) {
-            *check = T::fused(simd, value, zero, *check);
-        }
-    }
-    for &value in rest {
-        checks[0] = T::fused(simd, value, zero, checks[0]);
-    }
-    let [a, b, c, d] = checks;
-    is_zero::<S, T>(T::sum(simd, T::sum(simd, a, b), T::sum(simd, c, d)))
 }

@@ -117,6 +117,9 @@ impl<'a, T: Real> Jacobian<'a, T> {
     /// If there is a diagonal for more states than units, those after the outputs are cells, and
     /// `diagonal[k]` is what the outputs and cells pass on of the cell of their unit: it is added to
     /// `J[k][units + k % units]`.
+    ///
+    /// Units with cells that all see each other are one head of `units`; the deferred engine then
+    /// neither stores nor multiplies the zeros in the columns of the cells.
     #[inline(always)]
     pub fn with_heads(self, units: usize, size: usize) -> Self {
         let (units, size) = (units.max(1), size.max(1));
@@ -197,14 +200,46 @@ impl<'a, T: Real> Jacobian<'a, T> {
             ([Some(a), Some(b), None], None) => sum_blocks(simd, [a, b], n, rows),
             ([Some(a), Some(b), Some(c)], None) => sum_blocks(simd, [a, b, c], n, rows),
             _ => {
-                let rows = rows.chunks_exact_mut(stride).map(|row| &mut row[..n]);
-                return self.write_sum(rows, |_| ());
+                for (k, row) in rows.chunks_exact_mut(stride).enumerate() {
+                    let (row, padding) = row.split_at_mut(n);
+                    self.write_run(k, 0, row);
+                    padding.fill(T::ZERO);
+                }
+                return;
             }
         }
         if let Some(diagonal) = self.diagonal {
             for (k, (row, &own)) in rows.chunks_exact_mut(stride).zip(diagonal).enumerate() {
                 row[k] += own;
             }
+        }
+    }
+
+    /// The number of units, if this is the Jacobian of a whole layer of units with a cell each, given as a
+    /// single head, between `states` states: outputs, then cells.
+    pub(crate) fn cells(&self, states: usize) -> Option<usize> {
+        let is_one_block = matches!(self.blocks, [Some(_), None, None]);
+        let heads = self.heads.filter(|heads| is_one_block && self.has_cells(heads))?;
+        let Band { units, size, first } = heads;
+        (size == units && first == 0 && states == 2 * units).then_some(units)
+    }
+
+    /// Writes the coefficients of a layer with [cells](Jacobian::cells): the columns of its outputs to
+    /// `rows`, as [`Jacobian::write_padded`] does, and what each state keeps of the cell of its unit to
+    /// `kept`.
+    #[inline(always)]
+    pub(crate) fn write_cells<S: Simd>(
+        &self,
+        simd: S,
+        units: usize,
+        rows: &mut [T],
+        kept: &mut [T],
+    ) {
+        if let Some(block) = &self.blocks[0] {
+            sum_blocks(simd, [block], units, rows);
+        }
+        for (place, &own) in kept.iter_mut().zip(self.diagonal.unwrap_or_default()) {
+            *place = T::ZERO + own;
         }
     }
 

@@ -10,12 +10,14 @@
 //! | `blocks.rs`, `structures.rs` | blocks of rows that reach few states; connections with such blocks |
 //! | `src/simd/tested.rs` | the instruction sets |
 //! | `drives.rs` | layouts in which rows drive any states |
+//! | `cells.rs` | layers of units with a cell each |
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::needless_range_loop, reason = "indices are the paper's")]
 
 use rtrl_kernel::Isa;
 
 mod blocks;
+mod cells;
 mod deferred;
 mod drives;
 mod eager;

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! In a layer of heads, l' is one of the units that k sees, and E has columns for these only. Of a
-//! single such layer, J is stored in the same way: see [`Jacobian::with_heads`].
+//! single such layer, J is stored in the same way: see [`Jacobian::with_heads`]. A single layer of units
+//! with cells is one head of all units: of the columns of the cells, only what is kept is stored.
 //!
 //! R is the derivative with respect to the output of a unit in the same step. A row of layer l
 //! therefore drives every state k above it that sees its unit with the factor `R[k][unit] g`, where g is the slope of
@@ -26,11 +27,11 @@ use crate::{Error, Matrix};
 /// Room for the derivatives of a step.
 #[derive(Debug, Clone)]
 pub(crate) struct Derivatives<T> {
-    /// J, states x states; of a single layer in heads, states x units that a row sees.
+    /// J, states x states; of a single layer in heads or with cells, states x units that a row sees.
     jacobian: Matrix<T>,
-    /// Units and size of the heads of a single layer.
+    /// Units and size of the heads of a single layer in heads or with cells.
     heads: Option<(usize, usize)>,
-    /// What outputs and cells pass on of the cells of a single layer in heads, times `decay`.
+    /// What outputs and cells pass on of the cells of a single layer, times `decay`.
     diagonal: Vec<T>,
     decay: T,
     /// The factor of each row of J.
@@ -52,7 +53,8 @@ impl<T: Real> Derivatives<T> {
         let several = network.layers.len() > 1;
         let below = if several { network.units() } else { 0 };
         let first = &network.layers[0];
-        let heads = (!several && first.heads() > 1).then_some((first.units(), first.columns.seen));
+        let is_compact = !several && (first.heads() > 1 || first.cell().has_cells());
+        let heads = is_compact.then_some((first.units(), first.columns.seen));
         Ok(Self {
             jacobian: Matrix::zeros(states, heads.map_or(states, |(_, size)| size))?,
             heads,
