@@ -433,6 +433,36 @@ mod tests {
         }
     }
 
+    /// The rows of a layer of units with cells that all see each other are those of its coefficients.
+    #[test]
+    fn one_head_with_cells_has_the_coefficients_of_the_definition() {
+        for units in [1, 4, 7] {
+            let states = 2 * units;
+            let number = |i: usize| libm::sin(i as f64 * 1.3);
+            let [weights, scale, diagonal] =
+                [(0, states * (units + 1)), (70, states), (90, states)]
+                    .map(|(first, len)| (first..first + len).map(number).collect::<Vec<_>>());
+            let jacobian = Jacobian::scaled(&weights, units + 1, &scale)
+                .with_diagonal(Some(&diagonal))
+                .with_heads(units, units);
+            assert_eq!(jacobian.cells(states), Some(units));
+            assert_eq!(jacobian.cells(states - 1), None);
+            let mut rows = vec![7.0; states * states];
+            jacobian.write(rows.chunks_mut(states), |_| ());
+            for (k, l) in (0..states).flat_map(|k| (0..states).map(move |l| (k, l))) {
+                let expected = if l < units {
+                    scale[k] * weights[k * (units + 1) + l]
+                } else if l == units + k % units {
+                    diagonal[k]
+                } else {
+                    0.0
+                };
+                assert_eq!(rows[k * states + l], expected);
+                assert_eq!(jacobian.coefficient(k, l), expected);
+            }
+        }
+    }
+
     /// The coefficients of a layer of 6 units in heads of 2, with and without cells, in loops.
     #[test]
     fn heads_have_the_coefficients_of_the_definition() {

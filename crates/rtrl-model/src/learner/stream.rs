@@ -1,6 +1,6 @@
 //! One of the sequences that share the weights: its state, forced set and sensitivities.
 
-use rtrl_kernel::{Engine, Real, Step};
+use rtrl_kernel::{Engine, Real, Spec, Step};
 
 use crate::error::{Quantity, check_finite};
 use crate::gradient::Gradient;
@@ -52,7 +52,9 @@ impl<T: Real> Stream<T> {
         decay: T,
     ) -> Result<Self, Error> {
         let derivatives = !network.has_plain_jacobian();
-        let derivatives = derivatives.then(|| Derivatives::new(network, decay)).transpose()?;
+        let is_deferred = matches!(engine.spec(), Spec::Deferred { .. });
+        let derivatives =
+            derivatives.then(|| Derivatives::new(network, decay, is_deferred)).transpose()?;
         let fades = decay != T::ONE && derivatives.is_none();
         let states = network.layout().states();
         // Without a readout, the errors of the outputs are those of the states where there are no

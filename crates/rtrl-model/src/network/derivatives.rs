@@ -12,8 +12,9 @@
 //! ```
 //!
 //! In a layer of heads, l' is one of the units that k sees, and E has columns for these only. Of a
-//! single such layer, J is stored in the same way: see [`Jacobian::with_heads`]. A single layer of units
-//! with cells is one head of all units: of the columns of the cells, only what is kept is stored.
+//! single such layer, J is stored in the same way: see [`Jacobian::with_heads`]. For the deferred engine, a
+//! single layer of units with cells is one head of all units: of the columns of the cells, only what is
+//! kept is stored.
 //!
 //! R is the derivative with respect to the output of a unit in the same step. A row of layer l
 //! therefore drives every state k above it that sees its unit with the factor `R[k][unit] g`, where g is the slope of
@@ -44,17 +45,18 @@ pub(crate) struct Derivatives<T> {
 
 impl<T: Real> Derivatives<T> {
     /// Room for the derivatives of a network whose sensitivities lose all but the share `decay` at
-    /// every step.
+    /// every step; for the deferred engine, or for any.
     ///
     /// # Errors
     /// [`Error::Memory`].
-    pub(crate) fn new(network: &Network<T>, decay: T) -> Result<Self, Error> {
+    pub(crate) fn new(network: &Network<T>, decay: T, is_deferred: bool) -> Result<Self, Error> {
         let states = network.layout.states();
         let several = network.layers.len() > 1;
         let below = if several { network.units() } else { 0 };
         let first = &network.layers[0];
-        let is_compact = !several && (first.heads() > 1 || first.cell().has_cells());
-        let heads = is_compact.then_some((first.units(), first.columns.seen));
+        let is_one_head = is_deferred && first.cell().has_cells();
+        let is_divided = !several && (first.heads() > 1 || is_one_head);
+        let heads = is_divided.then_some((first.units(), first.columns.seen));
         Ok(Self {
             jacobian: Matrix::zeros(states, heads.map_or(states, |(_, size)| size))?,
             heads,
