@@ -144,8 +144,8 @@ fn the_columns_of_cells_need_not_be_stored() {
     columns_of_cells_need_not_be_stored::<f64>();
 }
 
-/// The check must see what one unit keeps of its cell, in its output and in its cell, and a cell that is not
-/// forced although it should be.
+/// The check must see what one unit keeps of its cell, in its output and in its cell, and a cell
+/// that is not forced although it should be.
 #[test]
 fn a_broken_column_of_a_cell_is_seen() {
     let place = (Isa::best(), 1);

@@ -12,9 +12,9 @@
 //! ```
 //!
 //! In a layer of heads, l' is one of the units that k sees, and E has columns for these only. Of a
-//! single such layer, J is stored in the same way: see [`Jacobian::with_heads`]. For the deferred engine, a
-//! single layer of units with cells is one head of all units: of the columns of the cells, only what is
-//! kept is stored.
+//! single such layer, J is stored in the same way: see [`Jacobian::with_heads`]. For the deferred
+//! engine, a single layer of units with cells is one head of all units: of the columns of the cells,
+//! only what is kept is stored.
 //!
 //! R is the derivative with respect to the output of a unit in the same step. A row of layer l
 //! therefore drives every state k above it that sees its unit with the factor `R[k][unit] g`, where g is the slope of
