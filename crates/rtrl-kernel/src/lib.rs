@@ -67,8 +67,8 @@ pub use layout::{Drive, Layout};
 #[doc(hidden)]
 pub use simd::Compiled;
 pub use simd::{
-    Average, Elementary, Forward, Function, Gru, Heads, Isa, Limit, Lstm, Moment, Real, Scale,
-    Update, Vectorised, activate, clear_subnormals, combine, descend, head_products,
+    Average, Elementary, Forward, Function, Gru, Heads, Isa, Limit, Lstm, MOST_ROUGH, Moment, Real,
+    Scale, Update, Vectorised, activate, clear_subnormals, combine, descend, head_products,
     limited_squares, product, rough_squares, squared_errors, subtract_square, sum_of_squares,
     sum_rows,
 };

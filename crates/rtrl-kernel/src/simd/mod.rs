@@ -44,7 +44,7 @@ pub use self::gates::{Gru, Lstm};
 pub use self::heads::{Heads, head_products};
 pub use self::isa::Isa;
 pub(crate) use self::isa::Work;
-pub use self::norm::{limited_squares, rough_squares};
+pub use self::norm::{MOST_ROUGH, limited_squares, rough_squares};
 pub use self::product::{product, squared_errors, sum_of_squares};
 pub use self::rank_one::subtract_square;
 pub use self::real::{Compiled, Real};
