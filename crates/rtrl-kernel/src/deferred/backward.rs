@@ -1,12 +1,13 @@
-//! The backward pass through a window: `adjoint(w) = J_wᵀ adjoint(w+1) + e(w)`, newest record first.
+//! The backward pass through a window, newest record first:
+//! `adjoint(w) = J_wᵀ adjoint(w+1) + e(w)`.
 //!
 //! `adjoint(w)` is the negative derivative of the summed losses with respect to the state before
 //! record w. Jacobians are stored by rows, so `Jᵀ adjoint` is a sum of rows and reads memory in
 //! order.
 //!
-//! Order of summation, for each element: up to [`NARROW`] rows of lanes, four chains, row k of J in chain
-//! k mod 4, each ascending and fused, then (0 + 1) + (2 + 3); above, one chain. That depends on the shape
-//! and the precision only.
+//! Order of summation, for each element: up to [`NARROW`] rows of lanes, four chains, row k of J in
+//! chain k mod 4, each ascending and fused, then (0 + 1) + (2 + 3); above, one chain. That depends
+//! on the shape and the precision only.
 
 use pulp::Simd;
 
@@ -48,8 +49,8 @@ impl<T: Real> Back<T> {
         Ok(Self { adjoints: Buffer::numbers(adjoints)?, factors: Buffer::numbers(factors)?, rows })
     }
 
-    /// Goes back through `window`, with `above` reaching the state after its last record, or with the
-    /// errors that the window holds.
+    /// Goes back through `window`, with `above` reaching the state after its last record, or with
+    /// the errors that the window holds.
     fn go_back(
         &mut self,
         isa: Isa,
@@ -115,9 +116,9 @@ impl<T: Real> Adjoints<T> {
 
 /// Goes through all records of `window`.
 ///
-/// `adjoints` is `[len + 1][stride]`: what reaches the state after the last record is given in the last
-/// row; the others are computed, row w being that before record w. Errors that have not been read are
-/// added on the way if `with_errors`. `factors` is `[record][weight row]`.
+/// `adjoints` is `[len + 1][stride]`: what reaches the state after the last record is given in the
+/// last row; the others are computed, row w being that before record w. Errors that have not been
+/// read are added on the way if `with_errors`. `factors` is `[record][weight row]`.
 pub(super) struct Backward<'a, T> {
     window: &'a Window<T>,
     runs: &'a Runs,
@@ -148,8 +149,8 @@ impl<T: Real> Work for Backward<'_, T> {
 }
 
 impl<'a, T: Real> Backward<'a, T> {
-    /// Goes through all records; `go_back` takes a Jacobian, the adjoints after it, an error to be added
-    /// to the result, and room for that.
+    /// Goes through all records; `go_back` takes a Jacobian, the adjoints after it, an error to be
+    /// added to the result, and room for that.
     #[inline(always)]
     fn records<S: Simd>(
         &mut self,
@@ -273,7 +274,7 @@ fn transposed_row<S: Simd, T: Real, const NB: usize>(
     finish::<S, T, 4, NB>(simd, sums, error, T::vectors_mut::<S>(below));
 }
 
-/// `below = error + sum over k of rows[k] jacobian[k]`, in `CHAINS` chains; negligible sums count as 0.
+/// `below = error + sum over k of rows[k] jacobian[k]`, in `CHAINS` chains; negligible sums are 0.
 #[inline(always)]
 fn transposed_product<S: Simd, T: Real, const CHAINS: usize>(
     simd: S,

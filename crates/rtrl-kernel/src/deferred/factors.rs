@@ -53,8 +53,8 @@ impl Runs {
         Self(runs)
     }
 
-    /// Writes the factors, `[record][weight row]`. `above` holds the adjoints after each record, rows
-    /// [`Window::stride`] apart.
+    /// Writes the factors, `[record][weight row]`. `above` holds the adjoints after each record,
+    /// rows [`Window::stride`] apart.
     #[inline(always)]
     pub(super) fn write<S: Simd, T: Real>(
         &self,
@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn rows_that_drive_neighbours_are_taken_together() {
-        // Two units with a cell each, of which the last block of rows drives the outputs alone; below
-        // a unit that sees them both.
+        // Two units with a cell each, of which the last block of rows drives the outputs alone;
+        // below a unit that sees them both.
         let pairs = [
             (0, 0),
             (0, 3),

@@ -1,8 +1,8 @@
 //! Moving p from the start of a full window to its end: `P <- G P + sum over records w of A_w B_w`.
 //!
-//! First the *chain*: G starts as the identity and is multiplied by the Jacobians, newest first; what it
-//! was before record w is `A_w`. It is held transposed, in panels of states k, so that the product
-//! `Gᵀ <- Jᵀ Gᵀ` works on each panel alone:
+//! First the *chain*: G starts as the identity and is multiplied by the Jacobians, newest first;
+//! what it was before record w is `A_w`. It is held transposed, in panels of states k, so that the
+//! product `Gᵀ <- Jᵀ Gᵀ` works on each panel alone:
 //!
 //! ```text
 //! chain[panel of k][stage][l][lane of k]     stage h: the identity = A_(h-1)
@@ -177,8 +177,8 @@ pub(super) struct Flush<'a, T> {
     pub(super) chain: &'a [T],
     pub(super) first: usize,
     pub(super) p: &'a mut [T],
-    /// Room for [`scratch_rows`] rows of lanes; the first of them, zero at the start, is NaN in the end if
-    /// a sensitivity has overflowed.
+    /// Room for [`scratch_rows`] rows of lanes; the first of them, zero at the start, is NaN in the
+    /// end if a sensitivity has overflowed.
     pub(super) scratch: &'a mut [T],
 }
 
@@ -223,8 +223,8 @@ impl<T: Real> Work for Flush<'_, T> {
 }
 
 impl<T: Real> Flush<'_, T> {
-    /// Adds up the columns of every A that a weight row drives, times the injections, into the scratch:
-    /// `[panel of k][record][lane]`.
+    /// Adds up the columns of every A that a weight row drives, times the injections, into the
+    /// scratch: `[panel of k][record][lane]`.
     #[inline(always)]
     fn pack_records<S: Simd>(&mut self, simd: S, row: usize) {
         let layout = self.placement.layout();

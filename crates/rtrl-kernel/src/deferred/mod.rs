@@ -7,10 +7,11 @@
 //! the weights of its own step. `docs/equations.md` has the derivation.
 //!
 //! Cost of a step, for n units, q columns and windows of h steps: for the gradient, `2 n q` to read
-//! p and `h (n² + q)` on average to go back through the window; `2 n³ + 2 n q + 2 n² q / h` for the
-//! flush: O(n³) with h ~ n. Steps without an error cost only their part of the flush. Memory: n q
-//! numbers for p, h n² for the window, (h + 1) n² for the flush, and h numbers for each z in each
-//! pattern of lanes: h c where every weight learns, up to h q with a mask.
+//! p and `h (n² + q)` on average to go back through the window; for the flush,
+//! `2 n³ + 2 n q + 2 n² q / h`: O(n³) with h ~ n. Steps without an error cost only their part of
+//! the flush. Memory: n q numbers for p, h n² for the window, (h + 1) n² for the flush, and h
+//! numbers for each z in each pattern of lanes: h c where every weight learns, up to h q with a
+//! mask.
 //!
 //! The block idea is Schmidhuber's (Neural Computation 4(2), 1992).
 //!
@@ -53,12 +54,12 @@ use crate::threads::{Threads, Workers};
 /// The exact engine that computes p only when a window of steps is full.
 ///
 /// For a given window and pace the results have the same bits on every instruction set and with any
-/// number of threads; they differ from those of [`Eager`](crate::Eager) by rounding. Numbers of p that a
-/// flush leaves subnormal become 0, and so do negligible adjoints and products of Jacobians
+/// number of threads; they differ from those of [`Eager`](crate::Eager) by rounding. Numbers of p
+/// that a flush leaves subnormal become 0, and so do negligible adjoints and products of Jacobians
 /// (`docs/equations.md`, "Order of summation").
 ///
-/// An overflow of p is detected when the window is flushed or a gradient is read; errors that have not
-/// been read are then lost with it.
+/// An overflow of p is detected when the window is flushed or a gradient is read; errors that have
+/// not been read are then lost with it.
 #[derive(Debug, Clone)]
 pub struct Deferred<T> {
     placement: Placement,
@@ -67,7 +68,7 @@ pub struct Deferred<T> {
     workers: Workers,
     /// p at the start of the window, or of the one before for the panels that are not flushed yet.
     p: Buffer<T>,
-    /// The gradient of each column, with the sign of `sum e p`, of errors that have left the window.
+    /// The gradient of each column, with the sign of `sum e p`, of errors no longer in the window.
     sums: Buffer<T>,
     window: Window<T>,
     /// The window before, which is flushed little by little.
@@ -86,9 +87,9 @@ impl<T: Real> Deferred<T> {
     /// flushed after every `window` steps.
     ///
     /// # Errors
-    /// [`Error::Zero`] for a window of no steps, [`Error::Length`] if the mask does not fit the layout,
-    /// [`Error::Memory`] if p or the window does
-    /// not fit in memory, [`Error::Threads`] if the threads cannot be had.
+    /// [`Error::Zero`] for a window of no steps, [`Error::Length`] if the mask does not fit the
+    /// layout, [`Error::Memory`] if p or the window does not fit in memory, [`Error::Threads`] if
+    /// the threads cannot be had.
     pub fn new(
         layout: &Layout,
         learns: &[bool],
@@ -166,7 +167,8 @@ impl<T: Real> Deferred<T> {
         from.read_any("gradient", [1, count], sums).map(drop)
     }
 
-    /// Loads the window before, if it was still being flushed, and brings its flush to where it was.
+    /// Loads the previous window, if it was still being flushed, and brings its flush to where it
+    /// was.
     fn load_previous(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         self.flushing.stop(&self.placement);
         let stored = window::stored_records::<T>("previous", from);

@@ -78,8 +78,8 @@ impl<T: Real> Flushing<T> {
         self.flush_panels(site, window, p, site.placement.panels())
     }
 
-    /// Does the share of a step, after which the next window has `steps` records. Returns whether p is
-    /// finite.
+    /// Does the share of a step, after which the next window has `steps` records. Returns whether p
+    /// is finite.
     pub(super) fn do_share(
         &mut self,
         site: Site<'_>,
@@ -114,7 +114,8 @@ impl<T: Real> Flushing<T> {
         self.chained = goal;
     }
 
-    /// Moves the panels up to panel `goal` to the end of the window. Returns whether they are finite.
+    /// Moves the panels up to panel `goal` to the end of the window. Returns whether they are
+    /// finite.
     fn flush_panels(
         &mut self,
         site: Site<'_>,
@@ -146,9 +147,10 @@ impl<T: Real> Flushing<T> {
         checks.flatten().all(|&check| check == T::ZERO)
     }
 
-    /// How many records the chain has to hold and how many panels must be flushed when the next window has
-    /// `steps` records: a function of the shape, so that a stored engine finds its place again. After as
-    /// many steps as the window holds all is done.
+    /// How many records the chain has to hold and how many panels must be flushed when the next
+    /// window has `steps` records: a function of the shape, so that a stored engine finds its place
+    /// again. After as many steps as the window holds all is done. The chain is counted as if all
+    /// columns of the Jacobians were multiplied.
     fn goal(&self, placement: &Placement, window: &Window<T>, steps: usize) -> (usize, usize) {
         let FlushCost { record, panel, share } = FlushCost::of(placement, window);
         let (records, panels) = (window.capacity(), placement.panels());
@@ -171,7 +173,7 @@ impl<T: Real> Flushing<T> {
 
 /// What a flush costs, in units of a register's work.
 struct FlushCost {
-    /// A record in the chain.
+    /// A record in the chain, of which all columns are counted, stored or not.
     record: u64,
     /// A panel of p.
     panel: u64,

@@ -1,16 +1,20 @@
 //! The Jacobian of a record, with zeros in the columns of forced states.
 //!
-//! In a layer of n units with cells, the states are n outputs and then n cells. A cell is passed on to its
-//! own unit only, so a column of a cell has two numbers that are not 0. Of such a layer, these are stored
-//! instead of the columns, which halves what a window holds and what goes back through it:
+//! In a layer of n units with cells, the states are n outputs and then n cells. A cell is passed on
+//! to its own unit only, so a column of a cell has two numbers that are not 0. Of such a layer,
+//! these are stored instead of the columns:
 //!
 //! ```text
 //! whole    [k][l]                        all columns
 //! cells    [k][l], then kept[k]          the columns of the outputs; J[k][n + k mod n]
 //! ```
 //!
-//! Rows are padded to whole rows of lanes. Both forms give the same bits: a sum does not change by a
-//! product with 0.
+//! Rows are padded to whole rows of lanes; those that get no shorter without the cells are stored
+//! whole. The second form halves what a step writes, a backward pass reads and the chain
+//! multiplies. A window still has room for all columns, and a file holds all of them.
+//!
+//! Both forms give the same bits, since a product with 0 does not change a sum, with one exception:
+//! a sum that underflows to -0 becomes +0 by a product that is +0. So a zero may differ in sign.
 
 use pulp::Simd;
 
@@ -32,7 +36,7 @@ impl Form {
         Self { states, cells: 0 }
     }
 
-    /// The form for a Jacobian between `states` states.
+    /// The form for a Jacobian between `states` states: the shorter one.
     #[inline]
     pub(super) fn of<T: Real>(jacobian: &Jacobian<'_, T>, states: usize) -> Self {
         let cells = jacobian.cells(states).unwrap_or(0);
@@ -72,8 +76,8 @@ pub(super) struct Stored<'a, T> {
     /// `[k][l]`, rows `stride` apart, padded with zeros of either sign.
     pub(super) columns: &'a [T],
     pub(super) stride: usize,
-    /// What each state keeps of the cell of its unit, where the columns are those of the outputs; else
-    /// empty.
+    /// What each state keeps of the cell of its unit, where the columns are those of the outputs;
+    /// else empty.
     pub(super) kept: &'a [T],
 }
 
@@ -95,9 +99,9 @@ impl<T: Real> Stored<'_, T> {
         }
     }
 
-    /// Writes the adjoints of the cells before the record to their places in `below`, from those `above`
-    /// of all states after it: a sum over the output and the cell of each unit, then the error, if there
-    /// is one. `CHAINS` as in `backward.rs`.
+    /// Writes the adjoints of the cells before the record to their places in `below`, from those
+    /// `above` of all states after it: a sum over the output and the cell of each unit, then the
+    /// error, if there is one. `CHAINS` as in `backward.rs`.
     #[inline(always)]
     pub(super) fn go_back_to_cells<S: Simd, const CHAINS: usize>(
         &self,
@@ -186,4 +190,33 @@ fn is_finite<S: Simd, T: Real>(simd: S, values: &[T]) -> bool {
     }
     let [a, b, c, d] = checks;
     is_zero::<S, T>(T::sum(simd, T::sum(simd, a, b), T::sum(simd, c, d)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of cells whose columns are not stored, in a layer of `units` LSTM units.
+    fn cells<T: Real>(units: usize) -> usize {
+        let (states, numbers) = (2 * units, vec![T::ZERO; 4 * units * units]);
+        let (weights, scale) = (&numbers[..], &numbers[..states]);
+        let whole = Form::whole(states).len::<T>();
+        let two = Jacobian::sum([(weights, units, scale); 2]);
+        let one = Jacobian::scaled(weights, units, scale);
+        let [one, two] =
+            [one, two].map(|sum| sum.with_diagonal(Some(scale)).with_heads(units, units));
+        let all = Jacobian::scaled(weights, states, scale);
+        for (jacobian, states) in [(two, states), (all, states), (one.part(0..units), units)] {
+            assert_eq!(Form::of(&jacobian, states).cells, 0);
+        }
+        let form = Form::of(&one, states);
+        assert_eq!(form.len::<T>() < whole, form.cells > 0);
+        form.cells
+    }
+
+    #[test]
+    fn columns_of_cells_are_left_out_where_rows_get_shorter() {
+        assert_eq!([1, 8, 9, 40].map(cells::<f32>), [0, 0, 9, 40]);
+        assert_eq!([1, 4, 5, 40].map(cells::<f64>), [0, 0, 5, 40]);
+    }
 }

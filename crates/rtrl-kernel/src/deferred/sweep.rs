@@ -1,12 +1,13 @@
 //! The gradient of a share of the panels, from the adjoints: one read of p.
 //!
-//! For column (i, j): the sum over records w of `(adjoint(w+1)_i injection_wi) z_wj`, and the sum over k of
-//! `adjoint(0)_k p^k`. Order of summation: one chain from +0 over the records of each window, oldest first,
-//! and four for p, k in chain k mod 4, each ascending and fused, then (0 + 1) + (2 + 3). The results are
-//! added to the sums one after the other: the older window, the newer one, p.
+//! For column (i, j): the sum over records w of `(adjoint(w+1)_i injection_wi) z_wj`, and the sum
+//! over k of `adjoint(0)_k p^k`. Order of summation: one chain from +0 over the records of each
+//! window, oldest first, and four for p, k in chain k mod 4, each ascending and fused, then
+//! (0 + 1) + (2 + 3). The results are added to the sums one after the other: the older window, the
+//! newer one, p.
 //!
-//! Records are read first, for all panels, since their z remain in the nearest cache; p is then one stream
-//! of memory, which a prefetcher recognises.
+//! Records are read first, for all panels, since their z remain in the nearest cache; p is then one
+//! stream of memory, which a prefetcher recognises.
 
 use std::ops::Range;
 
@@ -18,11 +19,11 @@ use super::window::{Patterns, Window};
 use crate::panels::Placement;
 use crate::simd::{Real, Work, compiled, is_zero};
 
-/// Independent chains: they hide the latency of the multiply-adds, while one panel is read in order.
+/// Independent chains: they hide the latency of the multiply-adds while a panel is read in order.
 const CHAINS: usize = 4;
 
-/// Bytes of p that are read in ascending order whatever the direction: as long as a hardware prefetcher
-/// needs to run ahead.
+/// Bytes of p that are read in ascending order whatever the direction: as long as a hardware
+/// prefetcher needs to run ahead.
 const BLOCK: usize = 256 << 10;
 
 /// A window with its adjoints.
@@ -92,8 +93,8 @@ impl<T: Real> Sweep<'_, T> {
         self.products::<S, WIDE>(simd, older.start, flushed..count) & low
     }
 
-    /// Adds the immediate influence of all records of a window to the sums of `panels`, which are counted
-    /// from the first of the share.
+    /// Adds the immediate influence of all records of a window to the sums of `panels`, which are
+    /// counted from the first of the share.
     #[inline(always)]
     fn records<S: Simd, const WIDE: usize>(
         &mut self,
@@ -127,8 +128,8 @@ impl<T: Real> Sweep<'_, T> {
         }
     }
 
-    /// [`Sweep::records`] of `MR` weight rows that see the same of z; `panels` are those of the first, and
-    /// `factors` begin with its factor in the oldest record.
+    /// [`Sweep::records`] of `MR` weight rows that see the same of z; `panels` are those of the
+    /// first, and `factors` begin with its factor in the oldest record.
     #[inline(always)]
     fn rows<S: Simd, const MR: usize, const WIDE: usize>(
         &mut self,
@@ -150,7 +151,8 @@ impl<T: Real> Sweep<'_, T> {
         }
     }
 
-    /// [`Sweep::rows`] of `PANELS` panels of the first row, and of those `apart` after them of the next.
+    /// [`Sweep::rows`] of `PANELS` panels of the first row, and of those `apart` after them of the
+    /// next.
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const PANELS: usize, const WIDE: usize>(
         &mut self,
@@ -179,8 +181,8 @@ impl<T: Real> Sweep<'_, T> {
         }
     }
 
-    /// Adds `sum over k of start[k] p^k` to the sums of `panels`, which are counted from the first of the
-    /// share. Returns whether they are finite.
+    /// Adds `sum over k of start[k] p^k` to the sums of `panels`, which are counted from the first
+    /// of the share. Returns whether they are finite.
     #[inline(always)]
     fn products<S: Simd, const WIDE: usize>(
         &mut self,

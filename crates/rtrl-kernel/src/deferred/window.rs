@@ -13,8 +13,8 @@ use crate::store::{Sink, Source, check_shape};
 /// are as many as a weight row has panels.
 #[derive(Debug, Clone)]
 pub(super) struct Patterns {
-    /// For each pattern, its runs of z: the `column` of a segment counts from the start of z, and its row
-    /// is of no account.
+    /// For each pattern, its runs of z: the `column` of a segment counts from the start of z, and
+    /// its row is of no account.
     runs: Vec<Vec<Segment>>,
     /// The pattern of each panel.
     of_panel: Vec<usize>,
@@ -143,7 +143,8 @@ impl<T: Real> Window<T> {
         self.len = 0;
     }
 
-    /// Adds the record of a step, for which there must be room; says whether its Jacobian is finite.
+    /// Adds the record of a step, for which there must be room. Returns whether its Jacobian is
+    /// finite.
     pub(super) fn push(
         &mut self,
         isa: Isa,
@@ -180,8 +181,8 @@ impl<T: Real> Window<T> {
         form.of_values(&self.jacobians.values()[start..][..form.len::<T>()])
     }
 
-    /// Gives the Jacobian of record `record` the place after that of the one before. Returns where it
-    /// starts.
+    /// Gives the Jacobian of record `record` the place after that of the one before. Returns where
+    /// it starts.
     fn place(&mut self, record: usize, form: Form) -> usize {
         let start = match record.checked_sub(1) {
             Some(before) => self.forms[before].0 + self.forms[before].1.len::<T>(),

@@ -7,8 +7,8 @@ use pulp::Simd;
 use super::{Block, Jacobian};
 use crate::simd::{Real, Work, compiled, lanes, load};
 
-/// The sum of the blocks, n columns of n rows, without the diagonal: a register at a time, with 0 times the
-/// scale behind the columns.
+/// The sum of the blocks, n columns of n rows, without the diagonal: a register at a time, with 0
+/// times the scale behind the columns.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 pub(super) fn sum_blocks<S: Simd, T: Real, const B: usize>(

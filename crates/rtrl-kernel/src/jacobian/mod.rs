@@ -110,16 +110,17 @@ impl<'a, T: Real> Jacobian<'a, T> {
         Self { diagonal, ..self }
     }
 
-    /// The same for a layer of `units` units in heads of `size` neighbours. In place of a column for
-    /// each state, the blocks have one for each unit of the head: row k sees the outputs of the head
-    /// of unit `k % units`, in columns 0 to `size - 1`; its other coefficients are 0.
+    /// The same for a layer of `units` units in heads of `size` neighbours. In place of a column
+    /// for each state, the blocks have one for each unit of the head: row k sees the outputs of the
+    /// head of unit `k % units`, in columns 0 to `size - 1`; its other coefficients are 0.
     ///
     /// If there is a diagonal for more states than units, those after the outputs are cells, and
-    /// `diagonal[k]` is what the outputs and cells pass on of the cell of their unit: it is added to
-    /// `J[k][units + k % units]`.
+    /// `diagonal[k]` is what the outputs and cells pass on of the cell of their unit: it is added
+    /// to `J[k][units + k % units]`.
     ///
-    /// Units with cells that all see each other are one head of `units`; the deferred engine then
-    /// neither stores nor multiplies the zeros in the columns of the cells.
+    /// Units with cells that all see each other are one head of `units`. Given their whole Jacobian
+    /// in one block, the deferred engine neither writes nor multiplies the columns of the cells if
+    /// rows take fewer lanes without them: from 9 units on in `f32`, from 5 in `f64`.
     #[inline(always)]
     pub fn with_heads(self, units: usize, size: usize) -> Self {
         let (units, size) = (units.max(1), size.max(1));
@@ -190,8 +191,8 @@ impl<'a, T: Real> Jacobian<'a, T> {
         }
     }
 
-    /// [`Jacobian::write`] into n rows of whole rows of lanes. Behind column n there is 0 times the scale
-    /// afterwards: a zero if the scale is finite.
+    /// [`Jacobian::write`] into n rows of whole rows of lanes. Behind column n there is 0 times the
+    /// scale afterwards: a zero if the scale is finite.
     #[inline(always)]
     pub(crate) fn write_padded<S: Simd>(&self, simd: S, n: usize, rows: &mut [T]) {
         let stride = n.next_multiple_of(T::LANES);
@@ -215,8 +216,8 @@ impl<'a, T: Real> Jacobian<'a, T> {
         }
     }
 
-    /// The number of units, if this is the Jacobian of a whole layer of units with a cell each, given as a
-    /// single head, between `states` states: outputs, then cells.
+    /// The number of units, if this is the Jacobian of a whole layer of units with a cell each,
+    /// given as a single head, between `states` states: outputs, then cells.
     pub(crate) fn cells(&self, states: usize) -> Option<usize> {
         let is_one_block = matches!(self.blocks, [Some(_), None, None]);
         let heads = self.heads.filter(|heads| is_one_block && self.has_cells(heads))?;
@@ -224,9 +225,9 @@ impl<'a, T: Real> Jacobian<'a, T> {
         (size == units && first == 0 && states == 2 * units).then_some(units)
     }
 
-    /// Writes the coefficients of a layer with [cells](Jacobian::cells): the columns of its outputs to
-    /// `rows`, as [`Jacobian::write_padded`] does, and what each state keeps of the cell of its unit to
-    /// `kept`.
+    /// Writes the coefficients of a layer with [cells](Jacobian::cells): the columns of its outputs
+    /// to `rows`, as [`Jacobian::write_padded`] does, and what each state keeps of the cell of its
+    /// unit to `kept`.
     #[inline(always)]
     pub(crate) fn write_cells<S: Simd>(
         &self,
@@ -433,7 +434,7 @@ mod tests {
         }
     }
 
-    /// The rows of a layer of units with cells that all see each other are those of its coefficients.
+    /// A layer of units with cells that all see each other has rows of the same coefficients.
     #[test]
     fn one_head_with_cells_has_the_coefficients_of_the_definition() {
         for units in [1, 4, 7] {

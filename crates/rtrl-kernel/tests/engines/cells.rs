@@ -1,5 +1,5 @@
-//! Layers of units with a cell each: the deferred engine stores their Jacobians without the columns of the
-//! cells, and has the bits of all columns.
+//! Layers of units with a cell each: the deferred engine stores their Jacobians without the columns
+//! of the cells, and has the bits of all columns.
 
 use rtrl_kernel::{
     Deferred, Drive, Engine, Isa, Jacobian, Layout, Pace, Real, Snapshot, Step, Threads,
@@ -8,15 +8,15 @@ use rtrl_kernel::{
 use crate::random::{Numbers, learns};
 use crate::tested;
 
-/// Units, from few, whose rows have as many lanes without their cells, to so many that their adjoints are
-/// summed in one chain; multiples of four and others.
+/// Units, from few, whose rows have as many lanes without their cells, to so many that their
+/// adjoints are summed in one chain; multiples of four and others.
 const UNITS: [usize; 7] = [1, 7, 9, 12, 17, 33, 40];
 
 /// The windows of all tests.
 const WINDOW: usize = 5;
 
-/// Rows as those of an LSTM: four for each unit, of which the first three drive its output and its cell,
-/// the last its output.
+/// Rows as those of an LSTM: four for each unit, of which the first three drive its output and its
+/// cell, the last its output.
 fn layout(units: usize) -> Layout {
     let count = u32::try_from(units).unwrap();
     let drives = (0..4 * count).flat_map(|row| {
@@ -77,7 +77,8 @@ impl<T: Real> Numerals<T> {
     }
 }
 
-/// Whether a step gives all columns in one matrix, and whether the engine is stored and loaded after it.
+/// Whether a step gives all columns in one matrix, and whether the engine is stored and loaded
+/// after it.
 type Course = fn(usize) -> (bool, bool);
 
 /// The bits of all gradients, and of p in the end; `distort` may falsify a step.

@@ -6,19 +6,19 @@
 //! layer, the derivatives of state k at t + 1 are
 //!
 //! ```text
-//! J[k][l']  = E[k][column of l'] + what k keeps of l'            l' an output or cell of the same layer
-//! J[k][l']  = sum over units j below of E[k][j] J[j][l']         l' a state of a layer below
-//! R[k][j']  = E[k][j']  or  sum over j of E[k][j] R[j][j']       j' a unit of a layer below
+//! J[k][l']  = E[k][column of l'] + what k keeps of l'         l' an output or cell of the layer
+//! J[k][l']  = sum over units j below of E[k][j] J[j][l']      l' a state of a layer below
+//! R[k][j']  = E[k][j']  or  sum over j of E[k][j] R[j][j']    j' a unit of a layer below
 //! ```
 //!
 //! In a layer of heads, l' is one of the units that k sees, and E has columns for these only. Of a
 //! single such layer, J is stored in the same way: see [`Jacobian::with_heads`]. For the deferred
-//! engine, a single layer of units with cells is one head of all units: of the columns of the cells,
-//! only what is kept is stored.
+//! engine, a single layer of units with cells that all see each other is one such head: of the
+//! columns of the cells, only what is kept is stored.
 //!
 //! R is the derivative with respect to the output of a unit in the same step. A row of layer l
-//! therefore drives every state k above it that sees its unit with the factor `R[k][unit] g`, where g is the slope of
-//! the row's own output.
+//! therefore drives every state k above it that sees its unit with the factor `R[k][unit] g`, where
+//! g is the slope of the row's own output.
 
 use rtrl_kernel::{Jacobian, Real, combine};
 
@@ -28,11 +28,12 @@ use crate::{Error, Matrix};
 /// Room for the derivatives of a step.
 #[derive(Debug, Clone)]
 pub(crate) struct Derivatives<T> {
-    /// J, states x states; of a single layer in heads or with cells, states x units that a row sees.
+    /// J, states x states; if there are `heads`, states x units of a head.
     jacobian: Matrix<T>,
-    /// Units and size of the heads of a single layer in heads or with cells.
+    /// Units and size of the heads, if J has columns for these only: of a single layer in heads,
+    /// and for the deferred engine of any single layer with cells.
     heads: Option<(usize, usize)>,
-    /// What outputs and cells pass on of the cells of a single layer, times `decay`.
+    /// What outputs and cells pass on of the cells, times `decay`, if there are `heads`.
     diagonal: Vec<T>,
     decay: T,
     /// The factor of each row of J.
@@ -45,7 +46,8 @@ pub(crate) struct Derivatives<T> {
 
 impl<T: Real> Derivatives<T> {
     /// Room for the derivatives of a network whose sensitivities lose all but the share `decay` at
-    /// every step; for the deferred engine, or for any.
+    /// every step. `is_deferred`: the deferred engine takes them, so a single layer with cells
+    /// that is not in heads is given as one head.
     ///
     /// # Errors
     /// [`Error::Memory`].
@@ -213,5 +215,29 @@ impl<T: Real> Derivatives<T> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cell, NetworkBuilder};
+
+    /// The deferred engine recognises one head by these numbers: units, and units of a head.
+    #[test]
+    fn a_layer_with_cells_is_one_head_for_the_deferred_engine() {
+        let lstm = || Network::<f64>::builder(6, 2).cell(Cell::Lstm);
+        let check = |builder: NetworkBuilder<f64>, eager, deferred| {
+            let network = builder.build().unwrap();
+            for (is_deferred, heads) in [(false, eager), (true, deferred)] {
+                let derivatives = Derivatives::new(&network, 1.0, is_deferred).unwrap();
+                assert_eq!(derivatives.heads, heads);
+                let columns = heads.map_or(network.layout().states(), |(_, size)| size);
+                assert_eq!(derivatives.jacobian.columns(), columns);
+            }
+        };
+        check(lstm(), None, Some((6, 6)));
+        check(lstm().heads_of(3), Some((6, 3)), Some((6, 3)));
+        check(lstm().layer(4), None, None);
     }
 }

@@ -259,7 +259,8 @@ impl<T: Real> Network<T> {
         if self.has_plain_jacobian() {
             self.jacobian_of(state.slopes(), self.diagonal(&state.kept)).write(rows, |_| ());
         } else {
-            let mut derivatives = Derivatives::new(self, T::ONE, false)?;
+            let is_deferred = false;
+            let mut derivatives = Derivatives::new(self, T::ONE, is_deferred)?;
             derivatives.form(self, state.slopes(), &state.kept)?;
             derivatives.jacobian().write(rows, |_| ());
         }
