@@ -1,7 +1,7 @@
 //! An overflow of p or of a gradient.
 
 use rtrl_model::{
-    Activation, EngineChoice, Error, InitialWeights, Isa, Learner, LearnerBuilder, Network,
+    Activation, EngineChoice, Error, InitialWeights, Isa, Learner, LearnerBuilder, Loss, Network,
     Optimizer, Pace, Quantity, Recovery, Regime, Targets, Timing,
 };
 
@@ -114,4 +114,40 @@ fn a_recovered_overflow_reports_no_gradient() {
     assert!(report.gradient.is_some());
     let report = learner.step(&[0.5], Targets::All(&[1.0; 2])).unwrap();
     assert_eq!((report.recoveries.resets, report.gradient.is_none()), (1, true));
+}
+
+/// Of several faults of a step, this order decides which is reported: the length of the targets, a
+/// target that is not finite, lost sensitivities, the input, the loss.
+#[test]
+fn the_first_of_several_faults_is_reported() {
+    let (nan, large) = (f32::NAN, f32::MAX);
+    for loss in [Loss::SquaredError, Loss::Huber { delta: 1.0 }] {
+        let mut learner = wild(Regime::real_time(), 50.0).loss(loss).build().unwrap();
+        overflow(&mut learner);
+        for is_lost in [true, false] {
+            for input in [[0.5f32], [nan]] {
+                let mut fault = |targets: &[f32]| {
+                    learner.step(&input, Targets::All(targets)).map(|_| ()).unwrap_err()
+                };
+                let error = fault(&[nan]);
+                assert!(matches!(error, Error::TargetLength { expected: 2, got: 1 }), "{error}");
+                let error = fault(&[large, nan]);
+                assert!(
+                    matches!(error, Error::NonFinite { quantity: Quantity::Target, index: 1, .. }),
+                    "{error}"
+                );
+                let (error, bad_input) = (fault(&[large, -large]), input[0].is_nan());
+                let is_right = match &error {
+                    Error::SensitivitiesLost { .. } => is_lost,
+                    Error::NonFinite { quantity: Quantity::Input, .. } => !is_lost && bad_input,
+                    Error::NonFinite { quantity: Quantity::Error | Quantity::Loss, .. } => {
+                        !is_lost && !bad_input
+                    }
+                    _ => false,
+                };
+                assert!(is_right, "{error}: lost {is_lost}, input {input:?}");
+            }
+            learner.reset_sensitivities().unwrap();
+        }
+    }
 }

@@ -138,13 +138,15 @@ impl<T: Real> Eager<T> {
         isa: Isa,
         workers: Workers,
     ) -> Result<Self, Error> {
-        let (placement, threads) = match path {
-            Path::Tiny => (Placement::by_row(layout, learns, T::LANES)?, 1),
-            _ => (Placement::dense(layout, learns, T::LANES)?, workers.count()),
+        let (placement, workers) = match path {
+            Path::Tiny => {
+                (Placement::by_row(layout, learns, T::LANES)?, Workers::new(Threads::SERIAL, 0)?)
+            }
+            _ => (Placement::dense(layout, learns, T::LANES)?, workers),
         };
         let n = placement.layout().states();
         let small = path != Path::Packed;
-        let shares = Shares::new(placement.panels(), threads, small);
+        let shares = Shares::new(placement.panels(), workers.count(), small);
         let p = Buffer::zeroed(shares.rooms() as u128 * n as u128)?;
         let sums = Buffer::zeroed((shares.count * shares.panels + 1) as u128)?;
         // A share of no length could not be handed out.

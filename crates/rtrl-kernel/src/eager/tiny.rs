@@ -1,9 +1,9 @@
 //! Layers of up to [`MOST`] simple units, all of whose weights learn, each row in a panel of its own.
 //!
-//! A step of so few units takes as long as what is done around its arithmetic. So panels are not filled:
-//! panel i holds weight row i and nothing else, which leaves up to half of the lanes empty. In return the
-//! immediate influence concerns one row of each panel, in the lanes of z itself, and sums are where a matrix
-//! of weights has them.
+//! The arithmetic of so few units takes no longer than what is done around it. So panels are not
+//! filled: panel i holds weight row i and nothing else, and its other lanes are empty. In return the
+//! immediate influence concerns one row of each panel, in the lanes of z itself, and sums are where a
+//! matrix of weights has them.
 //!
 //! ```text
 //! panel i    row k = J[k] old, and row i + injection[i] z        sums[i] = sum over k of e[k] row k
@@ -23,7 +23,7 @@ const MOST: usize = 8;
 
 /// Whether a layer takes this path.
 pub(super) fn fits<T: Real>(layout: &Layout, learns: &[bool]) -> bool {
-    let fits_in_a_panel = layout.widest() <= T::LANES;
+    let fits_in_a_panel = (1..=T::LANES).contains(&layout.widest());
     layout.states() <= MOST
         && layout.is_simple()
         && fits_in_a_panel
@@ -76,21 +76,23 @@ impl<T: Real> Tiny<'_, T> {
             unreachable!("the step was checked")
         };
         let error: Option<&[T; N]> = self.error.and_then(|error| error.first_chunk());
-        // One by one: errors have just been written so.
+        // Loaded one by one, as they have just been written: a whole register would wait for them.
         let mut errors = [T::splat(simd, T::ZERO); N];
         for k in 0..N {
             errors[k] = T::splat(simd, error.map_or(T::ZERO, |error| error[k]));
         }
         let mut layer = Layer { jacobian: [[T::ZERO; N]; N], injection };
         form_rows(self.step, forced, &mut layer.jacobian);
-        // Else the compiler keeps every coefficient in a register of its own, and most of these on the stack.
+        // Else the compiler keeps every coefficient in a register of its own, and most of these on the
+        // stack.
         let layer = std::hint::black_box(&layer);
         let z = lanes_of_z::<S, T>(simd, self.z);
         let row = 64 / size_of::<T::Vector<S>>();
         let p = &mut T::vectors_mut::<S>(self.p)[..N * N * row];
         let sums = &mut T::vectors_mut::<S>(self.sums)[..N * row];
         let z = &T::vectors::<S>(&z[..T::LANES])[..row];
-        // The gradient of a register is a chain as long as its products: it goes with those of the next.
+        // The gradient of a register is a chain as long as its products, and is computed beside those of
+        // the next one.
         layer.advance(simd, p, (0, row), z, None);
         let mut overflow = T::splat(simd, T::ZERO);
         for (before, sum) in sums.iter_mut().enumerate() {
@@ -114,8 +116,8 @@ struct Layer<T, const N: usize> {
 }
 
 impl<T: Real, const N: usize> Layer<T, N> {
-    /// `sum over l of J[k][l] old[l]` in place of register `register` of all rows, of `row` registers to a
-    /// row, and the immediate influence. With errors, returns the gradient of the register before.
+    /// `sum over l of J[k][l] old[l]` in place of register `register` of all rows, of `row` registers
+    /// to a row, and the immediate influence. With errors, returns the gradient of the register before.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
     fn advance<S: Simd>(
@@ -204,7 +206,7 @@ mod tests {
     }
 
     /// p, unit by unit, and the gradients of a run on one path. Some steps have no error, in others a
-    /// unit is forced, and z ends in numbers that nobody sees.
+    /// unit is forced, and z ends in numbers that no row sees.
     fn run<T: Real>(path: Path, (n, columns): (usize, usize), isa: Isa) -> (Vec<T>, Vec<T>) {
         let (layout, learns) = (Layout::simple(n, columns).unwrap(), vec![true; n * columns]);
         let workers = Workers::new(Threads::SERIAL, 0).unwrap();
@@ -262,5 +264,6 @@ mod tests {
         };
         assert!(fits(1, 1, true) && fits(8, 16, true));
         assert!(!fits(9, 16, true) && !fits(8, 17, true) && !fits(8, 16, false));
+        assert!(!fits(2, 0, true));
     }
 }

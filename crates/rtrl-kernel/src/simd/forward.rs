@@ -85,10 +85,10 @@ mod tests {
     /// Sums, values and slopes.
     type Results<T> = [Vec<T>; 3];
 
-    /// Before a step: the values and slopes of the step before are not 0.
+    /// Before a step: what the step before has left is not 0.
     fn room<T: Real>(units: usize) -> Results<T> {
         let padded = units.next_multiple_of(T::LANES);
-        [vec![T::ZERO; padded], vec![T::ONE; padded], vec![T::ONE; padded]]
+        [vec![T::from_f64(7.0); padded], vec![T::ONE; padded], vec![T::ONE; padded]]
     }
 
     /// By a call each; whether all sums are finite, and whether some values became 0.
@@ -100,6 +100,7 @@ mod tests {
         let mut results = room(units);
         let [sums, values, slopes] = &mut results;
         product(isa, matrix, vector, &mut sums[..units]).unwrap();
+        sums[units..].fill(T::ZERO);
         let finite = activate(isa, function, sums, values, slopes).unwrap();
         let before = values.clone();
         clear_subnormals(isa, values).unwrap();

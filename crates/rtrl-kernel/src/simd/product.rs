@@ -136,10 +136,11 @@ impl<T: Real> Product<'_, T> {
             return self.out.fill(T::ZERO);
         }
         if lanes < ROWS {
-            for (out, row) in self.out.iter_mut().zip(rows.chunks_exact(width)) {
+            let (out, padding) = self.out.split_at_mut(self.rows);
+            for (out, row) in out.iter_mut().zip(rows.chunks_exact(width)) {
                 [*out] = add_lanes::<S, T, NV, 1>(simd, lanes_of::<S, T, NV, 1>(simd, row, vector));
             }
-            return;
+            return padding.fill(T::ZERO);
         }
         for out in self.out.chunks_mut(lanes) {
             let (block, below) = rows.split_at((lanes * width).min(rows.len()));
@@ -326,7 +327,7 @@ mod tests {
     }
 
     fn check<T: Real>() {
-        for (rows, width) in [(1, 1), (3, 2), (4, 1), (9, 3)] {
+        for (rows, width) in [(1, 1), (3, 2), (4, 1), (9, 3), (17, 1), (37, 2)] {
             let cols = width * T::LANES;
             let number = |i: usize| T::from_f64(libm::sin(i as f64 * 1.7) * 3.0);
             let matrix: Vec<T> = (0..rows * cols).map(number).collect();

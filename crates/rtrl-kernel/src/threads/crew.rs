@@ -44,8 +44,9 @@ impl Crew {
         mut buffers: [(&mut [T], usize); K],
         task: &(impl Fn(usize, [&mut [T]; K]) + Sync),
     ) {
-        // A thread of the crew would wait for itself for ever here.
-        if self.patience().goes_alone() || self.pool.current_thread_index().is_some() {
+        // A thread of the crew would wait for itself for ever here, and one share is no division.
+        if shares <= 1 || self.patience().goes_alone() || self.pool.current_thread_index().is_some()
+        {
             return (0..shares).for_each(|share| task(share, take_slices(&mut buffers)));
         }
         let running = AtomicUsize::new(shares.saturating_sub(1));

@@ -26,7 +26,8 @@ pub enum Threads {
     /// As many as [`automatic_threads`] can use efficiently on this machine.
     #[default]
     Auto,
-    /// This many, however small the work; at least 1.
+    /// This many, however small the work; at least 1. Only layers of up to 8 simple units that all
+    /// learn take the caller's thread all the same.
     Exactly(usize),
 }
 

@@ -14,8 +14,14 @@ struct Small {
 
 impl Small {
     fn engine() -> Eager<f32> {
+        Self::learning(6)
+    }
+
+    /// An engine in which so many weights learn: if not all do, rows have no panels of their own.
+    fn learning(weights: usize) -> Eager<f32> {
         let layout = Layout::simple(2, 3).unwrap();
-        Eager::new(&layout, &[true; 6], Isa::best(), Threads::SERIAL).unwrap()
+        let learns: Vec<bool> = (0..6).map(|weight| weight < weights).collect();
+        Eager::new(&layout, &learns, Isa::best(), Threads::SERIAL).unwrap()
     }
 
     fn step(&self) -> Step<'_, f32> {
@@ -105,10 +111,11 @@ fn a_load_that_fails_loses_p_until_a_reset() {
 #[test]
 fn an_overflow_is_told_apart_and_stays_until_a_reset() {
     let wild = Small { scale: [1e30, 1e30], ..TAME };
-    for (error, quantity) in
-        [(None, Quantity::Sensitivities), (Some([1e30; 2]), Quantity::Gradient)]
+    let cases = [(None, Quantity::Sensitivities), (Some([1e30; 2]), Quantity::Gradient)];
+    for ((error, quantity), weights) in
+        cases.iter().flat_map(|&case| [6, 5].map(|weights| (case, weights)))
     {
-        let mut engine = Small::engine();
+        let mut engine = Small::learning(weights);
         let error = error.as_ref().map(<[f32; 2]>::as_slice);
         let mut result = engine.advance(&wild.step(), error);
         if quantity == Quantity::Sensitivities {
@@ -116,7 +123,7 @@ fn an_overflow_is_told_apart_and_stays_until_a_reset() {
         }
         assert_eq!(result, Err(Error::NonFinite { quantity }));
         assert_eq!(engine.advance(&TAME.step(), None), Err(Error::Lost));
-        assert_eq!(engine.sensitivities(0, &mut [0.0; 6]), Err(Error::Lost));
+        assert_eq!(engine.sensitivities(0, &mut [0.0; 6][..weights]), Err(Error::Lost));
         let mut untouched = [7.0; 6];
         assert_eq!(engine.gradient(&mut untouched, 3), Err(Error::Lost));
         assert_eq!(untouched, [7.0; 6]);
@@ -125,7 +132,9 @@ fn an_overflow_is_told_apart_and_stays_until_a_reset() {
         engine.advance(&TAME.step(), Some(&[1.0, 1.0])).unwrap();
         let mut gradient = [0.0; 6];
         engine.gradient(&mut gradient, 3).unwrap();
-        assert_eq!(gradient, [-0.5, 0.5, -1.0, -0.25, 0.25, -0.5]);
+        let expected = [-0.5, 0.5, -1.0, -0.25, 0.25, -0.5];
+        assert_eq!(gradient[..weights], expected[..weights]);
+        assert!(gradient[weights..].iter().all(|&g| g == 0.0));
     }
 }
 
@@ -155,10 +164,10 @@ fn nothing_to_learn_is_nothing_to_do() {
 fn an_engine_that_has_overflowed_can_be_loaded() {
     let layout = Layout::simple(2, 3).unwrap();
     let wild = Small { scale: [1e30, 1e30], ..TAME };
-    let engines = || -> [Box<dyn Engine<f32>>; 2] {
+    let engines = || -> [Box<dyn Engine<f32>>; 3] {
         let (isa, threads) = (Isa::best(), Threads::SERIAL);
         let late = Deferred::new(&layout, &[true; 6], 2, Pace::Bursts, isa, threads).unwrap();
-        [Box::new(Small::engine()), Box::new(late)]
+        [Box::new(Small::engine()), Box::new(Small::learning(5)), Box::new(late)]
     };
     for (mut good, mut bad) in engines().into_iter().zip(engines()) {
         good.advance(&TAME.step(), None).unwrap();
@@ -183,4 +192,9 @@ fn rows_without_weights_have_an_empty_gradient() {
     let layout = Layout::simple(2, 0).unwrap();
     let mut engine = Eager::<f32>::new(&layout, &[], Isa::best(), Threads::SERIAL).unwrap();
     assert_eq!(engine.gradient(&mut [], 0), Ok(()));
+    for len in [16, 32] {
+        let mut untouched = vec![7.0; len];
+        assert_eq!(engine.gradient(&mut untouched, 16), Ok(()));
+        assert!(untouched.iter().all(|&value| value == 7.0));
+    }
 }

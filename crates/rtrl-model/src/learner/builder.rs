@@ -168,7 +168,7 @@ impl<T: Real> LearnerBuilder<T> {
         self
     }
 
-    /// How many threads the engine uses. The results do not depend on it.
+    /// How many threads the engine may use. The results do not depend on it.
     #[must_use]
     pub fn threads(mut self, threads: Threads) -> Self {
         self.threads = threads;

@@ -100,7 +100,9 @@ impl<T: Real> Stream<T> {
         let outputs = self.state.tape.outputs();
         self.loss = loss.compare(network.isa, outputs, targets, &mut self.errors)?;
         if !(loss.bounds_errors() && self.loss.is_finite()) {
-            self.check_targets(network, loss, step, targets)?;
+            if loss.bounds_errors() {
+                self.check_targets(network, loss, step, targets)?;
+            }
             check_finite(step, Quantity::Error, &self.errors)?;
             check_finite(step, Quantity::Loss, &[self.loss])?;
         }
@@ -120,7 +122,7 @@ impl<T: Real> Stream<T> {
     }
 
     /// Fails if the targets are not those of a step, or p is lost.
-    #[cold]
+    #[inline(never)]
     fn check_targets(
         &self,
         network: &Network<T>,
