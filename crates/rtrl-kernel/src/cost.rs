@@ -12,7 +12,7 @@ pub fn sensitivity_bytes<T: Real>(states: u128, weights: u128) -> u128 {
     panels.saturating_mul(states.saturating_mul(64))
 }
 
-/// Fails unless the system would provide so many bytes for p, rounded up to a multiple of 64.
+/// Fails unless the system would provide this many bytes for p, rounded up to a multiple of 64.
 /// Allocates nothing permanently.
 ///
 /// # Errors

@@ -156,8 +156,9 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value = "16", value_parser = count::<NonZeroU32>)]
     pub(crate) units: NonZeroU32,
 
-    /// Divide the units of each layer into heads of N neighbours. A unit sees the inputs and its own
-    /// head only, which takes far less memory and time [default: all units see each other]
+    /// Divide the units of each layer into heads of N neighbours. A unit sees the inputs of its layer,
+    /// the bias and its own head only, which takes less memory and time [default: all units see each
+    /// other]
     #[arg(long, value_name = "N", value_parser = count::<NonZeroU32>)]
     pub(crate) heads_of: Option<NonZeroU32>,
 
@@ -354,15 +355,16 @@ impl TrainArgs {
         self.leak.or((self.cell == Cell::Simple).then_some(Leak::Spread))
     }
 
-    /// The units of a head, where layers are divided.
+    /// The units of a head, where there are several.
     pub(crate) fn heads_of(&self) -> Option<usize> {
-        self.heads_of.map(|units| usize::try_from(units.get()).unwrap_or(usize::MAX))
+        let units = self.heads_of.filter(|&units| units != self.units)?;
+        Some(usize::try_from(units.get()).unwrap_or(usize::MAX))
     }
 
     /// The units in words, such as `16 tanh units`.
     pub(crate) fn described_units(&self) -> String {
         let kind = self.activation().map_or_else(|| self.cell.to_string(), |f| f.name().to_owned());
-        let heads = self.heads_of.map_or(String::new(), |units| format!(" in heads of {units}"));
+        let heads = self.heads_of().map_or(String::new(), |units| format!(" in heads of {units}"));
         match self.layers() {
             1 => format!("{} {kind} units{heads}", self.units),
             layers => format!("{layers} times {} {kind} units{heads}", self.units),

@@ -23,7 +23,7 @@ const PANEL: usize = 16;
 ///
 /// Rows with the same reach make a block, and blocks are merged while that lowers the sum of
 /// [`time`] over all blocks: a function of the connections and the regime, never of the machine.
-/// A network of which no weight learns has no block, since any engine would form Jacobians for nothing.
+/// A network of which no weight learns has no block.
 ///
 /// # Errors
 /// [`Error::Kernel`] if the connections do not fit the layout.

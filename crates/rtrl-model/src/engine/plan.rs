@@ -23,7 +23,8 @@ use crate::{Error, Learner};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnginePlan {
-    /// The blocks, each with a separate engine; a single one if the network is not divided.
+    /// The blocks, each with a separate engine; a single one if the network is not
+    /// divided, none if no weight of the units learns.
     pub blocks: Vec<BlockPlan>,
     /// Bytes of p, and of everything else that the engines of all streams hold.
     pub bytes: usize,

@@ -9,8 +9,9 @@ impl<T: Real> NetworkBuilder<T> {
     /// Bytes of p of the network: the sensitivities of one stream in the eager engine, of every
     /// weight in every state, but for those of other heads of its layer. That engine has a few panels
     /// more, and the deferred one pads each weight row and has a window; a network that is divided
-    /// into blocks, as large ones of several layers are, takes less. No weight is drawn, and the
-    /// machine need not have this memory.
+    /// into blocks, as large ones of several layers are, takes less. Heads of 2 to 4 units share
+    /// blocks, in which they take up to 64 times as much. No weight is drawn, and the machine need not
+    /// have this memory.
     ///
     /// ```
     /// use rtrl_model::Network;
@@ -30,10 +31,12 @@ impl<T: Real> NetworkBuilder<T> {
         let (mut inputs, mut all, mut layers) = (self.inputs, 0, Vec::new());
         for layer in self.settings() {
             let columns = layer.columns(inputs, self.bias)?;
-            let [states, seen] =
-                [layer.units, columns.seen].map(|units| layer.cell.states() * units);
-            all += states as u128;
-            layers.push(((states - seen) as u128, layer.learning(columns)?));
+            let weights = layer.learning(columns)?;
+            let of_other_heads = layer.units.saturating_sub(columns.seen);
+            let [states, unseen] = [layer.units, of_other_heads]
+                .map(|units| layer.cell.states() as u128 * units as u128);
+            all += states;
+            layers.push((unseen, weights));
             inputs = layer.units;
         }
         let (whole, divided): (Vec<_>, Vec<_>) =
@@ -103,6 +106,9 @@ mod tests {
         assert_eq!(builder.sensitivity_bytes().unwrap(), 64 * expected.iter().sum::<u128>());
         let refused = builder.heads_of(2).check_memory().unwrap_err().to_string();
         assert_eq!(refused, "units of a head: got 2, expected a divisor of 5");
+        assert_eq!(Network::<f32>::builder(0, 1).heads_of(8).sensitivity_bytes().unwrap(), 0);
+        let refused = Network::<f32>::builder(usize::MAX, 1).cell(Cell::Lstm).sensitivity_bytes();
+        assert!(matches!(refused, Err(Error::Memory { .. })), "{refused:?}");
     }
 
     /// 2^24 units have more weights than any memory, so nothing may be reserved for them first.

@@ -51,13 +51,14 @@ fn the_files_are_those_of_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     series(folder);
-    let cases: [(&[&str], bool); 6] = [
+    let cases: [(&[&str], bool); 7] = [
         (&["--units", "5"], true),
         (&["--units", "6", "--heads-of", "2", "--precision", "f64"], true),
         (&["--units", "17", "--optimizer", "adam", "--readout", "gradient"], true),
         (&["--units", "4", "--cell", "lstm", "--precision", "f64", "--engine", "deferred"], true),
         (&["--units", "6", "--group", "g", "--horizon", "0", "--inputs", "x"], true),
         (&["--units", "4", "--layers", "2", "--engine", "deferred"], false),
+        (&["--units", "64", "--heads-of", "8", "--engine", "deferred"], false),
     ];
     for (options, is_whole) in cases {
         let mut arguments_of_one = vec!["rtrl".into()];

@@ -110,7 +110,7 @@ class Simple(_Layer):
         heads_of: divides the units into heads of that many neighbours, which must divide n. A unit
             sees the inputs, the bias and the units of its own head, and rows of weights have
             columns for these units only.
-        connections: which weights exist, rows x (inputs, bias, units), rows being n for simple
+        connections: which weights exist, rows x (inputs, bias, units seen), rows being n for simple
             units and 4 n for a GRU (r, u, v, w) and an LSTM (i, f, g, o). An absent weight is 0.
         frozen: which weights never change, of the same shape.
         weights: how the weights start, or the weights themselves, of the same shape.

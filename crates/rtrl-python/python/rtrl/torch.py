@@ -47,7 +47,7 @@ def from_torch(module: Module, readout: torch.nn.Linear | None = None) -> Networ
 def to_torch(network: Network) -> tuple[Module, torch.nn.Linear | None]:
     """A module with the weights of a network, and a linear layer if it has a readout.
 
-    The layers must have one kind and number of units, without leaks and heads. The module computes
+    The layers must have one kind and number of units, without leaks or heads. The module computes
     the same from a state of zeros.
     """
     network = instance(network, Network, "network")

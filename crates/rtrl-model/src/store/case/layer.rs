@@ -145,7 +145,9 @@ impl Layer {
     pub(super) fn check(&self, inputs: usize, bias: bool) -> Result<(), Error> {
         check_count("number of units", self.units)?;
         check_head(self.units, self.seen())?;
-        let shape = (self.rows(), inputs + usize::from(bias) + self.units);
+        // The table cannot have as many rows or columns as where these saturate.
+        let columns = inputs.saturating_add(usize::from(bias)).saturating_add(self.units);
+        let shape = (self.cell.blocks().saturating_mul(self.units), columns);
         check_shape("weight matrix", shape, &self.weights)?;
         for (what, mask) in
             [("connection mask", &self.connections), ("mask of frozen weights", &self.frozen)]
