@@ -2,6 +2,7 @@
 //! the files of the run that nobody stopped.
 #![cfg(unix)]
 
+mod heads;
 mod refusals;
 
 use std::fs;
@@ -133,35 +134,6 @@ fn an_interrupted_run_continues_bit_for_bit() {
 #[test]
 fn a_terminated_run_continues_bit_for_bit() {
     stopped_at_random("TERM", Some(143), stops());
-}
-
-/// A run in heads continues where its series ended, and in no other heads.
-#[test]
-fn a_run_in_heads_continues_bit_for_bit() {
-    let finished = |folder: &Path, options: &[&str]| {
-        let output = train(folder, options).output().unwrap();
-        assert!(output.status.success(), "{}", message(&output));
-    };
-    let (whole, part) = (folder(), folder());
-    let heads = ["--heads-of", "2", "--cell", "gru"];
-    finished(whole.path(), &heads);
-    let series = part.path().join("series");
-    let text = fs::read_to_string(&series).unwrap();
-    let half: String = text.split_inclusive('\n').take(ROWS / 2).collect();
-    fs::write(&series, half).unwrap();
-    finished(part.path(), &heads);
-    fs::write(&series, text).unwrap();
-    for (other, expected) in [
-        (&["--heads-of", "3"][..], "got --heads-of 3, expected 2 as in the checkpoint"),
-        (&[], "got --heads-of none, expected 2 as in the checkpoint"),
-    ] {
-        let options = [&["--resume", "--cell", "gru"], other].concat();
-        let output = train(part.path(), &options).output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        has_words(&message(&output), &[expected]);
-    }
-    finished(part.path(), &[&heads[..], &["--resume"]].concat());
-    assert!(left(part.path()) == left(whole.path()));
 }
 
 /// A run on standard input, which has read `text` and waits for more.
