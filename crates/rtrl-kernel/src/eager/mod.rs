@@ -9,7 +9,7 @@
 //! | `share.rs` | how the panels are divided among the threads |
 //! | `pack.rs`, `lists.rs` | the Jacobian of a step in strips, and lists of columns where others are 0 |
 //! | `group.rs`, `tile.rs` | a group of panels through a step, and the inner loops |
-//! | `small.rs`, `tiny.rs` | all of it for layers of a few units, and of still fewer |
+//! | `small.rs`, `tiny.rs` | all of it for layers of up to 16 units, and of up to 8 |
 //! | `immediate.rs` | the immediate influence |
 //! | `rows.rs` | rows of p, read and replaced |
 //! | `ahead.rs` | prefetching the next panels |
