@@ -251,14 +251,21 @@ pub fn chains(most_units: usize, steps: usize) -> impl Strategy<Value = Case> {
 /// [`chains`] of which each layer is divided into heads of any size.
 pub fn in_heads(most_units: usize, steps: usize) -> impl Strategy<Value = Case> {
     let sizes = prop::collection::vec(any::<prop::sample::Index>(), 3);
-    (chains(most_units, steps), sizes).prop_map(|(mut case, sizes)| {
-        for (layer, size) in case.layers.iter_mut().zip(sizes) {
-            let divisors = (1..=layer.units).filter(|&size| layer.units.is_multiple_of(size));
-            let divisors: Vec<_> = divisors.collect();
-            layer.heads_of = Some(*size.get(&divisors));
-        }
-        case
+    (chains(most_units, steps), sizes).prop_map(|(case, sizes)| {
+        let mut sizes = sizes.into_iter();
+        divided(case, |count| sizes.next().map_or(0, |size| size.index(count)))
     })
+}
+
+/// The case with each layer in heads. `choose` gets the number of possible sizes of a layer's heads,
+/// and returns the number of one, counted from 0.
+pub(crate) fn divided(mut case: Case, mut choose: impl FnMut(usize) -> usize) -> Case {
+    for layer in case.layers.iter_mut() {
+        let divisors = (1..=layer.units).filter(|&size| layer.units.is_multiple_of(size));
+        let divisors: Vec<_> = divisors.collect();
+        layer.heads_of = Some(divisors[choose(divisors.len())]);
+    }
+    case
 }
 
 /// Which units of a layer see each other.

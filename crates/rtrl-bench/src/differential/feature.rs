@@ -31,6 +31,7 @@ pub enum Feature {
     Network,
     Gated,
     Layered,
+    Heads,
     Epochwise,
     LateUpdate,
     TeacherForcing,
@@ -38,7 +39,7 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Step,
         Self::NoTarget,
         Self::Forced,
@@ -63,6 +64,7 @@ impl Feature {
         Self::Network,
         Self::Gated,
         Self::Layered,
+        Self::Heads,
         Self::Epochwise,
         Self::LateUpdate,
         Self::TeacherForcing,
@@ -95,6 +97,7 @@ impl Feature {
             Self::Network => "networks",
             Self::Gated => "networks of gated units",
             Self::Layered => "networks of several layers",
+            Self::Heads => "networks in heads",
             Self::Epochwise => "epochwise networks",
             Self::LateUpdate => "networks with late updates",
             Self::TeacherForcing => "networks with teacher forcing",

@@ -41,6 +41,11 @@ fn count(case: &Case, outcome: &mut Outcome) {
     outcome.count(Feature::Network);
     outcome.count_if(gated, Feature::Gated);
     outcome.count_if(case.layers.len() > 1, Feature::Layered);
+    let mut layers = case.layers.iter();
+    outcome.count_if(
+        layers.any(|layer| layer.heads_of.is_some_and(|size| size < layer.units)),
+        Feature::Heads,
+    );
     outcome.count_if(epochwise, Feature::Epochwise);
     outcome.count_if(late && !epochwise, Feature::LateUpdate);
     outcome.count_if(case.teacher_forcing, Feature::TeacherForcing);

@@ -7,7 +7,7 @@ use super::case::{Case, EngineCase, Event};
 use super::numerals::{Block, Numerals};
 use super::options::Options;
 use super::shapes;
-use crate::generators::{Recipe, contracting};
+use crate::generators::{Recipe, contracting, divided};
 
 /// States of the largest layer.
 const MOST_STATES: usize = 24;
@@ -158,7 +158,7 @@ fn numerals(generator: &mut Generator, layout: &Layout, style: &Style) -> Numera
 }
 
 /// A network that contracts, so that rounding does not grow: of simple units, or of layers of any
-/// cells.
+/// cells. Some have all layers in heads.
 fn network(generator: &mut Generator, most: usize, steps: usize) -> rtrl_model::store::case::Case {
     let recipe = Recipe {
         units: 1 + generator.below(most),
@@ -177,8 +177,11 @@ fn network(generator: &mut Generator, most: usize, steps: usize) -> rtrl_model::
         every: 1 + generator.below(3),
         resets: generator.bit(),
     };
-    if generator.bit() {
-        return recipe.contracting_case();
-    }
-    contracting(recipe.chain(&shapes::cells(generator, most)))
+    let case = match generator.bit() {
+        true => recipe.case(),
+        false => recipe.chain(&shapes::cells(generator, most)),
+    };
+    let in_heads = generator.bit();
+    let case = if in_heads { divided(case, |count| generator.below(count)) } else { case };
+    contracting(case)
 }

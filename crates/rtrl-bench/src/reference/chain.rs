@@ -127,7 +127,8 @@ impl<'a, T: Real> Chain<'a, T> {
             let y: Vec<T> = teacher.map(|(&y, forced)| forced.unwrap_or(y)).collect();
             let bias = self.case.bias.then_some(T::ONE);
             let z: Vec<T> = input.into_iter().chain(bias).chain(y.iter().copied()).collect();
-            let s: Vec<T> = self.w[l].iter().map(|row| in_lanes(row, &z)).collect();
+            let rows = self.w[l].iter().enumerate();
+            let s: Vec<T> = rows.map(|(i, row)| self.sum(l, i, row, &z)).collect();
             let step = CellStep::new(&self.case.layers[l], &s, &y, &layer.c);
             pass.z.push(z);
             input = self.finish(l, step, &mut pass);
@@ -137,6 +138,18 @@ impl<'a, T: Real> Chain<'a, T> {
             *state = normal(*state);
         }
         pass
+    }
+
+    /// Equation 1 for row i of layer l. A row of a layer in heads has no columns for the units of
+    /// other heads.
+    fn sum(&self, l: usize, i: usize, row: &[T], z: &[T]) -> T {
+        let layer = &self.case.layers[l];
+        let size = layer.heads_of.unwrap_or(layer.units);
+        let recurrent = z.len() - layer.units;
+        let first = recurrent + i % layer.units / size * size;
+        let [fixed, own] = [0..recurrent, first..first + size];
+        let seen = |of: &[T]| [&of[fixed.clone()], &of[own.clone()]].concat();
+        in_lanes(&seen(row), &seen(z))
     }
 
     /// A pass through no layer.
