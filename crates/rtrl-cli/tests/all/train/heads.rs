@@ -96,7 +96,25 @@ fn several_layers_and_gated_cells_are_divided() {
         let options = ["--units", "6", "--layers", "3", "--heads-of", "2", "--cell", cell];
         run(folder.path(), &[&TRAIN[..], &options].concat());
         assert_eq!(layers(folder.path()), [(6, 3); 3], "{cell}");
+        printed(folder.path(), &["inspect", "model", "--report=report"]);
+        let page = fs::read_to_string(folder.path().join("report")).unwrap();
+        has_words(
+            &page,
+            &["1 input, the bias if there is one, then the 2 units of the row's head"],
+        );
     }
+}
+
+/// Each head has units that remember for short and for long.
+#[test]
+fn leaks_are_dealt_to_the_heads_of_every_layer() {
+    let folder = with_series("y\n1\n2\n3\n4\n");
+    let options = ["--units", "6", "--layers", "2", "--heads-of", "2"];
+    run(folder.path(), &[&TRAIN[..], &options].concat());
+    let model = SavedModel::read(&folder.path().join("model")).unwrap();
+    let network = model.network::<f32>(&[]).unwrap();
+    let leaks = [1.0 / 10.0, 1.0, 1.0 / 7.0, 1.0, 1.0 / 4.0, 1.0].map(|leak: f64| leak as f32);
+    assert_eq!(network.layers().iter().map(|l| l.leaks().unwrap()).collect::<Vec<_>>(), [leaks; 2]);
 }
 
 #[test]
@@ -125,13 +143,17 @@ fn heads_that_do_not_make_up_a_layer_are_refused() {
 fn one_head_is_no_division() {
     let folder = with_series(&wave(300));
     let predictions = |options: &[&str]| {
-        let files = ["--predictions=out", "--baselines", "none"];
+        let files = ["--predictions=out", "--baselines", "none", "--report=report"];
         run(folder.path(), &[&TRAIN[..], &files, options].concat());
         fs::read_to_string(folder.path().join("out")).unwrap()
     };
     let whole = predictions(&["--units", "8"]);
+    let is_divided =
+        || fs::read_to_string(folder.path().join("report")).unwrap().contains("in heads of");
     assert_eq!(predictions(&["--units", "8", "--heads-of", "8"]), whole);
+    assert!(!is_divided());
     assert_ne!(predictions(&["--units", "8", "--heads-of", "4"]), whole);
+    assert!(is_divided());
 }
 
 /// Thousands of units fit in memory in heads, and say how much they need if they do not.
