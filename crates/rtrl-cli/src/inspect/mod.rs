@@ -14,7 +14,7 @@ use std::path::Path;
 use rtrl_lab::inspect::{Findings, Inputs, UNWATCHED, Watching};
 use rtrl_lab::tasks::{CATALOGUE, Entry, find};
 use rtrl_model::store::network::SavedModel;
-use rtrl_model::{Network, Threads, store};
+use rtrl_model::{Network, StoredLearner, Threads, store};
 
 use crate::args::{InspectArgs, OnError};
 use crate::error::Error;
@@ -31,8 +31,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
         outputs::check(Some(("--series", series)), &files)?;
     }
     let task = args.task.as_deref().map(named).transpose()?;
-    let saved = SavedModel::read(&args.model)?;
-    let network = network(&saved)?;
+    let (network, precision) = network(&args.model)?;
     let watching = Watching { steps: args.steps, seed: args.seed };
     let stop = args.series.is_some().then(|| Stop::watch(&alone())).transpose()?;
     let rows = args.series.as_deref().map(|series| rows(args, series)).transpose();
@@ -42,7 +41,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Error> {
         (None, Some(rows)) => Inputs::Rows(rows),
         (None, None) => Inputs::Zeros,
     };
-    let findings = Findings::gather(&network, saved.precision(), inputs, watching)?;
+    let findings = Findings::gather(&network, &precision, inputs, watching)?;
     if let Some(signal) = stop.and_then(|stop| stop.error()) {
         return Err(signal);
     }
@@ -86,13 +85,25 @@ fn rows(args: &InspectArgs, series: &Path) -> Result<Vec<Vec<f64>>, Error> {
 }
 
 /// The network of a file, in double precision, unless it has functions that only its program knows.
-fn network(saved: &SavedModel) -> Result<Network<f64>, Error> {
-    saved.network::<f64>(&[]).map_err(|error| match error {
+/// The network of a saved model or of a learner's checkpoint, and the precision of the file.
+fn network(path: &Path) -> Result<(Network<f64>, String), Error> {
+    let (network, precision) = match (SavedModel::read(path), StoredLearner::open(path)) {
+        (_, Ok(stored)) => {
+            let precision = stored.precision().to_owned();
+            (stored.network(&[]), precision)
+        }
+        (saved, Err(_)) => {
+            let saved = saved?;
+            (saved.network(&[]), saved.precision().to_owned())
+        }
+    };
+    let network = network.map_err(|error| match error {
         rtrl_model::Error::Setting { what: "activation", got, .. } if got.contains("custom:") => {
             Error::CustomActivation { name: got }
         }
         other => other.into(),
-    })
+    })?;
+    Ok((network, precision))
 }
 
 /// The JSON file.

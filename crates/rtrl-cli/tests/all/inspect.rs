@@ -6,7 +6,10 @@ use std::path::Path;
 use std::process::Output;
 
 use rtrl_lab::paper::{Progress, TABLE};
-use rtrl_model::{Activation, Cell, EngineChoice, InitialWeights, Network, Readout, store};
+use rtrl_model::{
+    Activation, Cell, EngineChoice, InitialWeights, Learner, Network, Optimizer, Readout, Targets,
+    store,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -270,6 +273,34 @@ fn a_network_that_diverges_is_described_all_the_same() {
     assert!(json["run"].is_null() && json["held"][0]["divergent"] == 64);
     assert!(printed.contains("no run: ") && printed.contains("divergent: 64 runs"));
     assert!(page.contains("No run: "));
+}
+
+/// The checkpoint of a learner shows the weights that it has learnt.
+#[test]
+fn the_network_of_a_checkpoint_is_that_of_the_model() {
+    let folder = TempDir::new().unwrap();
+    let network = Network::<f32>::builder(6, 1).heads_of(3).seed(4).build().unwrap();
+    let mut learner = Learner::builder(network).optimizer(Optimizer::sgd(0.1)).build().unwrap();
+    for t in 0..50 {
+        learner.step(&[(t % 3) as f32], Targets::All(&[0.5; 6])).unwrap();
+    }
+    let checkpoint = folder.path().join("model");
+    let shown = || {
+        let output = inspect(&folder, &["--steps", "200"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let json = fs::read_to_string(folder.path().join("json")).unwrap();
+        (String::from_utf8(output.stdout).unwrap(), json)
+    };
+    learner.save(&checkpoint, &Value::Null).unwrap();
+    let of_checkpoint = shown();
+    let (learnt, application) = (learner.network(), Value::Null);
+    store::network::save(learnt, learnt.initial_state(), application, &checkpoint).unwrap();
+    assert_eq!(of_checkpoint, shown());
+    has_words(&of_checkpoint.0, &["6 tanh units in heads of 3", "saved as f32"]);
+    // Negative control: the weights before the steps are others.
+    let before = Network::<f32>::builder(6, 1).heads_of(3).seed(4).build().unwrap();
+    store::network::save(&before, before.initial_state(), Value::Null, &checkpoint).unwrap();
+    assert_ne!(of_checkpoint, shown());
 }
 
 #[test]

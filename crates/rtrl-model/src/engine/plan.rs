@@ -26,7 +26,10 @@ pub struct EnginePlan {
     /// The blocks, each with a separate engine; a single one if the network is not
     /// divided, none if no weight of the units learns.
     pub blocks: Vec<BlockPlan>,
-    /// Bytes of p, and of everything else that the engines of all streams hold.
+    /// Bytes of p of all streams: n q numbers for a block of n states and q weights, q for a
+    /// diagonal one. Those of a custom engine are unknown and count as 0.
+    pub sensitivity_bytes: u128,
+    /// Bytes of everything that the engines of all streams hold: p, its padding, windows, sums.
     pub bytes: usize,
     /// Floating-point operations for the sensitivities and the gradient in a step of one stream with
     /// a target, on average.
@@ -69,6 +72,8 @@ impl<T: Real> Learner<T> {
             engine => vec![whole(engine)],
         };
         let operations = blocks.iter().map(|block| operations(block, pattern.as_ref())).sum();
+        let numbers = blocks.iter().map(sensitivities).sum::<u128>();
+        let streams = self.streams() as u128;
         let plan = |block: Block| BlockPlan {
             engine: block.engine,
             states: block.states.len(),
@@ -76,8 +81,19 @@ impl<T: Real> Learner<T> {
             weights: block.weights,
         };
         let blocks = blocks.into_iter().map(plan).collect();
-        Ok(EnginePlan { blocks, bytes: self.state_bytes(), operations })
+        Ok(EnginePlan {
+            blocks,
+            sensitivity_bytes: streams * numbers * size_of::<T>() as u128,
+            bytes: self.state_bytes(),
+            operations,
+        })
     }
+}
+
+/// Numbers of p of a block in one stream.
+fn sensitivities(block: &Block) -> u128 {
+    let tensors = block.engine.sensitivities(block.states.len(), block.weights);
+    tensors.iter().map(|(_, [rows, columns])| *rows as u128 * *columns as u128).sum()
 }
 
 /// Operations of a step of a block.
@@ -96,15 +112,15 @@ fn operations(block: &Block, pattern: Option<&Pattern>) -> u128 {
 impl fmt::Display for EnginePlan {
     /// A line about all blocks, then one for each group of equal blocks that follow each other.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { blocks, bytes, operations } = self;
+        let Self { blocks, sensitivity_bytes, bytes, operations } = self;
         let count = blocks.len();
         let plural = if count == 1 { "" } else { "s" };
-        let megabytes = *bytes as f64 / 1e6;
+        let [p, all] = [*sensitivity_bytes as f64, *bytes as f64].map(|bytes| bytes / 1e6);
         let millions = *operations as f64 / 1e6;
         write!(
             out,
-            "sensitivities: {count} block{plural}, {megabytes:.3} MB, {millions:.3} million \
-             operations a step"
+            "sensitivities: {count} block{plural}, {p:.3} MB in engines of {all:.3} MB, \
+             {millions:.3} million operations a step"
         )?;
         for alike in blocks.chunk_by(|a, b| a == b) {
             let BlockPlan { engine, states, rows, weights } = &alike[0];
@@ -151,8 +167,10 @@ mod tests {
         let mut plan = plan(heads, EngineChoice::Eager);
         // 2 heads of 8 units, each with 12 weights: 2 * 8² * 96 operations each.
         assert_eq!(plan.operations, 2 * 2 * 64 * 96);
+        assert_eq!(plan.sensitivity_bytes, 2 * 8 * 96 * 4);
         plan.bytes = 12_345;
-        let expected = "sensitivities: 2 blocks, 0.012 MB, 0.025 million operations a step\n  \
+        let expected = "sensitivities: 2 blocks, 0.006 MB in engines of 0.012 MB, \
+                        0.025 million operations a step\n  \
                         2 x eager: 8 states, 8 weight rows, 96 weights that learn";
         assert_eq!(plan.to_string(), expected);
     }
@@ -163,5 +181,16 @@ mod tests {
         let [block] = plan.blocks.as_slice() else { panic!("one block") };
         assert_eq!((block.states, block.rows, block.weights), (5, 5, 35));
         assert!(plan.to_string().contains("1 x deferred (window of 16): 5 states"), "{plan}");
+        assert_eq!(plan.sensitivity_bytes, 5 * 35 * 4);
+    }
+
+    #[test]
+    fn p_is_counted_for_every_stream_and_once_for_a_diagonal() {
+        let network = Network::<f64>::builder(40, 2).heads_of(1).build().unwrap();
+        let learner = Learner::builder(network).streams(3).build().unwrap();
+        let plan = learner.engine_plan().unwrap();
+        assert_eq!(plan.blocks[0].engine, Spec::Diagonal);
+        assert_eq!(plan.sensitivity_bytes, 3 * 40 * 4 * 8);
+        assert!(plan.bytes as u128 > plan.sensitivity_bytes);
     }
 }

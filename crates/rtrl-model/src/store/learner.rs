@@ -15,7 +15,7 @@ use super::fields::{Field, Planned, Reading, Visit, planned, write};
 use super::network::{check_kind, read_parts, visit_network};
 use super::supplies::Supplies;
 use crate::learner::{Settings, stream_field};
-use crate::{Error, Learner};
+use crate::{Activation, Error, Learner, Network};
 
 /// The header of a checkpoint, apart from the tensors.
 #[derive(Debug, Serialize, Deserialize)]
@@ -262,6 +262,21 @@ impl StoredLearner {
     /// Calls between an input and its label, if it is a forecaster's.
     pub fn horizon(&self) -> Option<usize> {
         self.contents.forecast.as_ref().map(|forecast| forecast.horizon)
+    }
+
+    /// The network with its present weights, without what the learner remembers: exactly as it was
+    /// saved if `T` is the precision of the file, else rounded. It starts in the initial state of
+    /// the network.
+    ///
+    /// `custom` are the custom activations of the network, found by their names.
+    ///
+    /// # Errors
+    /// As [`SavedModel::read`](super::network::SavedModel::read) and
+    /// [`SavedModel::network`](super::network::SavedModel::network).
+    pub fn network<T: Real>(mut self, custom: &[Activation]) -> Result<Network<T>, Error> {
+        let Contents { network, precision, .. } = &self.contents;
+        let parts = read_parts(&mut self.reader, network, precision)?;
+        network.builder(parts, custom)?.build()
     }
 
     /// The learner, which continues as the saved one would have, bit for bit.

@@ -21,8 +21,10 @@ class EnginePlan:
 
     blocks: tuple[BlockPlan, ...]
     """A single one if the network is not divided, and none if no weight of its units learns."""
+    sensitivity_bytes: int
+    """Bytes of the sensitivities of all streams; of a custom engine 0."""
     bytes: int
-    """Bytes of the sensitivities, and of everything else that the engines of all streams hold."""
+    """Bytes of everything that the engines of all streams hold."""
     operations: int
     """Floating-point operations for the sensitivities and the gradient in a step of one stream
     with a target, on average."""

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use rtrl_model::kernel::{Pace, Spec};
-use rtrl_model::{BlockPlan, Learner, Optimizer, Regime, Timing};
+use rtrl_model::{BlockPlan, EnginePlan, Learner, Optimizer, Regime, Timing};
 
 use crate::error::raise;
 use crate::function::LOSS;
@@ -36,8 +36,8 @@ pub(crate) fn describe<'py, T: Number>(
     Ok(facts)
 }
 
-/// The blocks, each with its engine, states, weight rows and weights that learn; bytes and
-/// operations of all; the same in words.
+/// The blocks, each with its engine, states, weight rows and weights that learn; bytes of p and of
+/// all, and operations; the same in words.
 pub(super) fn engine_plan<'py, T: Number>(
     py: Python<'py>,
     learner: &Learner<T>,
@@ -46,7 +46,8 @@ pub(super) fn engine_plan<'py, T: Number>(
     let block =
         |block: &BlockPlan| (engine(&block.engine), block.states, block.rows, block.weights);
     let blocks: Vec<_> = plan.blocks.iter().map(block).collect();
-    (blocks, plan.bytes, plan.operations, plan.to_string()).into_pyobject(py)
+    let EnginePlan { sensitivity_bytes, bytes, operations, .. } = plan;
+    (blocks, sensitivity_bytes, bytes, operations, plan.to_string()).into_pyobject(py)
 }
 
 fn regime(regime: Regime) -> String {
