@@ -7,13 +7,34 @@ use rtrl_bench::generators::Recipe;
 use rtrl_bench::reference;
 use rtrl_model::store::case::{Case, TimingName};
 use rtrl_model::{
-    EngineChoice, Error, Forecaster, Isa, Learner, Network, Real, StoredLearner, Supplies, Targets,
+    Cell, EngineChoice, Error, Forecaster, Isa, Learner, Network, Real, StoredLearner, Supplies,
+    Targets,
 };
 
 const STEPS: usize = 30;
 
 fn case(forcing: bool) -> Case {
-    let recipe = Recipe {
+    recipe(forcing).case()
+}
+
+/// Networks of all cells, of several layers and in heads: what they are, and the case.
+fn cases() -> Vec<(&'static str, Case)> {
+    let chain = [(Cell::Lstm, 3), (Cell::Simple, 4), (Cell::Gru, 2)];
+    let mut heads = recipe(false).chain(&[(Cell::Gru, 4), (Cell::Lstm, 6)]);
+    heads.layers.iter_mut().for_each(|layer| layer.heads_of = Some(2));
+    vec![
+        ("simple", case(false)),
+        ("simple, forced", case(true)),
+        ("gru, forced", recipe(true).chain(&[(Cell::Gru, 5)])),
+        ("lstm", recipe(false).chain(&[(Cell::Lstm, 4)])),
+        ("lstm, forced", recipe(true).chain(&[(Cell::Lstm, 4)])),
+        ("chain", recipe(false).chain(&chain)),
+        ("heads", heads),
+    ]
+}
+
+fn recipe(forcing: bool) -> Recipe {
+    Recipe {
         units: 5,
         steps: STEPS,
         seed: 11,
@@ -24,8 +45,7 @@ fn case(forcing: bool) -> Case {
         density: 0.8,
         frozen: 0.2,
         ..Recipe::default()
-    };
-    recipe.case()
+    }
 }
 
 fn learner<T: Real>(case: &Case) -> Learner<T> {
@@ -75,15 +95,14 @@ fn forecasts_agree<T: Real>(
 
 #[test]
 fn forecasts_are_those_of_an_explicit_replay() {
-    for forcing in [false, true] {
-        let case = case(forcing);
+    for (name, case) in cases() {
         for horizon in [1, 2, 5, 29] {
             let pairs = |calls: usize| calls.saturating_sub(horizon);
-            assert!(forecasts_agree::<f64>(&case, horizon, pairs), "{horizon} {forcing}");
-            assert!(forecasts_agree::<f32>(&case, horizon, pairs), "{horizon} {forcing}");
+            assert!(forecasts_agree::<f64>(&case, horizon, pairs), "{name}, {horizon}");
+            assert!(forecasts_agree::<f32>(&case, horizon, pairs), "{name}, {horizon}");
         }
         // Negative control: one label more.
-        assert!(!forecasts_agree::<f64>(&case, 2, |calls| calls.saturating_sub(1)));
+        assert!(!forecasts_agree::<f64>(&case, 2, |calls| calls.saturating_sub(1)), "{name}");
     }
 }
 
@@ -95,8 +114,7 @@ fn feedback<T: Real>(outputs: &[T], input: &mut [T]) {
 }
 
 fn generated<T: Real>() {
-    for forcing in [false, true] {
-        let mut case = case(forcing);
+    for (name, mut case) in cases() {
         let mut learner = learner::<T>(&case);
         for (x, d) in case.x.iter().zip(&case.targets) {
             learner.step(&numbers::<T>(x), Targets::Some(&labels(d))).unwrap();
@@ -110,7 +128,7 @@ fn generated<T: Real>() {
             feedback(&last, &mut input);
             case.x.push(exact(&input));
             case.targets.push(vec![None; case.units()]);
-            assert_eq!(exact(&row), reference::run::<T>(&case).outputs.pop().unwrap());
+            assert_eq!(exact(&row), reference::run::<T>(&case).outputs.pop().unwrap(), "{name}");
         }
         // Nothing has changed.
         for mut learner in [learner, before] {
@@ -120,7 +138,7 @@ fn generated<T: Real>() {
             case.targets.truncate(STEPS);
             case.x.push(case.x[3].clone());
             case.targets.push(vec![None; case.units()]);
-            assert_eq!(outputs, reference::run::<T>(&case).outputs.pop().unwrap());
+            assert_eq!(outputs, reference::run::<T>(&case).outputs.pop().unwrap(), "{name}");
         }
     }
 }

@@ -133,7 +133,9 @@ fn conformance_cases_in_blocks() {
         check(&got, &whole, Tolerance::Exact);
         check(&got, expected, Tolerance::Relative(1e-9));
         let deferred = Spec::Deferred { window: 5, pace: Pace::Even };
+        let whole = run::<f64>(&case, &deferred, isa, Threads::SERIAL);
         let got = divided::<f64>(&case, &deferred, isa, Threads::SERIAL);
+        check(&got, &whole, Tolerance::Relative(1e-12));
         check(&got, expected, Tolerance::Relative(1e-9));
     }
     assert!(several >= 5, "only {several} cases have several blocks");

@@ -1,6 +1,6 @@
 //! The limit on the spectral norm of the recurrent weights.
 
-use rtrl_model::{InitialWeights, Learner, Matrix, Network, Optimizer, Targets};
+use rtrl_model::{Cell, InitialWeights, Learner, Matrix, Network, Optimizer, Targets};
 
 use super::{COLUMNS, INPUTS, STEPS, UNITS, mask, network, step, table, weights};
 
@@ -84,4 +84,23 @@ fn the_spectral_limit_leaves_frozen_weights_alone() {
     }
     // Negative control: without the limit it would not hold.
     assert!(spectral_norm(free.network().weights()) > limit);
+}
+
+/// No limit is defined where the state returns through several matrices.
+#[test]
+fn a_spectral_limit_of_other_networks_is_refused() {
+    let network = || Network::<f64>::builder(4, INPUTS);
+    for (network, got) in [
+        (network().layer(3), "2 layers"),
+        (network().cell(Cell::Gru), "gru units"),
+        (network().heads_of(2), "2 heads"),
+    ] {
+        let learner = Learner::builder(network.build().unwrap()).spectral_limit(1.0);
+        let refused = learner.build().unwrap_err().to_string();
+        let expected = format!(
+            "spectral limit: got {got}, expected one layer of simple units without heads, whose \
+             state returns through a single matrix"
+        );
+        assert_eq!(refused, expected);
+    }
 }

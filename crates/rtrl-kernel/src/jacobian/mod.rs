@@ -375,6 +375,7 @@ impl<'a, T: Real> Jacobian<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tested;
 
     const N: usize = 3;
 
@@ -414,7 +415,7 @@ mod tests {
         let ([a, b, c], scale, diagonal) = values();
         let terms = [(&a[..], 3, &scale[0][..]), (&b, 4, &scale[1]), (&c, 7, &scale[2])];
         for diagonal in [None, Some(&diagonal[..])] {
-            for isa in Isa::available() {
+            for isa in tested::sets() {
                 let jacobian = Jacobian::sum(terms).with_diagonal(diagonal);
                 let part = jacobian.part(1..3);
                 part.check(2).unwrap();
@@ -487,7 +488,7 @@ mod tests {
                 }
                 if l == own { value + diagonal[k] } else { value }
             };
-            for isa in Isa::available() {
+            for isa in tested::sets() {
                 let mut own = vec![0.0; states];
                 jacobian.write_diagonal(isa, &mut own);
                 for (k, &value) in own.iter().enumerate() {

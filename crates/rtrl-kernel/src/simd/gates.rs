@@ -193,6 +193,7 @@ fn store_pairs<S: Simd, T: Real>(into: &mut [T], first: T::Vector<S>, second: T:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tested;
 
     /// Next outputs and cells, slopes, and kept shares.
     type Results<T> = [Vec<T>; 4];
@@ -226,7 +227,7 @@ mod tests {
             let state: Vec<T> = (900..900 + n).map(number).collect();
             let expected = (gru(Isa::scalar(), &sums, &state), lstm(Isa::scalar(), &sums, &state));
             assert!(expected.0.0 && expected.1.0);
-            for isa in Isa::available() {
+            for isa in tested::sets() {
                 let got = (gru(isa, &sums, &state), lstm(isa, &sums, &state));
                 assert_eq!(got, expected, "{n} units on {isa}");
             }
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_sum_that_is_not_finite_is_noticed() {
-        for isa in Isa::available() {
+        for isa in tested::sets() {
             for place in 0..12 {
                 let mut sums = [0.5f32; 12];
                 assert!(gru(isa, &sums, &[0.0; 3]).0 && lstm(isa, &sums, &[0.0; 3]).0);

@@ -30,14 +30,12 @@ impl SpectralLimit {
     /// [`Error::Setting`] if the limit is out of range or less than the frozen weights alone allow.
     pub(super) fn new<T: Real>(limit: f64, layers: &Network<T>) -> Result<Self, Error> {
         check_setting("spectral limit", limit, 0.0)?;
-        let first = &layers.layers()[0];
-        if layers.layers().len() > 1 || first.cell() != Cell::Simple || first.heads() > 1 {
-            let expected = "one for a single layer of simple units without heads".to_owned();
-            return Err(Error::Setting {
-                what: "spectral limit",
-                expected,
-                got: "one for other networks".to_owned(),
-            });
+        if let Some(got) = unlimited(layers) {
+            let expected =
+                "one layer of simple units without heads, whose state returns through a \
+                            single matrix"
+                    .to_owned();
+            return Err(Error::Setting { what: "spectral limit", expected, got });
         }
         let (weights, first_unit) = (&layers.weights, layers.layers[0].columns.first_unit());
         let learning = learning(layers);
@@ -81,6 +79,17 @@ impl SpectralLimit {
             }
         }
         Ok(())
+    }
+}
+
+/// What a network has for which no limit is defined, if anything.
+fn unlimited<T: Real>(network: &Network<T>) -> Option<String> {
+    let layer = &network.layers()[0];
+    match (network.layers().len(), layer.cell(), layer.heads()) {
+        (1, Cell::Simple, 1) => None,
+        (1, Cell::Simple, heads) => Some(format!("{heads} heads")),
+        (1, cell, _) => Some(format!("{cell} units")),
+        (layers, ..) => Some(format!("{layers} layers")),
     }
 }
 
