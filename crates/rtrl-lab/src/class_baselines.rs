@@ -90,6 +90,7 @@ impl SeriesForecaster for LastLabel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     /// The forecasts of a class, one row after the other.
     fn forecasts(
@@ -126,7 +127,7 @@ mod tests {
             let last = labels[..=place].iter().flatten().next_back().unwrap();
             assert!((forecast[*last].unwrap() - share).abs() < 1e-12, "{place}: {forecast:?}");
             let sum: f64 = forecast.iter().flatten().sum();
-            assert!((sum - 1.0).abs() < 1e-12, "{place}");
+            assert_abs_diff_eq!(sum, 1.0, epsilon = 1e-12);
         }
     }
 

@@ -85,6 +85,7 @@ impl Serialize for RecentErrors {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn an_interval_is_that_of_the_quantiles() {
@@ -94,7 +95,8 @@ mod tests {
             errors.add(f64::from(error) - 50.0);
         }
         let [low, high] = errors.interval(1000.0, 0.9).unwrap();
-        assert!((low - 955.0).abs() < 1e-9 && (high - 1045.0).abs() < 1e-9, "{low} {high}");
+        assert_abs_diff_eq!(low, 955.0, epsilon = 1e-9);
+        assert_abs_diff_eq!(high, 1045.0, epsilon = 1e-9);
         errors.add(f64::NAN);
         errors.add(f64::INFINITY);
         assert_eq!(errors.interval(1000.0, 0.9), Some([low, high]));

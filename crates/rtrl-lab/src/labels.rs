@@ -173,6 +173,7 @@ impl TryFrom<Vec<(usize, u64, u64)>> for Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     /// Probabilities of the second of two classes, higher for its own rows, and the class.
     fn forecasts(rows: usize) -> Vec<(f64, usize)> {
@@ -212,7 +213,7 @@ mod tests {
         // Negative control: the labels do not matter to a forecast that does not know them.
         let shuffled: Vec<_> = forecasts.iter().zip(&forecasts[700..]).collect();
         let shuffled: Vec<_> = shuffled.iter().map(|((p, _), (_, class))| (*p, *class)).collect();
-        assert!((sums(&shuffled).auc().unwrap() - 0.5).abs() < 0.05);
+        assert_abs_diff_eq!(sums(&shuffled).auc().unwrap(), 0.5, epsilon = 0.05);
     }
 
     #[test]

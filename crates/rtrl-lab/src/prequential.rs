@@ -342,6 +342,7 @@ const LEAST: f64 = f64::MIN_POSITIVE;
 mod tests {
     use super::*;
     use crate::baselines::{PerTarget, Persistence};
+    use approx::assert_abs_diff_eq;
 
     /// Always one number, from the second row on.
     #[derive(Clone, Copy)]
@@ -515,7 +516,8 @@ mod tests {
             take(&mut scores, &mut Constant(Some(0.25), 0.25), none, &targets);
         }
         assert_eq!((scores.count(), scores.settled()[0].count()), (2, 1));
-        assert!((scores.loss(&scores.running()[0]).unwrap() - 4.0f64.ln()).abs() < 1e-15);
+        let loss = scores.loss(&scores.running()[0]).unwrap();
+        assert_abs_diff_eq!(loss, 4.0f64.ln(), epsilon = 1e-15);
         assert_eq!(scores.least(), scores.loss(&scores.settled()[0]));
         assert_eq!(scores.classes()[0].accuracy(), Some(0.0));
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use approx::assert_abs_diff_eq;
 use rtrl_model::Generator;
 use rtrl_model::store::network::SavedModel;
 use serde_json::Value;
@@ -54,7 +55,7 @@ fn text_is_forecast_as_a_class() {
     // Negative control: what knows nothing of the order is at chance.
     let frequencies = &json["frequencies"];
     assert!(number(&frequencies["log_loss"]) > 1.0 && number(&frequencies["accuracy"]) < 0.5);
-    assert!((number(&json["persistence"]["auc"]) - 0.5).abs() < 0.1);
+    assert_abs_diff_eq!(number(&json["persistence"]["auc"]), 0.5, epsilon = 0.1);
     assert_eq!(json["options"]["classes"]["tree"], serde_json::json!(["ash", "elm", "oak"]));
     assert_eq!(json["options"]["predict"], "class");
     assert_eq!(json["options"]["readout"], "gradient");

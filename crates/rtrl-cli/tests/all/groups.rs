@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use approx::assert_abs_diff_eq;
 use rtrl_model::Generator;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -38,7 +39,7 @@ fn each_group_is_a_series_of_its_own() {
     let mixed = json(folder.path());
     assert!(number(&grouped, "rmse") < 0.1, "{grouped}");
     assert!(number(&mixed, "rmse") > 0.3, "{mixed}");
-    assert!((number(&grouped, "persistence_rmse") - 0.21).abs() < 0.01, "{grouped}");
+    assert_abs_diff_eq!(number(&grouped, "persistence_rmse"), 0.21, epsilon = 0.01);
     assert!(number(&mixed, "persistence_rmse") > 0.7);
     assert!(number(&grouped, "ar_rmse") < 0.01);
     // Lines name their group, and the scores of each group are those of its lines.

@@ -77,6 +77,7 @@ pub fn sweep(
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
     use std::sync::Mutex;
 
     use super::*;
@@ -120,7 +121,8 @@ mod tests {
         let scores = vec![score(1.0), score(2.0), score(6.0)];
         let row = Row { problem: PROBLEMS[0], cell: Cell::Gru, scores };
         let (mean, deviation) = row.mean_and_deviation(|score| score.learning);
-        assert!((mean - 3.0).abs() < 1e-12 && (deviation * deviation - 14.0 / 3.0).abs() < 1e-12);
+        assert_abs_diff_eq!(mean, 3.0, epsilon = 1e-12);
+        assert_abs_diff_eq!(deviation * deviation, 14.0 / 3.0, epsilon = 1e-12);
         assert_eq!(row.mean_and_deviation(|score| score.held_out), (1.0, 0.0));
     }
 }

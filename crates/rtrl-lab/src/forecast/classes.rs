@@ -31,6 +31,7 @@ pub(super) fn softmax(values: &mut [f64]) {
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
     use rtrl_model::{Learner, Network, Readout};
 
     use super::super::tested::{NO_BASELINES, pair};
@@ -55,7 +56,7 @@ mod tests {
                 let row = SeriesRow { group: 0, inputs: &[input], targets: &targets };
                 scores.take(&mut network, &mut NO_BASELINES.clone(), row).unwrap();
                 let sum: f64 = scores.forecasts().iter().flatten().sum();
-                assert!((sum - 1.0).abs() < 1e-12);
+                assert_abs_diff_eq!(sum, 1.0, epsilon = 1e-12);
             }
             assert_eq!(network.mishaps(), 0);
             [scores.classes()[0].accuracy().unwrap(), scores.least().unwrap()]

@@ -363,6 +363,7 @@ impl<T: Real> SeriesForecaster for NetworkForecaster<T> {
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
     use rtrl_model::{Optimizer, Readout};
 
     use super::tested::{forecaster, score, wave};
@@ -577,7 +578,7 @@ mod tests {
             observe(&mut network, 1, wave(t) + 100.0);
         }
         let [first, second] = [0, 1].map(|group| network.forecast(group).unwrap()[0]);
-        assert!((second - first - 100.0).abs() < 5.0, "{first} {second}");
+        assert_abs_diff_eq!(second, first + 100.0, epsilon = 5.0);
         assert!(network.forecast(2).is_err());
         let row = SeriesRow { group: 3, inputs: &[0.0], targets: &[None] };
         assert!(network.observe(row, &mut Vec::new()).is_err());

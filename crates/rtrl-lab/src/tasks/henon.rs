@@ -39,6 +39,7 @@ impl Series for Henon {
 mod tests {
     use super::*;
     use crate::tasks::task::drawn;
+    use approx::assert_abs_diff_eq;
 
     /// Every start leads to the attractor, whose x is between -1.29 and 1.28.
     #[test]
@@ -69,6 +70,6 @@ mod tests {
             series.advance();
         }
         let exponent = sum / f64::from(steps);
-        assert!((exponent - 0.41922).abs() < 3e-3, "{exponent}");
+        assert_abs_diff_eq!(exponent, 0.41922, epsilon = 3e-3);
     }
 }

@@ -76,6 +76,7 @@ impl Task for Lorenz {
 mod tests {
     use super::*;
     use crate::tasks::task::drawn;
+    use approx::assert_abs_diff_eq;
 
     /// Moments of the attractor, its symmetry, and the system itself by differences.
     #[test]
@@ -111,6 +112,6 @@ mod tests {
             near.present = along(series.present, apart, distance / length);
         }
         let exponent = sum / (f64::from(values) * STEP * SUBSTEPS as f64);
-        assert!((exponent - 0.9056).abs() < 0.02, "{exponent}");
+        assert_abs_diff_eq!(exponent, 0.9056, epsilon = 0.02);
     }
 }

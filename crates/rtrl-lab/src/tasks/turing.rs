@@ -221,6 +221,7 @@ fn parenthesis(opens: bool) -> Symbol {
 
 #[cfg(test)]
 mod tests {
+    use approx::assert_abs_diff_eq;
     use std::collections::HashMap;
 
     use super::*;
@@ -285,9 +286,9 @@ mod tests {
         // ones never.
         let by_chance = (0.25 + 0.125 + 5.0 / 64.0 + 14.0 / 256.0 + 42.0 / 1024.0) / 9.0;
         let balanced = share(&tapes, is_balanced);
-        assert!((balanced - (0.5 + by_chance / 2.0)).abs() < 0.012, "{balanced}");
+        assert_abs_diff_eq!(balanced, 0.5 + by_chance / 2.0, epsilon = 0.012);
         let odd = share(&tapes, |tape| tape.len() % 2 == 1);
-        assert!((odd - 0.5 * 4.0 / 9.0).abs() < 0.012, "{odd}");
+        assert_abs_diff_eq!(odd, 0.5 * 4.0 / 9.0, epsilon = 0.012);
     }
 
     #[test]
