@@ -16,8 +16,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rtrl_bench::timing::{period, window};
 use rtrl_kernel::{Deferred, Eager, Engine, Isa, Jacobian, Layout, Pace, Real, Step, Threads};
 use rtrl_model::{
-    EngineChoice, Generator, InitialWeights, Learner, Network, NetworkBuilder, Optimizer, Regime,
-    Targets,
+    Cell, EngineChoice, Generator, InitialWeights, Learner, Network, NetworkBuilder, Optimizer,
+    Regime, Targets,
 };
 
 const SIZES: [usize; 7] = [4, 8, 16, 32, 64, 128, 256];
@@ -31,8 +31,8 @@ fn threads() -> [(&'static str, Threads); 2] {
 }
 
 /// Floating-point operations of equation 5.
-fn flops(n: usize, lines: usize) -> Throughput {
-    Throughput::Elements(2 * (n * n * n * lines) as u64)
+fn flops(n: usize, width: usize) -> Throughput {
+    Throughput::Elements(2 * (n * n * n * width) as u64)
 }
 
 fn numbers<T: Real>(len: usize, bound: f64) -> Vec<T> {
@@ -44,17 +44,17 @@ fn numbers<T: Real>(len: usize, bound: f64) -> Vec<T> {
 struct Values<T> {
     recurrent: Vec<T>,
     slope: Vec<T>,
-    lines: Vec<T>,
+    z: Vec<T>,
     error: Vec<T>,
     forced: Vec<bool>,
 }
 
 impl<T: Real> Values<T> {
-    fn new(n: usize, lines: usize) -> Self {
+    fn new(n: usize, width: usize) -> Self {
         Self {
             recurrent: numbers(n * n, 1.0 / (n as f64).sqrt()),
             slope: numbers(n, 1.0),
-            lines: numbers(lines, 1.0),
+            z: numbers(width, 1.0),
             error: numbers(n, 0.1),
             forced: vec![false; n],
         }
@@ -64,7 +64,7 @@ impl<T: Real> Values<T> {
         Step {
             jacobian: Jacobian::scaled(&self.recurrent, self.slope.len(), &self.slope),
             injection: &self.slope,
-            z: &self.lines,
+            z: &self.z,
             forced: &self.forced,
         }
     }
@@ -104,9 +104,9 @@ fn share_of_windows(
 fn advance<T: Real>(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("advance/{}", T::NAME));
     for n in SIZES {
-        let lines = inputs(n) + 1 + n;
-        let values = Values::<T>::new(n, lines);
-        group.throughput(flops(n, lines));
+        let width = inputs(n) + 1 + n;
+        let values = Values::<T>::new(n, width);
+        group.throughput(flops(n, width));
         for (name, threads) in threads() {
             let mut engine = eager(n, threads);
             group.bench_function(format!("{n}/{name}"), |bencher| {
@@ -120,13 +120,13 @@ fn advance<T: Real>(criterion: &mut Criterion) {
 fn gradient<T: Real>(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("gradient/{}", T::NAME));
     for n in SIZES {
-        let lines = inputs(n) + 1 + n;
-        let values = Values::<T>::new(n, lines);
-        let mut gradient = vec![T::ZERO; n * lines];
+        let width = inputs(n) + 1 + n;
+        let values = Values::<T>::new(n, width);
+        let mut gradient = vec![T::ZERO; n * width];
         let mut read = |engine: &mut dyn Engine<T>| {
             engine.advance(&values.step(), Some(&values.error)).unwrap();
             let start = Instant::now();
-            engine.gradient(black_box(&mut gradient), lines).unwrap();
+            engine.gradient(black_box(&mut gradient), width).unwrap();
             start.elapsed()
         };
         let mut engines: [Box<dyn Engine<T>>; 2] =
@@ -256,12 +256,28 @@ fn step<T: Real>(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A step without learning, on one thread: `Network::forward`.
+fn forward<T: Real>(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group(format!("forward/{}", T::NAME));
+    for cell in [Cell::Simple, Cell::Gru, Cell::Lstm] {
+        for n in [16, 64, 128] {
+            let network = Network::<T>::builder(n, 8).cell(cell).weights(InitialWeights::Torch);
+            let network = network.build().unwrap();
+            let (x, mut state) = (numbers::<T>(8, 1.0), network.state());
+            group.bench_function(format!("{cell}/{n}"), |bencher| {
+                bencher.iter(|| network.forward(&mut state, black_box(&x)).unwrap()[0]);
+            });
+        }
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
     targets = advance::<f32>, advance::<f64>, gradient::<f32>, gradient::<f64>,
         step::<f32>, step::<f64>,
-        streams::<f32>, structure::<f32>
+        streams::<f32>, structure::<f32>, forward::<f32>
 }
 criterion_main!(benches);

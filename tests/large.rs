@@ -11,26 +11,26 @@ use crate::tested;
 struct Values<T> {
     recurrent: Vec<T>,
     slope: Vec<T>,
-    lines: Vec<T>,
+    z: Vec<T>,
     forced: Vec<bool>,
 }
 
 impl<T: Real> Values<T> {
-    fn draw(n: usize, lines: usize, generator: &mut Generator) -> Self {
+    fn draw(n: usize, width: usize, generator: &mut Generator) -> Self {
         let bound = 1.5 / (n as f64).sqrt();
         let mut list = |len: usize, bound: f64| -> Vec<T> {
             (0..len).map(|_| T::from_f64(generator.between(-bound, bound))).collect()
         };
-        let (recurrent, slope, z) = (list(n * n, bound), list(n, 1.0), list(lines, 1.0));
+        let (recurrent, slope, z) = (list(n * n, bound), list(n, 1.0), list(width, 1.0));
         let forced = (0..n).map(|_| generator.uniform() < 0.2).collect();
-        Self { recurrent, slope, lines: z, forced }
+        Self { recurrent, slope, z, forced }
     }
 
     fn step(&self) -> Step<'_, T> {
         Step {
             jacobian: Jacobian::scaled(&self.recurrent, self.slope.len(), &self.slope),
             injection: &self.slope,
-            z: &self.lines,
+            z: &self.z,
             forced: &self.forced,
         }
     }
@@ -47,10 +47,10 @@ fn times<T: Real>(engine: &dyn Engine<T>, n: usize, v: &[f64]) -> Vec<f64> {
 }
 
 /// One of each engine.
-fn engines<T: Real>(n: usize, lines: usize, isa: Isa) -> [Box<dyn Engine<T>>; 3] {
-    let layout = Layout::simple(n, lines).unwrap();
+fn engines<T: Real>(n: usize, width: usize, isa: Isa) -> [Box<dyn Engine<T>>; 3] {
+    let layout = Layout::simple(n, width).unwrap();
     let threads = Threads::Exactly(2);
-    let learns = vec![true; n * lines];
+    let learns = vec![true; n * width];
     let window = 2;
     let deferred = |pace| Deferred::<T>::new(&layout, &learns, window, pace, isa, threads).unwrap();
     [
@@ -70,15 +70,15 @@ struct Seen<T> {
 
 impl<T: Real> Seen<T> {
     /// A step after a few others from p = 0.
-    fn step(engine: &mut dyn Engine<T>, n: usize, lines: usize) -> Self {
+    fn step(engine: &mut dyn Engine<T>, n: usize, width: usize) -> Self {
         let mut generator = Generator::new(n as u64);
         for _ in 0..3 {
-            let values = Values::draw(n, lines, &mut generator);
+            let values = Values::draw(n, width, &mut generator);
             engine.advance(&values.step(), None).unwrap();
         }
-        let v: Vec<f64> = (0..n * lines).map(|_| generator.normal()).collect();
+        let v: Vec<f64> = (0..n * width).map(|_| generator.normal()).collect();
         let before = times(engine, n, &v);
-        let values = Values::<T>::draw(n, lines, &mut generator);
+        let values = Values::<T>::draw(n, width, &mut generator);
         engine.advance(&values.step(), None).unwrap();
         let after = times(engine, n, &v);
         Self { values, v, before, after }
@@ -96,22 +96,22 @@ impl<T: Real> Seen<T> {
 
     /// Row k of `J(Pv) + Bv`, in loops.
     fn expected(&self, k: usize, omitted: Option<usize>) -> f64 {
-        let Values { recurrent, slope, lines, forced } = &self.values;
+        let Values { recurrent, slope, z, forced } = &self.values;
         let (n, slope) = (slope.len(), slope[k].to_f64());
         let unforced = (0..n).filter(|&l| !forced[l] && Some(l) != omitted);
         let recurrent: f64 =
             unforced.map(|l| slope * recurrent[k * n + l].to_f64() * self.before[l]).sum();
-        let row = &self.v[k * lines.len()..];
-        let immediate: f64 = lines.iter().zip(row).map(|(z, v)| z.to_f64() * v).sum();
+        let row = &self.v[k * z.len()..];
+        let immediate: f64 = z.iter().zip(row).map(|(z, v)| z.to_f64() * v).sum();
         recurrent + slope * immediate
     }
 }
 
 /// The largest difference of any engine.
-fn difference<T: Real>(n: usize, lines: usize, isa: Isa) -> f64 {
+fn difference<T: Real>(n: usize, width: usize, isa: Isa) -> f64 {
     let difference =
-        |mut engine: Box<dyn Engine<T>>| Seen::step(engine.as_mut(), n, lines).difference(None);
-    engines::<T>(n, lines, isa).map(difference).into_iter().fold(0.0, f64::max)
+        |mut engine: Box<dyn Engine<T>>| Seen::step(engine.as_mut(), n, width).difference(None);
+    engines::<T>(n, width, isa).map(difference).into_iter().fold(0.0, f64::max)
 }
 
 /// The error of a sum of n rounded products is about sqrt(n) roundings; ten times that is still far
@@ -124,10 +124,10 @@ fn bound<T: Real>(n: usize) -> f64 {
 #[test]
 fn one_step_of_a_large_network_is_the_linear_map() {
     for isa in tested::sets().into_iter().filter(|isa| isa.name() != "scalar") {
-        for (n, lines) in [(96, 105), (150, 153)] {
+        for (n, width) in [(96, 105), (150, 153)] {
             for (name, found, bound) in [
-                ("f32", difference::<f32>(n, lines, isa), bound::<f32>(n)),
-                ("f64", difference::<f64>(n, lines, isa), bound::<f64>(n)),
+                ("f32", difference::<f32>(n, width, isa), bound::<f32>(n)),
+                ("f64", difference::<f64>(n, width, isa), bound::<f64>(n)),
             ] {
                 assert!(found <= bound, "n = {n}, {name} on {isa}: {found:e} above {bound:e}");
             }
@@ -141,9 +141,9 @@ fn one_step_of_a_large_network_is_the_linear_map() {
 /// forced unit has no part in the sum.
 #[test]
 fn each_missing_unit_is_caught() {
-    let (n, lines) = (150, 153);
-    for mut engine in engines::<f32>(n, lines, Isa::best()) {
-        let seen = Seen::step(engine.as_mut(), n, lines);
+    let (n, width) = (150, 153);
+    for mut engine in engines::<f32>(n, width, Isa::best()) {
+        let seen = Seen::step(engine.as_mut(), n, width);
         for unit in 0..n {
             let found = seen.difference(Some(unit));
             let forced = seen.values.forced[unit];

@@ -33,7 +33,7 @@ impl Engine<f64> for OneStep {
 }
 
 #[test]
-fn an_engine_of_ones_own_can_be_compared_with_the_exact_one() {
+fn a_custom_engine_can_be_compared_with_the_exact_one() {
     let network = Network::<f64>::builder(UNITS, INPUTS).build().unwrap();
     let own = |columns: &[bool]| {
         let engine =

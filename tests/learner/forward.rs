@@ -84,7 +84,7 @@ fn peek_takes_the_teacher_for_a_unit_that_is_forced() {
 }
 
 #[test]
-fn a_clone_goes_its_own_way_from_the_same_place() {
+fn a_clone_is_independent_of_the_original() {
     let mut learner = small::<f32>();
     let x = [0.1, -0.2];
     for _ in 0..5 {

@@ -62,7 +62,7 @@ fn after_an_overflow_the_weights_stand_the_state_has_moved_and_a_reset_helps() {
 
 /// The deferred engine detects at a step with a target what a full window would have shown later.
 #[test]
-fn a_gradient_that_overflows_in_the_window_is_told_before_anything_changes() {
+fn a_gradient_that_overflows_in_the_window_is_reported_before_anything_changes() {
     let learner = wild(Regime::real_time(), 1e10).engine(EngineChoice::DEFERRED);
     let mut learner = learner.build().unwrap();
     for _ in 0..6 {

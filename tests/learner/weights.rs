@@ -9,7 +9,7 @@ use crate::fixtures::table;
 /// A step whose targets are all absent is a step without a target: moments are unchanged, no
 /// gradient is pending.
 #[test]
-fn without_a_target_the_optimiser_stands_still() {
+fn without_a_target_the_optimiser_does_nothing() {
     let (mut learner, mut undisturbed) = (small::<f64>(), small::<f64>());
     for (x, targets) in stream(6) {
         for learner in [&mut learner, &mut undisturbed] {

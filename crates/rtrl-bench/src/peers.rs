@@ -51,18 +51,18 @@ pub trait PeerReal: Real + ComplexField {
 #[derive(Debug)]
 pub struct Sensitivities<T> {
     units: usize,
-    lines: usize,
+    width: usize,
     jacobian: Vec<T>,
     p: Vec<T>,
     next: Vec<T>,
 }
 
 impl<T: PeerReal> Sensitivities<T> {
-    /// p = 0 for `units` units with `lines` weights each.
-    pub fn new(units: usize, lines: usize) -> Self {
-        let zeros = || vec![T::ZERO; units * units * lines];
+    /// p = 0 for `units` units with `width` weights each.
+    pub fn new(units: usize, width: usize) -> Self {
+        let zeros = || vec![T::ZERO; units * units * width];
         let jacobian = vec![T::ZERO; units * units];
-        Self { units, lines, jacobian, p: zeros(), next: zeros() }
+        Self { units, width, jacobian, p: zeros(), next: zeros() }
     }
 
     /// Bytes of both copies.
@@ -70,9 +70,9 @@ impl<T: PeerReal> Sensitivities<T> {
         2 * size_of_val(self.p.as_slice())
     }
 
-    /// One step of equation 5: `weights` is n x n, `slope` n values, `lines` c values.
-    pub fn advance(&mut self, peer: Peer, threads: usize, weights: &[T], slope: &[T], lines: &[T]) {
-        let (n, q) = (self.units, self.units * self.lines);
+    /// One step of equation 5: `weights` is n x n, `slope` n values, `z` c values.
+    pub fn advance(&mut self, peer: Peer, threads: usize, weights: &[T], slope: &[T], z: &[T]) {
+        let (n, q) = (self.units, self.units * self.width);
         let rows = self.jacobian.chunks_exact_mut(n).zip(weights.chunks_exact(n));
         for ((row, weights), &slope) in rows.zip(slope) {
             row.iter_mut().zip(weights).for_each(|(place, &weight)| *place = slope * weight);
@@ -91,10 +91,10 @@ impl<T: PeerReal> Sensitivities<T> {
             Peer::MatrixMultiply => T::matrixmultiply(n, q, a, b, out),
         }
         for (k, &slope) in slope.iter().enumerate() {
-            let start = k * q + k * self.lines;
-            let places = &mut self.next[start..start + self.lines];
-            for (place, &line) in places.iter_mut().zip(lines) {
-                *place += slope * line;
+            let start = k * q + k * self.width;
+            let places = &mut self.next[start..start + self.width];
+            for (place, &z) in places.iter_mut().zip(z) {
+                *place += slope * z;
             }
         }
         std::mem::swap(&mut self.p, &mut self.next);
@@ -200,13 +200,13 @@ mod tests {
 
     /// A peer that computed something else would be no peer.
     fn check<T: PeerReal>(tolerance: f64) {
-        let (n, lines) = (13, 16);
+        let (n, width) = (13, 16);
         let number = |i: usize| T::from_f64(libm::sin(i as f64 * 1.3));
         let weights: Vec<T> = (0..n * n).map(|i| number(i) * T::from_f64(0.3)).collect();
         let slope: Vec<T> = (0..n).map(|i| number(i + 7)).collect();
-        let z: Vec<T> = (0..lines).map(|i| number(i + 99)).collect();
-        let layout = Layout::simple(n, lines).unwrap();
-        let learns = vec![true; n * lines];
+        let z: Vec<T> = (0..width).map(|i| number(i + 99)).collect();
+        let layout = Layout::simple(n, width).unwrap();
+        let learns = vec![true; n * width];
         let mut engine = Eager::<T>::new(&layout, &learns, Isa::best(), Threads::SERIAL).unwrap();
         let step = Step {
             jacobian: Jacobian::scaled(&weights, n, &slope),
@@ -215,16 +215,16 @@ mod tests {
             forced: &[false; 13],
         };
         let mut peers: Vec<_> =
-            Peer::ALL.iter().map(|&peer| (peer, Sensitivities::<T>::new(n, lines))).collect();
+            Peer::ALL.iter().map(|&peer| (peer, Sensitivities::<T>::new(n, width))).collect();
         for _ in 0..5 {
             engine.advance(&step, None).unwrap();
             for (peer, p) in &mut peers {
                 p.advance(*peer, 1, &weights, &slope, &z);
             }
         }
-        let mut row = vec![T::ZERO; n * lines];
+        let mut row = vec![T::ZERO; n * width];
         for (peer, p) in &peers {
-            for (k, got) in p.values().chunks_exact(n * lines).enumerate() {
+            for (k, got) in p.values().chunks_exact(n * width).enumerate() {
                 engine.sensitivities(k, &mut row).unwrap();
                 for (&got, &expected) in got.iter().zip(&row) {
                     let difference = (got - expected).to_f64().abs();

@@ -177,10 +177,8 @@ fn network(generator: &mut Generator, most: usize, steps: usize) -> rtrl_model::
         every: 1 + generator.below(3),
         resets: generator.bit(),
     };
-    let case = match generator.bit() {
-        true => recipe.case(),
-        false => recipe.chain(&shapes::cells(generator, most)),
-    };
+    let cells = generator.bit().then(|| shapes::cells(generator, most));
+    let case = cells.map_or_else(|| recipe.case(), |cells| recipe.chain(&cells));
     let in_heads = generator.bit();
     let case = if in_heads { divided(case, |count| generator.below(count)) } else { case };
     contracting(case)

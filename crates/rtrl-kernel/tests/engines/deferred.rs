@@ -6,17 +6,10 @@ use rtrl_kernel::{
     Threads,
 };
 
+use crate::held::{p, saved};
 use crate::numerals::Numerals;
 use crate::random::{self, Numbers, learns};
 use crate::tested;
-
-fn p<T: Real>(engine: &dyn Engine<T>, layout: &Layout) -> Vec<T> {
-    let mut rows = vec![T::ZERO; engine.weights() * layout.states()];
-    for (k, row) in rows.chunks_exact_mut(engine.weights().max(1)).enumerate() {
-        engine.sensitivities(k, row).unwrap();
-    }
-    rows
-}
 
 fn gradient<T: Real>(engine: &mut dyn Engine<T>, layout: &Layout) -> Vec<T> {
     let stride = layout.widest();
@@ -52,9 +45,9 @@ fn lockstep<T: Real>(
     (isa, threads): (Isa, Threads),
     distort: impl Fn(&mut Numerals<T>),
 ) -> f64 {
-    let (states, gates, lines) = shape;
-    let layout = Layout::stacked(states, gates, lines).unwrap();
-    let mut numbers = Numbers((states * 31 + lines) as u64);
+    let (states, gates, width) = shape;
+    let layout = Layout::stacked(states, gates, width).unwrap();
+    let mut numbers = Numbers((states * 31 + width) as u64);
     let learns = learns(&layout, &mut numbers, density);
     let mut eager = Eager::<T>::new(&layout, &learns, isa, threads).unwrap();
     let mut deferred = Deferred::<T>::new(&layout, &learns, records, pace, isa, threads).unwrap();
@@ -70,7 +63,7 @@ fn lockstep<T: Real>(
         deferred.advance(&numerals.step(), numerals.error.as_deref()).unwrap();
         // Each time at another place of the windows.
         if t % 3 == 1 {
-            worst = worst.max(difference(&p(&deferred, &layout), &p(&eager, &layout)));
+            worst = worst.max(difference(&p(&deferred, states), &p(&eager, states)));
         }
         if t % 3 != 2 {
             let expected = gradient(&mut eager, &layout);
@@ -129,7 +122,7 @@ fn outputs<T: Real>(
             all.extend(gradient(engine, layout));
         }
         if t % 7 == 2 {
-            all.extend(p(engine, layout));
+            all.extend(p(engine, layout.states()));
         }
     }
     all
@@ -137,11 +130,11 @@ fn outputs<T: Real>(
 
 fn same_bits<T: Real>(pace: Pace) {
     // The last is wide enough for every kind of block of the backward pass.
-    for (states, gates, lines) in SHAPES.into_iter().chain([(130, 1, 9)]) {
-        let layout = Layout::stacked(states, gates, lines).unwrap();
+    for (states, gates, width) in SHAPES.into_iter().chain([(130, 1, 9)]) {
+        let layout = Layout::stacked(states, gates, width).unwrap();
         // Rows with gaps of their own, and rows that are alike, which are worked on together.
         for alike in [false, true] {
-            let learns = |w: usize| if alike { w % lines != 3 } else { w % 7 != 3 };
+            let learns = |w: usize| if alike { w % width != 3 } else { w % 7 != 3 };
             let learns: Vec<bool> = (0..layout.weights()).map(learns).collect();
             same_bits_of::<T>(&layout, &learns, pace);
         }
@@ -196,12 +189,6 @@ fn restored_in_the_middle_of_a_window_it_goes_on_with_the_same_bits() {
             assert!(outputs(&mut other, &layout, cut..30) == expected, "{pace:?}, cut at {cut}");
         }
     }
-}
-
-fn saved<T: Real>(engine: &impl Engine<T>) -> Snapshot<T> {
-    let mut snapshot = Snapshot::default();
-    engine.save(&mut snapshot).unwrap();
-    snapshot
 }
 
 /// Each stored tensor, missing, one row too long, one column too narrow and with a NaN in it.
@@ -366,7 +353,7 @@ fn an_overflow_does_not_outlive_its_sequence() {
 
 /// An overflow of the sum is reported at the flush at the latest: everything stored is finite.
 #[test]
-fn a_sum_that_overflows_is_told_at_the_flush() {
+fn a_sum_that_overflows_is_reported_at_the_flush() {
     let layout = Layout::simple(1, 2).unwrap();
     let step = lone(Jacobian::scaled(&[1.0], 1, &[1.0]));
     let isa = Isa::best();

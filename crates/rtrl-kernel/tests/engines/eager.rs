@@ -89,8 +89,8 @@ fn eventful<T: Real>(layout: &Layout, numbers: &mut Numbers, t: usize, kept: f64
 #[test]
 fn equals_the_loops() {
     for isa in tested::sets() {
-        for (states, gates, lines) in [(1, 1, 1), (3, 1, 9), (8, 1, 17), (5, 3, 11), (13, 2, 30)] {
-            let layout = Layout::stacked(states, gates, lines).unwrap();
+        for (states, gates, width) in [(1, 1, 1), (3, 1, 9), (8, 1, 17), (5, 3, 11), (13, 2, 30)] {
+            let layout = Layout::stacked(states, gates, width).unwrap();
             for density in [1.1, 0.3] {
                 for count in [1, 2, 5] {
                     compare::<f32>(&layout, density, 1.0, isa, Threads::Exactly(count));
@@ -126,10 +126,10 @@ fn first_of_last_row(step: &mut Numerals<f64>) -> &mut f64 {
 /// ones whose rows have few weights.
 #[test]
 fn each_broken_term_is_noticed() {
-    for (states, gates, lines, kept) in
+    for (states, gates, width, kept) in
         [(8, 1, 17, 1.0), (5, 3, 11, 1.0), (20, 2, 23, 1.0), (35, 1, 40, 0.2)]
     {
-        let layout = Layout::stacked(states, gates, lines).unwrap();
+        let layout = Layout::stacked(states, gates, width).unwrap();
         for isa in tested::sets() {
             for count in [1, 3] {
                 let (weights, place) = ((1.1, kept), (isa, Threads::Exactly(count)));
@@ -223,8 +223,8 @@ fn even_zeros_have_the_same_bits_everywhere() {
 #[test]
 fn equals_the_loops_where_weights_are_absent() {
     for isa in tested::sets() {
-        for (states, gates, lines) in [(17, 1, 20), (35, 1, 40), (20, 2, 23)] {
-            let layout = Layout::stacked(states, gates, lines).unwrap();
+        for (states, gates, width) in [(17, 1, 20), (35, 1, 40), (20, 2, 23)] {
+            let layout = Layout::stacked(states, gates, width).unwrap();
             for (density, kept) in [(1.1, 0.1), (-0.6, 0.2), (1.1, 0.5), (1.1, 0.0), (1.1, BLOCKS)]
             {
                 for count in [1, 3] {

@@ -6,6 +6,7 @@ use rtrl_kernel::{
     Threads,
 };
 
+use crate::held::{p, saved};
 use crate::random::Numbers;
 use crate::tested;
 
@@ -60,20 +61,6 @@ impl<T: Real> Fading<T> {
         };
         engine.advance(&step, Some(&self.error)).unwrap();
     }
-}
-
-fn p<T: Real>(engine: &dyn Engine<T>, units: usize) -> Vec<T> {
-    let mut rows = vec![T::ZERO; engine.weights() * units];
-    for (k, row) in rows.chunks_exact_mut(engine.weights()).enumerate() {
-        engine.sensitivities(k, row).unwrap();
-    }
-    rows
-}
-
-fn saved<T: Real>(engine: &dyn Engine<T>) -> Snapshot<T> {
-    let mut snapshot = Snapshot::default();
-    engine.save(&mut snapshot).unwrap();
-    snapshot
 }
 
 /// The engines that are compared.

@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `random.rs` | layouts and steps of random numbers |
+//! | `held.rs` | what an engine holds: p, and what it saves |
 //! | `rtrl-bench/src/differential/loops.rs`, `numerals.rs` | p in plain loops; the numbers of a step |
 //! | `eager.rs`, `deferred.rs` | what each engine promises |
 //! | `fading.rs` | sensitivities that fade become 0, at the same steps everywhere |
@@ -22,6 +23,7 @@ mod deferred;
 mod drives;
 mod eager;
 mod fading;
+mod held;
 mod random;
 mod small;
 mod structures;

@@ -109,7 +109,7 @@ fn a_load_that_fails_loses_p_until_a_reset() {
 }
 
 #[test]
-fn an_overflow_is_told_apart_and_stays_until_a_reset() {
+fn an_overflow_is_an_error_of_its_own_until_a_reset() {
     let wild = Small { scale: [1e30, 1e30], ..TAME };
     let cases = [(None, Quantity::Sensitivities), (Some([1e30; 2]), Quantity::Gradient)];
     for ((error, quantity), weights) in

@@ -250,7 +250,7 @@ fn a_state_that_does_not_fit_is_refused_and_nothing_changes() {
 }
 
 #[test]
-fn settings_survive_a_file_and_a_schedule_of_ones_own_is_found_by_name() {
+fn settings_survive_a_file_and_a_custom_schedule_is_found_by_name() {
     let own = RateSchedule::custom("warm", |u| u as f64);
     let settings = UpdateSettings {
         readout_learning_rate: Some(0.1 + 0.2),

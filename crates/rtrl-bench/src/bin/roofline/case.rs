@@ -30,7 +30,7 @@ impl Case<'_> {
         if self.units <= 8 { 4 } else { 8 }
     }
 
-    fn lines(self) -> usize {
+    fn width(self) -> usize {
         self.inputs() + 1 + self.units
     }
 
@@ -52,7 +52,7 @@ impl Case<'_> {
         if Scenario::CELLS.contains(&self.scenario) {
             return Ok(self.network::<f32>()?.layout().clone());
         }
-        Ok(Layout::simple(self.units, self.lines())?)
+        Ok(Layout::simple(self.units, self.width())?)
     }
 
     fn regime(self) -> Regime {
@@ -60,7 +60,7 @@ impl Case<'_> {
     }
 
     fn values<T: Real>(self) -> Values<T> {
-        Values::new(self.units, self.lines(), self.scenario)
+        Values::new(self.units, self.width(), self.scenario)
     }
 
     /// Steps in a window of the engine, 1 if it has none.
@@ -142,7 +142,7 @@ impl Case<'_> {
         let values = self.values::<T>();
         let mut engine = self.engine(candidate, &values)?;
         let bytes = engine.state_bytes();
-        let (step, stride) = (values.step(), self.lines());
+        let (step, stride) = (values.step(), self.width());
         let mut gradient = vec![T::ZERO; self.units * stride];
         let mut once = || {
             let advanced = engine.advance(&step, Some(&values.error)).is_ok();
@@ -178,7 +178,7 @@ impl Case<'_> {
             t += 1;
             let has_target = t.is_multiple_of(target_every);
             let targets = if has_target { Targets::All(&values.error) } else { Targets::None };
-            learner.step(&values.lines[..inputs], targets).is_ok()
+            learner.step(&values.z[..inputs], targets).is_ok()
         }
     }
 
@@ -195,7 +195,7 @@ impl Case<'_> {
         let operations = if Scenario::CELLS.contains(&self.scenario) {
             0.0
         } else {
-            self.values::<T>().operations(self.units * self.lines())
+            self.values::<T>().operations(self.units * self.width())
         };
         let record = self.record::<T>("step", engine, operations, bytes, measured);
         let auto = EngineChoice::for_shape(&self.layout()?, self.regime());
@@ -206,14 +206,14 @@ impl Case<'_> {
     /// The bare update by a peer.
     pub(crate) fn peer<T: PeerReal>(self, peer: Peer) -> Record {
         let values = self.values::<T>();
-        let mut p = Sensitivities::<T>::new(self.units, self.lines());
+        let mut p = Sensitivities::<T>::new(self.units, self.width());
         let bytes = p.state_bytes();
         let time = repeated(|| {
-            p.advance(peer, self.cores.count(), &values.weights, &values.slope, &values.lines);
+            p.advance(peer, self.cores.count(), &values.weights, &values.slope, &values.z);
             true
         });
         let measured = measure::<T>(self.cores, 1, time);
-        let operations = values.operations(self.units * self.lines());
+        let operations = values.operations(self.units * self.width());
         self.record::<T>("advance", peer.name(), operations, bytes, &measured)
     }
 

@@ -21,9 +21,9 @@ impl Floor {
     pub(crate) fn of(record: &Record, peaks: &Peaks) -> Option<Self> {
         let (n, h) = (record.units, record.window?);
         let size = if record.precision == "f32" { 4 } else { 8 };
-        let lines = (record.inputs + 1 + record.units).next_multiple_of(64 / size);
-        let flush = DeferredCost::new(n, n * lines, h).flush as f64;
-        let (q, n, size) = ((n * lines) as f64, n as f64, size as f64);
+        let width = (record.inputs + 1 + record.units).next_multiple_of(64 / size);
+        let flush = DeferredCost::new(n, n * width, h).flush as f64;
+        let (q, n, size) = ((n * width) as f64, n as f64, size as f64);
         let peak = peaks.gflops.iter().find(|peak| peak.name == record.precision)?;
         let window = h as f64 * n * n * size;
         Some(Self {

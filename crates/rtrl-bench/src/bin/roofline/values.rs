@@ -12,7 +12,7 @@ pub(crate) struct Values<T> {
     /// The recurrent weights, n x n, 0 where they do not exist.
     pub(crate) weights: Vec<T>,
     pub(crate) slope: Vec<T>,
-    pub(crate) lines: Vec<T>,
+    pub(crate) z: Vec<T>,
     pub(crate) error: Vec<T>,
     forced: Vec<bool>,
 }
@@ -30,7 +30,7 @@ impl<T: Real> Values<T> {
             present,
             slope: list(n, 1.0),
             weights: list(n * n, 1.0 / (n as f64).sqrt()),
-            lines: list(c, 1.0),
+            z: list(c, 1.0),
             error: list(n, 0.1),
             forced: (0..n).map(|k| scenario.is_silent_or_forced(k).1).collect(),
         };
@@ -49,7 +49,7 @@ impl<T: Real> Values<T> {
 
     /// A weight that does not exist is 0.
     fn disconnect(&mut self) {
-        let (n, c) = (self.slope.len(), self.lines.len());
+        let (n, c) = (self.slope.len(), self.z.len());
         for (weights, present) in self.weights.chunks_exact_mut(n).zip(self.present.chunks(c)) {
             for (weight, _) in weights.iter_mut().zip(&present[c - n..]).filter(|(_, p)| !**p) {
                 *weight = T::ZERO;
@@ -61,7 +61,7 @@ impl<T: Real> Values<T> {
         Step {
             jacobian: Jacobian::scaled(&self.weights, self.slope.len(), &self.slope),
             injection: &self.slope,
-            z: &self.lines,
+            z: &self.z,
             forced: &self.forced,
         }
     }

@@ -170,7 +170,7 @@ fn a_model_can_be_written_to_a_device() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_told_before_the_work_begins() {
+fn an_output_that_cannot_be_written_is_refused_before_the_work_begins() {
     let folder = TempDir::new().unwrap();
     for path in [folder.path().join("no/model"), folder.path().to_owned()] {
         for output in ["--save", "--report", "--json"] {
