@@ -113,7 +113,7 @@ fn leaks_are_dealt_to_the_heads_of_every_layer() {
     run(folder.path(), &[&TRAIN[..], &options].concat());
     let model = SavedModel::read(&folder.path().join("model")).unwrap();
     let network = model.network::<f32>(&[]).unwrap();
-    let leaks = [1.0 / 10.0, 1.0, 1.0 / 7.0, 1.0, 1.0 / 4.0, 1.0].map(|leak: f64| leak as f32);
+    let leaks = [1.0_f32 / 10.0, 1.0, 1.0 / 7.0, 1.0, 1.0 / 4.0, 1.0];
     assert_eq!(network.layers().iter().map(|l| l.leaks().unwrap()).collect::<Vec<_>>(), [leaks; 2]);
 }
 
