@@ -2,7 +2,9 @@
 //! both precisions.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use rtrl_bench::compare::{Tolerance, trace};
 use rtrl_bench::reference::{self, Fault};
@@ -21,6 +23,11 @@ pub(crate) fn cases() -> Vec<(PathBuf, Case)> {
     let own = files("tests/cases");
     assert!(own.len() >= 30, "only {} cases of our own", own.len());
     let shared = files("../shared/conformance");
+    static PRINTED: Once = Once::new();
+    PRINTED.call_once(|| {
+        let (own, shared) = (own.len(), shared.len());
+        drop(writeln!(std::io::stderr(), "conformance cases: {own} here, {shared} beside it"));
+    });
     let paths = own.into_iter().chain(shared);
     paths
         .map(|path| {
