@@ -8,7 +8,8 @@
 //! | `real.rs` | the two precisions, and loops that are compiled in this crate |
 //! | `buffer.rs` | memory that starts on a cache line |
 //! | `clear.rs` | replacing subnormal numbers by 0 |
-//! | `product.rs`, `activate.rs`, `update.rs` | matrix times vector; activations; the optimisers |
+//! | `product.rs`, `activate.rs` | matrix times vector; activations |
+//! | `update.rs`, `descend.rs` | the optimisers; plain descent |
 //! | `norm.rs` | the norm of a gradient |
 //! | `forward.rs` | a step of a layer: product, activation and clearing in one call |
 //! | `heads.rs` | matrix times vector of layers in heads |
@@ -19,6 +20,7 @@ mod activate;
 mod buffer;
 mod clear;
 mod combine;
+mod descend;
 mod forward;
 mod functions;
 mod gates;
@@ -38,6 +40,7 @@ pub(crate) use self::buffer::Buffer;
 pub use self::clear::clear_subnormals;
 pub(crate) use self::clear::{Clear, ClearLoop};
 pub use self::combine::{combine, sum_rows};
+pub use self::descend::descend;
 pub use self::forward::Forward;
 pub use self::functions::Elementary;
 pub use self::gates::{Gru, Lstm};
@@ -49,6 +52,6 @@ pub use self::product::{product, squared_errors, sum_of_squares};
 pub use self::rank_one::subtract_square;
 pub use self::real::{Compiled, Real};
 pub(crate) use self::real::{compiled, numbers};
-pub use self::update::{Average, Limit, Moment, Scale, Update, descend};
+pub use self::update::{Average, Limit, Moment, Scale, Update};
 pub use self::vector::Vectorised;
 pub(crate) use self::vector::{at_least, is_zero, lanes, load, normal, register, store};

@@ -6,7 +6,7 @@ use super::functions::by_reciprocal;
 use super::isa::{Isa, Work};
 use super::norm::within;
 use super::real::{Real, compiled};
-use super::vector::{is_zero, normal};
+use super::vector::{first_halves, is_zero, lanes, normal, store_halves};
 use crate::error::{Error, check_length};
 
 /// One update of the weights of a matrix.
@@ -30,6 +30,9 @@ use crate::error::{Error, check_length};
 /// All slices are equally long, a multiple of [`Real::LANES`].
 #[derive(Debug)]
 pub struct Update<'a, T> {
+    /// Numbers in a row, and how far apart rows begin. All slices have zeros between the rows, of which
+    /// as many are left out as the registers allow.
+    pub rows: (usize, usize),
     /// The learning rate.
     pub rate: T,
     /// The weights before the update.
@@ -112,77 +115,6 @@ impl<T: Real> Update<'_, T> {
     }
 }
 
-/// Plain descent, `next = normal(weights - rate * gradient)`, rounded twice: an [`Update`] with nothing
-/// else, at half the cost for a small network. Returns whether all of it is finite.
-///
-/// # Errors
-/// [`Error::Length`] if a slice does not fit.
-pub fn descend<T: Real>(
-    isa: Isa,
-    rate: T,
-    weights: &[T],
-    gradient: &[T],
-    next: &mut [T],
-) -> Result<bool, Error> {
-    check_length("the padding of the weights", 0, weights.len() % T::LANES)?;
-    check_length("the gradient", weights.len(), gradient.len())?;
-    check_length("the next weights", weights.len(), next.len())?;
-    Ok(T::run::<DescendLoop>(isa, Descend { rate, weights, gradient, next }))
-}
-
-compiled!(pub(crate) DescendLoop: Descend -> bool);
-
-pub(crate) struct Descend<'a, T> {
-    rate: T,
-    weights: &'a [T],
-    gradient: &'a [T],
-    next: &'a mut [T],
-}
-
-impl<T: Real> Work for Descend<'_, T> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S) -> bool {
-        let (zero, rate) = (T::splat(simd, T::ZERO), T::splat(simd, self.rate));
-        // 0 times what is not finite is NaN, and stays so. In one chain, the checks would take longer than
-        // the rest.
-        let mut checks = [zero; 4];
-        let (weights, last_weights) = T::vectors::<S>(self.weights).as_chunks::<4>();
-        let (gradients, last_gradients) = T::vectors::<S>(self.gradient).as_chunks::<4>();
-        let (nexts, last_nexts) = T::vectors_mut::<S>(self.next).as_chunks_mut::<4>();
-        for (next, (weight, gradient)) in nexts.iter_mut().zip(weights.iter().zip(gradients)) {
-            for v in 0..4 {
-                (next[v], checks[v]) =
-                    descended::<S, T>(simd, rate, (weight[v], gradient[v]), checks[v]);
-            }
-        }
-        let last = last_weights.iter().zip(last_gradients);
-        for (next, (&weight, &gradient)) in last_nexts.iter_mut().zip(last) {
-            (*next, checks[0]) = descended::<S, T>(simd, rate, (weight, gradient), checks[0]);
-        }
-        let [a, b, c, d] = checks;
-        is_zero::<S, T>(T::sum(simd, T::sum(simd, a, b), T::sum(simd, c, d)))
-    }
-}
-
-/// A register of the next weights, and `check`, which becomes NaN if they are not finite.
-#[inline(always)]
-fn descended<S: Simd, T: Real>(
-    simd: S,
-    rate: T::Vector<S>,
-    (weight, gradient): (T::Vector<S>, T::Vector<S>),
-    check: T::Vector<S>,
-) -> (T::Vector<S>, T::Vector<S>) {
-    let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
-    let change = T::product(simd, rate, gradient);
-    let after = T::fused(simd, change, minus_one, weight);
-    // A weight that does not change stays as it is: it may be frozen, and subnormal.
-    let (changed, cleared) = (T::magnitude(simd, change), normal::<S, T>(simd, after));
-    let next = T::where_greater(simd, changed, zero, cleared, weight);
-    (next, T::fused(simd, after, zero, check))
-}
-
 compiled!(pub(crate) UpdateLoop: Update -> bool);
 
 impl<T: Real> Work for Update<'_, T> {
@@ -203,69 +135,193 @@ impl<T: Real> Update<'_, T> {
     /// All registers, with the moments that there are: else every register would ask anew.
     #[inline(always)]
     fn each<S: Simd, const FIRST: bool, const SECOND: bool>(&mut self, simd: S) -> bool {
-        let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
-        let rate = T::splat(simd, self.rate);
-        let factor = T::splat(simd, self.limit.map_or(T::ONE, |limit| limit.factor));
-        let most = self.limit.and_then(|limit| limit.value);
-        let weights = T::vectors::<S>(self.weights);
-        let len = weights.len();
-        let gradient = &T::vectors::<S>(self.gradient)[..len];
-        let next = &mut T::vectors_mut::<S>(self.next)[..len];
-        let (average, moment) = self.first.as_mut().map(|(a, moment)| (*a, moment)).unzip();
-        let average = average.unwrap_or(Average::NONE);
-        let first = MomentInRegisters::<S, T>::new::<FIRST>(simd, average, moment, len);
-        let (scale, moment) = self.second.as_mut().map(|(scale, moment)| (*scale, moment)).unzip();
-        let scale = scale.unwrap_or(Scale::NONE);
-        let second = MomentInRegisters::<S, T>::new::<SECOND>(simd, scale.average, moment, len);
-        let (least, epsilon) = (scale.average.least(), T::splat(simd, scale.epsilon));
-        let (least, smallest) = (T::splat(simd, least), T::splat(simd, T::SMALLEST));
-        let root_bias = [scale.root_bias, T::ONE / scale.root_bias].map(|x| T::splat(simd, x));
-        let is_corrected = scale.root_bias != T::ONE;
-        let mask = self.decay.map(|(decay, mask)| (T::splat(simd, decay), T::vectors::<S>(mask)));
-        let mut checks = [zero; 2];
-        for i in 0..len {
-            let mut direction = gradient[i];
-            if let Some(most) = most {
-                direction = limited::<S, T>(simd, direction, most);
+        let Division { stride, whole, has_half } = self.division(lanes::<S, T>());
+        let mut registers = Registers::<S, T>::new::<FIRST, SECOND>(simd, self);
+        let len = registers.next.len();
+        if has_half {
+            let mut row = 0;
+            while row < len {
+                // Of an odd number of rows, the last one is its own neighbour.
+                let rows = [row, (row + stride).min(len - stride)];
+                let place = Place::Halves(rows.map(|row| row + whole));
+                registers.update::<FIRST, SECOND>(simd, place);
+                row += 2 * stride;
             }
-            direction = T::product(simd, direction, factor);
-            let mut divisor = None;
-            if SECOND {
-                let magnitude = T::magnitude(simd, direction);
-                let square = T::where_greater(simd, least, magnitude, zero, direction);
-                let new = T::product(simd, T::product(simd, second.rest, square), square);
-                let v = second.average(simd, i, new);
-                // Never negative.
-                let v = T::where_greater(simd, smallest, v, zero, v);
-                second.next[i] = v;
-                checks[1] = T::fused(simd, v, zero, checks[1]);
-                let mut root = T::root(simd, v);
-                if is_corrected {
-                    root = by_reciprocal::<S, T>(simd, root, root_bias);
-                }
-                divisor = Some(T::sum(simd, root, epsilon));
-            }
-            if FIRST {
-                let new = T::product(simd, first.rest, direction);
-                // If it is not finite, the weight is neither.
-                direction = normal::<S, T>(simd, first.average(simd, i, new));
-                first.next[i] = direction;
-            }
-            if let Some(divisor) = divisor {
-                direction = T::quotient(simd, direction, divisor);
-            }
-            let weight = weights[i];
-            let mut before = weight;
-            if let Some((decay, mask)) = mask {
-                let decay = T::product(simd, decay, mask[i]);
-                before = T::fused(simd, T::product(simd, decay, weight), minus_one, weight);
-            }
-            let after = T::fused(simd, T::product(simd, rate, direction), minus_one, before);
-            let cleared = normal::<S, T>(simd, after);
-            next[i] = T::where_equal(simd, after, weight, weight, cleared);
-            checks[0] = T::fused(simd, after, zero, checks[0]);
         }
-        is_zero::<S, T>(T::sum(simd, checks[0], checks[1]))
+        let mut row = 0;
+        while row < len {
+            for i in row..row + whole {
+                registers.update::<FIRST, SECOND>(simd, Place::One(i));
+            }
+            row += stride;
+        }
+        let [a, b] = registers.checks;
+        is_zero::<S, T>(T::sum(simd, a, b))
+    }
+
+    /// As few registers, of `lanes` numbers each, as the rows need.
+    #[inline(always)]
+    fn division(&self, lanes: usize) -> Division {
+        let (width, stride) = self.rows;
+        let (len, rest) = (self.weights.len(), width % lanes);
+        let has_half = 0 < rest && rest <= lanes / 2;
+        let whole = width / lanes + usize::from(rest > 0 && !has_half);
+        let is_padded = || stride.is_multiple_of(T::LANES) && len.is_multiple_of(stride);
+        if whole < stride / lanes && is_padded() {
+            return Division { stride: stride / lanes, whole, has_half };
+        }
+        // Nothing can be left out: all registers are one row.
+        let all = len / lanes;
+        Division { stride: all.max(1), whole: all, has_half: false }
+    }
+}
+
+/// How the rows of an update are divided into registers.
+///
+/// A row of 21 numbers that is padded to 32 takes one register of 16 lanes and half of another. The
+/// halves of two rows are updated as one register, because square roots and divisions take most of the time:
+///
+/// ```text
+/// row 0   |a a a a a a a a|b b b b b . . .|        the first halves of b and d are one register
+/// row 1   |c c c c c c c c|d d d d d . . .|
+/// ```
+struct Division {
+    /// Registers from one row to the next.
+    stride: usize,
+    /// Registers of a row that are updated.
+    whole: usize,
+    /// Whether the first half of the register after them is updated, too.
+    has_half: bool,
+}
+
+/// Where the numbers of a register are.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In one register of the slices.
+    One(usize),
+    /// In the first halves of two.
+    Halves([usize; 2]),
+}
+
+impl Place {
+    #[inline(always)]
+    fn read<S: Simd, T: Real>(self, from: &[T::Vector<S>]) -> T::Vector<S> {
+        match self {
+            Self::One(i) => from[i],
+            Self::Halves(places) => first_halves::<S, T>(from, places),
+        }
+    }
+
+    #[inline(always)]
+    fn write<S: Simd, T: Real>(self, to: &mut [T::Vector<S>], register: T::Vector<S>) {
+        match self {
+            Self::One(i) => to[i] = register,
+            Self::Halves(places) => store_halves::<S, T>(to, places, register),
+        }
+    }
+}
+
+/// An update in registers.
+struct Registers<'a, S: Simd, T: Real> {
+    rate: T::Vector<S>,
+    /// The limit on components, and their factor.
+    most: Option<T>,
+    factor: T::Vector<S>,
+    weights: &'a [T::Vector<S>],
+    gradient: &'a [T::Vector<S>],
+    first: MomentInRegisters<'a, S, T>,
+    second: MomentInRegisters<'a, S, T>,
+    /// The smallest value whose square counts.
+    least: T::Vector<S>,
+    /// The root of the bias correction and its reciprocal, unless it is 1.
+    root_bias: Option<[T::Vector<S>; 2]>,
+    epsilon: T::Vector<S>,
+    /// The weight decay, and its mask, empty where there is none.
+    decay: Option<T::Vector<S>>,
+    mask: &'a [T::Vector<S>],
+    next: &'a mut [T::Vector<S>],
+    /// 0 while all weights and squares are finite, then NaN.
+    checks: [T::Vector<S>; 2],
+}
+
+impl<'a, S: Simd, T: Real> Registers<'a, S, T> {
+    #[inline(always)]
+    fn new<const FIRST: bool, const SECOND: bool>(simd: S, update: &'a mut Update<'_, T>) -> Self {
+        let weights = T::vectors::<S>(update.weights);
+        let len = weights.len();
+        let (average, moment) = update.first.as_mut().map(|(a, moment)| (*a, moment)).unzip();
+        let average = average.unwrap_or(Average::NONE);
+        let first = MomentInRegisters::new::<FIRST>(simd, average, moment, len);
+        let (scale, moment) =
+            update.second.as_mut().map(|(scale, moment)| (*scale, moment)).unzip();
+        let Scale { average, root_bias, epsilon } = scale.unwrap_or(Scale::NONE);
+        let second = MomentInRegisters::new::<SECOND>(simd, average, moment, len);
+        let (decay, mask) = update.decay.unzip();
+        let is_corrected = root_bias != T::ONE;
+        let root_bias = [root_bias, T::ONE / root_bias].map(|x| T::splat(simd, x));
+        Self {
+            rate: T::splat(simd, update.rate),
+            most: update.limit.and_then(|limit| limit.value),
+            factor: T::splat(simd, update.limit.map_or(T::ONE, |limit| limit.factor)),
+            weights,
+            gradient: &T::vectors::<S>(update.gradient)[..len],
+            first,
+            second,
+            least: T::splat(simd, average.least()),
+            root_bias: is_corrected.then_some(root_bias),
+            epsilon: T::splat(simd, epsilon),
+            decay: decay.map(|decay| T::splat(simd, decay)),
+            mask: mask.map_or(&[], |mask| &T::vectors::<S>(mask)[..len]),
+            next: &mut T::vectors_mut::<S>(update.next)[..len],
+            checks: [T::splat(simd, T::ZERO); 2],
+        }
+    }
+
+    /// The next weights and moments of one register.
+    #[inline(always)]
+    fn update<const FIRST: bool, const SECOND: bool>(&mut self, simd: S, place: Place) {
+        let (zero, minus_one) = (T::splat(simd, T::ZERO), T::splat(simd, -T::ONE));
+        let mut direction = place.read::<S, T>(self.gradient);
+        if let Some(most) = self.most {
+            direction = limited::<S, T>(simd, direction, most);
+        }
+        direction = T::product(simd, direction, self.factor);
+        let mut divisor = None;
+        if SECOND {
+            let magnitude = T::magnitude(simd, direction);
+            let square = T::where_greater(simd, self.least, magnitude, zero, direction);
+            let new = T::product(simd, T::product(simd, self.second.rest, square), square);
+            let v = self.second.average(simd, place, new);
+            // Never negative.
+            let v = T::where_greater(simd, T::splat(simd, T::SMALLEST), v, zero, v);
+            place.write::<S, T>(self.second.next, v);
+            self.checks[1] = T::fused(simd, v, zero, self.checks[1]);
+            let mut root = T::root(simd, v);
+            if let Some(root_bias) = self.root_bias {
+                root = by_reciprocal::<S, T>(simd, root, root_bias);
+            }
+            divisor = Some(T::sum(simd, root, self.epsilon));
+        }
+        if FIRST {
+            let new = T::product(simd, self.first.rest, direction);
+            // If it is not finite, the weight is neither.
+            direction = normal::<S, T>(simd, self.first.average(simd, place, new));
+            place.write::<S, T>(self.first.next, direction);
+        }
+        if let Some(divisor) = divisor {
+            direction = T::quotient(simd, direction, divisor);
+        }
+        let weight = place.read::<S, T>(self.weights);
+        let mut before = weight;
+        if let Some(decay) = self.decay {
+            let decay = T::product(simd, decay, place.read::<S, T>(self.mask));
+            before = T::fused(simd, T::product(simd, decay, weight), minus_one, weight);
+        }
+        let after = T::fused(simd, T::product(simd, self.rate, direction), minus_one, before);
+        let cleared = normal::<S, T>(simd, after);
+        let next = T::where_equal(simd, after, weight, weight, cleared);
+        place.write::<S, T>(self.next, next);
+        self.checks[0] = T::fused(simd, after, zero, self.checks[0]);
     }
 }
 
@@ -297,8 +353,8 @@ impl<'a, S: Simd, T: Real> MomentInRegisters<'a, S, T> {
 
     /// `decay * now + new`
     #[inline(always)]
-    fn average(&self, simd: S, i: usize, new: T::Vector<S>) -> T::Vector<S> {
-        T::sum(simd, T::product(simd, self.decay, self.now[i]), new)
+    fn average(&self, simd: S, place: Place, new: T::Vector<S>) -> T::Vector<S> {
+        T::sum(simd, T::product(simd, self.decay, place.read::<S, T>(self.now)), new)
     }
 }
 
@@ -335,7 +391,10 @@ impl<T: Real> Scale<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::marker::PhantomData;
+
     use super::*;
+    use crate::simd::descend;
     use crate::simd::tested::sets;
 
     const LEN: usize = 48;
@@ -346,6 +405,20 @@ mod tests {
 
     fn squares<T: Real>(first: usize) -> Vec<T> {
         numbers::<T>(first).iter().map(|&value| value * value).collect()
+    }
+
+    compiled!(LanesLoop: CountLanes -> usize);
+
+    /// How many numbers a register has.
+    struct CountLanes<'a, T>(PhantomData<&'a T>);
+
+    impl<T: Real> Work for CountLanes<'_, T> {
+        type Output = usize;
+
+        #[inline(always)]
+        fn run<S: Simd>(&mut self, _: S) -> usize {
+            lanes::<S, T>()
+        }
     }
 
     /// Which parts an update has, one bit each.
@@ -462,6 +535,7 @@ mod tests {
         let moment = Moment { now: first, next: &mut next_first };
         let moment_of_squares = Moment { now: second, next: &mut next_second };
         let update = Update {
+            rows: (LEN, LEN),
             rate,
             weights: &weights,
             gradient,
@@ -475,8 +549,12 @@ mod tests {
         ([next_first, next_second, next], finite)
     }
 
+    fn bytes<T: Real>(values: &[T]) -> &[u8] {
+        bytemuck::cast_slice(values)
+    }
+
     fn bits<T: Real>(values: &[Vec<T>; 3]) -> Vec<u8> {
-        values.iter().flat_map(|values| bytemuck::cast_slice(values).to_vec()).collect()
+        values.iter().flat_map(|values| bytes(values).to_vec()).collect()
     }
 
     fn every_set_follows_the_table<T: Real>() {
@@ -533,7 +611,8 @@ mod tests {
     /// An update with nothing but a rate.
     fn bare<'a>(weights: &'a [f32], gradient: &'a [f32], next: &'a mut [f32]) -> Update<'a, f32> {
         let (limit, first, second, decay) = (None, None, None, None);
-        Update { rate: 0.1, weights, gradient, limit, first, second, decay, next }
+        let rows = (weights.len(), weights.len());
+        Update { rows, rate: 0.1, weights, gradient, limit, first, second, decay, next }
     }
 
     /// A frozen weight may be any number, and never changes.
@@ -588,6 +667,93 @@ mod tests {
             assert_eq!(next, expected, "{isa}");
             gradient[LEN - 1] = f32::INFINITY;
             assert_eq!(descend(isa, 0.1, &weights, &gradient, &mut next), Ok(false), "{isa}");
+        }
+    }
+
+    /// Updates `count` rows of `width` numbers that are `stride` apart, without gaps or with, which are 0
+    /// except in the gradient: the numbers of the rows, and those of the gaps.
+    fn rows_updated<T: Real>(
+        isa: Isa,
+        (count, width, stride): (usize, usize, usize),
+        has_gaps: bool,
+    ) -> [Vec<T>; 2] {
+        let len = count * stride;
+        let spread = |first: usize, gap: T| -> Vec<T> {
+            let number = |i: usize| T::from_f64(libm::sin(i as f64 * 1.7).abs() + 0.1);
+            let place = |i: usize| match i % stride {
+                column if column < width => number(first + i / stride * width + column),
+                _ => gap,
+            };
+            (0..len).map(place).collect()
+        };
+        let (weights, gradient) = (spread(0, T::ZERO), spread(5000, T::ONE));
+        let (first, second) = (spread(6000, T::ZERO), spread(7000, T::ZERO));
+        let mut next = [(); 3].map(|()| vec![T::ZERO; len]);
+        let [next_weights, next_first, next_second] = &mut next;
+        let update = Update {
+            rows: if has_gaps { (width, stride) } else { (len, len) },
+            rate: T::from_f64(0.1),
+            weights: &weights,
+            gradient: &gradient,
+            limit: Some(Limit { value: None, factor: T::from_f64(0.3) }),
+            first: Some((average(0.9), Moment { now: &first, next: next_first })),
+            second: Some((scale(), Moment { now: &second, next: next_second })),
+            decay: Some((T::from_f64(0.01), &weights)),
+            next: next_weights,
+        };
+        assert!(update.apply(isa).unwrap());
+        let is_in_row = |i: usize| i % stride < width;
+        [true, false].map(|inside| {
+            let numbers = next.iter().flat_map(|values| values.iter().copied().enumerate());
+            numbers.filter(|&(i, _)| is_in_row(i) == inside).map(|(_, value)| value).collect()
+        })
+    }
+
+    /// Rows with gaps have the bits of rows without, and of the gaps no more is updated than the lanes of the
+    /// set make necessary.
+    fn gaps_are_left_out<T: Real>() {
+        for isa in sets() {
+            for (width, stride) in (1..=2 * T::LANES).map(|w| (w, w.next_multiple_of(T::LANES))) {
+                for count in [1, 2, 5] {
+                    let shape = (count, width, stride);
+                    let [expected, all] = rows_updated::<T>(isa, shape, false);
+                    let [numbers, gaps] = rows_updated::<T>(isa, shape, true);
+                    assert_eq!(bytes(&numbers), bytes(&expected), "{shape:?} on {isa}");
+                    let lanes = T::run::<LanesLoop>(isa, CountLanes(PhantomData));
+                    let half = (lanes / 2).max(1);
+                    let updated = match width % lanes {
+                        rest if 0 < rest && rest <= half => width.next_multiple_of(half),
+                        _ => width.next_multiple_of(lanes),
+                    };
+                    // Weights, first and second moments.
+                    let count = 3 * count * (updated - width);
+                    let changed = |gaps: &[T]| gaps.iter().filter(|&&gap| gap != T::ZERO).count();
+                    assert_eq!(changed(&gaps), count, "{shape:?} on {isa}");
+                    assert_eq!(changed(&all), all.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gaps_between_rows_are_left_out() {
+        gaps_are_left_out::<f32>();
+        gaps_are_left_out::<f64>();
+    }
+
+    /// Rows that are none are one.
+    #[test]
+    fn odd_rows_are_updated_whole() {
+        let (weights, gradient) = (numbers::<f32>(0), numbers::<f32>(100));
+        for isa in sets() {
+            let mut expected = vec![0.0; LEN];
+            assert_eq!(bare(&weights, &gradient, &mut expected).apply(isa), Ok(true));
+            for rows in [(0, 0), (1, 0), (5, 5), (3, 20), (16, 32), (100, 16), (1, 1 << 40)] {
+                let mut next = vec![0.0; LEN];
+                let update = Update { rows, ..bare(&weights, &gradient, &mut next) };
+                assert_eq!(update.apply(isa), Ok(true));
+                assert_eq!(next, expected, "{rows:?} on {isa}");
+            }
         }
     }
 

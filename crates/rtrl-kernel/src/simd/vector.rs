@@ -140,6 +140,37 @@ pub(crate) fn register<S: Simd, T: Vectorised>(slice: &[T], at: usize) -> T::Vec
     T::vectors::<S>(&slice[at..at + lanes::<S, T>()])[0]
 }
 
+/// The first halves of two of these registers, in one.
+#[inline(always)]
+pub(crate) fn first_halves<S: Simd, T: Vectorised>(
+    from: &[T::Vector<S>],
+    [a, b]: [usize; 2],
+) -> T::Vector<S> {
+    let half = lanes::<S, T>() / 2;
+    let mut register = <T::Vector<S> as bytemuck::Zeroable>::zeroed();
+    let lanes: &mut [T] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut register));
+    for (lanes, from) in lanes.chunks_exact_mut(half.max(1)).zip([&from[a], &from[b]]) {
+        let from: &[T] = bytemuck::cast_slice(std::slice::from_ref(from));
+        lanes.copy_from_slice(&from[..half]);
+    }
+    register
+}
+
+/// Writes the halves of a register to the first halves of two of these.
+#[inline(always)]
+pub(crate) fn store_halves<S: Simd, T: Vectorised>(
+    to: &mut [T::Vector<S>],
+    places: [usize; 2],
+    register: T::Vector<S>,
+) {
+    let half = lanes::<S, T>() / 2;
+    let lanes: &[T] = bytemuck::cast_slice(std::slice::from_ref(&register));
+    for (lanes, place) in lanes.chunks_exact(half.max(1)).zip(places) {
+        let to: &mut [T] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut to[place]));
+        to[..half].copy_from_slice(lanes);
+    }
+}
+
 /// The register at `at` of a slice, with zeros behind its end.
 #[inline(always)]
 pub(crate) fn load<S: Simd, T: Vectorised>(simd: S, slice: &[T], at: usize) -> T::Vector<S> {

@@ -101,7 +101,9 @@ impl<T: Real> LayerState<T> {
             None => (gradient, limit, true),
         };
         let decays = self.decays.as_ref();
+        let next = &mut self.next_weights;
         let update = Update {
+            rows: (next.columns(), next.stride()),
             rate: rates.step,
             weights,
             gradient,
@@ -109,7 +111,7 @@ impl<T: Real> LayerState<T> {
             first: rule.first.zip(self.first.as_mut().map(Moments::for_update)),
             second: rule.second.zip(self.second.as_mut().map(Moments::for_update)),
             decay: decays.map(|mask| (rates.decay, mask.padded())),
-            next: self.next_weights.padded_mut(),
+            next: next.padded_mut(),
         };
         update.apply(isa).unwrap_or(false) & finite
     }
