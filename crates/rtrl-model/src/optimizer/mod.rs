@@ -11,12 +11,14 @@
 //! | `updater.rs` | an update: all weights change, or none |
 //! | `clip.rs` | limits on the gradient |
 //! | `rule.rs` | the optimisers and their constants |
+//! | `bias.rs` | Adam's bias corrections |
 //! | `custom.rs` | custom optimisers |
 //! | `moments.rs` | the numbers that an optimiser keeps for each weight |
 //! | `layer.rs` | the moments and the next weights of one matrix |
 //! | `schedule.rs` | the learning rate over the updates |
 //! | `spectral.rs`, `no_spectral.rs` | the spectral limit, with linear algebra and without |
 
+mod bias;
 mod clip;
 mod custom;
 mod layer;

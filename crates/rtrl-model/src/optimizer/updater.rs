@@ -2,6 +2,7 @@
 
 use rtrl_kernel::Real;
 
+use super::bias::RunningPower;
 use super::clip;
 use super::layer::{LayerState, Rates};
 use super::moments::Moments;
@@ -21,6 +22,8 @@ pub(crate) struct Updater<T> {
     settings: UpdateSettings,
     spectral: Option<SpectralLimit>,
     pub(crate) updates: u64,
+    /// That of the decay of Adam's second moment, found again after a restart.
+    power: RunningPower,
     layers: Vec<LayerState<T>>,
 }
 
@@ -42,7 +45,13 @@ impl<T: Real> Updater<T> {
             LayerState::new(&settings.optimizer, weights, masks.next(), learning)
         };
         let layers = layers.matrices().map(state).collect::<Result<_, Error>>()?;
-        Ok(Self { spectral: spectral.transpose()?, settings, updates: 0, layers })
+        Ok(Self {
+            spectral: spectral.transpose()?,
+            settings,
+            updates: 0,
+            power: RunningPower::ONE,
+            layers,
+        })
     }
 
     /// Number of updates so far.
@@ -94,7 +103,7 @@ impl<T: Real> Updater<T> {
             Clipping { value: None, norm: None } => None,
             clipping => clip::limit(layers.isa, clipping, gradient)?,
         };
-        let rule = Rule::new(&self.settings.optimizer, self.updates + 1);
+        let rule = Rule::new(&self.settings.optimizer, self.updates + 1, &mut self.power);
         let rates = self.settings.learning_rates();
         let places = self.layers.iter_mut().zip(layers.matrices()).zip(gradient.matrices());
         for (((layer, weights), gradient), rate) in places.zip(rates) {
