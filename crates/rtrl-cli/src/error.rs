@@ -34,10 +34,7 @@ pub(crate) enum Error {
     NoColumn { option: &'static str },
     /// A column of text that is not used.
     #[error("--classes: got column {column:?}, expected an input or the target")]
-    NoTextInput {
-        /// The name.
-        column: String,
-    },
+    NoTextInput { column: String },
     /// A target of text next to others.
     #[error(
         "--target: got the column of text {column:?} and other columns, expected it alone, or only \
@@ -388,6 +385,9 @@ pub(crate) enum Error {
     /// A chart could not be drawn.
     #[error("cannot draw the report: {0}")]
     Chart(String),
+    /// The fits of a readout do not fit in memory.
+    #[error("{0}; --readout gradient needs no such memory")]
+    LeastSquaresMemory(rtrl_model::Error),
     /// A learner could not be built.
     #[error(transparent)]
     Build(#[from] BuildError),

@@ -71,6 +71,10 @@ pub struct RecursiveLeastSquares {
 }
 
 impl RecursiveLeastSquares {
+    /// What [`Error::Memory`] names if P does not fit in memory. A readout that learns by its gradient
+    /// has none.
+    pub const MEMORY: &'static str = "recursive least squares";
+
     /// A model that starts from `weights`, one for each feature, with the forgetting factor λ,
     /// above 0 and at most 1, and the penalty `ridge`, above 0.
     ///
@@ -243,7 +247,7 @@ fn square(k: usize) -> Result<Vec<f64>, Error> {
     let mut values = Vec::new();
     match k.checked_mul(k) {
         Some(len) if values.try_reserve_exact(len).is_ok() => values.resize(len, 0.0),
-        _ => return Err(Error::Memory { what: "recursive least squares", bytes }),
+        _ => return Err(Error::Memory { what: RecursiveLeastSquares::MEMORY, bytes }),
     }
     Ok(values)
 }

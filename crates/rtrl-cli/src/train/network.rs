@@ -3,12 +3,12 @@
 use rtrl_lab::baselines::{Autoregression, PerTarget, Persistence};
 use rtrl_lab::class_baselines::{Frequencies, LastLabel};
 use rtrl_lab::forecast::{NetworkForecaster, Predict};
-use rtrl_model::{InitialWeights, Network, NetworkBuilder, Readout, Real};
+use rtrl_model::{InitialWeights, Network, NetworkBuilder, Readout, Real, RecursiveLeastSquares};
 
 use crate::args::{BaselineName, TrainArgs};
 use crate::error::Error;
 use crate::model::Learning;
-use crate::ranks::Build;
+use crate::ranks::{Build, BuildError};
 use crate::stream::checkpoint::Manner;
 use crate::stream::forecasters::{Baseline, Forecasters, ORDER};
 
@@ -27,7 +27,7 @@ pub(crate) fn forecasters<T: Real>(
         let (optimizer, rate, clip) = (args.optimizer, args.learning_rate(is_class), args.clip);
         let engine = &args.engine;
         let learning = Learning { optimizer, rate, clip, engine, threads, is_class };
-        let learner = learning.learner(network, ranks)?;
+        let learner = learning.learner(network, ranks).map_err(with_way_out)?;
         Ok(NetworkForecaster::new(learner, predict, horizon)?)
     };
     let names = args.baselines.of(is_class)?;
@@ -47,6 +47,17 @@ pub(crate) fn forecasters<T: Real>(
         });
     }
     Ok(Forecasters::new(forecaster(network)?, baselines, args.skip))
+}
+
+/// Says which option needs less memory, if least squares of the readout need too much.
+fn with_way_out(error: Error) -> Error {
+    const WHAT: &str = RecursiveLeastSquares::MEMORY;
+    match error {
+        Error::Build(BuildError::Model(memory @ rtrl_model::Error::Memory { what: WHAT, .. })) => {
+            Error::LeastSquaresMemory(memory)
+        }
+        other => other,
+    }
 }
 
 fn network<T: Real>(

@@ -159,6 +159,14 @@ fn a_network_that_does_not_fit_in_memory_says_how_many_bytes_it_needs() {
     fails(text, &layers, 1, &["32528642048000 bytes"]);
 }
 
+/// The weights of heads fit, and the square of their number does not.
+#[test]
+fn least_squares_that_do_not_fit_in_memory_name_the_way_out() {
+    let heads = ["--target", "y", "--units", "2000000", "--heads-of", "1", "--baselines", "none"];
+    let text = "y\n1\n2\n3\n";
+    fails(text, &heads, 1, &["32000064000032 bytes", "least squares; --readout gradient"]);
+}
+
 #[test]
 fn an_unknown_instruction_set_is_refused() {
     let mut command = rtrl();
