@@ -51,10 +51,17 @@ impl<T: Real> Stream<T> {
         engine: Box<dyn Engine<T>>,
         decay: T,
     ) -> Result<Self, Error> {
-        let derivatives = !network.has_plain_jacobian();
-        let is_deferred = matches!(engine.spec(), Spec::Deferred { .. });
-        let derivatives =
-            derivatives.then(|| Derivatives::new(network, decay, is_deferred)).transpose()?;
+        let derivatives = match engine.spec() {
+            _ if network.has_plain_jacobian() => None,
+            // Of a network of which no weight learns.
+            Spec::Blocks(blocks) if blocks.is_empty() => {
+                Some(Derivatives::new(network, decay, false)?.unread())
+            }
+            spec => {
+                let is_deferred = matches!(spec, Spec::Deferred { .. });
+                Some(Derivatives::new(network, decay, is_deferred)?)
+            }
+        };
         let fades = decay != T::ONE && derivatives.is_none();
         let states = network.layout().states();
         // Without a readout, the errors of the outputs are those of the states where there are no
@@ -271,5 +278,37 @@ impl<T: Real> Fading<T> {
             scaled(&mut self.diagonal, diagonal);
         }
         (&self.scale, diagonal.map(|_| self.diagonal.as_slice()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cell, Learner, Readout};
+
+    /// Whether the derivatives of the first step are formed, and the outputs of 20 steps.
+    fn steps(network: Network<f64>) -> (bool, Vec<f64>) {
+        let mut learner = Learner::builder(network).build().unwrap();
+        let mut step = |x: f64| learner.step(&[x], Targets::All(&[0.5])).unwrap().outputs[0];
+        let outputs = (0..20).map(|t| step(libm::sin(f64::from(t)))).collect();
+        let derivatives = learner.streams[0].derivatives.as_ref().unwrap();
+        let states = learner.network().layout().states();
+        let mut rows = vec![0.0; states * states];
+        derivatives.jacobian().write(rows.chunks_exact_mut(states), |_| ());
+        (rows.iter().any(|&value| value != 0.0), outputs)
+    }
+
+    /// The readout of a frozen network learns, which takes no derivatives of the units.
+    #[test]
+    fn derivatives_are_formed_only_where_a_weight_of_the_units_learns() {
+        let layers = || Network::builder(3, 1).layer(2).readout(Readout::new(1)).seed(1);
+        let lstm = || Network::builder(3, 1).cell(Cell::Lstm).readout(Readout::new(1)).seed(1);
+        for build in [layers, lstm] {
+            let (is_formed, learnt) = steps(build().build().unwrap());
+            assert!(is_formed);
+            let (is_formed, frozen) = steps(build().build().unwrap().freeze());
+            assert!(!is_formed);
+            assert!(frozen[0] == learnt[0] && frozen[19] != learnt[19] && frozen[19] != 0.0);
+        }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Derivatives<T> {
     reach: Matrix<T>,
     /// One value for each drive.
     injection: Vec<T>,
+    /// Whether they are formed at all.
+    is_read: bool,
 }
 
 impl<T: Real> Derivatives<T> {
@@ -67,7 +69,13 @@ impl<T: Real> Derivatives<T> {
             scale: vec![decay; states],
             reach: Matrix::zeros(if several { states } else { 0 }, below)?,
             injection: vec![T::ZERO; network.layout.drives().len()],
+            is_read: true,
         })
+    }
+
+    /// The same for an engine without sensitivities, which reads no derivatives: they remain 0.
+    pub(crate) fn unread(self) -> Self {
+        Self { is_read: false, ..self }
     }
 
     /// The Jacobian of the step.
@@ -84,7 +92,8 @@ impl<T: Real> Derivatives<T> {
         &self.injection
     }
 
-    /// Takes the slopes and kept shares of a step with the present weights of `network`.
+    /// Takes the slopes and kept shares of a step with the present weights of `network`, unless nothing
+    /// reads them.
     ///
     /// # Errors
     /// [`Error::Kernel`] if they do not fit.
@@ -94,6 +103,9 @@ impl<T: Real> Derivatives<T> {
         slopes: &[T],
         kept: &[T],
     ) -> Result<(), rtrl_kernel::Error> {
+        if !self.is_read {
+            return Ok(());
+        }
         let mut below = None;
         for layer in &network.layers {
             let (slopes, kept) = (&slopes[layer.slopes.clone()], &kept[layer.kept.clone()]);
