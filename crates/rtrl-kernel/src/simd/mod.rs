@@ -10,7 +10,7 @@
 //! | `clear.rs` | replacing subnormal numbers by 0 |
 //! | `product.rs`, `activate.rs` | matrix times vector; activations |
 //! | `update.rs`, `descend.rs` | the optimisers; plain descent |
-//! | `norm.rs` | the norm of a gradient |
+//! | `norm.rs`, `squares.rs` | the norm of a gradient; sums of squares in their order |
 //! | `forward.rs` | a step of a layer: product, activation and clearing in one call |
 //! | `heads.rs` | matrix times vector of layers in heads |
 //! | `gates.rs`, `combine.rs` | the elementwise part of gated cells; vector times matrix |
@@ -30,6 +30,7 @@ mod norm;
 mod product;
 mod rank_one;
 mod real;
+mod squares;
 #[cfg(test)]
 pub(crate) mod tested;
 mod update;
@@ -48,10 +49,11 @@ pub use self::heads::{Heads, head_products};
 pub use self::isa::Isa;
 pub(crate) use self::isa::Work;
 pub use self::norm::{MOST_ROUGH, limited_squares, rough_squares};
-pub use self::product::{product, squared_errors, sum_of_squares};
+pub use self::product::product;
 pub use self::rank_one::subtract_square;
 pub use self::real::{Compiled, Real};
 pub(crate) use self::real::{compiled, numbers};
+pub use self::squares::{squared_errors, sum_of_squares};
 pub use self::update::{Average, Limit, Moment, Scale, Update};
 pub use self::vector::Vectorised;
 pub(crate) use self::vector::{at_least, is_zero, lanes, load, normal, register, store};

@@ -29,75 +29,6 @@ pub fn product<T: Real>(isa: Isa, matrix: &[T], vector: &[T], out: &mut [T]) -> 
     Ok(())
 }
 
-/// The sum of the squares of `values`: one chain of fused multiply-adds from +0, in their order.
-pub fn sum_of_squares<T: Real>(isa: Isa, values: &[T]) -> T {
-    let mut sum = T::ZERO;
-    T::run::<SquaresLoop>(isa, Squares { values, sum: &mut sum });
-    sum
-}
-
-/// Writes `errors[k] = targets[k] - outputs[k]` (equation 3), and returns their [`sum_of_squares`].
-///
-/// # Errors
-/// [`Error::Length`] if a slice does not fit.
-pub fn squared_errors<T: Real>(
-    isa: Isa,
-    targets: &[T],
-    outputs: &[T],
-    errors: &mut [T],
-) -> Result<T, Error> {
-    check_length("the targets", outputs.len(), targets.len())?;
-    check_length("the errors", outputs.len(), errors.len())?;
-    let mut sum = T::ZERO;
-    T::run::<ErrorsLoop>(isa, Errors { targets, outputs, into: errors, sum: &mut sum });
-    Ok(sum)
-}
-
-compiled!(pub(crate) ErrorsLoop: Errors -> ());
-
-pub(crate) struct Errors<'a, T> {
-    targets: &'a [T],
-    outputs: &'a [T],
-    into: &'a mut [T],
-    sum: &'a mut T,
-}
-
-impl<T: Real> Work for Errors<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, _: S) {
-        let mut sum = T::ZERO;
-        let places = self.into.iter_mut().zip(self.targets.iter().zip(self.outputs));
-        for (error, (&target, &output)) in places {
-            *error = target - output;
-            sum = error.mul_add(*error, sum);
-        }
-        *self.sum = sum;
-    }
-}
-
-compiled!(pub(crate) SquaresLoop: Squares -> ());
-
-pub(crate) struct Squares<'a, T> {
-    values: &'a [T],
-    sum: &'a mut T,
-}
-
-impl<T: Real> Work for Squares<'_, T> {
-    type Output = ();
-
-    /// Scalar, but with the set's multiply-add instead of a call of the C library's.
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, _: S) {
-        let mut sum = T::ZERO;
-        for value in self.values {
-            sum = value.mul_add(*value, sum);
-        }
-        *self.sum = sum;
-    }
-}
-
 compiled!(pub(crate) ProductLoop: Product -> ());
 
 pub(crate) struct Product<'a, T> {
@@ -308,7 +239,6 @@ fn halve_to_four<S: Simd, T: Real, const NV: usize>(simd: S, sums: &[T::Vector<S
 }
 
 #[cfg(test)]
-#[allow(clippy::cast_possible_truncation, reason = "rounding to f32")]
 mod tests {
     use super::*;
     use crate::simd::tested;
@@ -348,35 +278,10 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_squared_in_their_order() {
-        let number = |i: usize| (libm::sin(i as f64 * 1.7) * 3.0) as f32;
-        for len in [0, 1, 4, 19] {
-            let targets: Vec<f32> = (0..len).map(number).collect();
-            let outputs: Vec<f32> = (100..100 + len).map(number).collect();
-            for isa in tested::sets() {
-                let mut errors = vec![1.0; len];
-                let sum = squared_errors(isa, &targets, &outputs, &mut errors).unwrap();
-                assert_eq!(sum.to_bits(), sum_of_squares(isa, &errors).to_bits(), "{isa}");
-                let mut by_hand = 0.0f32;
-                for ((target, output), error) in targets.iter().zip(&outputs).zip(&errors) {
-                    assert_eq!(target - output, *error);
-                    by_hand = error.mul_add(*error, by_hand);
-                }
-                assert_eq!(sum.to_bits(), by_hand.to_bits(), "{len} values on {isa}");
-            }
-        }
-    }
-
-    #[test]
     fn slices_that_do_not_fit_are_refused() {
         let unpadded = product(Isa::scalar(), &[0.0f32; 15], &[0.0; 15], &mut [0.0]);
         assert!(matches!(unpadded, Err(Error::Length { expected: 0, got: 15, .. })));
         let short = product(Isa::scalar(), &[0.0f32; 16], &[0.0; 16], &mut [0.0; 2]);
         assert!(matches!(short, Err(Error::Length { expected: 32, got: 16, .. })));
-        for (targets, errors) in [(2, 3), (3, 2)] {
-            let (targets, errors) = (&[0.0f32; 3][..targets], &mut [0.0; 3][..errors]);
-            let refused = squared_errors(Isa::scalar(), targets, &[0.0; 3], errors);
-            assert!(matches!(refused, Err(Error::Length { expected: 3, got: 2, .. })));
-        }
     }
 }

@@ -17,6 +17,9 @@ pub trait Vectorised: Pod + PartialEq + Neg<Output = Self> {
     /// Below this, 2^-100 or 2^-960, a product of Jacobians, or an adjoint, counts as 0. Above it,
     /// products with all but very small coefficients are normal.
     const NEGLIGIBLE: Self;
+    /// Half of the distance from 1 to the next number above it.
+    #[doc(hidden)]
+    const HALF_UNIT: Self;
     /// 16 times -1, then 16 times 0: factors that negate some lanes and clear those after them.
     #[doc(hidden)]
     const NEGATE_SOME: &'static [Self; 32];
@@ -206,6 +209,7 @@ macro_rules! vectorised {
             const ONE: Self = 1.0;
             const SMALLEST: Self = $type::MIN_POSITIVE;
             const NEGLIGIBLE: Self = $type::MIN_POSITIVE * (1u64 << $above) as $type;
+            const HALF_UNIT: Self = $type::EPSILON / 2.0;
             const NEGATE_SOME: &'static [Self; 32] = &{
                 let mut factors = [0.0; 32];
                 let mut lane = 0;
