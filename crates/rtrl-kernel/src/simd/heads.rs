@@ -1,9 +1,6 @@
 //! The forward pass of a layer that is divided into heads: the products of the weight rows with what
 //! their heads see.
 
-use std::iter::StepBy;
-use std::slice::Windows;
-
 use pulp::Simd;
 
 use super::isa::{Isa, Work};
@@ -141,16 +138,18 @@ fn products_of<S: Simd, T: Real, const NV: usize, I: NextRows<S, T, NV>>(
     let whole = if lanes < ROWS { 0 } else { out.len() / lanes * lanes };
     let (registers, rest) = out.split_at_mut(whole);
     for out in T::vectors_mut::<S>(registers) {
-        *out = rows.four(simd);
-        if lanes == 8 {
-            *out = fold::<S, T>(simd, *out, rows.four(simd), 1);
-        }
-        if lanes == 16 {
-            let first = fold::<S, T>(simd, *out, rows.four(simd), 2);
-            let third = rows.four(simd);
-            let then = fold::<S, T>(simd, third, rows.four(simd), 2);
-            *out = fold::<S, T>(simd, first, then, 1);
-        }
+        // In a loop, the fours would not stay in registers.
+        let first = rows.four(simd);
+        *out = match lanes {
+            4 => first,
+            8 => fold::<S, T>(simd, first, rows.four(simd), 1),
+            _ => {
+                let first = fold::<S, T>(simd, first, rows.four(simd), 2);
+                let third = rows.four(simd);
+                let then = fold::<S, T>(simd, third, rows.four(simd), 2);
+                fold::<S, T>(simd, first, then, 1)
+            }
+        };
     }
     let (fours, rest) = rest.as_chunks_mut::<ROWS>();
     for out in fours {
@@ -163,8 +162,10 @@ fn products_of<S: Simd, T: Real, const NV: usize, I: NextRows<S, T, NV>>(
 
 /// Rows that see the output of one unit, which is in their last column.
 struct Lone<'a, S: Simd, T: Real, const NV: usize> {
-    /// The next rows, padded.
-    rows: StepBy<Windows<'a, T>>,
+    /// The next rows and their distance, and the length of one that is padded.
+    rows: &'a [T],
+    stride: usize,
+    padded: usize,
     /// What whole rows of lanes see, and the rest without the own output.
     shared: Lanes<'a, S, T, NV>,
     last: [T::Vector<S>; NV],
@@ -186,9 +187,9 @@ impl<'a, S: Simd, T: Real, const NV: usize> Lone<'a, S, T, NV> {
             let from = T::splat(simd, T::from_f64(at as f64 - rest.len() as f64));
             *distance = T::magnitude(simd, T::sum(simd, *distance, from));
         }
-        let rows = matrix.windows(shared.len() + T::LANES).step_by(stride);
+        let padded = shared.len() + T::LANES;
         let shared = T::vectors::<S>(shared).as_chunks::<NV>().0;
-        Self { rows, shared, last, distance, outputs }
+        Self { rows: matrix, stride, padded, shared, last, distance, outputs }
     }
 }
 
@@ -201,8 +202,8 @@ impl<S: Simd, T: Real, const NV: usize> NextRows<S, T, NV> for Lone<'_, S, T, NV
         let count = self.shared.len();
         let mut rows: [Lanes<'_, S, T, NV>; R] = [&[]; R];
         for r in 0..R {
-            let row = self.rows.next().unwrap_or_default();
-            rows[r] = &T::vectors::<S>(row).as_chunks::<NV>().0[..=count];
+            rows[r] = T::vectors::<S>(&self.rows[..self.padded]).as_chunks::<NV>().0;
+            self.rows = self.rows.get(self.stride..).unwrap_or_default();
         }
         for (i, shared) in self.shared.iter().enumerate() {
             for r in 0..R {

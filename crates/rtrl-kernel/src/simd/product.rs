@@ -165,8 +165,31 @@ pub(super) fn fold_four<S: Simd, T: Real, const NV: usize>(
     let half = lanes::<S, T>() / 2;
     let [a, b] = [halve_to_one::<S, T, NV>(simd, a), halve_to_one::<S, T, NV>(simd, b)];
     let [c, d] = [halve_to_one::<S, T, NV>(simd, c), halve_to_one::<S, T, NV>(simd, d)];
-    let first = fold::<S, T>(simd, a, b, half);
-    fold::<S, T>(simd, first, fold::<S, T>(simd, c, d, half), half / 2)
+    let first = fold_in_turn::<S, T>(simd, a, c, half);
+    let then = fold_in_turn::<S, T>(simd, b, d, half);
+    fold_in_turn::<S, T>(simd, first, then, half / 2)
+}
+
+/// [`fold`], but what is left of both registers takes turns: it takes one shuffle instead of two.
+#[inline(always)]
+fn fold_in_turn<S: Simd, T: Real>(
+    simd: S,
+    first: T::Vector<S>,
+    then: T::Vector<S>,
+    half: usize,
+) -> T::Vector<S> {
+    let lanes = lanes::<S, T>();
+    let (mut both, mut kept, mut moved) = ([T::ZERO; 32], [T::ZERO; 16], [T::ZERO; 16]);
+    T::vectors_mut::<S>(&mut both[..lanes])[0] = first;
+    T::vectors_mut::<S>(&mut both[lanes..2 * lanes])[0] = then;
+    for lane in 0..lanes {
+        let is_upper = lane / half % 2 == 1;
+        kept[lane] = both[if is_upper { lanes + lane } else { lane }];
+        moved[lane] = both[if is_upper { lanes + lane - half } else { lane + half }];
+    }
+    let kept = T::vectors::<S>(&kept[..lanes])[0];
+    let moved = T::vectors::<S>(&moved[..lanes])[0];
+    T::sum(simd, kept, moved)
 }
 
 /// Adds the upper half of every `2 * half` lanes of two registers to the lower half; what is left of
