@@ -47,6 +47,24 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// from then on until [`Engine::reset`].
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error>;
 
+    /// [`Engine::advance`] with an error, followed by [`Engine::gradient`], if the engine does both in one
+    /// pass over p. Returns whether it has: else it has advanced only, and the gradient is to be read.
+    /// Only advances by default.
+    ///
+    /// `into` is a matrix of weights with its stride.
+    ///
+    /// # Errors
+    /// As [`Engine::advance`]. After [`Error::NonFinite`], `into` holds anything.
+    fn advance_into(
+        &mut self,
+        step: &Step<'_, T>,
+        error: &[T],
+        into: (&mut [T], usize),
+    ) -> Result<bool, Error> {
+        let _ = into;
+        self.advance(step, Some(error)).map(|()| false)
+    }
+
     /// Writes `dL/dw_ij = -sum_k e_k p^k_ij` (equation 6), summed over the errors given since the
     /// last call, to `into[i * stride + j]`. Entries of weights that do not learn are unchanged;
     /// the padding of a row may become 0.

@@ -240,6 +240,26 @@ impl<T: Real> Engine<T> for Blocks<T> {
         Err(failure.clone())
     }
 
+    fn advance_into(
+        &mut self,
+        step: &Step<'_, T>,
+        error: &[T],
+        into: (&mut [T], usize),
+    ) -> Result<bool, Error> {
+        let [part] = self.parts.as_mut_slice() else {
+            return self.advance(step, Some(error)).map(|()| false);
+        };
+        step.check(&self.layout, Some(error))?;
+        let (layout, (gradient, stride)) = (&self.layout, &into);
+        check_matrix("the gradient", layout.rows(), layout.widest(), *stride, gradient.len())?;
+        if self.lost {
+            return Err(Error::Lost);
+        }
+        let read = part.advance_into(step, error, into);
+        self.lost = read.is_err();
+        read
+    }
+
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {
         let layout = &self.layout;
         check_matrix("the gradient", layout.rows(), layout.widest(), stride, into.len())?;

@@ -86,7 +86,37 @@ impl<T: Real> Part<T> {
 
     /// Advances the engine by the part of a step that concerns it, and notes how that ended.
     pub(super) fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
-        let Self { states, drives, z, engine, room, isa, result, .. } = self;
+        self.result = self.take(step, error, |engine, step, error| engine.advance(step, error));
+    }
+
+    /// [`Engine::advance_into`] of the engine, if its weight rows are neighbours.
+    pub(super) fn advance_into(
+        &mut self,
+        step: &Step<'_, T>,
+        error: &[T],
+        (into, stride): (&mut [T], usize),
+    ) -> Result<bool, Error> {
+        let Places::Run(rows) = &self.rows else {
+            self.advance(step, Some(error));
+            return self.result.clone().map(|()| false);
+        };
+        let end = (rows.end * stride).min(into.len());
+        let into = &mut into[rows.start * stride..end];
+        self.take(step, Some(error), |engine, step, error| match error {
+            Some(error) => engine.advance_into(step, error, (into, stride)),
+            None => engine.advance(step, None).map(|()| false),
+        })
+    }
+
+    /// Gives the engine the part of a step that concerns it.
+    #[inline(always)]
+    fn take<R>(
+        &mut self,
+        step: &Step<'_, T>,
+        error: Option<&[T]>,
+        advance: impl FnOnce(&mut dyn Engine<T>, &Step<'_, T>, Option<&[T]>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let Self { states, drives, z, engine, room, isa, .. } = self;
         let Room { runs, z: room, jacobian, scale, injection, forced, error: errors, .. } = room;
         let jacobian = match states {
             Places::Run(run) => step.jacobian.part(run.clone()),
@@ -111,7 +141,7 @@ impl<T: Real> Part<T> {
             forced: states.pick(step.forced, forced),
         };
         let error = error.map(|error| states.pick(error, errors));
-        *result = engine.advance(&step, error);
+        advance(&mut **engine, &step, error)
     }
 
     /// [`Engine::gradient`] of its weight rows.

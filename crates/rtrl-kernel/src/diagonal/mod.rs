@@ -14,14 +14,17 @@
 //! |---|---|
 //! | `mod.rs` | the engine |
 //! | `rows.rs` | the loops over rows of any length |
-//! | `even.rs` | the same where all rows are alike |
+//! | `even.rs` | the same where all rows are alike, and with the gradient in the same pass |
+//! | `reading.rs` | the gradient of such rows in a pass of its own |
 //! | `period.rs` | where such rows are in registers |
 
 mod even;
 mod period;
+mod reading;
 mod rows;
 
-use self::even::{AdvanceEven, AdvanceEvenLoop, Even, ReadEven, ReadEvenLoop};
+use self::even::{AdvanceEven, AdvanceEvenLoop, Even, Reading};
+use self::reading::{ReadEven, ReadEvenLoop};
 use self::rows::{Advance, AdvanceLoop, Collect, CollectLoop, Read, ReadLoop, Row, Run};
 use crate::clearing::Clearing;
 use crate::engine::Engine;
@@ -137,6 +140,56 @@ impl<T: Real> Diagonal<T> {
         if finite { Ok(()) } else { Err(self.lose(Quantity::Gradient)) }
     }
 
+    /// Checks a step, and writes the diagonal of its Jacobian. Errors that have not been read are added to
+    /// the sums.
+    fn prepare(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
+        step.check(self.placement.layout(), error)?;
+        if self.lost {
+            return Err(Error::Lost);
+        }
+        self.collect()?;
+        step.jacobian.write_diagonal(self.isa, &mut self.own);
+        if any_forced(step.forced) {
+            for (own, _) in self.own.iter_mut().zip(step.forced).filter(|&(_, &forced)| forced) {
+                *own = T::ZERO;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves p through a step. Where all rows are alike, writes the gradient of an error, too.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if one of them overflows: p is then lost.
+    fn advance_rows(
+        &mut self,
+        step: &Step<'_, T>,
+        reading: Option<(&[T], &mut [T])>,
+    ) -> Result<(), Error> {
+        let Self { isa, rows, runs, even, seen, p, own, error: minus, .. } = self;
+        let (injection, z, weights) = (step.injection, step.z, self.placement.weights());
+        let [p, gradient] = if let &mut Some(even) = even {
+            let p = &mut p.values_mut()[..weights];
+            let reading =
+                reading.map(|(error, into)| Reading { error, minus, into: &mut into[..weights] });
+            let work = AdvanceEven { even, p, own, injection, z, seen, reading };
+            T::run::<AdvanceEvenLoop>(*isa, work)
+        } else {
+            let p = p.values_mut();
+            [T::run::<AdvanceLoop>(*isa, Advance { rows, runs, p, own, injection, z }), true]
+        };
+        match (p, gradient) {
+            (false, _) => Err(self.lose(Quantity::Sensitivities)),
+            (true, false) => Err(self.lose(Quantity::Gradient)),
+            (true, true) => Ok(()),
+        }
+    }
+
+    /// Clears p of subnormal numbers.
+    fn clear(&mut self) {
+        T::run::<ClearLoop>(self.isa, Clear { values: self.p.values_mut() });
+    }
+
     /// Marks p as lost, and says what has overflowed.
     fn lose(&mut self, quantity: Quantity) -> Error {
         self.forget();
@@ -151,29 +204,8 @@ impl<T: Real> Diagonal<T> {
 
 impl<T: Real> Engine<T> for Diagonal<T> {
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
-        step.check(self.placement.layout(), error)?;
-        if self.lost {
-            return Err(Error::Lost);
-        }
-        self.collect()?;
-        step.jacobian.write_diagonal(self.isa, &mut self.own);
-        if any_forced(step.forced) {
-            for (own, _) in self.own.iter_mut().zip(step.forced).filter(|&(_, &forced)| forced) {
-                *own = T::ZERO;
-            }
-        }
-        let Self { isa, rows, runs, even, seen, p, own, .. } = self;
-        let (injection, z, weights) = (step.injection, step.z, self.placement.weights());
-        let finite = if let &mut Some(even) = even {
-            let p = &mut p.values_mut()[..weights];
-            T::run::<AdvanceEvenLoop>(*isa, AdvanceEven { even, p, own, injection, z, seen })
-        } else {
-            let p = p.values_mut();
-            T::run::<AdvanceLoop>(*isa, Advance { rows, runs, p, own, injection, z })
-        };
-        if !finite {
-            return Err(self.lose(Quantity::Sensitivities));
-        }
+        self.prepare(step, error)?;
+        self.advance_rows(step, None)?;
         if let Some(error) = error {
             self.error.copy_from_slice(error);
             self.unread = true;
@@ -181,9 +213,28 @@ impl<T: Real> Engine<T> for Diagonal<T> {
         if self.clearing.count_step() {
             // The error counts with p as it was.
             self.collect()?;
-            T::run::<ClearLoop>(self.isa, Clear { values: self.p.values_mut() });
+            self.clear();
         }
         Ok(())
+    }
+
+    fn advance_into(
+        &mut self,
+        step: &Step<'_, T>,
+        error: &[T],
+        (into, stride): (&mut [T], usize),
+    ) -> Result<bool, Error> {
+        let layout = self.placement.layout();
+        let fits = into.len() >= layout.weights() && stride == layout.widest();
+        if self.even.is_none() || self.unread || self.summed || !fits {
+            return self.advance(step, Some(error)).map(|()| false);
+        }
+        self.prepare(step, Some(error))?;
+        self.advance_rows(step, Some((error, into)))?;
+        if self.clearing.count_step() {
+            self.clear();
+        }
+        Ok(true)
     }
 
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error> {

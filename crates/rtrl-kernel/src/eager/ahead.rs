@@ -2,8 +2,7 @@
 //!
 //! Computing a group of panels takes microseconds, and the first use of every row would wait for
 //! the outer caches. So while one group is computed, the rows of the next are prefetched, some with
-//! each strip of the Jacobian. This changes no result. On architectures without such an instruction
-//! in safe Rust, nothing is prefetched.
+//! each strip of the Jacobian. This changes no result.
 
 /// Bytes of p in one share above which prefetching helps: data in the level-2 cache arrives soon
 /// enough, and prefetching it costs layers of a few dozen units 4 percent.
@@ -13,15 +12,4 @@ const FAR: usize = 2 << 20;
 #[inline(always)]
 pub(crate) fn is_far<T>(p: &[T]) -> bool {
     size_of_val(p) > FAR
-}
-
-/// Prefetches the cache line at the start of `row`, a row of a panel.
-#[inline(always)]
-pub(crate) fn ask_for<T>(row: &[T]) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(value) = row.first() {
-        safe_arch::prefetch_t0(value);
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
 }

@@ -24,11 +24,11 @@
 
 use pulp::Simd;
 
-use super::ahead::{ask_for, is_far};
+use super::ahead::is_far;
 use super::pack::{Columns, Packing, Strip};
 use super::share::{GROUP, Packed, Share};
 use super::tile::{Place, Rows, own_tile, shared_tile, tile};
-use crate::simd::Real;
+use crate::simd::{Real, ask_for};
 
 impl<T: Real> Share<'_, T> {
     /// One step for the panels of a share. Returns whether the gradient is finite.

@@ -87,9 +87,9 @@ impl<T: Real> Work for Diagonal<'_, T> {
             let scale = &block.scale[heads.first..][..self.into.len()];
             // Heads of one unit have one column each, and no column need be counted.
             if heads.size == 1 && number == 0 {
-                let rows = weights.chunks(block.stride);
-                for ((place, &scale), weights) in self.into.iter_mut().zip(scale).zip(rows) {
-                    *place = scale * weights[0];
+                let weights = weights.iter().step_by(block.stride);
+                for ((place, &scale), &weight) in self.into.iter_mut().zip(scale).zip(weights) {
+                    *place = scale * weight;
                 }
                 continue;
             }

@@ -7,6 +7,7 @@
 //! | `functions.rs` | exp, the logistic function, tanh, and division by a constant |
 //! | `real.rs` | the two precisions, and loops that are compiled in this crate |
 //! | `buffer.rs` | memory that starts on a cache line |
+//! | `prefetch.rs` | asking for memory ahead of its use |
 //! | `clear.rs` | replacing subnormal numbers by 0 |
 //! | `product.rs`, `activate.rs` | matrix times vector; activations |
 //! | `update.rs`, `descend.rs` | the optimisers; plain descent |
@@ -27,6 +28,7 @@ mod gates;
 mod heads;
 mod isa;
 mod norm;
+mod prefetch;
 mod product;
 mod rank_one;
 mod real;
@@ -49,6 +51,7 @@ pub use self::heads::{Heads, head_products};
 pub use self::isa::Isa;
 pub(crate) use self::isa::Work;
 pub use self::norm::{MOST_ROUGH, limited_squares, rough_squares};
+pub(crate) use self::prefetch::ask_for;
 pub use self::product::product;
 pub use self::rank_one::subtract_square;
 pub use self::real::{Compiled, Real};

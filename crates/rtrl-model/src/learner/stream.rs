@@ -200,10 +200,24 @@ impl<T: Real> Stream<T> {
         let forced = self.state.teacher.forced.as_slice();
         let step = Step { jacobian, injection, z: &tape.z, forced };
         let errors = if self.state_errors.is_empty() { &self.errors } else { &self.state_errors };
-        let error = self.has_target.then_some(errors.as_slice());
-        match self.engine.advance(&step, error) {
-            Ok(()) => self.read_gradient(read),
-            Err(overflow @ rtrl_kernel::Error::NonFinite { .. }) => self.fail(overflow),
+        let errors = errors.as_slice();
+        let gradient = &mut self.gradient.recurrent;
+        let advanced = match (read, self.has_target) {
+            (Read::Step, true) => {
+                let stride = gradient.stride();
+                self.engine.advance_into(&step, errors, (gradient.padded_mut(), stride))
+            }
+            (_, has_target) => {
+                self.engine.advance(&step, has_target.then_some(errors)).map(|()| false)
+            }
+        };
+        match advanced {
+            Ok(true) => self.gradient_is_zero = false,
+            Ok(false) => self.read_gradient(read),
+            Err(overflow @ rtrl_kernel::Error::NonFinite { .. }) => {
+                self.gradient_is_zero = false;
+                self.fail(overflow);
+            }
             Err(other) => return self.fail(other),
         }
         self.state.accept();
