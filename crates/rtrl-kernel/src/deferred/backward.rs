@@ -348,9 +348,17 @@ fn finish<S: Simd, T: Real, const CHAINS: usize, const NB: usize>(
     below: &mut [T::Vector<S>],
 ) {
     let sums = add_chains::<S, T, CHAINS, NB>(simd, chains);
+    let (zero, least) = (T::splat(simd, T::ZERO), T::splat(simd, T::NEGLIGIBLE));
     for (v, (below, &sum)) in below.iter_mut().zip(&sums).enumerate() {
-        let (sum, at) = (at_least(simd, sum, T::NEGLIGIBLE), v * lanes::<S, T>());
+        let at = v * lanes::<S, T>();
         // Where there is no error the sum remains as it is: 0 may have a sign.
-        *below = if at < error.len() { T::sum(simd, sum, load(simd, error, at)) } else { sum };
+        if at >= error.len() {
+            *below = at_least(simd, sum, T::NEGLIGIBLE);
+            continue;
+        }
+        // `at_least` of the sum, plus the error, which is added while the sum is compared.
+        let error = load(simd, error, at);
+        let (kept, cleared) = (T::sum(simd, sum, error), T::fused(simd, sum, zero, error));
+        *below = T::where_greater(simd, least, T::magnitude(simd, sum), cleared, kept);
     }
 }

@@ -64,27 +64,24 @@ impl Runs {
         above: &[T],
         factors: &mut [T],
     ) {
+        let (stride, rows, drives) = (window.stride(), layout.rows(), layout.drives().len());
+        let above = &above[..window.len() * stride];
+        let simple = Run { rows: 0..stride, drive: 0, states: States::One(0) };
+        if self.0 == [simple] && drives == stride {
+            // There are no gaps between records.
+            return one(simd, above, window.injections(), &mut factors[..window.len() * stride]);
+        }
         for run in &self.0 {
-            let above = above.chunks_exact(window.stride()).take(window.len());
-            let factors = factors.chunks_exact_mut(layout.rows());
-            let factors = factors.map(|factors| &mut factors[run.rows.clone()]);
-            let injections = (0..).map(|record| &window.injection(record)[run.drive..]);
-            let records = above.zip(factors.zip(injections));
-            match run.states {
-                States::One(state) => {
-                    for (above, (factors, injection)) in records {
-                        one(simd, &above[state..], injection, factors);
-                    }
-                }
-                States::Two([first, second]) => {
-                    for (above, (factors, injection)) in records {
+            let records = above.chunks_exact(stride).zip(factors.chunks_exact_mut(rows));
+            for (record, (above, factors)) in records.enumerate() {
+                let injection = &window.injection(record)[run.drive..];
+                let factors = &mut factors[run.rows.clone()];
+                match run.states {
+                    States::One(state) => one(simd, &above[state..], injection, factors),
+                    States::Two([first, second]) => {
                         two([&above[first..], &above[second..]], injection, factors);
                     }
-                }
-                States::Any => {
-                    for (above, (factors, injection)) in records {
-                        any(layout, run, above, injection, factors);
-                    }
+                    States::Any => any(layout, run, above, injection, factors),
                 }
             }
         }

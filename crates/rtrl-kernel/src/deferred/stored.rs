@@ -47,22 +47,25 @@ impl Form {
     }
 
     /// Columns that are stored.
+    #[inline(always)]
     fn columns(self) -> usize {
         self.states - self.cells
     }
 
     /// Numbers from one row to the next.
+    #[inline(always)]
     fn stride<T: Real>(self) -> usize {
         self.columns().next_multiple_of(T::LANES)
     }
 
     /// Numbers of a Jacobian, whole rows of lanes.
+    #[inline(always)]
     pub(super) fn len<T: Real>(self) -> usize {
         self.states * self.stride::<T>() + (2 * self.cells).next_multiple_of(T::LANES)
     }
 
     /// The Jacobian that consists of these values.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of_values<T: Real>(self, values: &[T]) -> Stored<'_, T> {
         let stride = self.stride::<T>();
         let (columns, kept) = values.split_at(self.states * stride);

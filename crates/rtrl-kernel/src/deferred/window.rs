@@ -123,18 +123,22 @@ impl<T: Real> Window<T> {
         })
     }
 
+    #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
+    #[inline(always)]
     pub(super) fn is_full(&self) -> bool {
         self.len == self.capacity
     }
 
+    #[inline(always)]
     pub(super) fn states(&self) -> usize {
         self.states
     }
 
+    #[inline(always)]
     pub(super) fn stride(&self) -> usize {
         self.stride
     }
@@ -175,7 +179,7 @@ impl<T: Real> Window<T> {
     }
 
     /// The Jacobian of record `record`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn jacobian(&self, record: usize) -> Stored<'_, T> {
         let (start, form) = self.forms[record];
         form.of_values(&self.jacobians.values()[start..][..form.len::<T>()])
@@ -193,20 +197,30 @@ impl<T: Real> Window<T> {
     }
 
     /// The immediate factors of all drives in record `record`.
+    #[inline(always)]
     pub(super) fn injection(&self, record: usize) -> &[T] {
         &self.injections.values()[record * self.drives..][..self.drives]
     }
 
+    /// The immediate factors of all records, `[record][drive]`.
+    #[inline(always)]
+    pub(super) fn injections(&self) -> &[T] {
+        &self.injections.values()[..self.capacity * self.drives]
+    }
+
     /// The errors that came with record `record` and have not been read.
+    #[inline(always)]
     pub(super) fn error(&self, record: usize) -> &[T] {
         &self.errors.values()[record * self.states..][..self.states]
     }
 
     /// z of all records in the lanes of a pattern, a row of a panel each.
+    #[inline(always)]
     pub(super) fn z(&self, pattern: usize) -> &[T] {
         &self.z.values()[pattern * self.capacity * T::LANES..][..self.len * T::LANES]
     }
 
+    #[inline(always)]
     pub(super) fn capacity(&self) -> usize {
         self.capacity
     }
