@@ -22,8 +22,14 @@ use crate::simd::{Real, Work, compiled, is_zero};
 /// Independent chains: they hide the latency of the multiply-adds while a panel is read in order.
 const CHAINS: usize = 4;
 
+/// Panels of one register a row and at most [`SHORT`] rows that are read together: they share the
+/// factors.
+const TOGETHER: usize = 4;
+const SHORT: usize = 32;
+
 /// Bytes of p that are read in ascending order whatever the direction: as long as a hardware
-/// prefetcher needs to run ahead.
+/// prefetcher needs to run ahead. A p that is no larger lies in the caches: there it is
+/// [`TOGETHER`] panels, so that those read last, which are in the nearest cache, come first.
 const BLOCK: usize = 256 << 10;
 
 /// A window with its adjoints.
@@ -154,6 +160,7 @@ impl<T: Real> Sweep<'_, T> {
     /// [`Sweep::rows`] of `PANELS` panels of the first row, and of those `apart` after them of the
     /// next.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
     fn tile<S: Simd, const MR: usize, const PANELS: usize, const WIDE: usize>(
         &mut self,
         simd: S,
@@ -169,13 +176,12 @@ impl<T: Real> Sweep<'_, T> {
         }
         let sums = [[[T::splat(simd, T::ZERO); WIDE]; PANELS]; MR];
         let sums = accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, factors, adjoint.rows, z);
-        let places = &mut self.sums[panel * T::LANES..];
-        for (places, sums) in places.chunks_mut(apart * T::LANES).zip(&sums) {
-            let places = &mut places[..PANELS * T::LANES];
-            let places = T::vectors_mut::<S>(places).as_chunks_mut::<WIDE>().0;
-            for (places, sums) in places.iter_mut().zip(sums) {
+        let places = T::vectors_mut::<S>(self.sums).as_chunks_mut::<WIDE>().0;
+        for r in 0..MR {
+            let places = &mut places[panel + r * apart..][..PANELS];
+            for g in 0..PANELS {
                 for v in 0..WIDE {
-                    places[v] = T::sum(simd, places[v], sums[v]);
+                    places[g][v] = T::sum(simd, places[g][v], sums[r][g][v]);
                 }
             }
         }
@@ -190,24 +196,31 @@ impl<T: Real> Sweep<'_, T> {
         start: &[T],
         panels: Range<usize>,
     ) -> bool {
-        let panel_len = self.placement.layout().states() * T::LANES;
-        let block = (BLOCK / (panel_len * size_of::<T>())).max(1);
+        let states = self.placement.layout().states();
+        let p = T::vectors::<S>(self.p).as_chunks::<WIDE>().0;
+        let sums = T::vectors_mut::<S>(self.sums).as_chunks_mut::<WIDE>().0;
+        let panel_bytes = states * T::LANES * size_of::<T>();
+        let block = match BLOCK / panel_bytes {
+            all if all >= panels.len() => TOGETHER,
+            block => block.max(1),
+        };
+        let are_short = WIDE == 1 && states <= SHORT;
         let blocks = panels.len().div_ceil(block);
-        let zero = T::splat(simd, T::ZERO);
-        let mut overflow = zero;
+        let mut overflow = T::splat(simd, T::ZERO);
         for step in 0..blocks {
             let number = if self.descending { blocks - 1 - step } else { step };
-            let first = panels.start + number * block;
-            let last = panels.end.min(first + block);
-            let p = &self.p[first * panel_len..last * panel_len];
-            let sums = &mut self.sums[first * T::LANES..last * T::LANES];
-            let places = T::vectors_mut::<S>(sums).as_chunks_mut::<WIDE>().0;
-            for (p, places) in p.chunks_exact(panel_len).zip(places) {
-                let rows = T::vectors::<S>(p).as_chunks().0;
-                let sum = product::<S, T, WIDE>(simd, start, rows);
-                for (place, sum) in places.iter_mut().zip(sum) {
-                    *place = T::sum(simd, *place, sum);
-                    overflow = T::fused(simd, *place, zero, overflow);
+            let mut panel = panels.start + number * block;
+            let last = panels.end.min(panel + block);
+            while panel < last {
+                let (rows, places) = (&p[panel * states..], &mut sums[panel..]);
+                if are_short && last - panel >= TOGETHER {
+                    let sums = product::<S, T, TOGETHER, WIDE>(simd, start, rows);
+                    overflow = add::<S, T, TOGETHER, WIDE>(simd, places, sums, overflow);
+                    panel += TOGETHER;
+                } else {
+                    let sums = product::<S, T, 1, WIDE>(simd, start, rows);
+                    overflow = add::<S, T, 1, WIDE>(simd, places, sums, overflow);
+                    panel += 1;
                 }
             }
         }
@@ -215,32 +228,68 @@ impl<T: Real> Sweep<'_, T> {
     }
 }
 
-/// `sum over k of factors[k] * rows[k]`, k mod 4 being the chain.
+/// Adds sums to their places. Returns `overflow`, or NaN where one of them is not finite.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
-fn product<S: Simd, T: Real, const WIDE: usize>(
+fn add<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
+    simd: S,
+    places: &mut [[T::Vector<S>; WIDE]],
+    sums: [[T::Vector<S>; WIDE]; PANELS],
+    mut overflow: T::Vector<S>,
+) -> T::Vector<S> {
+    let zero = T::splat(simd, T::ZERO);
+    let places = &mut places[..PANELS];
+    for panel in 0..PANELS {
+        for v in 0..WIDE {
+            let sum = T::sum(simd, places[panel][v], sums[panel][v]);
+            places[panel][v] = sum;
+            overflow = T::fused(simd, sum, zero, overflow);
+        }
+    }
+    overflow
+}
+
+/// For each of `PANELS` panels, one after the other in `rows`: `sum over k of factors[k] * row k`,
+/// k mod 4 being the chain.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
+fn product<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     simd: S,
     factors: &[T],
     rows: &[[T::Vector<S>; WIDE]],
-) -> [T::Vector<S>; WIDE] {
-    let mut sums = [[T::splat(simd, T::ZERO); WIDE]; CHAINS];
-    let (quads, rest) = rows.as_chunks::<CHAINS>();
+) -> [[T::Vector<S>; WIDE]; PANELS] {
+    let states = factors.len();
+    let mut panels = [[].as_slice().as_chunks::<CHAINS>(); PANELS];
+    for panel in 0..PANELS {
+        panels[panel] = rows[panel * states..][..states].as_chunks::<CHAINS>();
+    }
+    let mut sums = [[[T::splat(simd, T::ZERO); WIDE]; CHAINS]; PANELS];
     let (factors, last) = factors.as_chunks::<CHAINS>();
-    for (quad, factors) in quads.iter().zip(factors) {
+    let quads = panels.map(|(quads, _)| &quads[..factors.len()]);
+    for (quad, factors) in factors.iter().enumerate() {
         for chain in 0..CHAINS {
             let factor = T::splat(simd, factors[chain]);
-            for v in 0..WIDE {
-                sums[chain][v] = T::fused(simd, factor, quad[chain][v], sums[chain][v]);
+            for panel in 0..PANELS {
+                for v in 0..WIDE {
+                    let value = quads[panel][quad][chain][v];
+                    sums[panel][chain][v] = T::fused(simd, factor, value, sums[panel][chain][v]);
+                }
             }
         }
     }
     for chain in 0..CHAINS {
-        if let (Some(&factor), Some(row)) = (last.get(chain), rest.get(chain)) {
-            let factor = T::splat(simd, factor);
+        let Some(&factor) = last.get(chain) else { break };
+        let factor = T::splat(simd, factor);
+        for panel in 0..PANELS {
             for v in 0..WIDE {
-                sums[chain][v] = T::fused(simd, factor, row[v], sums[chain][v]);
+                let value = panels[panel].1[chain][v];
+                sums[panel][chain][v] = T::fused(simd, factor, value, sums[panel][chain][v]);
             }
         }
     }
-    add_chains::<S, T, CHAINS, WIDE>(simd, sums)
+    let mut totals = [[T::splat(simd, T::ZERO); WIDE]; PANELS];
+    for panel in 0..PANELS {
+        totals[panel] = add_chains::<S, T, CHAINS, WIDE>(simd, sums[panel]);
+    }
+    totals
 }
