@@ -22,7 +22,7 @@ use pulp::Simd;
 use super::stored::Stored;
 use super::window::{Patterns, Window};
 use crate::panels::Placement;
-use crate::simd::{Real, Work, at_least, compiled, normal};
+use crate::simd::{Real, Work, at_least, compiled, lanes, normal};
 
 /// Panels that are worked on together at most.
 pub(super) const GROUP: usize = 3;
@@ -148,10 +148,16 @@ fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: 
         let sums = [[[zero; WIDE]; PANELS]; MR];
         let sums = accumulate::<S, T, MR, PANELS, WIDE>(simd, sums, &columns[first..], stride, old);
         for (g, (new, _)) in stages.iter_mut().enumerate() {
-            for (row, sums) in new[first..states - cells].iter_mut().zip(&sums) {
-                for v in 0..WIDE {
-                    row[v] = at_least(simd, sums[g][v], T::NEGLIGIBLE);
+            let rows = &mut new[first..states - cells];
+            if let Some(rows) = rows.first_chunk_mut::<MR>() {
+                for r in 0..MR {
+                    write_stage::<S, T, WIDE>(simd, &mut rows[r], sums[r][g]);
                 }
+                continue;
+            }
+            // A copy: a tile that is whole remains in registers.
+            for (row, sums) in rows.iter_mut().zip(sums) {
+                write_stage::<S, T, WIDE>(simd, row, sums[g]);
             }
         }
     }
@@ -165,6 +171,32 @@ fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: 
                 new[cells + cell][v] = at_least(simd, sum, T::NEGLIGIBLE);
             }
         }
+    }
+}
+
+/// Writes a row of a stage.
+#[inline(always)]
+fn write_stage<S: Simd, T: Real, const WIDE: usize>(
+    simd: S,
+    row: &mut [T::Vector<S>; WIDE],
+    sums: [T::Vector<S>; WIDE],
+) {
+    for v in 0..WIDE {
+        row[v] = at_least(simd, sums[v], T::NEGLIGIBLE);
+    }
+}
+
+/// Writes a row of p, and takes note of what is not finite.
+#[inline(always)]
+fn write_row<S: Simd, T: Real, const WIDE: usize>(
+    simd: S,
+    row: &mut [T::Vector<S>; WIDE],
+    sums: [T::Vector<S>; WIDE],
+    checks: &mut [T::Vector<S>; WIDE],
+) {
+    for v in 0..WIDE {
+        row[v] = normal::<S, T>(simd, sums[v]);
+        checks[v] = T::fused(simd, T::splat(simd, T::ZERO), sums[v], checks[v]);
     }
 }
 
@@ -241,19 +273,20 @@ impl<T: Real> Flush<'_, T> {
     /// [`Flush::pack_records`] for one drive; the first replaces what was there.
     #[inline(always)]
     fn pack_drive<S: Simd>(&mut self, simd: S, drive: usize, state: usize, is_first: bool) {
-        let records = self.window.capacity();
-        let stage_len = self.window.states() * T::LANES;
-        let zero = T::splat(simd, T::ZERO);
-        let chains = self.chain.chunks_exact((records + 1) * stage_len);
-        let strips = self.scratch[T::LANES..].chunks_exact_mut(records * T::LANES);
-        for (chain, strips) in chains.zip(strips) {
-            let stages = chain.chunks_exact(stage_len).skip(1);
-            for (record, (stage, strip)) in
-                stages.zip(strips.chunks_exact_mut(T::LANES)).enumerate()
+        let (states, records) = (self.window.states(), self.window.capacity());
+        let (zero, wide) = (T::splat(simd, T::ZERO), T::LANES / lanes::<S, T>());
+        let chains = T::vectors::<S>(self.chain).chunks_exact((records + 1) * states * wide);
+        let strips = T::vectors_mut::<S>(&mut self.scratch[T::LANES..]);
+        let injections = self.window.injections();
+        let drives = injections.len() / records;
+        for (chain, strips) in chains.zip(strips.chunks_exact_mut(records * wide)) {
+            let columns = chain[(states + state) * wide..].chunks(states * wide);
+            let factors = injections[drive..].iter().step_by(drives);
+            for (strip, (column, &factor)) in
+                strips.chunks_exact_mut(wide).zip(columns.zip(factors))
             {
-                let factor = T::splat(simd, self.window.injection(record)[drive]);
-                let column = T::vectors::<S>(&stage[state * T::LANES..][..T::LANES]);
-                for (place, &value) in T::vectors_mut::<S>(strip).iter_mut().zip(column) {
+                let factor = T::splat(simd, factor);
+                for (place, &value) in strip.iter_mut().zip(column) {
                     let sum = if is_first { zero } else { *place };
                     *place = normal::<S, T>(simd, T::fused(simd, value, factor, sum));
                 }
@@ -286,7 +319,7 @@ impl<T: Real> Flush<'_, T> {
         }
         let (new, _) = T::vectors_mut::<S>(p).as_chunks_mut::<WIDE>();
         let zero = T::splat(simd, T::ZERO);
-        let mut checks = [zero; WIDE];
+        let mut checks = [[zero; WIDE]; 2];
         for first in (0..states).step_by(MR) {
             let (panel_of_k, lane) = (first / T::LANES, first % T::LANES);
             let chain = &self.chain[panel_of_k * (records + 1) * panel_len..][..panel_len];
@@ -295,17 +328,23 @@ impl<T: Real> Flush<'_, T> {
             let sums = accumulate(simd, sums, &chain[lane..], T::LANES, old);
             let sums = accumulate(simd, sums, &strip[lane..], T::LANES, z);
             for g in 0..PANELS {
-                let rows = new[g * states..][..states][first..].iter_mut();
-                for (row, sums) in rows.zip(&sums) {
-                    for v in 0..WIDE {
-                        row[v] = normal::<S, T>(simd, sums[g][v]);
-                        checks[v] = T::fused(simd, zero, sums[g][v], checks[v]);
+                let rows = &mut new[g * states..][..states][first..];
+                if let Some(rows) = rows.first_chunk_mut::<MR>() {
+                    for r in 0..MR {
+                        write_row::<S, T, WIDE>(simd, &mut rows[r], sums[r][g], &mut checks[r % 2]);
                     }
+                    continue;
+                }
+                // A copy: a tile that is whole remains in registers.
+                for (row, sums) in rows.iter_mut().zip(sums) {
+                    write_row::<S, T, WIDE>(simd, row, sums[g], &mut checks[0]);
                 }
             }
         }
-        for (place, check) in T::vectors_mut::<S>(check).iter_mut().zip(checks) {
-            *place = T::sum(simd, *place, check);
+        for checks in checks {
+            for (place, check) in T::vectors_mut::<S>(check).iter_mut().zip(checks) {
+                *place = T::sum(simd, *place, check);
+            }
         }
     }
 }

@@ -202,7 +202,7 @@ pub(crate) fn store<S: Simd, T: Vectorised>(
 
 macro_rules! vectorised {
     ($type:ident, $above:literal, $bits:ident, $vector:ident, $splat:ident, $fused:ident, $sum:ident, $product:ident,
-     $quotient:ident, $root:ident, $magnitude:ident, $and:ident, $or:ident, $greater:ident, $equal:ident,
+     $quotient:ident, $root:ident, $and:ident, $or:ident, $greater:ident, $equal:ident,
      $select:ident, $load:ident, $store:ident, $as_simd:ident, $as_mut_simd:ident) => {
         impl Vectorised for $type {
             const ZERO: Self = 0.0;
@@ -254,7 +254,8 @@ macro_rules! vectorised {
 
             #[inline(always)]
             fn magnitude<S: Simd>(simd: S, a: S::$vector) -> S::$vector {
-                simd.$magnitude(a)
+                // pulp's own is not always inlined.
+                simd.$and(a, simd.$splat(<$type>::from_bits($bits::MAX >> 1)))
             }
 
             #[inline(always)]
@@ -328,7 +329,6 @@ vectorised!(
     mul_f32s,
     div_f32s,
     sqrt_f32s,
-    abs_f32s,
     and_f32s,
     or_f32s,
     greater_than_f32s,
@@ -350,7 +350,6 @@ vectorised!(
     mul_f64s,
     div_f64s,
     sqrt_f64s,
-    abs_f64s,
     and_f64s,
     or_f64s,
     greater_than_f64s,
