@@ -108,8 +108,8 @@ impl<T: Real> Eager<T> {
     /// An engine with p = 0 for the weights that `learns` marks, row by row.
     ///
     /// # Errors
-    /// [`Error::Length`] if the mask does not fit the layout, [`Error::Memory`] if p does not fit in
-    /// memory, [`Error::Threads`] if the threads cannot be had.
+    /// [`Error::Length`] if the mask does not fit the layout, [`Error::Memory`] if p or the Jacobian
+    /// does not fit in memory, [`Error::Threads`] if the threads cannot be had.
     pub fn new(
         layout: &Layout,
         learns: &[bool],
@@ -152,7 +152,7 @@ impl<T: Real> Eager<T> {
         // A share of no length could not be handed out.
         let room = if small { 1 } else { GROUP * n };
         let scratch = Buffer::zeroed((workers.count() * room) as u128)?;
-        let packing = Packing::new(n, isa);
+        let packing = Packing::new(n, isa)?;
         let (immediate, skipped) = (Immediate::new(&placement), vec![true; n]);
         let (unread, lost) = (false, false);
         Ok(Self {

@@ -25,9 +25,12 @@
 //! other zeros. Which coefficients are omitted depends only on the numbers, not on the machine, so
 //! even those signs are the same everywhere.
 
+use bytemuck::Zeroable;
+use bytemuck::allocation::try_zeroed_vec;
 use pulp::Simd;
 
 use super::lists::{fill_own, fill_shared, list_row, list_union};
+use crate::error::Error;
 use crate::layout::Drive;
 use crate::simd::{Isa, Real, Work, compiled};
 use crate::step::Step;
@@ -36,18 +39,15 @@ use crate::step::Step;
 /// those of every instruction set, since the columns that are left out depend on them.
 const LISTED_HEIGHTS: &[usize] = &[4, 2, 1];
 
-/// A row is sparse if at most this many in [`SPARSE_OF`] of the coefficients that are read differ from 0.
-///
-/// A multiply-add of a sparse tile loads its operand and a place, and takes twice the time of one
-/// in a dense tile.
+/// A row is sparse if at most this many in [`SPARSE_OF`] of the coefficients that are read differ from 0:
+/// a multiply-add of a sparse tile loads its operand and a place, and takes twice the time of a dense one.
 const SPARSE_MOST: usize = 3;
 
 /// See [`SPARSE_MOST`].
 const SPARSE_OF: usize = 8;
 
-/// Neighbours share a list if at most this many in [`SHARED_OF`] of the columns that are read are in it.
-///
-/// Tiles of whole rows are higher, and take a little less time for each multiply-add.
+/// Neighbours share a list if at most this many in [`SHARED_OF`] of the columns that are read are in it:
+/// tiles of whole rows are higher, and take a little less time for each multiply-add.
 const SHARED_MOST: usize = 7;
 
 /// See [`SHARED_MOST`].
@@ -114,26 +114,36 @@ pub(crate) struct Packing<T> {
     whole_heights: &'static [usize],
 }
 
+/// Zeros, one for each two of `states` states.
+fn square<V: Zeroable>(states: usize) -> Result<Vec<V>, Error> {
+    let count = states as u128 * states as u128;
+    let zeros = usize::try_from(count).ok().and_then(|count| try_zeroed_vec(count).ok());
+    zeros.ok_or(Error::Memory { bytes: count.saturating_mul(size_of::<V>() as u128) })
+}
+
 impl<T: Real> Packing<T> {
     /// Room for the steps of `states` units.
-    pub(crate) fn new(states: usize, isa: Isa) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if the Jacobian does not fit in memory.
+    pub(crate) fn new(states: usize, isa: Isa) -> Result<Self, Error> {
         let rows = || Vec::with_capacity(states);
-        Self {
+        Ok(Self {
             read: rows(),
             written: rows(),
             cleared: rows(),
             error: Vec::with_capacity(states),
             order: rows(),
             strips: Vec::with_capacity(states),
-            coefficients: vec![T::ZERO; states * states],
-            from: vec![0; states * states],
-            jacobian: vec![T::ZERO; states * states],
+            coefficients: square(states)?,
+            from: square(states)?,
+            jacobian: square(states)?,
             driven: vec![false; states],
             counts: vec![0; states],
             previous: rows(),
             complete: false,
             whole_heights: whole_heights(isa),
-        }
+        })
     }
 
     /// Packs a step. `skipped` tells which rows of p have not been computed and are 0, and is brought
@@ -422,7 +432,7 @@ mod tests {
 
     #[test]
     fn lists_follow_the_weights_and_the_forced_units() {
-        let mut packing = Packing::new(N, Isa::best());
+        let mut packing = Packing::new(N, Isa::best()).unwrap();
         let free = [false; N];
         let expected = [(1, 1.0), (5, 1.5), (9, 2.0)];
         for _ in 0..2 {
@@ -451,7 +461,7 @@ mod tests {
                     z: &[],
                     forced: &[false; N],
                 };
-                let mut packing = Packing::new(N, isa);
+                let mut packing = Packing::new(N, isa).unwrap();
                 packing.pack(isa, &[], &step, None, &mut [false; N]);
                 let strips = packing.strips.iter().map(|strip| (strip.height, strip.columns));
                 // The registers of AVX2 suffice for 4 rows.
@@ -470,7 +480,7 @@ mod tests {
 
     #[test]
     fn lists_follow_the_diagonal() {
-        let mut packing = Packing::new(N, Isa::best());
+        let mut packing = Packing::new(N, Isa::best()).unwrap();
         let free = [false; N];
         let diagonal = Some([0.25; N].as_slice());
         // Two weights and the diagonal, then three weights: as many coefficients, at other places.
@@ -502,14 +512,14 @@ mod tests {
             z: &[],
             forced: &[false; N],
         };
-        let (mut packing, mut zero) = (Packing::<f64>::new(N, Isa::best()), [false; N]);
+        let (mut packing, mut zero) = (Packing::<f64>::new(N, Isa::best()).unwrap(), [false; N]);
         packing.pack(Isa::best(), &[], &step, None, &mut zero);
         assert_eq!((packing.written.as_slice(), zero[3], zero[4]), ([3].as_slice(), false, true));
     }
 
     #[test]
     fn rows_with_most_of_their_weights_are_dense() {
-        let mut packing = Packing::<f32>::new(N, Isa::scalar());
+        let mut packing = Packing::<f32>::new(N, Isa::scalar()).unwrap();
         let mut weights = [1.0; N * N];
         // The last 7 rows keep 9 of 24 weights, the most that a sparse row may have, in the same columns.
         for row in weights.chunks_mut(N).skip(N - 7) {
@@ -557,7 +567,7 @@ mod tests {
 
     #[test]
     fn neighbours_share_the_columns_that_one_of_them_needs() {
-        let mut packing = Packing::new(N, Isa::scalar());
+        let mut packing = Packing::new(N, Isa::scalar()).unwrap();
         let mut weights = [0.0; N * N];
         weights.chunks_mut(N).for_each(|row| row[..N / 2].fill(2.0));
         let free = [false; N];
