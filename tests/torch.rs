@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use rtrl_bench::compare::relative_to_largest;
-use rtrl_model::store::torch::{export, import};
+use rtrl_model::store::torch::{Prefixes, export, import};
 use rtrl_model::{Activation, Network, Real};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -36,7 +36,7 @@ fn bytes<'f>(file: &SafeTensors<'f>, name: &str) -> &'f [u8] {
 }
 
 fn network<T: Real>(path: &Path) -> Network<T> {
-    import(path, &Activation::Tanh).unwrap().build().unwrap()
+    import(path, Prefixes::default(), &Activation::Tanh).unwrap().build().unwrap()
 }
 
 /// The largest difference from `PyTorch` of the outputs and of the state at the end, relative to the

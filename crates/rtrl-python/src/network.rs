@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use rtrl_model::store::network::{self as store, SavedModel};
-use rtrl_model::store::torch;
+use rtrl_model::store::torch::{self, Prefixes};
 use rtrl_model::{Activation, Connection, Network as Model};
 use serde_json::Value;
 
@@ -114,12 +114,20 @@ impl Network {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// A network with the weights of such a file.
+    /// A network with the weights of such a file, under these prefixes.
     #[staticmethod]
-    fn from_torch(bytes: &[u8], nonlinearity: &str, double: bool) -> PyResult<Self> {
+    #[pyo3(signature = (bytes, layers, readout, nonlinearity, double))]
+    fn from_torch(
+        bytes: &[u8],
+        layers: &str,
+        readout: Option<&str>,
+        nonlinearity: &str,
+        double: bool,
+    ) -> PyResult<Self> {
         let nonlinearity: Activation = nonlinearity.parse().map_err(raise)?;
-        let single = || torch::from_bytes(bytes, &nonlinearity)?.build();
-        let twice = || torch::from_bytes(bytes, &nonlinearity)?.build();
+        let prefixes = Prefixes { layers, readout };
+        let single = || torch::from_bytes(bytes, prefixes, &nonlinearity)?.build();
+        let twice = || torch::from_bytes(bytes, prefixes, &nonlinearity)?.build();
         Self::of(double, single, twice).map_err(raise)
     }
 }

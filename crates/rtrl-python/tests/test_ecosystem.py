@@ -1,4 +1,4 @@
-"""River, scikit-learn, PyTorch, the lab and its pictures."""
+"""River, scikit-learn, the lab and its pictures."""
 
 import doctest
 import importlib
@@ -180,29 +180,6 @@ def test_scikit_learn_accepts_the_estimators(kind):
     assert not failed and len(results) > 30
     excused = {r["check_name"] for r in results if r["status"] == "xfail"}
     assert excused == set(rtrl.sklearn.EXPECTED_FAILED_CHECKS)
-
-
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
-def test_torch_modules_compute_the_same_and_come_back(kind):
-    if not has_torch():
-        pytest.skip("torch is not installed")
-    import torch
-
-    from rtrl.torch import from_torch, to_torch
-
-    torch.manual_seed(1)
-    module = getattr(torch.nn, kind)(3, 5, 2).double()
-    readout = torch.nn.Linear(5, 2).double()
-    network = from_torch(module, readout)
-    x = np.random.default_rng(1).normal(size=(40, 3))
-    expected = readout(module(torch.from_numpy(x))[0]).detach().numpy()
-    assert abs(network.run(x) - expected).max() < 1e-14
-    back, linear = to_torch(network)
-    again = linear(back(torch.from_numpy(x))[0]).detach().numpy()
-    assert abs(again - expected).max() < 1e-14
-    with pytest.raises(rtrl.ArgumentError, match="module: got Linear"):
-        from_torch(readout)
 
 
 def test_the_lab_draws_tasks_and_repeats_experiments():

@@ -275,6 +275,15 @@ CALLS = {
     "river.optimizer": lambda v: regressor(optimizer=v).learn_one({"a": 1.0}, 1.0),
     "river.seed": lambda v: regressor(seed=v).learn_one({"a": 1.0}, 1.0),
     "river.dtype": lambda v: regressor(dtype=v).learn_one({"a": 1.0}, 1.0),
+    "torch.from_torch.module": lambda v: torch().from_torch(v),
+    "torch.from_state_dict.tensors": lambda v: torch().from_state_dict(v),
+    "torch.from_state_dict.tensor": lambda v: torch().from_state_dict({"weight_ih_l0": v}),
+    "torch.from_state_dict.prefix": lambda v: torch().from_state_dict(tensors(), v),
+    "torch.from_state_dict.readout": lambda v: torch().from_state_dict(tensors(), "", v),
+    "torch.from_state_dict.nonlinearity": lambda v: torch().from_state_dict(
+        tensors(), nonlinearity=v
+    ),
+    "torch.to_torch": lambda v: torch().to_torch(v),
     "plots.learning_curve": lambda v: plot("learning_curve", v),
     "plots.learning_curve.window": lambda v: plot("learning_curve", np.ones(300), v),
     "plots.hinton": lambda v: plot("hinton", v),
@@ -294,6 +303,16 @@ def classifier():
     from rtrl.river import Classifier
 
     return Classifier()
+
+
+def torch():
+    import rtrl.torch
+
+    return rtrl.torch
+
+
+def tensors():
+    return {"weight_ih_l0": np.zeros((3, 2)), "weight_hh_l0": np.zeros((3, 3))}
 
 
 def plot(name, *arguments):

@@ -22,8 +22,8 @@ fn blocks(cell: Cell) -> &'static [(usize, usize)] {
 }
 
 /// The names of the tensors of layer `l`: weights of the inputs and of the units, and their biases.
-pub(super) fn names(l: usize) -> [String; 4] {
-    ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|name| format!("{name}_l{l}"))
+pub(super) fn names(prefix: &str, l: usize) -> [String; 4] {
+    ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|name| format!("{prefix}{name}_l{l}"))
 }
 
 /// Name, shape and contents of the tensors of layer `l`, whose rows are in W.
@@ -36,7 +36,7 @@ pub(super) fn tensors<T: Real>(l: usize, layer: &Layer<T>, weights: &Matrix<T>) 
     };
     let rows = blocks.len() * n;
     let units = layer.width() - n..layer.width();
-    let [weight_ih, weight_hh, bias_ih, bias_hh] = names(l);
+    let [weight_ih, weight_hh, bias_ih, bias_hh] = names("", l);
     let mut tensors = vec![
         (weight_ih, vec![rows, m], each(&|(ih, _), unit| row(ih, unit)[..m].to_vec())),
         (weight_hh, vec![rows, n], each(&|(_, hh), unit| row(hh, unit)[units.clone()].to_vec())),
@@ -60,16 +60,16 @@ pub(super) struct LayerWeights {
 }
 
 impl LayerWeights {
-    /// Reads layer `l`, which sees `inputs` units of the layer below if there is one.
+    /// Reads the tensors with these names, of a layer that sees `inputs` units of the layer below if
+    /// there is one.
     pub(super) fn read(
         tensors: &SafeTensors<'_>,
-        l: usize,
+        [weight_ih, weight_hh, bias_ih, bias_hh]: &[String; 4],
         inputs: Option<usize>,
         bias: bool,
     ) -> Result<Self, String> {
-        let [weight_ih, weight_hh, bias_ih, bias_hh] = names(l);
-        let [rows, m] = matrix_shape(tensors, &weight_ih)?;
-        let [_, n] = matrix_shape(tensors, &weight_hh)?;
+        let [rows, m] = matrix_shape(tensors, weight_ih)?;
+        let [_, n] = matrix_shape(tensors, weight_hh)?;
         let (cell, expected) = match rows / n {
             3 => (Cell::Gru, 3 * n),
             4 => (Cell::Lstm, 4 * n),
@@ -77,13 +77,13 @@ impl LayerWeights {
         };
         let n = expected / blocks(cell).len();
         let shape = [expected, inputs.unwrap_or(m)];
-        let of_inputs = numbers(tensors, &weight_ih, Some(&shape))?.rows();
-        let of_units = numbers(tensors, &weight_hh, Some(&[expected, n]))?.rows();
+        let of_inputs = numbers(tensors, weight_ih, Some(&shape))?.rows();
+        let of_units = numbers(tensors, weight_hh, Some(&[expected, n]))?.rows();
         let biases = |name: &str| {
             let numbers = bias.then(|| numbers(tensors, name, Some(&[expected]))).transpose();
             numbers.map(|numbers| numbers.map_or(Vec::new(), |numbers| numbers.values))
         };
-        let biases = [biases(&bias_ih)?, biases(&bias_hh)?];
+        let biases = [biases(bias_ih)?, biases(bias_hh)?];
         let rows = weight_rows(cell, n, (&of_inputs, &of_units), &biases);
         Ok(Self { cell, units: n, inputs: shape[1], rows })
     }

@@ -39,8 +39,34 @@ use crate::{
     ReadoutWeights, store,
 };
 
-const READOUT_WEIGHT: &str = "readout.weight";
-const READOUT_BIAS: &str = "readout.bias";
+/// What the names of the readout's tensors start with, unless [`Prefixes::readout`] says otherwise.
+const READOUT: &str = "readout.";
+
+/// What the names of the tensors in a file start with, in files of modules that contain an `nn.RNN`,
+/// `nn.GRU` or `nn.LSTM`. By default, the names are those of the table above.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use rtrl_model::store::torch::{Prefixes, import};
+/// use rtrl_model::{Activation, Network};
+///
+/// # fn main() -> Result<(), rtrl_model::Error> {
+/// // The state_dict of a module with `self.lstm = nn.LSTM(...)` and `self.fc = nn.Linear(...)`.
+/// let prefixes = Prefixes { layers: "lstm.", readout: Some("fc.") };
+/// let network: Network<f32> =
+///     import(Path::new("module.safetensors"), prefixes, &Activation::Tanh)?.build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Prefixes<'n> {
+    /// Of the tensors of the layers.
+    pub layers: &'n str,
+    /// Of `weight` and `bias` of the readout, which must be there. `None`: `readout.`, if there are
+    /// such tensors.
+    pub readout: Option<&'n str>,
+}
 
 /// Writes the weights of a network under the names of `nn.RNN`, `nn.GRU` or `nn.LSTM`, in the
 /// precision of the network. Absent weights are written as 0, frozen ones like any other. A bias
@@ -78,15 +104,23 @@ pub fn to_bytes<T: Real>(network: &Network<T>) -> Result<Vec<u8>, Error> {
 /// returned builder has the weights and the readout; more may be added before
 /// [`NetworkBuilder::build`].
 ///
+/// Tensors whose names start with neither prefix are not read. With the default ones, there are no
+/// such tensors.
+///
 /// Biases are added in double precision. Numbers of the file are rounded if `T` is less precise.
 ///
 /// # Errors
 /// [`Error::Setting`] if the nonlinearity is neither tanh nor relu, [`Error::File`] if the file
-/// cannot be read, [`Error::Format`] if it has other tensors than these, or of inconsistent shapes.
-pub fn import<T: Real>(path: &Path, nonlinearity: &Activation) -> Result<NetworkBuilder<T>, Error> {
+/// cannot be read, [`Error::Format`] if it has other tensors than these under one of the prefixes,
+/// or of inconsistent shapes.
+pub fn import<T: Real>(
+    path: &Path,
+    prefixes: Prefixes<'_>,
+    nonlinearity: &Activation,
+) -> Result<NetworkBuilder<T>, Error> {
     let named = |source| Error::File { path: path.to_owned(), source };
     let contents = std::fs::read(path).map_err(named)?;
-    described_by(&contents, path.display().to_string(), nonlinearity)
+    described_by(&contents, path.display().to_string(), prefixes, nonlinearity)
 }
 
 /// [`import`] of the bytes of a safetensors file.
@@ -95,19 +129,22 @@ pub fn import<T: Real>(path: &Path, nonlinearity: &Activation) -> Result<Network
 /// As [`import`], without those of files.
 pub fn from_bytes<T: Real>(
     contents: &[u8],
+    prefixes: Prefixes<'_>,
     nonlinearity: &Activation,
 ) -> Result<NetworkBuilder<T>, Error> {
-    described_by(contents, "weights".to_owned(), nonlinearity)
+    described_by(contents, "weights".to_owned(), prefixes, nonlinearity)
 }
 
 /// What `contents`, which errors call `what`, describe.
 fn described_by<T: Real>(
     contents: &[u8],
     what: String,
+    prefixes: Prefixes<'_>,
     nonlinearity: &Activation,
 ) -> Result<NetworkBuilder<T>, Error> {
     check_nonlinearity("nonlinearity", std::slice::from_ref(nonlinearity))?;
-    let weights = Weights::from_bytes(contents).map_err(|reason| Error::Format { what, reason })?;
+    let weights =
+        Weights::from_bytes(contents, prefixes).map_err(|reason| Error::Format { what, reason })?;
     Ok(weights.builder(nonlinearity))
 }
 
@@ -161,12 +198,18 @@ fn tensors<T: Real>(network: &Network<T>) -> Vec<Entry> {
         layers.flat_map(|(l, layer)| layer::tensors(l, layer, network.weights())).collect();
     if let (Some(readout), Some(top)) = (network.readout_weights(), network.layers().last()) {
         let (outputs, n) = (readout.rows(), top.units());
-        tensors.push((READOUT_WEIGHT.to_owned(), vec![outputs, n], columns(readout, 0..n)));
+        let [weight, bias] = readout_names(READOUT);
+        tensors.push((weight, vec![outputs, n], columns(readout, 0..n)));
         if network.readout_has_bias() {
-            tensors.push((READOUT_BIAS.to_owned(), vec![outputs], columns(readout, n..n + 1)));
+            tensors.push((bias, vec![outputs], columns(readout, n..n + 1)));
         }
     }
     tensors
+}
+
+/// The names of the weights and the bias of the readout.
+fn readout_names(prefix: &str) -> [String; 2] {
+    ["weight", "bias"].map(|name| format!("{prefix}{name}"))
 }
 
 /// These columns of a matrix, row by row.
@@ -195,29 +238,26 @@ struct Weights {
 }
 
 impl Weights {
-    fn from_bytes(contents: &[u8]) -> Result<Self, String> {
+    fn from_bytes(contents: &[u8], prefixes: Prefixes<'_>) -> Result<Self, String> {
         let tensors = SafeTensors::deserialize(contents)
             .map_err(|error| format!("not a safetensors file: {error}"))?;
-        let names = tensors.names();
-        let has = |wanted: &str| names.contains(&wanted);
-        let is_there = |l: &usize| layer::names(*l).iter().any(|name| has(name));
-        let count = (1..=names.len()).take_while(is_there).count() + 1;
-        let known: Vec<String> = (0..count).flat_map(layer::names).collect();
-        let readout = [READOUT_WEIGHT, READOUT_BIAS];
-        let known: Vec<&str> = known.iter().map(String::as_str).chain(readout).collect();
-        if let Some(odd) = names.iter().find(|name| !known.contains(name)) {
-            return Err(format!("got a tensor {odd:?}, expected only {known:?}"));
-        }
-        let bias = names.iter().any(|name| name.starts_with("bias_"));
+        let all = tensors.names();
+        let has = |wanted: &String| all.contains(&wanted.as_str());
+        let of_layer = |l: usize| layer::names(prefixes.layers, l);
+        let count = (1..=all.len()).take_while(|&l| of_layer(l).iter().any(has)).count() + 1;
+        let of_readout = readout_names(prefixes.readout.unwrap_or(READOUT));
+        check_names(&all, prefixes, (0..count).flat_map(of_layer).chain(of_readout.clone()))?;
+        let bias = (0..count).any(|l| of_layer(l)[2..].iter().any(has));
         let mut layers: Vec<LayerWeights> = Vec::new();
         for l in 0..count {
             let inputs = layers.last().map(|below| below.units);
-            layers.push(LayerWeights::read(&tensors, l, inputs, bias)?);
+            layers.push(LayerWeights::read(&tensors, &of_layer(l), inputs, bias)?);
         }
         let top = layers.last().map_or(0, |layer| layer.units);
-        let readout = has(READOUT_WEIGHT) || has(READOUT_BIAS);
-        let readout =
-            readout.then(|| read_readout(&tensors, top, has(READOUT_BIAS))).transpose()?;
+        let readout = prefixes.readout.is_some() || of_readout.iter().any(has);
+        let readout = readout
+            .then(|| read_readout(&tensors, &of_readout, top, has(&of_readout[1])))
+            .transpose()?;
         Ok(Self { bias, layers, readout })
     }
 
@@ -251,12 +291,36 @@ fn described<T: Real>(
     }
 }
 
-fn read_readout(tensors: &SafeTensors<'_>, units: usize, bias: bool) -> Result<Readout, String> {
-    let [outputs, _] = matrix_shape(tensors, READOUT_WEIGHT)?;
-    let mut rows = numbers(tensors, READOUT_WEIGHT, Some(&[outputs, units]))?.rows();
+/// Fails if a tensor under one of the prefixes has none of these names.
+fn check_names(
+    names: &[&str],
+    prefixes: Prefixes<'_>,
+    known: impl Iterator<Item = String>,
+) -> Result<(), String> {
+    let known: Vec<String> = known.collect();
+    let readout = prefixes.readout.unwrap_or(READOUT);
+    let is_read = |name: &str| name.starts_with(prefixes.layers) || name.starts_with(readout);
+    let is_odd = |name: &&&str| is_read(name) && !known.iter().any(|known| known == **name);
+    match names.iter().filter(is_odd).min() {
+        None => Ok(()),
+        Some(odd) => {
+            let known: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
+            Err(format!("got tensor {odd:?}, expected only {}", known.join(", ")))
+        }
+    }
+}
+
+fn read_readout(
+    tensors: &SafeTensors<'_>,
+    [weight_name, bias_name]: &[String; 2],
+    units: usize,
+    bias: bool,
+) -> Result<Readout, String> {
+    let [outputs, _] = matrix_shape(tensors, weight_name)?;
+    let mut rows = numbers(tensors, weight_name, Some(&[outputs, units]))?.rows();
     let mut readout = Readout::new(outputs);
     if bias {
-        let bias = numbers(tensors, READOUT_BIAS, Some(&[outputs]))?.values;
+        let bias = numbers(tensors, bias_name, Some(&[outputs]))?.values;
         rows.iter_mut().zip(bias).for_each(|(row, bias)| row.push(bias));
     } else {
         readout = readout.without_bias();
@@ -267,6 +331,9 @@ fn read_readout(tensors: &SafeTensors<'_>, units: usize, bias: bool) -> Result<R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const READOUT_WEIGHT: &str = "readout.weight";
+    const READOUT_BIAS: &str = "readout.bias";
 
     /// 3 units, 2 inputs, 2 outputs, with an absent and a frozen weight.
     fn builder<T: Real>() -> NetworkBuilder<T> {
@@ -294,7 +361,7 @@ mod tests {
     }
 
     fn read(contents: &[u8]) -> Result<Weights, String> {
-        Weights::from_bytes(contents)
+        Weights::from_bytes(contents, Prefixes::default())
     }
 
     /// A file of float64 tensors filled with 0.5.
@@ -343,10 +410,15 @@ mod tests {
         let path = folder.path().join("rnn.safetensors");
         let network = builder::<f64>().build().unwrap();
         export(&network, &path).unwrap();
-        let back = import::<f64>(&path, &Activation::Tanh).unwrap().build().unwrap();
+        let back =
+            import::<f64>(&path, Prefixes::default(), &Activation::Tanh).unwrap().build().unwrap();
         assert_eq!(back.weights(), network.weights());
-        assert!(matches!(import::<f64>(&path, &Activation::Logistic), Err(Error::Setting { .. })));
-        let missing = import::<f64>(&folder.path().join("none"), &Activation::Tanh);
+        assert!(matches!(
+            import::<f64>(&path, Prefixes::default(), &Activation::Logistic),
+            Err(Error::Setting { .. })
+        ));
+        let missing =
+            import::<f64>(&folder.path().join("none"), Prefixes::default(), &Activation::Tanh);
         assert!(matches!(missing, Err(Error::File { .. })));
     }
 
@@ -473,8 +545,8 @@ mod tests {
         assert_eq!(with(&[]), "");
         let cases = [
             (with(&[("weight_ih_l1", &[2, 2])]), "weight_hh_l1: "),
-            (with(&[("weight_ih_l2", &[2, 2])]), "got a tensor \"weight_ih_l2\""),
-            (with(&[("weight_ih_l0_reverse", &[2, 2])]), "got a tensor \"weight_ih_l0_reverse\""),
+            (with(&[("weight_ih_l2", &[2, 2])]), "got tensor \"weight_ih_l2\""),
+            (with(&[("weight_ih_l0_reverse", &[2, 2])]), "got tensor \"weight_ih_l0_reverse\""),
             (
                 with(&[("weight_ih_l1", &[2, 3]), ("weight_hh_l1", &[2, 2])]),
                 "weight_ih_l1: got shape [2, 3], expected [2, 2]",
@@ -507,6 +579,43 @@ mod tests {
         assert!(read(&file_of(&[("weight_ih_l0", &[2, 0]), ("weight_hh_l0", &[2, 2])])).is_err());
         assert!(read(&file_of(&[("weight_ih_l0", &[2, 1])])).is_err());
         assert!(read(b"no tensors").is_err());
+    }
+
+    #[test]
+    fn tensors_are_found_under_the_prefixes_of_a_module() {
+        let network = builder::<f64>().readout(readout()).build().unwrap();
+        let contents = to_bytes(&network).unwrap();
+        let file = SafeTensors::deserialize(&contents).unwrap();
+        let with = |more: &[&str], readout: Option<&str>| {
+            let renamed = |name: &str| match name.strip_prefix(READOUT) {
+                Some(of_readout) => format!("fc.{of_readout}"),
+                None => format!("rnn.{name}"),
+            };
+            let mut tensors: Vec<_> =
+                file.tensors().into_iter().map(|(name, view)| (renamed(&name), view)).collect();
+            let odd = file.tensor(READOUT_BIAS).unwrap();
+            tensors.extend(more.iter().map(|&name| (name.to_owned(), odd.clone())));
+            let contents = safetensors::serialize(tensors, None).unwrap();
+            let prefixes = Prefixes { layers: "rnn.", readout };
+            from_bytes::<f64>(&contents, prefixes, &Activation::Tanh)?.build()
+        };
+        let back = with(&["embedding.weight", "weight_ih_l0", "readouts"], Some("fc.")).unwrap();
+        assert_eq!(back.weights(), network.weights());
+        assert_eq!(back.readout_weights(), network.readout_weights());
+        assert!(back.has_bias());
+        assert!(with(&[], None).unwrap().readout_weights().is_none());
+        let refused = |more: &[&str], readout| with(more, Some(readout)).unwrap_err().to_string();
+        let expected = "weights: got tensor \"rnn.other\", expected only \"rnn.weight_ih_l0\", \
+                        \"rnn.weight_hh_l0\", \"rnn.bias_ih_l0\", \"rnn.bias_hh_l0\", \
+                        \"fc.weight\", \"fc.bias\"";
+        assert_eq!(refused(&["rnn.z", "rnn.other"], "fc."), expected);
+        assert!(refused(&["fc.2.weight"], "fc.").contains("got tensor \"fc.2.weight\""));
+        assert!(refused(&[], "head.").starts_with("weights: head.weight: "));
+        let without = from_bytes::<f64>(&contents, Prefixes::default(), &Activation::Tanh);
+        assert!(without.unwrap().build().unwrap().readout_weights().is_some());
+        let elsewhere = Prefixes { layers: "lstm.", readout: None };
+        let message = from_bytes::<f64>(&contents, elsewhere, &Activation::Tanh).unwrap_err();
+        assert!(message.to_string().starts_with("weights: lstm.weight_ih_l0: "), "{message}");
     }
 
     #[test]
