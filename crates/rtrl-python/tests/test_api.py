@@ -321,9 +321,10 @@ def test_overflows_are_errors_or_recovered_from():
 def test_reports_and_learners_say_what_they_are(make, data):
     learner = make(streams=2, regime=rtrl.RealTime(every=4))
     text = repr(learner)
-    for part in ("GRU(5)", "2 streams", "every 4 steps", "bytes of sensitivities", "float64"):
+    for part in ("GRU(5)", "2 streams", "every 4 steps", "float64"):
         assert part in text
     facts = learner.describe()
+    assert f"{facts['sensitivity_bytes']} bytes in engines" in text and "\n" not in text
     assert facts["sensitivity_bytes"] > 0 and facts["states"] == 5
     report = make().step(data[0][0], data[1][0])
     assert repr(report).startswith("StepReport(step=0, loss=") and report.updated

@@ -141,7 +141,11 @@ def test_the_plan_of_the_engine_says_how_heads_are_computed():
     assert plan.operations == 8 * 2 * 8 * 8 * 88 and plan.bytes > 8 * 8 * 88 * 4
     assert str(plan).startswith("sensitivities: 8 blocks, ")
     assert str(plan).endswith("\n  8 x eager: 8 states, 8 weight rows, 88 weights that learn")
-    assert "engine 8 blocks" in repr(learner)
+    first, *blocks = repr(learner).splitlines()
+    assert f"engine 8 blocks, {plan.bytes} bytes in engines" in first
+    assert blocks == ["  8 x eager: 8 states, 8 weight rows, 88 weights that learn"]
+    first, *of_forecaster = repr(rtrl.Forecaster(learner)).splitlines()
+    assert first.endswith("0 steps), horizon=1)") and of_forecaster == blocks
     whole = rtrl.Learner(rtrl.Network(2, 64, readout=1), engine=rtrl.Deferred(5)).engine_plan()
     assert [block.engine for block in whole.blocks] == ["deferred, window 5"]
     assert whole.bytes > plan.bytes and whole.operations > plan.operations
@@ -150,6 +154,13 @@ def test_the_plan_of_the_engine_says_how_heads_are_computed():
     frozen = rtrl.Simple(5, frozen=np.ones((5, 8), bool))
     learner = rtrl.Learner(rtrl.Network(2, frozen, readout=1))
     assert learner.engine_plan().blocks == () and "engine none, 0 bytes" in repr(learner)
+
+
+def test_the_text_of_a_learner_names_the_first_kinds_of_blocks():
+    layers = [rtrl.Simple(units) for units in range(10, 22)]
+    text = repr(rtrl.Learner(rtrl.Network(1, layers), engine="eager")).splitlines()
+    assert "engine 12 blocks" in text[0] and len(text) == 10 and text[-1] == "  and 4 more"
+    assert text[8].startswith("  1 x eager: 95 states, 17 weight rows, ")
 
 
 def test_thousands_of_units_fit_in_heads():

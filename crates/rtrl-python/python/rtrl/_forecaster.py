@@ -74,4 +74,5 @@ class Forecaster(Stored[_rtrl.Forecaster]):
         return cls._loaded(_rtrl.Forecaster.load(path, threads), loss, None)
 
     def __repr__(self) -> str:
-        return f"Forecaster({self.learner!r}, horizon={self.horizon})"
+        learner, *blocks = repr(self.learner).splitlines()
+        return "\n".join([f"Forecaster({learner}, horizon={self.horizon})", *blocks])

@@ -20,7 +20,7 @@ from rtrl._arguments import (
 )
 from rtrl._errors import ArgumentError, CallbackError
 from rtrl._network import Network
-from rtrl._plan import BlockPlan, EnginePlan
+from rtrl._plan import BlockPlan, EnginePlan, kinds_of_blocks
 from rtrl._rtrl import StepReport
 from rtrl._stored import (
     MOST_THREADS,
@@ -356,8 +356,9 @@ class Learner(Stored[_rtrl.Learner]):
     def __repr__(self) -> str:
         facts = self._core.describe()
         streams = f", {facts['streams']} streams" if facts["streams"] > 1 else ""
-        return (
+        first = (
             f"Learner({self.network!r}; {facts['loss']}, {facts['regime']}{streams}, engine "
-            f"{facts['engine']}, {facts['sensitivity_bytes']} bytes of sensitivities, "
+            f"{facts['engine']}, {facts['sensitivity_bytes']} bytes in engines, "
             f"{facts['steps']} steps)"
         )
+        return "\n".join([first, *kinds_of_blocks(self.engine_plan())])

@@ -32,3 +32,16 @@ class EnginePlan:
 
     def __str__(self) -> str:
         return self.text
+
+
+MOST_KINDS = 8
+
+
+def kinds_of_blocks(plan: EnginePlan) -> list[str]:
+    """The lines about the blocks of a divided network, one for each group of equal blocks that
+    follow each other; the first ones if there are many."""
+    if len(plan.blocks) < 2:
+        return []
+    kinds = plan.text.splitlines()[1:]
+    more = len(kinds) - MOST_KINDS
+    return kinds[:MOST_KINDS] + ([f"  and {more} more"] if more > 0 else [])
