@@ -188,8 +188,7 @@ def test_the_lab_draws_tasks_and_repeats_experiments():
     assert np.isnan(targets).any() and np.array_equal(x, lab.task("recall").draw(500, seed=3)[0])
     assert not np.array_equal(x, lab.task("recall").draw(500, seed=4)[0])
     quick = [experiment for experiment in lab.experiments() if experiment.quick]
-    steps = quick[0].run(seed=1)
-    assert steps is None or 0 < steps < quick[0].limit
+    assert 0 < quick[0].run(seed=1) < quick[0].limit
     with pytest.raises(rtrl.OutOfMemoryError):
         lab.task("recall").draw(10**17)
     with pytest.raises(rtrl.ArgumentError, match="task: got 'xor'"):
@@ -209,30 +208,57 @@ def test_the_instruments_look_at_a_network():
         lab.inspect(rtrl.Network(3, 4, 1), task="xor-2")
 
 
-@pytest.mark.filterwarnings("default")
-def test_pictures_are_drawn():
-    import matplotlib
+def xor_machine():
+    """A network that solves the task xor-2: its units are OR, AND, and their difference."""
+    weights = 8 * np.array([[1, 1, -0.5, 0, 0, 0], [1, 1, -1.5, 0, 0, 0], [0, 0, -0.5, 1, -1, 0]])
+    units = rtrl.Simple(3, activation="logistic", weights=weights)
+    return rtrl.Network(2, units, rtrl.Readout(1, weights=np.array([[0.0, 0.0, 1.0, 0.0]])))
 
-    matplotlib.use("agg")
+
+@pytest.fixture
+def axes():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    return FigureCanvasAgg(Figure()).figure.subplots()
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["learning_curve", "hinton", "raster", "spectrum", "automaton"])
+def test_pictures_are_drawn(axes, name):
     from rtrl import plots
 
-    learner = rtrl.Learner(rtrl.Network(2, 6, 1, seed=1), rtrl.Adam(0.02))
-    run = learner.run(*lab.task("xor-2").draw(5000, seed=1))
-    findings = lab.inspect(learner.network, task="xor-2", steps=200)
-    for draw, what in (
-        (plots.learning_curve, run.losses),
-        (plots.hinton, learner.weights["layer0"]),
-        (plots.raster, findings.states),
-        (plots.spectrum, findings),
-        (plots.automaton, findings),
-    ):
-        axes = matplotlib.figure.Figure().subplots()
-        if draw is plots.automaton and findings.machine is None:
-            with pytest.raises(rtrl.ArgumentError, match="automaton"):
-                draw(findings, axes=axes)
-            continue
-        assert draw(what, axes=axes) is axes
-        axes.figure.canvas.draw()
+    network = xor_machine()
+    findings = lab.inspect(network, task="xor-2", steps=500)
+    losses = rtrl.Learner(network).run(*lab.task("xor-2").draw(1000, seed=1)).losses
+    of = {"learning_curve": losses, "hinton": network.weights["layer0"], "raster": findings.states}
+    before = len(axes.get_children())
+    assert getattr(plots, name)(of.get(name, findings), axes=axes) is axes
+    axes.figure.canvas.draw()
+    assert len(axes.get_children()) > before
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_picture_of_an_automaton_has_its_states_and_arrows(axes):
+    from matplotlib.text import Annotation
+
+    from rtrl import plots
+
+    findings = lab.inspect(xor_machine(), task="xor-2", steps=500)
+    assert findings.machine["comparison"]["verdict"] == "equivalent"
+    plots.automaton(findings, axes=axes)
+    arrows = [text for text in axes.texts if isinstance(text, Annotation)]
+    labels = [text.get_text() for text in axes.texts if not isinstance(text, Annotation)]
+    # The state is whether the last inputs were different.
+    assert sorted(labels) == ["0", "1", *2 * ["1 0\n0 1"], *2 * ["1 1\n0 0"]]
+    places = {text.get_text(): text.get_position() for text in axes.texts[:]}
+    ends = [(arrow.xyann, arrow.xy) for arrow in arrows]
+    assert len(set(ends)) == 4 and all(start != end for start, end in ends)
+    between = [(places["0"], places["1"]), (places["1"], places["0"])]
+    assert all(any(np.allclose(end, pair) for end in ends) for pair in between)
+    no_task = lab.inspect(xor_machine(), steps=50)
+    with pytest.raises(rtrl.ArgumentError, match="automaton: got findings without a machine"):
+        plots.automaton(no_task, axes=axes)
 
 
 @pytest.mark.filterwarnings("default")

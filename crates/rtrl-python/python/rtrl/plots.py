@@ -74,8 +74,8 @@ def spectrum(findings: Findings, axes: Any = None) -> Any:
 
 
 def automaton(findings: Findings, axes: Any = None) -> Any:
-    """The finite-state machine of a network on a task: states on a circle, an arrow for each
-    transition with its symbol."""
+    """The finite-state machine of a network on a task: states on a circle, and for each pair of
+    states an arrow with the symbols that lead from one to the other."""
     findings = instance(findings, Findings, "findings")
     if findings.machine is None:
         raise ArgumentError("automaton: got findings without a machine, expected those on a task")
@@ -84,12 +84,27 @@ def automaton(findings: Findings, axes: Any = None) -> Any:
     angles = 2 * np.pi * np.arange(len(rows)) / max(len(rows), 1)
     places = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     for number, (place, transitions) in enumerate(zip(places, rows, strict=True)):
-        axes.text(*place, str(number), ha="center", va="center", bbox={"boxstyle": "circle"})
+        axes.text(*place, str(number), ha="center", va="center", bbox=STATE)
+        labels: dict[int, list[str]] = {}
         for symbol, transition in zip(symbols, transitions, strict=True):
             if transition is not None:
-                end = places[transition["next"]]
-                arrow = {"arrowstyle": "->", "shrinkA": 12, "shrinkB": 12}
-                axes.annotate("", end, place, arrowprops=arrow)
-                axes.text(*(0.65 * place + 0.35 * end), symbol, fontsize=7)
-    axes.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal", xticks=[], yticks=[])
+                labels.setdefault(transition["next"], []).append(symbol)
+        for following, label in labels.items():
+            _arrow(axes, place, places[following], "\n".join(label))
+    axes.set(xlim=(-1.9, 1.9), ylim=(-1.9, 1.9), aspect="equal", xticks=[], yticks=[])
     return axes
+
+
+STATE = {"boxstyle": "circle", "facecolor": "white"}
+
+
+def _arrow(axes: Any, start: Any, end: Any, label: str) -> None:
+    """An arrow that bends to one side, or a loop away from the centre."""
+    bend, shrink, start_of_label = 0.2, 12, 0.5 * (start + end)
+    if np.array_equal(start, end):
+        aside = 0.08 * np.array([-start[1], start[0]])
+        bend, shrink, start, end = -4, 6, start + aside, start - aside
+    across = bend * np.array([end[1] - start[1], start[0] - end[0]])
+    arrow = {"arrowstyle": "->", "shrinkA": shrink, "shrinkB": shrink}
+    axes.annotate("", end, start, arrowprops=arrow | {"connectionstyle": f"arc3,rad={bend}"})
+    axes.text(*(start_of_label + 0.8 * across), label, ha="center", va="center", fontsize=7)
