@@ -271,16 +271,17 @@ def test_observed_runs_take_what_other_runs_take(make, data):
         plain = make()
         plain.run(x, values)
         assert np.array_equal(run(x, values), plain.weights["layer0"])
-    learner = make()
-    for wrong in (
-        (x, targets[:100]),
-        (x[:100], targets),
-        (np.ma.masked_greater(x, 0), None),
-        (1, 1),
+    masked = np.ma.masked_array(x, mask=np.arange(400).reshape(x.shape) == 7)
+    for wrong, steps in (
+        ((x, targets[:100]), 0),
+        ((x[:100], targets), 0),
+        ((masked, None), 3),
+        ((1, 1), 0),
     ):
+        learner = make()
         with pytest.raises(rtrl.ArgumentError):
             learner.run(*wrong, observers=[lambda *_: None])
-    assert learner.steps in (0, np.argmax((x > 0).any(axis=1)))
+        assert learner.steps == steps
 
 
 def test_learning_rates_can_be_changed(make):
@@ -310,12 +311,17 @@ def test_least_squares_fits_a_readout():
 
 def test_overflows_are_errors_or_recovered_from():
     network = rtrl.Network(1, rtrl.Simple(4, activation="relu", weights=rtrl.Orthogonal(30.0)))
-    x, targets = np.zeros((200, 1)), np.full((200, 4), np.nan)
+    x, targets = np.zeros((40, 1)), np.full((40, 4), np.nan)
     x[0] = 1e-30
     learner = rtrl.Learner(network, rtrl.SGD(1e-6))
-    with pytest.raises(rtrl.Error):
+    with pytest.raises(rtrl.NumericError, match="step 29: sensitivities overflowed"):
         learner.run(x, targets)
     assert all(np.isfinite(array).all() for array in learner.weights.values())
+    assert learner.steps == 29 and learner.describe()["resets"] == 0
+    learner = rtrl.Learner(network, rtrl.SGD(1e-6), reset_sensitivities=True)
+    learner.run(x, targets)
+    # The step that overflowed is not counted.
+    assert learner.steps == 39 and learner.describe()["resets"] == 1
 
 
 def test_reports_and_learners_say_what_they_are(make, data):
@@ -351,3 +357,16 @@ def test_the_examples_of_the_docs_run():
     path = Path(__file__).parents[3] / "docs/python.md"
     tested = doctest.testfile(str(path), module_relative=False)
     assert tested.attempted > 30 and tested.failed == 0
+
+
+def test_the_example_of_the_readme_runs():
+    path = Path(__file__).parents[3] / "README.md"
+    if not path.exists():
+        pytest.skip("the package is not in a checkout")
+    blocks = path.read_text().split("```python\n")[1:]
+    assert len(blocks) == 1
+    x = np.sin(0.3 * np.arange(2001))[:, None]
+    names = {"rtrl": rtrl, "x": x[:-1], "targets": x[1:]}
+    exec(blocks[0].split("```")[0], names)
+    assert names["losses"].shape == (2000,)
+    assert names["losses"][-100:].mean() < names["losses"][:100].mean() / 10
