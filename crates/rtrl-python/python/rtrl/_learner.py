@@ -325,7 +325,7 @@ class Learner(Stored[_rtrl.Learner]):
         return np.dtype(str(self._core.describe()["dtype"]))
 
     def describe(self) -> dict[str, Any]:
-        """The learner in numbers and words: engine, regime, bytes of sensitivities, counters."""
+        """The learner in numbers and words: engine, its bytes, regime, counters."""
         return self._core.describe()
 
     def engine_plan(self) -> EnginePlan:
@@ -354,11 +354,11 @@ class Learner(Stored[_rtrl.Learner]):
         return cls._loaded(_rtrl.Learner.load(path, threads, name), loss, optimizer)
 
     def __repr__(self) -> str:
-        facts = self._core.describe()
+        facts, plan = self._core.describe(), self.engine_plan()
         streams = f", {facts['streams']} streams" if facts["streams"] > 1 else ""
         first = (
             f"Learner({self.network!r}; {facts['loss']}, {facts['regime']}{streams}, engine "
-            f"{facts['engine']}, {facts['sensitivity_bytes']} bytes in engines, "
-            f"{facts['steps']} steps)"
+            f"{facts['engine']}, {plan.sensitivity_bytes} bytes of sensitivities in engines of "
+            f"{plan.bytes} bytes, {facts['steps']} steps)"
         )
-        return "\n".join([first, *kinds_of_blocks(self.engine_plan())])
+        return "\n".join([first, *kinds_of_blocks(plan)])

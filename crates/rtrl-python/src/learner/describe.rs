@@ -27,7 +27,7 @@ pub(crate) fn describe<'py, T: Number>(
     facts.set_item("has_optimizer_function", matches!(optimizer, Optimizer::Custom { .. }))?;
     facts.set_item("least_squares", !learner.readout_fits().is_empty())?;
     facts.set_item("learning_rate", optimizer.learning_rate())?;
-    facts.set_item("sensitivity_bytes", learner.state_bytes())?;
+    facts.set_item("engine_bytes", learner.state_bytes())?;
     facts.set_item("steps", learner.steps())?;
     facts.set_item("updates", learner.updates())?;
     let recoveries = learner.recoveries();
