@@ -1,6 +1,7 @@
 """Files of the program `rtrl`, and files for it. The program is `target/debug/rtrl`, or `RTRL`.
 With `CI=true`, it must be there."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -51,3 +52,20 @@ def test_the_program_reads_models_of_the_package(program, tmp_path):
     network = rtrl.Network(2, rtrl.Simple(5), readout=1, seed=1)
     network.save(tmp_path / "model", {"made by": "a test"})
     assert "5 tanh units, 2 inputs" in program("inspect", "model")
+
+
+def test_the_program_inspects_learners_of_the_package(program, tmp_path):
+    """The weights are those that have been learnt."""
+    network = rtrl.Network(2, rtrl.Simple(5), readout=1, seed=1, dtype="float64")
+    learner = rtrl.Learner(network, rtrl.Adam(0.01), streams=2)
+    learner.run(np.ones((50, 2, 2)), np.ones((50, 2, 1)))
+    learner.save(tmp_path / "learner", {"made by": "a test"})
+    shown = program("inspect", "learner", "--json", "findings.json")
+    assert "5 tanh units, 2 inputs" in shown and "saved as f64" in shown
+    findings = json.loads((tmp_path / "findings.json").read_text())
+    values = np.array(
+        [value["real"] + 1j * value["imaginary"] for value in findings["eigenvalues"]]
+    )
+    learnt, first = (np.linalg.eigvals(of.weights["layer0"][:, 3:]) for of in (learner, network))
+    assert abs(np.sort_complex(values) - np.sort_complex(learnt)).max() < 1e-12
+    assert abs(np.sort_complex(values) - np.sort_complex(first)).max() > 1e-3
