@@ -331,8 +331,9 @@ class Learner(Stored[_rtrl.Learner]):
     def engine_plan(self) -> EnginePlan:
         """The blocks into which structure divides the network, such as its heads, each with its
         engine; their memory and operations."""
-        blocks, *rest = self._core.engine_plan()
-        return EnginePlan(tuple(BlockPlan(*block) for block in blocks), *rest)
+        blocks, sensitivity_bytes, bytes, operations, text = self._core.engine_plan()
+        plans = tuple(BlockPlan(*block) for block in blocks)
+        return EnginePlan(plans, sensitivity_bytes, bytes, operations, text)
 
     @classmethod
     def load(
