@@ -165,6 +165,9 @@ def test_the_text_of_a_learner_names_the_first_kinds_of_blocks():
 
 
 def test_thousands_of_units_fit_in_heads():
+    # Without heads, the layer below would take minutes and gigabytes.
+    small = rtrl.Network(1, rtrl.GRU(16, heads_of=4), readout=1)
+    assert small.weights["layer0"].shape == (4 * 16, 6)
     learner = rtrl.Learner(rtrl.Network(1, rtrl.GRU(8192, heads_of=4), readout=1, seed=1))
     assert learner.weights["layer0"].shape == (4 * 8192, 6)
     assert learner.engine_plan().bytes < 1e8
