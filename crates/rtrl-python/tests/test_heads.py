@@ -109,6 +109,12 @@ def test_weights_have_columns_for_the_units_of_a_head():
         learner.weights = {"layer0": np.zeros((4, 10))}
 
 
+@pytest.mark.parametrize("head", [1, 2, 3, 4, 6])
+def test_networks_say_their_heads_if_there_are_several(head):
+    assert f"[LSTM(12, heads_of={head})]" in repr(rtrl.Network(2, rtrl.LSTM(12, heads_of=head)))
+    assert "[LSTM(12)]" in repr(rtrl.Network(2, rtrl.LSTM(12, heads_of=12)))
+
+
 def test_heads_survive_copies_pickles_and_files(tmp_path):
     learner, _, _ = pair("gru", 12, 3)
     x, targets = np.ones((30, INPUTS)), np.full((30, 12), 0.3)
