@@ -163,7 +163,8 @@ fn learner<T: Real>(
         .unwrap()
 }
 
-/// A step of networks with structure on one thread, in blocks and by one eager engine for all units.
+/// A step of networks with structure on one thread, in blocks and by one eager engine for all
+/// units.
 fn structure<T: Real>(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("structure/{}", T::NAME));
     let networks: [(&str, NetworkBuilder<T>); 4] = [

@@ -17,7 +17,8 @@ enum Layers {
     Divided,
     /// LSTM units in heads.
     DividedLstm,
-    /// Simple units in two heads whose members are not neighbours, and some that see only themselves.
+    /// Simple units in two heads whose members are not neighbours, and some that see only
+    /// themselves.
     Heads,
 }
 
@@ -215,8 +216,8 @@ fn the_cheap_observers_allocate_nothing() {
     assert_eq!(count, 0);
 }
 
-/// The thread pool puts the job of the second thread into a box, for p and for the gradient, and its queue
-/// takes a block now and then; nothing else may.
+/// The thread pool puts the job of the second thread into a box, for p and for the gradient, and
+/// its queue takes a block now and then; nothing else may.
 #[test]
 fn a_parallel_step_allocates_only_jobs() {
     for (layers, engine) in LAYERS.into_iter().flat_map(|l| engines().map(|e| (l, e))) {

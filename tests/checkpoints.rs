@@ -141,8 +141,8 @@ fn schedule() -> RateSchedule {
     RateSchedule::custom("slower", |update| 1.0 / (1.0 + update as f64 / 64.0))
 }
 
-/// Everything that happens at one step: a sample for each stream, now and then a reset or the end of an
-/// epoch. It is drawn from the number of the step alone.
+/// Everything that happens at one step: a sample for each stream, now and then a reset or the end
+/// of an epoch. It is drawn from the number of the step alone.
 fn advance<T: Real>(learner: &mut Learner<T>, run: &Run, step: usize) {
     let mut generator = Generator::new(1000 + step as u64);
     let outputs = learner.network().outputs();
@@ -168,8 +168,8 @@ fn advance<T: Real>(learner: &mut Learner<T>, run: &Run, step: usize) {
     }
 }
 
-/// The learner that is stored and read again: in memory, and every tenth step by a file, whose way to
-/// the disk takes a hundred times as long.
+/// The learner that is stored and read again: in memory, and every tenth step by a file, whose way
+/// to the disk takes a hundred times as long.
 fn resumed<T: Real>(learner: &Learner<T>, folder: &std::path::Path, threads: usize) -> Learner<T> {
     let application = json!({"row": 7});
     let stored = if learner.steps().is_multiple_of(10) {
@@ -189,7 +189,8 @@ fn real_time(timing: Timing, every: usize) -> Regime {
     Regime::RealTime { timing, every }
 }
 
-/// Averages of the gradient of two lengths; the direction is the shorter one and a part of the longer.
+/// Averages of the gradient of two lengths; the direction is the shorter one and a part of the
+/// longer.
 #[derive(Debug)]
 struct TwoAverages;
 

@@ -97,8 +97,8 @@ fn random_chains_find_a_broken_term() {
     }
 }
 
-/// Sensitivities of inputs that are tiny for three steps, and then 0, vanish, and are cleared after step
-/// 64.
+/// Sensitivities of inputs that are tiny for three steps, and then 0, vanish, and are cleared after
+/// step 64.
 #[test]
 fn vanishing_sensitivities_are_cleared_as_in_the_reference() {
     let recipe = Recipe {

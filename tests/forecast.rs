@@ -65,7 +65,8 @@ fn exact<T: Real>(values: &[T]) -> Vec<f64> {
     values.iter().map(|value| value.to_f64()).collect()
 }
 
-/// The last output of the reference if only the first `labelled` of the first `steps` steps have targets.
+/// The last output of the reference if only the first `labelled` of the first `steps` steps have
+/// targets.
 fn replayed<T: Real>(case: &Case, steps: usize, labelled: usize) -> Vec<f64> {
     let mut case = case.clone();
     case.x.truncate(steps);
@@ -74,8 +75,8 @@ fn replayed<T: Real>(case: &Case, steps: usize, labelled: usize) -> Vec<f64> {
     reference::run::<T>(&case).outputs.pop().unwrap()
 }
 
-/// Whether every forecast of a run is that of the reference; `labelled` says how many of the first steps had
-/// labels when `calls` calls have been made.
+/// Whether every forecast of a run is that of the reference; `labelled` says how many of the first
+/// steps had labels when `calls` calls have been made.
 fn forecasts_agree<T: Real>(
     case: &Case,
     horizon: usize,

@@ -123,8 +123,8 @@ impl Engine {
     }
 }
 
-/// A step of every stream with random inputs and targets; some steps, streams and outputs have none.
-/// Returns the loss.
+/// A step of every stream with random inputs and targets; some steps, streams and outputs have
+/// none. Returns the loss.
 fn advance<T: Real>(learner: &mut Learner<T>, t: u64) -> f64 {
     let mut numbers = Generator::new(t);
     let outputs = learner.network().outputs();

@@ -32,7 +32,8 @@ fn newest(folder: &Path) -> Result<u64, String> {
     Ok(step)
 }
 
-/// Files in the folder: checkpoints, and those that a process is writing or was writing when it was killed.
+/// Files in the folder: checkpoints, and those that a process is writing or was writing when it was
+/// killed.
 fn names(folder: &Path) -> [Vec<OsString>; 2] {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     let is_temporary = |name: &OsString| name.to_str().unwrap().starts_with(".rtrl-");

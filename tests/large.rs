@@ -1,5 +1,5 @@
-//! Large networks, for which loops are too slow: one step of the engine against `P'v = J(Pv) + Bv` for
-//! random v, which costs n³.
+//! Large networks, for which loops are too slow: one step of the engine against `P'v = J(Pv) + Bv`
+//! for random v, which costs n³.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use rtrl_kernel::{Deferred, Eager, Engine, Isa, Jacobian, Layout, Pace, Real, Step, Threads};
@@ -84,8 +84,8 @@ impl<T: Real> Seen<T> {
         Self { values, v, before, after }
     }
 
-    /// The largest difference of `P'v` from `J(Pv) + Bv`, over the largest value. `omitted` is a unit to leave
-    /// out of J, as a negative control.
+    /// The largest difference of `P'v` from `J(Pv) + Bv`, over the largest value. `omitted` is a
+    /// unit to leave out of J, as a negative control.
     fn difference(&self, omitted: Option<usize>) -> f64 {
         let largest = self.after.iter().fold(0.0f64, |most, value| most.max(value.abs()));
         let differences = (0..self.after.len()).map(|k| self.after[k] - self.expected(k, omitted));
@@ -137,8 +137,8 @@ fn one_step_of_a_large_network_is_the_linear_map() {
     assert!(found <= bound::<f64>(64), "scalar: {found:e}");
 }
 
-/// Negative control, for each engine: any one unit of 150 left out of the recurrent sum is above the bound. A
-/// forced unit has no part in the sum.
+/// Negative control, for each engine: any one unit of 150 left out of the recurrent sum is above
+/// the bound. A forced unit has no part in the sum.
 #[test]
 fn each_missing_unit_is_caught() {
     let (n, width) = (150, 153);

@@ -30,8 +30,8 @@ fn learner(seed: u64, frozen: Vec<Vec<bool>>) -> Learner<f64> {
         .unwrap()
 }
 
-/// The steps until 1000 targets in a row are met within 0.5 while the network learns, if it takes no more
-/// than 10 000.
+/// The steps until 1000 targets in a row are met within 0.5 while the network learns, if it takes
+/// no more than 10 000.
 fn solved(mut learner: Learner<f64>, seed: u64) -> Option<usize> {
     let mut task = PipelinedXor::new(NonZeroUsize::new(2).unwrap(), 1000 + seed);
     let mut in_a_row = 0;
@@ -65,8 +65,8 @@ fn exclusive_or_needs_the_hidden_units_to_learn() {
     assert!(steps.iter().all(Option::is_none), "{steps:?}");
 }
 
-/// The mean loss of the last 5000 of 40 000 steps of the Add task, in nats: half the units and ten times
-/// the rate of the example `add`, which takes six times as many steps.
+/// The mean loss of the last 5000 of 40 000 steps of the Add task, in nats: half the units and ten
+/// times the rate of the example `add`, which takes six times as many steps.
 fn add_loss(seed: u64, recurrent_rate: f64) -> f64 {
     let network = Network::<f32>::builder(16, 2)
         .weights(InitialWeights::Orthogonal { gain: 1.0 })

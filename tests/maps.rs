@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules that a file declares, but for those of tests, and does not name in its documentation.
+/// The modules that a file declares, but for those of tests, and does not name in its
+/// documentation.
 fn missing(source: &str) -> Vec<&str> {
     let docs: Vec<&str> = source.lines().filter(|line| line.starts_with("//!")).collect();
     let named = |module: &str| {

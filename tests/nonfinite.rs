@@ -201,7 +201,8 @@ impl Switch {
     }
 }
 
-/// Half the squared error; with the switch at 1, 2 or 3 its value, at 4, 5 or 6 its last error is not finite.
+/// Half the squared error; with the switch at 1, 2 or 3 its value, at 4, 5 or 6 its last error is
+/// not finite.
 fn own_loss<T: Real>(switch: Switch) -> Loss<T> {
     let bad = |fault: usize| bad::<T>()[(fault - 1) % 3];
     Loss::custom("own", move |outputs, targets, errors| {

@@ -324,7 +324,8 @@ fn a_schedule_that_fails_refuses_the_update_and_the_learner_goes_on() {
     learner.step(&[0.1, 0.2], Targets::None).unwrap();
 }
 
-/// A learner that stops and one that continues from its weights and its optimiser make the same update.
+/// A learner that stops and one that continues from its weights and its optimiser make the same
+/// update.
 #[test]
 fn an_optimiser_can_be_taken_over() {
     for settings in combinations() {

@@ -61,7 +61,8 @@ fn network<T: Real>(layers: Layers, readout: bool) -> Network<T> {
     if readout { builder.readout(layer) } else { builder }.build().unwrap()
 }
 
-/// The input and the targets of one stream at one step; some targets are absent, some steps have none.
+/// The input and the targets of one stream at one step; some targets are absent, some steps have
+/// none.
 fn sample(generator: &mut Generator, outputs: usize) -> (Vec<f64>, Vec<Option<f64>>) {
     let x = (0..INPUTS).map(|_| generator.normal()).collect();
     let silent = generator.below(4) == 0;
@@ -89,8 +90,8 @@ fn alone(network: &Network<f64>, forcing: bool, engine: EngineChoice) -> Learner
         .unwrap()
 }
 
-/// The largest relative difference of outputs and weights over a run. With `rest`, streams skip about
-/// every third step; `faulty` is a stream that loses its p on the way.
+/// The largest relative difference of outputs and weights over a run. With `rest`, streams skip
+/// about every third step; `faulty` is a stream that loses its p on the way.
 fn difference(
     (readout, every, rest): (bool, u64, bool),
     learner: LearnerBuilder<f64>,
@@ -176,7 +177,8 @@ const ENGINES: [EngineChoice; 3] = [
     EngineChoice::Deferred { window: Some(5), pace: Pace::Even },
 ];
 
-/// Whether there is a readout, the steps from one update to the next, and whether streams skip steps.
+/// Whether there is a readout, the steps from one update to the next, and whether streams skip
+/// steps.
 fn settings() -> Vec<(bool, usize, bool)> {
     [false, true]
         .map(|rest| [(false, 1), (true, 1), (false, 4), (true, 4)].map(|(r, e)| (r, e, rest)))

@@ -51,7 +51,8 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() }
 }
 
-/// Blocks of eager engines against the reference, equal by `==`, and against each other in every bit.
+/// Blocks of eager engines against the reference, equal by `==`, and against each other in every
+/// bit.
 fn compare_eager<T: Real>(case: &Case) -> Result<(), TestCaseError> {
     let expected = reference::run::<T>(case);
     let first = divided::<T>(case, &Spec::Eager, Isa::scalar(), Threads::SERIAL);
@@ -206,7 +207,8 @@ fn a_run_in_blocks_that_is_stored_after_every_step_is_the_whole_run() {
     stored_and_resumed::<f64>();
 }
 
-/// Networks that `Auto` divides, against one eager engine, step by step; with each named engine too.
+/// Networks that `Auto` divides, against one eager engine, step by step; with each named engine
+/// too.
 #[test]
 fn chosen_blocks_learn_as_one_engine_does() {
     let heads = || {

@@ -39,8 +39,8 @@ fn network<T: Real>(path: &Path) -> Network<T> {
     import(path, Prefixes::default(), &Activation::Tanh).unwrap().build().unwrap()
 }
 
-/// The largest difference from `PyTorch` of the outputs and of the state at the end, relative to the
-/// largest of each.
+/// The largest difference from `PyTorch` of the outputs and of the state at the end, relative to
+/// the largest of each.
 fn difference<T: Real>(name: &str, weights: &Path) -> f64 {
     let values = std::fs::read(path("values")).unwrap();
     let values = SafeTensors::deserialize(&values).unwrap();

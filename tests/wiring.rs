@@ -153,7 +153,8 @@ fn tasks() -> Vec<Task> {
     tasks
 }
 
-/// The relative difference of an epoch's change of W and R from the gradient of `true_task`'s summed loss.
+/// The relative difference of an epoch's change of W and R from the gradient of `true_task`'s
+/// summed loss.
 fn gradient_difference(task: &Task, engine: EngineChoice, true_task: &Task) -> f64 {
     let (w, r) = (table(UNITS, COLUMNS, 1), table(OUTPUTS, FEATURES, 2));
     let mut learner = task.learner(&w, &r, engine);

@@ -51,8 +51,8 @@ fn streams_with_long_windows(contents: &mut serde_json::Value, tensors: &mut Ten
     contents["learner"]["engine"]["deferred"]["window"] = json!(400);
 }
 
-/// Claims a block of all states for each weight row, which take no place in the file where no weight
-/// of the row learns.
+/// Claims a block of all states for each weight row, which take no place in the file where no
+/// weight of the row learns.
 fn blocks_of_all_states<const UNITS: usize>(
     contents: &mut serde_json::Value,
     tensors: &mut Tensors,
@@ -69,21 +69,22 @@ fn blocks_of_all_states<const UNITS: usize>(
     tensors.splice(0..0, (1..UNITS).map(empty));
 }
 
-/// Gradients of n c numbers a stream and windows of h n² numbers take memory when a step first writes them, not
-/// because a header claims them.
+/// Gradients of n c numbers a stream and windows of h n² numbers take memory when a step first
+/// writes them, not because a header claims them.
 #[test]
 fn claimed_streams_windows_and_blocks_take_no_memory() {
     check::<400>(20);
 }
 
-/// Arrays of an engine with less than 128 KiB are written when they are made: as many as a file can name are
-/// bounded by its size, and each by this length.
+/// Arrays of an engine with less than 128 KiB are written when they are made: as many as a file can
+/// name are bounded by its size, and each by this length.
 #[test]
 fn claimed_arrays_of_small_layers_take_a_bounded_multiple_of_the_file() {
     check::<120>(400);
 }
 
-/// Claims in the name of a learner of `UNITS` units take less than `most` times the size of their file.
+/// Claims in the name of a learner of `UNITS` units take less than `most` times the size of their
+/// file.
 fn check<const UNITS: usize>(most: u64) {
     let folder = tempfile::tempdir().unwrap();
     let (path, forged) = (folder.path().join("original"), folder.path().join("forged"));

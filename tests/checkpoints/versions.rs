@@ -5,8 +5,9 @@ use rtrl_model::store::network::{self, SavedModel};
 use rtrl_model::{StoredLearner, Supplies};
 use serde_json::json;
 
-/// The fixture is a file of the current version: `checkpoint_loop FOLDER --steps 30 --keep 1` made it. From the
-/// first release on, a change of the format that breaks it needs another version; until then, a new fixture.
+/// The fixture is a file of the current version: `checkpoint_loop FOLDER --steps 30 --keep 1` made
+/// it. From the first release on, a change of the format that breaks it needs another version;
+/// until then, a new fixture.
 #[test]
 fn files_of_the_present_version_stay_readable() {
     let path =

@@ -105,7 +105,8 @@ fn an_overflow_keeps_gradients_that_the_learner_holds() {
     }
 }
 
-/// A step in which p overflowed and was set to 0 has no gradient, in particular not that of the previous step.
+/// A step in which p overflowed and was set to 0 has no gradient, in particular not that of the
+/// previous step.
 #[test]
 fn a_recovered_overflow_reports_no_gradient() {
     let recovery = Recovery { reset_sensitivities: true, skip_updates: false };

@@ -13,8 +13,8 @@ fn expanding() -> Activation {
     Activation::custom("expanding", |s| 0.4 * s.sin(), slope)
 }
 
-/// Weights of gated units alone with which sensitivities grow thousandfold at every step of a stream
-/// whose state and inputs are 0; other inputs saturate the candidate.
+/// Weights of gated units alone with which sensitivities grow thousandfold at every step of a
+/// stream whose state and inputs are 0; other inputs saturate the candidate.
 fn make_expanding<T: Real>(learner: &mut Learner<T>) {
     let network = learner.network();
     let (columns, layer) = (network.weights().columns(), &network.layers()[0]);
@@ -41,8 +41,8 @@ fn growing<T: Real>(setup: Setup) -> Drawn<T> {
     drawn
 }
 
-/// Steps without a target, in which p of the last stream grows until it overflows. Returns the learner, and
-/// how it was before that step.
+/// Steps without a target, in which p of the last stream grows until it overflows. Returns the
+/// learner, and how it was before that step.
 fn overflown<T: Real>(setup: Setup) -> [Learner<T>; 2] {
     let last = setup.streams - 1;
     let mut learner = ready::<T>(setup, expanding(), Optimizer::adam(0.01));
@@ -112,7 +112,8 @@ fn overflows<T: Real>() {
             learner.reset_stream(last, &state).unwrap();
         }
         if setup.streams > 1 {
-            // The twin has counted the step that overflowed. A step that all streams skip is only counted.
+            // The twin has counted the step that overflowed. A step that all streams skip is only
+            // counted.
             learner.step_streams(&vec![None; setup.streams]).unwrap();
         }
         let twin = twin_of(setup, &before, &state);

@@ -17,7 +17,8 @@ fn optimizers() -> [Optimizer; 4] {
     ]
 }
 
-/// Takes the steps from one update to the next, with targets that make gradients large or without any.
+/// Takes the steps from one update to the next, with targets that make gradients large or without
+/// any.
 fn until_update<T: Real>(
     setup: Setup,
     learner: &mut Learner<T>,
@@ -77,8 +78,8 @@ fn an_update_that_overflows_is_left_out() {
     refused_updates::<f64>();
 }
 
-/// An input whose square overflows: the least squares refuse that sample, and take in those of the other
-/// streams; W learns on.
+/// An input whose square overflows: the least squares refuse that sample, and take in those of the
+/// other streams; W learns on.
 #[test]
 fn a_sample_that_least_squares_refuse_is_left_out() {
     let fitted = setups().into_iter().filter(|setup| {

@@ -8,8 +8,8 @@ use rtrl_model::{
 
 use super::ENGINES;
 
-/// Sensitivities grow by a factor of 1e10 a step in a stream whose input is 1, and not at all in one whose
-/// input is 0.
+/// Sensitivities grow by a factor of 1e10 a step in a stream whose input is 1, and not at all in
+/// one whose input is 0.
 fn wild(recovery: Recovery) -> Learner<f32> {
     wild_builder().recovery(recovery).build().unwrap()
 }

@@ -257,8 +257,8 @@ pub fn in_heads(most_units: usize, steps: usize) -> impl Strategy<Value = Case> 
     })
 }
 
-/// The case with each layer in heads. `choose` gets the number of possible sizes of a layer's heads,
-/// and returns the number of one, counted from 0.
+/// The case with each layer in heads. `choose` gets the number of possible sizes of a layer's
+/// heads, and returns the number of one, counted from 0.
 pub(crate) fn divided(mut case: Case, mut choose: impl FnMut(usize) -> usize) -> Case {
     for layer in case.layers.iter_mut() {
         let divisors = (1..=layer.units).filter(|&size| layer.units.is_multiple_of(size));
@@ -303,8 +303,8 @@ impl Structure {
     }
 }
 
-/// [`chains`] in which each layer has a structure, and whose upper layers see only some of the units
-/// below. Where the chain has a mask or frozen weights, these stay.
+/// [`chains`] in which each layer has a structure, and whose upper layers see only some of the
+/// units below. Where the chain has a mask or frozen weights, these stay.
 pub fn structured(most_units: usize, steps: usize) -> impl Strategy<Value = Case> {
     let structure = prop::sample::select(Structure::ALL.to_vec());
     let structures = prop::collection::vec(structure, 3);

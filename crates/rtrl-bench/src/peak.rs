@@ -148,8 +148,8 @@ impl<T: Real> WithSimd for Chains<T> {
 
 /// Bytes per second that `threads` cores read together, each from its own array of `bytes`.
 ///
-/// Each core has read its bytes once before all of them start together. Arrays begin with a cache line,
-/// as p does: reads that cross from one line to the next would take twice as long.
+/// Each core has read its bytes once before all of them start together. Arrays begin with a cache
+/// line, as p does: reads that cross from one line to the next would take twice as long.
 pub fn read_bandwidth(bytes: usize, threads: usize) -> f64 {
     let length = bytes / size_of::<Block>();
     let rounds = READ / bytes + 2;
@@ -205,9 +205,9 @@ impl WithSimd for Sum<'_> {
     }
 }
 
-/// Seconds that one core takes to change an array of `bytes` in place and to write another one: the least
-/// that a step takes which moves p and writes a gradient, and no arithmetic to speak of. The best of many
-/// rounds.
+/// Seconds that one core takes to change an array of `bytes` in place and to write another one: the
+/// least that a step takes which moves p and writes a gradient, and no arithmetic to speak of. The
+/// best of many rounds.
 pub fn time_to_move(bytes: usize) -> f64 {
     let length = bytes / size_of::<Block>();
     let (mut p, mut gradient) =

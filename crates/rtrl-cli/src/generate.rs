@@ -42,8 +42,8 @@ fn group(args: &GenerateArgs, model: &Model) -> Result<usize, Error> {
     number.ok_or_else(|| Error::Group { got: args.group.clone(), known: listed(&names) })
 }
 
-/// Takes each forecast for the values of the next row: its targets, those at `places` as its inputs.
-/// Of classes it is the most probable one.
+/// Takes each forecast for the values of the next row: its targets, those at `places` as its
+/// inputs. Of classes it is the most probable one.
 fn generate<T: Real>(
     args: &GenerateArgs,
     model: &Model,

@@ -1,5 +1,5 @@
-//! The `rtrl` program, as a library: `main.rs` runs it in one process, and `rtrl-mpi` on the ranks of
-//! an MPI program.
+//! The `rtrl` program, as a library: `main.rs` runs it in one process, and `rtrl-mpi` on the ranks
+//! of an MPI program.
 //!
 //! Exit codes: 0 for success, 2 for a wrong command line, 130 and 143 if SIGINT and SIGTERM have
 //! stopped it, 141 if nobody reads the output of `rtrl run` or `rtrl generate`, 1 for everything

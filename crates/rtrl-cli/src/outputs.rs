@@ -9,8 +9,8 @@ use rtrl_model::store;
 use crate::error::Error;
 
 /// Fails if two of the files are the same, or if one of the outputs could not be written. Standard
-/// output is one of the files if the shell has redirected it to a file: a file that it names as well,
-/// as `/dev/stdout` for example, would be written from its start by both.
+/// output is one of the files if the shell has redirected it to a file: a file that it names as
+/// well, as `/dev/stdout` for example, would be written from its start by both.
 ///
 /// `input`, if there is one, and `outputs` go with the names by which the user knows them.
 pub(crate) fn check(
@@ -78,7 +78,8 @@ pub(crate) fn saved(path: &Path, place: &Path) -> String {
     confirmation("model", place)
 }
 
-/// Whether standard output is redirected to this file, and not to its end, where both would add to it.
+/// Whether standard output is redirected to this file, and not to its end, where both would add to
+/// it.
 #[cfg(unix)]
 fn is_standard_output(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

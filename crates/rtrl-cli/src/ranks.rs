@@ -30,8 +30,8 @@ pub trait Build<T: Real> {
     /// The learner that `builder` describes, with this engine. `threads` are those of this process.
     ///
     /// # Errors
-    /// [`BuildError::Model`] with an error of [`LearnerBuilder::build`], [`BuildError::Ranks`] for one
-    /// that involves other ranks.
+    /// [`BuildError::Model`] with an error of [`LearnerBuilder::build`], [`BuildError::Ranks`] for
+    /// one that involves other ranks.
     fn build(
         &self,
         builder: LearnerBuilder<T>,

@@ -1,10 +1,10 @@
 //! When the p of an engine that updates it at every step is cleared of subnormal numbers.
 //!
-//! Where sensitivities vanish, for example those of an input that is 0 for a while, rounding keeps them
-//! subnormal for ever: 0.8 times the smallest number rounds to the same number. Processors multiply
-//! such numbers a hundred times slower than others. To check every sensitivity at every step would
-//! take too long, so all of p is cleared after every [`PERIOD`] steps. The deferred engine needs no
-//! period: it clears p when it flushes a window.
+//! Where sensitivities vanish, for example those of an input that is 0 for a while, rounding keeps
+//! them subnormal for ever: 0.8 times the smallest number rounds to the same number. Processors
+//! multiply such numbers a hundred times slower than others. To check every sensitivity at every
+//! step would take too long, so all of p is cleared after every [`PERIOD`] steps. The deferred
+//! engine needs no period: it clears p when it flushes a window.
 
 use crate::error::Error;
 use crate::simd::Real;
@@ -41,8 +41,8 @@ impl Clearing {
     /// Reads the number of steps.
     ///
     /// # Errors
-    /// [`Error::Tensor`] and [`Error::Number`] for what [`Clearing::save`] never passes on, and those of
-    /// the source.
+    /// [`Error::Tensor`] and [`Error::Number`] for what [`Clearing::save`] never passes on, and
+    /// those of the source.
     pub(crate) fn load<T: Real>(from: &mut dyn Source<T>) -> Result<Self, Error> {
         let mut steps = T::ZERO;
         from.read(STEPS, [1, 1], &mut |_, row| steps = row[0])?;

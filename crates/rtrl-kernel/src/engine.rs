@@ -47,9 +47,9 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// from then on until [`Engine::reset`].
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error>;
 
-    /// [`Engine::advance`] with an error, followed by [`Engine::gradient`], if the engine does both in one
-    /// pass over p. Returns whether it has: else it has advanced only, and the gradient is to be read.
-    /// Only advances by default.
+    /// [`Engine::advance`] with an error, followed by [`Engine::gradient`], if the engine does both
+    /// in one pass over p. Returns whether it has: else it has advanced only, and the gradient is
+    /// to be read. Only advances by default.
     ///
     /// `into` is a matrix of weights with its stride.
     ///
@@ -70,9 +70,9 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// the padding of a row may become 0.
     ///
     /// # Errors
-    /// [`Error::Length`] if `into` does not hold the weight matrix; [`Error::Lost`] after an overflow,
-    /// since the errors that had not been read are lost as well; [`Error::NonFinite`] as for
-    /// [`Engine::advance`], where the engine computes the gradient here.
+    /// [`Error::Length`] if `into` does not hold the weight matrix; [`Error::Lost`] after an
+    /// overflow, since the errors that had not been read are lost as well; [`Error::NonFinite`] as
+    /// for [`Engine::advance`], where the engine computes the gradient here.
     fn gradient(&mut self, into: &mut [T], stride: usize) -> Result<(), Error>;
 
     /// Sets p to zero, as at t0. Errors whose gradient has not been read still count.
@@ -115,9 +115,9 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// as before: a checkpoint with a tensor that its engine would not save again is refused.
     ///
     /// # Errors
-    /// [`Error::Tensor`], [`Error::NonFiniteTensor`] or [`Error::Number`] for tensors that do not match
-    /// the engine, and those of the source; p is then lost as after an overflow. [`Error::Unsupported`] by
-    /// default.
+    /// [`Error::Tensor`], [`Error::NonFiniteTensor`] or [`Error::Number`] for tensors that do not
+    /// match the engine, and those of the source; p is then lost as after an overflow.
+    /// [`Error::Unsupported`] by default.
     fn load(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         let _ = from;
         Err(Error::Unsupported { what: "being loaded" })

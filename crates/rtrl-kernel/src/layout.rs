@@ -49,8 +49,9 @@ impl Layout {
     /// are sorted, by row and then by state.
     ///
     /// # Errors
-    /// [`Error::Layout`] without states or rows, [`Error::Drive`] for a drive of a row or state that is not
-    /// there or not in order, [`Error::Memory`] if z or the weights are more than can be counted.
+    /// [`Error::Layout`] without states or rows, [`Error::Drive`] for a drive of a row or state
+    /// that is not there or not in order, [`Error::Memory`] if z or the weights are more than can
+    /// be counted.
     pub fn new(states: usize, rows: Vec<Range<usize>>, drives: Vec<Drive>) -> Result<Self, Error> {
         Self::divided(states, rows.into_iter().map(|z| [z, 0..0]).collect(), drives)
     }
@@ -142,8 +143,8 @@ impl Layout {
         self.0.z_len
     }
 
-    /// The parts of z that weight row `row` sees, one after the other. The second is empty where the
-    /// row sees one part, or two of which one continues the other.
+    /// The parts of z that weight row `row` sees, one after the other. The second is empty where
+    /// the row sees one part, or two of which one continues the other.
     pub fn z(&self, row: usize) -> [Range<usize>; 2] {
         self.0.rows[row].clone()
     }

@@ -1,8 +1,9 @@
 //! The sensitivity update of real-time recurrent learning (RTRL), close to the limits of the
 //! hardware.
 //!
-//! This crate works on numbers and shapes; networks and files are in other crates. The sensitivities
-//! `p^k_ij = dy_k/dw_ij` of a recurrent network follow (Williams & Zipser 1989, equation 5)
+//! This crate works on numbers and shapes; networks and files are in other crates. The
+//! sensitivities `p^k_ij = dy_k/dw_ij` of a recurrent network follow (Williams & Zipser 1989,
+//! equation 5)
 //!
 //! ```text
 //! p^k_ij(t+1) = sum over l of J[k][l] p^l_ij(t)  +  (immediate influence of weight (i, j) on unit k)
@@ -10,8 +11,8 @@
 //!
 //! and the gradient of the loss is `-sum over k of e_k p^k_ij` (equation 6). An [`Engine`] computes
 //! both: [`Eager`] is the paper's algorithm, O(n⁴) per step; [`Deferred`] computes the same numbers
-//! in O(n³). Where few states depend on each other, [`Blocks`] holds and computes only what can differ
-//! from 0. [`product`] is the matrix-vector product of the forward pass and [`activate`] its
+//! in O(n³). Where few states depend on each other, [`Blocks`] holds and computes only what can
+//! differ from 0. [`product`] is the matrix-vector product of the forward pass and [`activate`] its
 //! activation functions, both with the same bits on every machine.
 //!
 //! # Where to look

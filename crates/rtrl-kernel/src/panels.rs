@@ -189,9 +189,9 @@ impl Placement {
         self.segments(panel)[0].row
     }
 
-    /// Writes the negative of each weight's sum to its place in a matrix of weights. Zeros become +0
-    /// in all loops. If every weight learns and rows are padded to whole rows of lanes, the padding
-    /// becomes 0.
+    /// Writes the negative of each weight's sum to its place in a matrix of weights. Zeros become
+    /// +0 in all loops. If every weight learns and rows are padded to whole rows of lanes, the
+    /// padding becomes 0.
     pub(crate) fn read_negative<T: Real>(
         &self,
         isa: Isa,
@@ -262,7 +262,8 @@ impl Placement {
     }
 }
 
-/// `into = 0 - sums`, where a matrix has its weights in the lanes of their sums. Sums of padding must be 0.
+/// `into = 0 - sums`, where a matrix has its weights in the lanes of their sums. Sums of padding
+/// must be 0.
 pub(crate) fn read_negative_rows<T: Real>(isa: Isa, sums: &[T], into: &mut [T]) {
     let sums = &sums[..into.len()];
     T::run::<NegateLoop>(isa, Negate { sums, into });
@@ -406,8 +407,8 @@ mod tests {
         assert_eq!((placement.panels_of_row(0), placement.panels_of_row(1)), (0..2, 2..3));
     }
 
-    /// Negatives in the order of the weights, 0 where they are padding or do not learn, whatever loop
-    /// reads them; and no value after the matrix changes.
+    /// Negatives in the order of the weights, 0 where they are padding or do not learn, whatever
+    /// loop reads them; and no value after the matrix changes.
     #[test]
     fn sums_go_to_their_weights_with_any_stride_and_mask() {
         for (rows, columns) in [(1, 1), (4, 9), (5, 3), (3, 16), (6, 25)] {

@@ -5,8 +5,8 @@ use crate::jacobian::Jacobian;
 use crate::layout::Layout;
 use crate::simd::Real;
 
-/// Whether any unit is forced. All flags are looked at, which is done in registers, not only those up
-/// to the first that is set.
+/// Whether any unit is forced. All flags are looked at, which is done in registers, not only those
+/// up to the first that is set.
 #[inline]
 pub fn any_forced(forced: &[bool]) -> bool {
     forced.iter().fold(false, |any, &forced| any | forced)

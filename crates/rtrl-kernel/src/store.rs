@@ -38,8 +38,8 @@ pub trait Source<T: Real> {
     /// finite numbers are passed on.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if it is missing or of another shape, [`Error::NonFiniteTensor`], and those of
-    /// [`Source::rows`].
+    /// [`Error::Tensor`] if it is missing or of another shape, [`Error::NonFiniteTensor`], and
+    /// those of [`Source::rows`].
     fn read(
         &mut self,
         name: &str,

@@ -1,4 +1,5 @@
-//! What learning the recurrent weights contributes: the Add task with learned and with fixed recurrent weights.
+//! What learning the recurrent weights contributes: the Add task with learned and with fixed
+//! recurrent weights.
 //!
 //! `cargo run --release --example add` runs it; `docs/tasks.md` explains the result.
 

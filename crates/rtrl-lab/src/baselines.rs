@@ -132,8 +132,8 @@ impl Autoregression {
     /// An autoregression on the last `order` values.
     ///
     /// # Errors
-    /// [`rtrl_model::Error::Setting`] for an order of 0, [`rtrl_model::Error::Memory`] for one that does not
-    /// fit in memory.
+    /// [`rtrl_model::Error::Setting`] for an order of 0, [`rtrl_model::Error::Memory`] for one that
+    /// does not fit in memory.
     pub fn new(order: usize) -> Result<Self, Error> {
         if order == 0 {
             let (expected, got) = ("at least 1".to_owned(), "0".to_owned());

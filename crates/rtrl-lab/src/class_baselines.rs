@@ -46,8 +46,8 @@ impl SeriesForecaster for Frequencies {
 const LIKELY: f64 = 0.51;
 
 /// Forecasts that the next class of a group equals its last one. Its probability is the share of
-/// rows so far whose class was that of the row of the group before, where one such row and one other
-/// count as seen before, but at least 0.51. The other classes share the rest evenly.
+/// rows so far whose class was that of the row of the group before, where one such row and one
+/// other count as seen before, but at least 0.51. The other classes share the rest evenly.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LastLabel {
     classes: usize,

@@ -95,8 +95,8 @@ impl ClassSums {
     /// none remains.
     ///
     /// Probabilities count as equal if their logits `ln(p / (1 - p))`, limited to -8 to 8, are in
-    /// the same of 256 bins of width 1/16. The error is therefore at most half the share of pairs of
-    /// rows in the same bin.
+    /// the same of 256 bins of width 1/16. The error is therefore at most half the share of pairs
+    /// of rows in the same bin.
     pub fn auc(&self) -> Option<f64> {
         let classes = if self.classes.len() == 2 { &self.classes[1..] } else { &self.classes[..] };
         let areas = classes.iter().filter_map(|class| class.probabilities.area());
@@ -232,7 +232,8 @@ mod tests {
         assert_eq!([0, 1, 2].map(|k| sums.precision(k)), [Some(1.0), Some(0.5), None]);
         assert_eq!([0, 1, 2].map(|k| sums.recall(k)), [Some(2.0 / 3.0), Some(1.0), None]);
         assert_eq!([0, 1, 2].map(|k| sums.rows(k)), [3, 1, 0]);
-        // The third class has no rows. Of the first, 0.4 and 0.5 are above 0.2, which is equal once.
+        // The third class has no rows. Of the first, 0.4 and 0.5 are above 0.2, which is equal
+        // once.
         let first = (2.0 + 0.5) / 3.0;
         let second = (2.0 + 0.5) / 3.0;
         assert!((sums.auc().unwrap() - f64::midpoint(first, second)).abs() < 1e-12);

@@ -1,5 +1,5 @@
-//! Prequential scores: every target is forecast before it is seen, and every forecaster is scored on
-//! the same targets.
+//! Prequential scores: every target is forecast before it is seen, and every forecaster is scored
+//! on the same targets.
 //!
 //! ```
 //! use rtrl_lab::baselines::{Autoregression, PerTarget, Persistence};
@@ -105,8 +105,8 @@ impl ErrorSums {
 /// The errors of a forecaster and its baselines on the same targets. They can be stored.
 ///
 /// * One target: the errors are forecast minus target.
-/// * Several targets: [`Scores::targets`] has the errors of each target in its own unit. In those of
-///   all of them together, each error is divided by the standard deviation of all values of its
+/// * Several targets: [`Scores::targets`] has the errors of each target in its own unit. In those
+///   of all of them together, each error is divided by the standard deviation of all values of its
 ///   target so far ([`RunningScale`]), so that the units do not matter. The deviation is that of
 ///   the moment at which the errors are asked for, so that the first values, whose deviation says
 ///   little, have no more weight in the end than any others.
@@ -151,8 +151,8 @@ struct GroupErrors {
 }
 
 impl Scores {
-    /// No errors yet of `forecasters` forecasters of `targets` numbers; the settled sums exclude the
-    /// first `skip` forecasts of each target in each group.
+    /// No errors yet of `forecasters` forecasters of `targets` numbers; the settled sums exclude
+    /// the first `skip` forecasts of each target in each group.
     pub fn of_values(forecasters: usize, targets: usize, skip: u64) -> Self {
         let several = if targets == 1 { 0 } else { targets };
         let scales = vec![RunningScale::default(); several];

@@ -1,5 +1,5 @@
-//! Trains a network of 4096 units in 512 heads of 8. One engine for all units would need 0.67 GB for
-//! their sensitivities instead of 1.5 MB, and 512 times the operations.
+//! Trains a network of 4096 units in 512 heads of 8. One engine for all units would need 0.67 GB
+//! for their sensitivities instead of 1.5 MB, and 512 times the operations.
 //!
 //! `cargo run --release --example heads` runs it.
 

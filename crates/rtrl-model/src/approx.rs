@@ -1,9 +1,10 @@
-//! Comparisons of matrices and traces with a tolerance: the traits of the crate `approx`, behind the feature
-//! `approx`.
+//! Comparisons of matrices and traces with a tolerance: the traits of the crate `approx`, behind
+//! the feature `approx`.
 //!
-//! Two values are equal if they have the same shape and every pair of numbers is equal by the same trait.
-//! NaN equals nothing. Infinity equals infinity in [`RelativeEq`] and [`UlpsEq`], and in [`UlpsEq`] also the
-//! largest finite number: where a result may overflow, check that it is finite first.
+//! Two values are equal if they have the same shape and every pair of numbers is equal by the same
+//! trait. NaN equals nothing. Infinity equals infinity in [`RelativeEq`] and [`UlpsEq`], and in
+//! [`UlpsEq`] also the largest finite number: where a result may overflow, check that it is finite
+//! first.
 
 use approx::{AbsDiffEq, RelativeEq, UlpsEq};
 use rtrl_kernel::Real;

@@ -103,8 +103,8 @@ impl<T: Real> Forecaster<T> {
     /// A forecaster around a learner.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the horizon is 0, [`Error::Memory`] if the inputs of a horizon do not fit in
-    /// memory.
+    /// [`Error::Setting`] if the horizon is 0, [`Error::Memory`] if the inputs of a horizon do not
+    /// fit in memory.
     pub fn new(learner: Learner<T>, horizon: usize) -> Result<Self, Error> {
         check_count("horizon", horizon)?;
         let len = horizon.saturating_mul(learner.network().inputs());
@@ -285,8 +285,8 @@ impl<T: Real> Forecaster<T> {
     }
 
     /// The learner, for everything except steps and resets: rates, weights, a pending gradient
-    /// ([`Learner::finish`]), sensitivities, more streams ([`Learner::add_stream`]). Its own steps and
-    /// resets bypass the pending inputs.
+    /// ([`Learner::finish`]), sensitivities, more streams ([`Learner::add_stream`]). Its own steps
+    /// and resets bypass the pending inputs.
     pub fn learner_mut(&mut self) -> &mut Learner<T> {
         &mut self.learner
     }

@@ -165,8 +165,8 @@ impl<T: Real> Loss<T> {
         matches!(self, Self::SquaredError)
     }
 
-    /// Writes `e_k = -dL/do_k`, 0 without a target, and returns L. Unless the loss bounds the errors
-    /// ([`Loss::bounds_errors`]), the targets have been checked; the results have not.
+    /// Writes `e_k = -dL/do_k`, 0 without a target, and returns L. Unless the loss bounds the
+    /// errors ([`Loss::bounds_errors`]), the targets have been checked; the results have not.
     ///
     /// # Errors
     /// [`Error::Kernel`] if lengths do not fit.

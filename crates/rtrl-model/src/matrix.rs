@@ -59,8 +59,8 @@ impl<V: Clone> From<&[V]> for Table<V> {
     }
 }
 
-/// A row-major matrix, which starts on a cache line. Each row is padded with zeros to a multiple of the
-/// kernel's lanes; in a network of which all layers are in heads, there are no gaps.
+/// A row-major matrix, which starts on a cache line. Each row is padded with zeros to a multiple of
+/// the kernel's lanes; in a network of which all layers are in heads, there are no gaps.
 ///
 /// `matrix[(i, j)]` panics outside the matrix, as does [`Matrix::row`]; [`Matrix::get`] does not.
 #[derive(Debug)]
@@ -68,8 +68,8 @@ pub struct Matrix<T> {
     rows: usize,
     columns: usize,
     stride: usize,
-    /// From `start` on, where a cache line begins. A vector that is itself aligned to more than its numbers
-    /// would be written at once where zeros are asked for.
+    /// From `start` on, where a cache line begins. A vector that is itself aligned to more than its
+    /// numbers would be written at once where zeros are asked for.
     values: Vec<T>,
     start: usize,
 }
@@ -78,8 +78,8 @@ pub struct Matrix<T> {
 const LINE: usize = 64;
 
 impl<T: Real> Matrix<T> {
-    /// A matrix of zeros. Memory is taken from the system as rows are first written, so that the streams of a
-    /// checkpoint that claims many take none before they run.
+    /// A matrix of zeros. Memory is taken from the system as rows are first written, so that the
+    /// streams of a checkpoint that claims many take none before they run.
     ///
     /// # Errors
     /// [`Error::Memory`] with the bytes if there is not enough memory.
@@ -88,8 +88,8 @@ impl<T: Real> Matrix<T> {
         Self::reserve((rows, columns), width, (rows as u128).saturating_mul(width))
     }
 
-    /// A matrix of zeros, without gaps between the rows. After the last one there are zeros up to a multiple
-    /// of the kernel's lanes, at least as many as would pad it.
+    /// A matrix of zeros, without gaps between the rows. After the last one there are zeros up to a
+    /// multiple of the kernel's lanes, at least as many as would pad it.
     fn packed_zeros(rows: usize, columns: usize) -> Result<Self, Error> {
         let (width, lanes) = (columns as u128, T::LANES as u128);
         let last = width.next_multiple_of(lanes) - width;
@@ -137,8 +137,8 @@ impl<T: Real> Matrix<T> {
     ///
     /// # Errors
     /// Naming `what`: [`Error::Shape`] unless there are `rows` rows of `columns` values,
-    /// [`Error::Length`] unless a flat array holds as many, [`Error::Setting`] if one is not finite in
-    /// this precision.
+    /// [`Error::Length`] unless a flat array holds as many, [`Error::Setting`] if one is not finite
+    /// in this precision.
     pub fn from_table(
         what: &'static str,
         rows: usize,

@@ -71,9 +71,9 @@ impl Readout {
     /// step its weights are the best fit to all targets so far, for each output separately.
     ///
     /// `forgetting`, above 0 and at most 1, is the weight of a target one target later; `ridge`,
-    /// above 0, is the penalty of the distance from the initial weights. Each output takes 16 k² bytes for
-    /// the k values that it sees, which a readout that learns by its gradient does without. See
-    /// [`RecursiveLeastSquares`](crate::RecursiveLeastSquares).
+    /// above 0, is the penalty of the distance from the initial weights. Each output takes 16 k²
+    /// bytes for the k values that it sees, which a readout that learns by its gradient does
+    /// without. See [`RecursiveLeastSquares`](crate::RecursiveLeastSquares).
     #[must_use]
     pub fn recursive_least_squares(mut self, forgetting: f64, ridge: f64) -> Self {
         self.least_squares = Some(LeastSquares { forgetting, ridge });

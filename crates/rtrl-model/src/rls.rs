@@ -71,16 +71,17 @@ pub struct RecursiveLeastSquares {
 }
 
 impl RecursiveLeastSquares {
-    /// What [`Error::Memory`] names if P does not fit in memory. A readout that learns by its gradient
-    /// has none.
+    /// What [`Error::Memory`] names if P does not fit in memory. A readout that learns by its
+    /// gradient has none.
     pub const MEMORY: &'static str = "recursive least squares";
 
     /// A model that starts from `weights`, one for each feature, with the forgetting factor λ,
     /// above 0 and at most 1, and the penalty `ridge`, above 0.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a constant out of its range, no features or a weight that is not finite;
-    /// [`Error::Memory`] if the k x k numbers of P do not fit in memory; that of [`Isa::from_env`].
+    /// [`Error::Setting`] for a constant out of its range, no features or a weight that is not
+    /// finite; [`Error::Memory`] if the k x k numbers of P do not fit in memory; that of
+    /// [`Isa::from_env`].
     pub fn new(weights: Vec<f64>, forgetting: f64, ridge: f64) -> Result<Self, Error> {
         Self::with_isa(weights, forgetting, ridge, Isa::from_env()?)
     }
@@ -126,8 +127,9 @@ impl RecursiveLeastSquares {
     /// Fits the model to a sample: features `x` with `value`.
     ///
     /// # Errors
-    /// [`Error::Setting`] if `x` has another length than the weights; [`Error::Fit`] if the gain, the
-    /// weights or P would not be finite, or `λ + x · P x` is not above 0. Nothing has changed then.
+    /// [`Error::Setting`] if `x` has another length than the weights; [`Error::Fit`] if the gain,
+    /// the weights or P would not be finite, or `λ + x · P x` is not above 0. Nothing has changed
+    /// then.
     pub fn update(&mut self, x: &[f64], value: f64) -> Result<(), Error> {
         self.check_features(x)?;
         self.prepare(x, value).map_err(|quantity| Error::Fit { quantity })?;
@@ -153,8 +155,8 @@ impl RecursiveLeastSquares {
     /// Continues from the weights and the P of an earlier model with the same settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] unless both have the lengths of this model's and are finite, and P is exactly
-    /// symmetric. Nothing has changed then.
+    /// [`Error::Setting`] unless both have the lengths of this model's and are finite, and P is
+    /// exactly symmetric. Nothing has changed then.
     pub fn restore(&mut self, weights: &[f64], inverse: &[f64]) -> Result<(), Error> {
         self.check_features(weights)?;
         let (expected, got) = (self.inverse.len(), inverse.len());

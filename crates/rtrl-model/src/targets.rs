@@ -58,8 +58,8 @@ impl<T: Real> Targets<'_, T> {
         }
     }
 
-    /// Writes `e_k = d_k - y_k`, 0 where there is no target (equation 3), and returns the sum of the
-    /// squares over k ascending.
+    /// Writes `e_k = d_k - y_k`, 0 where there is no target (equation 3), and returns the sum of
+    /// the squares over k ascending.
     ///
     /// # Errors
     /// [`Error::Kernel`] if lengths do not fit.

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! A network of simple units in single precision with 8 inputs and a target for every unit learns
-//! by gradient descent at every step. Rank 0 prints the time of a step in milliseconds: the mean over
-//! a window of the deferred engine, of which the flush is a part, as the median of several windows,
-//! and the median of the steps without a flush.
+//! by gradient descent at every step. Rank 0 prints the time of a step in milliseconds: the mean
+//! over a window of the deferred engine, of which the flush is a part, as the median of several
+//! windows, and the median of the steps without a flush.
 
 use std::time::Instant;
 

@@ -20,9 +20,9 @@ impl Ranks {
     /// results, deferred ones results that are equal up to rounding. `threads` are those of this
     /// rank. Does not involve other ranks.
     ///
-    /// [`Ranks::build`] calls this. A learner that is built in another way must take its streams one
-    /// after the other ([`Threads::SERIAL`]), and the ranks do not check that their learners are
-    /// alike.
+    /// [`Ranks::build`] calls this. A learner that is built in another way must take its streams
+    /// one after the other ([`Threads::SERIAL`]), and the ranks do not check that their learners
+    /// are alike.
     ///
     /// # Errors
     /// [`Error::Model`] if the engine cannot be built, or for an even pace: its progress through
@@ -67,8 +67,8 @@ impl Ranks {
     /// one after the other; the engine divides each among its threads.
     ///
     /// # Errors
-    /// [`Error::Model`] on a rank whose builder or engine fails, [`Error::OtherRank`] on the others.
-    /// [`Error::Differs`] on all ranks, so that rank 0 can report it.
+    /// [`Error::Model`] on a rank whose builder or engine fails, [`Error::OtherRank`] on the
+    /// others. [`Error::Differs`] on all ranks, so that rank 0 can report it.
     pub fn build<T: Real + Equivalence>(
         &self,
         builder: LearnerBuilder<T>,

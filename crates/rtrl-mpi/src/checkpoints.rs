@@ -61,7 +61,8 @@ impl Checkpoints {
     }
 
     /// Saves a learner that [`Ranks::build`] or [`Checkpoints::latest`] has returned, under the
-    /// step [`Learner::steps`], and removes all except the last ones. `application` is that of rank 0.
+    /// step [`Learner::steps`], and removes all except the last ones. `application` is that of rank
+    /// 0.
     ///
     /// The columns of p are written row by row, without a second copy in memory.
     ///

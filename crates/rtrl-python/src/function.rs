@@ -41,9 +41,10 @@ pub(crate) fn loss_of<T: Number>(name: &str) -> Result<Loss<T>, Error> {
     if name == LOSS { Ok(loss()) } else { name.parse() }
 }
 
-/// Takes steps whose loss is `function`, if there is one. Its exception is the cause of the one that
-/// is returned, with the number of the step of the learner; other errors of a run have that of the
-/// step within the run. Ctrl-C is returned as it is. `taken` is the number of steps of the learner.
+/// Takes steps whose loss is `function`, if there is one. Its exception is the cause of the one
+/// that is returned, with the number of the step of the learner; other errors of a run have that of
+/// the step within the run. Ctrl-C is returned as it is. `taken` is the number of steps of the
+/// learner.
 pub(crate) fn with_loss<M, R>(
     py: Python<'_>,
     function: Option<&Bound<'_, PyAny>>,
@@ -67,7 +68,8 @@ pub(crate) fn with_loss<M, R>(
     }
 }
 
-/// Calls the function. Where it fails, the loss is NaN, which ends the step before anything changes.
+/// Calls the function. Where it fails, the loss is NaN, which ends the step before anything
+/// changes.
 fn compare<T: Number>(outputs: &[T], targets: Targets<'_, T>, errors: &mut [T]) -> T {
     let found = Python::attach(|py| {
         // It may take steps of another learner.

@@ -1,5 +1,5 @@
-//! The compiled part of the Python package `rtrl`: arrays, plain objects and exceptions on one side,
-//! `rtrl-model` and `rtrl-lab` on the other. It computes nothing.
+//! The compiled part of the Python package `rtrl`: arrays, plain objects and exceptions on one
+//! side, `rtrl-model` and `rtrl-lab` on the other. It computes nothing.
 //!
 //! The public API is in `python/rtrl`; this module, `rtrl._rtrl`, is private.
 //!

@@ -1,7 +1,8 @@
 //! Prints the streams of the learner in a checkpoint, 0 if it is refused, and the memory that
 //! reading it takes, in KiB.
 //!
-//! `tests/checkpoints/claims.rs` runs it: the allocator of the tests counts, and writes what it allocates.
+//! `tests/checkpoints/claims.rs` runs it: the allocator of the tests counts, and writes what it
+//! allocates.
 
 use std::path::Path;
 

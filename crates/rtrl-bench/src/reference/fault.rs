@@ -32,7 +32,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All that break something in every run; [`Fault::Clearing`] does only where sensitivities vanish.
+    /// All that break something in every run; [`Fault::Clearing`] does only where sensitivities
+    /// vanish.
     pub const ALL: [Self; 10] = [
         Self::ForcedColumns,
         Self::ImmediateInfluence,

@@ -1,8 +1,8 @@
 //! The paper in loops: the reference for everything fast.
 //!
 //! It uses the symbols of Williams & Zipser (1989) and is never optimised. Sums run in the order
-//! that `docs/equations.md` defines, so the eager engine must give equal numbers in both precisions,
-//! and the deferred engine the same up to rounding.
+//! that `docs/equations.md` defines, so the eager engine must give equal numbers in both
+//! precisions, and the deferred engine the same up to rounding.
 //!
 //! | file | subject |
 //! |---|---|

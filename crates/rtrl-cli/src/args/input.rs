@@ -25,9 +25,9 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "COLUMN")]
     pub(crate) time: Option<String>,
 
-    /// The column that names the group of each row. Groups are series of their own, such as those of
-    /// several sensors, whose rows are interleaved: each has a state of its own, which starts at its
-    /// first row, and all share the weights. It is not an input by default
+    /// The column that names the group of each row. Groups are series of their own, such as those
+    /// of several sensors, whose rows are interleaved: each has a state of its own, which starts at
+    /// its first row, and all share the weights. It is not an input by default
     #[arg(long, value_name = "COLUMN")]
     pub(crate) group: Option<String>,
 

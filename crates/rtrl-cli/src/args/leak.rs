@@ -15,9 +15,9 @@ pub(crate) enum Leak {
 
 impl Leak {
     /// The leaks of a layer of `units` units in heads of `head`, or one leak for all. If they are
-    /// spread, half of the units, rounded up, have no memory of the old value, and the time constants
-    /// 1/a of the others rise evenly up to 10 rows. The leaks are dealt to the heads in turn, so that
-    /// each head remembers for short and for long.
+    /// spread, half of the units, rounded up, have no memory of the old value, and the time
+    /// constants 1/a of the others rise evenly up to 10 rows. The leaks are dealt to the heads in
+    /// turn, so that each head remembers for short and for long.
     pub(crate) fn of_units(self, units: usize, head: usize) -> Vec<f64> {
         match self {
             Self::All(leak) => vec![leak],

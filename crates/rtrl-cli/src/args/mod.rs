@@ -156,9 +156,9 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value = "16", value_parser = count::<NonZeroU32>)]
     pub(crate) units: NonZeroU32,
 
-    /// Divide the units of each layer into heads of N neighbours. A unit sees the inputs of its layer,
-    /// the bias and its own head only, which takes less memory and time [default: all units see each
-    /// other]
+    /// Divide the units of each layer into heads of N neighbours. A unit sees the inputs of its
+    /// layer, the bias and its own head only, which takes less memory and time [default: all units
+    /// see each other]
     #[arg(long, value_name = "N", value_parser = count::<NonZeroU32>)]
     pub(crate) heads_of: Option<NonZeroU32>,
 
@@ -308,8 +308,8 @@ pub(crate) enum Precision {
 }
 
 impl TrainArgs {
-    /// Fails for an option of simple units next to a gated cell, and for heads that do not make up a
-    /// layer.
+    /// Fails for an option of simple units next to a gated cell, and for heads that do not make up
+    /// a layer.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let (units, head) = (self.units.get(), self.heads_of.map(NonZeroU32::get));
         if let Some(got) = head.filter(|&head| !units.is_multiple_of(head)) {

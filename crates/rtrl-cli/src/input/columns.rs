@@ -23,8 +23,8 @@ impl<'a> Columns<'a> {
         Self { path: table.path(), names: table.names(), names_only }
     }
 
-    /// The place of a column: that of its name, which the header must have once, or else its number,
-    /// from 1, unless columns are chosen by their names only.
+    /// The place of a column: that of its name, which the header must have once, or else its
+    /// number, from 1, unless columns are chosen by their names only.
     pub(super) fn place(&self, column: &str) -> Result<usize, Error> {
         self.find(column)?.ok_or_else(|| self.unknown(column))
     }
@@ -75,8 +75,8 @@ impl<'a> Columns<'a> {
         Err(self.unknown(text))
     }
 
-    /// The places of the columns that an option chooses. If the first item is an exception, all columns of
-    /// `eligible` are chosen at first.
+    /// The places of the columns that an option chooses. If the first item is an exception, all
+    /// columns of `eligible` are chosen at first.
     pub(super) fn choose(
         &self,
         option: &'static str,

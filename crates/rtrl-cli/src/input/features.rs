@@ -72,8 +72,8 @@ impl Features {
         self.width
     }
 
-    /// Reads the inputs of the table's row, which is of this group. If there is an error, the row is
-    /// forgotten.
+    /// Reads the inputs of the table's row, which is of this group. If there is an error, the row
+    /// is forgotten.
     pub(super) fn read(
         &mut self,
         table: &Table,

@@ -272,8 +272,8 @@ mod tests {
         on_error: OnError::Skip,
     };
 
-    /// The rows of a table whose target is y and whose other columns are inputs, each with its line,
-    /// and the rows that were skipped.
+    /// The rows of a table whose target is y and whose other columns are inputs, each with its
+    /// line, and the rows that were skipped.
     fn rows(text: &str, args: InputArgs) -> (Vec<Row>, Vec<u64>, Skipped) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();

@@ -247,7 +247,8 @@ fn first_line(text: &mut Text) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Whether a quoted cell has no end, whatever the separator. A quote opens a cell at its start only.
+/// Whether a quoted cell has no end, whatever the separator. A quote opens a cell at its start
+/// only.
 fn is_open(line: &[u8]) -> bool {
     let (mut quoted, mut may_open) = (false, true);
     for &byte in line {

@@ -17,7 +17,8 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// The columns that `items` choose, as numbers. Unless they are `needed`, a table may lack them.
+    /// The columns that `items` choose, as numbers. Unless they are `needed`, a table may lack
+    /// them.
     pub(super) fn choose(
         columns: &Columns<'_>,
         items: &[String],
@@ -67,8 +68,8 @@ impl Targets {
         self.names.len().max(self.classes.len())
     }
 
-    /// Reads the targets of the table's row. That of a class is 1 for the class of the row and 0 for
-    /// the others.
+    /// Reads the targets of the table's row. That of a class is 1 for the class of the row and 0
+    /// for the others.
     pub(super) fn read(&self, table: &Table, targets: &mut Vec<Option<f64>>) -> Result<(), Error> {
         targets.clear();
         if self.classes.is_empty() {

@@ -84,8 +84,8 @@ fn rows(args: &InspectArgs, series: &Path) -> Result<Vec<Vec<f64>>, Error> {
     Ok(rows)
 }
 
-/// The network of a saved model or of a learner's checkpoint, in double precision, and the precision
-/// of the file; an error if it has functions that only its program knows.
+/// The network of a saved model or of a learner's checkpoint, in double precision, and the
+/// precision of the file; an error if it has functions that only its program knows.
 fn network(path: &Path) -> Result<(Network<f64>, String), Error> {
     let (network, precision) = match (SavedModel::read(path), StoredLearner::open(path)) {
         (_, Ok(stored)) => {

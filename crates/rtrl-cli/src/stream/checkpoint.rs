@@ -89,7 +89,8 @@ impl Opened {
     /// The keeper of a run with these settings, and what the run continues from.
     ///
     /// # Errors
-    /// [`Error::OtherCommand`] and [`Error::OtherSettings`] unless the checkpoint has the same ones.
+    /// [`Error::OtherCommand`] and [`Error::OtherSettings`] unless the checkpoint has the same
+    /// ones.
     pub(crate) fn keeper(self, settings: Value) -> Result<(Keeper, Option<Found>), Error> {
         let Self { path, every, found, lock } = self;
         let (mut seen, mut saved) = (Seen::default(), None);

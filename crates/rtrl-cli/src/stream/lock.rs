@@ -23,7 +23,8 @@ impl Lock {
     /// Takes the lock.
     ///
     /// # Errors
-    /// [`Error::InUse`] if another process has it, [`Error::NotALock`] for another file of its name.
+    /// [`Error::InUse`] if another process has it, [`Error::NotALock`] for another file of its
+    /// name.
     pub(crate) fn take(checkpoint: &Path) -> Result<Self, Error> {
         let path = lock_path(checkpoint);
         let named = |source| Error::File { path: path.clone(), source };

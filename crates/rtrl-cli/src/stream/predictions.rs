@@ -75,8 +75,8 @@ impl Predictions {
         Self::new(Sink::File(file, path.to_owned()), layout).header()
     }
 
-    /// Continues a file after its first `bytes` bytes; what follows them is cut off. A device, which
-    /// keeps nothing, goes on.
+    /// Continues a file after its first `bytes` bytes; what follows them is cut off. A device,
+    /// which keeps nothing, goes on.
     pub(crate) fn resume(path: &Path, layout: Lines, bytes: u64) -> Result<Self, Error> {
         let named = |error| file_error(path, error);
         if store::is_appended_to(path) {
@@ -161,7 +161,8 @@ impl Predictions {
         matches!(self.sink.get_ref(), Sink::File(..))
     }
 
-    /// Lets a file, which has been flushed, survive a power failure. Returns the bytes of all lines.
+    /// Lets a file, which has been flushed, survive a power failure. Returns the bytes of all
+    /// lines.
     pub(crate) fn keep(&self) -> Result<u64, Error> {
         if let Sink::File(file, path) = self.sink.get_ref() {
             match file.sync_data() {

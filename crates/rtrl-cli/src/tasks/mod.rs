@@ -1,4 +1,5 @@
-//! `rtrl tasks`: lists the task generators and writes their streams; `compare.rs` compares cells on them.
+//! `rtrl tasks`: lists the task generators and writes their streams; `compare.rs` compares cells on
+//! them.
 
 mod compare;
 

@@ -154,7 +154,8 @@ fn line(
     Line { name, colour, opacity: 1.0, points: points.collect() }
 }
 
-/// The values of target `j` and their forecasts by the network, or the probabilities of the classes.
+/// The values of target `j` and their forecasts by the network, or the probabilities of the
+/// classes.
 fn forecasts<'a, T: Real>(
     rows: impl IntoIterator<Item = &'a Shown> + Copy,
     outcome: &Outcome<T>,

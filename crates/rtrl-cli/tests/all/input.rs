@@ -159,7 +159,8 @@ fn truth_values_are_numbers_or_classes() {
     };
     fails(&lines("\"true\"", "0"), &[], "got \"true\", expected a finite number");
     fails("flag,y\ntrue,1\n", &[], "got \"true\", expected a finite number");
-    // As a class, a truth value is what JSON calls it, and a number is itself however it is written.
+    // As a class, a truth value is what JSON calls it, and a number is itself however it is
+    // written.
     let classes = ["--classes", "flag"];
     let (text, json) = model(&truths, &classes);
     assert_eq!(json["options"]["classes"]["flag"], serde_json::json!(["false", "true"]));

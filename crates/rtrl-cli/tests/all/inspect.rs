@@ -1,5 +1,5 @@
-//! `rtrl inspect` as a user meets it: networks whose behaviour is known, and everything that can be wrong
-//! with a model or a task.
+//! `rtrl inspect` as a user meets it: networks whose behaviour is known, and everything that can be
+//! wrong with a model or a task.
 
 use std::fs;
 use std::path::Path;
@@ -57,8 +57,8 @@ fn fails(folder: &TempDir, options: &[&str], code: i32, words: &[&str]) {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before, "files left");
 }
 
-/// What was not found of the machine that recognises a sequence: an a leads to one state from either, a b to
-/// the other, and only a b is ever recognised.
+/// What was not found of the machine that recognises a sequence: an a leads to one state from
+/// either, a b to the other, and only a b is ever recognised.
 fn missing_of_sequence(task: &Value) -> Vec<&'static str> {
     let machine = &task["machine"];
     let (transitions, comparison) = (&machine["transitions"], &machine["comparison"]);
@@ -98,7 +98,8 @@ fn a_network_that_has_learnt_sequences_shows_its_machine() {
     is_page(&page, 5);
 }
 
-/// Negative control: the same network with what it sees of an a, or of its own unit, the wrong way round.
+/// Negative control: the same network with what it sees of an a, or of its own unit, the wrong way
+/// round.
 #[test]
 fn a_wrong_weight_is_seen_in_the_machine() {
     let network = learnt("sequence", 1);

@@ -144,7 +144,8 @@ fn the_page_shows_every_run_of_the_table_and_changes_none() {
     let arguments = ["xor-2", "0011", "--seeds", "3"];
     let (page, printed_with) = page(&arguments);
     assert_eq!(printed_with, printed(&[&["paper"], &arguments[..]].concat()));
-    // 0011 without forcing at α = 1 is never learnt, and all else with these seeds but some of 3 units.
+    // 0011 without forcing at α = 1 is never learnt, and all else with these seeds but some of 3
+    // units.
     let rows = rows(&arguments);
     let solved: u64 = rows.iter().map(|row| row["solved"].as_u64().unwrap()).sum();
     let count = |colour| u64::try_from(curves(&page, colour)).unwrap();
@@ -164,7 +165,8 @@ fn the_page_shows_every_run_of_the_table_and_changes_none() {
     }
 }
 
-/// Ten experiments: for each a diagram of weights, rasters of inputs and units or strips by themselves.
+/// Ten experiments: for each a diagram of weights, rasters of inputs and units or strips by
+/// themselves.
 #[test]
 fn the_page_looks_into_a_run_of_each_experiment_and_asks_for_nothing() {
     let (page, _) = page(&["xor-2", "0011", "sine", "--seeds", "1"]);
@@ -221,8 +223,8 @@ fn every_run_leaves_its_network() {
     assert_eq!(names().count(), 6);
 }
 
-/// A task without inputs starts anywhere in its period, and a network that was forced now runs on its own
-/// outputs.
+/// A task without inputs starts anywhere in its period, and a network that was forced now runs on
+/// its own outputs.
 #[test]
 fn forced_networks_are_right_by_themselves() {
     let folder = TempDir::new().unwrap();

@@ -301,8 +301,8 @@ fn a_live_stream_continues_with_its_next_row() {
     assert!(outputs(&["y\n1\n2\n", "y\n3\n", "y\n5\n4\n7\n"]) != whole);
 }
 
-/// `rtrl run` repeats on standard output what it has printed since the last checkpoint, and no more,
-/// whether it learns or not.
+/// `rtrl run` repeats on standard output what it has printed since the last checkpoint, and no
+/// more, whether it learns or not.
 #[test]
 fn a_model_that_runs_is_resumed() {
     let folder = folder();

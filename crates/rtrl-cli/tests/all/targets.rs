@@ -113,7 +113,8 @@ fn errors_of_all_targets_are_in_deviations_of_all_values_so_far() {
     };
     let text = series(600, true);
     let lines: Vec<&str> = text.lines().collect();
-    // The lines of progress agree with the predictions of all rows, of which a model knows the first.
+    // The lines of progress agree with the predictions of all rows, of which a model knows the
+    // first.
     let agree = |noted: &str, rows: &[Vec<Option<f64>>], known: usize| {
         let (mut last, mut found) = (0, 0);
         for line in noted.lines() {

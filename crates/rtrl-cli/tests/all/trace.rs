@@ -59,8 +59,8 @@ fn the_trace_has_what_the_case_expects() {
 /// A number of a trace.
 type Place = fn(&mut Trace) -> &mut f64;
 
-/// Negative control: the trace of a case with another learning rate, and a trace with one wrong number, in
-/// each of its tables.
+/// Negative control: the trace of a case with another learning rate, and a trace with one wrong
+/// number, in each of its tables.
 #[test]
 fn a_wrong_trace_is_noticed() {
     let text = fs::read_to_string(case_file()).unwrap();

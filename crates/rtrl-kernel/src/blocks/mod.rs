@@ -1,8 +1,8 @@
 //! Blocks: weight rows that reach few states, each block with an engine of its own.
 //!
 //! The sensitivities of a weight row can differ from 0 only in the states that it reaches
-//! (`structure/`). A block holds the rows of one reach, or of several, on `J[reach, reach]`; columns
-//! of p never mix, so the blocks need nothing of each other. What they do not hold is 0.
+//! (`structure/`). A block holds the rows of one reach, or of several, on `J[reach, reach]`;
+//! columns of p never mix, so the blocks need nothing of each other. What they do not hold is 0.
 //!
 //! | file | subject |
 //! |---|---|

@@ -211,7 +211,8 @@ impl<T: Real> Part<T> {
     }
 }
 
-/// The layout of a block with these states and rows, which see `z`, and its drives among those of all.
+/// The layout of a block with these states and rows, which see `z`, and its drives among those of
+/// all.
 fn inner_layout(
     layout: &Layout,
     states: &Places,
@@ -232,8 +233,8 @@ fn inner_layout(
     Ok((Layout::divided(states.len(), own, inner)?, drives))
 }
 
-/// What some rows of a layout see of z, neighbours together. If each sees one part, this is all from
-/// the first to the last of them: a copy would take longer than a gap is worth.
+/// What some rows of a layout see of z, neighbours together. If each sees one part, this is all
+/// from the first to the last of them: a copy would take longer than a gap is worth.
 fn seen(layout: &Layout, rows: &Places) -> Vec<Range<usize>> {
     let all = rows.iter().flat_map(|row| layout.z(row));
     let mut parts: Vec<_> = all.filter(|part| !part.is_empty()).collect();

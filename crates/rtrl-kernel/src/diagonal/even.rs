@@ -2,11 +2,11 @@
 //! its weights learn, and it sees what all rows share of z and the i-th value after that. No table
 //! of rows is read.
 //!
-//! p is one array without gaps. Where rows are at least as long as a register, whole periods of them
-//! ([`Period`]), if these are short, are computed in registers that start at multiples of their length, whatever rows
-//! these are in. If each row had registers of its own, as the other rows and
-//! those of a gradient with gaps have, most would cross the end of a cache line, and storing these
-//! would take most of the time.
+//! p is one array without gaps. Where rows are at least as long as a register, whole periods of
+//! them ([`Period`]), if these are short, are computed in registers that start at multiples of
+//! their length, whatever rows these are in. If each row had registers of its own, as the other
+//! rows and those of a gradient with gaps have, most would cross the end of a cache line, and
+//! storing these would take most of the time.
 
 use pulp::Simd;
 
@@ -29,7 +29,8 @@ pub(super) struct Even {
 }
 
 impl Even {
-    /// What the rows of a layout in which `learning` weights learn have in common, if they are alike.
+    /// What the rows of a layout in which `learning` weights learn have in common, if they are
+    /// alike.
     pub(super) fn of(layout: &Layout, learning: usize) -> Option<Self> {
         let width = layout.width(0);
         let even = Self { width, start: layout.z(0)[0].start };
@@ -114,8 +115,8 @@ impl<T: Real> Work for AdvanceEven<'_, T> {
 }
 
 impl<T: Real> AdvanceEven<'_, T> {
-    /// All rows, of which those before `done` make up whole periods. Their gradient is read, too, if
-    /// `READ` says so.
+    /// All rows, of which those before `done` make up whole periods. Their gradient is read, too,
+    /// if `READ` says so.
     #[inline(always)]
     fn advance<S: Simd, const READ: bool>(
         &mut self,
@@ -226,9 +227,9 @@ impl<T: Real> AdvanceEven<'_, T> {
     }
 }
 
-/// The registers of p in a place, and their gradient if it is to be read. They have parts of `NEXT` rows
-/// after the first one. What they see of z is `seen`, but, if they have the `END` of the first row, in the
-/// lane of its last column.
+/// The registers of p in a place, and their gradient if it is to be read. They have parts of `NEXT`
+/// rows after the first one. What they see of z is `seen`, but, if they have the `END` of the first
+/// row, in the lane of its last column.
 #[inline(always)]
 fn each<S: Simd, T: Real, const READ: bool, const NEXT: usize, const END: bool>(
     simd: S,
@@ -306,8 +307,8 @@ mod tests {
     use crate::simd::tested;
     use crate::{Diagonal, Drive, Engine, Error, Isa, Jacobian, Quantity, Step};
 
-    /// A layout of rows that each drive a state and see `shared` values of z and `part` values of their own,
-    /// of which the first is `step` after that of the row before.
+    /// A layout of rows that each drive a state and see `shared` values of z and `part` values of
+    /// their own, of which the first is `step` after that of the row before.
     fn layout(rows: usize, shared: usize, part: usize, step: usize) -> Layout {
         let own = |row: usize| 3 + shared + row * step..3 + shared + row * step + part;
         let parts = (0..rows).map(|row| [3..3 + shared, own(row)]).collect();

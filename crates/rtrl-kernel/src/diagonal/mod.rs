@@ -71,8 +71,8 @@ impl<T: Real> Diagonal<T> {
     /// An engine with p = 0 for the weights that `learns` marks, row by row.
     ///
     /// # Errors
-    /// [`Error::Drives`] for a row that drives several states, [`Error::Length`] if the mask does not
-    /// fit the layout, [`Error::Memory`] if p does not fit in memory.
+    /// [`Error::Drives`] for a row that drives several states, [`Error::Length`] if the mask does
+    /// not fit the layout, [`Error::Memory`] if p does not fit in memory.
     pub fn new(layout: &Layout, learns: &[bool], isa: Isa) -> Result<Self, Error> {
         let placement = Placement::dense(layout, learns, T::LANES)?;
         let (mut rows, mut runs): (Vec<Row>, Vec<Run>) = (Vec::new(), Vec::new());
@@ -119,8 +119,8 @@ impl<T: Real> Diagonal<T> {
     }
 
     /// Whether all rows are alike: each sees what all share of z and, in its last column, one value
-    /// of its own, which follows that of the row before; all weights learn, and row i drives state i.
-    /// Then the loops read no table of rows.
+    /// of its own, which follows that of the row before; all weights learn, and row i drives state
+    /// i. Then the loops read no table of rows.
     #[doc(hidden)]
     pub fn has_even_rows(&self) -> bool {
         self.even.is_some()
@@ -140,8 +140,8 @@ impl<T: Real> Diagonal<T> {
         if finite { Ok(()) } else { Err(self.lose(Quantity::Gradient)) }
     }
 
-    /// Checks a step, and writes the diagonal of its Jacobian. Errors that have not been read are added to
-    /// the sums.
+    /// Checks a step, and writes the diagonal of its Jacobian. Errors that have not been read are
+    /// added to the sums.
     fn prepare(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
         step.check(self.placement.layout(), error)?;
         if self.lost {

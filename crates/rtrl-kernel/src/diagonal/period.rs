@@ -2,11 +2,12 @@
 
 use crate::simd::Real;
 
-/// Bytes of p that are computed place by place: a small part of the level-2 cache, but enough to make
-/// up for what each place begins with.
+/// Bytes of p that are computed place by place: a small part of the level-2 cache, but enough to
+/// make up for what each place begins with.
 const CHUNK: usize = 64 << 10;
 
-/// Periods in a chunk, at least: what each place begins with would take as long as what it computes.
+/// Periods in a chunk, at least: what each place begins with would take as long as what it
+/// computes.
 const LEAST: usize = 8;
 
 /// Rows that fill a whole number of registers, twice: the places of the ends of rows repeat after

@@ -72,8 +72,8 @@ impl<T: Real> ReadEven<'_, T> {
         }
     }
 
-    /// The rows from `first` on in a matrix without gaps: registers with the errors of all rows that
-    /// they have a part of.
+    /// The rows from `first` on in a matrix without gaps: registers with the errors of all rows
+    /// that they have a part of.
     #[inline(always)]
     fn one_by_one<S: Simd>(&mut self, simd: S, first: usize, check: &mut T::Vector<S>) {
         let &mut Self { width, p, error, ref mut into, .. } = self;

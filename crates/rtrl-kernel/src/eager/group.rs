@@ -42,8 +42,8 @@ impl<T: Real> Share<'_, T> {
         }
     }
 
-    /// Moves every group by one place into the spare one and through the step on its way, in tiles of
-    /// `PANELS` panels and `WIDE` registers of each.
+    /// Moves every group by one place into the spare one and through the step on its way, in tiles
+    /// of `PANELS` panels and `WIDE` registers of each.
     #[inline(always)]
     fn advance_groups<S: Simd, const PANELS: usize, const WIDE: usize>(&mut self, simd: S) -> bool {
         let &mut Self { packed, first, ref mut p, ref mut sums, ref mut scratch } = self;
@@ -239,9 +239,9 @@ fn ask_for_rows<T: Real>(panels: &[T], states: usize, rows: &[usize]) {
 
 /// Adds `injection[d] z[j]` for every drive d of every weight row with a column in these panels.
 ///
-/// A row is added to all lanes of the panels in which it has columns, with z = 0 in the lanes of other
-/// rows, and to no other panel: adding 0 turns -0 into +0, so it must not depend on which panels are
-/// worked on together.
+/// A row is added to all lanes of the panels in which it has columns, with z = 0 in the lanes of
+/// other rows, and to no other panel: adding 0 turns -0 into +0, so it must not depend on which
+/// panels are worked on together.
 #[inline(always)]
 fn add_immediate<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     simd: S,
@@ -265,7 +265,8 @@ fn add_immediate<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
 
 /// `sums (+)= sum over k of e[k] p[k]`, while the panels are in the cache.
 ///
-/// It runs at steps without a target too, where it gives zero, or NaN if a sensitivity has overflowed.
+/// It runs at steps without a target too, where it gives zero, or NaN if a sensitivity has
+/// overflowed.
 #[inline(always)]
 fn gradient<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     simd: S,

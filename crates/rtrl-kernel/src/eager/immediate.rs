@@ -1,4 +1,5 @@
-//! The immediate influence of the weights, arranged so that adding it takes one load and one multiply-add.
+//! The immediate influence of the weights, arranged so that adding it takes one load and one
+//! multiply-add.
 //!
 //! In equation 5 the row of p that weight row i drives gains `injection[i] * z[j]` in the columns
 //! (i, j) and nothing elsewhere. The columns of one weight row are neighbours in the panels, so for
@@ -156,8 +157,8 @@ impl<T: Real> Immediate<T> {
         self.rows[panel]
     }
 
-    /// The z[j] of weight row `row` for `len` lanes from `lane` on, 0 where a lane is another row's. The
-    /// row must lie in the range of [`Immediate::rows`] for the lane's panel.
+    /// The z[j] of weight row `row` for `len` lanes from `lane` on, 0 where a lane is another
+    /// row's. The row must lie in the range of [`Immediate::rows`] for the lane's panel.
     #[inline(always)]
     pub(crate) fn z(&self, row: usize, lane: usize, len: usize) -> &[T] {
         let start = self.origins[row].wrapping_add(lane);
@@ -170,7 +171,8 @@ mod tests {
     use super::*;
     use crate::layout::Layout;
 
-    /// Every lane of every group holds the z of its own row and zeros for the other rows of the group.
+    /// Every lane of every group holds the z of its own row and zeros for the other rows of the
+    /// group.
     fn check(learns: &[bool], layout: &Layout) {
         let placement = Placement::dense(layout, learns, f64::LANES).unwrap();
         let mut immediate = Immediate::<f64>::new(&placement);

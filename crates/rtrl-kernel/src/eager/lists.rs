@@ -1,9 +1,10 @@
-//! Lists of the columns of the Jacobian in which coefficients are not 0, and the coefficients in them.
+//! Lists of the columns of the Jacobian in which coefficients are not 0, and the coefficients in
+//! them.
 
 use crate::simd::Real;
 
-/// Lists the columns in which a coefficient of any of these rows of the Jacobian is not 0. Returns how many
-/// there are; what follows in `list` has no meaning.
+/// Lists the columns in which a coefficient of any of these rows of the Jacobian is not 0. Returns
+/// how many there are; what follows in `list` has no meaning.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "p of 2^32 units fits in no memory")]
 pub(super) fn list_union<T: Real>(
@@ -20,8 +21,8 @@ pub(super) fn list_union<T: Real>(
     len
 }
 
-/// `strip[e][r] = J[k][l]` for the columns l of a list. Returns whether they are those in which a coefficient
-/// is not 0, if all rows are read.
+/// `strip[e][r] = J[k][l]` for the columns l of a list. Returns whether they are those in which a
+/// coefficient is not 0, if all rows are read.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 pub(super) fn fill_shared<T: Real, const MR: usize>(
@@ -47,7 +48,8 @@ pub(super) fn fill_shared<T: Real, const MR: usize>(
     needed && rows.iter().zip(present).all(|(&k, present)| counts[k] == present)
 }
 
-/// Lists the coefficients of a row of the Jacobian that are not 0, as row r of a strip; zeros follow.
+/// Lists the coefficients of a row of the Jacobian that are not 0, as row r of a strip; zeros
+/// follow.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "p of 2^32 units fits in no memory")]
 pub(super) fn list_row<T: Real>(
@@ -65,8 +67,8 @@ pub(super) fn list_row<T: Real>(
     list.iter_mut().skip(place).step_by(height).for_each(|entry| *entry = 0);
 }
 
-/// Packs the coefficients that are listed for a row of the Jacobian, of which `count` are not 0. Returns
-/// whether none of those that are listed is.
+/// Packs the coefficients that are listed for a row of the Jacobian, of which `count` are not 0.
+/// Returns whether none of those that are listed is.
 #[inline(always)]
 pub(super) fn fill_own<T: Real>(
     jacobian: &[T],

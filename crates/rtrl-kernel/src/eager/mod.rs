@@ -1,8 +1,8 @@
 //! The eager engine: equation 5 at every step, as in the paper.
 //!
-//! Cost of a step: 2 n² q floating-point operations for q learning weights and n units, that is O(n⁴);
-//! memory: n q numbers, updated in place, and for each thread a spare group of panels and a scratch.
-//! Source: Williams & Zipser, Neural Computation 1(2), 1989.
+//! Cost of a step: 2 n² q floating-point operations for q learning weights and n units, that is
+//! O(n⁴); memory: n q numbers, updated in place, and for each thread a spare group of panels and a
+//! scratch. Source: Williams & Zipser, Neural Computation 1(2), 1989.
 //!
 //! | file | subject |
 //! |---|---|
@@ -88,14 +88,14 @@ pub struct Eager<T> {
     workers: Workers,
     /// p, panel by panel.
     p: Buffer<T>,
-    /// The gradient of each column, panel by panel, with the sign of `sum e p`, if there were errors
-    /// since it was last read; else anything. One more row of lanes follows, which is 0: a row of
-    /// weights is read in whole registers.
+    /// The gradient of each column, panel by panel, with the sign of `sum e p`, if there were
+    /// errors since it was last read; else anything. One more row of lanes follows, which is 0: a
+    /// row of weights is read in whole registers.
     sums: Buffer<T>,
     /// Old rows that are read, of one group of panels, for each thread.
     scratch: Buffer<T>,
-    /// Rows of p that have not been computed: they are 0 and not read. Where the layer is small, all
-    /// are read.
+    /// Rows of p that have not been computed: they are 0 and not read. Where the layer is small,
+    /// all are read.
     skipped: Vec<bool>,
     clearing: Clearing,
     /// Whether the sums hold errors that have not been read.
@@ -108,8 +108,8 @@ impl<T: Real> Eager<T> {
     /// An engine with p = 0 for the weights that `learns` marks, row by row.
     ///
     /// # Errors
-    /// [`Error::Length`] if the mask does not fit the layout, [`Error::Memory`] if p or the Jacobian
-    /// does not fit in memory, [`Error::Threads`] if the threads cannot be had.
+    /// [`Error::Length`] if the mask does not fit the layout, [`Error::Memory`] if p or the
+    /// Jacobian does not fit in memory, [`Error::Threads`] if the threads cannot be had.
     pub fn new(
         layout: &Layout,
         learns: &[bool],
@@ -173,8 +173,9 @@ impl<T: Real> Eager<T> {
         })
     }
 
-    /// Advances every panel, each thread its own share of them. Returns whether the gradient is finite; as
-    /// every sensitivity enters it, with the factor zero where there is no error, it shows any overflow.
+    /// Advances every panel, each thread its own share of them. Returns whether the gradient is
+    /// finite; as every sensitivity enters it, with the factor zero where there is no error, it
+    /// shows any overflow.
     fn advance_panels(&mut self, step: &Step<'_, T>, target_error: Option<&[T]>) -> bool {
         let Self { placement, immediate, isa, workers, p, sums, scratch, packing, .. } = self;
         immediate.fill(step.z);
@@ -227,8 +228,8 @@ impl<T: Real> Eager<T> {
         });
     }
 
-    /// [`Engine::advance`] of a small layer whose Jacobian is a sum of blocks: it is formed first, since the
-    /// loops of small layers know one block.
+    /// [`Engine::advance`] of a small layer whose Jacobian is a sum of blocks: it is formed first,
+    /// since the loops of small layers know one block.
     #[cold]
     fn advance_formed(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error> {
         let n = self.placement.layout().states();

@@ -1,8 +1,8 @@
 //! The Jacobian of one step, packed for the inner loops of `tile.rs`.
 //!
-//! Rows of p that have not been computed, and so are 0, or that belong to forced units, are not read;
-//! rows with slope 0 and nothing on the diagonal are not computed. The other rows are divided into
-//! strips, one tile of rows each:
+//! Rows of p that have not been computed, and so are 0, or that belong to forced units, are not
+//! read; rows with slope 0 and nothing on the diagonal are not computed. The other rows are divided
+//! into strips, one tile of rows each:
 //!
 //! ```text
 //! whole    coefficients[l][r] = J[k][l]        for every l that is read
@@ -11,13 +11,14 @@
 //! ```
 //!
 //! Four neighbours share a list where they have zeros in the same columns: rows of an LSTM see the
-//! outputs of all units but only their own cells, and rows of a layer see no other layer but the one
-//! below. Where the next four have the same list, all eight are one strip, if the registers suffice.
+//! outputs of all units but only their own cells, and rows of a layer see no other layer but the
+//! one below. Where the next four have the same list, all eight are one strip, if the registers
+//! suffice.
 //!
 //! A row is sparse if few of its coefficients differ from 0, for example if most connections are
-//! absent. Sparse rows share a list only if it is no longer than each of their own. Otherwise each row
-//! of the strip has its own list; all lists are as long as the longest, with zeros at the end. Rows are
-//! sorted by their number of coefficients, so few such zeros are needed.
+//! absent. Sparse rows share a list only if it is no longer than each of their own. Otherwise each
+//! row of the strip has its own list; all lists are as long as the longest, with zeros at the end.
+//! Rows are sorted by their number of coefficients, so few such zeros are needed.
 //!
 //! Omitting or adding zero coefficients changes no sum: p is finite, so the product is +-0, and x
 //! +-0 = x for any x except -0. A sum starts from +0 and is -0 only if a product has underflowed.
@@ -39,15 +40,16 @@ use crate::step::Step;
 /// those of every instruction set, since the columns that are left out depend on them.
 const LISTED_HEIGHTS: &[usize] = &[4, 2, 1];
 
-/// A row is sparse if at most this many in [`SPARSE_OF`] of the coefficients that are read differ from 0:
-/// a multiply-add of a sparse tile loads its operand and a place, and takes twice the time of a dense one.
+/// A row is sparse if at most this many in [`SPARSE_OF`] of the coefficients that are read differ
+/// from 0: a multiply-add of a sparse tile loads its operand and a place, and takes twice the time
+/// of a dense one.
 const SPARSE_MOST: usize = 3;
 
 /// See [`SPARSE_MOST`].
 const SPARSE_OF: usize = 8;
 
-/// Neighbours share a list if at most this many in [`SHARED_OF`] of the columns that are read are in it:
-/// tiles of whole rows are higher, and take a little less time for each multiply-add.
+/// Neighbours share a list if at most this many in [`SHARED_OF`] of the columns that are read are
+/// in it: tiles of whole rows are higher, and take a little less time for each multiply-add.
 const SHARED_MOST: usize = 7;
 
 /// See [`SHARED_MOST`].
@@ -55,9 +57,9 @@ const SHARED_OF: usize = 8;
 
 /// Heights of strips of whole rows for an instruction set.
 ///
-/// The first is the height of a tile, as high as the registers allow: AVX2 has 16, of which 6 x 2 hold
-/// sums, 2 the old row, 1 a coefficient and 1 is left; the others have 32. What remains of the rows is
-/// taken by the largest that fits, so that no strip is padded.
+/// The first is the height of a tile, as high as the registers allow: AVX2 has 16, of which 6 x 2
+/// hold sums, 2 the old row, 1 a coefficient and 1 is left; the others have 32. What remains of the
+/// rows is taken by the largest that fits, so that no strip is padded.
 fn whole_heights(isa: Isa) -> &'static [usize] {
     if isa.name() == "v3" { &[6, 4, 2, 1] } else { &[8, 4, 2, 1] }
 }
@@ -146,8 +148,8 @@ impl<T: Real> Packing<T> {
         })
     }
 
-    /// Packs a step. `skipped` tells which rows of p have not been computed and are 0, and is brought
-    /// up to date.
+    /// Packs a step. `skipped` tells which rows of p have not been computed and are 0, and is
+    /// brought up to date.
     pub(crate) fn pack(
         &mut self,
         isa: Isa,
@@ -190,8 +192,8 @@ impl<T: Real> Packing<T> {
         }
     }
 
-    /// Forms the Jacobian and counts its coefficients that are not 0. Returns whether there are as many as
-    /// before.
+    /// Forms the Jacobian and counts its coefficients that are not 0. Returns whether there are as
+    /// many as before.
     #[inline(always)]
     fn form(&mut self, step: &Step<'_, T>) -> bool {
         let mut same = true;
@@ -316,8 +318,8 @@ impl Lists<'_> {
         &mut self.from[self.next..]
     }
 
-    /// A strip of `height` rows with the list of `len` columns that stands in the free room. Where the
-    /// strip before it has the same one, they become one strip, if there is a tile for it.
+    /// A strip of `height` rows with the list of `len` columns that stands in the free room. Where
+    /// the strip before it has the same one, they become one strip, if there is a tile for it.
     #[inline(always)]
     fn share(&mut self, strips: &mut Vec<Strip>, height: usize, len: usize) {
         let same = |strip: &&mut Strip| {
@@ -366,8 +368,8 @@ impl<T: Real> Work for Pack<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, _: S) {
         let Self { packing, step } = self;
-        // Which coefficients are 0 seldom changes. Where a row has as many others as before, and those
-        // that were not 0 still are not, the lists are still right.
+        // Which coefficients are 0 seldom changes. Where a row has as many others as before, and
+        // those that were not 0 still are not, the lists are still right.
         let all = packing.read.len() == packing.counts.len();
         let same = packing.form(step) && packing.written == packing.previous;
         let listed = same && all && packing.complete;
@@ -521,7 +523,8 @@ mod tests {
     fn rows_with_most_of_their_weights_are_dense() {
         let mut packing = Packing::<f32>::new(N, Isa::scalar()).unwrap();
         let mut weights = [1.0; N * N];
-        // The last 7 rows keep 9 of 24 weights, the most that a sparse row may have, in the same columns.
+        // The last 7 rows keep 9 of 24 weights, the most that a sparse row may have, in the same
+        // columns.
         for row in weights.chunks_mut(N).skip(N - 7) {
             row[9..].fill(0.0);
         }
@@ -539,7 +542,8 @@ mod tests {
         assert_eq!(strips, [dense, sparse].concat());
     }
 
-    /// Strips of rows that see the first half of all rows and themselves, like the cells of an LSTM.
+    /// Strips of rows that see the first half of all rows and themselves, like the cells of an
+    /// LSTM.
     fn pack_cells(packing: &mut Packing<f64>, weights: &[f64], forced: &[bool; N]) -> Vec<Strip> {
         let (scale, diagonal) = ([0.5; N], [0.25; N]);
         let step = Step {

@@ -27,8 +27,8 @@ impl<T: Real> Eager<T> {
         self.skipped[state] = bytemuck::cast_slice(row).iter().all(|&byte: &u8| byte == 0);
     }
 
-    /// Decides which of the rows that are +0 are read: those that were read before they were stored. One
-    /// that has vanished is, and to omit it could change the sign of a zero.
+    /// Decides which of the rows that are +0 are read: those that were read before they were
+    /// stored. One that has vanished is, and to omit it could change the sign of a zero.
     pub(super) fn load_skipped(&mut self, from: &mut dyn Source<T>) -> Result<(), Error> {
         let states = self.skipped.len();
         let mut odd = None;

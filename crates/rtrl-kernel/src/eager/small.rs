@@ -12,12 +12,12 @@
 //! others                    4 rows x 2 registers     all but the last rows wait
 //! ```
 //!
-//! Up to [`FEW`] units, the immediate influence and the gradient follow when all products are done: all
-//! panels are in the level-1 cache, and to ask of every row in registers whether it is driven takes
-//! longer. With more units they are added while the rows are in registers.
+//! Up to [`FEW`] units, the immediate influence and the gradient follow when all products are done:
+//! all panels are in the level-1 cache, and to ask of every row in registers whether it is driven
+//! takes longer. With more units they are added while the rows are in registers.
 //!
-//! The order of sums is that of `tile.rs`. A forced unit has zeros in its column of the Jacobian instead of
-//! being left out, which gives the same sums, since every sensitivity is finite.
+//! The order of sums is that of `tile.rs`. A forced unit has zeros in its column of the Jacobian
+//! instead of being left out, which gives the same sums, since every sensitivity is finite.
 
 use pulp::Simd;
 
@@ -30,7 +30,8 @@ use crate::step::{Step, any_forced};
 /// Units at most.
 const MOST: usize = 16;
 
-/// The largest number of units for which immediate influence and gradient follow after all products.
+/// The largest number of units for which immediate influence and gradient follow after all
+/// products.
 const FEW: usize = 12;
 
 /// Whether a layer takes this path.
@@ -88,7 +89,8 @@ fn advance_units<S: Simd, T: Real, const N: usize, const TALL: usize>(
     form_rows(step, forced, &mut jacobian);
     let accumulate = packed.accumulate;
     let layer = Layer { jacobian, injection, error, immediate, first, accumulate };
-    // Else the compiler keeps every coefficient in a register of its own, and most of these on the stack.
+    // Else the compiler keeps every coefficient in a register of its own, and most of these on the
+    // stack.
     let layer = std::hint::black_box(&layer);
     // The last share may have panels that are not there.
     let panels = packed.placement.panels().saturating_sub(first).min(sums.len() / T::LANES);
@@ -139,8 +141,8 @@ struct Layer<'a, T, const N: usize> {
 }
 
 impl<T: Real, const N: usize> Layer<'_, T, N> {
-    /// Advances NV registers of every row at a time, and TALL rows. With few units, `J p` is all that
-    /// is done.
+    /// Advances NV registers of every row at a time, and TALL rows. With few units, `J p` is all
+    /// that is done.
     #[inline(always)]
     fn advance_all<S: Simd, const NV: usize, const TALL: usize>(
         &self,
@@ -228,8 +230,8 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
         acc
     }
 
-    /// The immediate influence and the gradient of TALL rows from `top` on, in registers, with more than
-    /// [`FEW`] units.
+    /// The immediate influence and the gradient of TALL rows from `top` on, in registers, with more
+    /// than [`FEW`] units.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
     fn finish<S: Simd, const NV: usize, const TALL: usize>(
@@ -255,7 +257,8 @@ impl<T: Real, const N: usize> Layer<'_, T, N> {
                     let z = self.immediate.z(k, lane, NV * lanes);
                     let z = T::vectors::<S>(z);
                     let factor = T::splat(simd, self.injection[k]);
-                    // Adding 0 turns -0 into +0, so it must not depend on which panels come together.
+                    // Adding 0 turns -0 into +0, so it must not depend on which panels come
+                    // together.
                     for v in 0..NV {
                         if k >= rows[v].0 && k <= rows[v].1 {
                             acc[r][v] = T::fused(simd, factor, z[v], acc[r][v]);

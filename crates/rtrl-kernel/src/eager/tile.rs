@@ -1,7 +1,7 @@
 //! The tiles: the inner loops over a strip of the Jacobian.
 //!
-//! `acc[r][v] = sum over l of J[k + r][l] * old[l][v]` for MR rows and NV registers, l ascending, each
-//! step one fused multiply-add, then stored as row k + r of the new panels.
+//! `acc[r][v] = sum over l of J[k + r][l] * old[l][v]` for MR rows and NV registers, l ascending,
+//! each step one fused multiply-add, then stored as row k + r of the new panels.
 //!
 //! ```text
 //! registers of a tile, AVX-512 (MR = 8, NV = 2, a group is 2 panels): 16 + 2 + 1

@@ -1,9 +1,10 @@
-//! Layers of up to [`MOST`] simple units, all of whose weights learn, each row in a panel of its own.
+//! Layers of up to [`MOST`] simple units, all of whose weights learn, each row in a panel of its
+//! own.
 //!
 //! The arithmetic of so few units takes no longer than what is done around it. So panels are not
-//! filled: panel i holds weight row i and nothing else, and its other lanes are empty. In return the
-//! immediate influence concerns one row of each panel, in the lanes of z itself, and sums are where a
-//! matrix of weights has them.
+//! filled: panel i holds weight row i and nothing else, and its other lanes are empty. In return
+//! the immediate influence concerns one row of each panel, in the lanes of z itself, and sums are
+//! where a matrix of weights has them.
 //!
 //! ```text
 //! panel i    row k = J[k] old, and row i + injection[i] z        sums[i] = sum over k of e[k] row k
@@ -83,16 +84,16 @@ impl<T: Real> Tiny<'_, T> {
         }
         let mut layer = Layer { jacobian: [[T::ZERO; N]; N], injection };
         form_rows(self.step, forced, &mut layer.jacobian);
-        // Else the compiler keeps every coefficient in a register of its own, and most of these on the
-        // stack.
+        // Else the compiler keeps every coefficient in a register of its own, and most of these on
+        // the stack.
         let layer = std::hint::black_box(&layer);
         let z = lanes_of_z::<S, T>(simd, self.z);
         let row = 64 / size_of::<T::Vector<S>>();
         let p = &mut T::vectors_mut::<S>(self.p)[..N * N * row];
         let sums = &mut T::vectors_mut::<S>(self.sums)[..N * row];
         let z = &T::vectors::<S>(&z[..T::LANES])[..row];
-        // The gradient of a register is a chain as long as its products, and is computed beside those of
-        // the next one.
+        // The gradient of a register is a chain as long as its products, and is computed beside
+        // those of the next one.
         layer.advance(simd, p, (0, row), z, None);
         let mut overflow = T::splat(simd, T::ZERO);
         for (before, sum) in sums.iter_mut().enumerate() {
@@ -116,8 +117,9 @@ struct Layer<T, const N: usize> {
 }
 
 impl<T: Real, const N: usize> Layer<T, N> {
-    /// `sum over l of J[k][l] old[l]` in place of register `register` of all rows, of `row` registers
-    /// to a row, and the immediate influence. With errors, returns the gradient of the register before.
+    /// `sum over l of J[k][l] old[l]` in place of register `register` of all rows, of `row`
+    /// registers to a row, and the immediate influence. With errors, returns the gradient of the
+    /// register before.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
     fn advance<S: Simd>(
@@ -205,8 +207,8 @@ mod tests {
         (first..first + len).map(number).collect()
     }
 
-    /// p, unit by unit, and the gradients of a run on one path. Some steps have no error, in others a
-    /// unit is forced, and z ends in numbers that no row sees.
+    /// p, unit by unit, and the gradients of a run on one path. Some steps have no error, in others
+    /// a unit is forced, and z ends in numbers that no row sees.
     fn run<T: Real>(path: Path, (n, columns): (usize, usize), isa: Isa) -> (Vec<T>, Vec<T>) {
         let (layout, learns) = (Layout::simple(n, columns).unwrap(), vec![true; n * columns]);
         let workers = Workers::new(Threads::SERIAL, 0).unwrap();

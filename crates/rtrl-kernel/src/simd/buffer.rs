@@ -24,7 +24,8 @@ pub(crate) struct Buffer<T> {
 
 enum Storage {
     Boxed(Box<[Line]>),
-    /// Large buffers, where the system may use large pages: reading p from memory is faster by a sixth.
+    /// Large buffers, where the system may use large pages: reading p from memory is faster by a
+    /// sixth.
     #[cfg(target_os = "linux")]
     Mapped(memmap2::MmapMut),
 }

@@ -31,8 +31,8 @@ pub fn combine<T: Real>(
     Ok(())
 }
 
-/// Writes `out[l] = sum over j of rows[j * k + l] * factors[j]` for the k numbers of `out`: sums from
-/// +0, j ascending, of rounded products.
+/// Writes `out[l] = sum over j of rows[j * k + l] * factors[j]` for the k numbers of `out`: sums
+/// from +0, j ascending, of rounded products.
 ///
 /// # Errors
 /// [`Error::Length`] unless there are k numbers in `rows` for each factor.

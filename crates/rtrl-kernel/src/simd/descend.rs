@@ -7,8 +7,9 @@ use super::real::{Real, compiled};
 use super::vector::{is_zero, normal};
 use crate::error::{Error, check_length};
 
-/// Plain descent, `next = normal(weights - rate * gradient)`, rounded twice: an [`Update`](crate::Update) with
-/// nothing else, at half the cost for a small network. Returns whether all of it is finite.
+/// Plain descent, `next = normal(weights - rate * gradient)`, rounded twice: an
+/// [`Update`](crate::Update) with nothing else, at half the cost for a small network. Returns
+/// whether all of it is finite.
 ///
 /// # Errors
 /// [`Error::Length`] if a slice does not fit.
@@ -40,8 +41,8 @@ impl<T: Real> Work for Descend<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S) -> bool {
         let (zero, rate) = (T::splat(simd, T::ZERO), T::splat(simd, self.rate));
-        // 0 times what is not finite is NaN, and stays so. In one chain, the checks would take longer than
-        // the rest.
+        // 0 times what is not finite is NaN, and stays so. In one chain, the checks would take
+        // longer than the rest.
         let mut checks = [zero; 4];
         let (weights, last_weights) = T::vectors::<S>(self.weights).as_chunks::<4>();
         let (gradients, last_gradients) = T::vectors::<S>(self.gradient).as_chunks::<4>();

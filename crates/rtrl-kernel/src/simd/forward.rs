@@ -11,8 +11,8 @@ use crate::error::{Error, check_length};
 
 /// [`product`](crate::product) of a matrix and a vector into the sums,
 /// [`activate`](crate::activate) of all sums, padding included, and
-/// [`clear_subnormals`](crate::clear_subnormals) of the values: of few units, a call of each takes as
-/// long as what it computes.
+/// [`clear_subnormals`](crate::clear_subnormals) of the values: of few units, a call of each takes
+/// as long as what it computes.
 #[derive(Debug)]
 pub struct Forward<'a, T> {
     /// The activation of all units.
@@ -33,8 +33,8 @@ pub struct Forward<'a, T> {
 }
 
 impl<T: Real> Forward<'_, T> {
-    /// Computes sums, values and slopes. Returns whether all sums are finite; the others then are so
-    /// too.
+    /// Computes sums, values and slopes. Returns whether all sums are finite; the others then are
+    /// so too.
     ///
     /// # Errors
     /// [`Error::Length`] if a slice does not fit.

@@ -1,11 +1,11 @@
 //! exp, the logistic function, tanh and division by a constant, for a register at a time.
 //!
-//! Each is written once, for any instruction set, one lane of plain scalar code included. They use nothing
-//! but operations that IEEE 754 rounds correctly, in one order and without branches, so every set gives the
-//! same bits.
+//! Each is written once, for any instruction set, one lane of plain scalar code included. They use
+//! nothing but operations that IEEE 754 rounds correctly, in one order and without branches, so
+//! every set gives the same bits.
 //!
-//! All rest on `expm1(r) = r + r^2 q(r)` for `|r| <= ln(2) / 2`, with a polynomial q that makes the largest
-//! relative error smallest (Remez), and on `x = k ln(2) + r`:
+//! All rest on `expm1(r) = r + r^2 q(r)` for `|r| <= ln(2) / 2`, with a polynomial q that makes the
+//! largest relative error smallest (Remez), and on `x = k ln(2) + r`:
 //!
 //! ```text
 //! exp(x)      = 2^k (1 + expm1(r))
@@ -13,16 +13,16 @@
 //! tanh(x)     = E / (E + 2), with the sign of x;             E = expm1(2 |x|) = 2^k expm1(r) + (2^k - 1)
 //! ```
 //!
-//! k is rounded, and becomes an exponent, without a conversion to an integer: adding a large number whose
-//! last bit counts 1 leaves k, and the bias of exponents, in the lowest bits of the sum (Schraudolph,
-//! Neural Computation 11(4), 1999, and many since).
+//! k is rounded, and becomes an exponent, without a conversion to an integer: adding a large number
+//! whose last bit counts 1 leaves k, and the bias of exponents, in the lowest bits of the sum
+//! (Schraudolph, Neural Computation 11(4), 1999, and many since).
 
 use pulp::Simd;
 
 use super::vector::Vectorised;
 
-/// The constants of the functions in one precision. Implemented for `f32` and `f64` only; not for use
-/// outside the kernel.
+/// The constants of the functions in one precision. Implemented for `f32` and `f64` only; not for
+/// use outside the kernel.
 pub trait Elementary: Vectorised + 'static {
     #[doc(hidden)]
     const HALF: Self;
@@ -126,9 +126,9 @@ pub(crate) fn tanh<S: Simd, T: Elementary>(simd: S, x: T::Vector<S>) -> T::Vecto
     T::with_sign(simd, over_sum::<S, T>(simd, e, two, e), x)
 }
 
-/// `a / (b + c)`, almost as if rounded once: the quotient by the rounded sum is corrected by what the
-/// rounding of the sum (b > c, else it does not matter) and its own have left. Without it, tanh is up to
-/// 2.5 units off.
+/// `a / (b + c)`, almost as if rounded once: the quotient by the rounded sum is corrected by what
+/// the rounding of the sum (b > c, else it does not matter) and its own have left. Without it, tanh
+/// is up to 2.5 units off.
 #[inline(always)]
 fn over_sum<S: Simd, T: Elementary>(
     simd: S,
@@ -165,11 +165,11 @@ fn reduce<S: Simd, T: Elementary>(simd: S, x: T::Vector<S>) -> (T::Vector<S>, T:
     (k, T::fused(simd, square, q, r))
 }
 
-/// `a / b`, rounded once, for a number `b` and its `reciprocal`, which must be the number nearest to
-/// `1 / b`: a chain of 5 operations, none of which occupies the divider. The second quotient is within
-/// one unit in the last place, and one more correction makes it the nearest number (Markstein, IBM
-/// Journal of Research and Development 34(1), 1990), if neither a nor the quotient is close to the ends
-/// of the range.
+/// `a / b`, rounded once, for a number `b` and its `reciprocal`, which must be the number nearest
+/// to `1 / b`: a chain of 5 operations, none of which occupies the divider. The second quotient is
+/// within one unit in the last place, and one more correction makes it the nearest number
+/// (Markstein, IBM Journal of Research and Development 34(1), 1990), if neither a nor the quotient
+/// is close to the ends of the range.
 #[inline(always)]
 pub(crate) fn by_reciprocal<S: Simd, T: Vectorised>(
     simd: S,
@@ -296,8 +296,8 @@ mod tests {
         values
     }
 
-    /// Square roots of normal numbers: 512 from the smallest to the largest, and as many next to either
-    /// end. `above` is the number that follows another one.
+    /// Square roots of normal numbers: 512 from the smallest to the largest, and as many next to
+    /// either end. `above` is the number that follows another one.
     fn roots<T: Real>(above: fn(T) -> T) -> Vec<T> {
         let smallest = T::SMALLEST.sqrt();
         // The largest number is a little below 4 / the smallest; this is the end of the roots.
@@ -312,8 +312,8 @@ mod tests {
         roots
     }
 
-    /// The square roots of bias corrections: those of a decay of 0.999, numbers next to the smallest,
-    /// 2^-27, and 1.
+    /// The square roots of bias corrections: those of a decay of 0.999, numbers next to the
+    /// smallest, 2^-27, and 1.
     fn root_biases<T: Real>(above: fn(T) -> T) -> Vec<T> {
         let updates = (1..100).chain([1_000, 5_000, 30_000]);
         let root = |update| (1.0 - libm::pow(0.999, f64::from(update))).sqrt();

@@ -1,5 +1,5 @@
-//! The forward pass of a layer that is divided into heads: the products of the weight rows with what
-//! their heads see.
+//! The forward pass of a layer that is divided into heads: the products of the weight rows with
+//! what their heads see.
 
 use pulp::Simd;
 
@@ -40,13 +40,13 @@ impl Heads {
     }
 }
 
-/// [`product`](crate::product) of every weight row with what its head sees of `z`, in the same order of
-/// summation: the first `width - size` values, which all heads share, and after these the outputs of
-/// its own units among those of all. `units - size` values and a row padded to a multiple of
-/// [`Real::LANES`] make up the length of `z`; what follows the outputs is ignored.
+/// [`product`](crate::product) of every weight row with what its head sees of `z`, in the same
+/// order of summation: the first `width - size` values, which all heads share, and after these the
+/// outputs of its own units among those of all. `units - size` values and a row padded to a
+/// multiple of [`Real::LANES`] make up the length of `z`; what follows the outputs is ignored.
 ///
-/// Row i of `matrix`, `width` values in rows `stride` apart, is that of unit `i % units`. What follows
-/// them is read too, as far as a padded row, and multiplied by 0, so it must be finite.
+/// Row i of `matrix`, `width` values in rows `stride` apart, is that of unit `i % units`. What
+/// follows them is read too, as far as a padded row, and multiplied by 0, so it must be finite.
 ///
 /// # Errors
 /// [`Error::Length`] if a slice does not fit.
@@ -243,8 +243,8 @@ struct Rows<'a, T> {
 type Lanes<'a, S, T, const NV: usize> = &'a [[<T as Vectorised>::Vector<S>; NV]];
 
 impl<'a, T: Real> Rows<'a, T> {
-    /// The next row, and z from as many values on as there are outputs before those of its head, whose
-    /// own outputs are in their columns.
+    /// The next row, and z from as many values on as there are outputs before those of its head,
+    /// whose own outputs are in their columns.
     #[inline(always)]
     fn take<S: Simd, const NV: usize>(&mut self) -> [Lanes<'a, S, T, NV>; 2] {
         let padded = self.heads.width.next_multiple_of(T::LANES);

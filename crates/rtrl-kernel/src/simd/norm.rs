@@ -6,9 +6,9 @@ use super::isa::{Isa, Work};
 use super::real::{Real, compiled};
 use super::vector::{lanes, store};
 
-/// The sum of the squares of a matrix of weights in double precision, each limited to the absolute value
-/// `limit`: eight lanes, column j in lane j mod 8, which are then added pairwise. The rows of `values` are
-/// `stride` apart, with zeros between them.
+/// The sum of the squares of a matrix of weights in double precision, each limited to the absolute
+/// value `limit`: eight lanes, column j in lane j mod 8, which are then added pairwise. The rows of
+/// `values` are `stride` apart, with zeros between them.
 pub fn limited_squares<T: Real>(isa: Isa, limit: Option<T>, values: &[T], stride: usize) -> f64 {
     T::run::<LimitedSquaresLoop>(isa, LimitedSquares { limit, values, stride })
 }
@@ -45,10 +45,10 @@ impl<T: Real> Work for LimitedSquares<'_, T> {
 /// The largest number of values of which [`rough_squares`] says how large their squares can be.
 pub const MOST_ROUGH: usize = 1 << 20;
 
-/// About the sum of the squares of `values`, in a fraction of the time of [`limited_squares`]: rounded
-/// in the precision of the values, in an order that depends on the instruction set. If it is finite, all
-/// values are, and for up to [`MOST_ROUGH`] of them the exact sum is at most 33/32 of it, apart from
-/// squares that are not normal numbers.
+/// About the sum of the squares of `values`, in a fraction of the time of [`limited_squares`]:
+/// rounded in the precision of the values, in an order that depends on the instruction set. If it
+/// is finite, all values are, and for up to [`MOST_ROUGH`] of them the exact sum is at most 33/32
+/// of it, apart from squares that are not normal numbers.
 pub fn rough_squares<T: Real>(isa: Isa, values: &[T]) -> f64 {
     T::run::<RoughSquaresLoop>(isa, RoughSquares { values })
 }

@@ -10,11 +10,12 @@ use crate::error::{Error, check_length};
 /// Rows that are summed at the same time, to hide the latency of the multiply-adds.
 const ROWS: usize = 4;
 
-/// Writes `out[k] = sum over j of matrix[k * c + j] * vector[j]` (equation 1), c being the length of
-/// `vector`: a multiple of [`Real::LANES`], with zeros as padding in both.
+/// Writes `out[k] = sum over j of matrix[k * c + j] * vector[j]` (equation 1), c being the length
+/// of `vector`: a multiple of [`Real::LANES`], with zeros as padding in both.
 ///
-/// Order of summation: L = [`Real::LANES`] logical lanes; lane r takes j = r, r + L, r + 2L, … by fused
-/// multiply-adds from +0; then the upper half of the lanes is added to the lower half until one is left.
+/// Order of summation: L = [`Real::LANES`] logical lanes; lane r takes j = r, r + L, r + 2L, … by
+/// fused multiply-adds from +0; then the upper half of the lanes is added to the lower half until
+/// one is left.
 ///
 /// # Errors
 /// [`Error::Length`] if a slice does not fit.
@@ -56,8 +57,9 @@ impl<T: Real> Work for Product<'_, T> {
 }
 
 impl<T: Real> Product<'_, T> {
-    /// All rows, `NV` registers to the logical lanes: as many as a register has at a time, so that their
-    /// products are written at once. What follows reads whole registers, which would wait for parts.
+    /// All rows, `NV` registers to the logical lanes: as many as a register has at a time, so that
+    /// their products are written at once. What follows reads whole registers, which would wait for
+    /// parts.
     #[inline(always)]
     fn rows<S: Simd, const NV: usize>(&mut self, simd: S) {
         let (vector, _) = T::vectors::<S>(self.vector).as_chunks::<NV>();
@@ -137,8 +139,8 @@ fn lanes_of<S: Simd, T: Real, const NV: usize, const R: usize>(
     sums
 }
 
-/// The sum of the logical lanes of each of `R` rows: the upper half is added to the lower half until
-/// one is left.
+/// The sum of the logical lanes of each of `R` rows: the upper half is added to the lower half
+/// until one is left.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 pub(super) fn add_lanes<S: Simd, T: Real, const NV: usize, const R: usize>(
@@ -149,14 +151,14 @@ pub(super) fn add_lanes<S: Simd, T: Real, const NV: usize, const R: usize>(
     for r in 0..R {
         fours[r] = halve_to_four::<S, T, NV>(simd, &sums[r]);
     }
-    // Else the compiler takes the lanes of all rows together, by three times as many instructions, or
-    // reads two rows at once before both are written.
+    // Else the compiler takes the lanes of all rows together, by three times as many instructions,
+    // or reads two rows at once before both are written.
     let fours: [&[T; 4]; R] = std::array::from_fn(|r| std::hint::black_box(&fours[r]));
     fours.map(|&[a, b, c, d]| (a + c) + (b + d))
 }
 
-/// Four rows on the way to the sums of their logical lanes, in the order of [`add_lanes`]: a quarter of
-/// a register is left of each.
+/// Four rows on the way to the sums of their logical lanes, in the order of [`add_lanes`]: a
+/// quarter of a register is left of each.
 #[inline(always)]
 pub(super) fn fold_four<S: Simd, T: Real, const NV: usize>(
     simd: S,
@@ -192,8 +194,8 @@ fn fold_in_turn<S: Simd, T: Real>(
     T::sum(simd, kept, moved)
 }
 
-/// Adds the upper half of every `2 * half` lanes of two registers to the lower half; what is left of
-/// both makes up one register.
+/// Adds the upper half of every `2 * half` lanes of two registers to the lower half; what is left
+/// of both makes up one register.
 #[inline(always)]
 pub(super) fn fold<S: Simd, T: Real>(
     simd: S,

@@ -1,5 +1,5 @@
-//! The update of recursive least squares: a symmetric matrix less one of rank one. Every operation is
-//! rounded by itself, with nothing fused.
+//! The update of recursive least squares: a symmetric matrix less one of rank one. Every operation
+//! is rounded by itself, with nothing fused.
 
 use pulp::Simd;
 
@@ -8,8 +8,8 @@ use super::real::{Real, compiled};
 use super::vector::{load, store};
 use crate::error::{Error, check_length};
 
-/// Writes `next[i * k + j] = (matrix[i * k + j] - scale * (vector[i] * vector[j])) * growth` for the k
-/// numbers of `vector`. Returns whether all of it is finite.
+/// Writes `next[i * k + j] = (matrix[i * k + j] - scale * (vector[i] * vector[j])) * growth` for
+/// the k numbers of `vector`. Returns whether all of it is finite.
 ///
 /// # Errors
 /// [`Error::Length`] unless both matrices have k x k numbers.

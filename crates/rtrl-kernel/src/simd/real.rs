@@ -1,5 +1,5 @@
-//! The two precisions, written once: arithmetic, the functions of a network with the same bits on every
-//! machine, and the way from generic code to loops that are compiled here.
+//! The two precisions, written once: arithmetic, the functions of a network with the same bits on
+//! every machine, and the way from generic code to loops that are compiled here.
 
 use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
@@ -12,9 +12,9 @@ use super::vector::lanes;
 
 /// A floating-point number of the kernel: `f32` or `f64`.
 ///
-/// The elementary functions do not depend on the processor: `exp`, `logistic` and `tanh` are those of
-/// `functions.rs`, of which [`activate`](crate::activate) computes many at once with the same bits;
-/// `ln_1p` is libm's portable code.
+/// The elementary functions do not depend on the processor: `exp`, `logistic` and `tanh` are those
+/// of `functions.rs`, of which [`activate`](crate::activate) computes many at once with the same
+/// bits; `ln_1p` is libm's portable code.
 pub trait Real:
     Elementary
     + PartialOrd
@@ -68,8 +68,8 @@ pub(crate) fn numbers<S: Simd, T: Real>() -> T::Vector<S> {
     T::vectors::<S>(&numbers[..lanes::<S, T>()])[0]
 }
 
-/// Generic code that is compiled once for each precision: a loop over registers, for each instruction
-/// set too, or another large function.
+/// Generic code that is compiled once for each precision: a loop over registers, for each
+/// instruction set too, or another large function.
 ///
 /// Generic code is compiled anew in every crate that uses it. This is therefore reached through two
 /// functions that are not generic; [`Real::run`] takes the one for the precision. Implemented by

@@ -1,9 +1,9 @@
 //! Sums of squares in one order, value by value, computed many values at a time.
 //!
 //! A chain of additions takes as long as its latencies. But numbers from `2^E` to `2^(E+1)` are all
-//! multiples of the same unit. While the sum stays between these, adding a square to it adds the square
-//! rounded to a multiple of the unit, whatever the sum is, unless the square lies half-way between two of
-//! them. Such multiples are added without rounding, so their order does not matter.
+//! multiples of the same unit. While the sum stays between these, adding a square to it adds the
+//! square rounded to a multiple of the unit, whatever the sum is, unless the square lies half-way
+//! between two of them. Such multiples are added without rounding, so their order does not matter.
 
 use pulp::Simd;
 
@@ -95,8 +95,8 @@ fn in_blocks<S: Simd, T: Real>(len: usize) -> usize {
     if lanes::<S, T>() < 4 { 0 } else { len / block * block }
 }
 
-/// `sum`, and the squares of `values` after it, by one multiply-add after the other: with that of the
-/// instruction set, instead of a call of the C library's.
+/// `sum`, and the squares of `values` after it, by one multiply-add after the other: with that of
+/// the instruction set, instead of a call of the C library's.
 #[inline(always)]
 fn one_by_one<T: Real>(mut sum: T, values: &[T]) -> T {
     for value in values {
@@ -140,8 +140,9 @@ impl<T: Real> Binade<T> {
         Self { first, end: first + first, half: first * T::HALF_UNIT }
     }
 
-    /// The sum of the squares of a block, each rounded to a multiple of the unit. It is too large to stay
-    /// in the binade, or NaN, if a square is half-way between two multiples, or is not finite.
+    /// The sum of the squares of a block, each rounded to a multiple of the unit. It is too large
+    /// to stay in the binade, or NaN, if a square is half-way between two multiples, or is not
+    /// finite.
     #[inline(always)]
     fn rounded_squares<S: Simd>(&self, simd: S, block: &[T]) -> T {
         let (first, minus_one) = (T::splat(simd, self.first), T::splat(simd, -T::ONE));
@@ -177,8 +178,8 @@ mod tests {
         value.to_f64().to_bits()
     }
 
-    /// Values of which the sum of squares stays small, or grows by much or little, is half-way between
-    /// two numbers for some or for all, or is not finite.
+    /// Values of which the sum of squares stays small, or grows by much or little, is half-way
+    /// between two numbers for some or for all, or is not finite.
     fn series<T: Real>() -> Vec<Vec<T>> {
         let number = |i: usize| libm::sin(i as f64 * 1.7) * 3.0;
         let of = |value: &dyn Fn(usize) -> f64| (0..1500).map(|i| T::from_f64(value(i))).collect();

@@ -1,6 +1,7 @@
 //! The instruction sets that tests run on, of which one can be required.
 //!
-//! The tests of this crate and of others include this file, so that one variable governs all of them.
+//! The tests of this crate and of others include this file, so that one variable governs all of
+//! them.
 
 use std::io::Write;
 use std::sync::Once;
@@ -10,8 +11,8 @@ use super::Isa;
 /// The environment variable that names an instruction set without which tests fail.
 const EXPECTED: &str = "RTRL_EXPECT_ISA";
 
-/// Every set of this machine, narrowest first. The first call in a process prints them to standard error,
-/// where the test harness does not capture them.
+/// Every set of this machine, narrowest first. The first call in a process prints them to standard
+/// error, where the test harness does not capture them.
 ///
 /// Panics if `RTRL_EXPECT_ISA` names a set that is not among them.
 pub(crate) fn sets() -> Vec<Isa> {

@@ -1,4 +1,5 @@
-//! One update of all weights at once (equation 6): what the optimisers have in common, in registers.
+//! One update of all weights at once (equation 6): what the optimisers have in common, in
+//! registers.
 
 use pulp::Simd;
 
@@ -22,16 +23,16 @@ use crate::error::{Error, check_length};
 /// w = normal(w - rate * g)                                    unless it is w still
 /// ```
 ///
-/// `normal(x)` is x, but 0 with its sign where x is subnormal, and q is g, but +0 where its magnitude is
-/// below `sqrt(smallest normal number / rest)`. Without them, moments and weights that vanish would stay
-/// subnormal for ever, since the decay of the smallest number rounds to the same number, and processors
-/// multiply such numbers a hundred times slower than others.
+/// `normal(x)` is x, but 0 with its sign where x is subnormal, and q is g, but +0 where its
+/// magnitude is below `sqrt(smallest normal number / rest)`. Without them, moments and weights that
+/// vanish would stay subnormal for ever, since the decay of the smallest number rounds to the same
+/// number, and processors multiply such numbers a hundred times slower than others.
 ///
 /// All slices are equally long, a multiple of [`Real::LANES`].
 #[derive(Debug)]
 pub struct Update<'a, T> {
-    /// Numbers in a row, and how far apart rows begin. All slices have zeros between the rows, of which
-    /// as many are left out as the registers allow.
+    /// Numbers in a row, and how far apart rows begin. All slices have zeros between the rows, of
+    /// which as many are left out as the registers allow.
     pub rows: (usize, usize),
     /// The learning rate.
     pub rate: T,
@@ -179,7 +180,8 @@ impl<T: Real> Update<'_, T> {
 /// How the rows of an update are divided into registers.
 ///
 /// A row of 21 numbers that is padded to 32 takes one register of 16 lanes and half of another. The
-/// halves of two rows are updated as one register, because square roots and divisions take most of the time:
+/// halves of two rows are updated as one register, because square roots and divisions take most of
+/// the time:
 ///
 /// ```text
 /// row 0   |a a a a a a a a|b b b b b . . .|        the first halves of b and d are one register
@@ -578,8 +580,8 @@ mod tests {
         every_set_follows_the_table::<f64>();
     }
 
-    /// Moments at the end of the range, some on each side: no subnormal number remains, and the loops
-    /// agree on which numbers become 0.
+    /// Moments at the end of the range, some on each side: no subnormal number remains, and the
+    /// loops agree on which numbers become 0.
     fn what_vanishes_becomes_zero<T: Real>() {
         let rate = T::from_f64(0.1);
         let tiny = T::SMALLEST;
@@ -670,8 +672,8 @@ mod tests {
         }
     }
 
-    /// Updates `count` rows of `width` numbers that are `stride` apart, without gaps or with, which are 0
-    /// except in the gradient: the numbers of the rows, and those of the gaps.
+    /// Updates `count` rows of `width` numbers that are `stride` apart, without gaps or with, which
+    /// are 0 except in the gradient: the numbers of the rows, and those of the gaps.
     fn rows_updated<T: Real>(
         isa: Isa,
         (count, width, stride): (usize, usize, usize),
@@ -709,8 +711,8 @@ mod tests {
         })
     }
 
-    /// Rows with gaps have the bits of rows without, and of the gaps no more is updated than the lanes of the
-    /// set make necessary.
+    /// Rows with gaps have the bits of rows without, and of the gaps no more is updated than the
+    /// lanes of the set make necessary.
     fn gaps_are_left_out<T: Real>() {
         for isa in sets() {
             for (width, stride) in (1..=2 * T::LANES).map(|w| (w, w.next_multiple_of(T::LANES))) {

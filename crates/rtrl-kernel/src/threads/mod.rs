@@ -71,8 +71,8 @@ impl Workers {
     /// Threads for steps of `flops` operations.
     ///
     /// # Errors
-    /// [`Error::Zero`] for 0 threads; [`Error::Threads`] if the system refuses them, or if several are
-    /// requested and the `rayon` feature is off.
+    /// [`Error::Zero`] for 0 threads; [`Error::Threads`] if the system refuses them, or if several
+    /// are requested and the `rayon` feature is off.
     pub fn new(threads: Threads, flops: u128) -> Result<Self, Error> {
         match threads.count(flops) {
             0 => Err(Error::Zero { what: "threads" }),

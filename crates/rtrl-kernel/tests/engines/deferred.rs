@@ -1,6 +1,6 @@
 //! The deferred engine against the eager one, in lockstep: the same p and the same gradients up to
-//! rounding; and against itself: the same bits on every instruction set, with any number of threads, and
-//! after it has been stored and restored in the middle of a window.
+//! rounding; and against itself: the same bits on every instruction set, with any number of
+//! threads, and after it has been stored and restored in the middle of a window.
 use rtrl_kernel::{
     Deferred, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Quantity, Real, Snapshot, Step,
     Threads,
@@ -36,8 +36,8 @@ fn difference<T: Real>(got: &[T], expected: &[T]) -> f64 {
 const SHAPES: [(usize, usize, usize); 6] =
     [(1, 1, 1), (3, 1, 9), (17, 1, 26), (5, 3, 11), (9, 2, 30), (33, 1, 50)];
 
-/// The worst difference of p and of the gradients over some steps; `distort` may falsify the steps of the
-/// deferred engine.
+/// The worst difference of p and of the gradients over some steps; `distort` may falsify the steps
+/// of the deferred engine.
 fn lockstep<T: Real>(
     shape: (usize, usize, usize),
     density: f64,
@@ -93,8 +93,8 @@ fn equals_the_eager_engine_up_to_rounding() {
     }
 }
 
-/// The check must see a broken term: forced columns that are kept, the weights of another step, and a
-/// diagonal that is left out.
+/// The check must see a broken term: forced columns that are kept, the weights of another step, and
+/// a diagonal that is left out.
 #[test]
 fn a_broken_term_is_seen() {
     let place = (Isa::best(), Threads::SERIAL);

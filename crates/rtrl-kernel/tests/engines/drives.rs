@@ -17,8 +17,8 @@ fn difference<T: Real>(
     difference_of(engine, loops, layout, |numbers, t| random::numerals(layout, numbers, t, blocks))
 }
 
-/// The largest difference of p and gradients from those of the loops over some steps, relative to the
-/// largest number; infinite if one is not finite.
+/// The largest difference of p and gradients from those of the loops over some steps, relative to
+/// the largest number; infinite if one is not finite.
 pub(crate) fn difference_of<T: Real>(
     engine: &mut dyn Engine<T>,
     loops: &mut Loops<T>,
@@ -56,7 +56,8 @@ pub(crate) fn difference_of<T: Real>(
     worst / largest
 }
 
-/// Runs `check` on random layouts, with the blocks of the Jacobian and the density of the weights that learn.
+/// Runs `check` on random layouts, with the blocks of the Jacobian and the density of the weights
+/// that learn.
 fn layouts(check: impl Fn(&Layout, &[bool], usize)) {
     for seed in 0..60usize {
         let mut numbers = Numbers(seed as u64);

@@ -22,14 +22,15 @@ fn absent(k: usize, l: usize, kept: f64) -> bool {
     k % 4 != 3 && (0..3).map(|_| numbers.next()).last() > Some(2.0 * kept - 1.0)
 }
 
-/// Fails unless the engine equals the loops; `kept` is the fraction of the recurrent weights that are not 0.
+/// Fails unless the engine equals the loops; `kept` is the fraction of the recurrent weights that
+/// are not 0.
 fn compare<T: Real>(layout: &Layout, density: f64, kept: f64, isa: Isa, threads: Threads) {
     let difference = first_difference::<T>(layout, (density, kept), (isa, threads), |_| ());
     assert_eq!(difference, None, "{layout:?}, {isa}, {}", T::NAME);
 }
 
-/// Where the engine first differs from the loops over some steps in which units are forced, slopes vanish and
-/// a diagonal is there now and then; `distort` may falsify the steps of the engine.
+/// Where the engine first differs from the loops over some steps in which units are forced, slopes
+/// vanish and a diagonal is there now and then; `distort` may falsify the steps of the engine.
 fn first_difference<T: Real>(
     layout: &Layout,
     (density, kept): (f64, f64),
@@ -80,8 +81,8 @@ fn eventful<T: Real>(layout: &Layout, numbers: &mut Numbers, t: usize, kept: f64
             *weight = T::ZERO;
         }
     }
-    // A third of the diagonal is 0 and meets weights and scales of 0 elsewhere. It comes and goes while the
-    // weights that are 0 stay the same.
+    // A third of the diagonal is 0 and meets weights and scales of 0 elsewhere. It comes and goes
+    // while the weights that are 0 stay the same.
     let mut diagonal: Vec<T> = numbers.list(n);
     (t % 3..n).step_by(3).for_each(|k| diagonal[k] = T::ZERO);
     numerals.diagonal = (t % 6 > 2).then_some(diagonal);
@@ -124,8 +125,8 @@ fn first_of_last_row(step: &mut Numerals<f64>) -> &mut f64 {
     &mut step.blocks[0].weights[last * step.stride]
 }
 
-/// Negative control: one broken term is noticed, in layers of each kind: small ones, large ones, and large
-/// ones whose rows have few weights.
+/// Negative control: one broken term is noticed, in layers of each kind: small ones, large ones,
+/// and large ones whose rows have few weights.
 #[test]
 fn each_broken_term_is_noticed() {
     for (states, gates, width, kept) in
@@ -144,8 +145,8 @@ fn each_broken_term_is_noticed() {
     }
 }
 
-/// The bits of all gradients and of the last p over some steps from p = 0, in which sums are zero at
-/// first and later products underflow, so that zeros of both signs appear.
+/// The bits of all gradients and of the last p over some steps from p = 0, in which sums are zero
+/// at first and later products underflow, so that zeros of both signs appear.
 fn bits_from_zero<T: Real>(
     layout: &Layout,
     learns: &[bool],
@@ -186,8 +187,8 @@ fn bits_from_zero<T: Real>(
     rows
 }
 
-/// `==` does not see the sign of a zero, on which it once depended how many threads there were and how
-/// wide the registers.
+/// `==` does not see the sign of a zero, on which it once depended how many threads there were and
+/// how wide the registers.
 #[test]
 fn even_zeros_have_the_same_bits_everywhere() {
     /// Returns how many zeros there are with a plus and with a minus.
@@ -212,7 +213,8 @@ fn even_zeros_have_the_same_bits_everywhere() {
         for kept in [1.1, 0.6] {
             let found =
                 [check::<f32>(units, units + 2, kept), check::<f64>(units, units + 2, kept)];
-            // Without zeros of both signs nothing has been tested. Fewer units have none with a minus.
+            // Without zeros of both signs nothing has been tested. Fewer units have none with a
+            // minus.
             assert!(
                 units < 4 || found.as_flattened().iter().all(|&zeros| zeros > 0),
                 "{units}: {found:?}"

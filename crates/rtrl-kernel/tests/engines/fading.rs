@@ -1,5 +1,5 @@
-//! Sensitivities that fade: rounding would keep them subnormal for ever, so the engines turn them into 0,
-//! at the same steps on every machine and in a run that is stored and resumed.
+//! Sensitivities that fade: rounding would keep them subnormal for ever, so the engines turn them
+//! into 0, at the same steps on every machine and in a run that is stored and resumed.
 
 use rtrl_kernel::{
     Deferred, Diagonal, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Real, Snapshot, Step,
@@ -92,8 +92,8 @@ impl Kind {
     }
 }
 
-/// The bits of p and of the gradient after every step until nothing is left; `between` may replace the
-/// engine after each.
+/// The bits of p and of the gradient after every step until nothing is left; `between` may replace
+/// the engine after each.
 fn run<T: Real>(
     kind: Kind,
     units: usize,
@@ -171,7 +171,8 @@ fn what_fades_in_the_deferred_engine_becomes_zero_at_the_same_steps_everywhere()
     }
 }
 
-/// Both engines clear p after the same steps, also where an error has not been read: they stay equal.
+/// Both engines clear p after the same steps, also where an error has not been read: they stay
+/// equal.
 #[test]
 fn the_diagonal_engine_equals_the_eager_one_across_clearings() {
     fn check<T: Real>(units: usize) {
@@ -199,8 +200,8 @@ fn the_diagonal_engine_equals_the_eager_one_across_clearings() {
     check::<f64>(17);
 }
 
-/// A product of Jacobians, or an error times one, counts as 0 where it would soon be subnormal, and not
-/// before.
+/// A product of Jacobians, or an error times one, counts as 0 where it would soon be subnormal, and
+/// not before.
 #[test]
 fn the_deferred_engine_omits_what_is_negligible_and_no_more() {
     /// p of an immediate influence of 1 in the second of six steps, each of which multiplies by

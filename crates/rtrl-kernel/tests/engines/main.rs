@@ -1,4 +1,5 @@
-//! The engines against loops and against each other, on every instruction set and with several threads.
+//! The engines against loops and against each other, on every instruction set and with several
+//! threads.
 //!
 //! | file | subject |
 //! |---|---|

@@ -38,8 +38,8 @@ use crate::tasks::Entry;
 /// A task with the settings that all cells share on it.
 ///
 /// One layer with a bias and the initial weights of `torch.nn`
-/// ([`InitialWeights::Torch`](rtrl_model::InitialWeights::Torch)), a linear readout whose weights have
-/// variance 1/n, Adam, an update at every step, single precision.
+/// ([`InitialWeights::Torch`](rtrl_model::InitialWeights::Torch)), a linear readout whose weights
+/// have variance 1/n, Adam, an update at every step, single precision.
 #[derive(Debug, Clone, Copy)]
 pub struct Problem {
     /// The task.

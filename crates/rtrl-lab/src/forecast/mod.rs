@@ -51,8 +51,8 @@ pub enum Horizon {
 /// forecaster resets the learner and continues; [`NetworkForecaster::mishaps`] counts these rows.
 ///
 /// Each group of the series has a stream of the learner, with a state of its own, which is added at
-/// its first row and starts at 0. All groups share weights and scales, and a row of one takes no time
-/// for the others.
+/// its first row and starts at 0. All groups share weights and scales, and a row of one takes no
+/// time for the others.
 ///
 /// Apart from its settings ([`Predict`], [`Horizon`], [`NetworkForecaster::without_learning`]), it
 /// consists of the learner and [`NetworkForecaster::memory`]: with the same settings, one that is
@@ -79,8 +79,8 @@ pub struct NetworkForecaster<T: Real> {
 }
 
 impl<T: Real> NetworkForecaster<T> {
-    /// A forecaster that has seen no row, around a learner with a stream for each group that is known
-    /// already, at least one.
+    /// A forecaster that has seen no row, around a learner with a stream for each group that is
+    /// known already, at least one.
     ///
     /// # Errors
     /// [`rtrl_model::Error::Setting`] unless the learner has, exactly if a class is forecast, the
@@ -246,8 +246,8 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(())
     }
 
-    /// Makes the outputs for the inputs of the current row of a group the forecasts; 0 if the forward
-    /// pass overflows.
+    /// Makes the outputs for the inputs of the current row of a group the forecasts; 0 if the
+    /// forward pass overflows.
     fn look_ahead(&mut self, group: usize) {
         match self.learner.replay(group, [self.sequences[group].input.as_slice()]) {
             Ok(outputs) => copy(outputs, &mut self.forecasts),
@@ -255,8 +255,8 @@ impl<T: Real> NetworkForecaster<T> {
         }
     }
 
-    /// Converts the outputs of the network to values of the targets, relative to the current row of a
-    /// group, or to probabilities.
+    /// Converts the outputs of the network to values of the targets, relative to the current row of
+    /// a group, or to probabilities.
     fn decode(&mut self, group: usize) {
         match self.predict {
             Predict::Class => classes::softmax(&mut self.forecasts),
@@ -267,8 +267,8 @@ impl<T: Real> NetworkForecaster<T> {
         }
     }
 
-    /// The inverse of [`NetworkForecaster::decode`], for the targets of a row. There are none unless
-    /// the forecaster learns.
+    /// The inverse of [`NetworkForecaster::decode`], for the targets of a row. There are none
+    /// unless the forecaster learns.
     fn encode(&mut self, row: SeriesRow<'_>) -> Result<(), Error> {
         let present = &self.sequences[row.group].present;
         for (j, &target) in row.targets.iter().enumerate() {
@@ -308,7 +308,8 @@ impl<T: Real> NetworkForecaster<T> {
         Ok(())
     }
 
-    /// Fails for a row of another number of inputs or targets, or of a group after the next new one.
+    /// Fails for a row of another number of inputs or targets, or of a group after the next new
+    /// one.
     fn check(&self, row: SeriesRow<'_>) -> Result<(), Error> {
         let (expected, got) = (self.input_scales.each().len(), row.inputs.len());
         if got != expected {
@@ -530,8 +531,8 @@ mod tests {
         })
     }
 
-    /// If nothing is learnt but the scales, which are shared, each group has the state that it would
-    /// have alone.
+    /// If nothing is learnt but the scales, which are shared, each group has the state that it
+    /// would have alone.
     #[test]
     fn each_group_has_a_state_of_its_own() {
         let mut together = forecaster(Predict::Change, 1e-2);

@@ -179,8 +179,8 @@ impl Findings {
     ///
     /// # Errors
     /// [`Error::TaskShape`] if the task does not fit the network, [`Error::Decomposition`] if a
-    /// matrix cannot be decomposed, [`Error::Model`] if there are too few steps or rows, or if a row
-    /// does not fit the network.
+    /// matrix cannot be decomposed, [`Error::Model`] if there are too few steps or rows, or if a
+    /// row does not fit the network.
     pub fn gather(
         network: &Network<f64>,
         precision: &str,
@@ -475,8 +475,8 @@ mod tests {
         assert!(words.contains("a b  the task expects 1, the machine gives 0"), "{words}");
     }
 
-    /// A unit whose gates are constant, because only biases lead to them: `y' = u y + (1 - u) v` has
-    /// the eigenvalue u and rests at v.
+    /// A unit whose gates are constant, because only biases lead to them: `y' = u y + (1 - u) v`
+    /// has the eigenvalue u and rests at v.
     #[test]
     fn gated_units_are_looked_at_through_their_jacobian() {
         let logit = |p: f64| libm::log(p / (1.0 - p));

@@ -51,8 +51,8 @@ impl FixedPoint {
 /// The points are sorted by their states.
 ///
 /// # Errors
-/// [`InputLength`](rtrl_model::Error::InputLength) or [`NonFinite`](rtrl_model::Error::NonFinite) for the
-/// input; [`Error::Decomposition`].
+/// [`InputLength`](rtrl_model::Error::InputLength) or [`NonFinite`](rtrl_model::Error::NonFinite)
+/// for the input; [`Error::Decomposition`].
 pub fn fixed_points(
     dynamics: &mut Dynamics,
     input: &[f64],

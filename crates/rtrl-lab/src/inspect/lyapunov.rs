@@ -19,8 +19,8 @@ use crate::Error;
 /// this is the exponent of the driven network.
 ///
 /// # Errors
-/// As [`Dynamics::advance`], with the number of the step; [`Error::Tangent`] if the vector overflows in a
-/// single step; [`ModelError::Setting`] if no step is left to count.
+/// As [`Dynamics::advance`], with the number of the step; [`Error::Tangent`] if the vector
+/// overflows in a single step; [`ModelError::Setting`] if no step is left to count.
 pub fn largest_lyapunov_exponent(
     dynamics: &mut Dynamics,
     state: &[f64],

@@ -2,10 +2,10 @@
 //!
 //! All instruments work in double precision, to which weights of single precision convert exactly,
 //! and do not change the network. They work on the state of any network: the outputs of its units,
-//! and after them the cells of LSTM units. Only [`recurrent_eigenvalues`] requires simple units. The
-//! results of instruments that decompose matrices (eigenvalues, singular values, Newton's method)
-//! may differ in their last bits between machines; all others, including finite-state machines, have
-//! the same bits everywhere.
+//! and after them the cells of LSTM units. Only [`recurrent_eigenvalues`] requires simple units.
+//! The results of instruments that decompose matrices (eigenvalues, singular values, Newton's
+//! method) may differ in their last bits between machines; all others, including finite-state
+//! machines, have the same bits everywhere.
 //!
 //! | file | subject |
 //! |---|---|

@@ -25,7 +25,8 @@ impl Eigenvalue {
 /// The eigenvalues of a square matrix, the largest first by their modulus.
 ///
 /// # Errors
-/// [`ModelError::Shape`] if the matrix is not square, [`Error::Decomposition`] if they cannot be found.
+/// [`ModelError::Shape`] if the matrix is not square, [`Error::Decomposition`] if they cannot be
+/// found.
 pub fn eigenvalues(rows: &[Vec<f64>]) -> Result<Vec<Eigenvalue>, Error> {
     let what = "the eigenvalues";
     let matrix = matrix(what, rows, rows.len())?;
@@ -53,7 +54,8 @@ pub fn spectral_radius(rows: &[Vec<f64>]) -> Result<f64, Error> {
 /// The singular values of a matrix, the largest first.
 ///
 /// # Errors
-/// [`ModelError::Shape`] if the rows are not equally long, [`Error::Decomposition`] if they cannot be found.
+/// [`ModelError::Shape`] if the rows are not equally long, [`Error::Decomposition`] if they cannot
+/// be found.
 pub fn singular_values(rows: &[Vec<f64>]) -> Result<Vec<f64>, Error> {
     let what = "the singular values";
     let matrix = matrix(what, rows, rows.first().map_or(0, Vec::len))?;

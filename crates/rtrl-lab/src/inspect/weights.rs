@@ -23,8 +23,8 @@ pub struct Block {
     pub largest: f64,
 }
 
-/// The eigenvalues of the weights between simple units, the largest first by their modulus: those of
-/// the matrices of all layers together, because a layer does not see the layers above it.
+/// The eigenvalues of the weights between simple units, the largest first by their modulus: those
+/// of the matrices of all layers together, because a layer does not see the layers above it.
 ///
 /// # Errors
 /// [`Error::GatedEigenvalues`] if there are gated units, [`Error::Decomposition`].

@@ -53,7 +53,8 @@ impl TaskMachine {
     /// The step for an input in a situation.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no such situation, or for an input that the task cannot produce there.
+    /// [`Error::Setting`] if there is no such situation, or for an input that the task cannot
+    /// produce there.
     pub fn step(&self, situation: usize, input: &[f64]) -> Result<&TaskStep, Error> {
         let steps = &self.situation(situation)?.steps;
         steps.iter().find(|step| step.input == input).ok_or_else(|| Error::Setting {

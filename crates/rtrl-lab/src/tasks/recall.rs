@@ -16,8 +16,8 @@ const SHORTEST: usize = 20;
 const LONGEST: usize = 50;
 
 /// Delayed recall: one of four symbols is shown for a step; a cue follows 20 to 50 steps later,
-/// uniform at random, and the target of that call is the symbol, one-hot. All other inputs are 0 and
-/// have no target. The next symbol follows the cue at once.
+/// uniform at random, and the target of that call is the symbol, one-hot. All other inputs are 0
+/// and have no target. The next symbol follows the cue at once.
 ///
 /// A task with a long time lag in the sense of Hochreiter & Schmidhuber (*Long Short-Term Memory*,
 /// Neural Computation 9(8), 1997). The lag is random, so counting the steps does not help.

@@ -34,9 +34,9 @@ pub enum Cell {
     #[default]
     Simple,
     /// Four blocks of rows, r, u, v and w: `r = σ(W_r z)`, `u = σ(W_u z)`,
-    /// `y(t+1) = (1 - u) tanh(W_v z + r (W_w z)) + u y(t)`. `W_v` has no columns for y, and `W_w` none
-    /// for inputs: the reset gate follows the product, as in `torch.nn.GRU` (Cho et al. 2014, in
-    /// the variant of Appleyard et al. 2016).
+    /// `y(t+1) = (1 - u) tanh(W_v z + r (W_w z)) + u y(t)`. `W_v` has no columns for y, and `W_w`
+    /// none for inputs: the reset gate follows the product, as in `torch.nn.GRU` (Cho et al. 2014,
+    /// in the variant of Appleyard et al. 2016).
     Gru,
     /// Four blocks of rows, i, f, g and o, and a cell c in each unit:
     /// `c(t+1) = σ(W_f z) c(t) + σ(W_i z) tanh(W_g z)`, `y(t+1) = σ(W_o z) tanh(c(t+1))`, as in

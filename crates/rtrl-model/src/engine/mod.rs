@@ -24,8 +24,8 @@ use crate::{Error, Network, Regime};
 ///
 /// Where the connections keep the sensitivities of some weights at 0 in some units for ever, the
 /// network is divided into blocks that hold only the others, if that is cheaper; the choice then
-/// applies within each block. Weights of units that no other unit sees take no engine at all but one
-/// number each. [`Learner::engine_plan`](crate::Learner::engine_plan) reports the result.
+/// applies within each block. Weights of units that no other unit sees take no engine at all but
+/// one number each. [`Learner::engine_plan`](crate::Learner::engine_plan) reports the result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineChoice {
@@ -153,8 +153,8 @@ struct Size {
 }
 
 /// What the deferred engine takes for one drive of a row below another layer, in one row of a
-/// Jacobian or one record, in weighted operations: it looks each of them up. Measured with chains of
-/// 2 and 4 layers.
+/// Jacobian or one record, in weighted operations: it looks each of them up. Measured with chains
+/// of 2 and 4 layers.
 const LOOKUP: u128 = 230;
 
 impl Size {

@@ -31,8 +31,8 @@ pub struct EnginePlan {
     pub sensitivity_bytes: u128,
     /// Bytes of everything that the engines of all streams hold: p, its padding, windows, sums.
     pub bytes: usize,
-    /// Floating-point operations for the sensitivities and the gradient in a step of one stream with
-    /// a target, on average.
+    /// Floating-point operations for the sensitivities and the gradient in a step of one stream
+    /// with a target, on average.
     pub operations: u128,
 }
 

@@ -17,9 +17,10 @@ pub(crate) enum StoredEngine {
     Custom { name: String, exact: bool },
 }
 
-/// The most entries of the Jacobians of all blocks for each number in a file, if the states are few.
-/// Those of a network have fewer, since rows are merged until a block has many weights. Where each of
-/// many layers has a single unit, blocks stay small and there are up to a twentieth of the states.
+/// The most entries of the Jacobians of all blocks for each number in a file, if the states are
+/// few. Those of a network have fewer, since rows are merged until a block has many weights. Where
+/// each of many layers has a single unit, blocks stay small and there are up to a twentieth of the
+/// states.
 const ENTRIES: u128 = 64;
 
 /// A block in a file. Numbers that follow each other are stored as the first and the one after the
@@ -90,10 +91,10 @@ impl StoredEngine {
         })
     }
 
-    /// Fails if the blocks would take memory that no tensor of a file with `stored` numbers confirms:
-    /// lists of more states and weight rows, all together, or many times as many entries of their
-    /// Jacobians, which engines other than the diagonal one have room for: [`ENTRIES`] times, or an
-    /// eighth of the number of all `states`.
+    /// Fails if the blocks would take memory that no tensor of a file with `stored` numbers
+    /// confirms: lists of more states and weight rows, all together, or many times as many entries
+    /// of their Jacobians, which engines other than the diagonal one have room for: [`ENTRIES`]
+    /// times, or an eighth of the number of all `states`.
     ///
     /// # Errors
     /// [`Error::Setting`].
@@ -183,8 +184,8 @@ fn runs(numbers: &[u32]) -> Vec<[u32; 2]> {
     runs
 }
 
-/// The numbers of some runs, which must ascend and stay below `end`; otherwise what was expected and
-/// what was given.
+/// The numbers of some runs, which must ascend and stay below `end`; otherwise what was expected
+/// and what was given.
 fn numbers(runs: &[[u32; 2]], end: usize) -> Result<Vec<u32>, (String, String)> {
     let mut next = 0;
     let mut list = Vec::new();

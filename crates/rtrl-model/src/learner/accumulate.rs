@@ -11,7 +11,8 @@ use crate::{Error, Network, Regime, Timing};
 #[derive(Debug, Clone)]
 pub(super) struct Accumulator<T> {
     regime: Regime,
-    /// Whether the gradient of each step is read (otherwise the engines accumulate between updates).
+    /// Whether the gradient of each step is read (otherwise the engines accumulate between
+    /// updates).
     pub(super) each_step: bool,
     /// The sum since the last update, where several steps accumulate.
     pub(super) sum: Option<Gradient<T>>,
@@ -88,8 +89,8 @@ impl<T: Real> Accumulator<T> {
         collected.map(|()| updated)
     }
 
-    /// Adds a step's gradient to the sum, where there is one. The engines accumulate that of W, unless the
-    /// gradient of each step is read.
+    /// Adds a step's gradient to the sum, where there is one. The engines accumulate that of W,
+    /// unless the gradient of each step is read.
     ///
     /// # Errors
     /// [`Quantity::Gradient`] if a sum overflows, of steps or of streams; it is dropped.

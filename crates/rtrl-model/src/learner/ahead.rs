@@ -5,7 +5,8 @@ use rtrl_kernel::Real;
 use crate::{Error, Learner};
 
 impl<T: Real> Learner<T> {
-    /// The outputs that [`Learner::step`] would compute for this input, in the first stream. Changes nothing.
+    /// The outputs that [`Learner::step`] would compute for this input, in the first stream.
+    /// Changes nothing.
     ///
     /// # Errors
     /// [`Error::InputLength`] or [`Error::NonFinite`].
@@ -42,7 +43,8 @@ impl<T: Real> Learner<T> {
     /// (at first those of the stream's last step, even after a reset), and writes the next input.
     ///
     /// # Errors
-    /// [`Error::NoStream`], or [`Error::NonFinite`] for an input that is not finite or a run that overflows.
+    /// [`Error::NoStream`], or [`Error::NonFinite`] for an input that is not finite or a run that
+    /// overflows.
     pub fn generate(
         &mut self,
         stream: usize,

@@ -265,8 +265,8 @@ impl<T: Real> LearnerBuilder<T> {
         })
     }
 
-    /// The engine to build. For a custom one, an engine of the network whose operations say how many
-    /// threads pay.
+    /// The engine to build. For a custom one, an engine of the network whose operations say how
+    /// many threads pay.
     fn engine_spec(&self) -> Result<Spec, Error> {
         let (choice, network) = (self.engine.unwrap_or_default(), &self.network);
         match &self.stored_engine {

@@ -187,8 +187,8 @@ impl<T: Real> Learner<T> {
     /// # Errors
     /// [`Error::Regime`] unless learning is epochwise, [`Error::StateLength`] or
     /// [`Error::NonFinite`] for the state, all with nothing changed; [`Error::Overflow`] of the
-    /// gradient or [`Error::UpdateRefused`], after which the reset has been done and the gradient is
-    /// dropped.
+    /// gradient or [`Error::UpdateRefused`], after which the reset has been done and the gradient
+    /// is dropped.
     pub fn end_epoch(&mut self, states: &[T]) -> Result<(), Error> {
         if self.regime != Regime::Epochwise {
             let (call, got) = ("end_epoch", self.regime.name());

@@ -8,8 +8,8 @@ use crate::Gradient;
 pub struct StepReport<'a, T> {
     /// Number of the step, from 0.
     pub step: u64,
-    /// The outputs at t + 1: of the readout if there is one, else y(t+1). With several streams, those of one
-    /// stream after the other.
+    /// The outputs at t + 1: of the readout if there is one, else y(t+1). With several streams,
+    /// those of one stream after the other.
     pub outputs: &'a [T],
     /// e(t+1) = -dL(t+1)/do, in the order of `outputs`, 0 without a target.
     pub errors: &'a [T],

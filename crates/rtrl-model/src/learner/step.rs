@@ -81,7 +81,8 @@ impl<T: Real> Learner<T> {
         });
     }
 
-    /// Ends the work of the streams whose turn it is: sums their gradients, or reports the first failure.
+    /// Ends the work of the streams whose turn it is: sums their gradients, or reports the first
+    /// failure.
     #[inline]
     pub(super) fn settle(&mut self, read: Read) -> Result<(), Error> {
         if self.any(|stream| stream.failure.is_some()) {

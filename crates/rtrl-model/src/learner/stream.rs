@@ -94,8 +94,8 @@ impl<T: Real> Stream<T> {
         input: &[T],
         targets: &Targets<'_, T>,
     ) -> Result<(), Error> {
-        // A loss that bounds errors is finite only if the targets are: they need no check of their own,
-        // unless something else is wrong, which they come before.
+        // A loss that bounds errors is finite only if the targets are: they need no check of their
+        // own, unless something else is wrong, which they come before.
         targets.check_length(self.errors.len())?;
         if self.lost || !loss.bounds_errors() {
             self.check_targets(network, loss, step, targets)?;

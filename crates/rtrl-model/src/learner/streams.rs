@@ -85,9 +85,9 @@ impl<T: Real> Learner<T> {
         Ok((loss, updated))
     }
 
-    /// Adds a stream in the initial state of the network, p = 0, and returns its number. The learner
-    /// then continues, bit for bit, as one that was built with this stream, which has skipped all
-    /// steps so far. A checkpoint includes it.
+    /// Adds a stream in the initial state of the network, p = 0, and returns its number. The
+    /// learner then continues, bit for bit, as one that was built with this stream, which has
+    /// skipped all steps so far. A checkpoint includes it.
     ///
     /// Streams that are added share the threads of the first one.
     ///

@@ -44,8 +44,8 @@ impl<T: Real> Learner<T> {
     /// [`Learner::readout_fits`] of a learner with the same settings and shape.
     ///
     /// # Errors
-    /// [`Error::Length`] for another number of fits, otherwise as [`RecursiveLeastSquares::restore`]
-    /// and [`Error::NonFinite`]; nothing has changed.
+    /// [`Error::Length`] for another number of fits, otherwise as
+    /// [`RecursiveLeastSquares::restore`] and [`Error::NonFinite`]; nothing has changed.
     pub fn restore_readout_fits(&mut self, fits: &[(Vec<f64>, Vec<f64>)]) -> Result<(), Error> {
         let (expected, got) = (self.readout_fits().len(), fits.len());
         if got != expected {
@@ -82,7 +82,8 @@ impl<T: Real> Learner<T> {
     /// Replaces the learning rate of the readout; `None` for that of the other weights.
     ///
     /// # Errors
-    /// [`Error::Setting`] unless it is finite and not negative and there is a readout; nothing has changed.
+    /// [`Error::Setting`] unless it is finite and not negative and there is a readout; nothing has
+    /// changed.
     pub fn set_readout_learning_rate(&mut self, rate: Option<f64>) -> Result<(), Error> {
         self.updater.set_readout_learning_rate(rate)
     }
@@ -94,8 +95,8 @@ impl<T: Real> Learner<T> {
         self.updater.state()
     }
 
-    /// Replaces the optimiser's state by [`Learner::optimizer_state`] and [`Learner::updates`] of a learner
-    /// with the same settings and shape.
+    /// Replaces the optimiser's state by [`Learner::optimizer_state`] and [`Learner::updates`] of a
+    /// learner with the same settings and shape.
     ///
     /// # Errors
     /// [`Error::Setting`] for missing or unknown names, impossible numbers or more than 2^53

@@ -78,9 +78,9 @@ impl<T: Real> NetworkBuilder<T> {
 
     /// Divides the units of the layer into heads of `units` neighbours: a unit sees the inputs, the
     /// bias and the units of its own head. The number of units of the layer must be a multiple of
-    /// `units`. Rows of W, and of the masks and initial weights of the layer, have `units` columns for
-    /// the units, in the order of the row's head, so that in a network of one layer absent weights
-    /// take no room. With heads of 1, each unit sees itself only.
+    /// `units`. Rows of W, and of the masks and initial weights of the layer, have `units` columns
+    /// for the units, in the order of the row's head, so that in a network of one layer absent
+    /// weights take no room. With heads of 1, each unit sees itself only.
     ///
     /// ```
     /// use rtrl_model::Network;

@@ -92,8 +92,8 @@ impl<T: Real> Derivatives<T> {
         &self.injection
     }
 
-    /// Takes the slopes and kept shares of a step with the present weights of `network`, unless nothing
-    /// reads them.
+    /// Takes the slopes and kept shares of a step with the present weights of `network`, unless
+    /// nothing reads them.
     ///
     /// # Errors
     /// [`Error::Kernel`] if they do not fit.

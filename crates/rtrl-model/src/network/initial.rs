@@ -22,8 +22,8 @@ pub enum InitialWeights {
         /// Factor of the standard deviation.
         gain: f64,
     },
-    /// Recurrent weights `gain` times a random orthogonal matrix, one for each head in each block of
-    /// rows, input weights normal with variance `1 / inputs`, bias weights 0.
+    /// Recurrent weights `gain` times a random orthogonal matrix, one for each head in each block
+    /// of rows, input weights normal with variance `1 / inputs`, bias weights 0.
     Orthogonal {
         /// Factor of the orthogonal matrix: the modulus of all its eigenvalues.
         gain: f64,

@@ -118,9 +118,9 @@ impl<T: Real> Layer<T> {
         self.units() - self.columns.seen + stride.max(self.width().next_multiple_of(T::LANES))
     }
 
-    /// The parts of z that the rows of unit `unit` see, if rows of W have `columns` values: what all
-    /// rows share, and the outputs of its head. The zeros at
-    /// the end of longer rows meet whatever follows in z.
+    /// The parts of z that the rows of unit `unit` see, if rows of W have `columns` values: what
+    /// all rows share, and the outputs of its head. The zeros at the end of longer rows meet
+    /// whatever follows in z.
     pub(super) fn z_of(&self, unit: usize, columns: usize) -> [Range<usize>; 2] {
         let shared = self.z.start + self.columns.first_unit();
         let own = shared + self.columns.first_seen(unit);

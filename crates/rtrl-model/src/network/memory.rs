@@ -7,11 +7,11 @@ use crate::Error;
 
 impl<T: Real> NetworkBuilder<T> {
     /// Bytes of p of the network: the sensitivities of one stream in the eager engine, of every
-    /// weight in every state, but for those of other heads of its layer. That engine has a few panels
-    /// more, and the deferred one pads each weight row and has a window; a network that is divided
-    /// into blocks, as large ones of several layers are, takes less. Heads of 2 to 4 units share
-    /// blocks, in which they take up to 64 times as much. No weight is drawn, and the machine need not
-    /// have this memory.
+    /// weight in every state, but for those of other heads of its layer. That engine has a few
+    /// panels more, and the deferred one pads each weight row and has a window; a network that is
+    /// divided into blocks, as large ones of several layers are, takes less. Heads of 2 to 4 units
+    /// share blocks, in which they take up to 64 times as much. No weight is drawn, and the machine
+    /// need not have this memory.
     ///
     /// ```
     /// use rtrl_model::Network;

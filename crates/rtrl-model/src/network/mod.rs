@@ -180,8 +180,8 @@ impl<T: Real> Network<T> {
         &self.initial_state
     }
 
-    /// W, weight rows x (inputs, bias, units seen): the rows of one layer after the other, each with
-    /// the columns of its layer and zeros after them. In a layer of heads
+    /// W, weight rows x (inputs, bias, units seen): the rows of one layer after the other, each
+    /// with the columns of its layer and zeros after them. In a layer of heads
     /// ([`NetworkBuilder::heads_of`]), a row has columns for the units of its own head only.
     pub fn weights(&self) -> &Matrix<T> {
         &self.weights

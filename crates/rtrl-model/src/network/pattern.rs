@@ -1,8 +1,8 @@
 //! Which derivatives of a step can differ from 0, from the connections alone.
 //!
-//! These are the places of J and R in `derivatives.rs`: a state depends on the states of its own layer
-//! that its rows see or that it keeps a share of, and on those below that the units it sees depend
-//! on, in the same step.
+//! These are the places of J and R in `derivatives.rs`: a state depends on the states of its own
+//! layer that its rows see or that it keeps a share of, and on those below that the units it sees
+//! depend on, in the same step.
 
 use rtrl_kernel::Real;
 

@@ -7,14 +7,14 @@ pub(super) fn bias_correction(beta: f64, update: u64) -> f64 {
     if is_one(beta, update) { 1.0 } else { 1.0 - libm::pow(beta, update as f64) }
 }
 
-/// Whether `1 - beta^update` is 1 in double precision: `beta^u <= exp(-u (1 - beta))`, and 1 less than
-/// exp(-38) is.
+/// Whether `1 - beta^update` is 1 in double precision: `beta^u <= exp(-u (1 - beta))`, and 1 less
+/// than exp(-38) is.
 fn is_one(beta: f64, update: u64) -> bool {
     update as f64 * (1.0 - beta) > 38.0
 }
 
-/// `beta^u` of one update after the other, near enough to round what it is needed for: a power takes
-/// longer than all else that an update of a few units computes once.
+/// `beta^u` of one update after the other, near enough to round what it is needed for: a power
+/// takes longer than all else that an update of a few units computes once.
 #[derive(Debug, Clone)]
 pub(super) struct RunningPower {
     /// u
@@ -31,9 +31,9 @@ impl RunningPower {
 
     /// `sqrt(1 - beta^update)` as with the power of libm, for the same beta in every call.
     ///
-    /// Each product adds half a unit in the last place to the error of the power, and libm's own is below
-    /// one. All operations are monotonic, so where both ends of the range give the same number, so does
-    /// the power.
+    /// Each product adds half a unit in the last place to the error of the power, and libm's own is
+    /// below one. All operations are monotonic, so where both ends of the range give the same
+    /// number, so does the power.
     pub(super) fn root_of_correction<T: Real>(&mut self, beta: f64, update: u64) -> T {
         if is_one(beta, update) {
             return T::ONE;

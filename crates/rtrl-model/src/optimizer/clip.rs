@@ -51,8 +51,8 @@ pub(super) fn limit<T: Real>(
     Ok(limits.then_some(Limit { value, factor }))
 }
 
-/// Whether the joint norm is so much below `most` that a rough sum shows it. A limit on the components
-/// would only lower it.
+/// Whether the joint norm is so much below `most` that a rough sum shows it. A limit on the
+/// components would only lower it.
 fn is_below<T: Real>(isa: Isa, most: f64, gradient: &Gradient<T>) -> bool {
     let (mut len, mut squares) = (0, 0.0);
     for layer in gradient.matrices() {

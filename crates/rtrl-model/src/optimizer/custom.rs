@@ -27,8 +27,8 @@ pub trait CustomOptimizer: fmt::Debug + Send + Sync {
     /// The direction d of a weight in update u = 1, 2, ...: `w -= rate * d`.
     ///
     /// `gradient` has been clipped. `moments` holds the numbers of this weight, in the order of
-    /// [`CustomOptimizer::moments`], to be replaced. If a direction or a moment is not finite in the
-    /// precision of the network, the update is refused and nothing has changed.
+    /// [`CustomOptimizer::moments`], to be replaced. If a direction or a moment is not finite in
+    /// the precision of the network, the update is refused and nothing has changed.
     fn direction(&self, update: u64, weight: f64, gradient: f64, moments: &mut [f64]) -> f64;
 }
 
@@ -70,8 +70,8 @@ impl CustomRule {
     /// The rule itself.
     ///
     /// # Errors
-    /// [`Error::Setting`] if it was read from a file and has not been supplied, or if two of its moments
-    /// have one name.
+    /// [`Error::Setting`] if it was read from a file and has not been supplied, or if two of its
+    /// moments have one name.
     pub(super) fn get(&self) -> Result<&Arc<dyn CustomOptimizer>, Error> {
         let refused = |expected: &str, got: String| {
             Err(Error::Setting { what: "optimiser", expected: expected.to_owned(), got })

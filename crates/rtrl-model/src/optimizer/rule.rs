@@ -36,8 +36,8 @@ pub enum Optimizer {
         learning_rate: f64,
         /// Decay of the second moment, torch's `alpha`.
         alpha: f64,
-        /// Added to the denominator. A gradient of which g² would be subnormal, below about 1e-18 in single
-        /// precision, counts as 0 in v: choose a larger epsilon.
+        /// Added to the denominator. A gradient of which g² would be subnormal, below about 1e-18
+        /// in single precision, counts as 0 in v: choose a larger epsilon.
         epsilon: f64,
     },
     /// Adam (Kingma & Ba 2015): `m = β1 m + (1 - β1) g`, `v = β2 v + (1 - β2) g²`, `w -=
@@ -49,8 +49,8 @@ pub enum Optimizer {
         beta1: f64,
         /// Decay of the second moment.
         beta2: f64,
-        /// Added to the denominator. A gradient of which g² would be subnormal, below about 1e-18 in single
-        /// precision, counts as 0 in v: choose a larger epsilon.
+        /// Added to the denominator. A gradient of which g² would be subnormal, below about 1e-18
+        /// in single precision, counts as 0 in v: choose a larger epsilon.
         epsilon: f64,
     },
     /// A custom rule; see [`Optimizer::custom`].
@@ -216,7 +216,8 @@ fn average<T: Real>(decay: f64) -> Average<T> {
 }
 
 impl<T: Real> Rule<T> {
-    /// The rule of `optimizer` at update `update`, from 1; `power` is that of the second moment's decay.
+    /// The rule of `optimizer` at update `update`, from 1; `power` is that of the second moment's
+    /// decay.
     pub(super) fn new(optimizer: &Optimizer, update: u64, power: &mut RunningPower) -> Self {
         match *optimizer {
             Optimizer::Sgd { .. } | Optimizer::Custom { .. } => {

@@ -143,8 +143,8 @@ impl<T: Real> Learner<T> {
     }
 
     /// The precision, the shape of the network and all settings, as a checkpoint states them: two
-    /// learners with equal descriptions and weights take the same steps. What is custom is described
-    /// by its name.
+    /// learners with equal descriptions and weights take the same steps. What is custom is
+    /// described by its name.
     ///
     /// # Errors
     /// [`Error::Format`] if a setting cannot be written as JSON.

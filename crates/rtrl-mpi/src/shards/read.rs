@@ -48,9 +48,9 @@ impl SharedShards {
         self.lock().failure.take()
     }
 
-    /// Fails unless as many engines have been loaded as there are streams: each was then loaded from
-    /// the shards of its own stream, since a learner loads them in order, and those that are lost
-    /// not at all.
+    /// Fails unless as many engines have been loaded as there are streams: each was then loaded
+    /// from the shards of its own stream, since a learner loads them in order, and those that are
+    /// lost not at all.
     pub(crate) fn check_streams(&self, streams: usize) -> Result<(), Error> {
         let shards = self.lock();
         if shards.stream == streams {
@@ -62,7 +62,8 @@ impl SharedShards {
     }
 
     /// Loads the engine of the next stream, with `states` states and `weights` weights that learn,
-    /// from its `columns` in the shards, and from `from`, which has the tensors that all ranks share.
+    /// from its `columns` in the shards, and from `from`, which has the tensors that all ranks
+    /// share.
     ///
     /// # Errors
     /// Those of `load`, and [`kernel::Error::Storage`], with the reason kept for

@@ -25,8 +25,8 @@ pub(crate) fn as_rank(test: &str) -> Option<Ranks> {
     started.then(|| Ranks::start().unwrap())
 }
 
-/// Runs `work` on as many ranks as each of `counts` says, and expects all to succeed. Their argument
-/// is an empty folder.
+/// Runs `work` on as many ranks as each of `counts` says, and expects all to succeed. Their
+/// argument is an empty folder.
 pub(crate) fn on_ranks(test: &str, counts: &[usize], work: impl FnOnce(Ranks)) {
     if let Some(ranks) = as_rank(test) {
         return work(ranks);

@@ -190,8 +190,8 @@ impl Case<'_> {
         bytes: usize,
         measured: &Measured,
     ) -> Result<Record, Error> {
-        // A deferred engine does other operations than equation 5 for cells and layers, and their number
-        // is that of no single layer.
+        // A deferred engine does other operations than equation 5 for cells and layers, and their
+        // number is that of no single layer.
         let operations = if Scenario::CELLS.contains(&self.scenario) {
             0.0
         } else {
@@ -257,8 +257,8 @@ impl Case<'_> {
     }
 }
 
-/// Operations of equation 5 for `columns` columns: those of the entries of the Jacobian of the last step
-/// that are not 0.
+/// Operations of equation 5 for `columns` columns: those of the entries of the Jacobian of the last
+/// step that are not 0.
 fn operations<T: Real>(learner: &Learner<T>, columns: usize) -> Result<f64, Error> {
     let jacobian = learner.network().jacobian(learner.state(0)?)?;
     let entries = (0..jacobian.rows()).flat_map(|k| jacobian.row(k));

@@ -30,8 +30,8 @@ pub(crate) struct Structured {
     divided: f64,
     /// Bytes of the state of one eager engine, and of that in blocks.
     bytes: [usize; 2],
-    /// Seconds of a whole step of a learner with one eager engine, one deferred engine, eager blocks
-    /// and the engine that is chosen automatically.
+    /// Seconds of a whole step of a learner with one eager engine, one deferred engine, eager
+    /// blocks and the engine that is chosen automatically.
     steps: [f64; 4],
 }
 

@@ -60,8 +60,8 @@ impl Machine {
     /// first, first along observed transitions, then along all.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the trace is not one of the task, or if a symbol of the task never occurs in it;
-    /// those of [`Dynamics::advance`].
+    /// [`Error::Setting`] if the trace is not one of the task, or if a symbol of the task never
+    /// occurs in it; those of [`Dynamics::advance`].
     pub fn compare(
         &self,
         dynamics: &mut Dynamics,

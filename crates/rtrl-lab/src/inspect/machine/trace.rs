@@ -26,8 +26,8 @@ impl<'a> Trace<'a> {
     /// vectors, so one-hot symbols are in the order of the inputs.
     ///
     /// # Errors
-    /// [`Error::Symbols`] if there are more than 64 symbols, [`ModelError::Length`] if the network has fewer
-    /// outputs.
+    /// [`Error::Symbols`] if there are more than 64 symbols, [`ModelError::Length`] if the network
+    /// has fewer outputs.
     pub fn new(run: &'a Run, last: &'a [f64], outputs: usize) -> Result<Self, Error> {
         let got = run.outputs.first().map_or(outputs, Vec::len);
         if got < outputs {

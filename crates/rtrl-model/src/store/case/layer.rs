@@ -75,8 +75,8 @@ pub struct Layer {
     pub cell: Cell,
     /// Number of units, n.
     pub units: usize,
-    /// Units of a head: a unit sees those of its own head, and the weights between heads are absent.
-    /// Without it, all units see each other.
+    /// Units of a head: a unit sees those of its own head, and the weights between heads are
+    /// absent. Without it, all units see each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heads_of: Option<usize>,
     /// The activation of simple units; absent means tanh. Gated cells have none.
@@ -111,13 +111,14 @@ impl Layer {
         self.heads_of.unwrap_or(self.units)
     }
 
-    /// Whether row `i` has a column for unit `unit` of the layer: whether both are in the same head.
+    /// Whether row `i` has a column for unit `unit` of the layer: whether both are in the same
+    /// head.
     pub(super) fn sees(&self, i: usize, unit: usize) -> bool {
         unit / self.seen() == i % self.units / self.seen()
     }
 
-    /// The columns of row `i` that a network has: all, or those of the row's head. The first unit is
-    /// column `first_unit`.
+    /// The columns of row `i` that a network has: all, or those of the row's head. The first unit
+    /// is column `first_unit`.
     pub(super) fn columns(&self, first_unit: usize, i: usize) -> impl Iterator<Item = usize> {
         let seen = first_unit + i % self.units / self.seen() * self.seen();
         (0..first_unit).chain(seen..seen + self.seen())

@@ -92,8 +92,8 @@ impl Case {
         self.inputs_of(l) + usize::from(self.bias)
     }
 
-    /// Whether weight (i, j) of layer `l` exists: its cell has it, it is not between heads, and the mask
-    /// does not remove it.
+    /// Whether weight (i, j) of layer `l` exists: its cell has it, it is not between heads, and the
+    /// mask does not remove it.
     pub fn is_present(&self, l: usize, i: usize, j: usize) -> bool {
         let (layer, inputs) = (&self.layers[l], self.inputs_of(l));
         let (sees_inputs, sees_units) = layer.cell.sees(i / layer.units);

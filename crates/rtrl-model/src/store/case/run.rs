@@ -14,8 +14,8 @@ impl Case {
     /// The network of the case.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::StateLength`] or [`Error::Setting`] for a layer whose parts do not
-    /// fit together, and those of [`NetworkBuilder::build`](crate::NetworkBuilder::build).
+    /// [`Error::Shape`], [`Error::StateLength`] or [`Error::Setting`] for a layer whose parts do
+    /// not fit together, and those of [`NetworkBuilder::build`](crate::NetworkBuilder::build).
     pub fn network<T: Real>(&self, isa: Isa) -> Result<Network<T>, Error> {
         let mut builder: Option<NetworkBuilder<T>> = None;
         for (l, layer) in self.layers.iter().enumerate() {

@@ -117,8 +117,8 @@ impl Reader {
     /// and row by row.
     ///
     /// # Errors
-    /// [`Error::Container`] if there is no such tensor, it has another type, ends earlier, or a number
-    /// is not finite; [`Error::File`] if it cannot be read.
+    /// [`Error::Container`] if there is no such tensor, it has another type, ends earlier, or a
+    /// number is not finite; [`Error::File`] if it cannot be read.
     pub fn numbers<T: Real>(
         &mut self,
         name: &str,

@@ -60,8 +60,8 @@ pub(super) struct LayerWeights {
 }
 
 impl LayerWeights {
-    /// Reads the tensors with these names, of a layer that sees `inputs` units of the layer below if
-    /// there is one.
+    /// Reads the tensors with these names, of a layer that sees `inputs` units of the layer below
+    /// if there is one.
     pub(super) fn read(
         tensors: &SafeTensors<'_>,
         [weight_ih, weight_hh, bias_ih, bias_hh]: &[String; 4],

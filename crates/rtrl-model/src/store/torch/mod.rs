@@ -42,8 +42,8 @@ use crate::{
 /// What the names of the readout's tensors start with, unless [`Prefixes::readout`] says otherwise.
 const READOUT: &str = "readout.";
 
-/// What the names of the tensors in a file start with, in files of modules that contain an `nn.RNN`,
-/// `nn.GRU` or `nn.LSTM`. By default, the names are those of the table above.
+/// What the names of the tensors in a file start with, in files of modules that contain an
+/// `nn.RNN`, `nn.GRU` or `nn.LSTM`. By default, the names are those of the table above.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -74,9 +74,9 @@ pub struct Prefixes<'n> {
 ///
 /// # Errors
 /// [`Error::Setting`] for networks that these and `nn.Linear` cannot represent: layers of unequal
-/// cells or sizes or with heads, simple units that are not all tanh or all relu or that leak, a network without
-/// inputs, a readout that sees the inputs.
-/// [`Error::File`] if the file cannot be written (an existing file is then unchanged).
+/// cells or sizes or with heads, simple units that are not all tanh or all relu or that leak, a
+/// network without inputs, a readout that sees the inputs. [`Error::File`] if the file cannot be
+/// written (an existing file is then unchanged).
 pub fn export<T: Real>(network: &Network<T>, path: &Path) -> Result<(), Error> {
     store::replace(path, &to_bytes(network)?)
 }
