@@ -13,6 +13,8 @@ use rtrl_model::{EngineChoice, Isa, Pace, Real, Threads};
 
 use crate::tested;
 
+static PRINTED: Once = Once::new();
+
 /// The project's own cases, and those of a neighbouring folder where it exists.
 pub(crate) fn cases() -> Vec<(PathBuf, Case)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -23,10 +25,12 @@ pub(crate) fn cases() -> Vec<(PathBuf, Case)> {
     let own = files("tests/cases");
     assert!(own.len() >= 30, "only {} cases of our own", own.len());
     let shared = files("../shared/conformance");
-    static PRINTED: Once = Once::new();
     PRINTED.call_once(|| {
         let (own, shared) = (own.len(), shared.len());
-        drop(writeln!(std::io::stderr(), "conformance cases: {own} here, {shared} beside it"));
+        drop(writeln!(
+            std::io::stderr(),
+            "conformance cases: {own} here, {shared} in the shared folder"
+        ));
     });
     let paths = own.into_iter().chain(shared);
     paths

@@ -4,11 +4,11 @@
 
 use proptest::prelude::*;
 use rtrl_bench::compare::{Difference, Tolerance, list, table, trace};
-use rtrl_bench::generators::{contracting, in_heads};
+use rtrl_bench::generators::{Recipe, contracting, in_heads};
 use rtrl_bench::heads::{expanded, expanded_rows};
-use rtrl_bench::reference;
+use rtrl_bench::reference::{self, Fault};
 use rtrl_kernel::{Diagonal, build};
-use rtrl_model::store::case::Case;
+use rtrl_model::store::case::{Case, Trace};
 use rtrl_model::store::network::{SavedModel, save};
 use rtrl_model::{
     Activation, Cell, Clipping, EngineChoice, Generator, InitialWeights, Isa, Learner,
@@ -228,9 +228,28 @@ proptest! {
     }
 }
 
+/// Negative control: a reference without one term of the recurrent sum, or with other heads, is found.
+#[test]
+fn another_reference_is_noticed() {
+    let recipe = Recipe { density: 0.8, forcing: true, ..Recipe::default() };
+    let heads = |size: usize| {
+        let mut case = recipe.chain(&[(Cell::Gru, 6), (Cell::Lstm, 4)]);
+        case.layers.iter_mut().for_each(|layer| layer.heads_of = Some(size));
+        contracting(case)
+    };
+    let case = heads(2);
+    compare_random::<f64>(&case, 1e-12).unwrap();
+    let broken = reference::run_with::<f64>(&case, Fault::RecurrentSum);
+    compare_with::<f64>(&case, &broken, 1e-12).unwrap_err();
+    compare_with::<f64>(&case, &reference::run::<f64>(&heads(1)), 1e-12).unwrap_err();
+}
+
 /// Fails unless the eager engine equals the reference, and the others do up to rounding.
 fn compare_random<T: Real>(case: &Case, rounding: f64) -> Result<(), String> {
-    let expected = reference::run::<T>(case);
+    compare_with::<T>(case, &reference::run::<T>(case), rounding)
+}
+
+fn compare_with<T: Real>(case: &Case, expected: &Trace, rounding: f64) -> Result<(), String> {
     let deferred =
         [Pace::Bursts, Pace::Even].map(|pace| EngineChoice::Deferred { window: Some(6), pace });
     let close = deferred.into_iter().chain([EngineChoice::Auto]);
@@ -238,7 +257,7 @@ fn compare_random<T: Real>(case: &Case, rounding: f64) -> Result<(), String> {
     for (engine, tolerance) in close.chain([(EngineChoice::Eager, Tolerance::Exact)]) {
         let learner = case.learner::<T>(Isa::best()).unwrap().engine(engine);
         let got = case.run(learner.threads(Threads::SERIAL)).unwrap();
-        trace(&got, &expected, tolerance)
+        trace(&got, expected, tolerance)
             .map_err(|difference| format!("{engine:?} in {}: {difference}", T::NAME))?;
     }
     Ok(())

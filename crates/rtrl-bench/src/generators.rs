@@ -258,7 +258,7 @@ pub fn in_heads(most_units: usize, steps: usize) -> impl Strategy<Value = Case> 
 }
 
 /// The case with each layer in heads. `choose` gets the number of possible sizes of a layer's
-/// heads, and returns the number of one, counted from 0.
+/// heads, and returns the index of the chosen one.
 pub(crate) fn divided(mut case: Case, mut choose: impl FnMut(usize) -> usize) -> Case {
     for layer in case.layers.iter_mut() {
         let divisors = (1..=layer.units).filter(|&size| layer.units.is_multiple_of(size));

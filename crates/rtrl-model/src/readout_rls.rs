@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn fits_are_on_the_instruction_set_of_the_network() {
-        for isa in [Isa::scalar(), Isa::best()] {
+        for isa in Isa::available() {
             let network = Network::<f32>::builder(3, 0).readout(fitted()).isa(isa).build().unwrap();
             let rls = ReadoutRls::of(&network, &Loss::SquaredError, Regime::real_time());
             let fits = rls.unwrap().unwrap().outputs;

@@ -72,7 +72,7 @@ pub struct RecursiveLeastSquares {
 
 impl RecursiveLeastSquares {
     /// What [`Error::Memory`] names if P does not fit in memory. A readout that learns by its
-    /// gradient has none.
+    /// gradient needs no P.
     pub const MEMORY: &'static str = "recursive least squares";
 
     /// A model that starts from `weights`, one for each feature, with the forgetting factor λ,
@@ -101,14 +101,14 @@ impl RecursiveLeastSquares {
             return Err(Error::Setting { what: "number of features", expected, got });
         }
         check_finite("weight", &weights)?;
-        let mut inverse = square(features)?;
+        let [mut inverse, next_inverse] = squares(features)?;
         inverse.iter_mut().step_by(features + 1).for_each(|diagonal| *diagonal = 1.0 / ridge);
         Ok(Self {
             isa,
             settings,
             gain: vec![0.0; features],
             next_weights: weights.clone(),
-            next_inverse: square(features)?,
+            next_inverse,
             start_trace: trace(&inverse, features),
             weights,
             inverse,
@@ -243,15 +243,19 @@ fn trace(matrix: &[f64], k: usize) -> f64 {
     matrix.iter().step_by(k + 1).fold(0.0, |sum, diagonal| sum + diagonal)
 }
 
-/// k x k zeros.
-fn square(k: usize) -> Result<Vec<f64>, Error> {
-    let bytes = (k as u128 * k as u128).saturating_mul(8);
-    let mut values = Vec::new();
-    match k.checked_mul(k) {
-        Some(len) if values.try_reserve_exact(len).is_ok() => values.resize(len, 0.0),
-        _ => return Err(Error::Memory { what: RecursiveLeastSquares::MEMORY, bytes }),
+/// Two matrices of k x k zeros. Both are reserved before one is written.
+fn squares(k: usize) -> Result<[Vec<f64>; 2], Error> {
+    let bytes = (k as u128 * k as u128).saturating_mul(16);
+    let refused = || Error::Memory { what: RecursiveLeastSquares::MEMORY, bytes };
+    let len = k.checked_mul(k).ok_or_else(refused)?;
+    let mut both = [const { Vec::new() }; 2];
+    for values in &mut both {
+        values.try_reserve_exact(len).map_err(|_| refused())?;
     }
-    Ok(values)
+    for values in &mut both {
+        values.resize(len, 0.0);
+    }
+    Ok(both)
 }
 
 fn check_finite(what: &'static str, values: &[f64]) -> Result<(), Error> {
@@ -491,6 +495,6 @@ mod tests {
         }
         assert!(matches!(new(0, 1.0, 1.0), Err(Error::Setting { .. })));
         assert!(RecursiveLeastSquares::new(vec![f64::NAN], 1.0, 1.0).is_err());
-        assert!(square(usize::MAX).is_err() && square(1 << 31).is_err());
+        assert!(squares(usize::MAX).is_err() && squares(1 << 31).is_err());
     }
 }

@@ -146,7 +146,7 @@ impl<'a, T: Real> Chain<'a, T> {
         let layer = &self.case.layers[l];
         let size = layer.heads_of.unwrap_or(layer.units);
         let recurrent = z.len() - layer.units;
-        let first = recurrent + i % layer.units / size * size;
+        let first = recurrent + (i % layer.units) / size * size;
         let [fixed, own] = [0..recurrent, first..first + size];
         let seen = |of: &[T]| [&of[fixed.clone()], &of[own.clone()]].concat();
         in_lanes(&seen(row), &seen(z))

@@ -7,7 +7,7 @@ use super::numbers::{observed, whole};
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
     /// The model: a safetensors file written by `rtrl train --save`, `rtrl paper --save` or the
-    /// library, or the checkpoint of a learner
+    /// library; or the checkpoint of one learner, written by the library
     pub(crate) model: PathBuf,
 
     /// Run the network on this task and extract a finite-state machine [default: run it without

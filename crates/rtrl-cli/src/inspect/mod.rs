@@ -87,15 +87,12 @@ fn rows(args: &InspectArgs, series: &Path) -> Result<Vec<Vec<f64>>, Error> {
 /// The network of a saved model or of a learner's checkpoint, in double precision, and the
 /// precision of the file; an error if it has functions that only its program knows.
 fn network(path: &Path) -> Result<(Network<f64>, String), Error> {
-    let (network, precision) = match (SavedModel::read(path), StoredLearner::open(path)) {
-        (_, Ok(stored)) => {
-            let precision = stored.precision().to_owned();
-            (stored.network(&[]), precision)
-        }
-        (saved, Err(_)) => {
-            let saved = saved?;
-            (saved.network(&[]), saved.precision().to_owned())
-        }
+    let (network, precision) = if let Ok(stored) = StoredLearner::open(path) {
+        let precision = stored.precision().to_owned();
+        (stored.network(&[]), precision)
+    } else {
+        let saved = SavedModel::read(path)?;
+        (saved.network(&[]), saved.precision().to_owned())
     };
     let network = network.map_err(|error| match error {
         rtrl_model::Error::Setting { what: "activation", got, .. } if got.contains("custom:") => {

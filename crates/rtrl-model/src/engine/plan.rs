@@ -26,8 +26,10 @@ pub struct EnginePlan {
     /// The blocks, each with a separate engine; a single one if the network is not
     /// divided, none if no weight of the units learns.
     pub blocks: Vec<BlockPlan>,
-    /// Bytes of p of all streams: n q numbers for a block of n states and q weights, q for a
-    /// diagonal one. Those of a custom engine are unknown and count as 0.
+    /// Bytes of p of all streams without any padding: n q numbers for a block of n states and q
+    /// weights, q for a diagonal one. Those of a custom engine are unknown and count as 0.
+    /// [`NetworkBuilder::sensitivity_bytes`](crate::NetworkBuilder::sensitivity_bytes) is an
+    /// estimate of the padded p of one stream in one engine.
     pub sensitivity_bytes: u128,
     /// Bytes of everything that the engines of all streams hold: p, its padding, windows, sums.
     pub bytes: usize,

@@ -265,7 +265,7 @@ impl StoredLearner {
     }
 
     /// The network with its present weights, without what the learner remembers: exactly as it was
-    /// saved if `T` is the precision of the file, else rounded. It starts in the initial state of
+    /// saved, or rounded if `T` is less precise than the file. It starts in the initial state of
     /// the network.
     ///
     /// `custom` are the custom activations of the network, found by their names.
@@ -444,6 +444,30 @@ mod tests {
         let stored = StoredLearner::from_bytes(bytes).unwrap();
         let mut twin: Forecaster<f64> = stored.forecaster(&Supplies::default()).unwrap();
         assert_eq!(forecaster.forecast().unwrap(), twin.forecast().unwrap());
+    }
+
+    #[test]
+    fn the_network_of_a_checkpoint_has_the_weights_of_now() {
+        let learner = learner();
+        let bytes = learner.to_bytes(&Value::Null).unwrap();
+        let stored = || StoredLearner::from_bytes(bytes.clone()).unwrap();
+        let network: Network<f64> = stored().network(&[]).unwrap();
+        assert_eq!(network.weights(), learner.network().weights());
+        assert_eq!(network.initial_state(), learner.network().initial_state());
+        let rounded: Network<f32> = stored().network(&[]).unwrap();
+        let rows = learner.network().weights().to_rows().concat();
+        let expected: Vec<f64> = rows.into_iter().map(|w| f32::from_f64(w).to_f64()).collect();
+        assert_eq!(rounded.weights().to_rows().concat(), expected);
+        // That of a forecaster, and with a function that is not stored.
+        let half = || Activation::custom("half", |s| s / 2.0, |_| 0.5);
+        let network = Network::<f64>::builder(2, 1).activation(half()).build().unwrap();
+        let forecaster = Forecaster::new(Learner::builder(network).build().unwrap(), 2).unwrap();
+        let bytes = forecaster.to_bytes(&Value::Null).unwrap();
+        let stored = || StoredLearner::from_bytes(bytes.clone()).unwrap();
+        let network = stored().network::<f64>(&[half()]).unwrap();
+        assert_eq!(network.weights(), forecaster.learner().network().weights());
+        let refused = stored().network::<f64>(&[]).unwrap_err();
+        assert!(matches!(refused, Error::Setting { what: "activation", .. }), "{refused}");
     }
 
     #[test]

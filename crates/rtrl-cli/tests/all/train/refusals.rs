@@ -161,10 +161,10 @@ fn a_network_that_does_not_fit_in_memory_says_how_many_bytes_it_needs() {
 
 /// The weights of heads fit, and the square of their number does not.
 #[test]
-fn least_squares_that_do_not_fit_in_memory_name_the_way_out() {
+fn least_squares_that_do_not_fit_in_memory_suggest_a_gradient() {
     let heads = ["--target", "y", "--units", "2000000", "--heads-of", "1", "--baselines", "none"];
     let text = "y\n1\n2\n3\n";
-    fails(text, &heads, 1, &["32000064000032 bytes", "least squares; --readout gradient"]);
+    fails(text, &heads, 1, &["64000128000064 bytes", "least squares; --readout gradient"]);
 }
 
 #[test]
