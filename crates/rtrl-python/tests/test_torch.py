@@ -230,6 +230,20 @@ def test_the_layers_of_a_model_are_found_by_prefixes():
     without = from_state_dict(of_a_model(), "lstm.")
     assert "readout" not in repr(without) and without.outputs == 2 * UNITS
     assert np.array_equal(without.weights["layer1"], network.weights["layer1"])
+    unrelated = {f"readout.{name}": np.zeros((1, 4)) for name in ("weight", "0.weight")}
+    for readout in (None, "fc."):
+        other = from_state_dict(of_a_model() | unrelated, "lstm.", readout)
+        assert other.outputs == (2 * UNITS if readout is None else 2)
+
+
+def test_the_network_is_float64_if_any_tensor_is():
+    tensors = halved(weights("gru-1"))
+    assert from_state_dict(tensors).dtype == np.float32
+    tensors["bias_hh_l0"] = tensors["bias_hh_l0"].astype("float64")
+    assert from_state_dict(tensors).dtype == np.float64
+    model = {f"gru.{name}": array for name, array in halved(weights("gru-1")).items()}
+    model["embedding.weight"] = np.zeros((2, 2))
+    assert from_state_dict(model, "gru.").dtype == np.float32
 
 
 def test_tensors_that_have_no_place_are_errors():

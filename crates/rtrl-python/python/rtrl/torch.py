@@ -1,4 +1,7 @@
-"""Networks from and to ``torch.nn.RNN``, ``GRU``, ``LSTM``; needs ``pip install rtrl[torch]``.
+"""Networks from and to ``torch.nn.RNN``, ``GRU`` and ``LSTM``.
+
+The module needs the package safetensors, and :func:`to_torch` needs PyTorch; ``rtrl[torch]``
+installs both. ``rtrl[safetensors]`` is enough for :func:`from_state_dict` with arrays.
 
 >>> import rtrl, torch
 >>> from rtrl.torch import from_state_dict, from_torch, to_torch
@@ -36,7 +39,10 @@ READOUT = "readout."
 
 
 def from_torch(module: "Module", readout: "torch.nn.Linear | None" = None) -> Network:
-    """A network with the weights of a module, and of a linear layer on top of its last layer."""
+    """A network with the weights of a module, and of a linear layer on top of its last layer.
+
+    Its dtype and its exceptions are those of :func:`from_state_dict`.
+    """
     if not hasattr(module, "weight_ih_l0"):
         raise wrong_type(module, "RNN, GRU or LSTM", "module")
     tensors = dict(module.state_dict())
@@ -59,13 +65,18 @@ def from_state_dict(
 
     ``prefix`` is what the names of the layers' tensors start with: ``"lstm."`` where the model has
     ``self.lstm = torch.nn.LSTM(...)``. ``readout`` is the same for a linear layer on top of the
-    last one, such as ``"fc."``, which must be there; by default it is ``"readout."``, if there is
-    one. Tensors under neither prefix are not read, and all others must be weights of the layers or
-    of the readout. ``nonlinearity`` is that of a ``torch.nn.RNN``, which its tensors do not say.
+    last one, such as ``"fc."``, which must be there; without it, there is no readout. Only where
+    both prefixes are left out is a linear layer under ``"readout."`` read, if there is one. Tensors
+    under neither prefix are not read, and every tensor under a prefix must belong to the network.
+    ``nonlinearity`` is that of a ``torch.nn.RNN``, which its tensors do not say.
+
+    The network is float64 if any tensor that is read is. ``DtypeError`` is raised for tensors that
+    are neither float32 nor float64, ``FormatError`` for names or shapes that do not make up a
+    network.
     """
     tensors, prefix = instance(tensors, Mapping, "tensors"), text(prefix, "prefix")
     readout = None if readout is None else text(readout, "readout")
-    prefixes = prefix, READOUT if readout is None else readout
+    prefixes = prefix if readout is None else (prefix, readout)
     arrays = {
         name: _array(tensors[name], name)
         for name in (text(name, "name of a tensor") for name in tensors)

@@ -39,7 +39,8 @@ use crate::{
     ReadoutWeights, store,
 };
 
-/// What the names of the readout's tensors start with, unless [`Prefixes::readout`] says otherwise.
+/// What the names of the readout's tensors start with next to layers without a prefix, unless
+/// [`Prefixes::readout`] says otherwise.
 const READOUT: &str = "readout.";
 
 /// What the names of the tensors in a file start with, in files of modules that contain an
@@ -63,9 +64,16 @@ const READOUT: &str = "readout.";
 pub struct Prefixes<'n> {
     /// Of the tensors of the layers.
     pub layers: &'n str,
-    /// Of `weight` and `bias` of the readout, which must be there. `None`: `readout.`, if there are
-    /// such tensors.
+    /// Of `weight` and `bias` of the readout; `weight` must be there. `None` reads no readout if
+    /// `layers` is a prefix; if it is empty, it reads `readout.` where there are such tensors.
     pub readout: Option<&'n str>,
+}
+
+impl<'n> Prefixes<'n> {
+    /// Of the tensors of the readout, if any are to be read.
+    fn of_readout(self) -> Option<&'n str> {
+        self.readout.or(self.layers.is_empty().then_some(READOUT))
+    }
 }
 
 /// Writes the weights of a network under the names of `nn.RNN`, `nn.GRU` or `nn.LSTM`, in the
@@ -245,8 +253,9 @@ impl Weights {
         let has = |wanted: &String| all.contains(&wanted.as_str());
         let of_layer = |l: usize| layer::names(prefixes.layers, l);
         let count = (1..=all.len()).take_while(|&l| of_layer(l).iter().any(has)).count() + 1;
-        let of_readout = readout_names(prefixes.readout.unwrap_or(READOUT));
-        check_names(&all, prefixes, (0..count).flat_map(of_layer).chain(of_readout.clone()))?;
+        let of_readout = prefixes.of_readout().map(readout_names);
+        let known = (0..count).flat_map(of_layer).chain(of_readout.iter().flatten().cloned());
+        check_names(&all, prefixes, known)?;
         let bias = (0..count).any(|l| of_layer(l)[2..].iter().any(has));
         let mut layers: Vec<LayerWeights> = Vec::new();
         for l in 0..count {
@@ -254,9 +263,10 @@ impl Weights {
             layers.push(LayerWeights::read(&tensors, &of_layer(l), inputs, bias)?);
         }
         let top = layers.last().map_or(0, |layer| layer.units);
-        let readout = prefixes.readout.is_some() || of_readout.iter().any(has);
-        let readout = readout
-            .then(|| read_readout(&tensors, &of_readout, top, has(&of_readout[1])))
+        let is_read = |names: &[String; 2]| prefixes.readout.is_some() || names.iter().any(has);
+        let readout = of_readout
+            .filter(is_read)
+            .map(|names| read_readout(&tensors, &names, top, has(&names[1])))
             .transpose()?;
         Ok(Self { bias, layers, readout })
     }
@@ -298,8 +308,8 @@ fn check_names(
     known: impl Iterator<Item = String>,
 ) -> Result<(), String> {
     let known: Vec<String> = known.collect();
-    let readout = prefixes.readout.unwrap_or(READOUT);
-    let is_read = |name: &str| name.starts_with(prefixes.layers) || name.starts_with(readout);
+    let read = [Some(prefixes.layers), prefixes.of_readout()];
+    let is_read = |name: &str| read.iter().flatten().any(|prefix| name.starts_with(prefix));
     let is_odd = |name: &&&str| is_read(name) && !known.iter().any(|known| known == **name);
     match names.iter().filter(is_odd).min() {
         None => Ok(()),
@@ -603,7 +613,10 @@ mod tests {
         assert_eq!(back.weights(), network.weights());
         assert_eq!(back.readout_weights(), network.readout_weights());
         assert!(back.has_bias());
-        assert!(with(&[], None).unwrap().readout_weights().is_none());
+        for more in [&[][..], &[READOUT_WEIGHT], &[READOUT_BIAS, "readout.0.weight"]] {
+            assert!(with(more, None).unwrap().readout_weights().is_none(), "{more:?}");
+        }
+        assert!(with(&["rnn.readout.weight"], None).is_err());
         let refused = |more: &[&str], readout| with(more, Some(readout)).unwrap_err().to_string();
         let expected = "weights: got tensor \"rnn.other\", expected only \"rnn.weight_ih_l0\", \
                         \"rnn.weight_hh_l0\", \"rnn.bias_ih_l0\", \"rnn.bias_hh_l0\", \
