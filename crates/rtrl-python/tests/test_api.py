@@ -333,8 +333,8 @@ def test_reports_and_learners_say_what_they_are(make, data):
     # Two streams of 5 states in float64.
     plan = learner.engine_plan()
     assert plan.sensitivity_bytes == 2 * 5 * 8 * plan.blocks[0].weights and "\n" not in text
-    memory = f"{plan.sensitivity_bytes} bytes of sensitivities in engines of {plan.bytes} bytes"
-    assert memory in text and facts["engine_bytes"] == plan.bytes > plan.sensitivity_bytes
+    assert f"engine {facts['engine']}, {plan.bytes} bytes, 0 steps" in text
+    assert facts["engine_bytes"] == plan.bytes > plan.sensitivity_bytes
     assert facts["states"] == 5
     report = make().step(data[0][0], data[1][0])
     assert repr(report).startswith("StepReport(step=0, loss=") and report.updated

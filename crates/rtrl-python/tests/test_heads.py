@@ -148,8 +148,8 @@ def test_the_plan_of_the_engine_says_how_heads_are_computed():
     assert str(plan).startswith("sensitivities: 8 blocks, ")
     assert str(plan).endswith("\n  8 x eager: 8 states, 8 weight rows, 88 weights that learn")
     first, *blocks = repr(learner).splitlines()
-    memory = f"{8 * 8 * 88 * 4} bytes of sensitivities in engines of {plan.bytes} bytes"
-    assert f"engine 8 blocks, {memory}" in first
+    assert plan.sensitivity_bytes == 8 * 8 * 88 * 4
+    assert f"engine 8 blocks, {plan.bytes} bytes" in first
     assert blocks == ["  8 x eager: 8 states, 8 weight rows, 88 weights that learn"]
     first, *of_forecaster = repr(rtrl.Forecaster(learner)).splitlines()
     assert first.endswith("0 steps), horizon=1)") and of_forecaster == blocks
@@ -160,7 +160,7 @@ def test_the_plan_of_the_engine_says_how_heads_are_computed():
     assert [block.engine for block in single.blocks] == ["diagonal"]
     frozen = rtrl.Simple(5, frozen=np.ones((5, 8), bool))
     learner = rtrl.Learner(rtrl.Network(2, frozen, readout=1))
-    assert learner.engine_plan().blocks == () and "engine none, 0 bytes of" in repr(learner)
+    assert learner.engine_plan().blocks == () and "engine none, " in repr(learner)
 
 
 def test_the_text_of_a_learner_names_the_first_kinds_of_blocks():

@@ -20,7 +20,7 @@ from rtrl._arguments import (
 )
 from rtrl._errors import ArgumentError, CallbackError
 from rtrl._network import Network
-from rtrl._plan import BlockPlan, EnginePlan, kinds_of_blocks
+from rtrl._plan import BlockPlan, EnginePlan, lines_of_blocks
 from rtrl._rtrl import StepReport
 from rtrl._stored import (
     MOST_THREADS,
@@ -355,11 +355,10 @@ class Learner(Stored[_rtrl.Learner]):
         return cls._loaded(_rtrl.Learner.load(path, threads, name), loss, optimizer)
 
     def __repr__(self) -> str:
-        facts, plan = self._core.describe(), self.engine_plan()
+        facts = self._core.describe()
         streams = f", {facts['streams']} streams" if facts["streams"] > 1 else ""
         first = (
             f"Learner({self.network!r}; {facts['loss']}, {facts['regime']}{streams}, engine "
-            f"{facts['engine']}, {plan.sensitivity_bytes} bytes of sensitivities in engines of "
-            f"{plan.bytes} bytes, {facts['steps']} steps)"
+            f"{facts['engine']}, {facts['engine_bytes']} bytes, {facts['steps']} steps)"
         )
-        return "\n".join([first, *kinds_of_blocks(plan)])
+        return "\n".join([first, *lines_of_blocks(self._core.kinds_of_blocks())])

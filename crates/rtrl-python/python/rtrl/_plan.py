@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+_MOST_KINDS = 8
+
 
 class BlockPlan(NamedTuple):
     """Weight rows with a separate engine."""
@@ -22,7 +24,7 @@ class EnginePlan:
     blocks: tuple[BlockPlan, ...]
     """A single one if the network is not divided, and none if no weight of its units learns."""
     sensitivity_bytes: int
-    """Bytes of the sensitivities of all streams; of a custom engine 0."""
+    """Bytes of the sensitivities of all streams."""
     bytes: int
     """Bytes of everything that the engines of all streams hold."""
     operations: int
@@ -34,14 +36,12 @@ class EnginePlan:
         return self.text
 
 
-MOST_KINDS = 8
-
-
-def kinds_of_blocks(plan: EnginePlan) -> list[str]:
-    """The lines about the blocks of a divided network, one for each group of equal blocks that
-    follow each other; the first ones if there are many."""
-    if len(plan.blocks) < 2:
-        return []
-    kinds = plan.text.splitlines()[1:]
-    more = len(kinds) - MOST_KINDS
-    return kinds[:MOST_KINDS] + ([f"  and {more} more"] if more > 0 else [])
+def lines_of_blocks(kinds: list[tuple[int, str, int, int, int]]) -> list[str]:
+    """A line for each group of equal blocks that follow each other: their number and engine, and
+    the states, rows and weights of one. Of many groups, only the first ones."""
+    lines = [
+        f"  {count} x {engine}: {states} states, {rows} weight rows, {weights} weights that learn"
+        for count, engine, states, rows, weights in kinds[:_MOST_KINDS]
+    ]
+    more = len(kinds) - _MOST_KINDS
+    return lines + ([f"  and {more} more"] if more > 0 else [])

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use rtrl_model::kernel::{Pace, Spec};
+use rtrl_model::kernel::{Block, Pace, Spec};
 use rtrl_model::{BlockPlan, EnginePlan, Learner, Optimizer, Regime, Timing};
 
 use crate::error::raise;
@@ -48,6 +48,29 @@ pub(super) fn engine_plan<'py, T: Number>(
     let blocks: Vec<_> = plan.blocks.iter().map(block).collect();
     let EnginePlan { sensitivity_bytes, bytes, operations, .. } = plan;
     (blocks, sensitivity_bytes, bytes, operations, plan.to_string()).into_pyobject(py)
+}
+
+/// Equal blocks that follow each other: their number and engine, and the states, weight rows and
+/// weights that learn of one.
+pub(super) type KindOfBlock = (usize, String, usize, usize, usize);
+
+/// The blocks of a divided network. Nothing for a network that is not divided.
+pub(super) fn kinds_of_blocks<T: Number>(learner: &Learner<T>) -> Vec<KindOfBlock> {
+    let Spec::Blocks(blocks) = learner.engine_spec() else { return Vec::new() };
+    if blocks.len() < 2 {
+        return Vec::new();
+    }
+    let alike = blocks.chunk_by(|a, b| numbers(a) == numbers(b) && a.engine == b.engine);
+    let kind = |alike: &[Block]| {
+        let (states, rows, weights) = numbers(&alike[0]);
+        (alike.len(), engine(&alike[0].engine), states, rows, weights)
+    };
+    alike.map(kind).collect()
+}
+
+/// States, weight rows and weights that learn.
+fn numbers(block: &Block) -> (usize, usize, usize) {
+    (block.states.len(), block.rows.len(), block.weights)
 }
 
 fn regime(regime: Regime) -> String {

@@ -238,6 +238,10 @@ impl Learner {
         each!(&self.take()?.model, learner => describe::engine_plan(py, learner))
     }
 
+    fn kinds_of_blocks(&self) -> PyResult<Vec<describe::KindOfBlock>> {
+        Ok(each!(&self.take()?.model, learner => describe::kinds_of_blocks(learner)))
+    }
+
     /// How many threads Python asked for.
     fn threads(&self) -> PyResult<Option<usize>> {
         Ok(self.take()?.threads())
