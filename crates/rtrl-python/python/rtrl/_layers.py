@@ -162,8 +162,8 @@ Layer = Simple | GRU | LSTM
 class LeastSquares:
     """A readout fitted to all targets so far by recursive least squares.
 
-    Each output takes 16 k**2 bytes for the k values that it sees, which a readout without least squares, that
-    learns by its gradient, does without.
+    Each output takes 16 k**2 bytes for the k values that it sees. A readout that learns by its
+    gradient does without them.
 
     Arguments:
         forgetting: the weight of a target one target later, above 0 and at most 1.

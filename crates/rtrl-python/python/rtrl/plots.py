@@ -23,6 +23,8 @@ from rtrl.lab import Findings
 
 __all__ = ["automaton", "hinton", "learning_curve", "raster", "spectrum"]
 
+_STATE = {"boxstyle": "circle", "facecolor": "white"}
+
 
 def learning_curve(losses: npt.ArrayLike, window: int = 100, axes: Any = None) -> Any:
     """The mean loss over windows of steps, NaN left out, on a logarithmic scale."""
@@ -84,7 +86,7 @@ def automaton(findings: Findings, axes: Any = None) -> Any:
     angles = 2 * np.pi * np.arange(len(rows)) / max(len(rows), 1)
     places = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     for number, (place, transitions) in enumerate(zip(places, rows, strict=True)):
-        axes.text(*place, str(number), ha="center", va="center", bbox=STATE)
+        axes.text(*place, str(number), ha="center", va="center", bbox=_STATE)
         labels: dict[int, list[str]] = {}
         for symbol, transition in zip(symbols, transitions, strict=True):
             if transition is not None:
@@ -93,9 +95,6 @@ def automaton(findings: Findings, axes: Any = None) -> Any:
             _arrow(axes, place, places[following], "\n".join(label))
     axes.set(xlim=(-1.9, 1.9), ylim=(-1.9, 1.9), aspect="equal", xticks=[], yticks=[])
     return axes
-
-
-STATE = {"boxstyle": "circle", "facecolor": "white"}
 
 
 def _arrow(axes: Any, start: Any, end: Any, label: str) -> None:
