@@ -9,11 +9,13 @@ import argparse
 import contextlib
 import ctypes
 import gc
+import importlib
 import os
 import pickle
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,112 +46,144 @@ RARER = {
 """Kinds of calls that take more than 50 us, and what the number of calls is divided by."""
 
 
-def kinds():
-    """A function for each kind of call."""
-    core, ecosystem = of_the_core(), of_the_ecosystem()
-    return core | of_files(Path(tempfile.mkdtemp())) | ecosystem
+X, TARGET = np.zeros(1, "f4"), np.ones(1, "f4")
+ROW, WIDE = np.zeros((1, 1)), np.zeros((2, 1))
+SAMPLE = {"a": 1.0, "b": 2.0}
+TABLE, VALUES, LABELS = np.zeros((10, 2)), np.zeros(10), np.arange(10) % 2
 
 
 def learner(**options):
     return rtrl.Learner(rtrl.Network(1, [rtrl.Simple(2)], readout=1), rtrl.SGD(1e-3), **options)
 
 
-def of_files(folder):
-    """Files, which are replaced at every call."""
-    one, forecaster = learner(), rtrl.Forecaster(learner())
-    network, path = one.network, folder / "file"
-
-    def stored(what, kind):
-        what.save(path)
-        kind.load(path)
-
-    return {
-        "save and load": lambda: stored(one, rtrl.Learner),
-        "save and load, network": lambda: stored(network, rtrl.Network),
-        "save and load, forecaster": lambda: stored(forecaster, rtrl.Forecaster),
-    }
+def taught():
+    """A learner after its first step."""
+    one = learner()
+    one.step(X, TARGET)
+    return one
 
 
-def of_the_ecosystem():
-    """The lab, River, scikit-learn and PyTorch."""
-    from rtrl import lab, river, sklearn, torch
+def of_functions():
+    network = rtrl.Network(1, 2, readout=1)
+    return rtrl.Learner(network, lambda weights, _: weights, lambda o, d: (0.5, d - o))
 
-    small, network = rtrl.Network(2, 1), rtrl.Network(2, 3, readout=1)
-    row, x = {"a": 1.0, "b": 2.0}, np.zeros((10, 2))
-    regressor, classifier = river.Regressor(), river.Classifier()
-    values, classes = sklearn.SequenceRegressor(), sklearn.SequenceClassifier()
-    y, labels = np.zeros(10), np.arange(10) % 2
-    values.fit(x, y)
-    classes.fit(x, labels)
+
+def pickled(one):
+    pickle.loads(pickle.dumps(one))
+
+
+def saved(what, path):
+    """Replaces a file and reads it."""
+    what.save(path)
+    type(what).load(path)
+
+
+def refused(error, call, *arguments):
+    try:
+        call(*arguments)
+    except error:
+        return
+    raise AssertionError(f"expected {error.__name__}")
+
+
+def extra(name):
+    """A module that the core does not import."""
+    return importlib.import_module(f"rtrl.{name}")
+
+
+def of_two_classes():
+    classifier = extra("river").Classifier()
     for label in "ab":
-        classifier.learn_one(row, label)
-    task, tensors = lab.task("recall"), torch.load(network._core.to_torch())
-    experiment = min(lab.experiments(), key=lambda experiment: experiment.limit)
-    return {
-        "lab.task": lambda: lab.task("recall"),
-        "lab.Task.draw": lambda: task.draw(2),
-        "lab.experiments": lab.experiments,
-        "lab.Experiment.run": lambda: experiment.run(1),
-        "lab.inspect": lambda: lab.inspect(small, task="xor-2", steps=50),
-        "river, learn": lambda: regressor.learn_one(row, 1.0),
-        "river, predict": lambda: regressor.predict_one(row),
-        "river, classes": lambda: classifier.learn_one(row, "a"),
-        "river, probabilities": lambda: classifier.predict_proba_one(row),
-        "sklearn, learn": lambda: values.partial_fit(x, y),
-        "sklearn, predict": lambda: values.predict(x),
-        "sklearn, classes": lambda: classes.partial_fit(x, labels),
-        "torch, import": lambda: torch.from_state_dict(tensors),
-        "torch, export": lambda: torch.load(network._core.to_torch()),
-    }
+        classifier.learn_one(SAMPLE, label)
+    return classifier
 
 
-def of_the_core():
-    """Networks, learners and forecasters."""
-    one, two, forecaster = learner(), learner(streams=2), rtrl.Forecaster(learner())
-    x, target, row, wide = np.zeros(1, "f4"), np.ones(1, "f4"), np.zeros((1, 1)), np.zeros((2, 1))
-    present = np.array([True, False])
-    with_functions = rtrl.Learner(
-        rtrl.Network(1, 2, readout=1), lambda weights, _: weights, lambda o, d: (0.5, d - o)
-    )
-    broken = learner(loss=lambda *_: 1 / 0)
-    network = one.network
-    one.step(x, target)
-    two.step(wide, wide)
+def exported(network):
+    return extra("torch").load(network._core.to_torch())
 
-    def refused(error, call):
-        try:
-            call()
-        except error:
-            return
-        raise AssertionError(f"expected {error.__name__}")
 
-    argument, dtype, callback = rtrl.ArgumentError, rtrl.DtypeError, rtrl.CallbackError
-    return {
-        "step": lambda: one.step(x, target),
-        "step, converted": lambda: one.step([0.5], [None]),
-        "step, a stream skips it": lambda: two.step(wide, wide, present),
-        "step, functions": lambda: with_functions.step(x, target),
-        "Network.run": lambda: network.run(row),
-        "run of one row": lambda: one.run(row, row),
-        "run, observed": lambda: one.run(row, row, [lambda *_: None]),
-        "predict": lambda: one.predict(x),
-        "forecast": lambda: one.forecast(2),
-        "generate": lambda: one.generate(2, lambda *_: x),
-        "observe": lambda: forecaster.observe(x, target),
-        "copy": one.copy,
-        "pickle": lambda: pickle.loads(pickle.dumps(one)),
-        "gradient": lambda: one.gradient,
-        "sensitivities": lambda: one.sensitivities(0),
-        "jacobian": lambda: one.jacobian(),
-        "weights": lambda: one.weights,
-        "set weights": lambda: setattr(one, "weights", {"readout": np.zeros((1, 3))}),
-        "reset": one.reset,
-        "repr": lambda: repr(one),
-        "new": lambda: learner(),
-        "wrong shape": lambda: refused(argument, lambda: one.step([1.0, 2.0])),
-        "wrong type": lambda: refused(dtype, lambda: one.step("text")),
-        "exception in a loss": lambda: refused(callback, lambda: broken.step(x, target)),
-    }
+def shortest_experiment():
+    return min(extra("lab").experiments(), key=lambda experiment: experiment.limit)
+
+
+def inspected():
+    return partial(extra("lab").inspect, rtrl.Network(2, 1), task="xor-2", steps=50)
+
+
+def imported():
+    return partial(extra("torch").from_state_dict, exported(rtrl.Network(2, 3, readout=1)))
+
+
+SAVED = {
+    "save and load": learner,
+    "save and load, network": lambda: learner().network,
+    "save and load, forecaster": lambda: rtrl.Forecaster(learner()),
+}
+"""For each kind of call that saves and loads, what makes the object."""
+
+MADE = {
+    "step": lambda: partial(taught().step, X, TARGET),
+    "step, converted": lambda: partial(taught().step, [0.5], [None]),
+    "step, a stream skips it": lambda: partial(
+        learner(streams=2).step, WIDE, WIDE, np.array([True, False])
+    ),
+    "step, functions": lambda: partial(of_functions().step, X, TARGET),
+    "Network.run": lambda: partial(learner().network.run, ROW),
+    "run of one row": lambda: partial(taught().run, ROW, ROW),
+    "run, observed": lambda: partial(taught().run, ROW, ROW, [lambda *_: None]),
+    "predict": lambda: partial(taught().predict, X),
+    "forecast": lambda: partial(taught().forecast, 2),
+    "generate": lambda: partial(taught().generate, 2, lambda *_: X),
+    "observe": lambda: partial(rtrl.Forecaster(learner()).observe, X, TARGET),
+    "copy": lambda: taught().copy,
+    "pickle": lambda: partial(pickled, taught()),
+    "gradient": lambda: partial(getattr, taught(), "gradient"),
+    "sensitivities": lambda: partial(taught().sensitivities, 0),
+    "jacobian": lambda: taught().jacobian,
+    "weights": lambda: partial(getattr, taught(), "weights"),
+    "set weights": lambda: partial(setattr, taught(), "weights", {"readout": np.zeros((1, 3))}),
+    "reset": lambda: taught().reset,
+    "repr": lambda: partial(repr, taught()),
+    "new": lambda: learner,
+    "wrong shape": lambda: partial(refused, rtrl.ArgumentError, taught().step, [1.0, 2.0]),
+    "wrong type": lambda: partial(refused, rtrl.DtypeError, taught().step, "text"),
+    "exception in a loss": lambda: partial(
+        refused, rtrl.CallbackError, learner(loss=lambda *_: 1 / 0).step, X, TARGET
+    ),
+    "lab.task": lambda: partial(extra("lab").task, "recall"),
+    "lab.Task.draw": lambda: partial(extra("lab").task("recall").draw, 2),
+    "lab.experiments": lambda: extra("lab").experiments,
+    "lab.Experiment.run": lambda: partial(shortest_experiment().run, 1),
+    "lab.inspect": inspected,
+    "river, learn": lambda: partial(extra("river").Regressor().learn_one, SAMPLE, 1.0),
+    "river, predict": lambda: partial(extra("river").Regressor().predict_one, SAMPLE),
+    "river, classes": lambda: partial(of_two_classes().learn_one, SAMPLE, "a"),
+    "river, probabilities": lambda: partial(of_two_classes().predict_proba_one, SAMPLE),
+    "sklearn, learn": lambda: partial(
+        extra("sklearn").SequenceRegressor().fit(TABLE, VALUES).partial_fit, TABLE, VALUES
+    ),
+    "sklearn, predict": lambda: partial(
+        extra("sklearn").SequenceRegressor().fit(TABLE, VALUES).predict, TABLE
+    ),
+    "sklearn, classes": lambda: partial(
+        extra("sklearn").SequenceClassifier().fit(TABLE, LABELS).partial_fit, TABLE, LABELS
+    ),
+    "torch, import": imported,
+    "torch, export": lambda: partial(exported, rtrl.Network(2, 3, readout=1)),
+}
+"""For each other kind of call, what makes it."""
+
+KINDS = [*SAVED, *MADE]
+
+
+@contextlib.contextmanager
+def made(kind):
+    """A call of this kind."""
+    if kind in MADE:
+        yield MADE[kind]()
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield partial(saved, SAVED[kind](), Path(folder) / "file")
 
 
 def growth(call, calls):
@@ -173,15 +207,15 @@ def trimmed():
 
 
 def main():
-    every = kinds()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=1_000_000)
-    parser.add_argument("--kinds", nargs="+", choices=every, default=list(every))
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     options = parser.parse_args()
     print(f"{'call':26} {'calls':>8} {'growth, KiB':>12} {'blocks':>8} {'us a call':>12}")
     for name in options.kinds:
         calls = options.calls // RARER.get(name, 1)
-        grown, blocks, seconds = growth(every[name], calls)
+        with made(name) as call:
+            grown, blocks, seconds = growth(call, calls)
         figures = f"{calls:8} {grown / 1024:12.0f} {blocks:8} {seconds * 1e6:12.2f}"
         print(f"{name:26} {figures}", flush=True)
 

@@ -211,18 +211,20 @@ LINUX = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs
 
 
 @LINUX
-@pytest.mark.parametrize("kind", memory.kinds())
+@pytest.mark.parametrize("kind", [kind for kind in memory.KINDS if memory.RARER.get(kind, 1) < 100])
 def test_calls_take_no_memory(kind):
-    """A million calls of each kind are made by ``memory.py``."""
+    """Less than a block in four calls. ``memory.py`` makes more calls, and those of the slowest
+    kinds as well."""
     calls = 10_000 // memory.RARER.get(kind, 1)
-    grown, blocks, _ = memory.growth(memory.kinds()[kind], calls)
-    assert grown < 512 << 10 and blocks < 1000
+    with memory.made(kind) as call:
+        grown, blocks, _ = memory.growth(call, calls)
+    assert grown < 512 << 10 and blocks < calls // 4
 
 
 @LINUX
 def test_leaks_would_be_noticed():
     objects, buffers = [], []
-    assert memory.growth(lambda: objects.append(object()), 10_000)[1] > 9000
+    assert memory.growth(lambda: objects.append(object()), 1000)[1] > 900
     assert memory.growth(lambda: buffers.append(np.ones(64)), 10_000)[0] > 4 << 20
 
 
