@@ -1,5 +1,5 @@
-"""Files of the program `rtrl`, and files for it. The program is `target/debug/rtrl`, or `RTRL`.
-With `CI=true`, it must be there."""
+"""Files of the program `rtrl`, and files for it. `RTRL_PROGRAM` is the path of the program, which
+must be there; without this variable, it is `target/debug/rtrl`, if that is there."""
 
 import json
 import os
@@ -11,15 +11,15 @@ import pytest
 
 import rtrl
 
-PROGRAM = Path(os.environ.get("RTRL", Path(__file__).parents[3] / "target/debug/rtrl"))
+NAMED = os.environ.get("RTRL_PROGRAM")
+PROGRAM = Path(NAMED) if NAMED else Path(__file__).parents[3] / "target/debug/rtrl"
 
 
 @pytest.fixture
 def program(tmp_path):
     """A function that runs the program in a temporary folder."""
     if not PROGRAM.exists():
-        expected = "RTRL" in os.environ or os.environ.get("CI") == "true"
-        assert not expected, f"{PROGRAM} does not exist"
+        assert not NAMED, f"RTRL_PROGRAM: {PROGRAM} does not exist"
         pytest.skip(f"{PROGRAM} does not exist: `cargo build` makes it")
 
     def run(*arguments):
