@@ -167,7 +167,8 @@ impl<T: Real> Update<'_, T> {
         let (len, rest) = (self.weights.len(), width % lanes);
         let has_half = 0 < rest && rest <= lanes / 2;
         let whole = width / lanes + usize::from(rest > 0 && !has_half);
-        let is_padded = || stride.is_multiple_of(T::LANES) && len.is_multiple_of(stride);
+        let is_padded =
+            || width > 0 && stride.is_multiple_of(T::LANES) && len.is_multiple_of(stride);
         if whole < stride / lanes && is_padded() {
             return Division { stride: stride / lanes, whole, has_half };
         }
@@ -750,7 +751,9 @@ mod tests {
         for isa in sets() {
             let mut expected = vec![0.0; LEN];
             assert_eq!(bare(&weights, &gradient, &mut expected).apply(isa), Ok(true));
-            for rows in [(0, 0), (1, 0), (5, 5), (3, 20), (16, 32), (100, 16), (1, 1 << 40)] {
+            for rows in
+                [(0, 0), (0, 16), (1, 0), (5, 5), (3, 20), (16, 32), (100, 16), (1, 1 << 40)]
+            {
                 let mut next = vec![0.0; LEN];
                 let update = Update { rows, ..bare(&weights, &gradient, &mut next) };
                 assert_eq!(update.apply(isa), Ok(true));
