@@ -365,6 +365,44 @@ mod tests {
         }
     }
 
+    /// A step does not write the gradient of its error alone where others have not been read.
+    #[test]
+    fn errors_that_have_not_been_read_count_in_a_step_that_could_write_its_gradient() {
+        let parts = vec![[0..1, 1..2], [0..1, 2..3]];
+        let drives = (0..2).map(|k| Drive { row: k, state: k }).collect();
+        let layout = Layout::divided(2, parts, drives).unwrap();
+        let new = || Diagonal::<f64>::new(&layout, &[true; 4], Isa::best()).unwrap();
+        assert!(new().has_even_rows());
+        let jacobian = Jacobian::sum([]).with_diagonal(Some(&[0.5; 2]));
+        let z = [1.0, 2.0, 3.0];
+        let step = Step { jacobian, injection: &[1.0; 2], z: &z, forced: &[false; 2] };
+        // p of a state is a multiple of what its row sees.
+        let gradient = |factors: [f64; 2]| {
+            let [a, b] = factors;
+            [-a, -2.0 * a, -b, -3.0 * b]
+        };
+        for (steps_between, is_resumed) in [(0, false), (0, true), (1, false), (1, true)] {
+            let (mut engine, mut got) = (new(), [7.0; 4]);
+            engine.advance(&step, Some(&[1.0, 2.0])).unwrap();
+            for _ in 0..steps_between {
+                engine.advance(&step, None).unwrap();
+            }
+            if is_resumed {
+                let mut saved = Snapshot::default();
+                engine.save(&mut saved).unwrap();
+                engine = new();
+                engine.load(&mut saved).unwrap();
+            }
+            assert_eq!(engine.advance_into(&step, &[4.0, 8.0], (&mut got, 2)), Ok(false));
+            engine.gradient(&mut got, 2).unwrap();
+            let p = [1.5, 1.75][steps_between];
+            assert_eq!(got, gradient([1.0 + 4.0 * p, 2.0 + 8.0 * p]));
+            assert_eq!(engine.advance_into(&step, &[4.0, 8.0], (&mut got, 2)), Ok(true));
+            let p = 1.0 + 0.5 * p;
+            assert_eq!(got, gradient([4.0 * p, 8.0 * p]));
+        }
+    }
+
     #[test]
     fn a_row_that_drives_nothing_moves_no_other_row() {
         let layout = Layout::new(1, vec![0..3; 2], vec![Drive { row: 1, state: 0 }]).unwrap();

@@ -1,11 +1,12 @@
 //! Blocks of weight rows that reach few states, against the loops on all states.
 
 use rtrl_kernel::{
-    Block, Blocks, Diagonal, Engine, Error, Extent, Isa, Layout, Pace, Pattern, Real, Snapshot,
-    Spec, Threads, build, merge, reaches,
+    Block, Blocks, Diagonal, Drive, Engine, Error, Extent, Isa, Jacobian, Layout, Pace, Pattern,
+    Reach, Real, Snapshot, Spec, Step, Threads, build, merge, reaches,
 };
 
 use crate::drives::difference_of;
+use crate::held::saved;
 use crate::loops::Loops;
 use crate::numerals::Numerals;
 use crate::random::{self, Numbers};
@@ -26,7 +27,7 @@ fn blocks(
 ) -> Vec<Block> {
     let cost = |extent: Extent| overhead + (extent.entries * extent.weights) as u128;
     let reaches = merge(reaches(layout, learns, pattern).unwrap(), pattern, cost);
-    let block = |reach: rtrl_kernel::Reach| Block {
+    let block = |reach: Reach| Block {
         states: reach.states,
         rows: reach.rows,
         weights: reach.weights,
@@ -158,9 +159,7 @@ fn run(case: &Case, engine: &mut dyn Engine<f32>, steps: std::ops::Range<usize>)
             engine.gradient(&mut vec![0.0; case.layout.rows() * stride], stride).unwrap();
         }
     }
-    let mut snapshot = Snapshot::default();
-    engine.save(&mut snapshot).unwrap();
-    snapshot
+    saved(engine)
 }
 
 #[test]
@@ -235,8 +234,8 @@ fn advance(
 ) -> Result<(), Error> {
     let mut weights = [0.0; 16];
     (0..16).filter(|i| i / 8 == i % 4 / 2).for_each(|i| weights[i] = 1.0);
-    let step = rtrl_kernel::Step {
-        jacobian: rtrl_kernel::Jacobian::scaled(&weights, 4, &[1.0; 4]),
+    let step = Step {
+        jacobian: Jacobian::scaled(&weights, 4, &[1.0; 4]),
         injection: &injection,
         z: &[1.0],
         forced: &[false; 4],
@@ -278,6 +277,57 @@ fn errors_count_after_a_reset() {
         let mut gradient = [7.0; 4];
         engine.gradient(&mut gradient, 1).unwrap();
         assert_eq!(gradient, [-1.0, -2.0, -3.0, -4.0]);
+    }
+}
+
+/// Rows of which all see two values of z and one of their own: blocks of some of them.
+#[test]
+fn a_step_of_blocks_with_its_gradient_equals_a_step_and_a_gradient() {
+    let rows = (0..5).map(|k| [0..2, 2 + k..3 + k]).collect();
+    let drives = (0..5).map(|k| Drive { row: k, state: k }).collect();
+    let layout = Layout::divided(5, rows, drives).unwrap();
+    // Only the gradient of one block of neighbours is written in the step.
+    for (blocks, expected) in
+        [(&[&[2, 3, 4][..]][..], true), (&[&[0, 2, 4]], false), (&[&[0, 1], &[3, 4]], false)]
+    {
+        let learns: Vec<bool> = (0..15).map(|w| blocks.concat().contains(&(w / 3))).collect();
+        let block = |rows: &&[u32]| {
+            let (states, rows, weights) = (rows.to_vec(), rows.to_vec(), 3 * rows.len());
+            Block { states, rows, weights, engine: Spec::Diagonal }
+        };
+        let blocks: Vec<_> = blocks.iter().map(block).collect();
+        let new =
+            || Blocks::<f32>::new(&layout, &learns, &blocks, Isa::best(), Threads::SERIAL).unwrap();
+        let (mut apart, mut together, mut numbers) = (new(), new(), Numbers(5));
+        for t in 0..6 {
+            let [own, injection, error] = [(); 3].map(|()| numbers.list::<f32>(5));
+            let z = numbers.list::<f32>(7);
+            let jacobian = Jacobian::sum([]).with_diagonal(Some(&own));
+            let step = Step { jacobian, injection: &injection, z: &z, forced: &[false; 5] };
+            let (mut gradient, mut got) = ([7.0; 15], [7.0; 15]);
+            if blocks.len() == 1 {
+                let before = saved(&together);
+                let short = together.advance_into(&step, &error, (&mut got[..14], 3));
+                assert!(matches!(short, Err(Error::Length { .. })), "{short:?}");
+                assert_eq!((saved(&together), got), (before, [7.0; 15]));
+            }
+            if t == 3 {
+                let huge = Step { z: &[f32::MAX; 7], injection: &[2.0; 5], ..step };
+                let lost = together.advance_into(&huge, &error, (&mut got, 3));
+                assert!(matches!(lost, Err(Error::NonFinite { .. })), "{lost:?}");
+                let lost = together.advance_into(&step, &error, (&mut got, 3));
+                assert_eq!(lost, Err(Error::Lost));
+                together.reset().unwrap();
+                (apart, got) = (new(), [7.0; 15]);
+            }
+            apart.advance(&step, Some(&error)).unwrap();
+            apart.gradient(&mut gradient, 3).unwrap();
+            assert_eq!(together.advance_into(&step, &error, (&mut got, 3)), Ok(expected));
+            if !expected {
+                together.gradient(&mut got, 3).unwrap();
+            }
+            assert_eq!((got, saved(&together)), (gradient, saved(&apart)), "step {t}");
+        }
     }
 }
 
@@ -341,7 +391,7 @@ fn blocks_that_do_not_divide_the_rows_are_refused() {
     let refused = Blocks::<f32>::new(&layout, &[true; 6], &[good], Isa::best(), Threads::SERIAL);
     let message = "got row 2 in no block, expected every row with a weight that learns";
     assert_eq!(refused.unwrap_err().to_string(), message);
-    let drives = [(0, 0), (0, 1)].map(|(row, state)| rtrl_kernel::Drive { row, state });
+    let drives = [(0, 0), (0, 1)].map(|(row, state)| Drive { row, state });
     let layout = Layout::new(2, vec![0..1; 2], drives.to_vec()).unwrap();
     let refused = Diagonal::<f32>::new(&layout, &[true; 2], Isa::best());
     assert_eq!(refused.unwrap_err(), Error::Drives { row: 0, expected: 1, got: 2 });

@@ -2,8 +2,8 @@
 //! into 0, at the same steps on every machine and in a run that is stored and resumed.
 
 use rtrl_kernel::{
-    Deferred, Diagonal, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Real, Snapshot, Step,
-    Threads,
+    Deferred, Diagonal, Drive, Eager, Engine, Error, Isa, Jacobian, Layout, Pace, Real, Snapshot,
+    Step, Threads,
 };
 
 use crate::held::{p, saved};
@@ -51,15 +51,13 @@ impl<T: Real> Fading<T> {
     }
 
     fn advance(&self, engine: &mut dyn Engine<T>) {
-        let units = self.scale.len();
-        let jacobian = Jacobian::scaled(&self.recurrent, units, &self.scale);
-        let step = Step {
-            jacobian: jacobian.with_diagonal(Some(&self.diagonal)),
-            injection: &self.injection,
-            z: &self.z,
-            forced: &vec![false; units],
-        };
-        engine.advance(&step, Some(&self.error)).unwrap();
+        engine.advance(&self.step(&vec![false; self.scale.len()]), Some(&self.error)).unwrap();
+    }
+
+    fn step<'a>(&'a self, forced: &'a [bool]) -> Step<'a, T> {
+        let jacobian = Jacobian::scaled(&self.recurrent, self.scale.len(), &self.scale);
+        let jacobian = jacobian.with_diagonal(Some(&self.diagonal));
+        Step { jacobian, injection: &self.injection, z: &self.z, forced }
     }
 }
 
@@ -197,6 +195,37 @@ fn the_diagonal_engine_equals_the_eager_one_across_clearings() {
         }
     }
     check::<f32>(5);
+    check::<f64>(17);
+}
+
+/// Rows that are alike are also cleared where their gradient is written in the step.
+#[test]
+fn a_step_with_its_gradient_clears_what_a_step_without_it_clears() {
+    fn check<T: Real>(units: usize) {
+        let rows = (0..units).map(|k| [0..2, 2 + k..3 + k]).collect();
+        let drives = (0..).take(units).map(|k| Drive { row: k, state: k }).collect();
+        let layout = Layout::divided(units, rows, drives).unwrap();
+        let new = || Diagonal::<T>::new(&layout, &vec![true; 3 * units], Isa::best()).unwrap();
+        let (mut apart, mut together, mut faded) = (new(), new(), false);
+        for t in 1..=GONE {
+            let fading = Fading::<T>::at(t - 1, units);
+            let forced = vec![false; units];
+            let (step, error) = (fading.step(&forced), fading.error.as_slice());
+            let mut gradients = [(); 2].map(|()| vec![T::ONE; 3 * units]);
+            apart.advance(&step, Some(error)).unwrap();
+            apart.gradient(&mut gradients[0], 3).unwrap();
+            assert_eq!(together.advance_into(&step, error, (&mut gradients[1], 3)), Ok(true));
+            assert_eq!(gradients[0], gradients[1], "step {t}");
+            let p = [&apart, &together].map(|engine| p(engine, units));
+            assert_eq!(p[0], p[1], "step {t}");
+            assert_eq!(saved(&apart), saved(&together), "step {t}");
+            let any = p[1].iter().any(|&v| v != T::ZERO && v.abs() < T::SMALLEST);
+            assert!(!any || t % PERIOD != 0, "step {t}");
+            faded |= any;
+        }
+        assert!(faded, "nothing was subnormal: {units} units");
+    }
+    check::<f32>(4);
     check::<f64>(17);
 }
 
