@@ -116,7 +116,7 @@ pub(crate) struct Packing<T> {
     whole_heights: &'static [usize],
 }
 
-/// Zeros, one for each two of `states` states.
+/// A `states` x `states` matrix of zeros.
 fn square<V: Zeroable>(states: usize) -> Result<Vec<V>, Error> {
     let count = states as u128 * states as u128;
     let zeros = usize::try_from(count).ok().and_then(|count| try_zeroed_vec(count).ok());
@@ -430,6 +430,15 @@ mod tests {
         assert_eq!(packing.order[0], 0);
         let list = packing.from.iter().zip(&packing.coefficients).step_by(4).take(3);
         list.map(|(&from, &coefficient)| (from, coefficient)).collect()
+    }
+
+    /// Neither more numbers than can be counted, nor more bytes.
+    #[test]
+    fn a_jacobian_that_does_not_fit_in_memory_is_refused() {
+        for exponent in [31, 40] {
+            let refused = square::<f32>(1 << exponent).err();
+            assert_eq!(refused, Some(Error::Memory { bytes: 4 << (2 * exponent) }));
+        }
     }
 
     #[test]

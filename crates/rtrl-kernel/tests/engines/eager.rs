@@ -1,8 +1,6 @@
 //! The eager engine against loops, on every instruction set and with several threads: layouts that
 //! the model does not use yet, and rows that are skipped and return.
-use rtrl_kernel::{
-    Drive, Eager, Engine, Error, Isa, Jacobian, Layout, Real, Snapshot, Step, Threads,
-};
+use rtrl_kernel::{Eager, Engine, Isa, Jacobian, Layout, Real, Snapshot, Step, Threads};
 
 use crate::loops::Loops;
 use crate::numerals::Numerals;
@@ -345,13 +343,4 @@ fn a_gradient_that_was_saved_is_read_once() {
         pair.read_some();
         pair.read_zeros();
     }
-}
-
-/// One weight has a small p whatever the number of states; their Jacobian is another matter.
-#[test]
-fn a_jacobian_that_does_not_fit_in_memory_is_refused() {
-    let drives = vec![Drive { row: 0, state: 0 }];
-    let layout = Layout::new(1 << 23, vec![0..1; 1], drives).unwrap();
-    let engine = Eager::<f32>::new(&layout, &[true], Isa::best(), Threads::SERIAL);
-    assert_eq!(engine.err(), Some(Error::Memory { bytes: 4 << 46 }));
 }
