@@ -7,8 +7,8 @@ pub(super) fn bias_correction(beta: f64, update: u64) -> f64 {
     if is_one(beta, update) { 1.0 } else { 1.0 - libm::pow(beta, update as f64) }
 }
 
-/// Whether `1 - beta^update` is 1 in double precision: `beta^u <= exp(-u (1 - beta))`, and 1 less
-/// than exp(-38) is.
+/// Whether `1 - beta^update` is 1 in double precision, because `beta^u <= exp(-u (1 - beta))`, and
+/// exp(-38) is below 2^-54.
 fn is_one(beta: f64, update: u64) -> bool {
     update as f64 * (1.0 - beta) > 38.0
 }
@@ -21,34 +21,37 @@ pub(super) struct RunningPower {
     update: u64,
     /// About `beta^u`.
     value: f64,
-    /// By what share `value` may differ from the power of libm.
-    error: f64,
+    /// By how much `value` may differ from the power of libm, divided by `value`.
+    relative_error: f64,
 }
 
 impl RunningPower {
     /// `beta^0`.
-    pub(super) const ONE: Self = Self { update: 0, value: 1.0, error: 0.0 };
+    pub(super) const ONE: Self = Self { update: 0, value: 1.0, relative_error: 0.0 };
 
     /// `sqrt(1 - beta^update)` as with the power of libm, for the same beta in every call.
     ///
-    /// Each product adds half a unit in the last place to the error of the power, and libm's own is
-    /// below one. All operations are monotonic, so where both ends of the range give the same
-    /// number, so does the power.
+    /// libm errs by at most one unit at either end and each product by half; 4 a step also cover
+    /// the rounding of the ends. All operations are monotonic, so where both ends of the range give
+    /// the same number, so does the power. In double precision they seldom do: there the power is
+    /// always computed.
     pub(super) fn root_of_correction<T: Real>(&mut self, beta: f64, update: u64) -> T {
         if is_one(beta, update) {
             return T::ONE;
         }
         let root = |power: f64| T::from_f64((1.0 - power).sqrt());
-        if self.update.checked_add(1) == Some(update) {
-            let (value, error) = (self.value * beta, self.error + 4.0 * f64::EPSILON);
-            *self = Self { update, value, error };
-            let [most, least] = [1.0 - error, 1.0 + error].map(|share| root(value * share));
+        if T::NAME == "f32" && self.update.checked_add(1) == Some(update) {
+            let relative_error = self.relative_error + 4.0 * f64::EPSILON;
+            let value = self.value * beta;
+            *self = Self { update, value, relative_error };
+            let ends = [1.0 - relative_error, 1.0 + relative_error];
+            let [most, least] = ends.map(|factor| root(value * factor));
             if most == least {
                 return most;
             }
         }
         let value = libm::pow(beta, update as f64);
-        *self = Self { update, value, error: 0.0 };
+        *self = Self { update, value, relative_error: 0.0 };
         root(value)
     }
 }
@@ -80,7 +83,7 @@ mod tests {
         for update in 1..=updates {
             let got: T = power.root_of_correction(beta, update);
             assert_eq!(got, exact::<T>(beta, update), "{beta}^{update}");
-            exact_powers += usize::from(power.error == 0.0);
+            exact_powers += usize::from(power.relative_error == 0.0);
         }
         exact_powers
     }

@@ -22,7 +22,7 @@ pub(crate) struct Updater<T> {
     settings: UpdateSettings,
     spectral: Option<SpectralLimit>,
     pub(crate) updates: u64,
-    /// That of the decay of Adam's second moment, found again after a restart.
+    /// That of the decay of Adam's second moment, computed again after a restart.
     power: RunningPower,
     layers: Vec<LayerState<T>>,
 }
