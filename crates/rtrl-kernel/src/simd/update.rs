@@ -31,9 +31,12 @@ use crate::error::{Error, check_length};
 /// All slices are equally long, a multiple of [`Real::LANES`].
 #[derive(Debug)]
 pub struct Update<'a, T> {
-    /// Numbers in a row, and how far apart rows begin. All slices have zeros between the rows, of
-    /// which as many are left out as the registers allow.
-    pub rows: (usize, usize),
+    /// Numbers in a row.
+    pub width: usize,
+    /// How far apart rows begin. All slices have zeros between the rows, of which as many are left
+    /// out as the registers allow: there `next` keeps what it had. Rows that do not fit the slices
+    /// count as one row.
+    pub stride: usize,
     /// The learning rate.
     pub rate: T,
     /// The weights before the update.
@@ -91,7 +94,8 @@ pub struct Moment<'a, T> {
 }
 
 impl<T: Real> Update<'_, T> {
-    /// Writes the next weights and moments. Returns whether all of them are finite.
+    /// Writes the next weights and moments. Returns whether all of them are finite. Places that are
+    /// left out between rows are neither written nor checked.
     ///
     /// # Errors
     /// [`Error::Length`] if a slice does not fit.
@@ -136,7 +140,7 @@ impl<T: Real> Update<'_, T> {
     /// All registers, with the moments that there are: else every register would ask anew.
     #[inline(always)]
     fn each<S: Simd, const FIRST: bool, const SECOND: bool>(&mut self, simd: S) -> bool {
-        let Division { stride, whole, has_half } = self.division(lanes::<S, T>());
+        let Division { stride, whole, has_half } = self.division::<SECOND>(lanes::<S, T>());
         let mut registers = Registers::<S, T>::new::<FIRST, SECOND>(simd, self);
         let len = registers.next.len();
         if has_half {
@@ -162,10 +166,10 @@ impl<T: Real> Update<'_, T> {
 
     /// As few registers, of `lanes` numbers each, as the rows need.
     #[inline(always)]
-    fn division(&self, lanes: usize) -> Division {
-        let (width, stride) = self.rows;
+    fn division<const SECOND: bool>(&self, lanes: usize) -> Division {
+        let &Self { width, stride, .. } = self;
         let (len, rest) = (self.weights.len(), width % lanes);
-        let has_half = 0 < rest && rest <= lanes / 2;
+        let has_half = SECOND && 0 < rest && rest <= lanes / 2;
         let whole = width / lanes + usize::from(rest > 0 && !has_half);
         let is_padded =
             || width > 0 && stride.is_multiple_of(T::LANES) && len.is_multiple_of(stride);
@@ -180,9 +184,9 @@ impl<T: Real> Update<'_, T> {
 
 /// How the rows of an update are divided into registers.
 ///
-/// A row of 21 numbers that is padded to 32 takes one register of 16 lanes and half of another. The
-/// halves of two rows are updated as one register, because square roots and divisions take most of
-/// the time:
+/// A row of 21 numbers that is padded to 32 takes one register of 16 lanes and half of another. With
+/// a second moment, the halves of two rows are updated as one register, because square roots and
+/// divisions take most of the time:
 ///
 /// ```text
 /// row 0   |a a a a a a a a|b b b b b . . .|        the first halves of b and d are one register
@@ -538,7 +542,8 @@ mod tests {
         let moment = Moment { now: first, next: &mut next_first };
         let moment_of_squares = Moment { now: second, next: &mut next_second };
         let update = Update {
-            rows: (LEN, LEN),
+            width: LEN,
+            stride: LEN,
             rate,
             weights: &weights,
             gradient,
@@ -614,8 +619,8 @@ mod tests {
     /// An update with nothing but a rate.
     fn bare<'a>(weights: &'a [f32], gradient: &'a [f32], next: &'a mut [f32]) -> Update<'a, f32> {
         let (limit, first, second, decay) = (None, None, None, None);
-        let rows = (weights.len(), weights.len());
-        Update { rows, rate: 0.1, weights, gradient, limit, first, second, decay, next }
+        let (width, stride) = (weights.len(), weights.len());
+        Update { width, stride, rate: 0.1, weights, gradient, limit, first, second, decay, next }
     }
 
     /// A frozen weight may be any number, and never changes.
@@ -678,7 +683,7 @@ mod tests {
     fn rows_updated<T: Real>(
         isa: Isa,
         (count, width, stride): (usize, usize, usize),
-        has_gaps: bool,
+        (has_gaps, has_second): (bool, bool),
     ) -> [Vec<T>; 2] {
         let len = count * stride;
         let spread = |first: usize, gap: T| -> Vec<T> {
@@ -694,13 +699,14 @@ mod tests {
         let mut next = [(); 3].map(|()| vec![T::ZERO; len]);
         let [next_weights, next_first, next_second] = &mut next;
         let update = Update {
-            rows: if has_gaps { (width, stride) } else { (len, len) },
+            width: if has_gaps { width } else { len },
+            stride: if has_gaps { stride } else { len },
             rate: T::from_f64(0.1),
             weights: &weights,
             gradient: &gradient,
             limit: Some(Limit { value: None, factor: T::from_f64(0.3) }),
             first: Some((average(0.9), Moment { now: &first, next: next_first })),
-            second: Some((scale(), Moment { now: &second, next: next_second })),
+            second: has_second.then_some((scale(), Moment { now: &second, next: next_second })),
             decay: Some((T::from_f64(0.01), &weights)),
             next: next_weights,
         };
@@ -717,22 +723,25 @@ mod tests {
     fn gaps_are_left_out<T: Real>() {
         for isa in sets() {
             for (width, stride) in (1..=2 * T::LANES).map(|w| (w, w.next_multiple_of(T::LANES))) {
-                for count in [1, 2, 5] {
+                for (count, has_second) in [1, 2, 5].map(|n| [(n, true), (n, false)]).concat() {
                     let shape = (count, width, stride);
-                    let [expected, all] = rows_updated::<T>(isa, shape, false);
-                    let [numbers, gaps] = rows_updated::<T>(isa, shape, true);
+                    let [expected, all] = rows_updated::<T>(isa, shape, (false, has_second));
+                    let [numbers, gaps] = rows_updated::<T>(isa, shape, (true, has_second));
                     assert_eq!(bytes(&numbers), bytes(&expected), "{shape:?} on {isa}");
                     let lanes = T::run::<LanesLoop>(isa, CountLanes(PhantomData));
                     let half = (lanes / 2).max(1);
                     let updated = match width % lanes {
-                        rest if 0 < rest && rest <= half => width.next_multiple_of(half),
+                        rest if has_second && 0 < rest && rest <= half => {
+                            width.next_multiple_of(half)
+                        }
                         _ => width.next_multiple_of(lanes),
                     };
-                    // Weights, first and second moments.
-                    let count = 3 * count * (updated - width);
+                    // Of weights, first and second moments.
+                    let changing = if has_second { 3 } else { 2 };
+                    let count = changing * count * (updated - width);
                     let changed = |gaps: &[T]| gaps.iter().filter(|&&gap| gap != T::ZERO).count();
                     assert_eq!(changed(&gaps), count, "{shape:?} on {isa}");
-                    assert_eq!(changed(&all), all.len());
+                    assert_eq!(changed(&all), all.len() / 3 * changing);
                 }
             }
         }
@@ -751,13 +760,13 @@ mod tests {
         for isa in sets() {
             let mut expected = vec![0.0; LEN];
             assert_eq!(bare(&weights, &gradient, &mut expected).apply(isa), Ok(true));
-            for rows in
+            for (width, stride) in
                 [(0, 0), (0, 16), (1, 0), (5, 5), (3, 20), (16, 32), (100, 16), (1, 1 << 40)]
             {
                 let mut next = vec![0.0; LEN];
-                let update = Update { rows, ..bare(&weights, &gradient, &mut next) };
+                let update = Update { width, stride, ..bare(&weights, &gradient, &mut next) };
                 assert_eq!(update.apply(isa), Ok(true));
-                assert_eq!(next, expected, "{rows:?} on {isa}");
+                assert_eq!(next, expected, "{width}, {stride} on {isa}");
             }
         }
     }

@@ -103,7 +103,8 @@ impl<T: Real> LayerState<T> {
         let decays = self.decays.as_ref();
         let next = &mut self.next_weights;
         let update = Update {
-            rows: (next.columns(), next.stride()),
+            width: next.columns(),
+            stride: next.stride(),
             rate: rates.step,
             weights,
             gradient,
