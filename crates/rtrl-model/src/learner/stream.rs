@@ -55,7 +55,7 @@ impl<T: Real> Stream<T> {
             _ if network.has_plain_jacobian() => None,
             // Of a network of which no weight learns.
             Spec::Blocks(blocks) if blocks.is_empty() => {
-                Some(Derivatives::new(network, decay, false)?.unread())
+                Some(Derivatives::new(network, decay, false)?.unformed())
             }
             spec => {
                 let is_deferred = matches!(spec, Spec::Deferred { .. });
@@ -215,6 +215,7 @@ impl<T: Real> Stream<T> {
             Ok(true) => self.gradient_is_zero = false,
             Ok(false) => self.read_gradient(read),
             Err(overflow @ rtrl_kernel::Error::NonFinite { .. }) => {
+                // The gradient may be half written.
                 self.gradient_is_zero = false;
                 self.fail(overflow);
             }

@@ -43,7 +43,7 @@ pub(crate) struct Derivatives<T> {
     /// One value for each drive.
     injection: Vec<T>,
     /// Whether they are formed at all.
-    is_read: bool,
+    is_formed: bool,
 }
 
 impl<T: Real> Derivatives<T> {
@@ -69,13 +69,14 @@ impl<T: Real> Derivatives<T> {
             scale: vec![decay; states],
             reach: Matrix::zeros(if several { states } else { 0 }, below)?,
             injection: vec![T::ZERO; network.layout.drives().len()],
-            is_read: true,
+            is_formed: true,
         })
     }
 
-    /// The same for an engine without sensitivities, which reads no derivatives: they remain 0.
-    pub(crate) fn unread(self) -> Self {
-        Self { is_read: false, ..self }
+    /// The same for an engine without sensitivities, which reads no derivatives: they remain 0, but
+    /// are allocated, since [`rtrl_kernel::Step::check`] counts the numbers of every Jacobian.
+    pub(crate) fn unformed(self) -> Self {
+        Self { is_formed: false, ..self }
     }
 
     /// The Jacobian of the step.
@@ -103,7 +104,7 @@ impl<T: Real> Derivatives<T> {
         slopes: &[T],
         kept: &[T],
     ) -> Result<(), rtrl_kernel::Error> {
-        if !self.is_read {
+        if !self.is_formed {
             return Ok(());
         }
         let mut below = None;
