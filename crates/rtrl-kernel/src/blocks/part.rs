@@ -86,7 +86,9 @@ impl<T: Real> Part<T> {
 
     /// Advances the engine by the part of a step that concerns it, and notes how that ended.
     pub(super) fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) {
-        self.result = self.take(step, error, |engine, step, error| engine.advance(step, error));
+        self.result = self.take(step, |engine, step, (states, room)| {
+            engine.advance(step, error.map(|error| states.pick(error, room)))
+        });
     }
 
     /// [`Engine::advance_into`] of the engine, if its weight rows are neighbours.
@@ -102,22 +104,20 @@ impl<T: Real> Part<T> {
         };
         let end = (rows.end * stride).min(into.len());
         let into = &mut into[rows.start * stride..end];
-        self.take(step, Some(error), |engine, step, error| match error {
-            Some(error) => engine.advance_into(step, error, (into, stride)),
-            None => engine.advance(step, None).map(|()| false),
+        self.take(step, |engine, step, (states, room)| {
+            engine.advance_into(step, states.pick(error, room), (into, stride))
         })
     }
 
-    /// Gives the engine the part of a step that concerns it.
+    /// Gives the engine the part of a step that concerns it. Of an error, `advance` takes that of
+    /// the states which it is given, with room for them.
     #[inline(always)]
-    fn take<R>(
-        &mut self,
-        step: &Step<'_, T>,
-        error: Option<&[T]>,
-        advance: impl FnOnce(&mut dyn Engine<T>, &Step<'_, T>, Option<&[T]>) -> Result<R, Error>,
-    ) -> Result<R, Error> {
+    fn take<R, F>(&mut self, step: &Step<'_, T>, advance: F) -> Result<R, Error>
+    where
+        F: FnOnce(&mut dyn Engine<T>, &Step<'_, T>, (&Places, &mut [T])) -> Result<R, Error>,
+    {
         let Self { states, drives, z, engine, room, isa, .. } = self;
-        let Room { runs, z: room, jacobian, scale, injection, forced, error: errors, .. } = room;
+        let Room { runs, z: room, jacobian, scale, injection, forced, error, .. } = room;
         let jacobian = match states {
             Places::Run(run) => step.jacobian.part(run.clone()),
             Places::Any(_) if jacobian.is_empty() => {
@@ -140,8 +140,7 @@ impl<T: Real> Part<T> {
             z: take(step.z, z, room),
             forced: states.pick(step.forced, forced),
         };
-        let error = error.map(|error| states.pick(error, errors));
-        advance(&mut **engine, &step, error)
+        advance(&mut **engine, &step, (states, error))
     }
 
     /// [`Engine::gradient`] of its weight rows.
