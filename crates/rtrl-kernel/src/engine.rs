@@ -11,8 +11,8 @@ use crate::store::{Sink, Source};
 /// Carries the sensitivities `p^k_ij = dy_k/dw_ij` from step to step and computes gradients from
 /// them.
 ///
-/// The learner calls [`Engine::advance`] once per step, and [`Engine::gradient`] when it needs the
-/// gradient of the errors since the last call. An engine may defer work between the two, as long as
+/// The learner calls [`Engine::advance`] or [`Engine::advance_into`] once per step, and
+/// [`Engine::gradient`] when it needs the gradient of the errors since the last call. An engine may defer work between the two, as long as
 /// the results are those that equation 5 defines. Implement this trait to use a custom learning
 /// rule in a learner and to compare it with the exact one.
 ///
@@ -48,13 +48,14 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error>;
 
     /// [`Engine::advance`] with an error, followed by [`Engine::gradient`], if the engine does both
-    /// in one pass over p. Returns whether it has: else it has advanced only, and the gradient is
-    /// to be read. Only advances by default.
+    /// in one pass over p. Returns true if it has done both; false if [`Engine::gradient`] must
+    /// still be called. Only advances by default.
     ///
     /// `into` is a matrix of weights with its stride.
     ///
     /// # Errors
-    /// As [`Engine::advance`]. After [`Error::NonFinite`], `into` holds anything.
+    /// As [`Engine::advance`], and [`Error::Length`] if `into` does not hold the weight matrix,
+    /// where the engine checks it. After [`Error::NonFinite`], `into` holds anything.
     fn advance_into(
         &mut self,
         step: &Step<'_, T>,

@@ -277,8 +277,7 @@ impl<T: Real> Flush<'_, T> {
         let (zero, wide) = (T::splat(simd, T::ZERO), T::LANES / lanes::<S, T>());
         let chains = T::vectors::<S>(self.chain).chunks_exact((records + 1) * states * wide);
         let strips = T::vectors_mut::<S>(&mut self.scratch[T::LANES..]);
-        let injections = self.window.injections();
-        let drives = injections.len() / records;
+        let (injections, drives) = (self.window.injections(), self.window.drives());
         for (chain, strips) in chains.zip(strips.chunks_exact_mut(records * wide)) {
             let columns = chain[(states + state) * wide..].chunks(states * wide);
             let factors = injections[drive..].iter().step_by(drives);

@@ -22,14 +22,15 @@ use crate::simd::{Real, Work, compiled, is_zero};
 /// Independent chains: they hide the latency of the multiply-adds while a panel is read in order.
 const CHAINS: usize = 4;
 
-/// Panels of one register a row and at most [`SHORT`] rows that are read together: they share the
-/// factors.
+/// Short panels of one register a row that are read together: they share the factors.
 const TOGETHER: usize = 4;
+
+/// Rows that a short panel has at most.
 const SHORT: usize = 32;
 
 /// Bytes of p that are read in ascending order whatever the direction: as long as a hardware
-/// prefetcher needs to run ahead. A p that is no larger lies in the caches: there it is
-/// [`TOGETHER`] panels, so that those read last, which are in the nearest cache, come first.
+/// prefetcher needs to run ahead. A share of p of at most this size is in the caches. Blocks of it
+/// have [`TOGETHER`] panels, so that a sweep begins with what the one before read last.
 const BLOCK: usize = 256 << 10;
 
 /// A window with its adjoints.
@@ -264,11 +265,11 @@ fn product<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
         panels[panel] = rows[panel * states..][..states].as_chunks::<CHAINS>();
     }
     let mut sums = [[[T::splat(simd, T::ZERO); WIDE]; CHAINS]; PANELS];
-    let (factors, last) = factors.as_chunks::<CHAINS>();
-    let quads = panels.map(|(quads, _)| &quads[..factors.len()]);
-    for (quad, factors) in factors.iter().enumerate() {
+    let (fours, last) = factors.as_chunks::<CHAINS>();
+    let quads = panels.map(|(quads, _)| &quads[..fours.len()]);
+    for (quad, four) in fours.iter().enumerate() {
         for chain in 0..CHAINS {
-            let factor = T::splat(simd, factors[chain]);
+            let factor = T::splat(simd, four[chain]);
             for panel in 0..PANELS {
                 for v in 0..WIDE {
                     let value = quads[panel][quad][chain][v];

@@ -138,6 +138,12 @@ impl<T: Real> Window<T> {
         self.states
     }
 
+    /// Immediate factors of a record.
+    #[inline(always)]
+    pub(super) fn drives(&self) -> usize {
+        self.drives
+    }
+
     #[inline(always)]
     pub(super) fn stride(&self) -> usize {
         self.stride
@@ -202,7 +208,7 @@ impl<T: Real> Window<T> {
         &self.injections.values()[record * self.drives..][..self.drives]
     }
 
-    /// The immediate factors of all records, `[record][drive]`.
+    /// The immediate factors of `capacity` records, `[record][drive]`.
     #[inline(always)]
     pub(super) fn injections(&self) -> &[T] {
         &self.injections.values()[..self.capacity * self.drives]

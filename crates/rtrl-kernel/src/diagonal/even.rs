@@ -13,7 +13,7 @@ use pulp::Simd;
 use super::period::{Period, Place};
 use super::reading::{ReadEven, mixed, negative};
 use crate::layout::Layout;
-use crate::simd::{Real, Work, ask_for, compiled, is_zero, lanes, load, numbers, register, store};
+use crate::simd::{Real, Work, compiled, is_zero, lanes, load, numbers, prefetch, register, store};
 
 /// Halves of periods by which the gradient is prefetched.
 const AHEAD: usize = 4;
@@ -66,7 +66,7 @@ pub(crate) struct AdvanceEven<'a, T> {
     pub(super) z: &'a [T],
     /// Becomes what the first row sees of z, and the beginning of that again.
     pub(super) seen: &'a mut [T],
-    /// The gradient of an error with the next p, to be written in the same pass.
+    /// The gradient of an error with the next p, to be written in the same call.
     pub(super) reading: Option<Reading<'a, T>>,
 }
 
@@ -103,7 +103,9 @@ impl<T: Real> Work for AdvanceEven<'_, T> {
             return [is_zero::<S, T>(T::sum(simd, checks.p[0], checks.p[1])), true];
         };
         let minus = &mut minus[..done];
-        minus.iter_mut().zip(error).for_each(|(minus, &error)| *minus = -error);
+        for (minus, &error) in minus.iter_mut().zip(error) {
+            *minus = -error;
+        }
         let (whole, into) = into.split_at_mut(done * width);
         self.advance::<S, true>(simd, (period, done), (minus, whole), &mut checks);
         let (p, error) = (&self.p[done * width..], &error[done..]);
@@ -277,7 +279,7 @@ fn each<S: Simd, T: Real, const READ: bool, const NEXT: usize, const END: bool>(
                     factor = mixed::<S, T>(simd, end, numbers, [minus[row], minus[row + NEXT]]);
                 }
                 // Nothing else prefetches what is only written.
-                ask_for(into.get(at + AHEAD * registers..).unwrap_or_default());
+                prefetch(into.get(at + AHEAD * registers..).unwrap_or_default());
                 into[at] = negative::<S, T>(simd, factor, new, &mut checks.gradient[half]);
             }
             (row, at) = (row + rows, at + registers);

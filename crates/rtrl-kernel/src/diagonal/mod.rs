@@ -166,6 +166,7 @@ impl<T: Real> Diagonal<T> {
         step: &Step<'_, T>,
         reading: Option<(&[T], &mut [T])>,
     ) -> Result<(), Error> {
+        // Nothing is unread here: `error` is room.
         let Self { isa, rows, runs, even, seen, p, own, error: minus, .. } = self;
         let (injection, z, weights) = (step.injection, step.z, self.placement.weights());
         let [p, gradient] = if let &mut Some(even) = even {

@@ -28,7 +28,7 @@ use super::ahead::is_far;
 use super::pack::{Columns, Packing, Strip};
 use super::share::{GROUP, Packed, Share};
 use super::tile::{Place, Rows, own_tile, shared_tile, tile};
-use crate::simd::{Real, ask_for};
+use crate::simd::{Real, prefetch};
 
 impl<T: Real> Share<'_, T> {
     /// One step for the panels of a share. Returns whether the gradient is finite.
@@ -181,7 +181,7 @@ fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
     let mut from = packed.packing.from.as_slice();
     for &Strip { height, len, columns } in strips {
         if let (Some(next), Some(asked)) = (next, asked.next()) {
-            ask_for_rows(next, packed.placement.layout().states(), asked);
+            prefetch_rows(next, packed.placement.layout().states(), asked);
         }
         let (written, below) = rows.split_at(height);
         let (strip, strips) = coefficients.split_at(height * len);
@@ -229,10 +229,10 @@ fn advance_tiles<S: Simd, T: Real, const PANELS: usize, const WIDE: usize>(
 
 /// Asks for these rows of every panel.
 #[inline(always)]
-fn ask_for_rows<T: Real>(panels: &[T], states: usize, rows: &[usize]) {
+fn prefetch_rows<T: Real>(panels: &[T], states: usize, rows: &[usize]) {
     for panel in panels.chunks_exact(states * T::LANES) {
         for &row in rows {
-            ask_for(&panel[row * T::LANES..]);
+            prefetch(&panel[row * T::LANES..]);
         }
     }
 }

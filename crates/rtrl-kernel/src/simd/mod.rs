@@ -51,7 +51,7 @@ pub use self::heads::{Heads, head_products};
 pub use self::isa::Isa;
 pub(crate) use self::isa::Work;
 pub use self::norm::{MOST_ROUGH, limited_squares, rough_squares};
-pub(crate) use self::prefetch::ask_for;
+pub(crate) use self::prefetch::prefetch;
 pub use self::product::product;
 pub use self::rank_one::subtract_square;
 pub use self::real::{Compiled, Real};

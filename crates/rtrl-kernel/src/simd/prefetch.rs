@@ -2,7 +2,7 @@
 
 /// Prefetches the cache line at the start of `row`.
 #[inline(always)]
-pub(crate) fn ask_for<T>(row: &[T]) {
+pub(crate) fn prefetch<T>(row: &[T]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(value) = row.first() {
         safe_arch::prefetch_t0(value);

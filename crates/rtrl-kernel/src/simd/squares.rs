@@ -57,8 +57,10 @@ impl<T: Real> Work for Errors<'_, T> {
         let (mut sum, mut first) = (T::ZERO, 0);
         if whole > 0 {
             let blocks = &mut self.into[..whole];
-            let places = blocks.iter_mut().zip(self.targets.iter().zip(self.outputs));
-            places.for_each(|(error, (&target, &output))| *error = target - output);
+            let given = self.targets.iter().zip(self.outputs);
+            for (error, (&target, &output)) in blocks.iter_mut().zip(given) {
+                *error = target - output;
+            }
             (sum, first) = (blocks_of_squares::<S, T>(simd, blocks), whole);
         }
         let given = self.targets[first..].iter().zip(&self.outputs[first..]);
@@ -95,8 +97,8 @@ fn in_blocks<S: Simd, T: Real>(len: usize) -> usize {
     if lanes::<S, T>() < 4 { 0 } else { len / block * block }
 }
 
-/// `sum`, and the squares of `values` after it, by one multiply-add after the other: with that of
-/// the instruction set, instead of a call of the C library's.
+/// Adds the squares of `values` to `sum`, one after the other, by the multiply-add of the
+/// instruction set; elsewhere this would be a call of the C library.
 #[inline(always)]
 fn one_by_one<T: Real>(mut sum: T, values: &[T]) -> T {
     for value in values {
@@ -133,7 +135,8 @@ struct Binade<T> {
 }
 
 impl<T: Real> Binade<T> {
-    /// Those around `sum`. None if it is so small that parts of units may not be numbers.
+    /// Those around `sum`. Empty (`end` is 0) below [`Real::NEGLIGIBLE`], where half a unit might not
+    /// be a number.
     fn of(sum: T) -> Self {
         let exponent = f64::from_bits(sum.to_f64().to_bits() & f64::INFINITY.to_bits());
         let first = if sum < T::NEGLIGIBLE { T::ZERO } else { T::from_f64(exponent) };
@@ -156,15 +159,15 @@ impl<T: Real> Binade<T> {
             let rounded = T::where_equal(simd, rest, half, end, rounded);
             total = T::sum(simd, total, rounded);
         }
-        let (mut lanes, mut count) = ([T::ZERO; 16], lanes::<S, T>());
-        T::vectors_mut::<S>(&mut lanes[..count])[0] = total;
+        let (mut totals, mut count) = ([T::ZERO; 16], lanes::<S, T>());
+        T::vectors_mut::<S>(&mut totals[..count])[0] = total;
         while count > 1 {
             count /= 2;
             for lane in 0..count {
-                lanes[lane] += lanes[lane + count];
+                totals[lane] += totals[lane + count];
             }
         }
-        lanes[0]
+        totals[0]
     }
 }
 
