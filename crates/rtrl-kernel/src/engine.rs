@@ -12,9 +12,9 @@ use crate::store::{Sink, Source};
 /// them.
 ///
 /// The learner calls [`Engine::advance`] or [`Engine::advance_into`] once per step, and
-/// [`Engine::gradient`] when it needs the gradient of the errors since the last call. An engine may defer work between the two, as long as
-/// the results are those that equation 5 defines. Implement this trait to use a custom learning
-/// rule in a learner and to compare it with the exact one.
+/// [`Engine::gradient`] when it needs the gradient of the errors since the last call. An engine may
+/// defer work between the two, as long as the results are those that equation 5 defines. Implement
+/// this trait to use a custom learning rule in a learner and to compare it with the exact one.
 ///
 /// ```
 /// use rtrl_kernel::{Isa, Jacobian, Layout, Spec, Step, Threads, build};

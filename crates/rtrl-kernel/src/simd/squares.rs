@@ -135,8 +135,8 @@ struct Binade<T> {
 }
 
 impl<T: Real> Binade<T> {
-    /// Those around `sum`. Empty (`end` is 0) below [`Real::NEGLIGIBLE`], where half a unit might not
-    /// be a number.
+    /// Those around `sum`. Empty (`end` is 0) below [`Real::NEGLIGIBLE`], where half a unit might
+    /// not be a number.
     fn of(sum: T) -> Self {
         let exponent = f64::from_bits(sum.to_f64().to_bits() & f64::INFINITY.to_bits());
         let first = if sum < T::NEGLIGIBLE { T::ZERO } else { T::from_f64(exponent) };

@@ -184,9 +184,9 @@ impl<T: Real> Update<'_, T> {
 
 /// How the rows of an update are divided into registers.
 ///
-/// A row of 21 numbers that is padded to 32 takes one register of 16 lanes and half of another. With
-/// a second moment, the halves of two rows are updated as one register, because square roots and
-/// divisions take most of the time:
+/// A row of 21 numbers that is padded to 32 takes one register of 16 lanes and half of another.
+/// With a second moment, the halves of two rows are updated as one register, because square roots
+/// and divisions take most of the time:
 ///
 /// ```text
 /// row 0   |a a a a a a a a|b b b b b . . .|        the first halves of b and d are one register
