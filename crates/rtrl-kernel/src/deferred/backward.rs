@@ -13,7 +13,7 @@ use pulp::Simd;
 
 use super::chains::add_chains;
 use super::factors::Runs;
-use super::stored::Stored;
+use super::stored::RecordJacobian;
 use super::sweep::WindowAdjoint;
 use super::window::Window;
 use crate::error::Error;
@@ -155,7 +155,7 @@ impl<'a, T: Real> Backward<'a, T> {
     fn records<S: Simd>(
         &mut self,
         simd: S,
-        go_back: impl Fn(S, Stored<'_, T>, &[T], &[T], &mut [T]),
+        go_back: impl Fn(S, RecordJacobian<'_, T>, &[T], &[T], &mut [T]),
     ) {
         let (window, stride) = (self.window, self.window.stride());
         for record in (0..window.len()).rev() {
@@ -189,7 +189,7 @@ fn add_error<S: Simd, T: Real>(simd: S, error: &[T], adjoints: &mut [T]) {
 #[inline(always)]
 fn one_register<S: Simd, T: Real>(
     simd: S,
-    jacobian: Stored<'_, T>,
+    jacobian: RecordJacobian<'_, T>,
     above: &[T],
     error: &[T],
     below: &mut [T],
@@ -201,7 +201,7 @@ fn one_register<S: Simd, T: Real>(
 #[inline(always)]
 fn two_registers<S: Simd, T: Real>(
     simd: S,
-    jacobian: Stored<'_, T>,
+    jacobian: RecordJacobian<'_, T>,
     above: &[T],
     error: &[T],
     below: &mut [T],
@@ -219,7 +219,7 @@ fn two_registers<S: Simd, T: Real>(
 #[inline(always)]
 fn registers<S: Simd, T: Real, const CHAINS: usize>(
     simd: S,
-    jacobian: Stored<'_, T>,
+    jacobian: RecordJacobian<'_, T>,
     above: &[T],
     error: &[T],
     below: &mut [T],
@@ -235,7 +235,7 @@ fn registers<S: Simd, T: Real, const CHAINS: usize>(
 /// The places of the stored columns, rounded up to whole rows of lanes, and their errors.
 #[inline(always)]
 fn outputs<'a, 'b, T: Real>(
-    jacobian: Stored<'_, T>,
+    jacobian: RecordJacobian<'_, T>,
     error: &'a [T],
     below: &'b mut [T],
 ) -> (&'b mut [T], &'a [T]) {

@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::stored::Stored;
+use super::stored::RecordJacobian;
 use super::window::{Patterns, Window};
 use crate::panels::Placement;
 use crate::simd::{Real, Work, at_least, compiled, lanes, normal};
@@ -132,7 +132,7 @@ impl<T: Real> Work for Chain<'_, T> {
 #[allow(clippy::needless_range_loop, reason = "constant ranges are unrolled")]
 fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: usize>(
     simd: S,
-    jacobian: Stored<'_, T>,
+    jacobian: RecordJacobian<'_, T>,
     stages: [(&mut [T], &[T]); PANELS],
 ) {
     let states = stages[0].0.len() / T::LANES;
@@ -141,7 +141,7 @@ fn multiply<S: Simd, T: Real, const MR: usize, const PANELS: usize, const WIDE: 
         (new, T::vectors::<S>(old).as_chunks::<WIDE>().0)
     });
     let old = stages.each_ref().map(|(_, old)| *old);
-    let Stored { columns, stride, kept } = jacobian;
+    let RecordJacobian { columns, stride, kept } = jacobian;
     let zero = T::splat(simd, T::ZERO);
     let cells = jacobian.cells();
     for first in (0..states - cells).step_by(MR) {

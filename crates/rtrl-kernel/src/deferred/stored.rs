@@ -66,16 +66,16 @@ impl Form {
 
     /// The Jacobian that consists of these values.
     #[inline(always)]
-    pub(super) fn of_values<T: Real>(self, values: &[T]) -> Stored<'_, T> {
+    pub(super) fn of_values<T: Real>(self, values: &[T]) -> RecordJacobian<'_, T> {
         let stride = self.stride::<T>();
         let (columns, kept) = values.split_at(self.states * stride);
-        Stored { columns, stride, kept: &kept[..2 * self.cells] }
+        RecordJacobian { columns, stride, kept: &kept[..2 * self.cells] }
     }
 }
 
 /// The Jacobian of a record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stored<'a, T> {
+pub(super) struct RecordJacobian<'a, T> {
     /// `[k][l]`, rows `stride` apart, padded with zeros of either sign.
     pub(super) columns: &'a [T],
     pub(super) stride: usize,
@@ -84,7 +84,7 @@ pub(super) struct Stored<'a, T> {
     pub(super) kept: &'a [T],
 }
 
-impl<T: Real> Stored<'_, T> {
+impl<T: Real> RecordJacobian<'_, T> {
     /// Number of cells whose columns are not stored.
     #[inline(always)]
     pub(super) fn cells(&self) -> usize {

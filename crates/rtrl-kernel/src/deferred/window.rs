@@ -1,6 +1,6 @@
 //! The records of the steps since t0: what equation 5 needs of each step, and its error.
 
-use super::stored::{Form, Stored, Write, WriteLoop};
+use super::stored::{Form, RecordJacobian, Write, WriteLoop};
 use crate::error::Error;
 use crate::panels::{Placement, Segment};
 use crate::simd::{Buffer, Isa, Real};
@@ -186,7 +186,7 @@ impl<T: Real> Window<T> {
 
     /// The Jacobian of record `record`.
     #[inline(always)]
-    pub(super) fn jacobian(&self, record: usize) -> Stored<'_, T> {
+    pub(super) fn jacobian(&self, record: usize) -> RecordJacobian<'_, T> {
         let (start, form) = self.forms[record];
         form.of_values(&self.jacobians.values()[start..][..form.len::<T>()])
     }
