@@ -228,7 +228,8 @@ proptest! {
     }
 }
 
-/// Negative control: a reference without one term of the recurrent sum, or with other heads, is found.
+/// Negative control: a reference without one term of the recurrent sum, or with other heads, is
+/// found.
 #[test]
 fn another_reference_is_noticed() {
     let recipe = Recipe { density: 0.8, forcing: true, ..Recipe::default() };

@@ -205,8 +205,8 @@ impl WithSimd for Sum<'_> {
     }
 }
 
-/// Seconds that one core takes to change an array of `bytes` in place and to write another one, as a
-/// step does that moves p and writes a gradient, in plain loops without prefetching and with no
+/// Seconds that one core takes to change an array of `bytes` in place and to write another one, as
+/// a step does that moves p and writes a gradient, in plain loops without prefetching and with no
 /// arithmetic to speak of. The best of many rounds.
 pub fn time_to_move(bytes: usize) -> f64 {
     let length = bytes / size_of::<Block>();
