@@ -161,7 +161,9 @@ fn a_read_only_folder_stops_no_run() {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
     allow(home.path(), 0o755);
-    fs::copy(PROGRAM, &program).unwrap();
+    // If this process copied it, a child that another test starts at that moment could still have
+    // it open for writing, and it could not run.
+    assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
     let mut command = Command::new(&program);
     command.arg(&folder).args(["--steps", "2"]);
     assert!(command.status().unwrap().success());

@@ -179,7 +179,7 @@ fn network(generator: &mut Generator, most: usize, steps: usize) -> rtrl_model::
     };
     let cells = generator.bit().then(|| shapes::cells(generator, most));
     let case = cells.map_or_else(|| recipe.case(), |cells| recipe.chain(&cells));
-    let in_heads = generator.bit();
+    let in_heads = chance(generator, 0.7);
     let case = if in_heads { divided(case, |count| generator.below(count)) } else { case };
     contracting(case)
 }
