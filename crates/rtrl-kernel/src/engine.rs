@@ -47,8 +47,8 @@ pub trait Engine<T: Real>: Debug + Send + Sync {
     /// from then on until [`Engine::reset`].
     fn advance(&mut self, step: &Step<'_, T>, error: Option<&[T]>) -> Result<(), Error>;
 
-    /// [`Engine::advance`] with an error, followed by [`Engine::gradient`], if the engine does both
-    /// in one pass over p. Returns true if it has done both; false if [`Engine::gradient`] must
+    /// [`Engine::advance`] with an error, followed by [`Engine::gradient`], if the engine can do
+    /// both in one call. Returns true if it has done both; false if [`Engine::gradient`] must
     /// still be called. Only advances by default.
     ///
     /// `into` is a matrix of weights with its stride.

@@ -13,8 +13,8 @@ fn is_one(beta: f64, update: u64) -> bool {
     update as f64 * (1.0 - beta) > 38.0
 }
 
-/// `beta^u` of one update after the other, near enough to round what it is needed for: a power
-/// takes longer than all else that an update of a few units computes once.
+/// `beta^u` of one update after the other, by products, accurate enough to round the root of the
+/// correction in single precision: a power takes a quarter of a step of a few units.
 #[derive(Debug, Clone)]
 pub(super) struct RunningPower {
     /// u
